@@ -1,0 +1,64 @@
+"""All SQL of Widthwise: the table of work and its results, on SQLite and Postgres.
+
+`open_store(url)` gives a `Store`; `service.store.schema.upgrade(url)` makes its tables.
+"""
+
+from service.store.doorbell import Doorbell, NoDoorbell
+from service.store.errors import (
+    IdempotencyConflictError,
+    NotFoundError,
+    SchemaError,
+    StateConflictError,
+    StoreError,
+    StoreUnavailableError,
+)
+from service.store.records import (
+    Calibration,
+    Claim,
+    CreatedCalibration,
+    Event,
+    ExponentFilter,
+    ExponentRow,
+    Lease,
+    Page,
+    Progress,
+    Shard,
+    ShardSpec,
+    Trial,
+    TrialRow,
+    TrialStatus,
+    Worker,
+)
+from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
+from service.store.store import Store, open_store
+
+__all__ = [
+    "FINAL_CALIBRATION_STATES",
+    "Calibration",
+    "CalibrationState",
+    "Claim",
+    "CreatedCalibration",
+    "Doorbell",
+    "Event",
+    "ExponentFilter",
+    "ExponentRow",
+    "IdempotencyConflictError",
+    "Lease",
+    "NoDoorbell",
+    "NotFoundError",
+    "Page",
+    "Progress",
+    "SchemaError",
+    "Shard",
+    "ShardSpec",
+    "ShardState",
+    "StateConflictError",
+    "Store",
+    "StoreError",
+    "StoreUnavailableError",
+    "Trial",
+    "TrialRow",
+    "TrialStatus",
+    "Worker",
+    "open_store",
+]

@@ -1,0 +1,48 @@
+"""What the store refuses, beyond values out of range (those are widthwise's InvalidInputError).
+
+WidthwiseError
+└── StoreError
+    ├── NotFoundError               no such row
+    ├── StateConflictError          the row exists, but its state does not allow what was asked
+    ├── IdempotencyConflictError    the key was used before, for another specification
+    ├── SchemaError                 the database's schema is not the one this version needs
+    └── StoreUnavailableError       the database can't be reached, or is busy; the same call may work later
+"""
+
+from widthwise.errors import WidthwiseError
+
+
+class StoreError(WidthwiseError):
+    """Base of every refusal of the store."""
+
+
+class NotFoundError(StoreError):
+    """There is no row with this identifier."""
+
+    def __init__(self, noun: str, identifier: str) -> None:
+        super().__init__(f"There is no {noun} {identifier!r}; check the id, or list what exists.")
+        self.noun = noun
+        self.identifier = identifier
+
+
+class StateConflictError(StoreError):
+    """The row's state does not allow the request; the message names the state."""
+
+
+class IdempotencyConflictError(StoreError):
+    """An idempotency key came again with another specification; nothing was created."""
+
+    def __init__(self, key: str, calibration_id: str) -> None:
+        super().__init__(
+            f"Idempotency key {key!r} already created calibration {calibration_id!r} from another "
+            "specification; use a new key, or send the same specification again."
+        )
+        self.calibration_id = calibration_id
+
+
+class SchemaError(StoreError):
+    """The database's schema revision is not the one this version of the code needs."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database did not answer in time; nothing was written, and a retry may succeed."""
