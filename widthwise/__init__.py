@@ -1,0 +1,62 @@
+"""Widthwise: from a tuned small model to every tensor of the large one.
+
+    from widthwise import Base, Target, transfer
+    plan = transfer(parameterization="standard", optimizer="adam",
+                    base=Base(width=256, learning_rate=0.003), target=Target(width=4096))
+    plan.layer("hidden").learning_rate.value
+
+Importing this package loads neither a web framework nor JAX, PyTorch or scipy.
+"""
+
+from widthwise.alignment import Alignment, RoleAlignment
+from widthwise.errors import (
+    EstimateError,
+    InvalidInputError,
+    ServiceError,
+    UnplacedTensorsError,
+    WidthwiseError,
+)
+from widthwise.model import Base, Target
+from widthwise.parameterization import RoleExponents, convert, init_exponents, shift
+from widthwise.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.stability import largest_stable, solve, theoretical_exponents
+from widthwise.tensors import Tensor
+from widthwise.transfer import Exponents, transfer
+from widthwise.version import VERSION
+from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
+
+__version__ = VERSION
+
+__all__ = [
+    "Alignment",
+    "Base",
+    "Caution",
+    "EstimateError",
+    "Exponents",
+    "Form",
+    "InvalidInputError",
+    "LayerPlan",
+    "Layout",
+    "Optimizer",
+    "Parameterization",
+    "Plan",
+    "Quantity",
+    "Role",
+    "RoleAlignment",
+    "RoleExponents",
+    "ServiceError",
+    "Target",
+    "Tensor",
+    "TensorPlan",
+    "UnplacedTensorsError",
+    "WeightDecayMode",
+    "WidthwiseError",
+    "__version__",
+    "convert",
+    "init_exponents",
+    "largest_stable",
+    "shift",
+    "solve",
+    "theoretical_exponents",
+    "transfer",
+]

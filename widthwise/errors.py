@@ -1,10 +1,10 @@
 """Errors that a user of Widthwise can cause, and what each tells them to do.
 
-    WidthwiseError                  any of the below; never a programming mistake
-    ├── InvalidInputError           a value outside its range or of the wrong kind
-    │   └── UnplacedTensorsError    tensors whose role or fan axes can't be known from what was given
-    ├── EstimateError               too little data for what was asked
-    └── ServiceError                the HTTP service answered with an error, or could not be reached
+WidthwiseError                  any of the below; never a programming mistake
+├── InvalidInputError           a value outside its range or of the wrong kind
+│   └── UnplacedTensorsError    tensors whose role or fan axes can't be known from what was given
+├── EstimateError               too little data for what was asked
+└── ServiceError                the HTTP service answered with an error, or could not be reached
 """
 
 from collections.abc import Sequence

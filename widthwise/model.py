@@ -1,0 +1,102 @@
+"""The two ends of a transfer: the tuned base model and the target to train."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Role
+
+PerRole = float | Mapping[Role | str, float] | None
+
+MAX_WIDTH = 2**31 - 1  # chosen: beyond any model; keeps ratios far from overflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a model is; every field may be left out except where a transfer needs it."""
+
+    width: int | None = None  #: model width n (d_model)
+    depth: int | None = None  #: number of blocks
+    batch_tokens: int | None = None  #: tokens per optimizer step
+    tokens: int | None = None  #: tokens of the whole training
+    head_dim: int | None = None  #: width of one attention head
+    output_dimension: int | None = None  #: classes or vocabulary, if no readout tensor tells
+
+    def __post_init__(self) -> None:
+        end = "target" if isinstance(self, Target) else "base"
+        for name in ("width", "depth", "batch_tokens", "tokens", "head_dim", "output_dimension"):
+            value = getattr(self, name)
+            limit = MAX_WIDTH if name in ("width", "head_dim", "depth", "output_dimension") else 2**63 - 1
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit):
+                raise InvalidInputError(
+                    f"{end}.{name} is {value!r}; it must be an integer from 1 to {limit}",
+                    field=f"{end}.{name}",
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base(Size):
+    """The tuned model: its size and its hyperparameters.
+
+    `learning_rate`, `weight_decay`, `init_std` and `gradient_rms` are one number or a mapping by role.
+    """
+
+    learning_rate: PerRole = None  #: > 0
+    epsilon: PerRole = None  #: ≥ 0; Adam's ε, Adafactor's ε₁
+    weight_decay: PerRole = None  #: ≥ 0
+    init_std: PerRole = None  #: ≥ 0
+    gamma: Mapping[Role | str, float] | None = None  #: > 0; constant of each role that multiplies its learning rate
+    gradient_rms: PerRole = None  #: > 0; measured gradient RMS, for the warnings on epsilon
+
+    def __post_init__(self) -> None:
+        # Written out: a slotted dataclass is a new class, so zero-argument super() would not find it.
+        Size.__post_init__(self)
+        for name in ("learning_rate", "epsilon", "weight_decay", "init_std", "gamma", "gradient_rms"):
+            positive = name in ("learning_rate", "gamma", "gradient_rms")
+            object.__setattr__(self, name, _checked(getattr(self, name), f"base.{name}", positive=positive))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(Size):
+    """The model to train: its size alone."""
+
+
+def by_role(values: PerRole, role: Role) -> float | None:
+    """The number for one role; None where nothing was given for it."""
+    if isinstance(values, Mapping):
+        return values.get(role)
+    return values
+
+
+def _checked(values: PerRole, field: str, *, positive: bool) -> PerRole:
+    if isinstance(values, Mapping):
+        known: dict[Role | str, float] = {}
+        for key, value in values.items():
+            try:
+                role = Role(key)
+            except ValueError:
+                roles = ", ".join(r.value for r in Role)
+                raise InvalidInputError(f"{field} names {key!r}; the roles are {roles}", field=field) from None
+            known[role] = _number(value, f"{field}.{role.value}", positive=positive)
+        return known
+    return None if values is None else _number(values, field, positive=positive)
+
+
+def _number(value: Any, field: str, *, positive: bool) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < 0 or (positive and value == 0):
+        range_ = "above 0" if positive else "of at least 0"
+        raise InvalidInputError(f"{field} is {value!r}; it must be a finite number {range_}", field=field)
+    return float(value)
+
+
+def changed_sizes(base: Base, target: Target) -> list[str]:
+    """Names of the sizes, other than width, that both ends give and that differ."""
+    names = [f.name for f in fields(Target) if f.name not in ("width", "output_dimension")]
+    return [
+        name
+        for name in names
+        if None not in (getattr(base, name), getattr(target, name)) and getattr(base, name) != getattr(target, name)
+    ]

@@ -1,0 +1,112 @@
+"""The transfer plan: every hyperparameter of the target, with its multiplier, its exponent and its reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from widthwise.vocabulary import Role
+
+
+class Quantity(NamedTuple):
+    """One hyperparameter of one role or tensor."""
+
+    value: float | None  #: for the target; None where the base gave no value
+    multiplier: float  #: target / base, exactly 1.0 when nothing that matters changes
+    exponent: float  #: ∝ width^(−exponent), when fan-in and fan-out grow by one ratio
+
+
+class LayerPlan(NamedTuple):
+    """The quantities of one role, for the width ratio of the whole model."""
+
+    role: Role
+    learning_rate: Quantity
+    epsilon: Quantity | None  #: None where the optimizer has no epsilon
+    init_std: Quantity
+    forward_multiplier: Quantity
+    weight_decay: Quantity
+    gradient_rms: Quantity
+    reason: str
+
+
+class TensorPlan(NamedTuple):
+    """The quantities of one tensor, for the ratios of its own fans."""
+
+    name: str
+    role: Role
+    fan_in: int  #: of the target
+    fan_out: int
+    tied_to: str | None
+    learning_rate: Quantity
+    epsilon: Quantity | None
+    init_std: Quantity
+    forward_multiplier: Quantity
+    weight_decay: Quantity
+    gradient_rms: Quantity
+    reason: str
+
+
+class Caution(NamedTuple):
+    """A warning about a plan: a stable code for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+QUANTITIES = ("learning_rate", "epsilon", "init_std", "forward_multiplier", "weight_decay", "gradient_rms")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the target model needs, and where each number comes from."""
+
+    layers: tuple[LayerPlan, ...]  #: by role; empty if base and target name no width
+    tensors: tuple[TensorPlan, ...]  #: in the order given
+    warnings: tuple[Caution, ...]
+    provenance: Mapping[str, Any]
+
+    def layer(self, role: Role | str) -> LayerPlan:
+        """The plan of one role; KeyError if base and target name no width."""
+        return {layer.role: layer for layer in self.layers}[Role(role)]
+
+    def tensor(self, name: str) -> TensorPlan:
+        """The plan of one tensor; KeyError for a name that was not given."""
+        return {tensor.name: tensor for tensor in self.tensors}[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready dictionaries, in the shape of POST /v1/transfers."""
+        # One dictionary per distinct quantity: a large model repeats few shapes many times.
+        shared: dict[int, dict[str, Any] | None] = {}
+
+        def quantity(q: Quantity | None) -> dict[str, Any] | None:
+            found = shared.get(id(q))
+            if found is None and q is not None:
+                found = shared[id(q)] = {"value": q.value, "multiplier": q.multiplier, "exponent": q.exponent}
+            return found
+
+        def quantities(of: LayerPlan | TensorPlan) -> dict[str, Any]:
+            return {
+                "learning_rate": quantity(of.learning_rate),
+                "epsilon": quantity(of.epsilon),
+                "init_std": quantity(of.init_std),
+                "forward_multiplier": quantity(of.forward_multiplier),
+                "weight_decay": quantity(of.weight_decay),
+                "gradient_rms": quantity(of.gradient_rms),
+                "reason": of.reason,
+            }
+
+        return {
+            "layers": [{"role": layer.role.value, **quantities(layer)} for layer in self.layers],
+            "tensors": [
+                {
+                    "name": tensor.name,
+                    "role": tensor.role.value,
+                    "fan_in": tensor.fan_in,
+                    "fan_out": tensor.fan_out,
+                    "tied_to": tensor.tied_to,
+                    **quantities(tensor),
+                }
+                for tensor in self.tensors
+            ],
+            "warnings": [caution._asdict() for caution in self.warnings],
+            "provenance": dict(self.provenance),
+        }

@@ -1,0 +1,5 @@
+"""The version of this library, from its installed metadata."""
+
+from importlib.metadata import version
+
+VERSION = version("widthwise")
