@@ -1,4 +1,4 @@
-"""The doorbell: how workers hear that a shard is ready. The table of work is the queue; this only wakes them."""
+"""The doorbell wakes workers when a shard is ready; the table of work is the queue."""
 
 from collections.abc import Sequence
 from typing import Protocol

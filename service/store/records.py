@@ -25,9 +25,7 @@ class Lease(StrEnum):
     """What a worker learns from each write it makes for a claim."""
 
     HELD = "held"  #: the claim is good and the write happened
-    CANCEL_REQUESTED = (
-        "cancel_requested"  #: the claim is good, the write happened; stop and call cancel_shard
-    )
+    CANCEL_REQUESTED = "cancel_requested"  #: the claim is good, the write happened; stop and call cancel_shard
     LOST = "lost"  #: another claim, or a final state, replaced this one: nothing was written; kill the child
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from service.store.doorbell import Doorbell, NoDoorbell
+from service.store.doorbell import Doorbell
 from service.store.records import (
     Calibration,
     Claim,
@@ -58,9 +58,7 @@ class Store:
 
     # calibrations -----------------------------------------------------------------------------
 
-    def create_calibration(
-        self, spec: JsonObject, *, idempotency_key: str | None = None
-    ) -> CreatedCalibration:
+    def create_calibration(self, spec: JsonObject, *, idempotency_key: str | None = None) -> CreatedCalibration:
         """Store a calibration and its shards in one transaction.
 
         spec: the full specification, every default filled in. With a key seen before and the same
@@ -89,9 +87,7 @@ class Store:
         """Give its shards, in the order in which they are claimed."""
         raise NotImplementedError
 
-    def list_trials(
-        self, calibration_id: str, *, cursor: str | None = None, limit: int = 500
-    ) -> Page[TrialRow]:
+    def list_trials(self, calibration_id: str, *, cursor: str | None = None, limit: int = 500) -> Page[TrialRow]:
         """Give its trials, oldest first. limit: 1 to 500."""
         raise NotImplementedError
 

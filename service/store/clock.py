@@ -1,0 +1,58 @@
+"""The database's clock: expressions for now and now + seconds, and the column type that keeps UTC."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """A time-zone-aware UTC datetime, on SQLite too (which drops the zone)."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Store in UTC; a naive datetime is a programming mistake."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError(f"a naive datetime ({value!r}) reached the store; give it a time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Read as UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class DatabaseTime(FunctionElement[datetime]):
+    """The database's clock when the statement runs, plus one argument of seconds: every host agrees on it."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    name = "database_time"
+
+
+@compiles(DatabaseTime, "sqlite")
+def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    # %f is SS.SSS; the zeros give the six digits that SQLAlchemy writes, so that texts compare as times
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"
+
+
+@compiles(DatabaseTime, "postgresql")
+def _on_postgres(element: Any, compiler: Any, **options: Any) -> str:
+    # clock_timestamp and not now(), which is frozen at the start of the transaction
+    seconds = compiler.process(element.clauses, **options)
+    return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+def now(plus_seconds: float = 0.0) -> DatabaseTime:
+    """Give the expression for the database's present time, in UTC, plus some seconds."""
+    return DatabaseTime(sa.literal(float(plus_seconds), sa.Double))

@@ -1,0 +1,140 @@
+"""Connections: an engine for SQLite or Postgres, and the two kinds of transaction the store uses."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from service.store.errors import StoreUnavailableError
+from widthwise.errors import InvalidInputError
+
+POOL_SIZE = 10  # with the overflow of 30: FastAPI runs up to 40 threads at once
+POOL_OVERFLOW = 30
+BUSY_TIMEOUT_SECONDS = 20.0  # SQLite's wait for another writer; our transactions take milliseconds (chosen)
+STATEMENT_TIMEOUT_MS = 30_000  # Postgres: no statement of ours takes a second (chosen)
+LOCK_TIMEOUT_MS = 10_000  # Postgres: a row stays locked for milliseconds (chosen)
+IDLE_TRANSACTION_TIMEOUT_MS = 60_000  # Postgres: a frozen process must not hold its locks for ever (chosen)
+CONNECT_TIMEOUT_SECONDS = 5  # Postgres: a dead host is noticed within a request's patience (chosen)
+
+_WRITE = "widthwise_write"  # execution option that marks a connection whose transaction will write
+
+
+def dump_json(value: Any) -> str:
+    """Give JSON text; ValueError on NaN and infinity, which are not JSON (SQLite would store them)."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+
+
+def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa.Engine:
+    """Give an engine for a database URL; it belongs to this process alone.
+
+    url: sqlite:///FILE (its directory is made) or postgresql+psycopg://…. for_migration: no pool, no
+    time limits and, on SQLite, no enforced foreign keys: a batch migration drops and recreates tables.
+    """
+    parsed = sa.make_url(url)
+    dialect = parsed.get_backend_name()
+    if dialect == "sqlite":
+        return _sqlite_engine(parsed, for_migration=for_migration)
+    if dialect == "postgresql":
+        return _postgres_engine(parsed, for_migration=for_migration)
+    raise InvalidInputError(
+        f"No store for the database {dialect!r}; give sqlite:///FILE or postgresql+psycopg://….",
+        field="database_url",
+    )
+
+
+def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
+    if not url.database or ":memory:" in url.database:
+        raise InvalidInputError(
+            "The store needs a SQLite file: each connection to an in-memory database sees its own.",
+            field="database_url",
+        )
+    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    pool: dict[str, Any] = (
+        {"poolclass": NullPool} if for_migration else {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW}
+    )
+    engine = sa.create_engine(
+        url,
+        # None: the driver begins no transaction of its own, ours do (see _begin)
+        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
+        json_serializer=dump_json,
+        **pool,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA foreign_keys={'OFF' if for_migration else 'ON'}")
+        # the mode is kept in the file; setting it takes a lock, so ask first
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # a writer takes the write lock first: one that upgrades later fails at once when another holds it
+        writes = connection.get_execution_options().get(_WRITE, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
+    if for_migration:
+        return sa.create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    limits = (
+        f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
+        f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
+    )
+    return sa.create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": limits},
+        json_serializer=dump_json,
+    )
+
+
+class Database:
+    """An engine with one way to read and one way to write."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(**{_WRITE: True})
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One transaction that only reads."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction that writes; it commits at the end of the block, or rolls back on any error."""
+        with _translated(), self._writer.begin() as connection:
+            yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what a retry may cure into StoreUnavailableError, without the statement's parameters."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError) as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreUnavailableError(f"The database did not serve the request ({cause}); try again.") from error
+
+
+def insert_or(connection: sa.Connection, table: sa.Table) -> Any:
+    """Give the dialect's INSERT, the one with ON CONFLICT clauses."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgres_insert
+
+    return postgres_insert(table)

@@ -1,0 +1,178 @@
+"""The tables, as SQLAlchemy metadata; migrations/ holds the same as revisions, and a test compares them."""
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from service.store.clock import UtcDateTime
+from service.store.records import TrialStatus
+from service.store.states import CalibrationState, ShardState
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+IDENTIFIER_LENGTH = 32  # "cal_" and 24 hexadecimal digits, with room
+NAME_LENGTH = 64  # words of the vocabulary
+KEY_LENGTH = 255  # idempotency keys: the longest that HTTP clients send in practice (chosen)
+
+
+def _enum(values: type[StrEnum], name: str) -> sa.Enum:
+    """A text column held to an enumeration's values by a CHECK (native types can't be altered in batches)."""
+    return sa.Enum(
+        values,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda enum: [member.value for member in enum],
+    )
+
+
+def _finite(column: str) -> str:
+    """SQL that NaN and both infinities fail (Postgres sorts NaN above every number)."""
+    return f"{column} > -1e308 AND {column} < 1e308"
+
+
+calibrations = sa.Table(
+    "calibrations",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("state", _enum(CalibrationState, "state"), nullable=False),
+    sa.Column("runner", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("spec", sa.JSON, nullable=False),
+    sa.Column("spec_digest", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON
+    sa.Column("idempotency_key", sa.String(KEY_LENGTH), unique=True),
+    sa.Column("trials_total", sa.Integer, nullable=False),
+    sa.Column("last_event", sa.Integer, nullable=False),
+    sa.Column("cancel_requested_at", UtcDateTime),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("reason", sa.Text),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "state", "created_at", "id"),
+)
+
+shards = sa.Table(
+    "shards",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),  # order of claiming within the calibration
+    sa.Column("spec", sa.JSON, nullable=False),
+    sa.Column("state", _enum(ShardState, "state"), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),  # counts every claim; each write of a worker carries it
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("worker_id", sa.String(KEY_LENGTH)),
+    sa.Column("published_at", UtcDateTime),  # NULL: no doorbell has rung for it, so the row is its own outbox
+    sa.Column("reason", sa.Text),
+    sa.Column("environment", sa.JSON(none_as_null=True)),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("finished_at", UtcDateTime),
+    sa.UniqueConstraint("calibration_id", "position"),
+    sa.CheckConstraint("attempts >= 0 AND attempts <= epoch", name="attempts"),
+    sa.CheckConstraint("state <> 'running' OR lease_until IS NOT NULL", name="lease"),
+    sa.Index(None, "state", "created_at", "position"),
+)
+
+trials = sa.Table(
+    "trials",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("shard_id", sa.ForeignKey("shards.id", ondelete="SET NULL")),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("learning_rate", sa.Double, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("status", _enum(TrialStatus, "status"), nullable=False),
+    sa.Column("loss", sa.Double),
+    sa.Column("seconds", sa.Double),
+    sa.Column("steps", sa.BigInteger),
+    sa.Column("flops", sa.Double),
+    sa.UniqueConstraint("calibration_id", "width", "learning_rate", "seed"),
+    sa.CheckConstraint("width > 0", name="width"),
+    sa.CheckConstraint("learning_rate > 0 AND learning_rate < 1e308", name="learning_rate"),
+    sa.CheckConstraint("seed >= 0", name="seed"),
+    sa.CheckConstraint(
+        f"(status = 'completed' AND loss IS NOT NULL AND {_finite('loss')}) "
+        "OR (status <> 'completed' AND loss IS NULL)",
+        name="loss",
+    ),
+    sa.Index(None, "calibration_id", "created_at", "id"),
+    sa.Index(None, "shard_id"),
+)
+
+exponents = sa.Table(
+    "exponents",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("quantity", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("role", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("standard_error", sa.Double),
+    sa.Column("interval_low", sa.Double),
+    sa.Column("interval_high", sa.Double),
+    sa.Column("degrees_of_freedom", sa.Integer, nullable=False),
+    sa.Column("theory", sa.Double),
+    sa.Column("widths", sa.JSON, nullable=False),
+    sa.Column("source", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("parameterization", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("optimizer", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("alignment", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("architecture", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("dataset", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("provenance", sa.JSON, nullable=False),
+    sa.UniqueConstraint("calibration_id", "quantity", "role"),
+    sa.CheckConstraint(_finite("value"), name="value"),
+    sa.CheckConstraint("(interval_low IS NULL) = (interval_high IS NULL)", name="interval"),
+    sa.Index(None, "created_at", "id"),
+    # one for each filter, in the order of the page: rows are few and written once, lists are read often
+    *(
+        sa.Index(None, column, "created_at", "id")
+        for column in (
+            "calibration_id",
+            "parameterization",
+            "optimizer",
+            "alignment",
+            "role",
+            "quantity",
+            "source",
+            "architecture",
+            "dataset",
+        )
+    ),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("kind", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.String(KEY_LENGTH), primary_key=True),
+    sa.Column("host", sa.String(KEY_LENGTH), nullable=False),
+    sa.Column("device", sa.String(KEY_LENGTH)),
+    sa.Column("versions", sa.JSON, nullable=False),
+    sa.Column("last_seen", UtcDateTime, nullable=False),
+    sa.Index(None, "last_seen", "id"),
+)
