@@ -51,6 +51,10 @@ class Alignment:
     hidden: RoleAlignment
     readout: RoleAlignment
 
+    def __hash__(self) -> int:
+        # Equality compares everything; hashing six fractions would cost more than the plan that it looks up.
+        return hash(self.name)
+
 
 FULL = Alignment("full", RoleAlignment.of(1, 0.5, 1), RoleAlignment.of(1, 0.5, 1))
 NONE = Alignment("none", RoleAlignment.of(0.5, 0.5, 0.5), RoleAlignment.of(0.5, 0.5, 0.5))

@@ -31,15 +31,16 @@ def cautions(
     has_epsilon: bool,
 ) -> tuple[Caution, ...]:
     """Every warning that applies, in a fixed order."""
+    distinct = list({id(p): p for p in placements}.values())  # few, however many tensors repeat them
     ratios = {ratio for p in placements for ratio in (p.fans.ratio_in, p.fans.ratio_out) if p.role is not Role.SCALAR}
-    widths = _widths(base, target, placements)
+    widths = _widths(base, target, distinct)
     if base.width is not None and target.width is not None:
         ratios.add(target.width / base.width)
     return (
         *_on_ratios(ratios),
         *_on_base_width(widths),
         *_on_heads(base, target),
-        *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), placements),
+        *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *_on_placements(tensors, placements),
         *_on_other_sizes(base, target),
         *(_on_epsilon(base, target, g, widths) if has_epsilon else ()),
@@ -98,8 +99,7 @@ def _on_output(
 ) -> Iterator[Caution]:
     outputs = [p.fans.target_out for p in placements if p.role is Role.READOUT and p.fans.target_out > 1]
     outputs += [d for d in stated if d is not None]
-    fully_aligned = alignment.readout.p == 1 and alignment.readout.omega < 1
-    if outputs and min(outputs) <= SMALL_OUTPUT and not is_feature_scaled(parameterization) and fully_aligned:
+    if outputs and min(outputs) <= SMALL_OUTPUT and _sp_with_full_alignment(parameterization, alignment):
         yield Caution(
             "small_output_dimension",
             f"output dimension {min(outputs)} with {parameterization.value!r} and full alignment: the logits can "
@@ -108,16 +108,24 @@ def _on_output(
         )
 
 
+def _sp_with_full_alignment(parameterization: Parameterization, alignment: Alignment) -> bool:
+    aligned = alignment.readout.p == 1 and alignment.readout.omega < 1
+    return aligned and not is_feature_scaled(parameterization)
+
+
 def _on_placements(tensors: Sequence[Tensor], placements: Sequence[Placement]) -> Iterator[Caution]:
-    named = list(zip(tensors, placements, strict=True))
-    readouts = [t.name for t, p in named if p.role is Role.READOUT and not p.declared]
+    readouts = [
+        tensor.name
+        for tensor, p in zip(tensors, placements, strict=True)
+        if p.role is Role.READOUT and not p.declared and tensor.tied_to is None
+    ]
     if len(readouts) > 1:
         yield Caution(
             "several_readouts",
             f"{_list(readouts)}: placed as readouts because only their fan-in grows; give role 'hidden' to keys, "
             "values or routers of constant width",
         )
-    stacks = [t.name for t, p in named if p.stack_changes]
+    stacks = [tensor.name for tensor, p in zip(tensors, placements, strict=True) if p.stack_changes]
     if stacks:
         yield Caution(
             "stack_changes",
@@ -162,9 +170,8 @@ def _on_epsilon(
         if measured is not None:
             expected = measured * (target_width / base_width) ** -g[role]
         else:
-            expected = target_width ** -g[role] / math.sqrt(
-                target.batch_tokens or base.batch_tokens or NOMINAL_BATCH_TOKENS
-            )
+            batch = target.batch_tokens or base.batch_tokens or NOMINAL_BATCH_TOKENS
+            expected = target_width ** -g[role] / math.sqrt(batch)
         if epsilon * NEAR > expected and (worst is None or epsilon / expected > worst[0]):
             worst = (epsilon / expected, role, epsilon, expected)
     if worst is not None:
@@ -180,8 +187,8 @@ def _on_epsilon(
     if too_small:
         yield Caution(
             "epsilon_underflow",
-            f"epsilon {min(too_small):.3g} is under {SMALLEST_SQUARED:g}: where float32 flushes the squared gradient to "
-            "zero nothing bounds the step (Everett et al. 2024 saw 1e-25 and below harm every parameterization)",
+            f"epsilon {min(too_small):.3g} is under {SMALLEST_SQUARED:g}: where float32 flushes the squared "
+            "gradient to zero nothing bounds the step (Everett et al. 2024 saw 1e-25 harm every parameterization)",
         )
 
 

@@ -65,9 +65,9 @@ class Target(Size):
 
 def by_role(values: PerRole, role: Role) -> float | None:
     """The number for one role; None where nothing was given for it."""
-    if isinstance(values, Mapping):
-        return values.get(role)
-    return values
+    if values is None or isinstance(values, float):  # first: the common case, and quicker than a Mapping check
+        return values
+    return values.get(role)
 
 
 def _checked(values: PerRole, field: str, *, positive: bool) -> PerRole:

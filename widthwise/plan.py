@@ -74,25 +74,18 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-ready dictionaries, in the shape of POST /v1/transfers."""
-        # One dictionary per distinct quantity: a large model repeats few shapes many times.
-        shared: dict[int, dict[str, Any] | None] = {}
-
-        def quantity(q: Quantity | None) -> dict[str, Any] | None:
-            found = shared.get(id(q))
-            if found is None and q is not None:
-                found = shared[id(q)] = {"value": q.value, "multiplier": q.multiplier, "exponent": q.exponent}
-            return found
+        # One dictionary per distinct set of quantities: a large model repeats few shapes many times.
+        seen: dict[int, dict[str, Any]] = {}
 
         def quantities(of: LayerPlan | TensorPlan) -> dict[str, Any]:
-            return {
-                "learning_rate": quantity(of.learning_rate),
-                "epsilon": quantity(of.epsilon),
-                "init_std": quantity(of.init_std),
-                "forward_multiplier": quantity(of.forward_multiplier),
-                "weight_decay": quantity(of.weight_decay),
-                "gradient_rms": quantity(of.gradient_rms),
-                "reason": of.reason,
-            }
+            found = seen.get(id(of.learning_rate))
+            if found is None:
+                found = seen[id(of.learning_rate)] = {
+                    name: None if q is None else {"value": q[0], "multiplier": q[1], "exponent": q[2]}
+                    for name, q in zip(QUANTITIES, of[-7:-1], strict=True)
+                }
+                found["reason"] = of.reason
+            return found
 
         return {
             "layers": [{"role": layer.role.value, **quantities(layer)} for layer in self.layers],

@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from widthwise.optimizers import UpdateScale, epsilon_power, update_scale
 from widthwise.parameterization import RoleExponents, backward_exponent, is_feature_scaled
@@ -36,9 +37,21 @@ class Power:
         """Exponent when both fans grow by one ratio: the role's entry of Table 1."""
         return self.fan_in + self.fan_out
 
-    def multiplier(self, fans: Fans) -> float:
+    def multiplier(self, ratio_in: float, ratio_out: float) -> float:
         """Target over base; exactly 1.0 when neither fan that matters changes."""
-        return float(fans.ratio_in**-self.fan_in * fans.ratio_out**-self.fan_out)
+        multiplier: float = ratio_in**-self.fan_in * ratio_out**-self.fan_out
+        return multiplier
+
+
+class Multipliers(NamedTuple):
+    """Target over base of every quantity of one tensor, in the order of plan.QUANTITIES."""
+
+    learning_rate: float
+    epsilon: float
+    init_std: float
+    forward_multiplier: float
+    weight_decay: float
+    gradient_rms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,41 +64,30 @@ class RoleScaling:
     forward_multiplier: Power
     gradient_rms: Power
     spectral_init: bool  #: muP's class, hidden: init × min(1, √(o/i))
-    relative_power: float | None  #: hidden c of updates relative to a spectral init, None elsewhere
+    relative_c: float | None  #: hidden c of updates relative to a spectral init, None elsewhere
     weight_decay_mode: WeightDecayMode
-    weight_decay_exponent: float
+    has_epsilon: bool
+    exponents: tuple[float, ...]  #: totals, in the order of plan.QUANTITIES
 
-    def multipliers(self, fans: Fans) -> "Multipliers":
+    def multipliers(self, fans: Fans) -> Multipliers:
         """Target over base of every quantity, for a tensor with these fans."""
-        learning_rate = self.learning_rate.multiplier(fans)
-        init_std = self.init_std.multiplier(fans)
-        gradient = self.gradient_rms.multiplier(fans)
+        ratio_in, ratio_out = fans.ratio_in, fans.ratio_out
+        learning_rate = self.learning_rate.multiplier(ratio_in, ratio_out)
+        init_std = self.init_std.multiplier(ratio_in, ratio_out)
+        gradient = self.gradient_rms.multiplier(ratio_in, ratio_out)
         if self.spectral_init:
-            narrowing = _aspect(fans.target_in, fans.target_out) / _aspect(fans.base_in, fans.base_out)
-            init_std *= narrowing
-        if self.relative_power is not None:
-            c = self.relative_power
+            init_std *= _aspect(fans.target_in, fans.target_out) / _aspect(fans.base_in, fans.base_out)
+        if self.relative_c is not None:
+            c = self.relative_c
             learning_rate *= _relative(fans.target_in, fans.target_out, c) / _relative(fans.base_in, fans.base_out, c)
         return Multipliers(
             learning_rate,
-            self.epsilon.multiplier(fans),
+            self.epsilon.multiplier(ratio_in, ratio_out),
             init_std,
-            self.forward_multiplier.multiplier(fans),
+            self.forward_multiplier.multiplier(ratio_in, ratio_out),
             _decay_multiplier(self.weight_decay_mode, learning_rate, gradient, init_std),
             gradient,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Multipliers:
-    """Target over base of every quantity of one tensor."""
-
-    learning_rate: float
-    epsilon: float
-    init_std: float
-    forward_multiplier: float
-    weight_decay: float
-    gradient_rms: float
 
 
 def _aspect(fan_in: int, fan_out: int) -> float:
@@ -99,7 +101,7 @@ def _relative(fan_in: int, fan_out: int, c: float) -> float:
     The update is η·RMS(W), so a narrowed W needs η / aspect; but never so much that η grows with width, which
     would break c ≥ 0.  Square matrices, and readouts in the limit of a fixed fan-out, give Table 1 again.
     """
-    plain = float(fan_in) ** -c
+    plain: float = float(fan_in) ** -c
     return min(1.0, plain / _aspect(fan_in, fan_out)) / plain
 
 
@@ -123,15 +125,15 @@ def role_scalings(
     optimizer: Optimizer,
     exponents: Mapping[Role, RoleExponents],
     *,
-    learning_rate: Mapping[Role, float],
-    gradient: Mapping[Role, float],
+    c: Mapping[Role, float],
+    g: Mapping[Role, float],
     feature_change: float,
     weight_decay_mode: WeightDecayMode,
 ) -> Mapping[Role, RoleScaling]:
     """Split every exponent of every role over fan-in and fan-out.
 
-    `exponents` are the theory's, in the form in force; `learning_rate` and `gradient` hold the totals c and g in force
-    (theory or measured); whatever they add to theory goes to the fan that carries the role's width.
+    `exponents` are the theory's, in the form in force; `c` and `g` hold the totals in force (theory or
+    measured); whatever they add to theory goes to the fan that carries the role's width.
     `feature_change` is the readout's required r (½ on SP and NTK when ω_readout is 1).
     """
     backward = float(backward_exponent(parameterization))
@@ -148,21 +150,27 @@ def role_scalings(
                 return Power(total - out, out)
             return Power(0.0, total) if on_out else Power(total, 0.0)
 
-        c, g = learning_rate[role], gradient[role]
+        c_role, g_role = c[role], g[role]
         relative = is_hidden and scale is UpdateScale.PARAMETER and is_feature_scaled(parameterization)
+        learning_rate = split(c_role, feature_change - (backward if sgd else 0.0))
+        epsilon = split(power * g_role, power * backward)
+        a, b = float(e.a), float(e.b)
+        decay = {
+            WeightDecayMode.DECOUPLED: -c_role,
+            WeightDecayMode.INDEPENDENT: 0.0,
+            WeightDecayMode.COUPLED: g_role - b,
+        }[mode]
         scalings[role] = RoleScaling(
-            learning_rate=split(c, feature_change - (backward if sgd else 0.0)),
-            epsilon=split(power * g, power * backward),
-            init_std=split(float(e.b), 0.0),
-            forward_multiplier=split(float(e.a), 0.0),
-            gradient_rms=split(g, backward),
+            learning_rate=learning_rate,
+            epsilon=epsilon,
+            init_std=split(b, 0.0),
+            forward_multiplier=split(a, 0.0),
+            gradient_rms=split(g_role, backward),
             spectral_init=is_hidden and is_feature_scaled(parameterization),
-            relative_power=float(e.c) if relative else None,
+            relative_c=float(e.c) if relative else None,
             weight_decay_mode=mode,
-            weight_decay_exponent={
-                WeightDecayMode.DECOUPLED: -c,
-                WeightDecayMode.INDEPENDENT: 0.0,
-                WeightDecayMode.COUPLED: g - float(e.b),
-            }[mode],
+            has_epsilon=power > 0,
+            # + 0.0 turns the −0.0 of a negated zero into a zero
+            exponents=tuple(x + 0.0 for x in (c_role, epsilon.total, b, a, decay, g_role)),
         )
     return MappingProxyType(scalings)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 
 from widthwise.alignment import Alignment, AlignmentLike, Number, RoleAlignment, parse
 from widthwise.errors import InvalidInputError
@@ -103,7 +104,7 @@ def largest_stable(
             c = max(c, ZERO)  # relative updates must not outgrow the parameter itself
         return c
 
-    hidden_need = max(_need(align.hidden, r_in, r_out) for r_in, r_out in zip(r[:-1], r[1:], strict=True))
+    hidden_need = max(_need(align.hidden, r_in, r_out) for r_in, r_out in pairwise(r))
     readout_c = free(Role.READOUT, _need(align.readout, change.last, ZERO))
     if scale is UpdateScale.GRADIENT:
         # Else the readout's update outgrows its init and back-propagated gradients leave their initial scale
@@ -192,13 +193,16 @@ def solve(
     sum_c = np.r_[np.ones(3), np.zeros(layers + 1)]
     sum_r = np.r_[np.zeros(3), np.ones(layers + 1)]
     r_bounds: list[tuple[float | None, float | None]] = [(0, None)] * (layers + 1)
+    box: list[tuple[float | None, float | None]] = [(-10, 10)] * 3
     free: list[tuple[float | None, float | None]] = [(None, None)] * 3
     # c is free in the first stage: a box keeps that program bounded (every exponent of interest is below 10).
-    first = linprog(sum_r, A_ub=-matrix, b_ub=-bound, bounds=[(-10, 10)] * 3 + r_bounds, method="highs")
-    fixed = [(float(value), float(value)) for value in first.x[3:]]
-    second = linprog(sum_c, A_ub=-matrix, b_ub=-bound + 1e-12, bounds=free + fixed, method="highs")
-    c = dict(zip((Role.EMBEDDING, Role.HIDDEN, Role.READOUT), map(float, second.x[:3]), strict=True))
-    r_values = tuple(map(float, second.x[3:]))
+    first = linprog(sum_r, A_ub=-matrix, b_ub=-bound, bounds=box + r_bounds, method="highs").x
+    assert first is not None  # noqa: S101 - feasible for every alignment: large c and r satisfy each constraint
+    fixed: list[tuple[float | None, float | None]] = [(float(value), float(value)) for value in first[3:]]
+    second = linprog(sum_c, A_ub=-matrix, b_ub=-bound + 1e-12, bounds=free + fixed, method="highs").x
+    assert second is not None  # noqa: S101 - the first stage's solution is feasible here
+    c = dict(zip((Role.EMBEDDING, Role.HIDDEN, Role.READOUT), map(float, second[:3]), strict=True))
+    r_values = tuple(map(float, second[3:]))
     readout = c[Role.READOUT] + float(update(o))
     logits = min(
         float(o.a + o.b) + r_values[-1] - float(align.readout.omega),

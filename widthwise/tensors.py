@@ -216,8 +216,8 @@ def _role(tensor: Tensor, fans: Fans, has_fan_in: bool) -> Role:
         ):
             if max(one, 1 / one) < _BARELY and max(other, 1 / other) >= _CLEARLY:
                 raise _Unplaced(
-                    f"{_shapes(tensor)}: the {side} barely changes (×{one:.4g}) while the other fan changes ×{other:.4g}, "
-                    "as with a padded vocabulary; give role (embedding, readout or hidden)"
+                    f"{_shapes(tensor)}: the {side} barely changes (×{one:.4g}) while the other fan changes "
+                    f"×{other:.4g}, as with a padded vocabulary; give role (embedding, readout or hidden)"
                 )
         return Role.HIDDEN
     if grows_out:

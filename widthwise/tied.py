@@ -69,8 +69,8 @@ def tied_exponents(
             Caution(
                 "tied_conflict",
                 f"the tied tensor needs learning rate ∝ width^{-c_embedding + 0.0:.4g} as an embedding and "
-                f"∝ width^{-c_readout + 0.0:.4g} as a readout: the plan takes the smaller one; untie, or use 'mup', where "
-                "the two agree",
+                f"∝ width^{-c_readout + 0.0:.4g} as a readout: the plan takes the smaller one; untie, or use 'mup', "
+                "where the two agree",
             ),
         )
     both = {Role.EMBEDDING: c, Role.READOUT: c}

@@ -1,9 +1,11 @@
 """From a tuned base to every hyperparameter of the target: role by role, tensor by tensor."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from widthwise import alignment as alignments
 from widthwise.alignment import Alignment, AlignmentLike, Number
@@ -13,13 +15,14 @@ from widthwise.model import Base, Target, by_role
 from widthwise.optimizers import default_weight_decay_mode, epsilon_power
 from widthwise.parameterization import RoleExponents
 from widthwise.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
-from widthwise.scaling import Multipliers, RoleScaling, role_scalings
+from widthwise.scaling import RoleScaling, role_scalings
 from widthwise.stability import required_feature_change, theoretical_exponents
 from widthwise.tensors import Fans, Placement, Tensor, check_layout, place
 from widthwise.tied import tied_exponents, tied_names
-from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 from widthwise.version import VERSION
+from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 
+MAX_EXPONENT = 10  # chosen: no theory or measurement comes near, and multipliers stay finite for any width
 REFERENCE = "Everett et al. 2024, arXiv 2407.05872, Table 1"
 
 
@@ -36,6 +39,10 @@ class Exponents:
     form: Form | str = Form.TABLE_9
     source: str = "custom"
     details: Mapping[str, Any] = field(default_factory=dict)  #: goes into the provenance as it is
+
+
+#: Base values of one role, in the order of plan.QUANTITIES; the forward multiplier is relative to the base's.
+_Values = tuple[float | None, float | None, float | None, float, float | None, float | None]
 
 
 def transfer(
@@ -80,40 +87,15 @@ def transfer(
     if base.width is None and not tensors:
         raise InvalidInputError("nothing to transfer: give base.width and target.width, or tensors", field="base.width")
 
-    theory = theoretical_exponents(kind, opt, align, form=shape)
-    c = {role: float(e.c) for role, e in theory.items()}
-    g = {role: float(e.g) for role, e in theory.items()}
-    if exponents is not None:
-        c, g = _replaced(exponents, kind, opt, align, theory)
-    change = float(required_feature_change(kind, align).last)
-
-    def scalings_of(
-        exponents_of: Mapping[Role, RoleExponents],
-        learning_rate: Mapping[Role, float],
-        gradient: Mapping[Role, float],
-    ) -> Mapping[Role, RoleScaling]:
-        return role_scalings(
-            kind,
-            opt,
-            exponents_of,
-            learning_rate=learning_rate,
-            gradient=gradient,
-            feature_change=change,
-            weight_decay_mode=mode,
-        )
-
-    scalings = scalings_of(theory, c, g)
+    words = _Words(kind, opt, align, shape, mode)
+    setting = _setting(words) if exponents is None else _measured(words, exponents)
     placements = place(tensors, order)
     tied = tied_names(tensors, placements)
-    tied_scalings = scalings
-    tie_warnings: tuple[Caution, ...] = ()
-    if tied:
-        tied_theory, tied_c, tied_g, tie_warnings = tied_exponents(theory, c, g, opt)
-        tied_scalings = scalings_of(tied_theory, tied_c, tied_g)
-    words = _Words(kind, opt, align, exponents)
+    _require_learning_rates(base, tensors, placements)
+    values = _base_values(base)
     return Plan(
-        layers=tuple(_layers(base, target, opt, scalings, words)),
-        tensors=tuple(_tensor_plans(tensors, placements, base, opt, scalings, tied, tied_scalings, words)),
+        layers=tuple(_layers(base, target, values, setting)),
+        tensors=tuple(_tensor_plans(tensors, placements, values, setting, tied)),
         warnings=(
             *cautions(
                 parameterization=kind,
@@ -122,10 +104,10 @@ def transfer(
                 target=target,
                 tensors=tensors,
                 placements=placements,
-                g=g,
+                g=setting.gradient,
                 has_epsilon=epsilon_power(opt) > 0,
             ),
-            *tie_warnings,
+            *(setting.tie_warnings if tied else ()),
         ),
         provenance={
             "parameterization": kind.value,
@@ -153,132 +135,163 @@ def _word(kind: type[Word], value: Word | str, name: str) -> Word:
         raise InvalidInputError(f"{name} is {value!r}; give one of {known}", field=name) from None
 
 
-def _replaced(
-    exponents: Exponents,
-    kind: Parameterization,
-    optimizer: Optimizer,
-    align: Alignment,
-    theory: Mapping[Role, RoleExponents],
-) -> tuple[dict[Role, float], dict[Role, float]]:
-    """Learning-rate and gradient exponents in force: theory's, replaced where others are given."""
+class _Words(NamedTuple):
+    """The words of a request: what its exponents depend on."""
+
+    parameterization: Parameterization
+    optimizer: Optimizer
+    alignment: Alignment
+    form: Form
+    weight_decay_mode: WeightDecayMode
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """Everything that depends on the words of a request alone, not on its sizes."""
+
+    scalings: Mapping[Role, RoleScaling]
+    tied_scalings: Mapping[Role, RoleScaling]  #: for an embedding and a readout that share weights
+    tie_warnings: tuple[Caution, ...]
+    gradient: Mapping[Role, float]  #: g in force
+    source: str  #: ends every reason
+
+
+@lru_cache(maxsize=256)  # theory has 4 × 6 × 2 settings in three forms and modes; measured alignments add a few
+def _setting(words: _Words) -> _Setting:
+    theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=words.form)
+    c = {role: float(e.c) for role, e in theory.items()}
+    g = {role: float(e.g) for role, e in theory.items()}
+    return _scaled(words, theory, c, g, REFERENCE)
+
+
+def _measured(words: _Words, exponents: Exponents) -> _Setting:
+    """As `_setting`, with the exponents given in place of theory's."""
+    kind, optimizer, align, form, _ = words
+    theory = theoretical_exponents(kind, optimizer, align, form=form)
     measured_in = theoretical_exponents(kind, optimizer, align, form=exponents.form)
     c = {role: float(e.c) for role, e in theory.items()}
     g = {role: float(e.g) for role, e in theory.items()}
     for key, value in exponents.learning_rate.items():
         role = _word(Role, key, "exponents.learning_rate")
-        c[role] = float(value) + float(theory[role].c - measured_in[role].c)
+        c[role] = _finite(value, role) + float(theory[role].c - measured_in[role].c)
     for key, value in exponents.epsilon.items():
         role = _word(Role, key, "exponents.epsilon")
-        g[role] = float(value) + float(theory[role].g - measured_in[role].g)
-    return c, g
+        g[role] = _finite(value, role) + float(theory[role].g - measured_in[role].g)
+    return _scaled(words, theory, c, g, f"{exponents.source} exponents")
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What every reason repeats: the setting and the source."""
+def _finite(value: float, role: Role) -> float:
+    if not math.isfinite(value) or abs(value) > MAX_EXPONENT:
+        raise InvalidInputError(
+            f"the exponent given for {role.value} is {value}; it must lie within ±{MAX_EXPONENT}", field="exponents"
+        )
+    return float(value)
 
-    parameterization: Parameterization
-    optimizer: Optimizer
-    alignment: Alignment
-    exponents: Exponents | None
 
-    @property
-    def source(self) -> str:
-        setting = f"{self.parameterization.value}, {self.optimizer.value}, {self.alignment.name} alignment"
-        if self.exponents is None:
-            return f"{REFERENCE}: {setting}"
-        return f"{self.exponents.source} exponents: {setting}"
+def _scaled(
+    words: _Words,
+    theory: Mapping[Role, RoleExponents],
+    c: Mapping[Role, float],
+    g: Mapping[Role, float],
+    source: str,
+) -> _Setting:
+    kind, optimizer, align, _, mode = words
+    change = float(required_feature_change(kind, align).last)
+    tied_theory, tied_c, tied_g, tie_warnings = tied_exponents(theory, c, g, optimizer)
+    return _Setting(
+        role_scalings(kind, optimizer, theory, c=c, g=g, feature_change=change, weight_decay_mode=mode),
+        role_scalings(kind, optimizer, tied_theory, c=tied_c, g=tied_g, feature_change=change, weight_decay_mode=mode),
+        tie_warnings,
+        g,
+        f"({source}: {kind.value}, {optimizer.value}, {align.name} alignment)",
+    )
 
 
 def _layers(
     base: Base,
     target: Target,
-    optimizer: Optimizer,
-    scalings: Mapping[Role, RoleScaling],
-    words: _Words,
+    values: Mapping[Role, _Values],
+    setting: _Setting,
 ) -> Iterator[LayerPlan]:
     if base.width is None or target.width is None:
         return
-    for role, scaling in scalings.items():
-        if role is Role.SCALAR:
-            fans = Fans(1, 1, 1, 1)
-        else:
-            fans = Fans(base.width, target.width, base.width, target.width)
+    growing = Fans(base.width, target.width, base.width, target.width)
+    for role, scaling in setting.scalings.items():
+        fans = Fans(1, 1, 1, 1) if role is Role.SCALAR else growing
         reason = f"width ×{fans.ratio_in:.6g}: learning rate ∝ width^{_exponent(scaling.learning_rate.total)}"
-        yield LayerPlan(role, *_quantities(role, scaling, fans, base, optimizer), f"{reason} ({words.source})")
+        yield LayerPlan(role, *_quantities(values[role], scaling, fans), f"{reason} {setting.source}")
 
 
 def _tensor_plans(
     tensors: Sequence[Tensor],
     placements: Sequence[Placement],
-    base: Base,
-    optimizer: Optimizer,
-    scalings: Mapping[Role, RoleScaling],
+    values: Mapping[Role, _Values],
+    setting: _Setting,
     tied: frozenset[str],
-    tied_scalings: Mapping[Role, RoleScaling],
-    words: _Words,
 ) -> Iterator[TensorPlan]:
-    source = words.source
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
     known: dict[tuple[Role, Fans, bool], tuple[Any, ...]] = {}
     for tensor, (role, fans, _, _) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
         shared = known.get((role, fans, is_tied))
         if shared is None:
-            scaling = (tied_scalings if is_tied else scalings)[role]
+            scaling = (setting.tied_scalings if is_tied else setting.scalings)[role]
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
-            _require_learning_rate(base, owner_role, tensor)
-            quantities = _quantities(owner_role, scaling, fans, base, optimizer)
-            shared = known[role, fans, is_tied] = (*quantities, _reason(role, scaling, fans, source))
+            quantities = _quantities(values[owner_role], scaling, fans)
+            shared = known[role, fans, is_tied] = (*quantities, _reason(role, scaling, fans, setting.source))
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 
-def _require_learning_rate(base: Base, role: Role, tensor: Tensor) -> None:
-    if base.learning_rate is not None and by_role(base.learning_rate, role) is None:
-        raise InvalidInputError(
-            f"base.learning_rate has no entry for role {role.value!r}, which tensor {tensor.name!r} has; add one, "
-            "or give the tensor another role",
-            field="base.learning_rate",
-        )
+def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
+    """A learning rate given by role must cover every role that the tensors have."""
+    if not isinstance(base.learning_rate, Mapping):
+        return
+    for tensor, placement in zip(tensors, placements, strict=True):
+        if placement.role not in base.learning_rate:
+            raise InvalidInputError(
+                f"base.learning_rate has no entry for role {placement.role.value!r}, which tensor {tensor.name!r} has; "
+                "add one, or give the tensor another role",
+                field="base.learning_rate",
+            )
+
+
+def _base_values(base: Base) -> dict[Role, _Values]:
+    values: dict[Role, _Values] = {}
+    for role in Role:
+        learning_rate, gamma = by_role(base.learning_rate, role), by_role(base.gamma, role)
+        if learning_rate is not None and gamma is not None:
+            learning_rate *= gamma
+        epsilon, init_std = by_role(base.epsilon, role), by_role(base.init_std, role)
+        weight_decay, gradient_rms = by_role(base.weight_decay, role), by_role(base.gradient_rms, role)
+        values[role] = (learning_rate, epsilon, init_std, 1.0, weight_decay, gradient_rms)
+    return values
 
 
 def _quantities(
-    role: Role, scaling: RoleScaling, fans: Fans, base: Base, optimizer: Optimizer
+    values: _Values, scaling: RoleScaling, fans: Fans
 ) -> tuple[Quantity, Quantity | None, Quantity, Quantity, Quantity, Quantity]:
-    m: Multipliers = scaling.multipliers(fans)
-    learning_rate = by_role(base.learning_rate, role)
-    gamma = by_role(base.gamma, role)
-    if learning_rate is not None and gamma is not None:
-        learning_rate *= gamma
-
-    def quantity(value: float | None, multiplier: float, exponent: float) -> Quantity:
-        return Quantity(None if value is None else value * multiplier, multiplier, exponent + 0.0)  # no −0.0
-
-    epsilon = None
-    if epsilon_power(optimizer):
-        epsilon = quantity(by_role(base.epsilon, role), m.epsilon, scaling.epsilon.total)
-    return (
-        quantity(learning_rate, m.learning_rate, scaling.learning_rate.total),
-        epsilon,
-        quantity(by_role(base.init_std, role), m.init_std, scaling.init_std.total),
-        quantity(1.0, m.forward_multiplier, scaling.forward_multiplier.total),
-        quantity(by_role(base.weight_decay, role), m.weight_decay, scaling.weight_decay_exponent),
-        quantity(by_role(base.gradient_rms, role), m.gradient_rms, scaling.gradient_rms.total),
+    learning_rate, epsilon, *rest = (
+        Quantity(None if value is None else value * multiplier, multiplier, exponent)
+        for value, multiplier, exponent in zip(values, scaling.multipliers(fans), scaling.exponents, strict=True)
     )
+    init_std, forward_multiplier, weight_decay, gradient_rms = rest
+    shown = epsilon if scaling.has_epsilon else None
+    return learning_rate, shown, init_std, forward_multiplier, weight_decay, gradient_rms
 
 
 def _reason(role: Role, scaling: RoleScaling, fans: Fans, source: str) -> str:
+    """One line: how the fans grow, what the learning rate follows, and who says so."""
     power = scaling.learning_rate
-    parts = []
-    if role is Role.HIDDEN or role is Role.READOUT:
-        parts.append(("fan_in", fans.ratio_in, power.fan_in))
-    if role is not Role.READOUT and role is not Role.SCALAR:
-        parts.append(("fan_out", fans.ratio_out, power.fan_out))
-    if not parts:
-        return f"no axis grows: as at the base ({source})"
-    grown = ", ".join(f"{name} ×{ratio:.6g}" for name, ratio, _ in parts)
-    rule = "·".join(f"{name}^{_exponent(e)}" for name, _, e in parts if e) or "1"
-    return f"{grown}: learning rate ∝ {rule} ({source})"
+    if role is Role.HIDDEN:
+        rule = f"fan_in^{_exponent(power.fan_in)}"
+        if power.fan_out:
+            rule += f"·fan_out^{_exponent(power.fan_out)}"
+        return f"fan_in ×{fans.ratio_in:.6g}, fan_out ×{fans.ratio_out:.6g}: learning rate ∝ {rule} {source}"
+    if role is Role.READOUT:
+        return f"fan_in ×{fans.ratio_in:.6g}: learning rate ∝ fan_in^{_exponent(power.fan_in)} {source}"
+    if role is Role.SCALAR:
+        return f"no axis grows: as at the base {source}"
+    return f"fan_out ×{fans.ratio_out:.6g}: learning rate ∝ fan_out^{_exponent(power.fan_out)} {source}"
 
 
 def _exponent(value: float) -> str:
