@@ -1,0 +1,4 @@
+"""The sweep engine: small proxies trained on real text, one trial after another.
+
+It imports only jax, numpy, scipy, optax and `widthwise`, so that it runs wherever an accelerator wheel installs.
+"""

@@ -1,0 +1,134 @@
+"""The child process that runs one shard: a job in on stdin, JSON lines out on stdout, logs on stderr.
+
+    python -m workers.child
+    in   {"spec": …, "shard": …, "done": [[learning_rate, seed], …], "cache_dir": … | null}   one line; then stay open
+    out  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "progress", …}  {"event": "finished"}
+         {"event": "error", "kind": "invalid_input" | "out_of_memory" | "internal", "message": …}   and exit code 1
+
+The end of stdin means that the parent is gone: the child exits with code 3 at once, in the middle of whatever it does.
+JAX lives only here, so a hard deadline, an abort or a lack of memory ends one shard and not the worker.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from widthwise.errors import InvalidInputError
+
+PARENT_GONE = 3
+PROGRESS_SECONDS = 1.0  # a person watches these; more often is noise
+# One core for each child: two single-threaded processes do more than one with two threads (measured: 2 × 44 against
+# 64 GFLOP/s at width 128). It concerns CPU alone; accelerators ignore it.
+SINGLE_THREADED = {
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "OMP_NUM_THREADS": "1",
+    "NPROC": "1",  # the two flags alone leave a pool with a thread a core (measured: 20 s of CPU in 14 s)
+}
+
+log = logging.getLogger("widthwise.child")
+
+
+class Pipe:
+    """JSON lines to the parent, on a descriptor of their own: whatever else prints goes to stderr."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.dup(1)
+        os.dup2(2, 1)
+
+    def send(self, event: str, **fields: Any) -> None:
+        """One event; ends the process where nobody reads any more. Raises ValueError for NaN and infinities."""
+        line = json.dumps({"event": event, **fields}, allow_nan=False) + "\n"
+        rest = line.encode()
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except BrokenPipeError:
+            os._exit(PARENT_GONE)
+
+
+def main() -> int:
+    """Runs one job; gives the exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    pipe = Pipe()
+    try:
+        job = _read_job()
+        threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
+        for name, value in SINGLE_THREADED.items():
+            os.environ.setdefault(name, value)
+        _run(job, pipe)
+    except Exception as error:
+        log.exception("the shard failed")
+        pipe.send("error", kind=_kind(error), message=str(error) or type(error).__name__)
+        return 1
+    pipe.send("finished")
+    return 0
+
+
+def _run(job: dict[str, Any], pipe: Pipe) -> None:
+    # imported here, after the flags above: XLA reads them once
+    from widthwise.vocabulary import Optimizer
+    from workers.engine.data import load_corpus
+    from workers.engine.device import describe_device, use_compile_cache
+    from workers.engine.optimizers import CONSTANTS
+    from workers.engine.specification import SweepSpec
+    from workers.engine.sweep import run_shard
+
+    if job.get("cache_dir"):
+        use_compile_cache(job["cache_dir"])
+    sweep = SweepSpec.from_dict(job["spec"])
+    pipe.send(
+        "started",
+        **describe_device(),
+        dataset_sha256=load_corpus(sweep.proxy.dataset).sha256,
+        optimizer_constants=CONSTANTS[Optimizer(sweep.optimizer)],
+    )
+    last = time.monotonic()
+
+    def report(trial: int, of: int, step: int, steps: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PROGRESS_SECONDS:
+            last = time.monotonic()
+            pipe.send("progress", trial=trial, of=of, step=step, steps=steps)
+
+    for trial in run_shard(job["spec"], job["shard"], job.get("done", ()), on_progress=report):
+        pipe.send("trial", trial=trial.to_dict())
+
+
+def _read_job() -> dict[str, Any]:
+    """The first line of stdin. It is read from the descriptor: a buffered reader would lock the watcher at exit."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)  # byte by byte, so that nothing after the line is taken
+        if not byte:
+            break
+        line += byte
+    try:
+        job = json.loads(line)
+    except ValueError as error:
+        raise InvalidInputError(f"stdin held no job: {error}; give one line of JSON") from error
+    if not isinstance(job, dict) or not {"spec", "shard"} <= job.keys():
+        raise InvalidInputError("the job is not an object with 'spec' and 'shard'; give both", field="job")
+    return job
+
+
+def _exit_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(PARENT_GONE)
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, InvalidInputError):
+        return "invalid_input"
+    # XLA reports a full device by this word at the head of a RuntimeError
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "out_of_memory"
+    return "internal"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The machine that trials run on: what it is, and where it keeps compiled programs."""
+
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+def describe_device() -> dict[str, Any]:
+    """Device, platform and versions, JSON-ready: what a loss may depend on beyond its specification."""
+    device = jax.devices()[0]
+    return {
+        "device": device.platform,
+        "device_kind": device.device_kind,
+        "platform": platform.platform(),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("jax", "optax", "numpy", "widthwise")},
+        },
+    }
+
+
+def use_compile_cache(directory: str | Path) -> None:
+    """Keeps compiled programs in `directory` from now on; another process with the same width then starts at once."""
+    update: Callable[[str, object], None] = jax.config.update  # jax leaves it untyped
+    update("jax_compilation_cache_dir", str(directory))
+    # a proxy's step compiles in 1-3 s; by default JAX keeps only what took longer than a second
+    update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -1,0 +1,62 @@
+"""What the engine asks of a proxy: the tensors it has at a width, and its logits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod, sqrt
+
+import jax
+import jax.numpy as jnp
+
+from widthwise.vocabulary import Role
+
+Params = dict[str, jax.Array]  #: every tensor by name
+Multipliers = Mapping[str, jax.Array]  #: the forward multiplier of every tensor: scalars
+
+NORM_FLOOR = 1e-6  # added to the mean square, as in most decoders; activations here have mean square near 1
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One tensor at one width; all axes are fan-in or fan-out."""
+
+    shape: tuple[int, ...]
+    fan_in_axes: tuple[int, ...]
+    fan_out_axes: tuple[int, ...]
+    role: Role
+
+    @property
+    def fan_in(self) -> int:
+        """Number of inputs that one output sums over."""
+        return prod(self.shape[axis] for axis in self.fan_in_axes)
+
+    @property
+    def standard_init_std(self) -> float:
+        """Init std of the standard parameterization: 1 for a lookup table, which sums over nothing, else 1/√fan_in.
+
+        This is the *base model* of every parameterization (Everett et al. 2024, Table 1, row SP).
+        """
+        return 1.0 if self.role is Role.EMBEDDING else 1.0 / sqrt(self.fan_in)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A byte-level language model of any width."""
+
+    architecture: str
+    sequence_length: int  #: T, bytes seen
+    predictions: int  #: P, the last P positions of a window that are predicted (1 ≤ P ≤ T)
+    tensor_shapes: Callable[[int], dict[str, TensorSpec]]  #: width → tensors; raises InvalidInputError for a bad width
+    apply: Callable[[Params, Multipliers, jax.Array], jax.Array]  #: (params, multipliers, x_BxT int) → logits_BxPxV
+    flops_per_window: Callable[[int], float]  #: width → floating-point operations to train on one window
+
+
+def matmul_flops(tensors: Mapping[str, TensorSpec], positions: int) -> float:
+    """6 operations a weight and position (2 forward, 4 backward; Kaplan et al. 2020), lookup tables left out."""
+    weights = sum(prod(spec.shape) for spec in tensors.values() if spec.role is not Role.EMBEDDING)
+    return 6.0 * weights * positions
+
+
+def rms_norm(x: jax.Array) -> jax.Array:
+    """Scales the last axis to RMS 1; no gain, so that no tensor is left outside the roles of the theory."""
+    mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(mean_square + NORM_FLOOR)

@@ -1,0 +1,46 @@
+"""A byte-level MLP language model: some bytes of context in, the next byte out (theory.md §7).
+
+T bytes → embedding 256 → n each → hidden T·n → n → `depth` residual hidden n → n → readout n → 256,
+with GeLU and an RMS norm without gain after each hidden layer. It trains in seconds on one core and shows the theory.
+"""
+
+import jax
+
+from widthwise.vocabulary import Role
+from workers.engine.data import VOCABULARY_SIZE
+from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, matmul_flops, rms_norm
+from workers.engine.specification import ProxySpec
+
+
+def mlp(spec: ProxySpec) -> Proxy:
+    """The MLP of `spec`; its context is `sequence_length` bytes, it predicts one byte a window."""
+    T, depth = spec.sequence_length, spec.depth
+
+    def tensor_shapes(width: int) -> dict[str, TensorSpec]:
+        tensors = {
+            "embedding": TensorSpec((VOCABULARY_SIZE, width), (0,), (1,), Role.EMBEDDING),
+            "context": TensorSpec((T * width, width), (0,), (1,), Role.HIDDEN),
+        }
+        for block in range(depth):
+            tensors[f"block_{block}"] = TensorSpec((width, width), (0,), (1,), Role.HIDDEN)
+        tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
+        return tensors
+
+    def apply(params: Params, multipliers: Multipliers, x_BxT: jax.Array) -> jax.Array:
+        B = x_BxT.shape[0]
+        e_BxTN = (multipliers["embedding"] * params["embedding"][x_BxT]).reshape(B, -1)
+        h_BxN = rms_norm(jax.nn.gelu(multipliers["context"] * (e_BxTN @ params["context"])))
+        for block in range(depth):
+            name = f"block_{block}"
+            h_BxN = rms_norm(h_BxN + jax.nn.gelu(multipliers[name] * (h_BxN @ params[name])))
+        logits_BxV = multipliers["readout"] * (h_BxN @ params["readout"])
+        return logits_BxV[:, None, :]
+
+    return Proxy(
+        architecture="mlp",
+        sequence_length=T,
+        predictions=1,
+        tensor_shapes=tensor_shapes,
+        apply=apply,
+        flops_per_window=lambda width: matmul_flops(tensor_shapes(width), positions=1),
+    )

@@ -1,0 +1,143 @@
+"""The trials of one shard: every learning rate and seed of one width, one after another."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import isfinite, log
+from time import perf_counter
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from workers.engine.data import VOCABULARY_SIZE, Corpus, load_corpus
+from workers.engine.device import describe_device
+from workers.engine.prescription import Prescription, prescribe
+from workers.engine.proxies import build_proxy
+from workers.engine.proxies.contract import Proxy
+from workers.engine.specification import Shard, SweepSpec
+from workers.engine.training import (
+    Draws,
+    draw,
+    held_out_starts,
+    hyperparameters,
+    training_windows,
+    trial_functions,
+)
+
+__all__ = ["Progress", "Trial", "describe_device", "run_shard"]
+
+CHUNKS = 10  # a diverged trial stops within a tenth of its steps; more would cost a device round trip each
+EXPLODED_LOSS = 2.0 * log(VOCABULARY_SIZE)  # nats: twice the loss of a uniform guess; no useful trial passes it
+
+Progress = Callable[[int, int, int, int], None]  #: (trial from 1, of how many, step, of how many)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One finished training run."""
+
+    width: int
+    learning_rate: float  #: the base learning rate
+    seed: int
+    status: Literal["completed", "diverged"]
+    loss: float | None  #: held-out, nats a byte; None unless completed, and finite
+    seconds: float  #: wall-clock, without compilation
+    steps: int  #: steps really done
+    flops: float  #: estimate, training and evaluation
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as a JSON-ready record."""
+        return asdict(self)
+
+
+def run_shard(
+    spec: Mapping[str, Any],
+    shard: Mapping[str, Any],
+    done: Collection[Sequence[float]] = (),
+    *,
+    on_progress: Progress | None = None,
+) -> Iterator[Trial]:
+    """Trains the trials of `shard` under the calibration `spec`, and yields each as it finishes.
+
+    `done` holds (learning rate, seed) pairs that are stored already and are skipped. The same arguments give the same
+    losses bit for bit on the same device and versions. Raises InvalidInputError for a specification that can't be run.
+    """
+    sweep, part = SweepSpec.from_dict(spec), Shard.from_dict(shard)
+    stored = {(float(rate), int(seed)) for rate, seed in done}
+    wanted = [(rate, seed) for seed in part.seeds for rate in part.learning_rates if (rate, seed) not in stored]
+    if not wanted:
+        return
+    proxy = build_proxy(sweep.proxy)
+    program = Program(sweep, proxy, prescribe(sweep, proxy, part.width), load_corpus(sweep.proxy.dataset))
+    for index, (rate, seed) in enumerate(wanted, start=1):
+
+        def report(step: int, index: int = index) -> None:
+            if on_progress is not None:
+                on_progress(index, len(wanted), step, sweep.steps)
+
+        yield program.run(rate, seed, report)
+
+
+class Program:
+    """The compiled program of one width, with its text on the device: any trial of that width."""
+
+    def __init__(self, sweep: SweepSpec, proxy: Proxy, prescription: Prescription, corpus: Corpus) -> None:
+        self._sweep, self._proxy, self._prescription = sweep, proxy, prescription
+        self._train_N = jax.device_put(corpus.train)
+        self._held_out_M = jax.device_put(corpus.held_out)
+        self._held_out_windows = held_out_starts(corpus.held_out.size, proxy).size
+        functions = trial_functions(proxy, sweep.optimizer, steps=sweep.steps, held_out_bytes=corpus.held_out.size)
+        # Compiled ahead, so that a trial's seconds are its own. "float32", since accelerators multiply in fewer bits.
+        hyper, step = hyperparameters(prescription, 1.0), np.int32(0)
+        draws = self._draw(0)
+        with jax.default_matmul_precision("float32"):
+            state = jax.eval_shape(functions.start, hyper, draws.normals)
+            self._start = jax.jit(functions.start).lower(hyper, draws.normals).compile()
+            self._advance = (
+                jax.jit(functions.advance).lower(hyper, state, self._train_N, draws.starts, (step, step)).compile()
+            )
+            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, self._held_out_M).compile()
+
+    def _draw(self, seed: int) -> Draws:
+        return draw(
+            seed,
+            self._proxy.tensor_shapes(self._prescription.width),
+            steps=self._sweep.steps,
+            batch_size=self._sweep.proxy.batch_size,
+            windows=training_windows(self._train_N.size, self._proxy),
+        )
+
+    def run(self, learning_rate: float, seed: int, report: Callable[[int], None]) -> Trial:
+        """One trial; `report` hears of the steps done so far after each chunk."""
+        begun = perf_counter()
+        steps = self._sweep.steps
+        chunk = -(-steps // CHUNKS)
+        hyper, draws = hyperparameters(self._prescription, learning_rate), self._draw(seed)
+        state, starts_SxB = self._start(hyper, draws.normals), jax.device_put(draws.starts)
+        step, healthy = 0, True
+        while step < steps and healthy:
+            stop = min(step + chunk, steps)
+            state, mean_loss = self._advance(hyper, state, self._train_N, starts_SxB, (np.int32(step), np.int32(stop)))
+            step, healthy = stop, _is_healthy(float(mean_loss))
+            report(step)
+        loss = float(self._evaluate(hyper, state, self._held_out_M)) if healthy else float("nan")
+        completed = healthy and _is_healthy(loss)
+        return Trial(
+            width=self._prescription.width,
+            learning_rate=learning_rate,
+            seed=seed,
+            status="completed" if completed else "diverged",
+            loss=loss if completed else None,
+            seconds=perf_counter() - begun,
+            steps=step,
+            flops=self._flops(step, evaluated=healthy),
+        )
+
+    def _flops(self, steps: int, *, evaluated: bool) -> float:
+        """Training on the steps done; an evaluation is the forward third of that on the held-out windows."""
+        windows = steps * self._sweep.proxy.batch_size + (self._held_out_windows / 3 if evaluated else 0)
+        return windows * self._proxy.flops_per_window(self._prescription.width)
+
+
+def _is_healthy(loss: float) -> bool:
+    return isfinite(loss) and loss < EXPLODED_LOSS

@@ -1,0 +1,183 @@
+"""One trial as pure functions of its hyperparameters and its draws: start, advance by some steps, evaluate.
+
+Nothing here knows a wall clock, a file or another trial. Width, steps and batch size are fixed at compile time;
+learning rates, epsilons, decays, init stds, multipliers and the draws of a seed are traced, so one width needs one
+compilation, and `jax.vmap` over hyperparameters and draws needs no change.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Optimizer
+from workers.engine.optimizers import build_optimizer
+from workers.engine.prescription import Prescription
+from workers.engine.proxies.contract import Params, Proxy, TensorSpec
+
+WARMUP_SHARE = 0.05  # Kosson et al. 2410.23922: 2-5 % is enough, none leaves a gap
+COOLDOWN_SHARE = 0.20  # Hägele et al. 2405.18392, shaped 1 − √t
+HELD_OUT_PREDICTIONS = 8192  # chosen: standard error of the mean near 0.02 nats, shared by all trials; 5 % of a run
+HELD_OUT_PIECES = 16  # evaluated one after another, so that evaluation needs no more memory than training
+
+
+class Hyperparameters(NamedTuple):
+    """Traced inputs of a trial: a scalar, and five dicts of scalars by tensor name."""
+
+    learning_rate: jax.Array
+    learning_rates: dict[str, jax.Array]  #: multipliers of the first
+    epsilons: dict[str, jax.Array]
+    weight_decays: dict[str, jax.Array]
+    init_stds: dict[str, jax.Array]
+    forward_multipliers: dict[str, jax.Array]
+
+
+class Draws(NamedTuple):
+    """All chance in a trial, a function of its seed alone (and of the shapes)."""
+
+    normals: dict[str, NDArray[Any]]  #: standard normal, in the shape of each tensor
+    starts: NDArray[np.int32]  #: shape (steps, batch size): where the windows of each step begin in the training text
+
+
+class State(NamedTuple):
+    """What a trial carries from step to step."""
+
+    params: Params
+    optimizer: Any
+
+
+@dataclass(frozen=True)
+class TrialFunctions:
+    """The pure functions of a trial, not yet compiled."""
+
+    start: Callable[[Hyperparameters, dict[str, jax.Array]], State]
+    advance: Callable[
+        [Hyperparameters, State, jax.Array, jax.Array, tuple[jax.Array, jax.Array]], tuple[State, jax.Array]
+    ]
+    evaluate: Callable[[Hyperparameters, State, jax.Array], jax.Array]
+
+
+def hyperparameters(prescription: Prescription, learning_rate: float, dtype: Any = np.float32) -> Hyperparameters:
+    """The traced inputs for one base learning rate under `prescription`."""
+
+    def scalars(values: Any) -> dict[str, jax.Array]:
+        return {name: jnp.asarray(value, dtype) for name, value in values.items()}
+
+    return Hyperparameters(
+        learning_rate=jnp.asarray(learning_rate, dtype),
+        learning_rates=scalars(prescription.learning_rates),
+        epsilons=scalars(prescription.epsilons),
+        weight_decays=scalars(prescription.weight_decays),
+        init_stds=scalars(prescription.init_stds),
+        forward_multipliers=scalars(prescription.forward_multipliers),
+    )
+
+
+def draw(
+    seed: int, tensors: Mapping[str, TensorSpec], *, steps: int, batch_size: int, windows: int, dtype: Any = np.float32
+) -> Draws:
+    """The draws of `seed`: the same batches at every width and learning rate, so trials share their random numbers.
+
+    They are drawn by NumPy on the host: the same on every device and JAX version, and nothing to compile.
+    """
+    weights, batches = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+    normals = {name: weights.standard_normal(spec.shape, dtype=dtype) for name, spec in tensors.items()}
+    return Draws(normals, batches.integers(windows, size=(steps, batch_size), dtype=np.int32))
+
+
+def schedule(step: jax.Array, steps: int, dtype: Any = np.float32) -> jax.Array:
+    """Share of the learning rate at `step` (0 … steps − 1): linear warm-up, constant, cooldown 1 − √t; never 0."""
+    warmup = max(1, round(WARMUP_SHARE * steps))
+    cooldown = max(1, round(COOLDOWN_SHARE * steps))
+    s = step.astype(dtype)
+    t = jnp.maximum((s - (steps - cooldown)) / cooldown, 0.0)
+    return jnp.minimum((s + 1.0) / warmup, 1.0) * (1.0 - jnp.sqrt(t))
+
+
+def training_windows(train_bytes: int, proxy: Proxy) -> int:
+    """How many windows the training text holds; raises InvalidInputError where it is shorter than one."""
+    return _windows(train_bytes, proxy, "training")
+
+
+def held_out_starts(held_out_bytes: int, proxy: Proxy) -> NDArray[np.int32]:
+    """Where the held-out windows begin: evenly spaced, the same for every trial; shape (HELD_OUT_PIECES, rows).
+
+    Raises InvalidInputError where the held-out text is shorter than one window.
+    """
+    windows = _windows(held_out_bytes, proxy, "held-out")
+    rows = -(-HELD_OUT_PREDICTIONS // (proxy.predictions * HELD_OUT_PIECES))
+    starts = np.linspace(0, windows - 1, rows * HELD_OUT_PIECES).astype(np.int32)
+    return starts.reshape(HELD_OUT_PIECES, rows)
+
+
+def _windows(text_bytes: int, proxy: Proxy, part: str) -> int:
+    needed = proxy.sequence_length + 1  # inputs and the last target
+    if text_bytes < needed:
+        raise InvalidInputError(
+            f"the {part} text has {text_bytes} bytes and a window needs {needed}; give a shorter sequence_length",
+            field="proxy.sequence_length",
+        )
+    return text_bytes - needed + 1
+
+
+def trial_functions(
+    proxy: Proxy, optimizer: Optimizer, *, steps: int, held_out_bytes: int, dtype: Any = np.float32
+) -> TrialFunctions:
+    """The functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
+
+    `start(hyper, normals)` gives the initial state.
+    `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and gives the
+    mean training loss over them in nats.
+    `evaluate(hyper, state, held_out_M)` gives the held-out loss in nats.
+    """
+    pieces = held_out_starts(held_out_bytes, proxy)
+
+    def transformation(hyper: Hyperparameters, learning_rate: jax.Array) -> optax.GradientTransformation:
+        return build_optimizer(
+            optimizer,
+            learning_rates={name: learning_rate * factor for name, factor in hyper.learning_rates.items()},
+            epsilons=hyper.epsilons,
+            weight_decays=hyper.weight_decays,
+        )
+
+    def loss(params: Params, hyper: Hyperparameters, text_N: jax.Array, starts_B: jax.Array) -> jax.Array:
+        offsets_T = jnp.arange(proxy.sequence_length + 1, dtype=np.int32)
+        window_BxT = text_N[starts_B[:, None] + offsets_T[None]].astype(np.int32)
+        logits_BxPxV = proxy.apply(params, hyper.forward_multipliers, window_BxT[:, :-1])
+        targets_BxP = window_BxT[:, -proxy.predictions :]
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits_BxPxV, targets_BxP))
+
+    def start(hyper: Hyperparameters, normals: dict[str, jax.Array]) -> State:
+        params = {name: hyper.init_stds[name] * normal for name, normal in normals.items()}
+        return State(params, transformation(hyper, hyper.learning_rate).init(params))
+
+    def advance(
+        hyper: Hyperparameters,
+        state: State,
+        train_N: jax.Array,
+        starts_SxB: jax.Array,
+        span: tuple[jax.Array, jax.Array],
+    ) -> tuple[State, jax.Array]:
+        first, stop = span
+
+        def step(index: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            (params, optimizer_state), total = carry
+            value, gradients = jax.value_and_grad(loss)(params, hyper, train_N, starts_SxB[index])
+            rate = hyper.learning_rate * schedule(index, steps, dtype)
+            updates, optimizer_state = transformation(hyper, rate).update(gradients, optimizer_state, params)
+            return State(optax.apply_updates(params, updates), optimizer_state), total + value
+
+        # bounds are traced: any chunk of steps runs in the one compiled loop
+        state, total = jax.lax.fori_loop(first, stop, step, (state, jnp.zeros([], dtype)))
+        return state, total / (stop - first).astype(dtype)
+
+    def evaluate(hyper: Hyperparameters, state: State, held_out_M: jax.Array) -> jax.Array:
+        return jnp.mean(jax.lax.map(lambda piece: loss(state.params, hyper, held_out_M, piece), jnp.asarray(pieces)))
+
+    return TrialFunctions(start, advance, evaluate)
