@@ -90,9 +90,7 @@ def upgrade() -> None:
         sa.Column("architecture", sa.String(length=64), nullable=False),
         sa.Column("dataset", sa.String(length=64), nullable=False),
         sa.Column("provenance", sa.JSON(), nullable=False),
-        sa.CheckConstraint(
-            "(interval_low IS NULL) = (interval_high IS NULL)", name=op.f("ck_exponents_interval")
-        ),
+        sa.CheckConstraint("(interval_low IS NULL) = (interval_high IS NULL)", name=op.f("ck_exponents_interval")),
         sa.CheckConstraint("value > -1e308 AND value < 1e308", name=op.f("ck_exponents_value")),
         sa.ForeignKeyConstraint(
             ["calibration_id"],
@@ -138,9 +136,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_exponents_quantity_created_at_id"), ["quantity", "created_at", "id"], unique=False
         )
-        batch_op.create_index(
-            batch_op.f("ix_exponents_role_created_at_id"), ["role", "created_at", "id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_exponents_role_created_at_id"), ["role", "created_at", "id"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_exponents_source_created_at_id"), ["source", "created_at", "id"], unique=False
         )
@@ -216,9 +212,7 @@ def upgrade() -> None:
             "OR (status <> 'completed' AND loss IS NULL)",
             name=op.f("ck_trials_loss"),
         ),
-        sa.CheckConstraint(
-            "learning_rate > 0 AND learning_rate < 1e308", name=op.f("ck_trials_learning_rate")
-        ),
+        sa.CheckConstraint("learning_rate > 0 AND learning_rate < 1e308", name=op.f("ck_trials_learning_rate")),
         sa.CheckConstraint("seed >= 0", name=op.f("ck_trials_seed")),
         sa.CheckConstraint("width > 0", name=op.f("ck_trials_width")),
         sa.ForeignKeyConstraint(

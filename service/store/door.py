@@ -124,6 +124,20 @@ def _integer(value: Any, field: str, low: int, high: int) -> int:
     return value
 
 
+def storable(text: str) -> bool:
+    """Say whether both databases can hold a text: no NUL (Postgres), no lone surrogate (UTF-8)."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def cleaned_text(text: str, maximum: int) -> str:
+    """Give a text that both databases can hold, cut in the middle if it is longer than `maximum`."""
+    kept = text.encode("utf-8", "replace").decode().replace("\0", "?")
+    if len(kept) <= maximum:
+        return kept
+    half = (maximum - 5) // 2
+    return f"{kept[:half]} ... {kept[-half:]}"
+
+
 def checked_limit(limit: int) -> int:
     """Give a page's size, from 1 to 500."""
     return _integer(limit, "limit", 1, LIMIT_MAXIMUM)
@@ -131,9 +145,9 @@ def checked_limit(limit: int) -> int:
 
 def checked_key(key: str | None) -> str | None:
     """Give an idempotency key of 1 to 255 characters."""
-    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_MAXIMUM:
+    if key is not None and not (1 <= len(key) <= IDEMPOTENCY_KEY_MAXIMUM and storable(key)):
         raise InvalidInputError(
-            f"The idempotency key has {len(key)} characters; give 1 to {IDEMPOTENCY_KEY_MAXIMUM}.",
+            f"The idempotency key has {len(key)} characters; give 1 to {IDEMPOTENCY_KEY_MAXIMUM} printable ones.",
             field="Idempotency-Key",
         )
     return key

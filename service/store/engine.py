@@ -25,7 +25,7 @@ _WRITE = "widthwise_write"  # execution option that marks a connection whose tra
 
 def dump_json(value: Any) -> str:
     """Give JSON text; ValueError on NaN and infinity, which are not JSON (SQLite would store them)."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa.Engine:

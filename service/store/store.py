@@ -1,12 +1,17 @@
 """The store: every read and write of calibrations, shards, trials, exponents, events and workers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
-from service.store.doorbell import Doorbell
+from service.store import calibrations, exponents, finishing, shards, workers
+from service.store import trials as trials_of
+from service.store.doorbell import Doorbell, NoDoorbell
+from service.store.engine import Database, create_store_engine
+from service.store.errors import StoreUnavailableError
+from service.store.finishing import Fit, default_fit
 from service.store.records import (
     Calibration,
     Claim,
@@ -22,14 +27,8 @@ from service.store.records import (
     TrialRow,
     Worker,
 )
+from service.store.schema import check_schema
 from service.store.states import CalibrationState
-
-
-class Fit(Protocol):
-    """What turns trials into a result: widthwise.estimate.calibration.fit_calibration."""
-
-    def __call__(self, spec: JsonObject, trials: Sequence[JsonObject]) -> Any:
-        """Give a result with `to_dict()` and `exponents`; raise EstimateError on too little data."""
 
 
 class Store:
@@ -46,15 +45,23 @@ class Store:
         doorbell: Doorbell | None = None,
         fit: Fit | None = None,
         lease: timedelta = timedelta(seconds=60),
-    ) -> None: ...
+    ) -> None:
+        self._engine = engine
+        self._database = Database(engine)
+        self._doorbell = doorbell or NoDoorbell()
+        self._fit = fit or default_fit
+        self._lease_seconds = lease.total_seconds()
 
     def close(self) -> None:
         """Close every connection."""
-        raise NotImplementedError
+        self._engine.dispose()
 
     def check_ready(self) -> None:
         """Return if the database answers and its schema is this version's; else raise (for /readyz)."""
-        raise NotImplementedError
+        try:
+            check_schema(self._engine)
+        except sa.exc.DBAPIError as error:
+            raise StoreUnavailableError(f"The database can't be read ({error.orig}); try again.") from error
 
     # calibrations -----------------------------------------------------------------------------
 
@@ -64,42 +71,56 @@ class Store:
         spec: the full specification, every default filled in. With a key seen before and the same
         specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            identifier, shard_ids, replayed = calibrations.create(connection, spec, idempotency_key)
+        # after the commit: a worker must find the row it is rung for
+        if shard_ids and self._doorbell.ring(shard_ids):
+            with self._database.write() as connection:
+                shards.mark_published(connection, shard_ids)
+        return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
 
     def get_calibration(self, calibration_id: str) -> Calibration:
         """Give one calibration with its progress."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return calibrations.get(connection, calibration_id)
 
     def list_calibrations(
         self, *, state: CalibrationState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Calibration]:
         """Give calibrations, newest first. limit: 1 to 500."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return calibrations.list_page(connection, state, cursor, limit)
 
     def cancel_calibration(self, calibration_id: str) -> Calibration:
         """Ask for its end: queued shards are cancelled at once, running ones by their workers within ~1 s.
 
         A finished calibration is returned as it is.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            calibrations.cancel(connection, calibration_id)
+        return self.get_calibration(calibration_id)
 
     def list_shards(self, calibration_id: str) -> tuple[Shard, ...]:
         """Give its shards, in the order in which they are claimed."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return calibrations.list_shards(connection, calibration_id)
 
     def list_trials(self, calibration_id: str, *, cursor: str | None = None, limit: int = 500) -> Page[TrialRow]:
         """Give its trials, oldest first. limit: 1 to 500."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return trials_of.list_page(connection, calibration_id, cursor, limit)
 
     def list_events(self, calibration_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
         """Give its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return calibrations.list_events(connection, calibration_id, after, limit)
 
     def list_exponents(
         self, where: ExponentFilter | None = None, *, cursor: str | None = None, limit: int = 50
     ) -> Page[ExponentRow]:
         """Give stored exponents that match, newest first. limit: 1 to 500."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return exponents.list_page(connection, where or ExponentFilter(), cursor, limit)
 
     # external runner --------------------------------------------------------------------------
 
@@ -110,7 +131,9 @@ class Store:
         None = diverged}. All or none are stored. StateConflictError unless the runner is external and the
         state queued or running.
         """
-        raise NotImplementedError
+        with self._database.write() as connection:
+            trials_of.upload(connection, calibration_id, trials)
+        return self.get_calibration(calibration_id)
 
     def finish_external(self, calibration_id: str) -> Calibration:
         """Fit what was uploaded; a succeeded calibration is returned as it is.
@@ -118,74 +141,98 @@ class Store:
         EstimateError if the trials do not suffice: the calibration stays running, so upload more and
         finish again. StateConflictError if it was cancelled, failed or is run by workers.
         """
-        raise NotImplementedError
+        self.get_calibration(calibration_id)  # NotFoundError
+        finishing.finish_external(self._database, calibration_id, self._fit)
+        return self.get_calibration(calibration_id)
 
     # workers ----------------------------------------------------------------------------------
 
     def claim_shard(self, worker_id: str) -> Claim | None:
         """Take the next shard that is queued or whose lease ran out; None if there is none."""
-        raise NotImplementedError
+        return shards.claim_next(self._database, worker_id, self._lease_seconds)
 
     def check_lease(self, claim: Claim) -> Lease:
         """Say whether the claim still holds, writing nothing."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return shards.check(connection, claim)
 
     def extend_lease(self, claim: Claim) -> Lease:
         """Hold the shard for another lease, counted from now by the database's clock."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return shards.extend(connection, claim, self._lease_seconds)
 
     def record_environment(self, claim: Claim, environment: JsonObject) -> Lease:
         """Store which device and versions run the shard."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return shards.record_environment(connection, claim, environment, self._lease_seconds)
 
     def record_trial(self, claim: Claim, trial: Trial | Mapping[str, Any]) -> Lease:
         """Store a trial of the shard; a second report of the same trial replaces the first."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return shards.record_trial(connection, claim, trial, self._lease_seconds)
 
     def finish_shard(self, claim: Claim) -> Lease:
-        """End the shard as succeeded (or as failed, if trials are missing); the last one ends the calibration."""
-        raise NotImplementedError
+        """End the shard; the last one ends the calibration. Trials missing: the attempt has failed."""
+        with self._database.write() as connection:
+            lease = shards.finish(connection, claim)
+        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        return lease
 
     def fail_shard(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
         """End the attempt: back to the queue if retryable and attempts remain, else failed for good."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            lease = shards.fail(connection, claim, reason, retryable=retryable)
+        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        return lease
 
     def release_shard(self, claim: Claim) -> Lease:
         """Give the shard back untouched (graceful stop): queued again, the attempt not counted."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            lease = shards.release(connection, claim)
+        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        return lease
 
     def cancel_shard(self, claim: Claim) -> Lease:
         """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            lease = shards.cancel(connection, claim)
+        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        return lease
 
     def abandon_worker(self, worker_id: str) -> int:
         """End the leases of a worker known to be dead, so that others need not wait; give their number."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return shards.abandon(connection, worker_id)
 
     def finish_ready_calibrations(self) -> int:
         """Finish what a crash left behind: fits not made, dead claims out of attempts or cancelled.
 
         Every worker calls it now and then; gives how many calibrations ended.
         """
-        raise NotImplementedError
+        shards.end_dead_claims(self._database)
+        with self._database.read() as connection:
+            ready = shards.ready_calibrations(connection)
+        return sum(finishing.finish_if_ready(self._database, identifier, self._fit) for identifier in ready)
 
     def heartbeat(
         self, worker_id: str, *, host: str, device: str | None = None, versions: JsonObject | None = None
     ) -> None:
         """Note that the worker is alive; device and versions are kept when not given."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            workers.heartbeat(connection, worker_id, host, device, versions)
 
     def list_workers(self) -> tuple[Worker, ...]:
         """Give every worker that has reported, latest first."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return workers.list_all(connection)
 
 
 def open_store(
     url: str,
     *,
     doorbell: Doorbell | None = None,
-    fit: Callable[..., Any] | None = None,
+    fit: Fit | None = None,
     lease_seconds: float = 60.0,
 ) -> Store:
     """Open the store at a database URL; the schema must be current (see service.store.schema)."""
-    raise NotImplementedError
+    return Store(create_store_engine(url), doorbell=doorbell, fit=fit, lease=timedelta(seconds=lease_seconds))

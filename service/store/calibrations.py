@@ -1,0 +1,204 @@
+"""Calibrations: created with their shards, read with their progress, cancelled on request."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.clock import now
+from service.store.door import checked_key, checked_spec, storable
+from service.store.engine import insert_or
+from service.store.errors import IdempotencyConflictError, NotFoundError
+from service.store.paging import page
+from service.store.planning import plan_shards, planned_trials
+from service.store.records import Calibration, Event, JsonObject, Page, Progress, Shard, ShardSpec
+from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
+from service.store.tables import calibrations, events, shards, trials
+from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
+
+EVENTS_MAXIMUM = 1000  # rows of one read; a stream reads on from the last
+
+
+def new_id(prefix: str) -> str:
+    """Give a new identifier: a prefix for the reader and 96 random bits."""
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
+def create(connection: sa.Connection, spec: JsonObject, idempotency_key: str | None) -> tuple[str, list[str], bool]:
+    """Insert a calibration and its shards; give its id, the shards' ids, and whether it existed already."""
+    plain, digest = checked_spec(spec)
+    checked_key(idempotency_key)
+    planned = plan_shards(plain)
+    insert = (
+        insert_or(connection, calibrations)
+        .values(
+            id=new_id("cal"),
+            created_at=now(),
+            state=CalibrationState.QUEUED,
+            runner=plain["runner"],
+            spec=plain,
+            spec_digest=digest,
+            idempotency_key=idempotency_key,
+            trials_total=planned_trials(plain),
+            last_event=0,
+        )
+        # a second request with the key waits here for the first to commit, then finds its row
+        .on_conflict_do_nothing(index_elements=[calibrations.c.idempotency_key])
+        .returning(calibrations.c.id, calibrations.c.created_at)
+    )
+    created = connection.execute(insert).one_or_none()
+    if created is None:
+        existing = connection.execute(
+            sa.select(calibrations.c.id, calibrations.c.spec_digest).where(
+                calibrations.c.idempotency_key == idempotency_key
+            )
+        ).one()
+        if existing.spec_digest != digest:
+            raise IdempotencyConflictError(str(idempotency_key), existing.id)
+        return existing.id, [], True
+    rows = [
+        {
+            "id": new_id("shd"),
+            "calibration_id": created.id,
+            "created_at": created.created_at,
+            "position": position,
+            "spec": shard.to_dict(),
+            "state": ShardState.QUEUED,
+            "attempts": 0,
+            "epoch": 0,
+        }
+        for position, shard in enumerate(planned)
+    ]
+    if rows:
+        connection.execute(sa.insert(shards), rows)
+    data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}
+    add_events(connection, created.id, [("calibration", data)])
+    return created.id, [row["id"] for row in rows], False
+
+
+def get(connection: sa.Connection, calibration_id: str) -> Calibration:
+    """Give one calibration."""
+    query = sa.select(calibrations).where(calibrations.c.id == calibration_id)
+    row = connection.execute(query).one_or_none() if storable(calibration_id) else None
+    if row is None:
+        raise NotFoundError("calibration", calibration_id)
+    return _read(row, _progress(connection, [row]))
+
+
+def list_page(
+    connection: sa.Connection, state: CalibrationState | None, cursor: str | None, limit: int
+) -> Page[Calibration]:
+    """Give calibrations, newest first."""
+    query = sa.select(calibrations)
+    if state is not None:
+        query = query.where(calibrations.c.state == state)
+    rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
+    progress = _progress(connection, rows.items)
+    return Page(tuple(_read(row, progress) for row in rows.items), rows.next_cursor)
+
+
+def _same(row: sa.Row[Any]) -> sa.Row[Any]:
+    return row
+
+
+def cancel(connection: sa.Connection, calibration_id: str) -> None:
+    """Request the end: queued shards are cancelled here, running ones by those who run them."""
+    locked = lock_calibration(connection, calibration_id)
+    if locked.state in FINAL_CALIBRATION_STATES:
+        return
+    if locked.cancel_requested_at is None:
+        connection.execute(
+            sa.update(calibrations).where(calibrations.c.id == locked.id).values(cancel_requested_at=now())
+        )
+    queued = sa.select(shards.c.id).where(shards.c.calibration_id == locked.id, shards.c.state == ShardState.QUEUED)
+    for shard_id in connection.execute(queued.order_by(shards.c.position)).scalars().all():
+        move_shard(connection, shard_id, ShardState.CANCELLED)
+    if not has_active_shards(connection, locked.id):
+        move_calibration(connection, locked, CalibrationState.CANCELLED)
+
+
+def has_active_shards(connection: sa.Connection, calibration_id: str) -> bool:
+    """Say whether any shard is queued or running."""
+    query = sa.select(shards.c.id).where(
+        shards.c.calibration_id == calibration_id,
+        shards.c.state.in_([ShardState.QUEUED, ShardState.RUNNING]),
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, ...]:
+    """Give a calibration's shards in their order."""
+    require(connection, calibration_id)
+    query = sa.select(shards).where(shards.c.calibration_id == calibration_id).order_by(shards.c.position)
+    return tuple(
+        Shard(
+            id=row.id,
+            calibration_id=row.calibration_id,
+            position=row.position,
+            spec=ShardSpec.from_dict(row.spec),
+            state=row.state,
+            attempts=row.attempts,
+            epoch=row.epoch,
+            worker_id=row.worker_id,
+            lease_until=row.lease_until,
+            published_at=row.published_at,
+            reason=row.reason,
+            environment=row.environment,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def list_events(connection: sa.Connection, calibration_id: str, after: int, limit: int) -> tuple[Event, ...]:
+    """Give events numbered above `after`, in order."""
+    require(connection, calibration_id)
+    query = (
+        sa.select(events)
+        .where(events.c.calibration_id == calibration_id, events.c.seq > after)
+        .order_by(events.c.seq)
+        .limit(min(limit, EVENTS_MAXIMUM))
+    )
+    return tuple(
+        Event(row.calibration_id, row.seq, row.created_at, row.kind, row.data) for row in connection.execute(query)
+    )
+
+
+def require(connection: sa.Connection, calibration_id: str) -> None:
+    query = sa.select(calibrations.c.id).where(calibrations.c.id == calibration_id)
+    if not storable(calibration_id) or connection.execute(query).first() is None:
+        raise NotFoundError("calibration", calibration_id)
+
+
+def _progress(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Progress]:
+    """Count trials and shards of some calibrations, in two queries."""
+    ids = [row.id for row in rows]
+    by_trials = sa.select(trials.c.calibration_id, sa.func.count().label("trials")).group_by(trials.c.calibration_id)
+    counted = connection.execute(by_trials.where(trials.c.calibration_id.in_(ids)))
+    done = {row.calibration_id: int(row.trials) for row in counted}
+    states: dict[str, dict[ShardState, int]] = {identifier: {} for identifier in ids}
+    by_state = sa.select(shards.c.calibration_id, shards.c.state, sa.func.count()).group_by(
+        shards.c.calibration_id, shards.c.state
+    )
+    for identifier, state, count in connection.execute(by_state.where(shards.c.calibration_id.in_(ids))):
+        states[identifier][state] = count
+    return {row.id: Progress(done.get(row.id, 0), row.trials_total, states[row.id]) for row in rows}
+
+
+def _read(row: sa.Row[Any], progress: dict[str, Progress]) -> Calibration:
+    return Calibration(
+        id=row.id,
+        created_at=row.created_at,
+        state=row.state,
+        spec=row.spec,
+        runner=row.runner,
+        reason=row.reason,
+        cancel_requested=row.cancel_requested_at is not None,
+        result=row.result,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        last_event=row.last_event,
+        progress=progress[row.id],
+    )

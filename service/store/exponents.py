@@ -1,0 +1,102 @@
+"""Exponents: one row for each quantity and role that a calibration measured, with all its evidence."""
+
+import math
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.calibrations import new_id
+from service.store.clock import now
+from service.store.door import storable
+from service.store.paging import page
+from service.store.records import ExponentFilter, ExponentRow, JsonObject, Page
+from service.store.tables import exponents, shards
+from widthwise.errors import InvalidInputError
+
+SOURCE = "calibration"  # of every stored row: measured by the calibration it names
+
+
+def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[dict[str, Any]]) -> None:
+    """Store the estimates of a calibration; `estimates` are values that `checked` gave."""
+    spec = calibration.spec
+    proxy = spec.get("proxy") or {}
+    common = {
+        "calibration_id": calibration.id,
+        "source": SOURCE,
+        "parameterization": spec["parameterization"],
+        "optimizer": spec["optimizer"],
+        "alignment": spec["alignment"] if isinstance(spec["alignment"], str) else "measured",
+        "architecture": proxy.get("architecture", "external"),
+        "dataset": proxy.get("dataset", "external"),
+        "provenance": _provenance(connection, calibration),
+    }
+    for estimate in estimates:
+        connection.execute(sa.insert(exponents).values(id=new_id("exp"), created_at=now(), **common, **estimate))
+
+
+def checked(estimate: Any) -> dict[str, Any]:
+    """Give an ExponentEstimate as columns; ValueError if a number of it is not finite."""
+    low, high = estimate.interval if estimate.interval is not None else (None, None)
+    numbers = {
+        "value": estimate.value,
+        "standard_error": estimate.standard_error,
+        "interval_low": low,
+        "interval_high": high,
+        "theory": estimate.theory,
+    }
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f"the estimate of {estimate.quantity} of {estimate.role} has {name} = {number!r}")
+    return {
+        "quantity": str(estimate.quantity),
+        "role": str(estimate.role),
+        **{name: None if number is None else float(number) for name, number in numbers.items()},
+        "degrees_of_freedom": int(estimate.degrees_of_freedom),
+        "widths": [int(width) for width in estimate.widths],
+    }
+
+
+def list_page(connection: sa.Connection, where: ExponentFilter, cursor: str | None, limit: int) -> Page[ExponentRow]:
+    """Give the exponents that match, newest first."""
+    query = sa.select(exponents)
+    for name in where.__slots__:
+        wanted = getattr(where, name)
+        if wanted is None:
+            continue
+        if not storable(wanted):
+            raise InvalidInputError(f"{name} is {wanted!r}, which no name can be; give printable text.", field=name)
+        query = query.where(exponents.c[name] == wanted)
+    return page(connection, query, exponents, _read, cursor=cursor, limit=limit, newest_first=True)
+
+
+def _provenance(connection: sa.Connection, calibration: sa.Row[Any]) -> JsonObject:
+    """What measured it: the specification's digest and each distinct device and versions of its shards."""
+    query = sa.select(shards.c.environment).where(shards.c.calibration_id == calibration.id).order_by(shards.c.position)
+    environments: list[JsonObject] = []
+    for environment in connection.execute(query).scalars():
+        if environment is not None and environment not in environments:
+            environments.append(environment)
+    return {"spec_sha256": calibration.spec_digest, "runner": calibration.runner, "environments": environments}
+
+
+def _read(row: sa.Row[Any]) -> ExponentRow:
+    return ExponentRow(
+        id=row.id,
+        calibration_id=row.calibration_id,
+        created_at=row.created_at,
+        quantity=row.quantity,
+        role=row.role,
+        value=row.value,
+        standard_error=row.standard_error,
+        interval=None if row.interval_low is None else (row.interval_low, row.interval_high),
+        degrees_of_freedom=row.degrees_of_freedom,
+        theory=row.theory,
+        widths=tuple(row.widths),
+        source=row.source,
+        parameterization=row.parameterization,
+        optimizer=row.optimizer,
+        alignment=row.alignment,
+        architecture=row.architecture,
+        dataset=row.dataset,
+        provenance=row.provenance,
+    )

@@ -1,0 +1,265 @@
+"""Shards: claimed by one statement, held by a lease on the database's clock, every write fenced by its epoch."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store import trials as trial_rows
+from service.store.clock import now
+from service.store.door import checked_json, checked_trial, cleaned_text
+from service.store.engine import Database
+from service.store.records import Claim, JsonObject, Lease, ShardSpec, Trial, TrialStatus
+from service.store.states import CalibrationState, ShardState
+from service.store.tables import calibrations, shards, trials
+from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
+from widthwise.errors import InvalidInputError
+
+ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
+CANDIDATES = 8  # claimable shards read at once: a rival that took the first leaves others
+REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
+
+#: Stored trials that a new attempt need not run again; "failed" ones it may.
+DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
+
+
+def claimable() -> sa.ColumnElement[bool]:
+    """The condition on a shard's row under which a worker may take it."""
+    return sa.and_(
+        shards.c.attempts < ATTEMPTS_MAXIMUM,
+        sa.or_(
+            shards.c.state == ShardState.QUEUED,
+            sa.and_(shards.c.state == ShardState.RUNNING, shards.c.lease_until < now()),
+        ),
+    )
+
+
+def held_by(claim: Claim) -> sa.ColumnElement[bool]:
+    """The fence: the shard still belongs to this claim."""
+    return sa.and_(shards.c.epoch == claim.epoch, shards.c.state == ShardState.RUNNING)
+
+
+def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Claim | None:
+    """Take the next claimable shard, oldest calibration and largest width first."""
+    while True:
+        with database.read() as connection:
+            found = connection.execute(
+                sa.select(shards.c.id, shards.c.calibration_id)
+                .join(calibrations, calibrations.c.id == shards.c.calibration_id)
+                .where(claimable(), calibrations.c.cancel_requested_at.is_(None))
+                .order_by(shards.c.created_at, shards.c.calibration_id, shards.c.position)
+                .limit(CANDIDATES)
+            ).all()
+        if not found:
+            return None
+        for candidate in found:
+            with database.write() as connection:
+                claim = _claim(connection, candidate, worker_id, lease_seconds)
+            if claim is not None:
+                return claim
+
+
+def _claim(
+    connection: sa.Connection, candidate: sa.Row[Any, Any], worker_id: str, lease_seconds: float
+) -> Claim | None:
+    locked = lock_calibration(connection, candidate.calibration_id)
+    if locked.cancel_requested_at is not None:
+        return None
+    row = move_shard(
+        connection,
+        candidate.id,
+        ShardState.RUNNING,
+        claimable(),
+        attempts=shards.c.attempts + 1,
+        epoch=shards.c.epoch + 1,
+        worker_id=worker_id,
+        lease_until=now(lease_seconds),
+        started_at=sa.func.coalesce(shards.c.started_at, now()),
+    )
+    if row is None:
+        return None
+    if locked.state is CalibrationState.QUEUED:
+        move_calibration(connection, locked, CalibrationState.RUNNING)
+    done = connection.execute(
+        sa.select(trials.c.learning_rate, trials.c.seed)
+        .where(trials.c.shard_id == row.id, trials.c.status.in_(DONE_STATUSES))
+        .order_by(trials.c.learning_rate, trials.c.seed)
+    )
+    return Claim(
+        shard_id=row.id,
+        calibration_id=row.calibration_id,
+        worker_id=worker_id,
+        epoch=row.epoch,
+        attempt=row.attempts,
+        spec=locked.spec,
+        shard=ShardSpec.from_dict(row.spec),
+        done=tuple((rate, seed) for rate, seed in done),
+    )
+
+
+def check(connection: sa.Connection, claim: Claim) -> Lease:
+    """Say whether the claim holds."""
+    held = connection.execute(sa.select(shards.c.id).where(shards.c.id == claim.shard_id, held_by(claim)))
+    return _verdict(connection, claim) if held.first() else Lease.LOST
+
+
+def extend(connection: sa.Connection, claim: Claim, lease_seconds: float, **values: Any) -> Lease:
+    """Hold the shard for another lease, and set other columns of it."""
+    extended = (
+        sa.update(shards)
+        .where(shards.c.id == claim.shard_id, held_by(claim))
+        .values(lease_until=now(lease_seconds), **values)
+        .returning(shards.c.id)
+    )
+    return _verdict(connection, claim) if connection.execute(extended).first() else Lease.LOST
+
+
+def _verdict(connection: sa.Connection, claim: Claim) -> Lease:
+    """HELD, or CANCEL_REQUESTED if the flag is up."""
+    flag = sa.select(calibrations.c.cancel_requested_at).where(calibrations.c.id == claim.calibration_id)
+    return Lease.HELD if connection.execute(flag).scalar_one() is None else Lease.CANCEL_REQUESTED
+
+
+def record_environment(connection: sa.Connection, claim: Claim, environment: JsonObject, lease_seconds: float) -> Lease:
+    """Store the device and versions of the child that runs the shard."""
+    checked_json(environment, "environment")
+    return extend(connection, claim, lease_seconds, environment=dict(environment))
+
+
+def record_trial(
+    connection: sa.Connection, claim: Claim, given: Trial | Mapping[str, Any], lease_seconds: float
+) -> Lease:
+    """Store a trial of the shard, if the claim holds."""
+    trial = checked_trial(given)
+    shard = claim.shard
+    if trial.width != shard.width or trial.learning_rate not in shard.learning_rates or trial.seed not in shard.seeds:
+        raise InvalidInputError(
+            f"The trial (width {trial.width}, learning rate {trial.learning_rate!r}, seed {trial.seed}) is none "
+            f"of shard {claim.shard_id!r}: width {shard.width}, seeds {list(shard.seeds)}, learning rates "
+            f"{list(shard.learning_rates)}.",
+            field="trial",
+        )
+    lock_calibration(connection, claim.calibration_id)
+    lease = extend(connection, claim, lease_seconds)
+    if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, trial):
+        data = {
+            "width": trial.width,
+            "learning_rate": trial.learning_rate,
+            "seed": trial.seed,
+            "status": trial.status.value,
+            "loss": trial.loss,
+        }
+        add_events(connection, claim.calibration_id, [("trial", data)])
+    return lease
+
+
+def finish(connection: sa.Connection, claim: Claim) -> Lease:
+    """End the shard as succeeded; an attempt that left trials out has failed."""
+    lock_calibration(connection, claim.calibration_id)
+    stored = connection.execute(
+        sa.select(sa.func.count()).select_from(trials).where(trials.c.shard_id == claim.shard_id)
+    ).scalar_one()
+    if stored < claim.shard.trials:
+        reason = f"The child process ended with {stored} of {claim.shard.trials} trials stored."
+        return _end_attempt(connection, claim, reason, retryable=True)
+    row = move_shard(connection, claim.shard_id, ShardState.SUCCEEDED, held_by(claim), reason=None)
+    return Lease.LOST if row is None else Lease.HELD
+
+
+def fail(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> Lease:
+    """End the attempt with its reason."""
+    lock_calibration(connection, claim.calibration_id)
+    return _end_attempt(connection, claim, reason, retryable=retryable)
+
+
+def _end_attempt(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> Lease:
+    """Queue the shard again if that may help, else fail it."""
+    values: dict[str, Any] = {"reason": cleaned_text(reason, REASON_MAXIMUM)}
+    target = ShardState.QUEUED if retryable and claim.attempt < ATTEMPTS_MAXIMUM else ShardState.FAILED
+    if target is ShardState.QUEUED and _verdict(connection, claim) is Lease.CANCEL_REQUESTED:
+        target = ShardState.CANCELLED  # nobody would claim it again
+    row = move_shard(connection, claim.shard_id, target, held_by(claim), **values)
+    return Lease.LOST if row is None else Lease.HELD
+
+
+def release(connection: sa.Connection, claim: Claim) -> Lease:
+    """Queue the shard again as if this attempt had not begun (its epoch stays used)."""
+    lock_calibration(connection, claim.calibration_id)
+    cancelled = _verdict(connection, claim) is Lease.CANCEL_REQUESTED
+    row = move_shard(
+        connection,
+        claim.shard_id,
+        ShardState.CANCELLED if cancelled else ShardState.QUEUED,
+        held_by(claim),
+        attempts=shards.c.attempts - 1,
+        worker_id=None,
+    )
+    return Lease.LOST if row is None else Lease.HELD
+
+
+def cancel(connection: sa.Connection, claim: Claim) -> Lease:
+    """End the shard as cancelled; programming mistake unless that was requested."""
+    lock_calibration(connection, claim.calibration_id)
+    if _verdict(connection, claim) is not Lease.CANCEL_REQUESTED:
+        raise AssertionError(f"nobody asked to cancel calibration {claim.calibration_id}")
+    row = move_shard(connection, claim.shard_id, ShardState.CANCELLED, held_by(claim))
+    return Lease.LOST if row is None else Lease.HELD
+
+
+def abandon(connection: sa.Connection, worker_id: str) -> int:
+    """End every lease of a dead worker now."""
+    ended = (
+        sa.update(shards)
+        .where(shards.c.worker_id == worker_id, shards.c.state == ShardState.RUNNING)
+        .values(lease_until=now(-1.0))
+    )
+    return connection.execute(ended).rowcount
+
+
+def mark_published(connection: sa.Connection, shard_ids: Sequence[str]) -> None:
+    """Note that the doorbell rang for these shards."""
+    connection.execute(sa.update(shards).where(shards.c.id.in_(shard_ids)).values(published_at=now()))
+
+
+def end_dead_claims(database: Database) -> None:
+    """End shards whose lease ran out and that nobody may claim: out of attempts, or cancelled."""
+    dead = sa.and_(shards.c.state == ShardState.RUNNING, shards.c.lease_until < now())
+    with database.read() as connection:
+        found = connection.execute(
+            sa.select(shards.c.id, shards.c.calibration_id)
+            .join(calibrations, calibrations.c.id == shards.c.calibration_id)
+            .where(
+                dead,
+                sa.or_(shards.c.attempts >= ATTEMPTS_MAXIMUM, calibrations.c.cancel_requested_at.is_not(None)),
+            )
+        ).all()
+    for row in found:
+        with database.write() as connection:
+            locked = lock_calibration(connection, row.calibration_id)
+            if locked.cancel_requested_at is not None:
+                move_shard(connection, row.id, ShardState.CANCELLED, dead)
+                continue
+            last = connection.execute(sa.select(shards).where(shards.c.id == row.id)).one()
+            before = f" The attempt before it: {last.reason}" if last.reason else ""
+            reason = (
+                f"Worker {last.worker_id!r} stopped reporting on attempt {last.attempts} of {ATTEMPTS_MAXIMUM}; "
+                f"look at its log.{before}"
+            )
+            exhausted = sa.and_(dead, shards.c.attempts >= ATTEMPTS_MAXIMUM)
+            move_shard(connection, row.id, ShardState.FAILED, exhausted, reason=cleaned_text(reason, REASON_MAXIMUM))
+
+
+def ready_calibrations(connection: sa.Connection) -> list[str]:
+    """Give the calibrations run by workers whose shards have all ended and that have not."""
+    active = (
+        sa.select(shards.c.id)
+        .where(
+            shards.c.calibration_id == calibrations.c.id,
+            shards.c.state.in_([ShardState.QUEUED, ShardState.RUNNING]),
+        )
+        .exists()
+    )
+    query = sa.select(calibrations.c.id).where(
+        calibrations.c.state == CalibrationState.RUNNING, calibrations.c.runner != "external", ~active
+    )
+    return list(connection.execute(query).scalars())

@@ -1,0 +1,99 @@
+"""Trials: stored once for each (width, learning rate, seed), from a worker or an upload."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.calibrations import new_id, require
+from service.store.clock import now
+from service.store.door import checked_trial, checked_widths
+from service.store.engine import insert_or
+from service.store.errors import StateConflictError
+from service.store.paging import page
+from service.store.records import Page, Trial, TrialRow
+from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState
+from service.store.tables import trials
+from service.store.transitions import add_events, lock_calibration, move_calibration
+
+RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
+
+
+def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None, trial: Trial) -> bool:
+    """Store a checked trial in place of an earlier report of it; say whether anything changed."""
+    insert = insert_or(connection, trials).values(
+        id=new_id("tri"),
+        calibration_id=calibration_id,
+        shard_id=shard_id,
+        created_at=now(),
+        width=trial.width,
+        learning_rate=trial.learning_rate,
+        seed=trial.seed,
+        status=trial.status,
+        loss=trial.loss,
+        seconds=trial.seconds,
+        steps=trial.steps,
+        flops=trial.flops,
+    )
+    differs = sa.or_(*(trials.c[name].is_distinct_from(insert.excluded[name]) for name in RESULT_COLUMNS))
+    insert = insert.on_conflict_do_update(
+        index_elements=[trials.c.calibration_id, trials.c.width, trials.c.learning_rate, trials.c.seed],
+        set_={name: insert.excluded[name] for name in RESULT_COLUMNS},
+        where=differs,
+    ).returning(trials.c.id)
+    return connection.execute(insert).first() is not None
+
+
+def upload(connection: sa.Connection, calibration_id: str, given: Sequence[Trial | Mapping[str, Any]]) -> None:
+    """Store trials that were run elsewhere, all or none."""
+    checked = [checked_trial(trial, f"trials[{index}]") for index, trial in enumerate(given)]
+    locked = lock_calibration(connection, calibration_id)
+    if locked.runner != "external":
+        raise StateConflictError(
+            f"Calibration {locked.id!r} is run by workers, which store its trials; create one with runner "
+            "'external' to upload your own."
+        )
+    if locked.state in FINAL_CALIBRATION_STATES:
+        raise StateConflictError(
+            f"Calibration {locked.id!r} has {locked.state.value}; it takes no more trials. Create another."
+        )
+    checked_widths(checked, locked.spec["widths"])
+    changed = sum(upsert(connection, locked.id, None, trial) for trial in checked)
+    if changed:
+        if locked.state is CalibrationState.QUEUED:
+            move_calibration(connection, locked, CalibrationState.RUNNING)
+        add_events(connection, locked.id, [("trials", {"stored": changed})])
+
+
+def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[TrialRow]:
+    """Give a calibration's trials, oldest first."""
+    require(connection, calibration_id)
+    query = sa.select(trials).where(trials.c.calibration_id == calibration_id)
+    return page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
+
+
+def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
+    """Give every trial as the fit reads it, ordered by width, learning rate and seed."""
+    query = (
+        sa.select(trials)
+        .where(trials.c.calibration_id == calibration_id)
+        .order_by(trials.c.width, trials.c.learning_rate, trials.c.seed)
+    )
+    return [_read(row).to_trial_dict() for row in connection.execute(query)]
+
+
+def _read(row: sa.Row[Any]) -> TrialRow:
+    return TrialRow(
+        id=row.id,
+        calibration_id=row.calibration_id,
+        created_at=row.created_at,
+        shard_id=row.shard_id,
+        width=row.width,
+        learning_rate=row.learning_rate,
+        seed=row.seed,
+        status=row.status,
+        loss=row.loss,
+        seconds=row.seconds,
+        steps=row.steps,
+        flops=row.flops,
+    )
