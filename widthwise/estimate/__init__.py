@@ -1,0 +1,25 @@
+"""From losses to exponents: the optimum of a sweep, its power law over width, intervals and warnings.
+
+Pure functions over arrays and records; scipy is loaded on the first fit. `import widthwise` does not load this.
+"""
+
+from widthwise.estimate.calibration import CalibrationResult, Drift, ExponentEstimate, fit_calibration
+from widthwise.estimate.optimum import Optimum, fit_optimum
+from widthwise.estimate.scaling import PowerLaw, fit_power_law
+from widthwise.estimate.surface import Surface, surfaces_by_width
+from widthwise.estimate.widths import WidthOptimum, fit_optima
+
+__all__ = [
+    "CalibrationResult",
+    "Drift",
+    "ExponentEstimate",
+    "Optimum",
+    "PowerLaw",
+    "Surface",
+    "WidthOptimum",
+    "fit_calibration",
+    "fit_optima",
+    "fit_optimum",
+    "fit_power_law",
+    "surfaces_by_width",
+]

@@ -1,0 +1,104 @@
+"""Warnings of a calibration: every reason to trust its exponents less."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from widthwise.estimate.scaling import PowerLaw
+from widthwise.estimate.widths import WidthOptimum
+from widthwise.plan import Caution
+
+SMALL_WIDTH = 512  # Everett et al. 2024: widths ≤ 512 left the power law; the shift is of order 1/n (2505.02222)
+FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom
+MISFIT_PROBABILITY = 0.01  # chosen: how rare a scatter must be, were the stated errors right, to be reported
+BOUND_ERRORS = 2.0  # chosen: a bound contradicts the fit when it lies this many standard errors on the wrong side
+
+
+def calibration_cautions(
+    spec: Mapping[str, Any],
+    optima: Sequence[WidthOptimum],
+    law: PowerLaw,
+    widths: tuple[int, ...],
+) -> Iterator[Caution]:
+    """Every reason to trust the result less, in a fixed order."""
+    for entry in optima:
+        yield from _width_warnings(entry, law)
+    missing = sorted(set(spec.get("widths", ())) - {entry.width for entry in optima})
+    if missing:
+        yield Caution("width_without_trials", f"Width {_listed(missing)} has no trials and stays out of the fit.")
+    if law.degrees_of_freedom == 0:
+        yield Caution(
+            "zero_degrees_of_freedom",
+            f"Two widths ({_listed(widths)}) always lie on a power law: nothing tests it, so there is no interval. "
+            "Calibrate at a third width.",
+        )
+    if law.lack_of_fit is not None and _misfit_probability(law) < MISFIT_PROBABILITY:
+        yield Caution(
+            "lack_of_fit",
+            f"The optima scatter {law.lack_of_fit**0.5:.1f} times as far from a power law as their own errors "
+            "explain; the standard error is inflated by that factor.",
+        )
+    if law.interval is not None and not law.interval[0] <= 0 <= law.interval[1]:
+        yield Caution(
+            "drift",
+            f"The best base learning rate goes as width^({law.slope:+.2f}) (95 % interval "
+            f"{law.interval[0]:+.2f} to {law.interval[1]:+.2f}), so the theoretical exponents do not transfer "
+            "here; the measured ones include the drift.",
+        )
+    small = [width for width in widths if width < SMALL_WIDTH]
+    if small:
+        yield Caution(
+            "small_widths",
+            f"Width {_listed(small)} is under {SMALL_WIDTH}: there the optimum also shifts by a term of order "
+            "1/width, which is no power law and biases the extrapolation.",
+        )
+    seeds = min(len(entry.surface.seeds) for entry in optima)
+    if seeds < FEW_SEEDS:
+        yield Caution(
+            "few_seeds",
+            f"{seeds} seed(s) per learning rate say little about the noise of an optimum; use {FEW_SEEDS} or more.",
+        )
+
+
+def _width_warnings(entry: WidthOptimum, law: PowerLaw) -> Iterator[Caution]:
+    """What is doubtful about the optimum of one width."""
+    optimum, surface = entry.optimum, entry.surface
+    if surface.gap_count:
+        yield Caution(
+            "missing_trials",
+            f"Width {entry.width}: {surface.gap_count} of {surface.losses.size} trials have no outcome; "
+            "seeds are compared where they ran.",
+        )
+    if optimum is None:
+        yield Caution("no_optimum", f"Width {entry.width} stays out of the fit: {entry.reason}.")
+        return
+    if optimum.kind != "interior":
+        yield Caution("optimum_at_grid_edge", f"Width {entry.width} stays out of the fit: {entry.remark}.")
+        predicted, error = law.predict(entry.width)
+        excess = predicted - optimum.log2_learning_rate
+        excess = excess if optimum.kind == "upper_bound" else -excess
+        # Noise can move the lowest mean loss by a grid point, so a bound is no sharper than the spacing.
+        if excess > max(BOUND_ERRORS * error, optimum.spacing):
+            side = "above" if optimum.kind == "upper_bound" else "below"
+            yield Caution(
+                "bound_inconsistent",
+                f"Width {entry.width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
+                f"{side} the bound {optimum.learning_rate:.3g} seen there; the power law may not hold.",
+            )
+    if optimum.next_to_divergence:
+        yield Caution(
+            "next_to_divergence",
+            f"Width {entry.width}: a learning rate next to the best one, {optimum.learning_rate:.3g}, diverged. "
+            "The optimum is known to the grid spacing only; train below it, or refine the grid there.",
+        )
+
+
+def _misfit_probability(law: PowerLaw) -> float:
+    """How often the scatter would be this large if the stated errors were right."""
+    from scipy.special import chdtrc
+
+    dof = law.degrees_of_freedom
+    return float(chdtrc(dof, dof * (law.lack_of_fit or 0.0)))
+
+
+def _listed(widths: Sequence[int]) -> str:
+    return ", ".join(str(width) for width in widths)

@@ -1,0 +1,236 @@
+"""The best learning rate of a sweep at one width: where it is, how sure, or which side of the grid it lies.
+
+The loss near its minimum is close to a parabola in log2 learning rate, so the vertex of a least-squares
+parabola places the optimum between grid points. These choices were made on a synthetic curve twice as steep
+towards divergence as away from it (loss ∝ eˣ − 1 − x, x in octaves), at every offset of the grid:
+
+* **Window: one octave each side** of the grid point nearest the vertex, and at least one neighbour each side.
+  The skew of the curve then shifts the vertex by −0.12 octave whether the grid ratio is 2^¼, 2^½ or 2: the
+  shift is the same at every width and cancels in the exponent. A fixed count of five points shifts it by 0.03
+  to 0.5 octave as the grid changes. Re-centring on the vertex, instead of on the lowest noisy mean, keeps the
+  window from following one lucky trial.
+* **Standard error**: the larger of residual scatter and spread between seeds, see `parabola`. With a **floor**
+  of a hundredth of the grid spacing, so that exact or lucky data claim no infinite weight; a twentieth for
+  three points. (Without noise the vertex wanders by 0.02 to 0.05 spacings with the offset of the grid; the
+  residuals show that wherever the points outnumber the parabola's parameters.)
+* Without residual degrees of freedom, or where no convex parabola fits: the spread of a uniform distribution
+  over the bracketing grid points. That is all such data say.
+* **The last learning rate before a divergence** can be the best one. The optimum then is bracketed from both
+  sides, though the loss beyond is unknown, so it counts as interior, with the bracket's wide error. To call it
+  a bound would drop exactly the widths whose basin ends in divergence, and bias what is left.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.estimate.intervals import quantile
+from widthwise.estimate.parabola import Floats, Parabola, adjusted_means, fit_parabola
+
+Kind = Literal["interior", "lower_bound", "upper_bound"]
+Bools = NDArray[np.bool_]
+
+WINDOW_OCTAVES = 1.0  # half-width of the fit; the reason is in the module's text
+FLOOR_SPACINGS = 0.01  # smallest standard error, in grid spacings: below what any sweep resolves (chosen)
+FLOOR_SPACINGS_THREE_POINTS = 0.05  # the same where nothing tests the shape; measured, see the module's text
+RECENTRINGS = 4  # chosen: two settle almost every sweep, and a cycle must end
+CLOSEST_OCTAVES = 1e-6  # learning rates closer than this are one learning rate written twice
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best learning rate of one sweep.
+
+    `kind` is "interior" where the grid brackets the optimum, "upper_bound" where the smallest learning rate
+    tried is the best (the true optimum is at or below it), "lower_bound" where the largest is. A bound has no
+    standard error and no interval.
+    """
+
+    learning_rate: float  #: the vertex of the fit, or the learning rate at the edge
+    log2_learning_rate: float
+    kind: Kind
+    loss: float  #: nats, at the vertex; the mean over seeds where no parabola was fitted
+    spacing: float  #: octaves between the best learning rate and its nearest neighbour
+    standard_error: float | None = None  #: of log2_learning_rate
+    interval: tuple[float, float] | None = None  #: 95 % interval of the learning rate, within the rates tried
+    degrees_of_freedom: int = 0  #: behind the standard error; 0 where it comes from the grid spacing
+    curvature: float | None = None  #: loss = loss at vertex + curvature · octaves²; None without a parabola
+    window: tuple[float, float] | None = None  #: smallest and largest learning rate in the fit
+    next_to_divergence: bool = False  #: a learning rate next to the best one diverged
+
+
+def fit_optimum(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike | None = None) -> Optimum:
+    """Find the best learning rate of a sweep by a local parabola in log2 learning rate.
+
+    Parameters
+    ----------
+    learning_rates: (n_lr,), positive, distinct, in any order.
+    losses: (n_lr, n_seeds) or (n_lr,), nats; NaN or None where a trial has no loss.
+    diverged: mask of the same shape: which of the cells without loss diverged, the others being gaps that say
+        nothing. Without it every missing loss counts as diverged.
+
+    A learning rate at which any seed diverged is never the best and enters no fit, but it bounds the range.
+
+    Raises `InvalidInputError` for infinite losses, learning rates that are not positive and distinct, or
+    shapes that do not match; `EstimateError` if no learning rate completed without a divergence, or if only
+    one was tried.
+
+    >>> optimum = fit_optimum([1e-3, 2e-3, 4e-3, 8e-3], [[2.2], [2.1], [2.2], [2.5]])
+    >>> optimum.kind, round(optimum.learning_rate, 6)
+    ('interior', 0.002)
+    """
+    x, loss_LxS, diverged_LxS = _checked(learning_rates, losses, diverged)
+    stopped_L = diverged_LxS.any(axis=1)
+    usable_L = np.asarray(np.isfinite(loss_LxS).any(axis=1) & ~stopped_L)
+    if not usable_L.any():
+        raise EstimateError(
+            f"none of the {x.size} learning rates from {2.0 ** x[0]:g} to {2.0 ** x[-1]:g} trained without "
+            "diverging; try smaller ones"
+        )
+    tried_L = usable_L | stopped_L
+    x, loss_LxS, usable_L = x[tried_L], loss_LxS[tried_L], usable_L[tried_L]
+    if x.size < 2:
+        raise EstimateError(f"only learning rate {2.0 ** x[0]:g} was tried; an optimum needs others to compare with")
+    mean_L = np.full(x.size, np.inf)
+    mean_L[usable_L] = adjusted_means(loss_LxS[usable_L])
+    best = int(np.argmin(mean_L))  # of equals the smallest learning rate: further from divergence
+    plain = Optimum(
+        learning_rate=float(2.0 ** x[best]),
+        log2_learning_rate=float(x[best]),
+        kind="interior",
+        loss=float(mean_L[best]),
+        spacing=float(np.min(np.abs(np.delete(x, best) - x[best]))),
+        next_to_divergence=not usable_L[max(best - 1, 0) : best + 2].all(),
+    )
+    if best == 0:
+        return replace(plain, kind="upper_bound")
+    if best == x.size - 1:
+        return replace(plain, kind="lower_bound")
+    bracket = float(x[best - 1]), float(x[best + 1])
+    if plain.next_to_divergence:
+        return _bracketed(plain, bracket)
+    low, high = _run(usable_L, best)
+    return _fitted(plain, bracket, x[low:high], loss_LxS[low:high], best - low)
+
+
+def _checked(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike | None) -> tuple[Floats, Floats, Bools]:
+    """Log2 learning rates in ascending order with their losses and divergences."""
+    rates = np.asarray(learning_rates, dtype=np.float64)
+    loss_LxS = np.asarray(losses, dtype=np.float64)
+    loss_LxS = loss_LxS[:, None] if loss_LxS.ndim == 1 else loss_LxS
+    if rates.ndim != 1 or loss_LxS.ndim != 2 or len(rates) != len(loss_LxS) or loss_LxS.size == 0:
+        raise InvalidInputError(
+            f"learning_rates has shape {rates.shape} and losses {loss_LxS.shape}; give (n_lr,) and (n_lr, n_seeds)",
+            field="losses",
+        )
+    if not (np.isfinite(rates).all() and (rates > 0).all()):
+        raise InvalidInputError(
+            f"learning rates are {rates.tolist()}; give positive finite numbers", field="learning_rates"
+        )
+    if np.isinf(loss_LxS).any():
+        raise InvalidInputError("losses contain infinity; mark a diverged trial as NaN or None", field="losses")
+    missing: Bools = np.isnan(loss_LxS)
+    diverged_LxS = missing if diverged is None else np.asarray(diverged, dtype=np.bool_)
+    if diverged_LxS.size != loss_LxS.size:
+        raise InvalidInputError(
+            f"diverged has shape {diverged_LxS.shape} and losses {loss_LxS.shape}; give the same shape",
+            field="diverged",
+        )
+    diverged_LxS = diverged_LxS.reshape(loss_LxS.shape)
+    if (diverged_LxS & ~missing).any():
+        raise InvalidInputError("a trial is marked diverged and has a loss; give one of them", field="diverged")
+    order = np.argsort(rates, kind="stable")
+    x = np.log2(rates[order])
+    if (np.diff(x) < CLOSEST_OCTAVES).any():
+        raise InvalidInputError(
+            f"learning rates {rates[order].tolist()} are not distinct; merge the equal ones",
+            field="learning_rates",
+        )
+    return x, loss_LxS[order], diverged_LxS[order]
+
+
+def _run(usable_L: Bools, best: int) -> tuple[int, int]:
+    """Half-open range of the learning rates around `best` with no divergence among them."""
+    stops = np.flatnonzero(~usable_L)
+    below, above = stops[stops < best], stops[stops > best]
+    return int(below[-1]) + 1 if below.size else 0, int(above[0]) if above.size else usable_L.size
+
+
+def _bracketed(plain: Optimum, bracket: tuple[float, float], parabola: Parabola | None = None) -> Optimum:
+    """An optimum known only to lie between the neighbours of the best learning rate.
+
+    The standard error is the root mean square distance from the estimate (the vertex of a parabola, if there
+    is one) of a uniform distribution over the bracket.
+    """
+    if parabola is not None and not bracket[0] < parabola.vertex < bracket[1]:
+        parabola = None  # gaps made the pooled fit disagree with the means
+    at = plain.log2_learning_rate if parabola is None else parabola.vertex
+    left, right = at - bracket[0], bracket[1] - at
+    ends = float(2.0 ** bracket[0]), float(2.0 ** bracket[1])
+    optimum = replace(
+        plain,
+        standard_error=math.sqrt((left**3 + right**3) / (3 * (left + right))),
+        interval=ends,
+    )
+    return optimum if parabola is None else _at_vertex(optimum, parabola, ends)
+
+
+def _at_vertex(optimum: Optimum, parabola: Parabola, window: tuple[float, float]) -> Optimum:
+    """The optimum moved from its grid point to the vertex."""
+    return replace(
+        optimum,
+        learning_rate=float(2.0**parabola.vertex),
+        log2_learning_rate=parabola.vertex,
+        loss=parabola.loss,
+        curvature=parabola.curvature,
+        window=window,
+    )
+
+
+def _fitted(plain: Optimum, bracket: tuple[float, float], x: Floats, loss_LxS: Floats, best: int) -> Optimum:
+    """The vertex of the window's parabola; of the three points around the best where that fails."""
+    parabola, window = _windowed(x, loss_LxS, best)
+    if parabola is None:
+        # The lowest mean with its two neighbours is convex by construction, unless all three are equal.
+        three = slice(best - 1, best + 2)
+        return _bracketed(plain, bracket, fit_parabola(x[three], adjusted_means(loss_LxS)[three, None]))
+    if parabola.variance is None:
+        return _bracketed(plain, bracket, parabola)
+    floor = FLOOR_SPACINGS if x[window].size > 3 else FLOOR_SPACINGS_THREE_POINTS
+    # A vertex outside the rates tried was refused: the error is at most that of a uniform guess among them.
+    widest = float(x[-1] - x[0]) / math.sqrt(12)
+    error = min(max(math.sqrt(parabola.variance), floor * plain.spacing), widest)
+    half = quantile(parabola.degrees_of_freedom) * error
+    low, high = max(parabola.vertex - half, float(x[0])), min(parabola.vertex + half, float(x[-1]))
+    optimum = replace(
+        plain,
+        standard_error=error,
+        interval=(2.0**low, 2.0**high),
+        degrees_of_freedom=parabola.degrees_of_freedom,
+    )
+    return _at_vertex(optimum, parabola, (float(2.0 ** x[window][0]), float(2.0 ** x[window][-1])))
+
+
+def _windowed(x: Floats, loss_LxS: Floats, best: int) -> tuple[Parabola | None, slice]:
+    """The parabola over the window around its own vertex; None unless convex with its vertex inside."""
+    window = _window(x, best)
+    for _ in range(RECENTRINGS):
+        parabola = fit_parabola(x[window], loss_LxS[window])
+        if parabola is None or not x[window][0] <= parabola.vertex <= x[window][-1]:
+            return None, window
+        moved = _window(x, int(np.argmin(np.abs(x - parabola.vertex))))
+        if moved == window:
+            return parabola, window
+        window = moved
+    return None, window
+
+
+def _window(x: Floats, centre: int) -> slice:
+    """The points within an octave of `centre`, and at least one neighbour on each side."""
+    centre = min(max(centre, 1), x.size - 2)
+    near = np.flatnonzero(np.abs(x - x[centre]) <= WINDOW_OCTAVES + CLOSEST_OCTAVES)
+    return slice(min(int(near[0]), centre - 1), max(int(near[-1]), centre + 1) + 1)

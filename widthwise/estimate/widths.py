@@ -1,0 +1,50 @@
+"""The optimum of every width that has trials, or the reason why a width has none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from widthwise.errors import EstimateError
+from widthwise.estimate.optimum import Optimum, fit_optimum
+from widthwise.estimate.surface import Surface, surfaces_by_width
+
+
+@dataclass(frozen=True)
+class WidthOptimum:
+    """The optimum of one width, or the reason why it has none."""
+
+    surface: Surface
+    optimum: Optimum | None
+    reason: str | None = None
+
+    @property
+    def width(self) -> int:
+        """The width of the model."""
+        return self.surface.width
+
+    @property
+    def remark(self) -> str:
+        """Where the optimum lies, and what would bracket it."""
+        if self.optimum is None:
+            return str(self.reason)
+        rate = f"{self.optimum.learning_rate:.3g}"
+        return {
+            "interior": f"optimum at {rate}",
+            "upper_bound": f"the best learning rate is the smallest tried, {rate}, so the optimum is at or below it; "
+            "add smaller ones",
+            "lower_bound": f"the best learning rate is the largest tried, {rate}, so the optimum is at or above it; "
+            "add larger ones",
+        }[self.optimum.kind]
+
+
+def fit_optima(trials: Sequence[Mapping[str, Any]]) -> tuple[WidthOptimum, ...]:
+    """The optimum of every width that has trials, ascending; also of a calibration that is still running."""
+    optima = []
+    for surface in surfaces_by_width(trials).values():
+        try:
+            optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged)
+        except EstimateError as error:
+            optima.append(WidthOptimum(surface, None, str(error)))
+        else:
+            optima.append(WidthOptimum(surface, optimum))
+    return tuple(optima)
