@@ -1,0 +1,94 @@
+"""The application: routes, errors, bounds and the store, put together. Started by `widthwise serve`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from service import openapi, problems
+from service.bounds import BodyLimit, RequestId
+from service.calibrations.routes import router as calibrations
+from service.calibrations.schemas import CalibrationSpec, TrialsUpload
+from service.dashboard.routes import router as dashboard
+from service.exponents.routes import router as exponents
+from service.health.routes import router as health
+from service.parameterizations.routes import router as parameterizations
+from service.settings import Settings
+from service.store.schema import upgrade
+from service.store.store import Store, open_store
+from service.transfers.routes import router as transfers
+from service.transfers.schemas import TransferRequest
+from service.version import VERSION
+
+STREAM_SECONDS = 600.0  # chosen: proxies cut longer streams anyway, and a client resumes without loss
+POLL_SECONDS = 1.0  # chosen: between reads of new events; trials take seconds
+
+_DESCRIPTION = (
+    "Tune a small model, train a large one: per-tensor learning rates, epsilons, inits and decays for any width, from "
+    "theory (Everett et al. 2024, arXiv 2407.05872) and from measured exponents. Errors are problem documents "
+    "(RFC 9457). Numbers are finite, and unknown fields are refused."
+)
+_TAGS = (
+    {"name": "transfers", "description": "From a tuned base to every hyperparameter of the target."},
+    {"name": "parameterizations", "description": "The theoretical exponents."},
+    {"name": "calibrations", "description": "Jobs that measure exponents on small models."},
+    {"name": "exponents", "description": "Measured exponents, with their intervals and provenance."},
+    {"name": "health", "description": "For supervisors and load balancers."},
+)
+
+
+def create_app(
+    settings: Settings,
+    store: Store | None = None,
+    *,
+    stream_seconds: float = STREAM_SECONDS,
+    poll_seconds: float = POLL_SECONDS,
+) -> FastAPI:
+    """Build the application.
+
+    store: one that is open already, which its owner closes; else the application opens the settings' database when
+    it starts and closes it when it stops, and brings an embedded (SQLite) database to the newest schema first. On
+    Postgres `widthwise migrate` does that, and /readyz says so while it has not.
+    stream_seconds, poll_seconds: longest time of one event stream, and the time between its reads.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if store is not None:
+            yield
+            return
+        if settings.database_url.startswith("sqlite:"):
+            await run_in_threadpool(upgrade, settings.database_url)
+        opened = open_store(settings.database_url, lease_seconds=settings.lease_seconds)
+        app.state.store = opened
+        try:
+            yield
+        finally:
+            app.state.store = None
+            opened.close()
+
+    app = FastAPI(
+        title="Widthwise",
+        version=VERSION,
+        summary="From a tuned small model to every tensor of the large one.",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,  # our own page at /docs needs no network
+        redoc_url=None,
+        redirect_slashes=False,  # one address for each resource
+        separate_input_output_schemas=False,
+    )
+    app.state.store = store
+    app.state.settings = settings
+    app.state.stream_seconds = stream_seconds
+    app.state.poll_seconds = poll_seconds
+    problems.add_handlers(app)
+    for router in (transfers, parameterizations, calibrations, exponents, health, dashboard):
+        app.include_router(router)
+    openapi.install(app, (TransferRequest, CalibrationSpec, TrialsUpload), _TAGS)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestId)
+    return app

@@ -1,0 +1,53 @@
+"""Reading a JSON body: bytes to a validated model in one pass in Rust, each fault a clear 4xx."""
+
+from json import loads
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
+
+from service.errors import MalformedRequestError, UnsupportedMediaTypeError
+from service.problems import faults, invalid_request
+
+T = TypeVar("T")
+
+#: Pydantic's parser takes NaN and Infinity, which are not JSON; every number field here refuses them (422).
+_JSON_INVALID = "json_invalid"
+
+
+async def read_json(request: Request, adapter: TypeAdapter[T]) -> T:
+    """Give the request's body as `adapter`'s type.
+
+    Raises UnsupportedMediaTypeError (415), MalformedRequestError (400) or InvalidRequestError (422); a body over the
+    cap has been refused before (`service.bounds`).
+    """
+    declared = request.headers.get("content-type", "")
+    media_type = declared.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        got = f"{declared[:100]!r}" if declared else "no Content-Type"
+        raise UnsupportedMediaTypeError(
+            f"The request has {got}; send the header 'Content-Type: application/json'.",
+            headers={"Accept-Post": "application/json"},
+        )
+    body = await request.body()
+    if not body.strip():
+        raise MalformedRequestError("The body is empty; send a JSON object (/docs shows an example).")
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error, body) from None
+
+
+def _refusal(error: ValidationError, body: bytes) -> Exception:
+    details = error.errors(include_url=False, include_context=False)
+    if details[0]["type"] == _JSON_INVALID:
+        why = details[0]["msg"].removeprefix("Invalid JSON: ")
+        return MalformedRequestError(f"The body is not JSON: {why}.")
+    document: Any = None
+    try:
+        document = loads(body)
+    except (ValueError, RecursionError):
+        document = None  # pydantic read it, so only pointers get coarser
+    return invalid_request(faults(details, document))

@@ -1,0 +1,119 @@
+"""What the calibration routes share: a calibration as JSON, what a specification costs, the events of a stream."""
+
+import math
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import anyio
+from fastapi.sse import ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from service.store.planning import plan_shards, planned_trials
+from service.store.records import Calibration, TrialRow
+from service.store.states import FINAL_CALIBRATION_STATES
+from service.store.store import Store
+
+_VOCABULARY = 256  # both proxies read bytes
+_EVENTS_PER_READ = 500
+
+
+def calibration_body(calibration: Calibration) -> dict[str, Any]:
+    """Give the JSON form of a calibration (`schemas.CalibrationBody`)."""
+    address = f"/v1/calibrations/{calibration.id}"
+    return {
+        "id": calibration.id,
+        "state": calibration.state,
+        "runner": calibration.runner,
+        "created_at": calibration.created_at,
+        "started_at": calibration.started_at,
+        "finished_at": calibration.finished_at,
+        "cancel_requested": calibration.cancel_requested,
+        "reason": calibration.reason,
+        "spec": calibration.spec,
+        "progress": {
+            "trials_done": calibration.progress.trials_done,
+            "trials_total": calibration.progress.trials_total,
+            "shards": dict(calibration.progress.shards),
+        },
+        "estimate": estimate_cost(calibration.spec),
+        "result": calibration.result,
+        "links": {
+            "self": address,
+            "trials": f"{address}/trials",
+            "events": f"{address}/events",
+            "plot": f"{address}/plot.svg",
+        },
+    }
+
+
+def trial_body(row: TrialRow) -> dict[str, Any]:
+    """Give the JSON form of a trial (`schemas.TrialBody`)."""
+    return {"id": row.id, "created_at": row.created_at, **row.to_trial_dict()}
+
+
+def estimate_cost(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the number of trials, steps and floating-point operations that a specification asks for.
+
+    6 operations a weight and predicted position: 2 forward, 4 backward (Kaplan et al. 2020, 2001.08361).
+    """
+    trials, proxy, widths = planned_trials(spec), spec["proxy"], spec["widths"]
+    windows = trials // max(1, len(widths)) * spec["steps"] * proxy["batch_size"]
+    return {
+        "trials": trials,
+        "shards": len(plan_shards(spec)),
+        "training_steps": trials * spec["steps"],
+        "flops": math.fsum(6.0 * _weights(proxy, width) * windows for width in widths),
+    }
+
+
+def _weights(proxy: Mapping[str, Any], width: int) -> float:
+    """Weights that one window is multiplied with: matrices alone, times the positions predicted."""
+    readout = width * _VOCABULARY
+    if proxy["architecture"] == "mlp":
+        return float((proxy["sequence_length"] + proxy["depth"]) * width**2 + readout)
+    # query, key, value, output and a feed-forward of 4n: 12 n² a block
+    return float((12 * proxy["depth"] * width**2 + readout) * proxy["sequence_length"])
+
+
+def all_trials(store: Store, calibration_id: str) -> list[dict[str, Any]]:
+    """Give every trial of a calibration as the fit and the plot read it."""
+    trials: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = store.list_trials(calibration_id, cursor=cursor, limit=500)
+        trials += [row.to_trial_dict() for row in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            return trials
+
+
+async def event_stream(
+    store: Store, calibration: Calibration, *, after: int, stream_seconds: float, poll_seconds: float
+) -> AsyncIterator[ServerSentEvent]:
+    """Give events with a number above `after` as they come; end when the calibration has, or at the time limit.
+
+    Each read is a short transaction of its own: nothing is held while the stream waits. The last event of a stream
+    that ended with its calibration is `end`, without a number.
+    """
+    deadline = time.monotonic() + stream_seconds
+    finished = calibration.state in FINAL_CALIBRATION_STATES
+    while True:
+        events = await run_in_threadpool(store.list_events, calibration.id, after=after, limit=_EVENTS_PER_READ)
+        for event in events:
+            after = event.seq
+            data = {"seq": event.seq, "created_at": event.created_at.isoformat(), **event.data}
+            yield ServerSentEvent(id=str(event.seq), event=event.kind, data=data)
+        if len(events) == _EVENTS_PER_READ:
+            continue
+        if finished:
+            yield ServerSentEvent(event="end", data={"id": calibration.id, "state": calibration.state.value})
+            return
+        if any(event.kind == "calibration" for event in events):
+            calibration = await run_in_threadpool(store.get_calibration, calibration.id)
+            finished = calibration.state in FINAL_CALIBRATION_STATES
+            if finished:
+                continue  # its last events may have come after the read above
+        if time.monotonic() >= deadline:
+            return
+        await anyio.sleep(poll_seconds)

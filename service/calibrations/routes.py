@@ -1,0 +1,234 @@
+"""The calibration routes: submit, watch, cancel, and upload what was trained elsewhere."""
+
+from collections.abc import AsyncIterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import TypeAdapter
+from starlette.concurrency import run_in_threadpool
+
+from service.bodies import read_json
+from service.calibrations import logic
+from service.calibrations.examples import SPEC_EXAMPLES, UPLOAD_EXAMPLES
+from service.calibrations.schemas import (
+    CalibrationBody,
+    CalibrationPage,
+    CalibrationSpec,
+    Listing,
+    TrialListing,
+    TrialPage,
+    TrialsUpload,
+)
+from service.dependencies import StoreDependency
+from service.errors import NothingMoreError
+from service.identifiers import CalibrationId
+from service.openapi import json_body, problems
+from service.problems import json_response
+from service.store.records import Calibration
+from service.store.states import FINAL_CALIBRATION_STATES
+
+router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
+
+_SPEC = TypeAdapter(CalibrationSpec)
+_UPLOAD = TypeAdapter(TrialsUpload)
+_RETRY_AFTER = "2"  # seconds (chosen): a quick calibration's trials take about as long
+_NO_CACHE = {"Cache-Control": "no-cache"}
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="Names this submission: sent again with the same body it creates nothing and gives the first "
+        "one's answer; with another body it is refused (IETF draft-ietf-httpapi-idempotency-key-header-07).",
+    ),
+]
+
+
+@router.post(
+    "",
+    operation_id="createCalibration",
+    summary="Submit a calibration",
+    status_code=202,
+    responses={
+        202: {
+            "model": CalibrationBody,
+            "description": "Accepted: workers take it up, and its address shows the progress.",
+            "headers": {
+                "Location": {"description": "Address of the calibration.", "schema": {"type": "string"}},
+                "Retry-After": {"description": "Seconds before a first look.", "schema": {"type": "integer"}},
+                "Idempotency-Replayed": {
+                    "description": "`true` where the key named an earlier submission.",
+                    "schema": {"type": "string"},
+                },
+            },
+        },
+        **problems(400, 413, 415, 422, 503),
+    },
+    openapi_extra=json_body(CalibrationSpec, SPEC_EXAMPLES),
+)
+async def create_calibration(
+    request: Request, store: StoreDependency, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Queue training runs at several widths, from which the learning rate's exponents are measured.
+
+    The answer is written after the job is stored, and holds an estimate of its trials and cost.
+    """
+    spec = await read_json(request, _SPEC)
+    created = await run_in_threadpool(
+        store.create_calibration, spec.model_dump(mode="json"), idempotency_key=idempotency_key
+    )
+    headers = {"Location": f"/v1/calibrations/{created.calibration.id}", "Retry-After": _RETRY_AFTER}
+    if created.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(logic.calibration_body(created.calibration), 202, headers)
+
+
+@router.get(
+    "",
+    operation_id="listCalibrations",
+    summary="List calibrations",
+    responses={200: {"model": CalibrationPage}, **problems(422, 503)},
+)
+def list_calibrations(store: StoreDependency, listing: Annotated[Listing, Query()]) -> Response:
+    """Give calibrations, newest first, in pages."""
+    page = store.list_calibrations(state=listing.state, cursor=listing.cursor, limit=listing.limit)
+    items = [logic.calibration_body(calibration) for calibration in page.items]
+    return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
+
+
+@router.get(
+    "/{calibration_id}",
+    operation_id="getCalibration",
+    summary="Show a calibration",
+    responses={200: {"model": CalibrationBody}, **problems(404, 503)},
+)
+def get_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+    """Give its state, progress, and once succeeded its optima and exponents."""
+    return json_response(logic.calibration_body(store.get_calibration(calibration_id)), headers=_NO_CACHE)
+
+
+@router.get(
+    "/{calibration_id}/trials",
+    operation_id="listTrials",
+    summary="List the trials of a calibration",
+    responses={200: {"model": TrialPage}, **problems(404, 422, 503)},
+)
+def list_trials(
+    calibration_id: CalibrationId, store: StoreDependency, listing: Annotated[TrialListing, Query()]
+) -> Response:
+    """Give every training run as it was stored, oldest first, in pages."""
+    page = store.list_trials(calibration_id, cursor=listing.cursor, limit=listing.limit)
+    items = [logic.trial_body(row) for row in page.items]
+    return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
+
+
+@router.post(
+    "/{calibration_id}/trials",
+    operation_id="uploadTrials",
+    summary="Upload trials that were run elsewhere",
+    responses={200: {"model": CalibrationBody}, **problems(400, 404, 409, 413, 415, 422, 503)},
+    openapi_extra=json_body(TrialsUpload, UPLOAD_EXAMPLES),
+)
+async def upload_trials(request: Request, calibration_id: CalibrationId, store: StoreDependency) -> Response:
+    """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing."""
+    upload = await read_json(request, _UPLOAD)
+    trials = [trial.model_dump() for trial in upload.trials]
+    calibration = await run_in_threadpool(store.upload_trials, calibration_id, trials)
+    return json_response(logic.calibration_body(calibration))
+
+
+@router.post(
+    "/{calibration_id}/finish",
+    operation_id="finishCalibration",
+    summary="Fit what was uploaded",
+    responses={200: {"model": CalibrationBody}, **problems(404, 409, 422, 503)},
+)
+def finish_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+    """Fit the exponents of a calibration with runner `external`; finishing again gives the same answer.
+
+    409 if the trials do not suffice: it stays running, so upload more and finish again.
+    """
+    return json_response(logic.calibration_body(store.finish_external(calibration_id)))
+
+
+@router.post(
+    "/{calibration_id}/cancel",
+    operation_id="cancelCalibration",
+    summary="Cancel a calibration",
+    responses={200: {"model": CalibrationBody}, **problems(404, 503)},
+)
+def cancel_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+    """Ask for its end: what waits is cancelled at once, what runs stops within seconds; trials are kept.
+
+    A finished calibration is given back as it is.
+    """
+    return json_response(logic.calibration_body(store.cancel_calibration(calibration_id)))
+
+
+@router.get(
+    "/{calibration_id}/plot.svg",
+    operation_id="getCalibrationPlot",
+    summary="Plot learning rate against loss",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A picture: one curve for each width, with its optimum.",
+            "content": {"image/svg+xml": {"schema": {"type": "string"}}},
+        },
+        **problems(404, 503),
+    },
+)
+def get_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+    """Draw what is stored so far."""
+    from service.calibrations.plot import learning_rate_plot
+
+    calibration = store.get_calibration(calibration_id)
+    picture = learning_rate_plot(calibration.spec, logic.all_trials(store, calibration_id), calibration.result)
+    headers = {**_NO_CACHE, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Response(picture, headers=headers, media_type="image/svg+xml")
+
+
+def _watched(
+    calibration_id: CalibrationId,
+    store: StoreDependency,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[0-9]{1,9}$",
+            description="Number of the last event seen: the stream goes on after it and loses nothing.",
+        ),
+    ] = None,
+) -> tuple[Calibration, int]:
+    """Look the calibration up before the stream starts: afterwards there is no status left to send."""
+    calibration = store.get_calibration(calibration_id)
+    after = int(last_event_id or 0)
+    if calibration.state in FINAL_CALIBRATION_STATES and after >= max(calibration.last_event, 1):
+        raise NothingMoreError
+    return calibration, after
+
+
+@router.get(
+    "/{calibration_id}/events",
+    operation_id="streamCalibrationEvents",
+    summary="Follow a calibration",
+    response_class=EventSourceResponse,
+    responses={
+        204: {"description": "The calibration has ended and every event was seen: a browser stops reconnecting."},
+        **problems(404, 422, 503),
+    },
+)
+async def stream_events(
+    request: Request, store: StoreDependency, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
+) -> AsyncIterable[ServerSentEvent]:
+    """Give its events as they happen (server-sent events): `calibration` and `shard` transitions, trials.
+
+    The id of an event is its number, by which a stream resumes (`Last-Event-ID`). It ends with the calibration, after
+    an event `end`, or after ten minutes: connect again with the last number.
+    """
+    calibration, after = watched
+    state: Any = request.app.state
+    async for event in logic.event_stream(
+        store, calibration, after=after, stream_seconds=state.stream_seconds, poll_seconds=state.poll_seconds
+    ):
+        yield event

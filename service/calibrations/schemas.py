@@ -1,0 +1,269 @@
+"""What the calibration routes take and give. `CalibrationSpec` is also what is stored, with every default filled in."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from service.calibrations.grid import default_learning_rates
+from service.fields import (
+    REQUEST,
+    AlignmentField,
+    Cursor,
+    FormField,
+    OptimizerField,
+    ParameterizationField,
+    Positive,
+    ReadoutOmega,
+)
+from service.store.states import CalibrationState, ShardState
+from widthwise.stability import theoretical_exponents
+from widthwise.vocabulary import Form
+
+MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
+LARGEST_LOSS = 1e300  # finite, and its square is never taken: only infinity has to stay out
+MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
+
+ProxyWidth = Annotated[int, Field(ge=1, le=MAX_PROXY_WIDTH)]
+Dataset = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"),
+    Field(
+        description="Name of the text that the proxy reads; `python_docs` is the English documentation that every "
+        "Python ships. A runner `external` may name its own."
+    ),
+]
+
+
+class MlpProxy(BaseModel):
+    """A byte-level MLP language model: seconds a trial on one core. The defaults show the theory (measured)."""
+
+    model_config = REQUEST
+
+    architecture: Literal["mlp"] = "mlp"
+    depth: Annotated[int, Field(ge=1, le=64, description="Residual hidden layers.")] = 2
+    head_dim: Annotated[int, Field(ge=1, le=1024, description="Not used by the MLP.")] = 16
+    sequence_length: Annotated[int, Field(ge=1, le=1024, description="Bytes of context.")] = 8
+    batch_size: Annotated[int, Field(ge=1, le=8192, description="Windows in one step.")] = 256
+    dataset: Dataset = "python_docs"
+
+
+class TransformerProxy(BaseModel):
+    """A decoder-only byte-level transformer; its width grows by heads of constant width."""
+
+    model_config = REQUEST
+
+    architecture: Literal["transformer"]
+    depth: Annotated[int, Field(ge=1, le=64, description="Residual blocks.")] = 2
+    head_dim: Annotated[int, Field(ge=1, le=1024, description="Width of one head; it divides every width.")] = 16
+    sequence_length: Annotated[int, Field(ge=1, le=1024, description="Bytes in one window.")] = 64
+    batch_size: Annotated[int, Field(ge=1, le=8192, description="Windows in one step.")] = 32
+    dataset: Dataset = "python_docs"
+
+
+class CalibrationSpec(BaseModel):
+    """A job that measures exponents: learning rates × widths × seeds of small training runs.
+
+    The base width is the smallest. At width n every tensor is trained with the base learning rate times what the
+    theory prescribes for it, so where the theory is right the best base learning rate is the same at every width.
+    """
+
+    model_config = REQUEST
+
+    parameterization: ParameterizationField
+    optimizer: OptimizerField
+    alignment: AlignmentField = "full"
+    readout_omega: ReadoutOmega = 0.5
+    form: FormField = Form.TABLE_9
+    widths: Annotated[
+        list[ProxyWidth],
+        Field(
+            min_length=2,
+            max_length=16,
+            json_schema_extra={"uniqueItems": True},
+            description="Widths to train at, in units: distinct, kept in ascending order. An exponent needs two, "
+            "an interval around it three.",
+        ),
+    ]
+    proxy: Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")] = Field(
+        MlpProxy(), description="The small model that is trained, and on what."
+    )
+    learning_rates: Annotated[list[Positive], Field(min_length=3, max_length=64)] = Field(
+        default=[],
+        json_schema_extra={"uniqueItems": True, "default": None},
+        description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
+        "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
+    )
+    seeds: Annotated[int, Field(ge=1, le=32, description="Runs of each cell, with seeds 0, 1, …")] = 2
+    steps: Annotated[int, Field(ge=1, le=100_000, description="Optimizer steps of one run.")] = 200
+    epsilon: Annotated[
+        float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
+    ] = 1e-12
+    search: Literal["grid"] = Field("grid", description="How the learning rates are searched; `grid` runs all of them.")
+    measure: Annotated[
+        list[Literal["learning_rate"]],
+        Field(min_length=1, max_length=1, description="Which exponents are measured."),
+    ] = ["learning_rate"]
+    runner: Literal["worker", "external"] = Field(
+        "worker", description="`worker`: this service trains. `external`: you train, upload the trials and finish."
+    )
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _available_search(cls, value: Any) -> Any:
+        if value == "telescope":
+            raise ValueError("'telescope' is not available yet; use 'grid'")
+        return value
+
+    @field_validator("measure", mode="before")
+    @classmethod
+    def _available_measure(cls, value: Any) -> Any:
+        if isinstance(value, list) and {"epsilon", "alignment", "coordinates"} & {v for v in value if type(v) is str}:
+            raise ValueError("only 'learning_rate' can be measured yet; use ['learning_rate']")
+        return value
+
+    @field_validator("form")
+    @classmethod
+    def _form_exists(cls, form: Form, info: Any) -> Form:
+        if "parameterization" in info.data and "optimizer" in info.data:
+            theoretical_exponents(info.data["parameterization"], info.data["optimizer"], form=form)
+        return form
+
+    @field_validator("widths", "learning_rates")
+    @classmethod
+    def _distinct_ascending(cls, values: list[float]) -> list[float]:
+        if len(set(values)) != len(values):
+            raise ValueError("holds a number twice; give each once")
+        return sorted(values)
+
+    @field_validator("proxy")
+    @classmethod
+    def _whole_heads(cls, proxy: MlpProxy | TransformerProxy, info: Any) -> MlpProxy | TransformerProxy:
+        widths = info.data.get("widths", [])
+        broken = [width for width in widths if proxy.architecture == "transformer" and width % proxy.head_dim]
+        if broken:
+            raise ValueError(
+                f"head_dim {proxy.head_dim} does not divide width {broken[0]}; give widths of whole heads, or "
+                "another head_dim"
+            )
+        return proxy
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.learning_rates:
+            rates = [float(rate) for rate in default_learning_rates(self.optimizer, self.proxy.architecture)]
+            object.__setattr__(self, "learning_rates", rates)  # the model is frozen for everyone else
+        return self
+
+
+class UploadedTrial(BaseModel):
+    """One training run made elsewhere."""
+
+    model_config = REQUEST
+
+    width: ProxyWidth = Field(description="One of the calibration's widths.")
+    learning_rate: Positive = Field(description="The base learning rate, above 0.")
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    loss: Annotated[float, Field(ge=-LARGEST_LOSS, le=LARGEST_LOSS)] | None = Field(
+        description="Final loss, finite; null if the run diverged."
+    )
+
+
+class TrialsUpload(BaseModel):
+    """Training runs of a calibration with runner `external`; the same again changes nothing."""
+
+    model_config = REQUEST
+
+    trials: Annotated[list[UploadedTrial], Field(min_length=1, max_length=MAX_UPLOAD)]
+
+
+class Progress(BaseModel):
+    """How far a calibration is."""
+
+    trials_done: int
+    trials_total: int = Field(description="0 where an external runner decides.")
+    shards: dict[ShardState, int] = Field(description="Shards by state.")
+
+
+class Estimate(BaseModel):
+    """What the specification asks for, before anything has run."""
+
+    trials: int = Field(description="Training runs: widths × learning rates × seeds.")
+    shards: int = Field(description="Units of work that workers claim; 0 where an external runner trains.")
+    training_steps: int = Field(description="Optimizer steps in all.")
+    flops: float = Field(description="Floating-point operations of all training, from the proxies' matrix sizes.")
+
+
+class Links(BaseModel):
+    """Addresses of what belongs to a calibration."""
+
+    self: str
+    trials: str
+    events: str
+    plot: str
+
+
+class CalibrationBody(BaseModel):
+    """A calibration: what was asked, how far it is, and what was measured."""
+
+    id: str
+    state: CalibrationState
+    runner: Literal["worker", "external"]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested: bool = Field(description="Cancelling was asked for; running shards stop within seconds.")
+    reason: str | None = Field(description="Why it failed; null otherwise.")
+    spec: dict[str, Any] = Field(description="The specification, with every default filled in.")
+    progress: Progress
+    estimate: Estimate
+    result: dict[str, Any] | None = Field(description="Optima, drift and exponents with intervals, once succeeded.")
+    links: Links
+
+
+class CalibrationPage(BaseModel):
+    """Calibrations, newest first."""
+
+    items: list[CalibrationBody]
+    next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null on the last.")
+
+
+class TrialBody(BaseModel):
+    """One training run."""
+
+    id: str
+    created_at: datetime
+    width: int
+    learning_rate: float
+    seed: int
+    status: Literal["completed", "diverged", "stopped", "failed"]
+    loss: float | None = Field(description="Final loss in nats; null unless completed.")
+    seconds: float | None
+    steps: int | None
+    flops: float | None
+
+
+class TrialPage(BaseModel):
+    """Trials, oldest first."""
+
+    items: list[TrialBody]
+    next_cursor: str | None
+
+
+class Listing(BaseModel):
+    """Query of GET /v1/calibrations."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: CalibrationState | None = Field(None, description="Only calibrations in this state.")
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 50
+
+
+class TrialListing(BaseModel):
+    """Query of GET /v1/calibrations/{id}/trials."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 500

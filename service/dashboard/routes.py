@@ -1,0 +1,63 @@
+"""The pages for a browser: the dashboard, the API reference and the kinds of problem. Nothing comes from elsewhere."""
+
+from functools import cache
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+
+from service.dashboard.reference import problem_page, reference_page
+from service.errors import ALL_ERRORS, NotFoundError
+
+router = APIRouter(include_in_schema=False)
+
+_FOLDER = Path(__file__).parent
+_ASSETS = {
+    "page.css": "text/css",
+    "dashboard.js": "text/javascript",
+}
+#: No inline script or style, nothing from another origin, no framing.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+@cache
+def _asset(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()
+
+
+def _page(content: str | bytes) -> Response:
+    return Response(content, headers=_HEADERS, media_type="text/html")
+
+
+@router.get("/")
+async def get_dashboard() -> Response:
+    """Give the dashboard."""
+    return _page(_asset("index.html"))
+
+
+@router.get("/docs")
+async def get_docs(request: Request) -> Response:
+    """Give the API reference, written from the OpenAPI document."""
+    return _page(reference_page(request.app.openapi()))
+
+
+@router.get("/assets/{name}")
+async def get_asset(name: str) -> Response:
+    """Give a style sheet or script of the pages."""
+    if name not in _ASSETS:
+        raise NotFoundError("There is no such asset.")
+    return Response(_asset(name), headers=_HEADERS, media_type=_ASSETS[name])
+
+
+@router.get("/problems/{slug}")
+async def get_problem(slug: str) -> Response:
+    """Explain a kind of problem: where the `type` of a problem document leads."""
+    for kind in ALL_ERRORS:
+        if kind.slug == slug:
+            return _page(problem_page(kind))
+    raise NotFoundError("There is no such kind of problem; /docs lists them.")

@@ -1,0 +1,176 @@
+"""What the HTTP service tells a client that did something it can't answer: one tree, each with its status and type.
+
+    ApiError                              any of the below; never a programming mistake
+    ├── MalformedRequestError        400  the bytes are not JSON, or not UTF-8
+    ├── NotFoundError                404  no such resource
+    ├── MethodNotAllowedError        405  the path exists, the method does not
+    ├── ConflictError                409  the resource is in a state that does not allow this
+    ├── BodyTooLargeError            413  the body is over the cap
+    ├── UnsupportedMediaTypeError    415  the body is not application/json
+    ├── InvalidRequestError          422  JSON of the wrong shape or outside its ranges
+    │   ├── InvalidInputError        422  refused by the library (`widthwise.errors`), with its field
+    │   ├── UnplacedTensorsError     422  tensors whose role or fan axes can't be known; lists them
+    │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
+    ├── NotReadyError                503  the database or its schema is not there
+    └── UnexpectedError              500  a mistake of ours; says nothing but the request id
+
+    NothingMoreError                 204  not an error: leaves a route that can only stream
+
+`slug` makes the problem's type, `/problems/<slug>` (RFC 9457); that page explains it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class ApiError(Exception):
+    """An answer in the form of RFC 9457: `detail` says what was wrong and what to do, `extra` adds members."""
+
+    status: ClassVar[int] = 400
+    slug: ClassVar[str] = "bad-request"
+    title: ClassVar[str] = "The request can't be answered"
+    explanation: ClassVar[str] = "The request can't be answered as it stands."
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)  #: one entry for each fault: pointer or field, message, value if small
+        self.headers = dict(headers or {})
+        self.extra = extra
+
+
+class MalformedRequestError(ApiError):
+    """400: the body is not a JSON document."""
+
+    slug = "malformed-json"
+    title = "The body is not JSON"
+    explanation = "The body could not be read as one UTF-8 JSON document (RFC 8259). The detail gives line and column."
+
+
+class NotFoundError(ApiError):
+    """404: nothing is stored under this address."""
+
+    status = 404
+    slug = "not-found"
+    title = "No such resource"
+    explanation = "Nothing is stored under this address. Identifiers are those that a POST or a listing returned."
+
+
+class MethodNotAllowedError(ApiError):
+    """405: the path exists, but not for this method; the Allow header lists those it has."""
+
+    status = 405
+    slug = "method-not-allowed"
+    title = "Method not allowed"
+    explanation = "This address answers other methods; the Allow header lists them."
+
+
+class ConflictError(ApiError):
+    """409: the resource's state does not allow this now."""
+
+    status = 409
+    slug = "conflict"
+    title = "The state does not allow this"
+    explanation = "The resource exists, but its present state, named in the detail, does not allow what was asked."
+
+
+class BodyTooLargeError(ApiError):
+    """413: the body is larger than this server reads."""
+
+    status = 413
+    slug = "body-too-large"
+    title = "The body is too large"
+    explanation = "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors or trials at once."
+
+
+class UnsupportedMediaTypeError(ApiError):
+    """415: the body is not declared as JSON."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "The body must be application/json"
+    explanation = "Bodies are read only when the Content-Type header says application/json."
+
+
+class InvalidRequestError(ApiError):
+    """422: the body, a parameter or a header is not what the contract allows."""
+
+    status = 422
+    slug = "invalid-request"
+    title = "The request is not valid"
+    explanation = (
+        "The request can be read, but some of it is outside the contract. `errors` lists each fault: `pointer` is a "
+        "JSON pointer into the body, `field` names a query parameter, header or input."
+    )
+
+
+class InvalidInputError(InvalidRequestError):
+    """422: the library refused a value; the `errors` entry names the field."""
+
+    slug = "invalid-input"
+    title = "An input is outside what the theory covers"
+    explanation = "Each value is well-formed, but together they are outside what can be answered; the detail says why."
+
+
+class UnplacedTensorsError(InvalidRequestError):
+    """422: some tensors can't be placed; `tensors` lists each with what would settle it."""
+
+    slug = "unplaced-tensors"
+    title = "Some tensors can't be placed"
+    explanation = (
+        "The role or the fan axes of these tensors can't be known from their shapes, and names are never guessed "
+        "from. `tensors` lists each with what would settle it: a `role`, or `fan_in_axes` and `fan_out_axes`."
+    )
+
+
+class KeyReusedError(InvalidRequestError):
+    """422: the Idempotency-Key belongs to another body."""
+
+    slug = "idempotency-key-reused"
+    title = "This Idempotency-Key was used for another body"
+    explanation = "A key names one request. Send the same body to get its answer again, or take a new key."
+
+
+class NothingMoreError(Exception):
+    """204, no error: the stream that a client wants to resume has ended, and it saw every event."""
+
+
+class NotReadyError(ApiError):
+    """503: the service can't answer yet, or not any more."""
+
+    status = 503
+    slug = "not-ready"
+    title = "The service is not ready"
+    explanation = "The database can't be reached or its schema is not the one this version needs (`widthwise migrate`)."
+
+
+class UnexpectedError(ApiError):
+    """500: a mistake of ours. The log holds the traceback under the request id."""
+
+    status = 500
+    slug = "unexpected"
+    title = "The service made a mistake"
+    explanation = "Nothing was wrong with the request. The server's log has the details under the X-Request-Id."
+
+
+ALL_ERRORS: tuple[type[ApiError], ...] = (
+    MalformedRequestError,
+    NotFoundError,
+    MethodNotAllowedError,
+    ConflictError,
+    BodyTooLargeError,
+    UnsupportedMediaTypeError,
+    InvalidRequestError,
+    InvalidInputError,
+    UnplacedTensorsError,
+    KeyReusedError,
+    NotReadyError,
+    UnexpectedError,
+)  #: in the order of their statuses: the pages under /problems/ and their test go through these

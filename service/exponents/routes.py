@@ -1,0 +1,51 @@
+"""GET /v1/exponents: what calibrations measured."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from service.dependencies import StoreDependency
+from service.exponents.schemas import ExponentPage, ExponentQuery
+from service.openapi import problems
+from service.problems import json_response
+from service.store.records import ExponentFilter, ExponentRow
+
+router = APIRouter(tags=["exponents"])
+
+
+def exponent_body(row: ExponentRow) -> dict[str, Any]:
+    """Give the JSON form of a stored exponent (`schemas.ExponentBody`)."""
+    return {
+        "id": row.id,
+        "created_at": row.created_at,
+        "quantity": row.quantity,
+        "role": row.role,
+        "value": row.value,
+        "standard_error": row.standard_error,
+        "interval": row.interval,
+        "degrees_of_freedom": row.degrees_of_freedom,
+        "theory": row.theory,
+        "widths": list(row.widths),
+        "source": row.source,
+        "calibration_id": row.calibration_id,
+        "parameterization": row.parameterization,
+        "optimizer": row.optimizer,
+        "alignment": row.alignment,
+        "architecture": row.architecture,
+        "dataset": row.dataset,
+        "provenance": row.provenance,
+    }
+
+
+@router.get(
+    "/v1/exponents",
+    operation_id="listExponents",
+    summary="List measured exponents",
+    responses={200: {"model": ExponentPage}, **problems(422, 503)},
+)
+def list_exponents(store: StoreDependency, query: Annotated[ExponentQuery, Query()]) -> Response:
+    """Give stored estimates with their intervals and what is behind them, newest first, in pages."""
+    where = ExponentFilter(**query.model_dump(exclude={"cursor", "limit"}))
+    page = store.list_exponents(where, cursor=query.cursor, limit=query.limit)
+    items = [exponent_body(row) for row in page.items]
+    return json_response({"items": items, "next_cursor": page.next_cursor}, headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,62 @@
+"""What GET /v1/exponents takes and gives."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from service.fields import Cursor
+from service.identifiers import IDENTIFIER_PATTERN
+from widthwise.vocabulary import Optimizer, Parameterization, Role
+
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+
+
+class ExponentQuery(BaseModel):
+    """Filters: an exponent is listed if it matches every one that is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parameterization: Parameterization | None = None
+    optimizer: Optimizer | None = None
+    alignment: Literal["full", "none", "measured"] | None = Field(
+        None, description="`measured` where the specification gave exponents by role."
+    )
+    role: Role | None = None
+    quantity: Literal["learning_rate", "epsilon"] | None = None
+    source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
+    architecture: Literal["mlp", "transformer"] | None = None
+    dataset: Word | None = Field(None, description="Name of the text that was trained on, such as `python_docs`.")
+    calibration_id: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = None
+    cursor: Cursor | None = None
+    limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 50
+
+
+class ExponentBody(BaseModel):
+    """One measured exponent: the quantity is proportional to width^(−value) for tensors of the role."""
+
+    id: str
+    created_at: datetime
+    quantity: str = Field(description="What scales: learning_rate, epsilon.")
+    role: Role
+    value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None = Field(description="95 % interval; null without degrees of freedom.")
+    degrees_of_freedom: int
+    theory: float | None = Field(description="What theory says for the same setting.")
+    widths: list[int] = Field(description="Widths behind the estimate.")
+    source: str
+    calibration_id: str
+    parameterization: str
+    optimizer: str
+    alignment: str
+    architecture: str
+    dataset: str
+    provenance: dict[str, Any] = Field(description="Digest of the specification, devices and versions that ran it.")
+
+
+class ExponentPage(BaseModel):
+    """Exponents, newest first."""
+
+    items: list[ExponentBody]
+    next_cursor: str | None = Field(description="Pass as `cursor` for the next page; null on the last.")

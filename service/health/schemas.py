@@ -1,0 +1,18 @@
+"""What the health routes answer."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+    version: str = Field(description="Version of Widthwise.", examples=["0.1.0"])
+
+
+class Ready(BaseModel):
+    """The database answers, and its schema is the one that this version needs."""
+
+    status: Literal["ready"] = "ready"

@@ -1,0 +1,153 @@
+"""The OpenAPI document: what FastAPI derives, plus request bodies read by hand and problem documents."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import models_json_schema
+from starlette.routing import compile_path
+
+from service.problems import PROBLEM_TYPE
+
+_REF = "#/components/schemas/"
+_METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+
+
+class Fault(BaseModel):
+    """One fault of a request."""
+
+    pointer: str | None = Field(None, description="JSON pointer of the offending member of the body (RFC 6901).")
+    field: str | None = Field(None, description="Name of the offending parameter, header or input.")
+    message: str = Field(description="What is wrong and what to give instead.")
+    value: Any = Field(None, description="The value that was refused, if it is small.")
+
+
+class TensorProblem(BaseModel):
+    """One tensor that can't be placed."""
+
+    name: str = Field(description="Name of the tensor, as it was sent.")
+    problem: str = Field(description="What is not known of it, and what would settle it.")
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Path of a page that explains this kind of problem.")
+    title: str = Field(description="The kind of problem, the same for every occurrence.")
+    status: int = Field(ge=400, le=599, description="The HTTP status.")
+    detail: str = Field(description="What was wrong this time, and what to do.")
+    instance: str = Field(description="The path that was asked.")
+    errors: list[Fault] = Field(default=[], description="Each fault, at most 100.")
+    tensors: list[TensorProblem] = Field(default=[], description="Tensors that can't be placed, at most 100.")
+
+
+_WHEN: Mapping[int, str] = {
+    400: "The body is not JSON.",
+    404: "There is no such resource.",
+    405: "The path does not have this method; the Allow header lists those it has.",
+    409: "The state of the resource does not allow this.",
+    413: "The body is over the cap.",
+    415: "The body is not declared as application/json.",
+    422: "Some of the request is outside the contract; `errors` lists each fault.",
+    503: "The database can't answer now.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the `responses` of a route for these error statuses, and 405, which any path can answer."""
+    content = {PROBLEM_TYPE: {"schema": {"$ref": _REF + "Problem"}}}
+    declared: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*statuses, 405}):
+        declared[status] = {"description": _WHEN[status], "content": content}
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            declared[status]["headers"] = {
+                "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}, "required": True}
+            }
+    return declared
+
+
+def json_body(model: type[BaseModel], examples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the `openapi_extra` of a route that reads `model` with `service.bodies.read_json`.
+
+    The first example is the contract's own; `examples` maps a key to {"summary", "value"}.
+    """
+    schema = {"$ref": _REF + model.__name__}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": dict(examples)}},
+        }
+    }
+
+
+def install(app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mapping[str, str]]) -> None:
+    """Replace `app.openapi`, and give the app `state.allowed_methods`, the Allow header by path."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _build(app, bodies, tags)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    app.state.allowed_methods = _allowed_methods(openapi)
+
+
+def _build(app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+        tags=[dict(tag) for tag in tags],
+        license_info=app.license_info,
+        separate_input_output_schemas=False,  # a specification is shown as it was sent, with the same model
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    _, definitions = models_json_schema([(model, "validation") for model in bodies], ref_template=_REF + "{model}")
+    _, problem = models_json_schema([(Problem, "validation")], ref_template=_REF + "{model}")
+    _merge(schemas, definitions.get("$defs", {}))
+    _merge(schemas, problem.get("$defs", {}))
+    for path in document["paths"].values():
+        for method, operation in path.items():
+            if method in _METHODS:
+                _tidy(operation)
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    return document
+
+
+def _merge(schemas: dict[str, Any], added: Mapping[str, Any]) -> None:
+    """Add definitions; a name stands for one schema."""
+    for name, schema in added.items():
+        if schemas.setdefault(name, schema) != schema:
+            raise RuntimeError(f"two different models are called {name!r} in the OpenAPI document; rename one")
+
+
+def _tidy(operation: dict[str, Any]) -> None:
+    """Drop FastAPI's default 422 where no route declared one: no parameter there can be refused."""
+    for status, response in list(operation["responses"].items()):
+        if "HTTPValidationError" in json.dumps(response):
+            del operation["responses"][status]
+
+
+def _allowed_methods(openapi: Callable[[], dict[str, Any]]) -> Callable[[str], str | None]:
+    """Give the function from a path to its Allow header, by every route of the document, not the first that fits."""
+    compiled: list[tuple[Any, str]] = []
+
+    def allowed(path: str) -> str | None:
+        if not compiled:
+            for template, operations in openapi()["paths"].items():
+                methods = ", ".join(sorted(m.upper() for m in operations if m in _METHODS))
+                compiled.append((compile_path(template)[0], methods))
+        found = [methods for pattern, methods in compiled if pattern.match(path)]
+        return found[0] if found else None
+
+    return allowed

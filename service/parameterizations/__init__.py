@@ -1,0 +1,1 @@
+"""Every theoretical exponent."""

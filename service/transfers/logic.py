@@ -1,0 +1,135 @@
+"""From a validated request to the library's plan, with theory's exponents or a calibration's."""
+
+from service.errors import ConflictError, InvalidInputError, NotFoundError
+from service.fields import alignment_name
+from service.store import errors as store_errors
+from service.store.records import Calibration, ExponentFilter, ExponentRow
+from service.store.states import CalibrationState
+from service.store.store import Store
+from service.transfers import schemas
+from widthwise.model import Base, Target
+from widthwise.plan import Plan
+from widthwise.tensors import Tensor
+from widthwise.transfer import Exponents, transfer
+
+
+def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:
+    """Give the plan; raises widthwise.errors.InvalidInputError and UnplacedTensorsError."""
+    base, target, alignment = request.base, request.target, request.alignment
+    try:
+        return transfer(
+            parameterization=request.parameterization,
+            optimizer=request.optimizer,
+            alignment=alignment if isinstance(alignment, str) else alignment.model_dump(),
+            readout_omega=request.readout_omega,
+            form=request.form,
+            base=Base(
+                width=base.width,
+                depth=base.depth,
+                batch_tokens=base.batch_tokens,
+                tokens=base.tokens,
+                head_dim=base.head_dim,
+                output_dimension=base.output_dimension,
+                learning_rate=base.learning_rate,  # type: ignore[arg-type]  # Mapping is invariant in its key
+                epsilon=base.epsilon,  # type: ignore[arg-type]
+                weight_decay=base.weight_decay,  # type: ignore[arg-type]
+                init_std=base.init_std,  # type: ignore[arg-type]
+                gamma=base.gamma,  # type: ignore[arg-type]
+                gradient_rms=base.gradient_rms,  # type: ignore[arg-type]
+            ),
+            target=Target(
+                width=target.width,
+                depth=target.depth,
+                batch_tokens=target.batch_tokens,
+                tokens=target.tokens,
+                head_dim=target.head_dim,
+                output_dimension=target.output_dimension,
+            ),
+            tensors=[
+                Tensor(t.name, t.base_shape, t.target_shape, t.fan_in_axes, t.fan_out_axes, t.role, t.tied_to)
+                for t in request.tensors
+            ]
+            if request.tensors
+            else (),
+            layout=request.layout,
+            exponents=exponents,
+            weight_decay_mode=request.weight_decay_mode,
+        )
+    except OverflowError:
+        raise InvalidInputError(
+            "Some quantity is beyond the range of floating point at these sizes; check the shapes and the width.",
+            errors=[{"field": "target", "message": "grows too far from the base"}],
+        ) from None
+
+
+def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Exponents:
+    """Give the exponents that the named calibration measured; the one database access of a transfer.
+
+    Raises NotFoundError (404), ConflictError (409: not finished, or nothing measured), InvalidInputError (422: it
+    was measured in another setting).
+    """
+    assert isinstance(request.exponents, schemas.CalibrationExponents)  # noqa: S101  the route asked
+    identifier = request.exponents.id
+    try:
+        calibration = store.get_calibration(identifier)
+    except store_errors.NotFoundError:
+        raise NotFoundError(
+            f"exponents.id: there is no calibration {identifier!r}; GET /v1/calibrations lists them.",
+            errors=[{"pointer": "#/exponents/id", "message": "names no calibration", "value": identifier}],
+        ) from None
+    if calibration.state is not CalibrationState.SUCCEEDED:
+        raise ConflictError(
+            f"Calibration {identifier!r} is {calibration.state.value}; only a succeeded one has exponents to use."
+        )
+    _require_same_setting(request, calibration)
+    rows = store.list_exponents(ExponentFilter(calibration_id=identifier), limit=500).items
+    if not rows:
+        raise ConflictError(f"Calibration {identifier!r} measured no exponent: its trials did not bracket an optimum.")
+    return Exponents(
+        learning_rate={row.role: row.value for row in rows if row.quantity == "learning_rate"},
+        epsilon={row.role: row.value for row in rows if row.quantity == "epsilon"},
+        form=calibration.spec.get("form", "table_9"),
+        source="calibration",
+        details={
+            "calibration_id": identifier,
+            "architecture": rows[0].architecture,
+            "dataset": rows[0].dataset,
+            "widths": sorted({width for row in rows for width in row.widths}),
+            "estimates": [_estimate(row) for row in rows],
+        },
+    )
+
+
+def _estimate(row: ExponentRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "quantity": row.quantity,
+        "role": row.role,
+        "value": row.value,
+        "standard_error": row.standard_error,
+        "interval": None if row.interval is None else list(row.interval),
+        "degrees_of_freedom": row.degrees_of_freedom,
+        "theory": row.theory,
+        "widths": list(row.widths),
+    }
+
+
+def _require_same_setting(request: schemas.TransferRequest, calibration: Calibration) -> None:
+    """Refuse exponents measured in another setting: they say nothing about this one."""
+    spec = calibration.spec
+    asked: dict[str, object] = {
+        "parameterization": request.parameterization.value,
+        "optimizer": request.optimizer.value,
+        "alignment": request.alignment if isinstance(request.alignment, str) else request.alignment.model_dump(),
+    }
+    if request.readout_omega is not None:
+        asked["readout_omega"] = request.readout_omega
+    for field, value in asked.items():
+        if value != spec.get(field):
+            names = [alignment_name(v) if field == "alignment" else v for v in (spec.get(field), value)]
+            same = " (with other exponents)" if names[0] == names[1] else ""
+            raise InvalidInputError(
+                f"Calibration {calibration.id!r} was measured with {field} {names[0]!r}, and this transfer asks for "
+                f"{names[1]!r}{same}; use a calibration of the same setting, or exponents from theory.",
+                errors=[{"pointer": f"#/{field}", "message": f"differs from the calibration's {names[0]!r}"}],
+            )

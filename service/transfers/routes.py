@@ -1,0 +1,43 @@
+"""POST /v1/transfers: from a tuned base to every hyperparameter of the target."""
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
+from starlette.concurrency import run_in_threadpool
+
+from service.bodies import read_json
+from service.dependencies import get_store
+from service.openapi import json_body, problems
+from service.problems import json_response
+from service.transfers.examples import EXAMPLES
+from service.transfers.logic import calibrated_exponents, make_plan
+from service.transfers.schemas import Plan, TheoryExponents, TransferRequest
+
+router = APIRouter(tags=["transfers"])
+
+_REQUEST = TypeAdapter(TransferRequest)
+_MANY_TENSORS = 500  # beyond this a plan takes milliseconds: off the event loop, so that others are answered
+
+
+@router.post(
+    "/v1/transfers",
+    operation_id="createTransfer",
+    summary="Transfer tuned hyperparameters to a wider model",
+    responses={200: {"model": Plan}, **problems(400, 404, 409, 413, 415, 422, 503)},
+    openapi_extra=json_body(TransferRequest, EXAMPLES),
+)
+async def create_transfer(request: Request) -> Response:
+    """Give every learning rate, epsilon, init, multiplier and decay of the target, by role and by tensor.
+
+    Each is a value, its multiplier (target / base), its exponent (∝ width^(−exponent)) and the reason. Nothing is
+    stored: the same request gives the same answer. Tensors that can't be placed are a 422 that lists each of them
+    with what would settle it.
+    """
+    body = await read_json(request, _REQUEST)
+    if isinstance(body.exponents, TheoryExponents):
+        exponents = None
+    else:
+        exponents = await run_in_threadpool(calibrated_exponents, body, get_store(request))
+    if body.tensors is not None and len(body.tensors) > _MANY_TENSORS:
+        plan = await run_in_threadpool(make_plan, body, exponents)
+        return await run_in_threadpool(json_response, plan.to_dict())
+    return json_response(make_plan(body, exponents).to_dict())

@@ -1,0 +1,192 @@
+"""What POST /v1/transfers takes and gives."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from service.fields import (
+    REQUEST,
+    AlignmentField,
+    FormField,
+    Name,
+    NotNegativeOrByRole,
+    NumberOrByRole,
+    OptimizerField,
+    ParameterizationField,
+    PositiveByRole,
+    ReadoutOmega,
+    Width,
+)
+from service.identifiers import IDENTIFIER_PATTERN
+from widthwise.model import MAX_WIDTH
+from widthwise.tensors import MAX_DIMENSIONS
+from widthwise.vocabulary import Form, Layout, Role, WeightDecayMode
+
+MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
+MAX_AXIS = 2**40  # chosen: beyond any real axis, and eight of them still multiply within a float
+
+Tokens = Annotated[int, Field(ge=1, le=10**18)]
+AxisSize = Annotated[int, Field(ge=1, le=MAX_AXIS)]
+Shape = Annotated[list[AxisSize], Field(max_length=MAX_DIMENSIONS)]
+Axes = Annotated[list[Annotated[int, Field(ge=-MAX_DIMENSIONS, lt=MAX_DIMENSIONS)]], Field(max_length=MAX_DIMENSIONS)]
+
+
+class Size(BaseModel):
+    """How large a model is."""
+
+    model_config = REQUEST
+
+    width: Width | None = Field(
+        None, description="Width of the model (d_model), in units; may be left out at both ends if tensors are given."
+    )
+    depth: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(None, description="Number of residual blocks.")
+    batch_tokens: Tokens | None = Field(None, description="Tokens per optimizer step.")
+    tokens: Tokens | None = Field(None, description="Tokens of the whole training.")
+    head_dim: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(
+        None, description="Width of one attention head, in units."
+    )
+    output_dimension: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(
+        None, description="Vocabulary or number of classes, where no readout tensor tells."
+    )
+
+
+class Base(Size):
+    """The tuned model, and the values that were found best for it."""
+
+    learning_rate: NumberOrByRole = Field(
+        description="Tuned learning rate of the base, above 0: one number, or one by role."
+    )
+    epsilon: NotNegativeOrByRole | None = Field(
+        None, description="Adam's ε (Adafactor's ε₁) at the base; it follows the gradient's scale."
+    )
+    weight_decay: NotNegativeOrByRole | None = Field(None, description="Weight decay λ at the base.")
+    init_std: NotNegativeOrByRole | None = Field(None, description="Standard deviation of the init at the base.")
+    gamma: PositiveByRole | None = Field(
+        None, description="Constant γ of each role, a factor on its learning rate (Everett et al. 2024, section 2)."
+    )
+    gradient_rms: NumberOrByRole | None = Field(
+        None, description="Measured RMS of the gradient at the base: lets the answer warn where it comes near ε."
+    )
+
+
+class Target(Size):
+    """The model to train."""
+
+
+class Tensor(BaseModel):
+    """One parameter with its unsharded shape in both models. Nothing is read from its name."""
+
+    model_config = REQUEST
+
+    name: Name = Field(description="Name of the parameter; names are unique.")
+    base_shape: Shape = Field(description="Shape in the base; [] for a single number.")
+    target_shape: Shape = Field(description="Shape in the target, with as many axes.")
+    fan_in_axes: Axes | None = Field(
+        None, description="Axes summed over in the forward pass; [] for gains and biases. Axes in neither are stacks."
+    )
+    fan_out_axes: Axes | None = Field(None, description="Axes of the output.")
+    role: Role | None = Field(None, description="Settles what the shapes leave open.")
+    tied_to: Name | None = Field(None, description="Name of the tensor that owns the weights which this one reuses.")
+
+
+class TheoryExponents(BaseModel):
+    """Exponents from theory."""
+
+    model_config = REQUEST
+
+    source: Literal["theory"]
+
+
+class CalibrationExponents(BaseModel):
+    """Learning-rate exponents that a finished calibration measured; theory for everything else."""
+
+    model_config = REQUEST
+
+    source: Literal["calibration"]
+    id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the calibration.")]
+
+
+class Rules(BaseModel):
+    """Opt-in rules beyond width. None is available yet: only {} is accepted."""
+
+    model_config = REQUEST
+
+
+class TransferRequest(BaseModel):
+    """A tuned base and a target to transfer it to."""
+
+    model_config = REQUEST
+
+    parameterization: ParameterizationField
+    optimizer: OptimizerField
+    alignment: AlignmentField = "full"
+    base: Base
+    target: Target
+    readout_omega: ReadoutOmega | None = None
+    form: FormField = Form.TABLE_9
+    tensors: Annotated[list[Tensor], Field(max_length=MAX_TENSORS)] | None = Field(
+        None, description="Every parameter of the model: each gets values for its own shapes."
+    )
+    layout: Layout | None = Field(
+        None,
+        description="Axis order of matrices that name no axes: `out_in` (PyTorch Linear) or `in_out` (JAX, Conv1D).",
+    )
+    exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
+        TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
+    )
+    rules: Rules = Rules()
+    weight_decay_mode: WeightDecayMode | None = Field(
+        None,
+        description="How the trainer applies λ: `decoupled` W ← W − ηλW, `independent` W ← W − λW, `coupled` in the "
+        "gradient. Default: as PyTorch does (coupled for SGD, else decoupled).",
+    )
+
+
+class Quantity(BaseModel):
+    """A hyperparameter of the target."""
+
+    value: float | None = Field(description="Value at the target; null where the base gave none.")
+    multiplier: float = Field(description="Target over base.")
+    exponent: float = Field(description="The quantity is proportional to width^(−exponent).")
+
+
+class Quantities(BaseModel):
+    """The quantities of a layer or a tensor; null where the optimizer has no such thing."""
+
+    role: Role
+    learning_rate: Quantity | None
+    epsilon: Quantity | None
+    init_std: Quantity | None
+    forward_multiplier: Quantity | None
+    weight_decay: Quantity | None
+    gradient_rms: Quantity | None = Field(description="RMS of the gradient at init: what ε must follow.")
+    reason: str = Field(description="Why, in one line, with the source.")
+
+
+class Layer(Quantities):
+    """What every tensor of one role gets when all widths grow by one ratio."""
+
+
+class PlannedTensor(Quantities):
+    """What one tensor gets for its own shapes."""
+
+    name: str
+    fan_in: int = Field(description="Fan-in at the target (product over its fan-in axes).")
+    fan_out: int = Field(description="Fan-out at the target.")
+    tied_to: str | None = Field(description="The tensor whose weights it reuses.")
+
+
+class Caution(BaseModel):
+    """Something to know before trusting the plan."""
+
+    code: str = Field(description="Stable name of the warning.")
+    message: str
+
+
+class Plan(BaseModel):
+    """The transfer plan: every value with its exponent and its reason."""
+
+    layers: list[Layer]
+    tensors: list[PlannedTensor]
+    warnings: list[Caution]
+    provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
