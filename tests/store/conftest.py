@@ -1,0 +1,41 @@
+"""The store under test, on both databases."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+
+from service.store import Store
+from service.store.engine import create_store_engine
+from service.store.schema import upgrade
+from tests.store.samples import fit_sample
+
+
+@pytest.fixture
+def url(new_database: Callable[[], str]) -> str:
+    """A migrated, empty database."""
+    url = new_database()
+    upgrade(url)
+    return url
+
+
+@pytest.fixture
+def make_store(url: str) -> Iterator[Callable[..., Store]]:
+    """Open stores on one database, with a lease of the test's choice and a fit that needs no sweep."""
+    opened: list[Store] = []
+
+    def make(*, lease_seconds: float = 60.0, **options: object) -> Store:
+        options.setdefault("fit", fit_sample)
+        store = Store(create_store_engine(url), lease=timedelta(seconds=lease_seconds), **options)
+        opened.append(store)
+        return store
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(make_store: Callable[..., Store]) -> Store:
+    """One store."""
+    return make_store()

@@ -1,0 +1,94 @@
+"""Sample specifications and trials, a fit that is easy to foresee, and a run through a whole claim."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.store import Claim, Lease, Store
+from widthwise.errors import EstimateError
+
+
+def sample_spec(**changes: Any) -> dict[str, Any]:
+    """A small specification: 2 widths × 2 seeds × 2 learning rates, so 4 shards of 2 trials."""
+    return {
+        "parameterization": "standard",
+        "optimizer": "adam",
+        "alignment": "full",
+        "readout_omega": 0.5,
+        "widths": [32, 64],
+        "seeds": 2,
+        "steps": 10,
+        "learning_rates": [0.001, 0.01],
+        "search": "grid",
+        "epsilon": 1e-12,
+        "form": "table_9",
+        "proxy": {"architecture": "mlp", "depth": 2, "dataset": "python_docs"},
+        "measure": ["learning_rate"],
+        "runner": "worker",
+        **changes,
+    }
+
+
+def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> dict[str, Any]:
+    """A trial of the claim's shard, as a child reports it."""
+    return {
+        "width": claim.shard.width,
+        "learning_rate": learning_rate,
+        "seed": claim.shard.seeds[0],
+        "status": "diverged" if loss is None else "completed",
+        "loss": loss,
+        "seconds": 0.5,
+        "steps": 10,
+        "flops": 1e9,
+    }
+
+
+def run_claim(store: Store, claim: Claim) -> None:
+    """Report every trial that is not stored yet, and finish."""
+    for rate in claim.shard.learning_rates:
+        if (rate, claim.shard.seeds[0]) not in claim.done:
+            assert store.record_trial(claim, trial(claim, rate)) is Lease.HELD
+    assert store.finish_shard(claim) is Lease.HELD
+
+
+def run_all(store: Store, worker_id: str = "worker") -> int:
+    """Claim and run until nothing is left; give the number of shards run."""
+    count = 0
+    while (claim := store.claim_shard(worker_id)) is not None:
+        run_claim(store, claim)
+        count += 1
+    return count
+
+
+@dataclass(frozen=True)
+class SampleEstimate:
+    """What the store reads of an ExponentEstimate."""
+
+    quantity: str = "learning_rate"
+    role: str = "hidden"
+    value: float = 1.1
+    standard_error: float = 0.05
+    interval: tuple[float, float] | None = (0.9, 1.3)
+    degrees_of_freedom: int = 2
+    theory: float = 1.0
+    widths: tuple[int, ...] = (32, 64)
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """What the store reads of a CalibrationResult."""
+
+    trials: int
+    exponents: tuple[SampleEstimate, ...] = field(default=(SampleEstimate(), SampleEstimate(role="readout")))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"trials": self.trials}
+
+
+def fit_sample(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> SampleResult:
+    """Count the completed trials; too few of them is an EstimateError, as in the real fit."""
+    completed = [trial for trial in trials if trial["status"] == "completed"]
+    if len(completed) < 2:
+        raise EstimateError(f"{len(completed)} completed trials; at least 2 are needed")
+    return SampleResult(len(trials))
