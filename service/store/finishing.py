@@ -92,7 +92,7 @@ def finish_external(database: Database, calibration_id: str, fit: Fit) -> None:
             return
         if row.state in (CalibrationState.FAILED, CalibrationState.CANCELLED):
             raise StateConflictError(
-                f"Calibration {row.id!r} has {row.state.value}; it can't be finished. Create another."
+                f"Calibration {row.id!r} has ended ({row.state.value}) and can't be finished; create another."
             )
         if not trials:
             raise EstimateError(f"Calibration {row.id!r} has no trials yet; upload some, then finish it.")

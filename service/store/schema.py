@@ -1,5 +1,6 @@
 """The schema's revision: bring a database to it, take it back, and refuse to run on another."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def current_revision(engine: sa.Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
 def head_revision() -> str:
     """Give the revision that this version of the code needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()

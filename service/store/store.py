@@ -10,7 +10,6 @@ from service.store import calibrations, exponents, finishing, shards, workers
 from service.store import trials as trials_of
 from service.store.doorbell import Doorbell, NoDoorbell
 from service.store.engine import Database, create_store_engine
-from service.store.errors import StoreUnavailableError
 from service.store.finishing import Fit, default_fit
 from service.store.records import (
     Calibration,
@@ -58,10 +57,7 @@ class Store:
 
     def check_ready(self) -> None:
         """Return if the database answers and its schema is this version's; else raise (for /readyz)."""
-        try:
-            check_schema(self._engine)
-        except sa.exc.DBAPIError as error:
-            raise StoreUnavailableError(f"The database can't be read ({error.orig}); try again.") from error
+        check_schema(self._engine)
 
     # calibrations -----------------------------------------------------------------------------
 

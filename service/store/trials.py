@@ -55,7 +55,7 @@ def upload(connection: sa.Connection, calibration_id: str, given: Sequence[Trial
         )
     if locked.state in FINAL_CALIBRATION_STATES:
         raise StateConflictError(
-            f"Calibration {locked.id!r} has {locked.state.value}; it takes no more trials. Create another."
+            f"Calibration {locked.id!r} has ended ({locked.state.value}) and takes no more trials; create another."
         )
     checked_widths(checked, locked.spec["widths"])
     changed = sum(upsert(connection, locked.id, None, trial) for trial in checked)

@@ -1,6 +1,5 @@
 """The schema on both databases: up, equal to the tables, down, up again; and the refusal of any other revision."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,10 +17,13 @@ from service.store.schema import (
     upgrade,
 )
 from service.store.tables import metadata
+from tests.databases import PostgresServer, SqliteFiles
+
+Databases = SqliteFiles | PostgresServer
 
 
-def test_up_check_down_up(new_database: Callable[[], str]) -> None:
-    engine = create_store_engine(new_database())
+def test_up_check_down_up(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
     assert current_revision(engine) is None
     upgrade(engine)
     assert current_revision(engine) == head_revision()
@@ -35,8 +37,8 @@ def test_up_check_down_up(new_database: Callable[[], str]) -> None:
     engine.dispose()
 
 
-def test_the_check_sees_a_difference(new_database: Callable[[], str]) -> None:
-    engine = create_store_engine(new_database())
+def test_the_check_sees_a_difference(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
     upgrade(engine)
     with engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE workers ADD COLUMN extra INTEGER"))
@@ -45,16 +47,16 @@ def test_the_check_sees_a_difference(new_database: Callable[[], str]) -> None:
     engine.dispose()
 
 
-def test_states_are_held_by_checks(new_database: Callable[[], str]) -> None:
-    engine = create_store_engine(new_database())
+def test_states_are_held_by_checks(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
     upgrade(engine)
     names = {check["name"] for check in sa.inspect(engine).get_check_constraints("shards")}
     assert {"ck_shards_state", "ck_shards_lease", "ck_shards_attempts"} <= names
     engine.dispose()
 
 
-def test_other_revisions_are_refused(new_database: Callable[[], str]) -> None:
-    engine = create_store_engine(new_database())
+def test_other_revisions_are_refused(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
     with pytest.raises(SchemaError, match=r"has no tables yet.*run `widthwise migrate`"):
         check_schema(engine)
     upgrade(engine)
@@ -65,8 +67,8 @@ def test_other_revisions_are_refused(new_database: Callable[[], str]) -> None:
     engine.dispose()
 
 
-def test_two_processes_may_upgrade_at_once(new_database: Callable[[], str]) -> None:
-    url = new_database()
+def test_two_processes_may_upgrade_at_once(databases: Databases) -> None:
+    url = databases.new()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: upgrade(url), range(4)))
     engine = create_store_engine(url)
@@ -74,8 +76,8 @@ def test_two_processes_may_upgrade_at_once(new_database: Callable[[], str]) -> N
     engine.dispose()
 
 
-def test_a_failed_upgrade_leaves_nothing(new_database: Callable[[], str]) -> None:
-    engine = create_store_engine(new_database())
+def test_a_failed_upgrade_leaves_nothing(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE trials (id INTEGER)"))  # in the way of revision 0001
     with pytest.raises(Exception, match="already exists"):

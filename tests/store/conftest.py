@@ -7,16 +7,14 @@ import pytest
 
 from service.store import Store
 from service.store.engine import create_store_engine
-from service.store.schema import upgrade
+from tests.databases import PostgresServer, SqliteFiles
 from tests.store.samples import fit_sample
 
 
 @pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
+def url(databases: SqliteFiles | PostgresServer) -> str:
     """A migrated, empty database."""
-    url = new_database()
-    upgrade(url)
-    return url
+    return databases.new_migrated()
 
 
 @pytest.fixture

@@ -1,0 +1,255 @@
+"""Results: the fit at the end, its recovery after a crash, uploads from elsewhere, and the exponents stored."""
+
+import dataclasses
+import math
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from service.store import (
+    CalibrationState,
+    ExponentFilter,
+    Lease,
+    ShardState,
+    StateConflictError,
+    Store,
+)
+from tests.store.samples import SampleEstimate, SampleResult, fit_sample, run_all, sample_spec, trial
+from widthwise.errors import EstimateError, InvalidInputError
+
+EXTERNAL = {"runner": "external"}
+UPLOAD = [
+    {"width": 32, "learning_rate": 0.01, "seed": 0, "loss": 2.0},
+    {"width": 64, "learning_rate": 0.01, "seed": 0, "loss": 1.5},
+    {"width": 64, "learning_rate": 0.1, "seed": 0, "loss": None},
+]
+
+
+def test_the_last_shard_ends_the_calibration(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec()).calibration.id
+    claim = store.claim_shard("w")
+    assert claim is not None
+    assert store.record_environment(claim, {"device": "cpu", "versions": {"jax": "0.10.2"}}) is Lease.HELD
+    store.release_shard(claim)
+    assert run_all(store) == 4
+    calibration = store.get_calibration(identifier)
+    assert calibration.state is CalibrationState.SUCCEEDED
+    assert calibration.result == {"trials": 8}
+    assert calibration.finished_at is not None
+    rows = store.list_exponents(ExponentFilter(calibration_id=identifier)).items
+    assert {row.role for row in rows} == {"hidden", "readout"}
+    row = rows[0]
+    assert (row.value, row.standard_error, row.interval, row.degrees_of_freedom) == (1.1, 0.05, (0.9, 1.3), 2)
+    assert (row.source, row.parameterization, row.optimizer, row.alignment) == (
+        "calibration",
+        "standard",
+        "adam",
+        "full",
+    )
+    assert (row.architecture, row.dataset, row.widths) == ("mlp", "python_docs", (32, 64))
+    assert row.provenance["environments"] == [{"device": "cpu", "versions": {"jax": "0.10.2"}}]
+    assert len(row.provenance["spec_sha256"]) == 64
+
+
+def test_a_refused_fit_fails_the_calibration_with_its_reason(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
+    claim = store.claim_shard("w")
+    assert claim is not None
+    for rate in claim.shard.learning_rates:
+        store.record_trial(claim, trial(claim, rate, loss=None))
+    store.finish_shard(claim)
+    calibration = store.get_calibration(identifier)
+    assert calibration.state is CalibrationState.FAILED
+    assert calibration.reason == "0 completed trials; at least 2 are needed"
+    assert calibration.progress.trials_done == 2
+
+
+def broken_fit(spec: Any, trials: Any) -> Any:
+    """A fit with a fault."""
+    raise ZeroDivisionError("no widths")
+
+
+def non_finite_fit(spec: Any, trials: Any) -> Any:
+    """A fit that lets NaN through."""
+    return SampleResult(1, (dataclasses.replace(SampleEstimate(), value=math.nan),))
+
+
+@pytest.mark.parametrize(
+    ("fit", "reason"), [(broken_fit, "ZeroDivisionError: no widths"), (non_finite_fit, "has value = nan")]
+)
+def test_a_faulty_fit_ends_one_calibration_and_no_worker(
+    make_store: Callable[..., Store], fit: Any, reason: str
+) -> None:
+    store = make_store(fit=fit)
+    identifier = store.create_calibration(sample_spec()).calibration.id
+    run_all(store)
+    calibration = store.get_calibration(identifier)
+    assert calibration.state is CalibrationState.FAILED
+    assert reason in (calibration.reason or "")
+    assert store.list_exponents().items == ()
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def crashing_fit(spec: Any, trials: Any) -> Any:
+    """Stand for a process killed between the last shard and the result."""
+    raise Crash
+
+
+def test_a_crash_before_the_fit_is_made_good_by_another_worker(make_store: Callable[..., Store]) -> None:
+    dying, other = make_store(fit=crashing_fit), make_store()
+    identifier = dying.create_calibration(sample_spec()).calibration.id
+    with pytest.raises(Crash):
+        run_all(dying)
+    stuck = other.get_calibration(identifier)
+    assert stuck.state is CalibrationState.RUNNING
+    assert stuck.progress.shards == {ShardState.SUCCEEDED: 4}
+    assert other.finish_ready_calibrations() == 1
+    assert other.get_calibration(identifier).state is CalibrationState.SUCCEEDED
+    assert other.finish_ready_calibrations() == 0
+    assert len(other.list_exponents().items) == 2
+
+
+def test_many_may_finish_at_once_and_one_result_is_stored(make_store: Callable[..., Store]) -> None:
+    gate = threading.Barrier(6)
+
+    def slow_fit(spec: Any, trials: Any) -> SampleResult:
+        gate.wait(timeout=10)  # every rival has read the trials before any writes
+        return fit_sample(spec, trials)
+
+    dying = make_store(fit=crashing_fit)
+    identifier = dying.create_calibration(sample_spec()).calibration.id
+    with pytest.raises(Crash):
+        run_all(dying)
+    stores = [make_store(fit=slow_fit) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        finished = list(pool.map(lambda store: store.finish_ready_calibrations(), stores))
+    assert sum(finished) == 1
+    assert len(dying.list_exponents().items) == 2
+    ends = [event for event in dying.list_events(identifier) if event.data.get("to") == "succeeded"]
+    assert [event.kind for event in ends].count("calibration") == 1
+
+
+def test_uploads_are_idempotent(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    assert store.list_shards(identifier) == ()
+    first = store.upload_trials(identifier, UPLOAD)
+    assert (first.state, first.progress.trials_done) == (CalibrationState.RUNNING, 3)
+    assert store.upload_trials(identifier, UPLOAD) == first  # not even an event more
+    corrected = store.upload_trials(identifier, [UPLOAD[0] | {"loss": 1.75}])
+    assert corrected.progress.trials_done == 3
+    assert [row.loss for row in store.list_trials(identifier).items] == [1.75, 1.5, None]
+    assert [row.status.value for row in store.list_trials(identifier).items][-1] == "diverged"
+
+
+def test_uploads_are_stored_all_or_none(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    for bad, message in (
+        ({"loss": math.nan}, r"trials\[1\]\.loss is nan"),
+        ({"loss": math.inf}, r"trials\[1\]\.loss is inf"),
+        ({"width": 48}, r"trials\[1\]\.width is 48; this calibration's widths are 32, 64"),
+        ({"learning_rate": 0.0}, r"trials\[1\]\.learning_rate is 0\.0; give a number above 0"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            store.upload_trials(identifier, [UPLOAD[0], UPLOAD[1] | bad])
+    assert store.get_calibration(identifier).progress.trials_done == 0
+
+
+def test_an_external_calibration_is_finished_on_request(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    with pytest.raises(EstimateError, match="no trials yet"):
+        store.finish_external(identifier)
+    store.upload_trials(identifier, UPLOAD[:1])
+    with pytest.raises(EstimateError, match="1 completed trials"):
+        store.finish_external(identifier)
+    assert store.finish_ready_calibrations() == 0  # nobody ends it but its owner
+    assert store.get_calibration(identifier).state is CalibrationState.RUNNING
+    store.upload_trials(identifier, UPLOAD)
+    finished = store.finish_external(identifier)
+    assert finished.state is CalibrationState.SUCCEEDED
+    assert store.finish_external(identifier) == finished
+    with pytest.raises(StateConflictError, match=r"has ended \(succeeded\) and takes no more trials"):
+        store.upload_trials(identifier, UPLOAD)
+
+
+def test_an_upload_during_the_fit_is_fitted_too(make_store: Callable[..., Store]) -> None:
+    uploader = make_store()
+    sizes: list[int] = []
+
+    def fit(spec: Any, trials: Any) -> SampleResult:
+        sizes.append(len(trials))
+        if len(sizes) == 1:
+            uploader.upload_trials(identifier, UPLOAD)
+        return fit_sample(spec, trials)
+
+    store = make_store(fit=fit)
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    store.upload_trials(identifier, UPLOAD[:2])
+    assert store.finish_external(identifier).result == {"trials": 3}
+    assert sizes == [2, 3]
+
+
+def test_runners_are_kept_apart(store: Store) -> None:
+    worker = store.create_calibration(sample_spec()).calibration.id
+    with pytest.raises(StateConflictError, match="run by workers"):
+        store.upload_trials(worker, UPLOAD)
+    with pytest.raises(StateConflictError, match="finishes by itself"):
+        store.finish_external(worker)
+    cancelled = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    assert store.cancel_calibration(cancelled).state is CalibrationState.CANCELLED
+    with pytest.raises(StateConflictError, match=r"has ended \(cancelled\)"):
+        store.finish_external(cancelled)
+
+
+def test_exponents_are_filtered_and_paged(store: Store) -> None:
+    made = []
+    for optimizer, alignment in (
+        ("adam", "full"),
+        ("sgd", "none"),
+        ("adam", {"hidden": {"alpha": 1, "omega": 1, "u": 1}}),
+    ):
+        spec = sample_spec(optimizer=optimizer, alignment=alignment, widths=[32])
+        made.append(store.create_calibration(spec).calibration.id)
+        run_all(store)
+
+    def count(**where: str) -> int:
+        return len(store.list_exponents(ExponentFilter(**where)).items)
+
+    assert count() == 6
+    assert count(optimizer="adam") == 4
+    assert count(optimizer="adam", role="hidden") == 2
+    assert count(alignment="measured") == 2
+    assert count(calibration_id=made[1]) == 2
+    assert count(parameterization="standard", quantity="learning_rate", source="calibration") == 6
+    assert count(architecture="mlp", dataset="python_docs") == 6
+    assert count(dataset="other") == 0
+    with pytest.raises(InvalidInputError, match="role"):
+        count(role="\0")
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = store.list_exponents(ExponentFilter(optimizer="adam"), cursor=cursor, limit=1)
+        seen += [row.id for row in page.items]
+        if (cursor := page.next_cursor) is None:
+            break
+    assert len(seen) == len(set(seen)) == 4
+
+
+def test_trials_are_paged_oldest_first(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec()).calibration.id
+    run_all(store)
+    rows = store.list_trials(identifier).items
+    seen = []
+    cursor = None
+    while True:
+        page = store.list_trials(identifier, cursor=cursor, limit=3)
+        seen += page.items
+        if (cursor := page.next_cursor) is None:
+            break
+    assert tuple(seen) == rows
+    assert [row.width for row in rows] == [64] * 4 + [32] * 4
