@@ -8,7 +8,8 @@ towards divergence as away from it (loss ∝ eˣ − 1 − x, x in octaves), at 
   The skew of the curve then shifts the vertex by −0.12 octave whether the grid ratio is 2^¼, 2^½ or 2: the
   shift is the same at every width and cancels in the exponent. A fixed count of five points shifts it by 0.03
   to 0.5 octave as the grid changes. Re-centring on the vertex, instead of on the lowest noisy mean, keeps the
-  window from following one lucky trial.
+  window from following one lucky trial. Where noise hides the curvature of an octave, so that no convex parabola
+  has its vertex inside, the window doubles, and doubles again.
 * **Standard error**: the larger of residual scatter and spread between seeds, see `parabola`. With a **floor**
   of a hundredth of the grid spacing, so that exact or lucky data claim no infinite weight; a twentieth for
   three points. (Without noise the vertex wanders by 0.02 to 0.05 spacings with the offset of the grid; the
@@ -34,7 +35,7 @@ from widthwise.estimate.parabola import Floats, Parabola, adjusted_means, fit_pa
 Kind = Literal["interior", "lower_bound", "upper_bound"]
 Bools = NDArray[np.bool_]
 
-WINDOW_OCTAVES = 1.0  # half-width of the fit; the reason is in the module's text
+WINDOW_OCTAVES = (1.0, 2.0, 4.0)  # half-widths of the fit, in turn; the reason is in the module's text
 FLOOR_SPACINGS = 0.01  # smallest standard error, in grid spacings: below what any sweep resolves (chosen)
 FLOOR_SPACINGS_THREE_POINTS = 0.05  # the same where nothing tests the shape; measured, see the module's text
 RECENTRINGS = 4  # chosen: two settle almost every sweep, and a cycle must end
@@ -216,21 +217,25 @@ def _fitted(plain: Optimum, bracket: tuple[float, float], x: Floats, loss_LxS: F
 
 
 def _windowed(x: Floats, loss_LxS: Floats, best: int) -> tuple[Parabola | None, slice]:
-    """The parabola over the window around its own vertex; None unless convex with its vertex inside."""
-    window = _window(x, best)
-    for _ in range(RECENTRINGS):
-        parabola = fit_parabola(x[window], loss_LxS[window])
-        if parabola is None or not x[window][0] <= parabola.vertex <= x[window][-1]:
-            return None, window
-        moved = _window(x, int(np.argmin(np.abs(x - parabola.vertex))))
-        if moved == window:
-            return parabola, window
-        window = moved
+    """The parabola over the narrowest window that holds one, centred on its own vertex; None if none does."""
+    for octaves in WINDOW_OCTAVES:
+        window = _window(x, best, octaves)
+        found = None
+        for _ in range(RECENTRINGS):
+            parabola = fit_parabola(x[window], loss_LxS[window])
+            if parabola is None or not x[window][0] <= parabola.vertex <= x[window][-1]:
+                break
+            found, fitted = parabola, window
+            window = _window(x, int(np.argmin(np.abs(x - parabola.vertex))), octaves)
+            if window == fitted:
+                return found, fitted
+        else:
+            return found, fitted  # two windows that point at each other: either will do
     return None, window
 
 
-def _window(x: Floats, centre: int) -> slice:
-    """The points within an octave of `centre`, and at least one neighbour on each side."""
+def _window(x: Floats, centre: int, octaves: float) -> slice:
+    """The points within `octaves` of `centre`, and at least one neighbour on each side."""
     centre = min(max(centre, 1), x.size - 2)
-    near = np.flatnonzero(np.abs(x - x[centre]) <= WINDOW_OCTAVES + CLOSEST_OCTAVES)
+    near = np.flatnonzero(np.abs(x - x[centre]) <= octaves + CLOSEST_OCTAVES)
     return slice(min(int(near[0]), centre - 1), max(int(near[-1]), centre + 1) + 1)
