@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from widthwise.errors import InvalidInputError
@@ -28,6 +28,8 @@ class Size:
         end = "target" if isinstance(self, Target) else "base"
         for name in ("width", "depth", "batch_tokens", "tokens", "head_dim", "output_dimension"):
             value = getattr(self, name)
+            if value is None:
+                continue
             limit = MAX_WIDTH if name in ("width", "head_dim", "depth", "output_dimension") else 2**63 - 1
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit):
                 raise InvalidInputError(
@@ -54,6 +56,8 @@ class Base(Size):
         # Written out: a slotted dataclass is a new class, so zero-argument super() would not find it.
         Size.__post_init__(self)
         for name in ("learning_rate", "epsilon", "weight_decay", "init_std", "gamma", "gradient_rms"):
+            if getattr(self, name) is None:
+                continue
             positive = name in ("learning_rate", "gamma", "gradient_rms")
             object.__setattr__(self, name, _checked(getattr(self, name), f"base.{name}", positive=positive))
 
@@ -93,10 +97,10 @@ def _number(value: Any, field: str, *, positive: bool) -> float:
 
 
 def changed_sizes(base: Base, target: Target) -> list[str]:
-    """Names of the sizes, other than width, that both ends give and that differ."""
-    names = [f.name for f in fields(Target) if f.name not in ("width", "output_dimension")]
-    return [
-        name
-        for name in names
-        if None not in (getattr(base, name), getattr(target, name)) and getattr(base, name) != getattr(target, name)
-    ]
+    """Names of the sizes, other than width and outputs, that both ends give and that differ."""
+    changed = []
+    for name in ("depth", "batch_tokens", "tokens", "head_dim"):
+        at_base, at_target = getattr(base, name), getattr(target, name)
+        if at_base is not None and at_target is not None and at_base != at_target:
+            changed.append(name)
+    return changed

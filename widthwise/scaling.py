@@ -71,18 +71,19 @@ class RoleScaling:
 
     def multipliers(self, fans: Fans) -> Multipliers:
         """Target over base of every quantity, for a tensor with these fans."""
-        ratio_in, ratio_out = fans.ratio_in, fans.ratio_out
+        base_in, target_in, base_out, target_out = fans
+        ratio_in, ratio_out = target_in / base_in, target_out / base_out
         learning_rate = self.learning_rate.multiplier(ratio_in, ratio_out)
         init_std = self.init_std.multiplier(ratio_in, ratio_out)
         gradient = self.gradient_rms.multiplier(ratio_in, ratio_out)
         if self.spectral_init:
-            init_std *= _aspect(fans.target_in, fans.target_out) / _aspect(fans.base_in, fans.base_out)
+            init_std *= _aspect(target_in, target_out) / _aspect(base_in, base_out)
         if self.relative_c is not None:
             c = self.relative_c
-            learning_rate *= _relative(fans.target_in, fans.target_out, c) / _relative(fans.base_in, fans.base_out, c)
+            learning_rate *= _relative(target_in, target_out, c) / _relative(base_in, base_out, c)
         return Multipliers(
             learning_rate,
-            self.epsilon.multiplier(ratio_in, ratio_out),
+            self.epsilon.multiplier(ratio_in, ratio_out) if self.has_epsilon else 1.0,
             init_std,
             self.forward_multiplier.multiplier(ratio_in, ratio_out),
             _decay_multiplier(self.weight_decay_mode, learning_rate, gradient, init_std),

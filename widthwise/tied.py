@@ -21,6 +21,8 @@ def tied_names(tensors: Sequence[Tensor], placements: Sequence[Placement]) -> fr
 
     Raises UnplacedTensorsError for a tie between other roles, unless both sides have one role and fans alike.
     """
+    if all(tensor.tied_to is None for tensor in tensors):
+        return frozenset()
     by_name = {tensor.name: p for tensor, p in zip(tensors, placements, strict=True)}
     names: set[str] = set()
     problems = []

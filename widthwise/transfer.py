@@ -15,7 +15,7 @@ from widthwise.model import Base, Target, by_role
 from widthwise.optimizers import default_weight_decay_mode, epsilon_power
 from widthwise.parameterization import RoleExponents
 from widthwise.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
-from widthwise.scaling import RoleScaling, role_scalings
+from widthwise.scaling import Power, RoleScaling, role_scalings
 from widthwise.stability import required_feature_change, theoretical_exponents
 from widthwise.tensors import Fans, Placement, Tensor, check_layout, place
 from widthwise.tied import tied_exponents, tied_names
@@ -153,7 +153,9 @@ class _Setting:
     tied_scalings: Mapping[Role, RoleScaling]  #: for an embedding and a readout that share weights
     tie_warnings: tuple[Caution, ...]
     gradient: Mapping[Role, float]  #: g in force
-    source: str  #: ends every reason
+    layer_rules: Mapping[Role, str]  #: ends the reason of a role
+    rules: Mapping[Role, str]  #: ends the reason of a tensor
+    tied_rules: Mapping[Role, str]
 
 
 @lru_cache(maxsize=256)  # theory has 4 × 6 × 2 settings in three forms and modes; measured alignments add a few
@@ -198,12 +200,22 @@ def _scaled(
     kind, optimizer, align, _, mode = words
     change = float(required_feature_change(kind, align).last)
     tied_theory, tied_c, tied_g, tie_warnings = tied_exponents(theory, c, g, optimizer)
+    scalings = role_scalings(kind, optimizer, theory, c=c, g=g, feature_change=change, weight_decay_mode=mode)
+    tied = role_scalings(
+        kind, optimizer, tied_theory, c=tied_c, g=tied_g, feature_change=change, weight_decay_mode=mode
+    )
+    setting = f"({source}: {kind.value}, {optimizer.value}, {align.name} alignment)"
     return _Setting(
-        role_scalings(kind, optimizer, theory, c=c, g=g, feature_change=change, weight_decay_mode=mode),
-        role_scalings(kind, optimizer, tied_theory, c=tied_c, g=tied_g, feature_change=change, weight_decay_mode=mode),
+        scalings,
+        tied,
         tie_warnings,
         g,
-        f"({source}: {kind.value}, {optimizer.value}, {align.name} alignment)",
+        {
+            role: f"learning rate ∝ width^{_exponent(scaling.learning_rate.total)} {setting}"
+            for role, scaling in scalings.items()
+        },
+        {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in scalings.items()},
+        {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in tied.items()},
     )
 
 
@@ -218,8 +230,8 @@ def _layers(
     growing = Fans(base.width, target.width, base.width, target.width)
     for role, scaling in setting.scalings.items():
         fans = Fans(1, 1, 1, 1) if role is Role.SCALAR else growing
-        reason = f"width ×{fans.ratio_in:.6g}: learning rate ∝ width^{_exponent(scaling.learning_rate.total)}"
-        yield LayerPlan(role, *_quantities(values[role], scaling, fans), f"{reason} {setting.source}")
+        reason = f"width ×{fans.target_in / fans.base_in:.6g}: {setting.layer_rules[role]}"
+        yield LayerPlan(role, *_quantities(values[role], scaling, fans), reason)
 
 
 def _tensor_plans(
@@ -236,9 +248,10 @@ def _tensor_plans(
         shared = known.get((role, fans, is_tied))
         if shared is None:
             scaling = (setting.tied_scalings if is_tied else setting.scalings)[role]
+            rule = (setting.tied_rules if is_tied else setting.rules)[role]
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             quantities = _quantities(values[owner_role], scaling, fans)
-            shared = known[role, fans, is_tied] = (*quantities, _reason(role, scaling, fans, setting.source))
+            shared = known[role, fans, is_tied] = (*quantities, f"{_growth(role, fans)}: {rule}")
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 
@@ -270,28 +283,41 @@ def _base_values(base: Base) -> dict[Role, _Values]:
 def _quantities(
     values: _Values, scaling: RoleScaling, fans: Fans
 ) -> tuple[Quantity, Quantity | None, Quantity, Quantity, Quantity, Quantity]:
-    learning_rate, epsilon, *rest = (
-        Quantity(None if value is None else value * multiplier, multiplier, exponent)
-        for value, multiplier, exponent in zip(values, scaling.multipliers(fans), scaling.exponents, strict=True)
+    m, e = scaling.multipliers(fans), scaling.exponents
+    return (
+        _quantity(values[0], m[0], e[0]),
+        _quantity(values[1], m[1], e[1]) if scaling.has_epsilon else None,
+        _quantity(values[2], m[2], e[2]),
+        _quantity(values[3], m[3], e[3]),
+        _quantity(values[4], m[4], e[4]),
+        _quantity(values[5], m[5], e[5]),
     )
-    init_std, forward_multiplier, weight_decay, gradient_rms = rest
-    shown = epsilon if scaling.has_epsilon else None
-    return learning_rate, shown, init_std, forward_multiplier, weight_decay, gradient_rms
 
 
-def _reason(role: Role, scaling: RoleScaling, fans: Fans, source: str) -> str:
-    """One line: how the fans grow, what the learning rate follows, and who says so."""
-    power = scaling.learning_rate
+def _quantity(base: float | None, multiplier: float, exponent: float) -> Quantity:
+    return Quantity(None if base is None else base * multiplier, multiplier, exponent)
+
+
+def _growth(role: Role, fans: Fans) -> str:
+    """The first half of a tensor's reason: how its fans grow."""
+    base_in, target_in, base_out, target_out = fans
     if role is Role.HIDDEN:
-        rule = f"fan_in^{_exponent(power.fan_in)}"
-        if power.fan_out:
-            rule += f"·fan_out^{_exponent(power.fan_out)}"
-        return f"fan_in ×{fans.ratio_in:.6g}, fan_out ×{fans.ratio_out:.6g}: learning rate ∝ {rule} {source}"
+        return f"fan_in ×{target_in / base_in:.6g}, fan_out ×{target_out / base_out:.6g}"
     if role is Role.READOUT:
-        return f"fan_in ×{fans.ratio_in:.6g}: learning rate ∝ fan_in^{_exponent(power.fan_in)} {source}"
+        return f"fan_in ×{target_in / base_in:.6g}"
+    return "no axis grows" if role is Role.SCALAR else f"fan_out ×{target_out / base_out:.6g}"
+
+
+def _rule(role: Role, power: Power) -> str:
+    """The second half: what the learning rate follows."""
     if role is Role.SCALAR:
-        return f"no axis grows: as at the base {source}"
-    return f"fan_out ×{fans.ratio_out:.6g}: learning rate ∝ fan_out^{_exponent(power.fan_out)} {source}"
+        return "as at the base"
+    if role is Role.READOUT:
+        return f"learning rate ∝ fan_in^{_exponent(power.fan_in)}"
+    if role is Role.HIDDEN:
+        on_out = f"·fan_out^{_exponent(power.fan_out)}" if power.fan_out else ""
+        return f"learning rate ∝ fan_in^{_exponent(power.fan_in)}{on_out}"
+    return f"learning rate ∝ fan_out^{_exponent(power.fan_out)}"
 
 
 def _exponent(value: float) -> str:
