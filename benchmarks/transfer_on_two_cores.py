@@ -1,0 +1,112 @@
+"""Does the best base learning rate stay where it is while the width grows? theory.md's proxy experiment, on one core.
+
+    python benchmarks/transfer_on_two_cores.py --widths 32 64 128 256 --seeds 2
+    python benchmarks/transfer_on_two_cores.py --architecture transformer --optimizer sgd --alignment none
+
+It prints the mean held-out loss of every learning rate and width, the optimum of each width and how it moves.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NPROC", "1")
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+
+from widthwise.errors import EstimateError
+from widthwise.estimate.optimum import Optimum, fit_optimum
+from widthwise.estimate.scaling import fit_power_law
+from workers.engine.sweep import run_shard
+
+# sequence length and batch size: theory.md section 7 for the MLP; engineering.md, "Speed", for the transformer
+PROXIES = {
+    "mlp": {"sequence_length": 8, "batch_size": 256},
+    "transformer": {"sequence_length": 64, "batch_size": 32},
+}
+
+
+def main() -> None:
+    options = _options()
+    spec: dict[str, Any] = {
+        "parameterization": options.parameterization,
+        "optimizer": options.optimizer,
+        "alignment": options.alignment,
+        "readout_omega": 0.5,
+        "widths": options.widths,
+        "steps": options.steps,
+        "epsilon": 1e-12,
+        "form": "table_9",
+        "proxy": {
+            "architecture": options.architecture,
+            "depth": options.depth,
+            "head_dim": 16,
+            "dataset": "python_docs",
+            **PROXIES[options.architecture],
+        },
+    }
+    losses: dict[int, dict[float, list[float]]] = {width: defaultdict(list) for width in options.widths}
+    for width in options.widths:
+        shard = {"width": width, "learning_rates": options.learning_rates, "seeds": list(range(options.seeds))}
+        seconds, rates = [], []
+        for trial in run_shard(spec, shard):
+            losses[width][trial.learning_rate].append(np.nan if trial.loss is None else trial.loss)
+            if trial.status == "completed":
+                seconds.append(trial.seconds)
+                rates.append(trial.flops / trial.seconds / 1e9)
+        print(f"width {width:5d}: {np.median(seconds):7.2f} s a trial, {np.median(rates):5.1f} GFLOP/s", flush=True)
+    _report(options.learning_rates, losses)
+    if options.output:
+        Path(options.output).write_text(json.dumps({"spec": spec, "machine": platform.platform(), "losses": losses}))
+
+
+def _report(learning_rates: list[float], losses: dict[int, dict[float, list[float]]]) -> None:
+    print(f"{'base rate':>12}" + "".join(f"{f'n={width}':>10}" for width in losses))
+    for rate in learning_rates:
+        row = [float(np.mean(losses[width][rate])) for width in losses]
+        print(f"{rate:12.3g}" + "".join(f"{loss:10.4f}" if np.isfinite(loss) else f"{'diverged':>10}" for loss in row))
+    optima: dict[int, Optimum] = {}
+    for width, by_rate in losses.items():
+        by_seed = np.array([by_rate[rate] for rate in learning_rates])
+        try:
+            optima[width] = fit_optimum(learning_rates, by_seed)
+        except EstimateError as error:
+            print(f"n={width}: {error}")
+            continue
+        best = optima[width]
+        print(f"n={width}: best base rate {best.learning_rate:.3g} ({best.kind}), loss {best.loss:.4f}")
+    inside = {width: best for width, best in optima.items() if best.standard_error}
+    if len(inside) >= 2:
+        law = fit_power_law(
+            list(inside),
+            [best.log2_learning_rate for best in inside.values()],
+            [best.standard_error for best in inside.values()],
+        )
+        print(f"slope of the optimum over width: {law.slope:+.3f} ± {law.standard_error:.3f} (0 = transfers)")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", choices=sorted(PROXIES), default="mlp")
+    parser.add_argument("--parameterization", default="standard")
+    parser.add_argument("--optimizer", default="adam")
+    parser.add_argument("--alignment", choices=["full", "none"], default="full")
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128, 256])
+    parser.add_argument("--learning-rates", type=float, nargs="+", default=[2.0**e for e in range(-11, -1)])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--output", help="JSON file for every loss")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The child process over real pipes."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHARD = {"width": 16, "learning_rates": [0.01, 1e38], "seeds": [0]}
+
+
+class Child:
+    """A running child and its pipes."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.stdin, self.stdout = process.stdin, process.stdout
+
+    def send(self, line: str) -> None:
+        self.stdin.write(line + "\n")
+        self.stdin.flush()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line, parse_constant=_no_constant) for line in self.stdout]
+
+
+def _no_constant(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "workers.child"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        yield Child(process)
+        process.kill()
+
+
+def job(spec: dict[str, Any], cache: Path | None = None, **changes: Any) -> str:
+    whole = {"spec": spec, "shard": SHARD, "done": [], "cache_dir": None if cache is None else str(cache)}
+    return json.dumps({**whole, **changes})
+
+
+def test_a_job_in_gives_its_events_out_in_order(child: Child, spec: dict[str, Any], compile_cache: Path) -> None:
+    child.send(job(spec, compile_cache))
+    events = [event for event in child.events() if event["event"] != "progress"]
+    assert [event["event"] for event in events] == ["started", "trial", "trial", "finished"]
+    started, completed, diverged, _ = events
+    assert started["device"] == "cpu"
+    assert set(started["versions"]) == {"python", "jax", "optax", "numpy", "widthwise"}
+    assert len(started["dataset_sha256"]) == 64
+    assert started["optimizer_constants"] == {"b1": 0.9, "b2": 0.98}
+    assert completed["trial"]["status"] == "completed"
+    assert completed["trial"]["loss"] > 0
+    assert (diverged["trial"]["status"], diverged["trial"]["loss"]) == ("diverged", None)
+    assert child.process.wait(10) == 0
+    assert list(compile_cache.iterdir()), "the compiled programs were not kept"
+
+
+def test_an_orphan_exits_at_once(child: Child, spec: dict[str, Any]) -> None:
+    child.send(job({**spec, "steps": 1_000_000}, shard={**SHARD, "learning_rates": [0.01]}))
+    assert json.loads(child.stdout.readline())["event"] == "started"
+    child.stdin.close()
+    begun = time.monotonic()
+    assert child.process.wait(10) == 3
+    assert time.monotonic() - begun < 1
+
+
+def test_a_bad_job_is_an_error_event(child: Child, spec: dict[str, Any]) -> None:
+    child.send(job({**spec, "proxy": {**spec["proxy"], "dataset": "c4"}}))
+    (error,) = child.events()
+    assert (error["event"], error["kind"]) == ("error", "invalid_input")
+    assert "python_docs" in error["message"]
+    assert child.process.wait(10) == 1
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", '{"spec": {}}'])
+def test_a_line_that_is_no_job_is_an_error_event(child: Child, line: str) -> None:
+    child.send(line)
+    (error,) = child.events()
+    assert error["kind"] == "invalid_input"
+    assert child.process.wait(10) == 1
+
+
+def test_the_child_holds_no_database_and_no_broker() -> None:
+    code = (
+        "import sys, workers.child, workers.engine.sweep\n"
+        "print(*sorted({'celery', 'sqlalchemy', 'service', 'fastapi', 'pydantic'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

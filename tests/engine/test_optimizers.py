@@ -1,0 +1,127 @@
+"""Optimizers against optax's own, against published numbers, and their invariances."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from widthwise.vocabulary import Optimizer
+from workers.engine import optimizers
+from workers.engine.optimizers import CONSTANTS, build_optimizer, scale_by_adam_atan2
+
+PARAMS = {
+    "a": np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32),
+    "b": 0.01 * np.random.default_rng(1).normal(size=(6, 3)).astype(np.float32),
+}
+RATE, EPSILON = 0.03, 1e-6
+
+OPTAX: dict[Optimizer, Callable[[], optax.GradientTransformation]] = {
+    Optimizer.SGD: lambda: optax.sgd(RATE),
+    Optimizer.ADAM: lambda: optax.adam(RATE, b1=0.9, b2=0.98, eps=EPSILON),
+    Optimizer.ADAMW: lambda: optax.adamw(RATE, b1=0.9, b2=0.98, eps=EPSILON, weight_decay=0.1),
+    Optimizer.ADAFACTOR: lambda: optax.adafactor(RATE, min_dim_size_to_factor=1, eps=EPSILON),
+    Optimizer.ADAM_PARAMETER_SCALING: lambda: optax.chain(
+        optax.scale_by_adam(0.9, 0.98, eps=EPSILON),
+        optax.scale_by_param_block_rms(1e-3),
+        optax.scale_by_learning_rate(RATE),
+    ),
+}
+
+
+def trained(transformation: optax.GradientTransformation, steps: int = 5) -> dict[str, Any]:
+    params = {name: jnp.asarray(value) for name, value in PARAMS.items()}
+    state, generator = transformation.init(params), np.random.default_rng(2)
+    for _ in range(steps):
+        gradients = {k: jnp.asarray(generator.normal(size=v.shape), np.float32) for k, v in PARAMS.items()}
+        updates, state = transformation.update(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def ours(optimizer: Optimizer, rates: dict[str, float] | None = None) -> optax.GradientTransformation:
+    return build_optimizer(
+        optimizer,
+        learning_rates=rates or dict.fromkeys(PARAMS, RATE),
+        epsilons=dict.fromkeys(PARAMS, EPSILON),
+        weight_decays=dict.fromkeys(PARAMS, 0.1),
+    )
+
+
+# optax's own Adam mixes integer step counts with floats
+@pytest.fixture(autouse=True)
+def relaxed_promotion(strict_promotion: None) -> Any:
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.mark.parametrize("optimizer", OPTAX)
+def test_equal_hyperparameters_give_what_optax_gives(optimizer: Optimizer) -> None:
+    expected = trained(OPTAX[optimizer]())
+    actual = trained(ours(optimizer))
+    for name in PARAMS:
+        # to a last bit or two: XLA fuses one tensor and two differently
+        np.testing.assert_allclose(actual[name], expected[name], rtol=2.5e-7, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_a_tensor_has_its_own_learning_rate(optimizer: Optimizer) -> None:
+    both, one = trained(ours(optimizer)), trained(ours(optimizer, {"a": RATE, "b": 0.0}))
+    np.testing.assert_array_equal(one["a"], both["a"])
+    np.testing.assert_array_equal(one["b"], PARAMS["b"])
+    assert not np.array_equal(both["b"], PARAMS["b"])
+
+
+def test_a_tensor_has_its_own_epsilon() -> None:
+    rates = dict.fromkeys(PARAMS, RATE)
+    huge = build_optimizer(Optimizer.ADAM, learning_rates=rates, epsilons={"a": EPSILON, "b": 1e9}, weight_decays=rates)
+    params = trained(huge)
+    np.testing.assert_array_equal(params["a"], trained(ours(Optimizer.ADAM))["a"])
+    np.testing.assert_allclose(params["b"], PARAMS["b"], atol=1e-8)
+
+
+def test_adam_atan2_gives_the_published_numbers() -> None:
+    """adam-atan2-pytorch 0.4.1: a 1.27, b 1, η 0.1, β (0.9, 0.99)."""
+    transformation = optax.chain(scale_by_adam_atan2(0.9, 0.99, a=1.27, b=1.0), optax.scale_by_learning_rate(0.1))
+    params = jnp.array([1.0, -2.0, 0.5], np.float32)
+    state = transformation.init(params)
+    for gradient, expected in (
+        ([1e-3, -2e-8, 0.0], [0.900254428, -1.900254369, 0.5]),
+        ([2e-3, 1e-8, 0.0], [0.802844763, -1.867154002, 0.5]),
+    ):
+        updates, state = transformation.update(jnp.array(gradient, np.float32), state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params, expected, rtol=2e-7)
+
+
+@given(st.floats(1e-6, 1e6), st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_adam_atan2_ignores_the_scale_of_the_gradients(scale: float, seed: int) -> None:
+    gradients = np.random.default_rng(seed).normal(size=(2, 5)).astype(np.float32)
+
+    def second_update(factor: float) -> jax.Array:
+        transformation = scale_by_adam_atan2()
+        state = transformation.init(jnp.zeros(5, np.float32))
+        for gradient in gradients:
+            update, state = transformation.update(jnp.asarray(factor * gradient, np.float32), state)
+        return update
+
+    np.testing.assert_allclose(second_update(scale), second_update(1.0), rtol=1e-4, atol=1e-6)
+
+
+def test_a_tensor_of_zeros_still_moves_under_parameter_scaling() -> None:
+    params = {"a": jnp.zeros((2, 2), np.float32)}
+    transformation = build_optimizer(
+        Optimizer.ADAM_PARAMETER_SCALING, learning_rates={"a": 1.0}, epsilons={"a": 0.0}, weight_decays={"a": 0.0}
+    )
+    updates, _ = transformation.update({"a": jnp.ones((2, 2), np.float32)}, transformation.init(params), params)
+    np.testing.assert_allclose(updates["a"], -optimizers.PARAMETER_RMS_FLOOR, rtol=1e-6)
+
+
+def test_every_optimizer_records_its_constants() -> None:
+    assert set(CONSTANTS) == set(Optimizer)

@@ -1,0 +1,127 @@
+"""Shards: every trial is there, repeats bit for bit, learns, and a diverged one says so."""
+
+import json
+from math import log
+from typing import Any
+
+import numpy as np
+import pytest
+
+from widthwise.errors import InvalidInputError
+from workers.engine.data import load_corpus
+from workers.engine.sweep import Trial, run_shard
+
+SHARD = {"width": 16, "learning_rates": [0.01, 0.04], "seeds": [0, 1]}
+
+
+@pytest.fixture(autouse=True)
+def relaxed_promotion(strict_promotion: None) -> Any:
+    import jax
+
+    with jax.numpy_dtype_promotion("standard"):  # optax's own counters
+        yield
+
+
+def unigram_entropy() -> float:
+    """Nats a byte of the best guess that sees no context."""
+    counts = np.bincount(load_corpus("python_docs").held_out, minlength=256)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def test_a_shard_yields_every_trial_and_repeats_bit_for_bit(spec: dict[str, Any]) -> None:
+    first, second = list(run_shard(spec, SHARD)), list(run_shard(spec, SHARD))
+    assert [(t.learning_rate, t.seed) for t in first] == [(0.01, 0), (0.04, 0), (0.01, 1), (0.04, 1)]
+    assert [t.loss for t in first] == [t.loss for t in second]
+    assert len({t.loss for t in first}) == 4
+    assert all(t.status == "completed" and t.steps == 30 and t.seconds > 0 and t.flops > 0 for t in first)
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "transformer"])
+def test_a_trial_learns_more_than_byte_frequencies(spec: dict[str, Any], architecture: str) -> None:
+    long = {**spec, "steps": 150, "proxy": {**spec["proxy"], "architecture": architecture, "sequence_length": 8}}
+    (trial,) = run_shard(long, {"width": 16, "learning_rates": [0.03], "seeds": [0]})
+    assert trial.loss is not None
+    assert trial.loss < unigram_entropy() - 0.3
+
+
+def test_stored_trials_are_skipped_and_change_no_other(spec: dict[str, Any]) -> None:
+    everything = {(t.learning_rate, t.seed): t.loss for t in run_shard(spec, SHARD)}
+    rest = list(run_shard(spec, SHARD, done=[[0.01, 0], [0.04, 1]]))
+    assert {(t.learning_rate, t.seed): t.loss for t in rest} == {key: everything[key] for key in ((0.04, 0), (0.01, 1))}
+    assert list(run_shard(spec, SHARD, done=list(everything))) == []
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 1e4), ("adam", 1e4), ("sgd", 1e38)])
+def test_a_diverged_trial_stops_early_and_has_no_loss(spec: dict[str, Any], optimizer: str, rate: float) -> None:
+    shard = {"width": 8, "learning_rates": [rate, 0.01], "seeds": [0]}
+    diverged, after = run_shard({**spec, "optimizer": optimizer}, shard)
+    assert (diverged.status, diverged.loss) == ("diverged", None)
+    assert diverged.steps < 30
+    assert after.status == "completed"
+    json.dumps(diverged.to_dict(), allow_nan=False)
+
+
+def test_a_trial_is_the_record_of_the_contract() -> None:
+    trial = Trial(width=8, learning_rate=0.1, seed=0, status="completed", loss=2.0, seconds=0.5, steps=3, flops=1e6)
+    assert trial.to_dict() == {
+        "width": 8,
+        "learning_rate": 0.1,
+        "seed": 0,
+        "status": "completed",
+        "loss": 2.0,
+        "seconds": 0.5,
+        "steps": 3,
+        "flops": 1e6,
+    }
+
+
+def test_progress_is_reported_in_tenths(spec: dict[str, Any]) -> None:
+    heard: list[tuple[int, int, int, int]] = []
+    list(run_shard(spec, {**SHARD, "seeds": [0]}, on_progress=lambda *step: heard.append(step)))
+    assert heard == [(trial, 2, step, 30) for trial in (1, 2) for step in range(3, 31, 3)]
+
+
+def test_every_parameterization_and_alignment_runs(spec: dict[str, Any]) -> None:
+    at_least_uniform = log(256)
+    measured = {"hidden": {"alpha": 0.8, "omega": 0.5, "u": 0.7}, "readout": {"alpha": 0.9, "omega": 0.6, "u": 0.7}}
+    for parameterization, alignment in (("mup", "full"), ("mean_field", "none"), ("ntk", measured)):
+        chosen = {**spec, "parameterization": parameterization, "alignment": alignment}
+        (trial,) = run_shard(chosen, {"width": 16, "learning_rates": [0.01], "seeds": [0]})
+        assert trial.loss is not None
+        assert trial.loss < at_least_uniform
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"optimizer": "lion"}, "spec.optimizer"),
+        ({"parameterization": None}, "spec.parameterization"),
+        ({"steps": 0}, "spec.steps"),
+        ({"steps": True}, "spec.steps"),
+        ({"epsilon": float("nan")}, "spec.epsilon"),
+        ({"widths": []}, "spec.widths"),
+        ({"alignment": 1}, "spec.alignment"),
+        ({"proxy": {"architecture": "mlp"}}, "spec.proxy.depth"),
+    ],
+)
+def test_a_bad_specification_names_its_field(spec: dict[str, Any], change: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        next(run_shard({**spec, **change}, SHARD))
+    assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"width": -8}, "shard.width"),
+        ({"seeds": [2**31]}, "shard.seeds"),
+        ({"seeds": [0.5]}, "shard.seeds"),
+        ({"learning_rates": [0.1, float("inf")]}, "shard.learning_rates"),
+        ({"learning_rates": ["0.1"]}, "shard.learning_rates"),
+    ],
+)
+def test_a_bad_shard_names_its_field(spec: dict[str, Any], change: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInputError) as raised:
+        next(run_shard(spec, {**SHARD, **change}))
+    assert raised.value.field == field
