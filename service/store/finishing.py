@@ -6,12 +6,12 @@ in state running, which the next worker to look finishes.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-import structlog
 
 from service.store import exponents as exponent_rows
 from service.store import trials as trial_rows
@@ -26,7 +26,7 @@ from service.store.tables import calibrations, shards
 from service.store.transitions import lock_calibration, move_calibration
 from widthwise.errors import EstimateError, WidthwiseError
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 REASONS_SHOWN = 3  # failed shards quoted in a calibration's reason; each shard keeps its own (chosen)
 
@@ -115,7 +115,7 @@ def _fitted(row: sa.Row[Any], trials: list[dict[str, Any]], fit: Fit, *, raise_e
         return Ending(CalibrationState.FAILED, reason=str(error))
     except Exception as error:  # a fault here must end this calibration, not every worker that tries it
         if not isinstance(error, WidthwiseError):
-            log.exception("fit_failed", calibration_id=row.id)
+            log.exception("the fit of calibration %s failed", row.id)
         reason = f"The fit failed ({type(error).__name__}: {error}); this is a fault of widthwise, please report it."
         return Ending(CalibrationState.FAILED, reason=cleaned_text(reason, REASON_MAXIMUM))
 

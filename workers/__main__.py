@@ -1,0 +1,60 @@
+"""One worker process: `python -m workers [--id ID] [--exit-with-parent]`, settings from WIDTHWISE_*."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+import structlog
+
+from service.settings import load_settings
+from widthwise.errors import WidthwiseError
+from workers.logs import configure_logging
+from workers.worker import run_worker
+
+log = structlog.get_logger(__name__)
+
+ORPHAN_SECONDS = 5.0  # for a graceful stop after the parent's death; then the process ends anyhow (chosen)
+CANNOT_START = 2  # exit status: settings or schema are not right
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a worker until SIGTERM, SIGINT or, if asked for, the parent's death; give the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Run one Widthwise worker.")
+    parser.add_argument("--id", default=None, help="its name, unique among living workers (default: host-pid)")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="stop when stdin ends, as it does when the parent dies"
+    )
+    parser.add_argument("--child", nargs="+", default=None, help="command of the child process (for tests)")
+    options = parser.parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if options.exit_with_parent:
+        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True, name="parent").start()
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level, settings.log_format)
+        worker_id = options.id or f"{socket.gethostname()}-{os.getpid()}"
+        chosen = {} if options.child is None else {"command": options.child}
+        run_worker(settings, worker_id, stop, **chosen)
+    except WidthwiseError as error:
+        log.error("worker_cannot_start", error=str(error))
+        return CANNOT_START
+    return 0
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """Stop once stdin ends: only the parent holds its other end, so it ends with the parent."""
+    while os.read(0, 4096):
+        pass
+    stop.set()
+    threading.Event().wait(ORPHAN_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

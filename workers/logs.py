@@ -1,0 +1,40 @@
+"""Logs of a worker process: structured lines on stderr, never with a database's URL in them."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+
+def configure_logging(level: str, form: Literal["console", "json"]) -> None:
+    """Send structlog's and the standard library's lines of at least `level` to stderr."""
+    severity = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    # the console's renderer writes tracebacks by itself
+    traceback = [structlog.processors.format_exc_info] if form == "json" else []
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, *traceback, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(severity),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # the store and Alembic use the standard library's logging; render their lines alike
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *traceback,
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(level=max(severity, logging.INFO), handlers=[handler], force=True)

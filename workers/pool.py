@@ -1,0 +1,123 @@
+"""The local worker processes of `widthwise serve`: started together, restarted when one dies, ended with it."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+import structlog
+
+from service.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+WORKER_COMMAND = (sys.executable, "-m", "workers")
+WATCH_SECONDS = 0.5  # between looks at the processes (chosen)
+FIRST_PAUSE_SECONDS = 1.0  # before a restart, doubled each time (chosen)
+LAST_PAUSE_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0  # a process that lived this long starts again with the first pause (chosen)
+STOP_SECONDS = 5.0  # for a graceful stop, which takes under 1 s; then SIGKILL (chosen)
+
+
+@dataclass
+class _Member:
+    """One place in the pool and the process that fills it now."""
+
+    worker_id: str
+    process: subprocess.Popen[bytes]
+    started: float
+    pause: float = FIRST_PAUSE_SECONDS
+    restart_at: float | None = None
+
+
+class WorkerPool:
+    """`count` local workers (settings.workers by default); a context manager, or start() and stop()."""
+
+    def __init__(
+        self, settings: Settings, *, count: int | None = None, command: Sequence[str] = WORKER_COMMAND
+    ) -> None:
+        self._command = tuple(command)
+        self._count = settings.workers if count is None else count
+        self._environment = {**os.environ, **settings.as_environment()}
+        self._members: list[_Member] = []
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True, name="worker-pool")
+
+    def start(self) -> None:
+        """Start every worker, and the thread that restarts those that die."""
+        prefix = f"{socket.gethostname()}-{os.getpid()}"
+        for number in range(self._count):
+            worker_id = f"{prefix}-{number}"
+            self._members.append(_Member(worker_id, self._spawn(worker_id), time.monotonic()))
+        self._watcher.start()
+        log.info("workers_started", count=self._count)
+
+    def stop(self) -> None:
+        """Stop every worker: each gives its shard back; those that do not are killed. May be called twice."""
+        self._stopping.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        for member in self._members:
+            member.process.terminate()
+        give_up = time.monotonic() + STOP_SECONDS
+        for member in self._members:
+            with suppress(subprocess.TimeoutExpired):
+                member.process.wait(max(0.0, give_up - time.monotonic()))
+            if member.process.poll() is None:
+                log.warning("worker_killed", worker_id=member.worker_id)
+                member.process.kill()  # its child sees its stdin end, and ends too
+                member.process.wait()
+            if member.process.stdin is not None:
+                member.process.stdin.close()
+        self._members.clear()
+
+    def pids(self) -> tuple[int, ...]:
+        """Give the process ids of the workers, in their order."""
+        return tuple(member.process.pid for member in self._members)
+
+    def __enter__(self) -> "WorkerPool":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _spawn(self, worker_id: str) -> subprocess.Popen[bytes]:
+        # stdin is a pipe that nothing is written to: its end tells the worker that we died. A session of its
+        # own keeps Ctrl-C from the workers, which are stopped in order by stop().
+        return subprocess.Popen(  # noqa: S603  # the command is ours; no shell is involved
+            [*self._command, "--exit-with-parent", "--id", worker_id],
+            stdin=subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
+        )
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(WATCH_SECONDS):
+            for member in self._members:
+                self._tend(member, time.monotonic())
+
+    def _tend(self, member: _Member, now: float) -> None:
+        """Restart a worker that died, after a pause that grows while it keeps dying."""
+        status = member.process.poll()
+        if status is None:
+            return
+        if member.restart_at is None:
+            if now - member.started > HEALTHY_SECONDS:
+                member.pause = FIRST_PAUSE_SECONDS
+            member.restart_at = now + member.pause
+            log.warning("worker_died", worker_id=member.worker_id, status=status, restart_in_seconds=member.pause)
+        elif now >= member.restart_at:
+            if member.process.stdin is not None:
+                member.process.stdin.close()
+            member.process = self._spawn(member.worker_id)
+            member.started, member.restart_at = now, None
+            member.pause = min(2 * member.pause, LAST_PAUSE_SECONDS)

@@ -1,0 +1,143 @@
+"""A child process as its supervisor sees it: a job in, messages out, its last words, and a sure end."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Any
+
+LINE_MAXIMUM = 1 << 20  # bytes of one message; a trial takes 200 (chosen)
+QUEUE_MAXIMUM = 1000  # messages read ahead; beyond it the child waits on its pipe (chosen)
+LAST_WORDS = 20  # lines of stderr kept for the reason of a failure (chosen)
+LAST_WORD_MAXIMUM = 500  # characters of one such line (chosen)
+EXIT_SECONDS = 2.0  # for a child that has finished to end by itself: Python and JAX take 0.3 s
+
+
+class ProtocolError(Exception):
+    """The child wrote something that is no message."""
+
+
+class Ended(Exception):  # noqa: N818  # an event, not an error
+    """The child has closed its output: there will be no more messages."""
+
+
+class ChildProcess:
+    """One child in a session of its own, so that its whole group can be killed."""
+
+    def __init__(self, command: Sequence[str], job: Mapping[str, Any]) -> None:
+        # the command is ours, from the entry point; no shell is involved
+        self._process = subprocess.Popen(  # noqa: S603
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._messages: queue.Queue[dict[str, Any] | ProtocolError | Ended] = queue.Queue(QUEUE_MAXIMUM)
+        self._words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, args=arguments, daemon=True, name=f"child-{name}")
+            for name, target, arguments in (
+                ("job", self._write, (json.dumps(job, allow_nan=False).encode() + b"\n",)),
+                ("messages", self._read, ()),
+                ("stderr", self._listen, ()),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, and its group's."""
+        return self._process.pid
+
+    def next_message(self, timeout: float) -> dict[str, Any] | None:
+        """Give the next message, or None after `timeout` seconds without one.
+
+        Raises Ended once after the last message, ProtocolError for a line that is none.
+        """
+        try:
+            message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def kill(self) -> int:
+        """End the child and its group at once; give its exit status (negative: the signal)."""
+        if self._process.returncode is None:  # not reaped, so the group's number is still its own
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        return self._reap()
+
+    def wait(self) -> int:
+        """Let a child that has finished end by itself, for a moment; give its exit status."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(EXIT_SECONDS)
+        return self.kill()
+
+    def last_words(self) -> str:
+        """Give the last lines of its stderr."""
+        return "\n".join(self._words)
+
+    def _reap(self) -> int:
+        status = self._process.wait()
+        self._closed.set()
+        for thread in self._threads:
+            thread.join(timeout=1.0)  # they end with the pipes, which end with the group
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        return status
+
+    def _write(self, line: bytes) -> None:
+        # on a thread: a child that does not read could otherwise block its supervisor. stdin stays open:
+        # its end tells the child that we are gone.
+        pipe = self._process.stdin
+        assert pipe is not None  # noqa: S101  # Popen was given PIPE
+        with suppress(OSError):
+            pipe.write(line)
+            pipe.flush()
+
+    def _read(self) -> None:
+        for line in _lines(self._process.stdout):
+            self._put(_parse(line))
+        self._put(Ended())
+
+    def _put(self, message: dict[str, Any] | ProtocolError | Ended) -> None:
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                self._messages.put(message, timeout=0.2)
+                return
+
+    def _listen(self) -> None:
+        for line in _lines(self._process.stderr):
+            text = line.decode("utf-8", "replace").rstrip()
+            if text:
+                self._words.append(text[:LAST_WORD_MAXIMUM])
+
+
+def _lines(pipe: IO[bytes] | None) -> Any:
+    """Give lines of at most LINE_MAXIMUM bytes until the pipe ends."""
+    assert pipe is not None  # noqa: S101  # Popen was given PIPE
+    with suppress(OSError, ValueError):  # closed while we read
+        while line := pipe.readline(LINE_MAXIMUM):
+            yield line
+
+
+def _parse(line: bytes) -> dict[str, Any] | ProtocolError:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict) or not isinstance(message.get("event"), str):
+        return ProtocolError(f"the child wrote {line[:200]!r}, which is no message")
+    return message

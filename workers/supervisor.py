@@ -1,0 +1,246 @@
+"""The supervisor of one claim: starts its child process, stores what it reports, and kills it when it must.
+
+It kills the child when the lease is lost, a cancel is requested, the deadline passes or the worker is to stop;
+every write carries the claim's epoch, so a child that outlives its claim changes nothing.
+"""
+
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from service.store import Claim, Lease, Store, StoreUnavailableError
+from widthwise.errors import InvalidInputError
+from workers.process import ChildProcess, Ended, ProtocolError
+
+log = structlog.get_logger(__name__)
+
+CHILD_COMMAND = (sys.executable, "-m", "workers.child")
+MESSAGE_SECONDS = 0.1  # longest wait for a message, so the longest delay in seeing the stop event
+CHECK_SECONDS = 1.0  # between looks at the cancel flag: a person waits for it
+EXTENSIONS_PER_LEASE = 6  # a lease of 60 s is extended every 10 s and outlives five failures
+RETRY_SECONDS = 0.5  # between attempts to reach a database that does not answer
+
+#: Kinds of error that another attempt would meet again.
+FINAL_ERROR_KINDS = frozenset({"invalid_input"})
+
+
+class Outcome(StrEnum):
+    """How a claim ended, as its worker sees it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  #: this attempt; the store decides whether another follows
+    CANCELLED = "cancelled"
+    RELEASED = "released"  #: given back, since the worker is to stop
+    LOST = "lost"  #: another worker has the shard, or the database can't be reached for longer than the lease
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """What every claim of one worker has in common."""
+
+    store: Store
+    worker_id: str
+    stop: threading.Event
+    lease_seconds: float
+    deadline_seconds: float
+    cache_dir: Path | None = None
+    command: Sequence[str] = CHILD_COMMAND
+
+    def run(self, claim: Claim) -> Outcome:
+        """Run one claim to its end; the child is dead when this returns."""
+        job = {
+            "spec": claim.spec,
+            "shard": claim.shard.to_dict(),
+            "done": [list(done) for done in claim.done],
+            "cache_dir": None if self.cache_dir is None else str(self.cache_dir),
+        }
+        try:
+            child = ChildProcess(self.command, job)
+        except OSError as error:
+            return self.report_failure(claim, f"The child process could not be started ({error}).", retryable=True)
+        bound = log.bind(shard_id=claim.shard_id, worker_id=self.worker_id, child_pid=child.pid)
+        bound.info("shard_started", width=claim.shard.width, seeds=list(claim.shard.seeds), attempt=claim.attempt)
+        try:
+            outcome = _Watch(self, claim, child).until_the_end()
+        finally:
+            child.kill()
+        bound.info("shard_ended", outcome=outcome.value)
+        return outcome
+
+    def heartbeat(self, device: str | None = None, versions: Mapping[str, Any] | None = None) -> None:
+        """Report that this worker is alive."""
+        self.store.heartbeat(self.worker_id, host=socket.gethostname(), device=device, versions=versions)
+
+    def report_failure(self, claim: Claim, reason: str, *, retryable: bool) -> Outcome:
+        """Report a failed attempt."""
+        log.warning("shard_failed", shard_id=claim.shard_id, reason=reason, retryable=retryable)
+        lease = self.insist(lambda: self.store.fail_shard(claim, reason, retryable=retryable))
+        return Outcome.LOST if lease is Lease.LOST else Outcome.FAILED
+
+    def insist(self, write: Any) -> Lease:
+        """Make a last write, waiting for the database while the lease may hold, but not once told to stop."""
+        give_up = time.monotonic() + self.lease_seconds
+        while True:
+            try:
+                lease: Lease = write()
+                return lease
+            except StoreUnavailableError as error:
+                log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
+                if time.monotonic() > give_up or self.stop.wait(RETRY_SECONDS):
+                    return Lease.LOST
+
+
+@dataclass
+class _Watch:
+    """The watch over one child: everything that changes while it runs."""
+
+    supervisor: Supervisor
+    claim: Claim
+    child: ChildProcess
+    unstored: dict[str, Any] | None = None  #: a message the database was not there to take
+    error: tuple[str, str] | None = None  #: kind and message of the child's own report of a fault
+    finished: bool = False
+    deadline: float = field(init=False)
+    held_until: float = field(init=False)
+    next_check: float = field(init=False)
+    next_extension: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        now = time.monotonic()
+        self.deadline = now + self.supervisor.deadline_seconds
+        self.held_until = now + self.supervisor.lease_seconds
+        self.next_check = now + self._check_seconds
+        self.next_extension = now + self.supervisor.lease_seconds / EXTENSIONS_PER_LEASE
+
+    @property
+    def _check_seconds(self) -> float:
+        return min(CHECK_SECONDS, self.supervisor.lease_seconds / EXTENSIONS_PER_LEASE)
+
+    def until_the_end(self) -> Outcome:
+        """Watch until the child has ended or has to be killed."""
+        while True:
+            if self.supervisor.stop.is_set():
+                return self._release()
+            if time.monotonic() > self.deadline:
+                return self._fail(
+                    f"The attempt took longer than its deadline of {self.supervisor.deadline_seconds:g} s.",
+                    retryable=True,
+                )
+            try:
+                lease = self._step()
+            except Ended:
+                return self._ended()
+            except (ProtocolError, InvalidInputError) as error:
+                return self._fail(f"The child process broke its protocol: {error}", retryable=False)
+            if lease is not Lease.HELD:
+                return self._give_way(lease)
+            if self.finished:
+                return self._ended()
+
+    def _release(self) -> Outcome:
+        """Give the shard back: the worker is to stop."""
+        self.child.kill()
+        lease = self.supervisor.insist(lambda: self.supervisor.store.release_shard(self.claim))
+        return Outcome.LOST if lease is Lease.LOST else Outcome.RELEASED
+
+    def _fail(self, reason: str, *, retryable: bool) -> Outcome:
+        """End the attempt and say why."""
+        self.child.kill()
+        return self.supervisor.report_failure(self.claim, reason, retryable=retryable)
+
+    def _give_way(self, lease: Lease) -> Outcome:
+        """Stop for the other worker that has the shard, or for the user who cancelled it."""
+        self.child.kill()
+        if lease is Lease.CANCEL_REQUESTED:
+            lease = self.supervisor.insist(lambda: self.supervisor.store.cancel_shard(self.claim))
+        return Outcome.LOST if lease is Lease.LOST else Outcome.CANCELLED
+
+    def _step(self) -> Lease:
+        """Look at the lease if it is time, and take one message; HELD while all is well."""
+        try:
+            lease = self._look_at_lease()
+            if lease is not Lease.HELD:
+                return lease
+            if self.unstored is None:
+                self.unstored = self.child.next_message(MESSAGE_SECONDS)
+            if self.unstored is not None:
+                lease = self._take(self.unstored)
+                self.unstored = None
+        except StoreUnavailableError as error:
+            log.warning("database_unavailable", worker_id=self.supervisor.worker_id, error=str(error))
+            self.supervisor.stop.wait(RETRY_SECONDS)
+            return Lease.HELD if time.monotonic() < self.held_until else Lease.LOST
+        return lease
+
+    def _look_at_lease(self) -> Lease:
+        store, now = self.supervisor.store, time.monotonic()
+        if now >= self.next_extension:
+            lease = store.extend_lease(self.claim)
+            self.supervisor.heartbeat()
+            self.held_until = now + self.supervisor.lease_seconds
+            self.next_extension = now + self.supervisor.lease_seconds / EXTENSIONS_PER_LEASE
+        elif now >= self.next_check:
+            lease = store.check_lease(self.claim)
+        else:
+            return Lease.HELD
+        self.next_check = time.monotonic() + self._check_seconds
+        return lease
+
+    def _take(self, message: dict[str, Any]) -> Lease:
+        """Act on one message of the child."""
+        store = self.supervisor.store
+        match message["event"]:
+            case "trial" if isinstance(message.get("trial"), dict):
+                return store.record_trial(self.claim, message["trial"])
+            case "started":
+                environment = {name: value for name, value in message.items() if name != "event"}
+                versions = environment.get("versions")
+                device = environment.get("device")
+                self.supervisor.heartbeat(
+                    None if device is None else str(device), versions if isinstance(versions, dict) else None
+                )
+                return store.record_environment(self.claim, environment)
+            case "error":
+                self.error = (str(message.get("kind")), str(message.get("message")))
+            case "finished":
+                self.finished = True
+            case "progress":
+                log.debug(
+                    "progress", shard_id=self.claim.shard_id, **{k: v for k, v in message.items() if k != "event"}
+                )
+            case _:
+                raise ProtocolError(f"an event {message!r} that is not known, or not whole")
+        return Lease.HELD
+
+    def _ended(self) -> Outcome:
+        """Judge a child that has finished, reported an error, or died."""
+        status = self.child.wait()
+        if self.finished:
+            lease = self.supervisor.insist(lambda: self.supervisor.store.finish_shard(self.claim))
+            return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
+        if self.error is not None:
+            kind, message = self.error
+            return self._fail(f"{kind}: {message}", retryable=kind not in FINAL_ERROR_KINDS)
+        words = self.child.last_words()
+        said = f"Its last words:\n{words}" if words else "It said nothing."
+        reason = f"The child process ended {_in_words(status)} before it had finished. {said}"
+        return self._fail(reason, retryable=True)
+
+
+def _in_words(status: int) -> str:
+    """Give an exit status for a person to read."""
+    if status >= 0:
+        return f"with exit status {status}"
+    try:
+        return f"by signal {signal.Signals(-status).name}"
+    except ValueError:
+        return f"by signal {-status}"
