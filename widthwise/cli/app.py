@@ -1,0 +1,69 @@
+"""The command's app: its commands in the order a newcomer needs them, and what becomes of errors."""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from widthwise.cli import console
+from widthwise.cli.calibrate import calibrate
+from widthwise.cli.exponents import exponents
+from widthwise.cli.migrate import migrate
+from widthwise.cli.serve import serve, worker
+from widthwise.cli.transfer import transfer
+from widthwise.errors import WidthwiseError
+from widthwise.version import VERSION
+
+app = typer.Typer(
+    name="widthwise",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # an error of the user's is one line; a mistake of ours is a plain traceback
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"widthwise {VERSION}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def widthwise(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Tune a small model, train a large one: every tensor's learning rate, epsilon, init and decay.
+
+    \b
+    Start here:
+      widthwise demo       the whole service in under three minutes
+      widthwise serve      the service itself: page, API and local workers
+      widthwise transfer examples/gpt2_small_to_xl.json
+
+    Results go to stdout, warnings and progress to stderr. Exit codes: 0 done, 1 an error that the message explains,
+    2 a command line that can't be read.
+    """
+    del version  # its callback has shown it
+
+
+for command in (serve, worker, transfer, calibrate, exponents, migrate):
+    app.command()(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; always ends in SystemExit, with 0, 1 or 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a pipe that takes ASCII alone gets "?" for ×, not a traceback
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except WidthwiseError as error:
+        console.fail(str(error))
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,94 @@
+"""Where the command writes: results to stdout, everything said about them to stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from widthwise.errors import WidthwiseError
+
+PIPE_WIDTH = 132  # columns where no terminal says how many (chosen): a plan's table fits without wrapping
+
+
+def stdout() -> Console:
+    """Give the console for results: no colour and a fixed width where it is no terminal."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """Give the console for progress, warnings and errors."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document to stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def say(text: str) -> None:
+    """Write one remark to stderr."""
+    stderr().print(escape(text), soft_wrap=True)
+
+
+def fail(message: str) -> None:
+    """Write an error to stderr; the caller chooses the exit code."""
+    stderr().print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
+
+
+def warn(warnings: Iterable[Mapping[str, Any]]) -> None:
+    """Write the warnings of a plan or a result ({"code", "message"}) to stderr."""
+    console = stderr()
+    for warning in warnings:
+        text = f"[yellow]Warning[/] ({escape(warning['code'])}): {escape(warning['message'])}"
+        console.print(text, soft_wrap=True)
+
+
+def new_table(title: str, *columns: str, left: int = 1) -> Table:
+    """Give an empty table: the first `left` columns are words, the others numbers."""
+    from rich.box import SIMPLE_HEAD
+
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
+    return table
+
+
+def number(value: float | None) -> str:
+    """Give a number with at most five significant digits, an empty cell for None."""
+    return "" if value is None else f"{value:.5g}"
+
+
+def signed(value: float) -> str:
+    """Give an exponent to three decimals, with a true minus and no minus before zero."""
+    text = f"{value:.3f}"
+    return text.replace("-", "−") if float(text) else "0.000"
+
+
+def between(interval: Iterable[float] | None) -> str:
+    """Give an interval of exponents; a dash where there is none."""
+    return "–" if interval is None else " to ".join(signed(end) for end in interval)
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Turn a missing optional package into the command that installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] in ("widthwise", "service", "workers", "migrations"):
+            raise  # a mistake of ours
+        raise WidthwiseError(
+            f"this command needs the package {error.name!r}: pip install 'widthwise[{extra}]'"
+        ) from None

@@ -1,0 +1,83 @@
+"""`widthwise exponents`: what calibrations measured."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from widthwise.cli import console
+from widthwise.cli.words import AlignmentName
+from widthwise.client import Client
+from widthwise.vocabulary import Optimizer, Parameterization, Role
+
+_FILTERS, _OUTPUT = "Only those with", "Service and output"
+
+
+def exponents(
+    *,
+    parameterization: Annotated[
+        Parameterization | None, typer.Option("--parameterization", "-p", rich_help_panel=_FILTERS)
+    ] = None,
+    optimizer: Annotated[Optimizer | None, typer.Option("--optimizer", "-o", rich_help_panel=_FILTERS)] = None,
+    alignment: Annotated[AlignmentName | None, typer.Option(rich_help_panel=_FILTERS)] = None,
+    role: Annotated[Role | None, typer.Option(rich_help_panel=_FILTERS)] = None,
+    quantity: Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=_FILTERS)] = None,
+    architecture: Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=_FILTERS)] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=_FILTERS)] = None,
+    calibration: Annotated[str | None, typer.Option(metavar="ID", rich_help_panel=_FILTERS)] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.", rich_help_panel=_OUTPUT)] = 100,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="The service (http://127.0.0.1:8000 unless given).", envvar="WIDTHWISE_URL", rich_help_panel=_OUTPUT
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A list, each as the service gives it.", rich_help_panel=_OUTPUT)
+    ] = False,
+) -> None:
+    """List the exponents that calibrations measured, newest first, with intervals and theory beside them.
+
+    \b
+    Examples:
+      widthwise exponents
+      widthwise exponents -p mup -o adam --role hidden
+      widthwise exponents --calibration ID --json
+    """
+    with Client(url) as client:
+        every = client.exponents(
+            parameterization=parameterization,
+            optimizer=optimizer,
+            alignment=alignment,
+            role=role,
+            quantity=quantity,
+            architecture=architecture,
+            dataset=dataset,
+            calibration_id=calibration,
+        )
+        found = list(islice(every, limit))
+    if as_json:
+        console.print_json(found)
+        return
+    if not found:
+        console.say("No exponents match. Measure some: widthwise calibrate --help")
+        return
+    table = console.new_table(
+        f"{len(found)} measured exponents (quantity ∝ width^(−value))",
+        *("calibration", "setting", "proxy", "quantity", "role", "value", "95 % interval", "theory", "widths"),
+        left=5,
+    )
+    for item in found:
+        theory = item["theory"]
+        table.add_row(
+            item["calibration_id"],
+            f"{item['parameterization']} {item['optimizer']} {item['alignment']}",
+            f"{item['architecture']} {item['dataset']}",
+            item["quantity"],
+            item["role"],
+            console.signed(item["value"]),
+            console.between(item["interval"]),
+            "–" if theory is None else console.signed(theory),
+            ",".join(map(str, item["widths"])),
+        )
+    console.stdout().print(table)

@@ -1,0 +1,49 @@
+"""`widthwise migrate`: bring the database to the schema of this version, or say whether it is there."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from widthwise.cli import console
+from widthwise.errors import InvalidInputError
+
+
+def migrate(
+    *,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Directory of the embedded database (WIDTHWISE_DATA_DIR; ./widthwise-data).")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if there is something to do.")] = False,
+) -> None:
+    """Bring the database to the schema that this version needs; nothing happens if it is there already.
+
+    The database is the SQLite file in the data directory, or the one that WIDTHWISE_DATABASE_URL names.
+
+    \b
+    Examples:
+      widthwise migrate
+      widthwise migrate --check --data-dir ~/widthwise
+      WIDTHWISE_DATABASE_URL=postgresql://… widthwise migrate
+    """
+    with console.needs("service"):
+        from service.settings import load_settings
+        from service.store.engine import create_store_engine
+        from service.store.schema import check_schema, current_revision, head_revision, upgrade
+
+    settings = load_settings(data_dir=data_dir)
+    sqlite_file = settings.database_url.removeprefix("sqlite:///")
+    if check and sqlite_file != settings.database_url and not Path(sqlite_file).exists():
+        raise InvalidInputError(f"there is no database {sqlite_file} yet; run `widthwise migrate`")
+    engine = create_store_engine(settings.database_url, for_migration=True)
+    try:
+        before = current_revision(engine)
+        if check:
+            check_schema(engine)
+        elif before != head_revision():
+            upgrade(engine)
+    finally:
+        engine.dispose()
+    head = head_revision()
+    done = "is at" if check or before == head else f"went from {before or 'empty'} to"
+    console.stdout().print(f"The database {done} revision {head}.", soft_wrap=True)

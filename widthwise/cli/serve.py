@@ -1,0 +1,196 @@
+"""`widthwise serve`: the whole service on one machine, and `widthwise worker`, one more pair of hands for it."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from widthwise.cli import console
+from widthwise.errors import InvalidInputError
+from widthwise.version import VERSION
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+#: For requests in flight when the service stops: they take milliseconds, and a page's open stream resumes without
+#: loss, so it need not hold up Ctrl-C (chosen).
+GRACEFUL_SECONDS = 3
+
+_DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the database and the compile cache (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
+]
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (WIDTHWISE_HOST; 127.0.0.1).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port, 0 for a free one (WIDTHWISE_PORT; 8000).")
+    ] = None,
+    data_dir: _DataDir = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Local worker processes (WIDTHWISE_WORKERS; one for each core).")
+    ] = None,
+) -> None:
+    """Serve the page, the API and its workers until Ctrl-C or SIGTERM.
+
+    Needs nothing else: the database is a SQLite file in the data directory, brought up to date first. Only this
+    machine can reach it. WIDTHWISE_DATABASE_URL names another database, which `widthwise migrate` brings up to date.
+
+    \b
+    Examples:
+      widthwise serve
+      widthwise serve --port 8080 --data-dir ~/widthwise --workers 4
+      widthwise serve --workers 0          the API alone
+    """
+    with console.needs("service"):
+        import uvicorn
+
+        from service.app import create_app
+        from service.settings import load_settings
+        from service.store.schema import upgrade
+
+    settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
+    settings.refuse_unsafe_host()
+    if settings.workers:
+        with console.needs("worker"):
+            import jax  # noqa: F401  # each worker's child would fail without it, one by one
+    _make_data_dir(settings)
+    from workers.logs import configure_logging
+    from workers.pool import WorkerPool
+
+    configure_logging(settings.log_level, settings.log_format)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
+    listener = _listen(settings.host, settings.port)
+    if settings.database_url.startswith("sqlite:"):
+        upgrade(settings.database_url)  # before the workers look at it
+    address = _address(settings.host, listener.getsockname()[1])
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,  # ours, above
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        lifespan="on",
+    )
+    server = _server(config, lambda: _announce(settings, address))
+    with listener, _own_signals(), WorkerPool(settings):
+        server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(1)  # uvicorn has logged why
+
+
+def worker(*, data_dir: _DataDir = None) -> None:
+    """Run one worker in the foreground: it claims shards from the database that WIDTHWISE_* name.
+
+    `widthwise serve` has workers of its own; this adds one from another terminal, or from another machine that reaches
+    the same Postgres. A shard in progress is given back on Ctrl-C or SIGTERM.
+
+    \b
+    Examples:
+      widthwise worker --data-dir ~/widthwise
+      WIDTHWISE_DATABASE_URL=postgresql://… widthwise worker
+    """
+    with console.needs("worker"):
+        import os
+        import threading
+
+        import jax  # noqa: F401
+
+        from service.settings import load_settings
+        from workers.logs import configure_logging
+        from workers.worker import run_worker
+
+    settings = load_settings(data_dir=data_dir)
+    configure_logging(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    worker_id = f"{socket.gethostname()}-{os.getpid()}"
+    console.say(f"Worker {worker_id} looks for work; Ctrl-C stops it.")
+    run_worker(settings, worker_id, stop)
+
+
+def _server(config: Any, announce: Callable[[], None]) -> Any:
+    """Give a uvicorn server that calls `announce` once it answers."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            if self.started:
+                await asyncio.to_thread(announce)
+
+    return Server(config)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep SIGTERM and SIGINT from ending the process before its workers are stopped.
+
+    uvicorn stops on them, puts back the handlers that it found, and raises the signal again: it finds these.
+    """
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _make_data_dir(settings: "Settings") -> None:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(
+            f"the data directory {settings.data_dir} can't be made: {error.strerror}; give another with --data-dir"
+        ) from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Give a bound socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        reasons = {
+            errno.EADDRINUSE: f"port {port} is in use; stop what listens there, or give another with --port",
+            errno.EACCES: f"port {port} is not allowed to this user; give one above 1023 with --port",
+        }
+        reason = reasons.get(error.errno or 0, f"can't listen on {host}:{port}: {error.strerror}")
+        raise InvalidInputError(reason, field="port") from None
+    return listener
+
+
+def _address(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(settings: "Settings", address: str) -> None:
+    """Say where everything is, on stdout."""
+    embedded = settings.database_url.startswith("sqlite:")
+    database = settings.database_url.removeprefix("sqlite:///") if embedded else "the one in WIDTHWISE_DATABASE_URL"
+    count = settings.workers
+    out = console.stdout()
+    for line in (
+        f"Widthwise {VERSION} serves at {address}",
+        f"  page      {address}/",
+        f"  docs      {address}/docs",
+        f"  API       {address}/v1/transfers, /v1/calibrations, /v1/exponents, …",
+        f"  database  {database}",
+        f"  workers   {count} local process{'' if count == 1 else 'es'}",
+        "Ctrl-C stops it.",
+    ):
+        out.print(line, soft_wrap=True, markup=False)
+    out.file.flush()

@@ -1,0 +1,169 @@
+"""`widthwise transfer`: the plan for a larger model, on this machine or from a service."""
+
+from typing import Annotated, Any
+
+import typer
+
+from widthwise.cli import console, words
+from widthwise.cli.plans import show_plan
+from widthwise.cli.words import AlignmentName
+from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, WeightDecayMode
+
+_SETTING, _BASE, _WHENCE, _OUTPUT = "Setting", "Base and target", "Where the exponents come from", "Output"
+_BY_ROLE = "one number, or ROLE=NUMBER once for each role"
+
+
+def transfer(
+    *,
+    request: Annotated[
+        str | None,
+        typer.Argument(help="JSON file in the shape of POST /v1/transfers, or - for standard input.", metavar="FILE"),
+    ] = None,
+    parameterization: Annotated[
+        Parameterization | None,
+        typer.Option(
+            "--parameterization", "-p", help="How init and multipliers depend on width.", rich_help_panel=_SETTING
+        ),
+    ] = None,
+    optimizer: Annotated[
+        Optimizer | None, typer.Option("--optimizer", "-o", help="What takes the step.", rich_help_panel=_SETTING)
+    ] = None,
+    alignment: Annotated[
+        AlignmentName | None,
+        typer.Option(
+            help="How updates align with activations (full unless given; measured ones go in the file).",
+            rich_help_panel=_SETTING,
+        ),
+    ] = None,
+    readout_omega: Annotated[
+        float | None,
+        typer.Option(help="ω of the readout, 0.5 to 1 (0.5 unless given).", rich_help_panel=_SETTING),
+    ] = None,
+    form: Annotated[
+        Form | None,
+        typer.Option(help="Which of muP's published forms (table_9 unless given).", rich_help_panel=_SETTING),
+    ] = None,
+    weight_decay_mode: Annotated[
+        WeightDecayMode | None,
+        typer.Option(help="How the trainer applies λ (as PyTorch does unless given).", rich_help_panel=_SETTING),
+    ] = None,
+    base_width: Annotated[
+        int | None, typer.Option(min=1, help="Width of the tuned model.", rich_help_panel=_BASE)
+    ] = None,
+    target_width: Annotated[
+        int | None, typer.Option(min=1, help="Width of the model to train.", rich_help_panel=_BASE)
+    ] = None,
+    learning_rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--learning-rate", "--lr", metavar="VALUE", help=f"Tuned at the base: {_BY_ROLE}.", rich_help_panel=_BASE
+        ),
+    ] = None,
+    epsilon: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VALUE", help=f"Adam's ε at the base: {_BY_ROLE}.", rich_help_panel=_BASE),
+    ] = None,
+    weight_decay: Annotated[
+        list[str] | None, typer.Option(metavar="VALUE", help=f"λ at the base: {_BY_ROLE}.", rich_help_panel=_BASE)
+    ] = None,
+    init_std: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VALUE", help=f"Init's deviation at the base: {_BY_ROLE}.", rich_help_panel=_BASE),
+    ] = None,
+    gradient_rms: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VALUE", help=f"Measured at the base, to check ε: {_BY_ROLE}.", rich_help_panel=_BASE),
+    ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Axis order of the file's matrices that name no axes.", rich_help_panel=_BASE),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="Use the exponents that this calibration measured; asks a service.",
+            metavar="ID",
+            rich_help_panel=_WHENCE,
+        ),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Ask this service instead of answering here.", rich_help_panel=_WHENCE)
+    ] = None,
+    every_tensor: Annotated[
+        bool,
+        typer.Option("--every-tensor", help="A line for each tensor, repeated blocks too.", rich_help_panel=_OUTPUT),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The plan as the service answers it.", rich_help_panel=_OUTPUT)
+    ] = False,
+) -> None:
+    """Give every hyperparameter of a larger model, from those tuned on a small one.
+
+    Works without a service. Options replace what the file says.
+
+    \b
+    Examples:
+      widthwise transfer -p standard -o adam --base-width 256 \\
+          --target-width 4096 --lr 0.003 --epsilon 1e-8
+      widthwise transfer -p mup -o adam --base-width 256 --target-width 1024 \\
+          --lr embedding=0.01 --lr hidden=0.003 --lr readout=0.003
+      widthwise transfer examples/gpt2_small_to_xl.json
+      widthwise transfer examples/gpt2_small_to_xl.json -p mup --json
+      widthwise transfer request.json --calibration ID
+    """
+    asked = words.read_request(request) if request is not None else {}
+    setting = {
+        "parameterization": parameterization,
+        "optimizer": optimizer,
+        "alignment": alignment,
+        "readout_omega": readout_omega,
+        "form": form,
+        "weight_decay_mode": weight_decay_mode,
+        "layout": layout,
+        "exponents": None if calibration is None else {"source": "calibration", "id": calibration},
+    }
+    base = {
+        "width": base_width,
+        "learning_rate": words.number_or_by_role(learning_rate, "--learning-rate"),
+        "epsilon": words.number_or_by_role(epsilon, "--epsilon"),
+        "weight_decay": words.number_or_by_role(weight_decay, "--weight-decay"),
+        "init_std": words.number_or_by_role(init_std, "--init-std"),
+        "gradient_rms": words.number_or_by_role(gradient_rms, "--gradient-rms"),
+    }
+    if request is None:
+        words.require(
+            {
+                "--parameterization": parameterization,
+                "--optimizer": optimizer,
+                "--base-width": base_width,
+                "--target-width": target_width,
+                "--learning-rate": learning_rate,
+            }
+        )
+    asked |= words.given(setting)
+    asked["base"] = _merged(asked.get("base"), base)
+    asked["target"] = _merged(asked.get("target"), {"width": target_width})
+    plan = _answer(asked, url=url, remote=url is not None or calibration is not None)
+    if as_json:
+        console.print_json(plan)
+        return
+    show_plan(plan, every_tensor=every_tensor)
+    console.warn(plan["warnings"])
+
+
+def _merged(part: Any, options: dict[str, Any]) -> Any:
+    """Give a part of the file with the options in it; what is no object is left for the answer to refuse."""
+    if part is None or isinstance(part, dict):
+        return (part or {}) | words.given(options)
+    return part
+
+
+def _answer(asked: dict[str, Any], *, url: str | None, remote: bool) -> dict[str, Any]:
+    if remote:
+        from widthwise.client import Client
+
+        with Client(url) as client:
+            return client.transfer(asked)
+    from widthwise.cli.request import answer
+
+    return answer(asked)

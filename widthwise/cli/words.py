@@ -1,0 +1,104 @@
+"""Words and numbers of the command line: how options are written, and what they become."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from widthwise.errors import InvalidInputError
+
+STDIN = "-"
+FILE_LIMIT = 64 << 20  # bytes of one request file (chosen): some 400,000 tensors; guards against a wrong file
+
+
+class AlignmentName(StrEnum):
+    """The alignments that have a name; measured ones are given in a file."""
+
+    FULL = "full"
+    NONE = "none"
+
+
+def number_or_by_role(values: Sequence[str] | None, option: str) -> float | dict[str, float] | None:
+    """Read `0.003`, or `hidden=0.003` any number of times.
+
+    Raises typer.BadParameter (a usage error); which roles and ranges there are the library says.
+    """
+    if not values:
+        return None
+    if len(values) == 1 and "=" not in values[0]:
+        return _number(values[0], option)
+    by_role = {}
+    for text in values:
+        role, separator, value = text.partition("=")
+        if not separator or role in by_role:
+            raise typer.BadParameter(
+                f"{text!r}: give one number, or ROLE=NUMBER once for each role", param_hint=f"'{option}'"
+            )
+        by_role[role] = _number(value, option)
+    return by_role
+
+
+def numbers(text: str | None, option: str) -> list[float] | None:
+    """Read `0.001,0.002,0.004`."""
+    return None if text is None else [_number(part, option) for part in text.split(",")]
+
+
+def integers(text: str | None, option: str) -> list[int] | None:
+    """Read `64,128,256`."""
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: give integers with commas between", param_hint=f"'{option}'") from None
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number", param_hint=f"'{option}'") from None
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the options that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def require(options: Mapping[str, Any]) -> None:
+    """Raise a usage error that names each option that is missing."""
+    missing = [name for name, value in options.items() if value is None]
+    if missing:
+        raise typer.BadParameter("missing; give options, or a JSON file", param_hint=", ".join(missing))
+
+
+def read_request(path: str) -> dict[str, Any]:
+    """Read a JSON object from a file, or from stdin for `-`; InvalidInputError says what is wrong with it."""
+    name = "standard input" if path == STDIN else path
+    try:
+        text = sys.stdin.read(FILE_LIMIT + 1) if path == STDIN else _file_text(Path(path))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidInputError(f"{name} can't be read: {reason}; give a JSON file, or - for standard input") from None
+    if len(text) > FILE_LIMIT:
+        raise InvalidInputError(f"{name} holds more than {FILE_LIMIT >> 20} MiB; is it the right file?")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{name} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"{name} holds a JSON {type(value).__name__}; give an object, as the examples are")
+    return value
+
+
+def _file_text(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(FILE_LIMIT + 1)
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is not a JSON number")

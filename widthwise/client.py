@@ -1,0 +1,312 @@
+"""A client of the HTTP service, for training scripts and for the `widthwise` command.
+
+    from widthwise.client import Client
+    with Client("http://127.0.0.1:8000") as client:
+        plan = client.transfer({"parameterization": "mup", "optimizer": "adam",
+                                "base": {"width": 256, "learning_rate": 0.003}, "target": {"width": 4096}})
+
+Bodies and answers are the JSON of the contract (the service's /docs page). Whatever goes wrong is a
+`widthwise.errors.ServiceError` that can be shown to a person as it is.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypedDict, cast
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from widthwise.errors import ServiceError
+
+DEFAULT_URL = "http://127.0.0.1:8000"  # where `widthwise serve` listens
+URL_VARIABLE = "WIDTHWISE_URL"
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+
+POLL_SECONDS = 1.0  # chosen: trials take about a second; an answer with Retry-After is asked again after that instead
+MAX_POLL_SECONDS = 60.0  # chosen: whatever Retry-After says, a watcher looks once a minute
+OUTAGE_SECONDS = 30.0  # chosen: a watcher outlives a restart of the service
+PAGE_SIZE = 500  # the service's largest page
+MAX_LISTED = 10  # faults shown in one message; the whole list is in ServiceError.problem
+
+JsonObject = dict[str, Any]
+
+
+class Progress(TypedDict):
+    """How far a calibration is."""
+
+    trials_done: int
+    trials_total: int  #: 0 where an external runner decides
+    shards: dict[str, int]
+
+
+class Calibration(TypedDict):
+    """A calibration as GET /v1/calibrations/{id} gives it."""
+
+    id: str
+    state: str  #: queued, running, succeeded, failed or cancelled
+    reason: str | None  #: why it failed
+    spec: JsonObject
+    progress: Progress
+    estimate: JsonObject
+    result: JsonObject | None  #: optima, drift, exponents and warnings, once succeeded
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class Exponent(TypedDict):
+    """A measured exponent as GET /v1/exponents lists it: the quantity ∝ width^(−value)."""
+
+    id: str
+    quantity: str
+    role: str
+    value: float
+    standard_error: float | None
+    interval: list[float] | None  #: 95 %; None without degrees of freedom
+    degrees_of_freedom: int
+    theory: float | None
+    widths: list[int]
+    source: str
+    calibration_id: str
+    parameterization: str
+    optimizer: str
+    alignment: str
+    architecture: str
+    dataset: str
+
+
+def service_url(url: str | None = None) -> str:
+    """Give the address to ask: the one given, else WIDTHWISE_URL, else this machine's default port."""
+    return url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+
+
+class Client:
+    """One service. Use it as a context manager, or call `close`; safe to share between threads."""
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Prepare to ask the service at `base_url` (default: see `service_url`); nothing is sent yet.
+
+        transport: how requests are carried, for instance to an application in this process.
+        """
+        self.url = service_url(base_url).rstrip("/")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ServiceError(f"{self.url!r} is not the address of a service; give one such as {DEFAULT_URL}")
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a host that is there accepts within 5 s
+            transport=transport,
+            # A proxy from the environment can't reach this machine's loopback.
+            trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def health(self) -> JsonObject:
+        """Give {"status": "ready", "version"}; ServiceError (503) while the service can't answer requests."""
+        live = self._object(self._ask("GET", "/livez"))
+        ready = self._object(self._ask("GET", "/readyz"))
+        return {**live, **ready}
+
+    def transfer(self, request: Mapping[str, Any]) -> JsonObject:
+        """Give the plan for a request: layers, tensors, warnings and provenance."""
+        return self._object(self._ask("POST", "/v1/transfers", body=request))
+
+    def parameterizations(self) -> JsonObject:
+        """Give every theoretical exponent."""
+        return self._object(self._ask("GET", "/v1/parameterizations"))
+
+    def submit_calibration(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Calibration:
+        """Queue a calibration. The same key and specification again give the first one back and queue nothing."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        answer = self._ask("POST", "/v1/calibrations", body=spec, headers=headers)
+        return cast(Calibration, self._object(answer))
+
+    def calibration(self, calibration_id: str) -> Calibration:
+        """Give one calibration."""
+        return cast(Calibration, self._object(self._ask("GET", _address(calibration_id))))
+
+    def calibrations(self, *, state: str | None = None) -> Iterator[Calibration]:
+        """Give every calibration, newest first, page by page."""
+        yield from cast(Iterator[Calibration], self._pages("/v1/calibrations", {"state": state}))
+
+    def cancel(self, calibration_id: str) -> Calibration:
+        """Ask for a calibration's end: what waits is cancelled at once, what runs within seconds."""
+        return cast(Calibration, self._object(self._ask("POST", f"{_address(calibration_id)}/cancel")))
+
+    def trials(self, calibration_id: str) -> Iterator[JsonObject]:
+        """Give every trial of a calibration, oldest first, page by page."""
+        yield from self._pages(f"{_address(calibration_id)}/trials", {})
+
+    def exponents(self, **filters: str | None) -> Iterator[Exponent]:
+        """Give the measured exponents, newest first, page by page.
+
+        filters: parameterization, optimizer, alignment, role, quantity, source, architecture, dataset,
+        calibration_id; None means any.
+        """
+        yield from cast(Iterator[Exponent], self._pages("/v1/exponents", filters))
+
+    def watch(self, calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Iterator[Calibration]:
+        """Give the calibration now and again until it has ended; the last one given is final.
+
+        It waits as long as the service asks (Retry-After), else a second, and outlives `outage_seconds` in which the
+        service is not there or not ready.
+        """
+        unreachable_since: float | None = None
+        while True:
+            pause = POLL_SECONDS
+            try:
+                answer = self._ask("GET", _address(calibration_id))
+            except ServiceError as error:
+                if error.status not in (None, httpx.codes.SERVICE_UNAVAILABLE):
+                    raise
+                unreachable_since = unreachable_since or time.monotonic()
+                if time.monotonic() - unreachable_since >= outage_seconds:
+                    raise
+            else:
+                unreachable_since = None
+                calibration = cast(Calibration, self._object(answer))
+                yield calibration
+                if calibration["state"] in FINAL_STATES:
+                    return
+                pause = _retry_after(answer)
+            time.sleep(pause)
+
+    def wait(
+        self,
+        calibration_id: str,
+        *,
+        timeout_seconds: float | None = None,
+        on_progress: Callable[[Calibration], None] | None = None,
+    ) -> Calibration:
+        """Wait for a calibration's end and give it: succeeded, failed or cancelled, so look at its state.
+
+        Raises ServiceError after `timeout_seconds`; the calibration goes on.
+        """
+        started = time.monotonic()
+        for calibration in self.watch(calibration_id):
+            if on_progress is not None:
+                on_progress(calibration)
+            if calibration["state"] in FINAL_STATES:
+                return calibration
+            if timeout_seconds is not None and time.monotonic() - started >= timeout_seconds:
+                break
+        raise ServiceError(
+            f"calibration {calibration_id} has not ended after {timeout_seconds:g} s; it goes on: wait again"
+        )
+
+    def _pages(self, path: str, query: Mapping[str, str | None]) -> Iterator[JsonObject]:
+        given = {name: value for name, value in query.items() if value is not None}
+        cursor: str | None = None
+        while True:
+            asked = {**given, "limit": str(PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
+            page = self._object(self._ask("GET", path, query=asked))
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Give the service's answer; raise ServiceError for a problem or for none."""
+        content, sent = None, dict(headers or {})
+        if body is not None:
+            try:
+                content = json.dumps(body, allow_nan=False).encode()
+            except ValueError as error:
+                raise ServiceError(f"the request can't be sent as JSON: {error}") from None
+            sent["Content-Type"] = "application/json"
+        try:
+            response = self._http.request(method, path, content=content, params=query, headers=sent)
+        except httpx.ConnectError:
+            raise ServiceError(f"no service at {self.url}: start one with `widthwise serve`") from None
+        except httpx.TimeoutException:
+            raise ServiceError(f"the service at {self.url} did not answer {method} {path} in time; try again") from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ServiceError(f"asking {self.url} failed: {error}") from None
+        if response.status_code >= httpx.codes.BAD_REQUEST:
+            raise self._problem(response)
+        return response
+
+    def _object(self, response: httpx.Response) -> JsonObject:
+        """Read an answer that must be a JSON object."""
+        try:
+            value = response.json()
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            kind = response.headers.get("content-type", "no content type")
+            raise ServiceError(
+                f"{response.url} answered {response.status_code} with {kind}, not JSON; is it a Widthwise service?",
+                status=response.status_code,
+            )
+        return value
+
+    def _problem(self, response: httpx.Response) -> ServiceError:
+        """Give the error that a problem document (RFC 9457) describes, as a person reads it."""
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = None
+        if not isinstance(problem, dict) or "title" not in problem:
+            return ServiceError(
+                f"{response.url} answered {response.status_code} without a reason; is it a Widthwise service?",
+                status=response.status_code,
+            )
+        lines = [f"{problem['title']}: {problem.get('detail', 'no detail was given')}"]
+        lines += _listed(problem, lines[0])
+        return ServiceError("\n".join(lines), status=response.status_code, problem=problem)
+
+
+def _address(calibration_id: str) -> str:
+    return f"/v1/calibrations/{quote(calibration_id, safe='')}"
+
+
+def _listed(problem: Mapping[str, Any], said: str) -> list[str]:
+    """Give a line for each fault of a problem document that its detail does not hold already."""
+    faults: Sequence[Mapping[str, Any]] = problem.get("tensors") or problem.get("errors") or ()
+    lines = []
+    for fault in faults[:MAX_LISTED]:
+        place = fault.get("name") or fault.get("pointer") or fault.get("field") or ""
+        message = str(fault.get("message") or fault.get("problem") or "")
+        if message and message not in said:
+            shown = f" (got {fault['value']!r})" if "value" in fault else ""
+            lines.append(f"  {place}: {message}{shown}")
+    if len(faults) > MAX_LISTED:
+        lines.append(f"  and {len(faults) - MAX_LISTED} more")
+    return lines
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Give the seconds that an answer asks to wait; POLL_SECONDS where it names none (or a date)."""
+    try:
+        seconds = float(response.headers["Retry-After"])
+    except (KeyError, ValueError):
+        return POLL_SECONDS
+    return min(max(seconds, 0.0), MAX_POLL_SECONDS)
