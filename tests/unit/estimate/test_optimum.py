@@ -215,10 +215,25 @@ def test_a_wide_plateau_is_bridged_by_a_wider_window() -> None:
 
 def test_a_seed_that_is_worse_everywhere_does_not_move_the_optimum_where_it_is_missing() -> None:
     loss = np.repeat(parabola(GRID, -8.0)[:, None], 2, axis=1)
-    loss[:, 1] += 1.0
-    loss[GRID > -7.9, 1] = np.nan  # plain means would now fall by half a nat above 2^−8
+    loss[:, 1] += 10.0
+    loss[-1, 1] = np.nan  # the plain mean is now the lowest at the edge of the grid
     found = fit_optimum(2.0**GRID, loss, np.zeros(loss.shape, bool))
+    assert found.kind == "interior"
     assert found.log2_learning_rate == pytest.approx(-8.0, abs=1e-9)
+
+
+def test_seeds_that_share_no_learning_rate_are_fitted_as_one_curve() -> None:
+    loss = np.full((GRID.size, GRID.size), np.nan)
+    np.fill_diagonal(loss, parabola(GRID, -8.2))
+    found = fit_optimum(2.0**GRID, loss, np.zeros(loss.shape, bool))
+    assert found.log2_learning_rate == pytest.approx(-8.2, abs=1e-9)
+
+
+def test_exact_data_claim_no_more_than_a_hundredth_of_the_spacing() -> None:
+    found = fit_optimum(2.0**GRID, parabola(GRID, -8.2))
+    assert found.standard_error == pytest.approx(0.01 * 0.5)
+    coarse = fit_optimum(2.0 ** GRID[::3], np.repeat(parabola(GRID[::3], -8.2)[:, None], 2, axis=1))
+    assert coarse.standard_error == pytest.approx(0.05 * 1.5)
 
 
 def test_seeds_that_disagree_about_the_optimum_widen_the_error() -> None:
@@ -252,3 +267,10 @@ def test_a_curve_steeper_towards_divergence_shifts_the_optimum_by_the_same_amoun
         shifts.append(fit_optimum(2.0**x, 2 + 0.12 * (np.exp(x) - 1 - x)).log2_learning_rate)
     assert np.mean(shifts) == pytest.approx(-0.12, abs=0.02)
     assert np.std(shifts) < 0.06 * spacing
+
+
+def test_a_vertex_beyond_the_bracket_is_not_believed_without_degrees_of_freedom() -> None:
+    loss = [[0.9, -0.7], [0.0, -1.1], [1.1, 0.0], [-1.3, 0.0], [None, -0.7], [None, -0.3]]  # vertex at 2^4.14
+    found = fit_optimum(2.0 ** np.arange(6), loss, np.zeros((6, 2), bool))
+    assert found.learning_rate == 8
+    assert found.interval == (4, 16)

@@ -94,10 +94,12 @@ def test_quantiles_against_a_printed_table() -> None:
     assert [round(quantile(dof), 3) for dof in (1, 2, 6, math.inf)] == [12.706, 4.303, 2.447, 1.96]
 
 
-@given(st.lists(st.floats(0.01, 1), min_size=2, max_size=6), st.integers(1, 30))
-def test_moderated_errors_stay_in_order_and_move_together(errors: list[float], dof: int) -> None:
+@given(st.lists(st.integers(1, 100), min_size=2, max_size=6), st.integers(1, 30))
+def test_moderated_errors_keep_their_order_and_move_together(percents: list[int], dof: int) -> None:
+    errors = np.array(percents) / 100
     moderated = moderated_errors(errors, [dof] * len(errors))
-    assert np.array_equal(np.argsort(errors, kind="stable"), np.argsort(moderated, kind="stable"))
+    order = np.argsort(errors, kind="stable")
+    assert (np.diff(moderated[order]) >= -1e-12).all()
     assert max(moderated) / min(moderated) <= max(errors) / min(errors) + 1e-9
 
 
