@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.95  #: of every interval
-PRIOR_DEGREES_OF_FREEDOM = 6  # chosen: what one five-point sweep of two seeds leaves; 6 and 20 do as well
+PRIOR_DEGREES_OF_FREEDOM = 6  # chosen: what one five-point sweep of two seeds leaves; 20 does as well
 
 
 def quantile(degrees_of_freedom: float) -> float:
@@ -30,8 +30,8 @@ def moderated_errors(standard_errors: ArrayLike, degrees_of_freedom: ArrayLike) 
     one is the geometric mean, so that one flat sweep does not spoil the others, corrected for the log of a χ²
     being low on average. Errors without degrees of freedom (from the spacing of a grid) stay as they are.
 
-    Six widths, one seed and five points each: without this the 95 % interval of a slope covered 88 %, with it
-    95 %, and the slope's own spread fell by a quarter.
+    Eight widths with one seed each: without this the 95 % interval of a slope covered 83 %, with it 96 %, and
+    the slope's own spread fell by a third.
     """
     from scipy.special import digamma
 

@@ -274,3 +274,11 @@ def test_a_vertex_beyond_the_bracket_is_not_believed_without_degrees_of_freedom(
     found = fit_optimum(2.0 ** np.arange(6), loss, np.zeros((6, 2), bool))
     assert found.learning_rate == 8
     assert found.interval == (4, 16)
+
+
+def test_seeds_that_ran_on_different_halves_of_the_grid_are_compared_as_they_are() -> None:
+    loss = np.full((GRID.size, 2), np.nan)
+    loss[:6, 0], loss[6:, 1] = parabola(GRID, -10.8)[:6], 4.0
+    loss[-1, 1] = 3.0  # the best of its seed, and worse than all of the other seed's
+    found = fit_optimum(2.0**GRID, loss, np.zeros(loss.shape, bool))
+    assert found.log2_learning_rate == pytest.approx(-10.8, abs=1e-9)
