@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from service import openapi, problems
-from service.bounds import BodyLimit, RequestId
+from service.bounds import Bounds
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import CalibrationSpec, TrialsUpload
 from service.dashboard.routes import router as dashboard
@@ -85,10 +85,9 @@ def create_app(
     app.state.stream_seconds = stream_seconds
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
+    # In place of include_router, which matches every request against each router twice: these add no prefix.
     for router in (transfers, parameterizations, calibrations, exponents, health, dashboard):
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     openapi.install(app, (TransferRequest, CalibrationSpec, TrialsUpload), _TAGS)
-    # The last one added is the outermost.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(RequestId)
+    app.add_middleware(Bounds, max_bytes=settings.max_body_bytes)
     return app

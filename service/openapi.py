@@ -132,10 +132,18 @@ def _merge(schemas: dict[str, Any], added: Mapping[str, Any]) -> None:
 
 
 def _tidy(operation: dict[str, Any]) -> None:
-    """Drop FastAPI's default 422 where no route declared one: no parameter there can be refused."""
+    """Drop FastAPI's default 422 where no route declared one, and the null that no query or header can carry."""
     for status, response in list(operation["responses"].items()):
         if "HTTPValidationError" in json.dumps(response):
             del operation["responses"][status]
+    for parameter in operation.get("parameters", ()):
+        schema = parameter["schema"]
+        branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+        if len(branches) == 1:
+            del schema["anyOf"]
+            parameter["schema"] = schema = {**branches[0], **schema}
+        if "description" in schema:
+            parameter.setdefault("description", schema.pop("description"))
 
 
 def _allowed_methods(openapi: Callable[[], dict[str, Any]]) -> Callable[[str], str | None]:

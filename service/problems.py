@@ -53,7 +53,7 @@ def faults(details: Iterable[ErrorDetails | Mapping[str, Any]], document: Any = 
         if location and location[0] in ("query", "header", "path", "cookie"):
             fault["field"] = ".".join(str(part) for part in location[:2])
         else:
-            fault["pointer"] = _pointer(location, document)
+            fault["pointer"] = _pointer(location, document, missing=detail["type"] == "missing")
         fault["message"] = _message(detail)
         key = (fault.get("pointer") or fault.get("field") or "", fault["message"])
         if key in seen:
@@ -65,7 +65,7 @@ def faults(details: Iterable[ErrorDetails | Mapping[str, Any]], document: Any = 
     return listed
 
 
-def _pointer(location: Sequence[Any], document: Any) -> str:
+def _pointer(location: Sequence[Any], document: Any, *, missing: bool) -> str:
     """RFC 6901 pointer of a location, without the parts that only name a branch of a union."""
     parts: list[str] = []
     here = document
@@ -76,8 +76,8 @@ def _pointer(location: Sequence[Any], document: Any) -> str:
         if inside:
             here = here[part]
             parts.append(str(part))
-        elif index == len(location) - 1 and isinstance(here, dict):
-            parts.append(str(part))  # a required member that is missing
+        elif missing and index == len(location) - 1:
+            parts.append(str(part))
     return "#" + "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 

@@ -17,17 +17,19 @@ class ExponentQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    parameterization: Parameterization | None = None
-    optimizer: Optimizer | None = None
+    parameterization: Parameterization | None = Field(None, description="That the trials were run in.")
+    optimizer: Optimizer | None = Field(None, description="That the trials were run with.")
     alignment: Literal["full", "none", "measured"] | None = Field(
         None, description="`measured` where the specification gave exponents by role."
     )
-    role: Role | None = None
-    quantity: Literal["learning_rate", "epsilon"] | None = None
+    role: Role | None = Field(None, description="Role of the tensors that the exponent is for.")
+    quantity: Literal["learning_rate", "epsilon"] | None = Field(None, description="What scales with width.")
     source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
-    architecture: Literal["mlp", "transformer"] | None = None
+    architecture: Literal["mlp", "transformer"] | None = Field(None, description="Architecture of the proxy.")
     dataset: Word | None = Field(None, description="Name of the text that was trained on, such as `python_docs`.")
-    calibration_id: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = None
+    calibration_id: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = Field(
+        None, description="The calibration that measured it."
+    )
     cursor: Cursor | None = None
     limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 50
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from service.bodies import read_json
+from service.bodies import DirectRoute, read_json
 from service.dependencies import get_store
 from service.openapi import json_body, problems
 from service.problems import json_response
@@ -12,7 +12,7 @@ from service.transfers.examples import EXAMPLES
 from service.transfers.logic import calibrated_exponents, make_plan
 from service.transfers.schemas import Plan, TheoryExponents, TransferRequest
 
-router = APIRouter(tags=["transfers"])
+router = APIRouter(tags=["transfers"], route_class=DirectRoute)
 
 _REQUEST = TypeAdapter(TransferRequest)
 _MANY_TENSORS = 500  # beyond this a plan takes milliseconds: off the event loop, so that others are answered

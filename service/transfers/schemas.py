@@ -122,7 +122,9 @@ class TransferRequest(BaseModel):
     alignment: AlignmentField = "full"
     base: Base
     target: Target
-    readout_omega: ReadoutOmega | None = None
+    readout_omega: ReadoutOmega | None = Field(
+        None, description="Replaces the readout's ω; by default ½ for a named alignment, and the measured one else."
+    )
     form: FormField = Form.TABLE_9
     tensors: Annotated[list[Tensor], Field(max_length=MAX_TENSORS)] | None = Field(
         None, description="Every parameter of the model: each gets values for its own shapes."

@@ -1,0 +1,259 @@
+"""The calibration routes: submission, keys, listings, uploads, the picture, and cancelling."""
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from service.calibrations.examples import SPEC_EXAMPLES, UPLOAD_EXAMPLES
+from service.calibrations.schemas import CalibrationBody, CalibrationPage, TrialPage
+from service.store import Store
+from tests.api.client import Client, problem
+from tests.api.samples import bowl, finished, spec, submit
+
+
+class TestSubmission:
+    """POST /v1/calibrations."""
+
+    def test_answer(self, client: Client) -> None:
+        response = client.post("/v1/calibrations", json=spec())
+        assert response.status_code == 202
+        body = response.json()
+        assert response.headers["location"] == f"/v1/calibrations/{body['id']}" == body["links"]["self"]
+        assert int(response.headers["retry-after"]) >= 1
+        assert body["state"] == "queued"
+        assert body["estimate"]["trials"] == 3 * 9 * 2 == body["progress"]["trials_total"]
+        assert body["estimate"]["training_steps"] == 54 * 10
+        assert body["estimate"]["flops"] > 0
+        assert body["progress"]["shards"] == {"queued": 6}
+        assert CalibrationBody.model_validate_json(response.content)
+        assert client.get(response.headers["location"]).json() == body
+
+    @pytest.mark.parametrize("name", SPEC_EXAMPLES)
+    def test_examples(self, client: Client, name: str) -> None:
+        assert client.post("/v1/calibrations", json=SPEC_EXAMPLES[name]["value"]).status_code == 202
+
+    @pytest.mark.parametrize("architecture", ["mlp", "transformer"])
+    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+    def test_defaults_are_filled_in(self, client: Client, architecture: str, optimizer: str) -> None:
+        asked = {"parameterization": "mup", "optimizer": optimizer, "widths": [64, 32]}
+        response = client.post("/v1/calibrations", json={**asked, "proxy": {"architecture": architecture}})
+        stored = response.json()["spec"]
+        rates = stored["learning_rates"]
+        assert len(rates) >= 5
+        assert rates == sorted(set(rates))
+        assert stored["widths"] == [32, 64]
+        assert stored["alignment"] == "full"
+        assert stored["readout_omega"] == 0.5
+        assert stored["runner"] == "worker"
+        assert set(stored["proxy"]) == {
+            "architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"
+        }  # fmt: skip
+
+    def test_measured_alignment_is_kept(self, client: Client) -> None:
+        measured = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}
+        identifier = submit(client, alignment=measured)
+        assert client.get(f"/v1/calibrations/{identifier}").json()["spec"]["alignment"] == measured
+
+    @pytest.mark.parametrize(
+        ("changes", "pointer", "word"),
+        [
+            ({"widths": [64, 64, 128]}, "#/widths", "twice"),
+            ({"widths": [64]}, "#/widths", "at least 2"),
+            ({"widths": list(range(1, 18))}, "#/widths", "at most 16"),
+            ({"widths": [64, -1]}, "#/widths/1", "greater than or equal to 1"),
+            ({"learning_rates": [0.1, 0.1, 0.2]}, "#/learning_rates", "twice"),
+            ({"learning_rates": [0.1, 0.2]}, "#/learning_rates", "at least 3"),
+            ({"learning_rates": [0.1, 0.2, 0.0]}, "#/learning_rates/2", "greater than 0"),
+            ({"learning_rates": [0.1 + i for i in range(65)]}, "#/learning_rates", "at most 64"),
+            ({"seeds": 33}, "#/seeds", "less than or equal to 32"),
+            ({"steps": 100_001}, "#/steps", "less than or equal to 100000"),
+            ({"search": "telescope"}, "#/search", "use 'grid'"),
+            ({"search": "random"}, "#/search", "'grid'"),
+            ({"measure": ["learning_rate", "epsilon"]}, "#/measure", "only 'learning_rate'"),
+            ({"measure": ["speed"]}, "#/measure/0", "'learning_rate'"),
+            ({"form": "table_8"}, "#/form", "leave form out"),
+            ({"runner": "cloud"}, "#/runner", "'worker'"),
+            ({"proxy": {"architecture": "cnn"}}, "#/proxy", "'mlp'"),
+            ({"proxy": {"architecture": "mlp", "depth": 0}}, "#/proxy/depth", "greater than or equal to 1"),
+            ({"proxy": {"architecture": "mlp", "dataset": "C4\0"}}, "#/proxy/dataset", "pattern"),
+            (
+                {"proxy": {"architecture": "transformer", "head_dim": 24}, "widths": [48, 64]},
+                "#/proxy",
+                "does not divide width 64",
+            ),
+        ],
+        ids=lambda value: str(value)[:40],
+    )
+    def test_refusals(self, client: Client, changes: dict[str, Any], pointer: str, word: str) -> None:
+        found = problem(client.post("/v1/calibrations", json=spec(**changes)), 422, "invalid-request")
+        assert found["errors"][0]["pointer"] == pointer
+        assert word in found["errors"][0]["message"]
+
+
+class TestIdempotency:
+    """The Idempotency-Key header."""
+
+    def test_the_same_body_is_replayed(self, client: Client) -> None:
+        headers = {"Idempotency-Key": "run-7"}
+        first = client.post("/v1/calibrations", json=spec(), headers=headers)
+        # The same specification, though not the same bytes: defaults written out, members in another order.
+        second = client.post("/v1/calibrations", json=dict(reversed(spec(readout_omega=0.5).items())), headers=headers)
+        assert second.status_code == 202
+        assert second.json() == first.json()
+        assert second.headers["idempotency-replayed"] == "true"
+        assert "idempotency-replayed" not in first.headers
+        assert len(client.get("/v1/calibrations").json()["items"]) == 1
+
+    def test_another_body_is_refused(self, client: Client) -> None:
+        headers = {"Idempotency-Key": "run-7"}
+        first = client.post("/v1/calibrations", json=spec(), headers=headers).json()
+        response = client.post("/v1/calibrations", json=spec(seeds=3), headers=headers)
+        found = problem(response, 422, "idempotency-key-reused")
+        assert found["calibration_id"] == first["id"]
+
+    def test_without_a_key_each_is_new(self, client: Client) -> None:
+        assert submit(client) != submit(client)
+
+    @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "caf\xe9"])
+    def test_keys_that_are_none(self, client: Client, key: str) -> None:
+        response = client.post("/v1/calibrations", json=spec(), headers={b"Idempotency-Key": key.encode("latin-1")})
+        assert problem(response, 422, "invalid-request")["errors"][0]["field"] == "header.idempotency-key"
+
+
+class TestListings:
+    """Pages of calibrations and of trials."""
+
+    def test_pages_hold_each_once_newest_first(self, client: Client) -> None:
+        identifiers = [submit(client) for _ in range(5)]
+        found: list[str] = []
+        cursor = None
+        while True:
+            parameters = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+            response = client.get("/v1/calibrations", params=parameters)
+            assert CalibrationPage.model_validate_json(response.content)
+            found += [item["id"] for item in response.json()["items"]]
+            cursor = response.json()["next_cursor"]
+            if cursor is None:
+                break
+        assert found == identifiers[::-1]
+
+    def test_by_state(self, client: Client) -> None:
+        kept, cancelled = submit(client), submit(client)
+        client.post(f"/v1/calibrations/{cancelled}/cancel")
+        for state, identifier in (("queued", kept), ("cancelled", cancelled)):
+            items = client.get("/v1/calibrations", params={"state": state}).json()["items"]
+            assert [item["id"] for item in items] == [identifier]
+
+    def test_trials(self, client: Client) -> None:
+        identifier = finished(client)
+        first = client.get(f"/v1/calibrations/{identifier}/trials", params={"limit": 40})
+        assert TrialPage.model_validate_json(first.content)
+        rest = client.get(
+            f"/v1/calibrations/{identifier}/trials", params={"limit": 40, "cursor": first.json()["next_cursor"]}
+        )
+        assert rest.json()["next_cursor"] is None
+        trials = first.json()["items"] + rest.json()["items"]
+        assert len({trial["id"] for trial in trials}) == len(trials) == 54
+        assert {trial["status"] for trial in trials} == {"completed"}
+
+
+class TestExternal:
+    """A calibration whose trials are made elsewhere."""
+
+    def test_upload_and_finish(self, client: Client) -> None:
+        identifier = finished(client, drift=-0.5)
+        body = client.get(f"/v1/calibrations/{identifier}").json()
+        assert body["state"] == "succeeded"
+        assert body["result"]["drift"]["value"] == pytest.approx(-0.5, abs=0.02)
+        assert [optimum["width"] for optimum in body["result"]["optima"]] == [64, 128, 256]
+        again = client.post(f"/v1/calibrations/{identifier}/finish")
+        assert again.json() == body
+
+    def test_uploading_twice_changes_nothing(self, client: Client) -> None:
+        identifier = submit(client, runner="external")
+        address = f"/v1/calibrations/{identifier}/trials"
+        for _ in range(2):
+            body = client.post(address, json={"trials": bowl()[:4]}).json()
+            assert body["progress"]["trials_done"] == 4
+            assert body["state"] == "running"
+
+    def test_the_example(self, client: Client) -> None:
+        identifier = client.post("/v1/calibrations", json=SPEC_EXAMPLES["external"]["value"]).json()["id"]
+        address = f"/v1/calibrations/{identifier}/trials"
+        assert client.post(address, json=UPLOAD_EXAMPLES["trials"]["value"]).status_code == 200
+        by_rate = {trial["learning_rate"]: trial for trial in client.get(address).json()["items"]}
+        assert by_rate[0.008]["status"] == "diverged"
+        assert by_rate[0.008]["loss"] is None
+
+    @pytest.mark.parametrize(
+        ("trial", "slug", "word"),
+        [
+            ({"width": 100}, "invalid-input", "100"),
+            ({"width": 0}, "invalid-request", "greater than or equal to 1"),
+            ({"learning_rate": 0}, "invalid-request", "greater than 0"),
+            ({"seed": -1}, "invalid-request", "greater than or equal to 0"),
+            ({"loss": "low"}, "invalid-request", "number"),
+            ({"loss": 1e301}, "invalid-request", "less than"),
+            ({"note": "x"}, "invalid-request", "no field"),
+        ],
+        ids=str,
+    )
+    def test_bad_trials(self, client: Client, trial: dict[str, Any], slug: str, word: str) -> None:
+        address = f"/v1/calibrations/{submit(client, runner='external')}/trials"
+        good = {"width": 64, "learning_rate": 0.01, "seed": 0, "loss": 2.0}
+        found = problem(client.post(address, json={"trials": [good, {**good, **trial}]}), 422, slug)
+        assert word in json.dumps(found)
+        assert client.get(address).json()["items"] == []
+
+    def test_a_loss_that_is_not_finite(self, client: Client) -> None:
+        address = f"/v1/calibrations/{submit(client, runner='external')}/trials"
+        for loss in (b"NaN", b"1e999", b"-Infinity"):
+            text = b'{"trials": [{"width": 64, "learning_rate": 0.01, "seed": 0, "loss": %b}]}' % loss
+            found = problem(client.post_bytes(address, text), 422, "invalid-request")
+            assert found["errors"][0]["pointer"] == "#/trials/0/loss"
+
+    def test_too_few_trials_can_be_mended(self, client: Client) -> None:
+        identifier = submit(client, runner="external")
+        problem(client.post(f"/v1/calibrations/{identifier}/finish"), 409, "conflict")
+        client.post(f"/v1/calibrations/{identifier}/trials", json={"trials": bowl()[:6]})
+        found = problem(client.post(f"/v1/calibrations/{identifier}/finish"), 409, "conflict")
+        assert "interior optimum" in found["detail"]
+        client.post(f"/v1/calibrations/{identifier}/trials", json={"trials": bowl()})
+        assert client.post(f"/v1/calibrations/{identifier}/finish").json()["state"] == "succeeded"
+
+    def test_only_external_ones_take_uploads(self, client: Client) -> None:
+        identifier = submit(client)
+        problem(client.post(f"/v1/calibrations/{identifier}/trials", json={"trials": bowl()}), 409, "conflict")
+        problem(client.post(f"/v1/calibrations/{identifier}/finish"), 409, "conflict")
+
+
+class TestCancelling:
+    """POST /v1/calibrations/{id}/cancel."""
+
+    def test_queued_at_once_and_twice_is_no_error(self, client: Client) -> None:
+        identifier = submit(client)
+        for _ in range(2):
+            response = client.post(f"/v1/calibrations/{identifier}/cancel")
+            assert response.status_code == 200
+            assert response.json()["state"] == "cancelled"
+
+    def test_running_is_asked(self, client: Client, store: Store) -> None:
+        identifier = submit(client)
+        assert store.claim_shard("worker-1") is not None
+        body = client.post(f"/v1/calibrations/{identifier}/cancel").json()
+        assert body["state"] == "running"
+        assert body["cancel_requested"] is True
+
+    def test_a_finished_one_stays(self, client: Client) -> None:
+        assert client.post(f"/v1/calibrations/{finished(client)}/cancel").json()["state"] == "succeeded"
+
+
+def test_the_plot_is_a_picture(client: Client) -> None:
+    for identifier in (submit(client), finished(client)):
+        response = client.get(f"/v1/calibrations/{identifier}/plot.svg")
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("image/svg+xml")
+        assert "script-src" not in response.headers["content-security-policy"]
+        assert ElementTree.fromstring(response.text).tag.endswith("svg")  # noqa: S314  our own picture

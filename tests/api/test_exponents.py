@@ -1,0 +1,91 @@
+"""GET /v1/exponents: filters and pages over what calibrations measured."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from service.app import create_app
+from service.exponents.schemas import ExponentPage
+from service.settings import Settings, load_settings
+from service.store import open_store
+from tests.api.client import Client, client_of
+from tests.api.samples import finished
+from tests.databases import SqliteFiles
+
+MEASURED = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}
+
+
+@pytest.fixture(scope="module")
+def settings(sqlite_files: SqliteFiles) -> Settings:
+    """One database for all: these tests only read."""
+    return load_settings(database_url=sqlite_files.new_migrated())
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[Client]:
+    """A client of a service with three finished calibrations, of four exponents each."""
+    store = open_store(settings.database_url)
+    with client_of(create_app(settings, store)) as client:
+        finished(client)
+        finished(client, parameterization="mup", optimizer="adamw", alignment=MEASURED)
+        finished(client, alignment="none", proxy={"architecture": "transformer", "dataset": "our_corpus"})
+        yield client
+    store.close()
+
+
+def test_all_of_them(client: Client) -> None:
+    response = client.get("/v1/exponents")
+    assert ExponentPage.model_validate_json(response.content)
+    items = response.json()["items"]
+    assert len(items) == 12
+    hidden = next(item for item in items if item["role"] == "hidden" and item["alignment"] == "full")
+    assert hidden["value"] == pytest.approx(1.25, abs=0.02)
+    assert hidden["theory"] == 1.0
+    assert hidden["interval"][0] < 1.25 < hidden["interval"][1]
+    assert hidden["degrees_of_freedom"] >= 1
+    assert hidden["widths"] == [64, 128, 256]
+    assert hidden["provenance"]
+
+
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ({"parameterization": "mup"}, 4),
+        ({"optimizer": "adam"}, 8),
+        ({"alignment": "full"}, 4),
+        ({"alignment": "measured"}, 4),
+        ({"role": "hidden"}, 3),
+        ({"quantity": "learning_rate"}, 12),
+        ({"quantity": "epsilon"}, 0),
+        ({"source": "calibration"}, 12),
+        ({"architecture": "transformer"}, 4),
+        ({"dataset": "our_corpus"}, 4),
+        ({"dataset": "python_docs", "role": "readout", "optimizer": "adamw"}, 1),
+        ({"calibration_id": "cal_none"}, 0),
+    ],
+    ids=str,
+)
+def test_filters(client: Client, query: dict[str, str], count: int) -> None:
+    items = client.get("/v1/exponents", params=query).json()["items"]
+    assert len(items) == count
+    assert all(item[name] == value for item in items for name, value in query.items())
+
+
+def test_pages_hold_each_once(client: Client) -> None:
+    found: list[str] = []
+    parameters: dict[str, str] = {"limit": "5"}
+    while True:
+        page = client.get("/v1/exponents", params=parameters).json()
+        found += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        assert len(page["items"]) == 5
+        parameters["cursor"] = page["next_cursor"]
+    assert len(found) == len(set(found)) == 12
+
+
+def test_by_calibration(client: Client) -> None:
+    identifier = client.get("/v1/calibrations").json()["items"][0]["id"]
+    items = client.get("/v1/exponents", params={"calibration_id": identifier}).json()["items"]
+    assert {item["calibration_id"] for item in items} == {identifier}
+    assert len(items) == 4

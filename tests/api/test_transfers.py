@@ -1,0 +1,152 @@
+"""POST /v1/transfers: the examples, the numbers, and exponents of a calibration."""
+
+from typing import Any
+
+import pytest
+
+from service.app import create_app
+from service.settings import Settings
+from service.transfers.examples import EXAMPLES
+from service.transfers.schemas import Plan
+from tests.api.client import Client, client_of, problem
+from tests.api.samples import CONTRACT, changed, finished, submit
+
+
+def layer(plan: dict[str, Any], role: str) -> dict[str, Any]:
+    return next(layer for layer in plan["layers"] if layer["role"] == role)
+
+
+def tensor(plan: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(tensor for tensor in plan["tensors"] if tensor["name"] == name)
+
+
+def test_contract_example(client: Client) -> None:
+    response = client.post("/v1/transfers", json=CONTRACT)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    plan = response.json()
+    # Everett et al. 2024, Table 1: standard, Adam, full: c = (0, 1, 1); the ratio is 16.
+    assert layer(plan, "embedding")["learning_rate"] == {"value": 0.003, "multiplier": 1.0, "exponent": 0.0}
+    assert layer(plan, "hidden")["learning_rate"] == {"value": 0.0001875, "multiplier": 0.0625, "exponent": 1.0}
+    assert layer(plan, "readout")["learning_rate"]["value"] == 0.0001875
+    assert layer(plan, "hidden")["epsilon"] == {"value": 2.5e-9, "multiplier": 0.25, "exponent": 0.5}
+    assert layer(plan, "hidden")["weight_decay"]["value"] is None
+    assert "Everett" in layer(plan, "hidden")["reason"]
+    assert [warning["code"] for warning in plan["warnings"]] == ["small_base_width"]
+    assert plan["provenance"]["exponents"]["source"] == "theory"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_answers_in_the_documented_form(client: Client, name: str) -> None:
+    response = client.post("/v1/transfers", json=EXAMPLES[name]["value"])
+    assert response.status_code == 200
+    assert Plan.model_validate_json(response.content, strict=True, extra="forbid")
+
+
+def test_tensors_get_values_for_their_own_shapes(client: Client) -> None:
+    plan = client.post("/v1/transfers", json=EXAMPLES["tensors"]["value"]).json()
+    roles = {tensor["name"]: tensor["role"] for tensor in plan["tensors"]}
+    assert roles["embed.weight"] == "embedding"
+    assert roles["norm.weight"] == "vector"
+    assert roles["experts.up.weight"] == "hidden"
+    down = tensor(plan, "mlp.down.weight")
+    assert (down["fan_in"], down["fan_out"]) == (4096, 1024)
+    assert down["learning_rate"]["multiplier"] == 0.25
+
+
+def test_base_equal_to_target_changes_nothing(client: Client) -> None:
+    plan = client.post("/v1/transfers", json=changed("target.width", 256)).json()
+    quantities = [value for layer in plan["layers"] for value in layer.values() if isinstance(value, dict)]
+    assert len(quantities) == 30
+    assert all(quantity["multiplier"] == 1.0 for quantity in quantities)
+
+
+def test_learning_rate_by_role(client: Client) -> None:
+    by_role = {"embedding": 0.01, "hidden": 0.002, "readout": 0.004, "vector": 0.01, "scalar": 0.01}
+    plan = client.post("/v1/transfers", json=changed("base.learning_rate", by_role)).json()
+    assert layer(plan, "hidden")["learning_rate"]["value"] == pytest.approx(0.002 / 16)
+    assert layer(plan, "readout")["learning_rate"]["value"] == pytest.approx(0.004 / 16)
+
+
+def test_unplaced_tensors_are_listed(client: Client) -> None:
+    tensors = [
+        {"name": "plain", "base_shape": [256, 512], "target_shape": [1024, 2048]},
+        {"name": "fine", "base_shape": [256], "target_shape": [1024]},
+        {"name": "head", "base_shape": [100, 256], "target_shape": [100, 1024]},
+    ]
+    body = problem(client.post("/v1/transfers", json=changed("tensors", tensors)), 422, "unplaced-tensors")
+    assert [entry["name"] for entry in body["tensors"]] == ["plain", "head"]
+    assert "layout" in body["tensors"][0]["problem"]
+    assert "role" in body["tensors"][1]["problem"]
+    assert body["errors"][0]["field"] == "tensors"
+
+
+def test_many_tensors(client: Client) -> None:
+    """More than a request that is answered on the event loop may have."""
+    tensors = [{"name": f"w{i}", "base_shape": [256, 256], "target_shape": [1024, 1024]} for i in range(1500)]
+    plan = client.post("/v1/transfers", json=changed("tensors", tensors)).json()
+    assert len(plan["tensors"]) == 1500
+
+
+def test_sizes_beyond_floating_point_are_refused(client: Client) -> None:
+    huge = [
+        {
+            "name": "w",
+            "base_shape": [1] * 8,
+            "target_shape": [2**40] * 8,
+            "fan_in_axes": [0, 1, 2, 3],
+            "fan_out_axes": [4, 5, 6, 7],
+        }
+    ]
+    body = changed("tensors", huge)
+    response = client.post("/v1/transfers", json={**body, "parameterization": "mean_field", "optimizer": "adafactor"})
+    assert response.status_code in (200, 422)
+    assert "Infinity" not in response.text
+    assert "NaN" not in response.text
+
+
+class TestCalibratedExponents:
+    """A transfer with what a calibration measured."""
+
+    def test_uses_them_and_says_so(self, client: Client) -> None:
+        identifier = finished(client, drift=0.25)
+        body = changed("exponents", {"source": "calibration", "id": identifier})
+        response = client.post("/v1/transfers", json=body)
+        assert response.status_code == 200, response.text
+        plan = response.json()
+        # theory's c = 1 plus the drift that the trials were made with
+        assert layer(plan, "hidden")["learning_rate"]["exponent"] == pytest.approx(1.25, abs=0.02)
+        assert layer(plan, "embedding")["learning_rate"]["exponent"] == pytest.approx(0.25, abs=0.02)
+        provenance = plan["provenance"]["exponents"]
+        assert provenance["source"] == "calibration"
+        assert provenance["calibration_id"] == identifier
+        assert provenance["widths"] == [64, 128, 256]
+        estimates = {estimate["role"]: estimate for estimate in provenance["estimates"]}
+        low, high = estimates["hidden"]["interval"]
+        assert low < 1.25 < high
+        assert estimates["hidden"]["theory"] == 1.0
+
+    def test_unknown(self, client: Client) -> None:
+        body = changed("exponents", {"source": "calibration", "id": "cal_nothing"})
+        found = problem(client.post("/v1/transfers", json=body), 404, "not-found")
+        assert "cal_nothing" in found["detail"]
+
+    def test_unfinished(self, client: Client) -> None:
+        body = changed("exponents", {"source": "calibration", "id": submit(client)})
+        assert "queued" in problem(client.post("/v1/transfers", json=body), 409, "conflict")["detail"]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("parameterization", "ntk"), ("optimizer", "sgd"), ("alignment", "none"), ("readout_omega", 1.0)],
+    )
+    def test_measured_in_another_setting(self, client: Client, field: str, value: Any) -> None:
+        body = changed("exponents", {"source": "calibration", "id": finished(client)})
+        found = problem(client.post("/v1/transfers", json={**body, field: value}), 422, "invalid-input")
+        assert found["errors"][0]["pointer"] == f"#/{field}"
+        assert field in found["detail"]
+
+    def test_only_they_need_a_database(self, settings: Settings) -> None:
+        with client_of(create_app(settings)) as client:  # its store opens when it starts, which it has not
+            assert client.post("/v1/transfers", json=CONTRACT).status_code == 200
+            body = changed("exponents", {"source": "calibration", "id": "cal_any"})
+            problem(client.post("/v1/transfers", json=body), 503, "not-ready")
