@@ -38,3 +38,4 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
         )
     )
     logging.basicConfig(level=max(severity, logging.INFO), handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every look at the revision

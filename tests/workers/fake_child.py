@@ -1,0 +1,87 @@
+"""A child process that speaks the protocol without JAX; its argument says how it behaves."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def send(event: str, **fields: object) -> None:
+    """Write one message."""
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+def leave_note(path: str) -> None:
+    """Leave our process id, whole or not at all."""
+    half = Path(f"{path}.half")
+    half.write_text(str(os.getpid()), encoding="utf-8")
+    half.replace(path)
+
+
+def exit_with_parent() -> None:
+    """End when stdin does."""
+    while os.read(0, 4096):
+        pass
+    os._exit(3)
+
+
+def main(behaviour: str, *arguments: str) -> None:
+    """Run the job on stdin."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += os.read(0, 1)
+    job = json.loads(line)
+    threading.Thread(target=exit_with_parent, daemon=True).start()
+    sys.stderr.write(f"pid {os.getpid()}\n")
+    send("started", device="cpu", platform="test", versions={"python": "3"}, dataset_sha256="0" * 64)
+    if behaviour == "pid":  # leave the process id where the test finds it, then hang
+        leave_note(arguments[0])
+        time.sleep(60)
+    if behaviour == "hang":
+        time.sleep(60)
+    if behaviour == "garbage":
+        sys.stdout.write("Traceback: this is no JSON\n")
+        sys.stdout.flush()
+        time.sleep(60)
+    if behaviour == "invalid":
+        send("error", kind="invalid_input", message="no such dataset")
+        sys.exit(1)
+    done = {tuple(trial) for trial in job["done"]}
+    shard = job["shard"]
+    for rate in shard["learning_rates"]:
+        for seed in shard["seeds"]:
+            if (rate, seed) in done:
+                continue
+            loss = float("nan") if behaviour == "nan" else rate + shard["width"]
+            send(
+                "trial",
+                trial={
+                    "width": shard["width"],
+                    "learning_rate": rate,
+                    "seed": seed,
+                    "status": "completed",
+                    "loss": loss,
+                    "seconds": 0.0,
+                    "steps": 1,
+                    "flops": 1.0,
+                },
+            )
+            if behaviour == "slow":  # time to be killed in
+                leave_note(arguments[0])
+                time.sleep(float(arguments[1]))
+            if behaviour == "abort":
+                sys.stderr.write("XLA: RESOURCE_EXHAUSTED\n")
+                sys.stderr.flush()
+                os.abort()
+            if behaviour == "once" and not Path(arguments[0]).exists():  # fails the first time, then runs
+                leave_note(arguments[0])
+                sys.exit(7)
+    if behaviour != "silent":
+        send("finished")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,189 @@
+"""The supervisor with real child processes: every way in which a claim can end."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from service.settings import Settings
+from service.store import CalibrationState, Claim, Lease, Shard, ShardState, Store
+from service.store.engine import create_store_engine
+from tests.store.samples import fit_sample, trial
+from tests.workers.conftest import fake_child
+from tests.workers.waiting import is_alive, until
+from workers.supervisor import Outcome, Supervisor
+
+Make = Callable[..., Supervisor]
+
+
+def only_shard(store: Store, claim: Claim) -> Shard:
+    """The one shard of the claim's calibration."""
+    (shard,) = store.list_shards(claim.calibration_id)
+    return shard
+
+
+def running(supervisor: Supervisor, claim: Claim) -> tuple[threading.Thread, list[Outcome]]:
+    """Supervise on a thread; the outcome appears in the list."""
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(supervisor.run(claim)))
+    thread.start()
+    return thread, outcomes
+
+
+def test_stores_every_trial_and_finishes(store: Store, claim: Claim, supervise: Make) -> None:
+    assert supervise("run").run(claim) is Outcome.SUCCEEDED
+    calibration = store.get_calibration(claim.calibration_id)
+    assert calibration.state is CalibrationState.SUCCEEDED
+    assert calibration.progress.trials_done == 2
+    environment = only_shard(store, claim).environment
+    assert environment is not None
+    assert (environment["device"], environment["dataset_sha256"]) == ("cpu", "0" * 64)
+    (worker,) = store.list_workers()
+    assert (worker.id, worker.device, worker.versions) == ("w", "cpu", {"python": "3"})
+
+
+def test_runs_only_what_is_not_stored(store: Store, claim: Claim, supervise: Make) -> None:
+    store.record_trial(claim, trial(claim, 0.001, loss=1.0))
+    store.fail_shard(claim, "crash", retryable=True)
+    again = store.claim_shard("w")
+    assert again is not None
+    assert supervise("run").run(again) is Outcome.SUCCEEDED
+    assert [row.loss for row in store.list_trials(claim.calibration_id).items] == [1.0, 32.01]
+
+
+FAULTS = {
+    "abort": (ShardState.QUEUED, ["by signal SIGABRT before it had finished", "RESOURCE_EXHAUSTED"]),
+    "silent": (ShardState.QUEUED, ["with exit status 0 before it had finished"]),
+    "invalid": (ShardState.FAILED, ["invalid_input: no such dataset"]),
+    "garbage": (ShardState.FAILED, ["broke its protocol", "this is no JSON"]),
+    "nan": (ShardState.FAILED, ["broke its protocol", "trial.loss is nan"]),
+}
+
+
+@pytest.mark.parametrize("behaviour", FAULTS)
+def test_a_child_that_fails_says_why(store: Store, claim: Claim, supervise: Make, behaviour: str) -> None:
+    state, said = FAULTS[behaviour]
+    assert supervise(behaviour).run(claim) is Outcome.FAILED
+    shard = only_shard(store, claim)
+    assert shard.state is state
+    assert all(words in (shard.reason or "") for words in said), shard.reason
+
+
+def test_a_child_that_cannot_start(store: Store, claim: Claim, supervise: Make) -> None:
+    assert supervise(command=["/nonexistent"]).run(claim) is Outcome.FAILED
+    assert "could not be started" in (only_shard(store, claim).reason or "")
+
+
+def test_the_deadline_kills(store: Store, claim: Claim, supervise: Make, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    assert supervise("pid", str(note), deadline_seconds=1.0).run(claim) is Outcome.FAILED
+    assert not is_alive(int(note.read_text()))
+    assert only_shard(store, claim).reason == "The attempt took longer than its deadline of 1 s."
+
+
+def test_stopping_gives_the_shard_back_within_a_second(
+    store: Store, claim: Claim, supervise: Make, tmp_path: Path
+) -> None:
+    note = tmp_path / "pid"
+    supervisor = supervise("pid", str(note))
+    thread, outcomes = running(supervisor, claim)
+    until(note.exists)
+    supervisor.stop.set()
+    assert until(lambda: outcomes) < 1.0
+    thread.join()
+    assert outcomes == [Outcome.RELEASED]
+    assert not is_alive(int(note.read_text()))
+    shard = only_shard(store, claim)
+    assert (shard.state, shard.attempts) == (ShardState.QUEUED, 0)
+
+
+def test_a_cancel_kills_within_about_a_second(store: Store, claim: Claim, supervise: Make, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    thread, outcomes = running(supervise("pid", str(note)), claim)
+    until(note.exists)
+    store.cancel_calibration(claim.calibration_id)
+    assert until(lambda: outcomes) < 2.0
+    thread.join()
+    assert outcomes == [Outcome.CANCELLED]
+    assert not is_alive(int(note.read_text()))
+    assert store.get_calibration(claim.calibration_id).state is CalibrationState.CANCELLED
+
+
+def test_a_stolen_lease_kills_and_writes_nothing(store: Store, claim: Claim, supervise: Make, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    thread, outcomes = running(supervise("pid", str(note)), claim)
+    until(note.exists)
+    store.abandon_worker("w")
+    thief = store.claim_shard("thief")
+    assert thief is not None
+    before = store.get_calibration(claim.calibration_id)
+    until(lambda: outcomes)
+    thread.join()
+    assert outcomes == [Outcome.LOST]
+    assert not is_alive(int(note.read_text()))
+    assert store.check_lease(thief) is Lease.HELD
+    assert store.get_calibration(claim.calibration_id) == before
+
+
+def test_the_lease_is_extended_while_the_child_is_silent(
+    open_sample_store: Callable[..., Store], claim: Claim, supervise: Make
+) -> None:
+    """A lease of 0.6 s is held through 2 s of silence."""
+    short = open_sample_store(lease_seconds=0.6)
+    assert short.extend_lease(claim) is Lease.HELD
+    supervisor = supervise("hang", store=short, lease_seconds=0.6)
+    thread, outcomes = running(supervisor, claim)
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        assert short.claim_shard("thief") is None
+        time.sleep(0.05)
+    supervisor.stop.set()
+    thread.join()
+    assert outcomes == [Outcome.RELEASED]
+
+
+def test_an_unreachable_database_is_waited_for(settings: Settings, store: Store, claim: Claim, supervise: Make) -> None:
+    """Another process holds SQLite's write lock for longer than the busy timeout allows."""
+    path = str(sa.make_url(settings.database_url).database)
+    impatient = _impatient(settings.database_url)
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    thread, outcomes = running(supervise("run", store=impatient), claim)
+    time.sleep(1.5)
+    assert outcomes == []  # neither lost nor failed: the lease still holds
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    thread.join()
+    impatient.close()
+    assert outcomes == [Outcome.SUCCEEDED]
+    assert store.get_calibration(claim.calibration_id).progress.trials_done == 2
+
+
+def _impatient(url: str) -> Store:
+    """A store that waits 50 ms for SQLite's write lock."""
+    engine = create_store_engine(url)
+    sa.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 50"))
+    return Store(engine, fit=fit_sample)
+
+
+def test_an_orphaned_child_ends(tmp_path: Path) -> None:
+    """A worker killed with SIGKILL closes its child's stdin, and the child goes."""
+    note = tmp_path / "pid"
+    program = (
+        "import sys, time; from workers.process import ChildProcess\n"
+        f"child = ChildProcess({fake_child('pid', str(note))!r}, {{'spec': {{}}, 'shard': {{}}, 'done': []}})\n"
+        "time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    until(note.exists)
+    child = int(note.read_text())
+    assert is_alive(child)
+    parent.kill()
+    parent.wait()
+    assert until(lambda: not is_alive(child)) < 1.0

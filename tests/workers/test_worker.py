@@ -1,0 +1,174 @@
+"""Whole worker processes: killed, stopped, orphaned, restarted, and what the table of work looks like after."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, load_settings
+from service.store import CalibrationState, ShardState, Store
+from service.store.schema import downgrade
+from tests.store.samples import sample_spec
+from tests.workers.conftest import fake_child
+from tests.workers.waiting import is_alive, until
+from workers.pool import WORKER_COMMAND, WorkerPool
+from workers.worker import run_worker
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+SPEC = sample_spec(widths=[32, 64], seeds=1)  # 2 shards of 2 trials
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """Start worker processes on the test's database."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def run(name: str, *behaviour: str, **environment: str) -> "subprocess.Popen[bytes]":
+        command = [*WORKER_COMMAND, "--id", name, "--child", *fake_child(*behaviour)]
+        started.append(subprocess.Popen(command, env={**os.environ, **environment}))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def ended(store: Store, identifier: str) -> bool:
+    """Whether a calibration has ended (the fit of made-up losses may refuse them)."""
+    return store.get_calibration(identifier).finished_at is not None
+
+
+def assert_complete(store: Store, identifier: str) -> None:
+    """Every shard succeeded, and every trial is there once."""
+    assert store.get_calibration(identifier).progress.shards == {ShardState.SUCCEEDED: 2}
+    rows = store.list_trials(identifier).items
+    counts = Counter((row.width, row.learning_rate, row.seed) for row in rows)
+    assert len(counts) == 4
+    assert set(counts.values()) == {1}
+
+
+def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Start, tmp_path: Path) -> None:
+    identifier = store.create_calibration(SPEC).calibration.id
+    note = tmp_path / "pid"
+    victim = start("victim", "slow", str(note), "60", WIDTHWISE_LEASE_SECONDS="2")
+    until(lambda: store.list_trials(identifier).items)  # one trial is stored, the second hangs
+    child = int(note.read_text())
+    victim.kill()
+    victim.wait()
+    assert until(lambda: not is_alive(child)) < 1.0
+    start("other", "run", WIDTHWISE_LEASE_SECONDS="2")
+    until(lambda: ended(store, identifier))
+    assert_complete(store, identifier)
+    first, second = store.list_shards(identifier)
+    assert (first.attempts, first.worker_id, second.attempts) == (2, "other", 1)
+    claims = [event.data for event in store.list_events(identifier) if event.kind == "shard"]
+    told = [data["worker_id"] for data in claims if data["to"] == "running"]
+    assert told[0] == "victim"
+    assert told.count("other") == 2
+
+
+def test_a_stopped_worker_gives_its_shard_back_within_a_second(store: Store, start: Start, tmp_path: Path) -> None:
+    identifier = store.create_calibration(SPEC).calibration.id
+    note = tmp_path / "pid"
+    worker = start("w", "pid", str(note))
+    until(note.exists)
+    worker.send_signal(signal.SIGTERM)
+    assert until(lambda: store.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2}) < 1.0
+    assert worker.wait(5) == 0
+    assert not is_alive(int(note.read_text()))
+    assert all(shard.attempts == 0 for shard in store.list_shards(identifier))
+
+
+def test_a_failed_attempt_is_made_again(store: Store, settings: Settings, tmp_path: Path) -> None:
+    identifier = store.create_calibration(SPEC).calibration.id
+    stop = threading.Event()
+    command = fake_child("once", str(tmp_path / "note"))
+    thread = threading.Thread(target=run_worker, args=(settings, "w", stop), kwargs={"command": command})
+    thread.start()
+    until(lambda: ended(store, identifier))
+    stop.set()
+    thread.join()
+    assert_complete(store, identifier)
+    assert sorted(shard.attempts for shard in store.list_shards(identifier)) == [1, 2]
+
+
+def test_three_crashes_fail_the_calibration(store: Store, settings: Settings) -> None:
+    # each attempt stores one more trial and dies: four are more than three attempts can store
+    spec = sample_spec(widths=[32], seeds=1, learning_rates=[0.001, 0.01, 0.1, 1.0])
+    identifier = store.create_calibration(spec).calibration.id
+    stop = threading.Event()
+    thread = threading.Thread(target=run_worker, args=(settings, "w", stop), kwargs={"command": fake_child("abort")})
+    thread.start()
+    until(lambda: ended(store, identifier))
+    stop.set()
+    thread.join()
+    calibration = store.get_calibration(identifier)
+    assert calibration.state is CalibrationState.FAILED
+    assert "RESOURCE_EXHAUSTED" in (calibration.reason or "")
+    assert calibration.progress.trials_done == 3
+
+
+def test_a_worker_refuses_a_schema_it_does_not_know(settings: Settings, start: Start) -> None:
+    downgrade(settings.database_url, "base")
+    worker = start("w", "run")
+    assert worker.wait(10) == 2
+
+
+def test_the_pool_restarts_a_worker_and_its_shard_is_free_at_once(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    identifier = store.create_calibration(SPEC).calibration.id
+    note = tmp_path / "note"
+    once = fake_child("slow", str(note), "60")
+    later = fake_child("run")
+    # the first process of the pool has a child that hangs; the one that replaces it has a good one
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import os, sys\n"
+        f"child = {later!r} if os.path.exists({str(note)!r}) else {once!r}\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'workers', *sys.argv[1:], '--child', *child])\n"
+    )
+    pool = WorkerPool(settings, count=1, command=[sys.executable, str(script)])
+    with pool:
+        until(lambda: store.list_trials(identifier).items)
+        (pid,) = pool.pids()
+        os.kill(pid, signal.SIGKILL)
+        assert until(lambda: ended(store, identifier)) < 15.0  # the lease of 60 s was not waited for
+        assert_complete(store, identifier)
+        (pid,) = pool.pids()
+    assert not is_alive(pid)
+
+
+def test_local_workers_do_not_outlive_their_parent(store: Store, settings: Settings, tmp_path: Path) -> None:
+    identifier = store.create_calibration(SPEC).calibration.id
+    note, pids = tmp_path / "note", tmp_path / "pids"
+    worker = [*WORKER_COMMAND, "--child", *fake_child("pid", str(note))]
+    program = (
+        "import pathlib, time\nfrom service.settings import load_settings\nfrom workers.pool import WorkerPool\n"
+        f"pool = WorkerPool(load_settings(), count=1, command={worker!r})\n"
+        f"pool.start()\npathlib.Path({str(pids)!r}).write_text(str(pool.pids()[0]))\ntime.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    until(note.exists)
+    parent.kill()
+    parent.wait()
+    assert until(lambda: not is_alive(int(pids.read_text()))) < 2.0
+    assert not is_alive(int(note.read_text()))
+    assert store.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2}
+
+
+def test_stopping_the_pool_stops_all(settings: Settings) -> None:
+    pool = WorkerPool(load_settings(data_dir=settings.data_dir, database_url=settings.database_url, workers=2))
+    pool.start()
+    pids = pool.pids()
+    assert len(pids) == 2
+    pool.stop()
+    assert not any(is_alive(pid) for pid in pids)
+    pool.stop()
