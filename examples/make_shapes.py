@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
     placed: Mapping[str, Any] = MappingProxyType({})
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Numbers that it adds to the model: none if another tensor owns them."""
         return 0 if "tied_to" in self.placed else prod(self.shape)
 
@@ -161,7 +161,7 @@ Model = Gpt2 | Llama | Vit
 
 def count(model: Model) -> int:
     """Trainable parameters, tied ones once."""
-    return sum(parameter.count for parameter in model.parameters())
+    return sum(parameter.size for parameter in model.parameters())
 
 
 def pair(base: Model, target: Model) -> list[dict[str, Any]]:
