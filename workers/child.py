@@ -15,6 +15,8 @@ import os
 import sys
 import threading
 import time
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from widthwise.errors import InvalidInputError
@@ -22,7 +24,7 @@ from widthwise.errors import InvalidInputError
 PARENT_GONE = 3
 PROGRESS_SECONDS = 1.0  # a person watches these; more often is noise
 # One core for each child: two single-threaded processes do more than one with two threads (measured: 2 × 44 against
-# 64 GFLOP/s at width 128). It concerns CPU alone; accelerators ignore it.
+# 64 GFLOP/s at width 128). A variable that is set already stays as it is.
 SINGLE_THREADED = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "OMP_NUM_THREADS": "1",
@@ -57,8 +59,9 @@ def main() -> int:
     try:
         job = _read_job()
         threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
-        for name, value in SINGLE_THREADED.items():
-            os.environ.setdefault(name, value)
+        if _trains_on_cpu():
+            for name, value in SINGLE_THREADED.items():
+                os.environ.setdefault(name, value)
         _run(job, pipe)
     except Exception as error:
         log.exception("the shard failed")
@@ -66,6 +69,14 @@ def main() -> int:
         return 1
     pipe.send("finished")
     return 0
+
+
+def _trains_on_cpu() -> bool:
+    """Whether JAX will choose the CPU; asked of the environment, since JAX itself must not be imported yet."""
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if platforms:
+        return platforms.split(",")[0] == "cpu"
+    return not entry_points(group="jax_plugins") and find_spec("libtpu") is None
 
 
 def _run(job: dict[str, Any], pipe: Pipe) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import jax
 
+import widthwise
+
 
 def describe_device() -> dict[str, Any]:
     """Device, platform and versions, JSON-ready: what a loss may depend on beyond its specification."""
@@ -18,7 +20,8 @@ def describe_device() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {
             "python": platform.python_version(),
-            **{package: version(package) for package in ("jax", "optax", "numpy", "widthwise")},
+            **{package: version(package) for package in ("jax", "optax", "numpy")},
+            "widthwise": widthwise.__version__,
         },
     }
 

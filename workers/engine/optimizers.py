@@ -111,5 +111,21 @@ def build_optimizer(
             parts.append(optax.add_decayed_weights(weight_decays[name]))
         return optax.chain(*parts, optax.scale_by_learning_rate(learning_rates[name]))
 
-    names = list(learning_rates)
-    return optax.partition({name: of_tensor(name) for name in names}, {name: name for name in names})
+    return per_tensor({name: of_tensor(name) for name in learning_rates})
+
+
+def per_tensor(transformations: Mapping[str, optax.GradientTransformation]) -> optax.GradientTransformation:
+    """One transformation for each tensor of a flat dict, with a state of its own."""
+    # not optax.partition: the oldest optax that the project allows lacks it
+
+    def init(params: Any) -> Any:
+        return {name: part.init(params[name]) for name, part in transformations.items()}
+
+    def update(gradients: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        pairs = {
+            name: part.update(gradients[name], state[name], None if params is None else params[name])
+            for name, part in transformations.items()
+        }
+        return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}
+
+    return optax.GradientTransformation(init, update)

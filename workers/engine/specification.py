@@ -10,7 +10,7 @@ from widthwise.vocabulary import Form, Optimizer, Parameterization
 
 Word = TypeVar("Word", Parameterization, Optimizer, Form)
 
-MAX_SEED = 2**31 - 1  # a JAX key takes a 32-bit seed when 64-bit types are off
+MAX_SEED = 2**31 - 1  # chosen: fits every random generator and every integer column
 
 
 @dataclass(frozen=True)
