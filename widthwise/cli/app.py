@@ -9,6 +9,7 @@ import typer
 
 from widthwise.cli import console
 from widthwise.cli.calibrate import calibrate
+from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
 from widthwise.cli.migrate import migrate
 from widthwise.cli.serve import serve, worker
@@ -52,7 +53,7 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (serve, worker, transfer, calibrate, exponents, migrate):
+for command in (serve, worker, transfer, calibrate, exponents, demo, migrate):
     app.command()(command)
 
 

@@ -143,21 +143,25 @@ def show_result(calibration: Calibration) -> None:
         soft_wrap=True,
     )
     out.print()
-    show_exponents(result["exponents"], "Measured learning-rate exponents (learning rate ∝ width^(−c))")
+    show_exponents(result["exponents"], "Measured exponents")
     console.warn(result["warnings"])
 
 
 def show_exponents(exponents: Iterable[Mapping[str, Any]], title: str) -> None:
     """Print measured exponents of one calibration beside theory's."""
-    table = console.new_table(title, "role", "measured c", "95 % interval", "standard error", "theory", "widths")
+    table = console.new_table(
+        f"{title} (quantity ∝ width^(−exponent))",
+        *("quantity", "role", "exponent", "95 % interval", "theory", "widths"),
+        left=2,
+    )
     for exponent in exponents:
-        theory, error = exponent["theory"], exponent["standard_error"]
+        theory = exponent["theory"]
         table.add_row(
+            exponent["quantity"].replace("_", " "),
             exponent["role"],
             console.signed(exponent["value"]),
             console.between(exponent["interval"]),
-            "–" if error is None else f"{error:.3f}",
             "–" if theory is None else console.signed(theory),
-            ", ".join(map(str, exponent["widths"])),
+            ",".join(map(str, exponent["widths"])),
         )
     console.stdout().print(table)

@@ -61,13 +61,14 @@ def new_table(title: str, *columns: str, left: int = 1) -> Table:
 
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
+        words = index < left
+        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     return table
 
 
 def number(value: float | None) -> str:
-    """Give a number with at most five significant digits, an empty cell for None."""
-    return "" if value is None else f"{value:.5g}"
+    """Give a number with at most four significant digits, an empty cell for None."""
+    return "" if value is None else f"{value:.4g}"
 
 
 def signed(value: float) -> str:

@@ -1,11 +1,13 @@
 """`widthwise exponents`: what calibrations measured."""
 
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Annotated
 
 import typer
 
 from widthwise.cli import console
+from widthwise.cli.calibrations import show_exponents
 from widthwise.cli.words import AlignmentName
 from widthwise.client import Client
 from widthwise.vocabulary import Optimizer, Parameterization, Role
@@ -62,22 +64,8 @@ def exponents(
     if not found:
         console.say("No exponents match. Measure some: widthwise calibrate --help")
         return
-    table = console.new_table(
-        f"{len(found)} measured exponents (quantity ∝ width^(−value))",
-        *("calibration", "setting", "proxy", "quantity", "role", "value", "95 % interval", "theory", "widths"),
-        left=5,
-    )
-    for item in found:
-        theory = item["theory"]
-        table.add_row(
-            item["calibration_id"],
-            f"{item['parameterization']} {item['optimizer']} {item['alignment']}",
-            f"{item['architecture']} {item['dataset']}",
-            item["quantity"],
-            item["role"],
-            console.signed(item["value"]),
-            console.between(item["interval"]),
-            "–" if theory is None else console.signed(theory),
-            ",".join(map(str, item["widths"])),
-        )
-    console.stdout().print(table)
+    for calibration_id, group in groupby(found, key=itemgetter("calibration_id")):
+        items = list(group)
+        of = items[0]
+        setting = f"{of['parameterization']}, {of['optimizer']}, {of['alignment']} alignment"
+        show_exponents(items, f"{calibration_id}: {setting}, {of['architecture']} on {of['dataset']}")

@@ -1,7 +1,7 @@
 """A transfer plan as tables: by role, and by tensor with equal tensors of repeated blocks on one line."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -11,27 +11,28 @@ from widthwise.cli import console
 
 JsonObject = Mapping[str, Any]
 
-#: Heading of each quantity, in the order of the columns; a column is left out where no row has anything to say.
+WIDE = 120  # columns of a terminal from which every column has room; a narrower one gets fewer and shorter ones
+
+#: Heading of each quantity in a wide and in a narrow table, in the order of the columns; a column is left out where no
+#: row has anything to say.
 _QUANTITIES = {
-    "learning_rate": "learning rate",
-    "epsilon": "epsilon",
-    "init_std": "init std",
-    "forward_multiplier": "forward",
-    "weight_decay": "weight decay",
+    "learning_rate": ("learning rate", "lr"),
+    "epsilon": ("epsilon", "eps"),
+    "init_std": ("init std", "init"),
+    "forward_multiplier": ("forward", "fwd"),
+    "weight_decay": ("weight decay", "decay"),
 }
 _NUMBER = re.compile(r"\d+")
 
 
-def show_plan(plan: JsonObject, *, every_tensor: bool = False, layers: bool = True, rows: int | None = None) -> None:
-    """Print a plan in the shape of POST /v1/transfers, without its warnings.
-
-    every_tensor: a line for each tensor. layers: also the table by role. rows: at most so many lines of tensors.
-    """
+def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
+    """Print a plan in the shape of POST /v1/transfers, without its warnings; every_tensor: a line for each tensor."""
     out = console.stdout()
-    if layers and plan["layers"]:
-        out.print(_layer_table(plan["layers"]))
+    wide = out.width >= WIDE
+    if plan["layers"]:
+        out.print(_layer_table(plan["layers"], wide=wide))
     if plan["tensors"]:
-        out.print(_tensor_table(plan["tensors"], every_tensor=every_tensor, rows=rows))
+        out.print(_tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide))
     out.print(escape(provenance(plan["provenance"])), soft_wrap=True)
 
 
@@ -49,37 +50,37 @@ def provenance(of: JsonObject) -> str:
     return f"Exponents from {source}. Setting: {setting}; weight decay {of['weight_decay_mode']}."
 
 
-def _layer_table(layers: Iterable[JsonObject]) -> Table:
-    rows = list(layers)
+def _layer_table(rows: Sequence[JsonObject], *, wide: bool) -> Table:
     shown = _shown(rows)
-    columns = [heading for name in shown for heading in (_QUANTITIES[name], "×")]
-    table = console.new_table("By role", "role", *columns, "lr ∝ width^")
+    columns = [heading for name in shown for heading in (_QUANTITIES[name][0], "×")]
+    columns = columns if wide else [_QUANTITIES[name][1] for name in shown]
+    table = console.new_table("By role", "role", *columns, "lr ∝ width^" if wide else "power")
     for row in rows:
-        power = 0.0 - row["learning_rate"]["exponent"]
-        table.add_row(row["role"], *_cells(row, shown), console.signed(power))
+        pairs = _cells(row, shown)
+        cells = [cell for pair in pairs for cell in pair] if wide else ["\n".join(filter(None, p)) for p in pairs]
+        table.add_row(row["role"], *cells, console.signed(0.0 - row["learning_rate"]["exponent"]))
     return table
 
 
-def _tensor_table(tensors: Iterable[JsonObject], *, every_tensor: bool, rows: int | None) -> Table:
+def _tensor_table(tensors: Sequence[JsonObject], *, every_tensor: bool, wide: bool) -> Table:
     groups = [(tensor["name"], 1, tensor) for tensor in tensors] if every_tensor else _grouped(tensors)
-    total = sum(count for _, count, _ in groups)
-    title = f"By tensor ({total})"
-    hidden = groups[rows:] if rows is not None else []
-    if hidden:
-        groups = groups[:rows]
     shown = _shown([tensor for _, _, tensor in groups])
-    columns = [heading for name in shown for heading in (_QUANTITIES[name], "×")]
-    table = console.new_table(title, "tensor", "role", "fan in → out", *columns, left=2)
+    headings = [_QUANTITIES[name][0 if wide else 1] for name in shown]
+    words = ("tensor", "role") if wide else ("tensor",)
+    table = console.new_table(
+        f"By tensor ({len(tensors)})", *words, *(("fan in → out",) if wide else ()), *headings, left=len(words)
+    )
     for name, count, tensor in groups:
-        label = escape(name) + (f" [dim]({count})[/]" if count > 1 else "")
-        role = tensor["role"] + (f" = {escape(tensor['tied_to'])}" if tensor.get("tied_to") else "")
-        table.add_row(label, role, f"{tensor['fan_in']} → {tensor['fan_out']}", *_cells(tensor, shown))
-    if hidden:
-        table.add_row(f"… and {sum(count for _, count, _ in hidden)} more", "", "", *[""] * (2 * len(shown)))
+        label = escape(name) + (f" [dim](×{count})[/]" if count > 1 else "")
+        role = tensor["role"] + (" (tied)" if tensor.get("tied_to") else "")
+        cells = [value or multiplier for value, multiplier in _cells(tensor, shown)]
+        if wide:
+            cells = [role, f"{tensor['fan_in']} → {tensor['fan_out']}", *cells]
+        table.add_row(label, *cells)
     return table
 
 
-def _grouped(tensors: Iterable[JsonObject]) -> list[tuple[str, int, JsonObject]]:
+def _grouped(tensors: Sequence[JsonObject]) -> list[tuple[str, int, JsonObject]]:
     """Give (name, how many, one of them) for tensors that differ only in the numbers in their names, in order."""
     groups: dict[tuple[Any, ...], list[JsonObject]] = {}
     for tensor in tensors:
@@ -92,10 +93,9 @@ def _grouped(tensors: Iterable[JsonObject]) -> list[tuple[str, int, JsonObject]]
     ]
 
 
-def _shown(rows: Iterable[JsonObject]) -> list[str]:
+def _shown(rows: Sequence[JsonObject]) -> list[str]:
     """Give the quantities to show: those that some row has a value for, and init and forward where they change."""
     shown = []
-    rows = list(rows)
     for name in _QUANTITIES:
         found = [row[name] for row in rows if row[name] is not None]
         has_value = any(quantity["value"] is not None for quantity in found)
@@ -107,11 +107,12 @@ def _shown(rows: Iterable[JsonObject]) -> list[str]:
     return shown
 
 
-def _cells(row: JsonObject, shown: Iterable[str]) -> list[str]:
-    """Give value and multiplier of each quantity."""
-    cells = []
+def _cells(row: JsonObject, shown: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Give value and multiplier of each quantity; a forward multiplier's value is the multiplier itself."""
     for name in shown:
         quantity = row[name]
-        value = None if quantity is None or name == "forward_multiplier" else quantity["value"]
-        cells += [console.number(value), "" if quantity is None else f"×{console.number(quantity['multiplier'])}"]
-    return cells
+        if quantity is None:
+            yield "", ""
+        else:
+            value = None if name == "forward_multiplier" else quantity["value"]
+            yield console.number(value), f"×{console.number(quantity['multiplier'])}"

@@ -1,0 +1,168 @@
+"""`widthwise demo`: the whole service in a minute or two, from a tuned GPT-2 small to every tensor of GPT-2 XL."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from widthwise.cli import console, words
+from widthwise.cli.calibrate import INTERRUPTED
+from widthwise.cli.calibrations import follow, show_result
+from widthwise.cli.local_service import local_service
+from widthwise.cli.plans import show_plan
+from widthwise.client import Client
+from widthwise.errors import WidthwiseError
+
+REQUEST = Path(__file__).parents[2] / "examples" / "gpt2_small_to_xl.json"
+WORKERS = 2  # the two cores that the demo is measured on
+#: Small enough for a minute on two cores, large enough to show the theory: the optimum lies inside this grid at every
+#: width (measured: `widthwise demo`).
+SWEEP: Mapping[str, Any] = {
+    "widths": [32, 64, 128, 256],
+    "learning_rates": [0.004, 0.008, 0.016, 0.032, 0.064, 0.128],
+    "seeds": 2,
+    "steps": 100,
+    "proxy": {"architecture": "mlp"},
+}
+
+
+def demo(
+    *,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep the results in this directory (a temporary one unless given).")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep serving afterwards, until Ctrl-C.")] = False,
+) -> None:
+    """Show all of it: start a service, transfer GPT-2 small → XL, calibrate, transfer with what was measured.
+
+    Runs a real service with two workers on a free port of this machine, and stops it at the end. Takes a minute or two
+    on two cores; nothing is downloaded.
+
+    \b
+    Examples:
+      widthwise demo
+      widthwise demo --keep
+      widthwise demo --data-dir widthwise-data       then: widthwise serve
+    """
+    if not REQUEST.exists():
+        raise WidthwiseError(f"the demo needs {REQUEST}, which is in the repository; run it from a checkout of it")
+    request = words.read_request(str(REQUEST))
+    started = time.monotonic()
+    out = console.stdout()
+    try:
+        with _directory(data_dir) as directory:
+            _head(out, "1. Start the service", "widthwise serve: SQLite, two local workers, this machine only")
+            with local_service(directory, workers=WORKERS) as client:
+                _tell(out, f"page {client.url}/   docs {client.url}/docs")
+                _tour(client, out, request)
+                _tell(out, f"\nThat took {time.monotonic() - started:.0f} s.")
+                if keep:
+                    _tell(out, f"Still serving: page {client.url}/   docs {client.url}/docs   Ctrl-C stops it.")
+                    while True:
+                        time.sleep(3600)
+            _close(out, data_dir)
+    except KeyboardInterrupt:
+        console.say("\nStopped, and the service with it.")
+        raise typer.Exit(0 if keep else INTERRUPTED) from None
+
+
+def _tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
+    base, target = request["base"], request["target"]
+    _head(
+        out,
+        "2. Transfer from theory",
+        f"POST /v1/transfers: GPT-2 small (width {base['width']}) is tuned; what does GPT-2 XL "
+        f"({target['width']}) need, for its real shapes?",
+    )
+    theory = client.transfer(request)
+    # Gains and biases are most of the lines and all the same: the row `vector` tells of them.
+    matrices = [tensor for tensor in theory["tensors"] if tensor["role"] not in ("vector", "scalar")]
+    show_plan({**theory, "tensors": matrices})
+    for warning in theory["warnings"]:
+        _tell(out, f"Warning ({warning['code']}): {warning['message']}")
+
+    words_of_both = ("parameterization", "optimizer", "alignment", "readout_omega", "form")
+    setting = {name: request[name] for name in words_of_both if name in request}
+    calibration = client.submit_calibration({**setting, **SWEEP})
+    trials = calibration["estimate"]["trials"]
+    widths = ", ".join(map(str, SWEEP["widths"]))
+    _head(
+        out,
+        "3. Measure",
+        f"POST /v1/calibrations: {trials} byte-level language models of widths {widths}, trained on the text "
+        "of Python's own documentation",
+    )
+    calibration = follow(client, calibration["id"], out)
+    if calibration["state"] != "succeeded":
+        raise WidthwiseError(f"the calibration {calibration['state']}: {calibration['reason'] or 'on request'}")
+    _tell(out, "")
+    show_result(calibration)
+
+    _head(
+        out,
+        "4. Transfer again, with the measured exponents",
+        f'POST /v1/transfers with "exponents": {{"source": "calibration", "id": "{calibration["id"]}"}}',
+    )
+    measured = client.transfer({**request, "exponents": {"source": "calibration", "id": calibration["id"]}})
+    _compare(out, theory, measured, ratio=target["width"] / base["width"])
+
+
+def _compare(out: Console, theory: Mapping[str, Any], measured: Mapping[str, Any], *, ratio: float) -> None:
+    """Print the learning rates of both plans side by side, with the interval that the measured exponents leave."""
+    estimates = {
+        estimate["role"]: estimate
+        for estimate in measured["provenance"]["exponents"]["estimates"]
+        if estimate["quantity"] == "learning_rate"
+    }
+    table = console.new_table(
+        "Learning rates of the target", "role", "at the base", "from theory", "measured", "95 % interval"
+    )
+    for before, after in zip(theory["layers"], measured["layers"], strict=True):
+        quantity, estimate = after["learning_rate"], estimates.get(after["role"])
+        value, base = quantity["value"], quantity["value"] / quantity["multiplier"]
+        ends = "–"
+        if estimate is not None and estimate["interval"] is not None:
+            # the larger the exponent, the smaller the learning rate
+            high, low = (value * ratio ** (estimate["value"] - end) for end in estimate["interval"])
+            ends = f"{low:.3g} to {high:.3g}"
+        table.add_row(
+            after["role"],
+            console.number(base),
+            console.number(before["learning_rate"]["value"]),
+            console.number(value),
+            ends,
+        )
+    out.print(table)
+
+
+@contextmanager
+def _directory(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="widthwise-demo-", ignore_cleanup_errors=True) as temporary:
+        yield Path(temporary)
+
+
+def _close(out: Console, data_dir: Path | None) -> None:
+    if data_dir is None:
+        _tell(out, "The service is stopped and its data gone. To keep both: widthwise demo --keep, or widthwise serve.")
+        return
+    serve = "make serve" if data_dir == Path("widthwise-data") else f"widthwise serve --data-dir {data_dir}"
+    _tell(out, f"The service is stopped; its data is in {data_dir}. Serve it again: {serve}")
+    _tell(out, "Then the page is http://127.0.0.1:8000/ and the docs are http://127.0.0.1:8000/docs")
+
+
+def _head(out: Console, title: str, text: str) -> None:
+    out.print(f"\n[bold]{title}[/]")
+    _tell(out, text)
+
+
+def _tell(out: Console, text: str) -> None:
+    out.print(text, soft_wrap=True, markup=False)
+    out.file.flush()
