@@ -1,0 +1,60 @@
+# `make help` lists the targets. Everything lives in .venv; Python 3.11 or newer and make are all it needs.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA_DIR ?= widthwise-data
+PORT ?= 8000
+
+# The first of these that runs and is new enough; `make PYTHON=/path/to/python install` names another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
+
+.PHONY: help install demo serve test check format bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP)  ## make .venv with every extra
+
+$(STAMP): pyproject.toml requirements/constraints.txt
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
+		echo "Widthwise needs Python 3.11 or newer, found $$(python3 --version 2>&1 || echo none);" \
+			"install one, or name it: make PYTHON=/path/to/python install" >&2; exit 1; fi
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ($$($(BIN)/python --version)); the first time takes a minute or two."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c requirements/constraints.txt -e '.[service,worker,postgres,dev]'
+	@# mup is an oracle of the tests; without its dependencies, which are PyTorch and its data sets
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		-c requirements/constraints.txt mup
+	@touch $@
+
+demo: $(STAMP)  ## see all of it in a minute or two: transfer, calibrate, transfer again
+	@$(BIN)/widthwise demo --data-dir $(DATA_DIR)
+
+serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT=8000)
+	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
+
+test: $(STAMP)  ## run the whole test suite
+	@$(BIN)/python -m pytest
+
+check: $(STAMP)  ## format, lint, types and import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP)  ## put the code into the house's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## measure plans per second and requests per second
+	@$(BIN)/python benchmarks/transfers.py
+
+clean:  ## remove .venv and every cache (never data)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
