@@ -1,4 +1,7 @@
-"""Synthetic sweeps with a known optimum: a parabola in log2 learning rate, seed noise, a power law over width."""
+"""Synthetic sweeps with a known optimum: a parabola in log2 learning rate, seed noise, a power law over width.
+
+The property tests switch hypothesis's deadline per example off: on a shared machine it measures the neighbours.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -63,7 +63,7 @@ def test_exponents_are_theory_plus_drift(parameterization: str, optimizer: str, 
         assert exponent.interval[0] < exponent.value < exponent.interval[1]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_trials_changes_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def test_the_order_of_trials_changes_nothing(seed: int) -> None:
     assert fit_calibration(SPEC, shuffled).to_dict() == fit_calibration(SPEC, trials).to_dict()
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(-20, 20))
 def test_scaling_all_learning_rates_leaves_the_drift(seed: int, octaves: int) -> None:
     trials = sweep(np.random.default_rng(seed))
@@ -85,7 +85,7 @@ def test_scaling_all_learning_rates_leaves_the_drift(seed: int, octaves: int) ->
         assert after.optimum.learning_rate == pytest.approx(before.optimum.learning_rate * 2.0**octaves)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.6))
 def test_the_result_is_valid_json_whatever_fails(seed: int, lost: float) -> None:
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.estimate.synthetic import parabola
@@ -21,6 +21,7 @@ def noisy(seed: int, seeds: int = 3, optimum: float = -8.2, noise: float = 0.01)
     return parabola(GRID, optimum)[:, None] + noise * rng.standard_normal((GRID.size, seeds))
 
 
+@settings(deadline=None)
 @given(
     optimum=st.floats(-10.5, -5.5),
     curvature=st.floats(1e-3, 10),
@@ -42,6 +43,7 @@ def test_unequal_spacing_is_no_obstacle() -> None:
     assert fit_optimum(2.0**x, parabola(x, -8.3)).log2_learning_rate == pytest.approx(-8.3, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(noise_seeds, st.randoms(use_true_random=False))
 def test_the_order_of_learning_rates_and_seeds_changes_nothing(seed: int, random: object) -> None:
     loss = noisy(seed)
@@ -53,6 +55,7 @@ def test_the_order_of_learning_rates_and_seeds_changes_nothing(seed: int, random
         assert shuffled.standard_error == pytest.approx(ordered.standard_error, rel=1e-7)
 
 
+@settings(deadline=None)
 @given(noise_seeds, st.integers(-40, 40))
 def test_scaling_all_learning_rates_shifts_the_optimum_by_exactly_that(seed: int, octaves: int) -> None:
     loss = noisy(seed)
@@ -61,6 +64,7 @@ def test_scaling_all_learning_rates_shifts_the_optimum_by_exactly_that(seed: int
     assert (there.kind, there.standard_error) == (here.kind, pytest.approx(here.standard_error, rel=1e-9))
 
 
+@settings(deadline=None)
 @given(noise_seeds, st.floats(-100, 100), st.floats(0.01, 100))
 def test_the_unit_and_origin_of_the_loss_do_not_matter(seed: int, shift: float, scale: float) -> None:
     loss = noisy(seed)
@@ -68,6 +72,7 @@ def test_the_unit_and_origin_of_the_loss_do_not_matter(seed: int, shift: float, 
     assert other.log2_learning_rate == pytest.approx(plain.log2_learning_rate, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(noise_seeds, st.integers(0, GRID.size - 1), st.integers(0, 2))
 def test_a_learning_rate_at_which_any_seed_diverged_never_wins(seed: int, row: int, column: int) -> None:
     loss = noisy(seed)
@@ -81,6 +86,7 @@ def test_a_learning_rate_at_which_any_seed_diverged_never_wins(seed: int, row: i
     assert found.loss > 0
 
 
+@settings(deadline=None)
 @given(noise_seeds, st.lists(st.tuples(st.integers(0, GRID.size - 1), st.integers(0, 2)), max_size=40))
 def test_gaps_and_divergences_never_yield_a_number_that_is_not_finite(seed: int, holes: list[tuple[int, int]]) -> None:
     loss = noisy(seed)

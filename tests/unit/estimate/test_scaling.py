@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from widthwise.errors import EstimateError, InvalidInputError
@@ -14,6 +14,7 @@ from widthwise.estimate.intervals import moderated_errors, quantile
 WIDTHS = [64, 128, 256, 512]
 
 
+@settings(deadline=None)
 @given(st.floats(-3, 3), st.floats(-20, 20), st.lists(st.floats(0.01, 2), min_size=4, max_size=4))
 def test_an_exact_power_law_is_recovered_whatever_the_weights(
     slope: float, intercept: float, errors: list[float]
@@ -24,6 +25,7 @@ def test_an_exact_power_law_is_recovered_whatever_the_weights(
     assert law.predict(1024)[0] == pytest.approx(intercept + 10 * slope, abs=1e-8)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-12, -4), min_size=4, max_size=4),
     st.lists(st.floats(0.01, 2), min_size=4, max_size=4),
@@ -36,6 +38,7 @@ def test_the_order_of_widths_changes_nothing(optima: list[float], errors: list[f
     assert other.standard_error == pytest.approx(law.standard_error, rel=1e-6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-12, -4), min_size=4, max_size=4), st.lists(st.floats(0.01, 2), min_size=4, max_size=4))
 def test_errors_are_never_smaller_than_the_stated_errors_or_the_scatter_imply(
     optima: list[float], errors: list[float]
@@ -94,6 +97,7 @@ def test_quantiles_against_a_printed_table() -> None:
     assert [round(quantile(dof), 3) for dof in (1, 2, 6, math.inf)] == [12.706, 4.303, 2.447, 1.96]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 100), min_size=2, max_size=6), st.integers(1, 30))
 def test_moderated_errors_keep_their_order_and_move_together(percents: list[int], dof: int) -> None:
     errors = np.array(percents) / 100
