@@ -19,10 +19,11 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)  ## make .venv with every extra
+	@echo "$(VENV) is ready: make demo, make serve, make test"
 
 $(STAMP): pyproject.toml requirements/constraints.txt
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
-		echo "Widthwise needs Python 3.11 or newer, found $$(python3 --version 2>&1 || echo none);" \
+		echo "Widthwise needs Python 3.11 or newer, and $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1);" \
 			"install one, or name it: make PYTHON=/path/to/python install" >&2; exit 1; fi
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ($$($(BIN)/python --version)); the first time takes a minute or two."
