@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
+from service.numbers import Whole
 from widthwise.model import MAX_WIDTH
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
@@ -31,7 +32,7 @@ FormField = Annotated[
 ]
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
-Width = Annotated[int, Field(ge=1, le=MAX_WIDTH, description="Width of the model (its d_model), in units.")]
+Size = Annotated[int, Whole(1, MAX_WIDTH)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 
 

@@ -9,13 +9,30 @@ import anyio
 from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from service.calibrations.schemas import CalibrationSpec
+from service.errors import InvalidInputError
 from service.store.planning import plan_shards, planned_trials
 from service.store.records import Calibration, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
+from widthwise.stability import theoretical_exponents
 
 _VOCABULARY = 256  # both proxies read bytes
 _EVENTS_PER_READ = 500
+
+
+def check_spec(spec: CalibrationSpec) -> None:
+    """Refuse what the schema can't express: raises InvalidInputError (422) for members that don't go together."""
+    # Raises the library's InvalidInputError for a form that the parameterization does not have.
+    theoretical_exponents(spec.parameterization, spec.optimizer, form=spec.form)
+    head_dim = spec.proxy.head_dim
+    broken = [width for width in spec.widths if spec.proxy.architecture == "transformer" and width % head_dim]
+    if broken:
+        message = f"head_dim {head_dim} does not divide width {broken[0]}"
+        raise InvalidInputError(
+            f"#/proxy/head_dim: {message}; give widths of whole heads, or another head_dim.",
+            errors=[{"pointer": "#/proxy/head_dim", "message": message, "value": head_dim}],
+        )
 
 
 def calibration_body(calibration: Calibration) -> dict[str, Any]:

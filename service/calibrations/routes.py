@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from service.bodies import read_json
 from service.calibrations import logic
 from service.calibrations.examples import SPEC_EXAMPLES, UPLOAD_EXAMPLES
+from service.calibrations.plot import learning_rate_plot
 from service.calibrations.schemas import (
     CalibrationBody,
     CalibrationPage,
@@ -75,6 +76,7 @@ async def create_calibration(
     The answer is written after the job is stored, and holds an estimate of its trials and cost.
     """
     spec = await read_json(request, _SPEC)
+    logic.check_spec(spec)
     created = await run_in_threadpool(
         store.create_calibration, spec.model_dump(mode="json"), idempotency_key=idempotency_key
     )
@@ -181,8 +183,6 @@ def cancel_calibration(calibration_id: CalibrationId, store: StoreDependency) ->
 )
 def get_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
     """Draw what is stored so far."""
-    from service.calibrations.plot import learning_rate_plot
-
     calibration = store.get_calibration(calibration_id)
     picture = learning_rate_plot(calibration.spec, logic.all_trials(store, calibration_id), calibration.result)
     headers = {**_NO_CACHE, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}

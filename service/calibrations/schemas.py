@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from service.calibrations.grid import default_learning_rates
 from service.fields import (
     REQUEST,
     AlignmentField,
@@ -16,15 +15,16 @@ from service.fields import (
     Positive,
     ReadoutOmega,
 )
+from service.numbers import Whole
 from service.store.states import CalibrationState, ShardState
-from widthwise.stability import theoretical_exponents
+from widthwise.estimate.grids import default_learning_rates
 from widthwise.vocabulary import Form
 
 MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
 LARGEST_LOSS = 1e300  # finite, and its square is never taken: only infinity has to stay out
 MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
 
-ProxyWidth = Annotated[int, Field(ge=1, le=MAX_PROXY_WIDTH)]
+ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
 Dataset = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"),
@@ -40,11 +40,11 @@ class MlpProxy(BaseModel):
 
     model_config = REQUEST
 
-    architecture: Literal["mlp"] = "mlp"
-    depth: Annotated[int, Field(ge=1, le=64, description="Residual hidden layers.")] = 2
-    head_dim: Annotated[int, Field(ge=1, le=1024, description="Not used by the MLP.")] = 16
-    sequence_length: Annotated[int, Field(ge=1, le=1024, description="Bytes of context.")] = 8
-    batch_size: Annotated[int, Field(ge=1, le=8192, description="Windows in one step.")] = 256
+    architecture: Literal["mlp"]
+    depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual hidden layers.")
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=16, description="Not used by the MLP.")
+    sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=8, description="Bytes of context.")
+    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=256, description="Windows in one step.")
     dataset: Dataset = "python_docs"
 
 
@@ -54,10 +54,12 @@ class TransformerProxy(BaseModel):
     model_config = REQUEST
 
     architecture: Literal["transformer"]
-    depth: Annotated[int, Field(ge=1, le=64, description="Residual blocks.")] = 2
-    head_dim: Annotated[int, Field(ge=1, le=1024, description="Width of one head; it divides every width.")] = 16
-    sequence_length: Annotated[int, Field(ge=1, le=1024, description="Bytes in one window.")] = 64
-    batch_size: Annotated[int, Field(ge=1, le=8192, description="Windows in one step.")] = 32
+    depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual blocks.")
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(
+        default=16, description="Width of one head; divides every width."
+    )
+    sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=64, description="Bytes in one window.")
+    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=32, description="Windows in one step.")
     dataset: Dataset = "python_docs"
 
 
@@ -86,7 +88,7 @@ class CalibrationSpec(BaseModel):
         ),
     ]
     proxy: Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")] = Field(
-        MlpProxy(), description="The small model that is trained, and on what."
+        MlpProxy(architecture="mlp"), description="The small model that is trained, and on what."
     )
     learning_rates: Annotated[list[Positive], Field(min_length=3, max_length=64)] = Field(
         default=[],
@@ -94,8 +96,8 @@ class CalibrationSpec(BaseModel):
         description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
         "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
     )
-    seeds: Annotated[int, Field(ge=1, le=32, description="Runs of each cell, with seeds 0, 1, …")] = 2
-    steps: Annotated[int, Field(ge=1, le=100_000, description="Optimizer steps of one run.")] = 200
+    seeds: Annotated[int, Whole(1, 32)] = Field(default=2, description="Runs of each cell, with seeds 0, 1, …")
+    steps: Annotated[int, Whole(1, 100_000)] = Field(default=200, description="Optimizer steps of one run.")
     epsilon: Annotated[
         float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
     ] = 1e-12
@@ -122,13 +124,6 @@ class CalibrationSpec(BaseModel):
             raise ValueError("only 'learning_rate' can be measured yet; use ['learning_rate']")
         return value
 
-    @field_validator("form")
-    @classmethod
-    def _form_exists(cls, form: Form, info: Any) -> Form:
-        if "parameterization" in info.data and "optimizer" in info.data:
-            theoretical_exponents(info.data["parameterization"], info.data["optimizer"], form=form)
-        return form
-
     @field_validator("widths", "learning_rates")
     @classmethod
     def _distinct_ascending(cls, values: list[float]) -> list[float]:
@@ -136,23 +131,11 @@ class CalibrationSpec(BaseModel):
             raise ValueError("holds a number twice; give each once")
         return sorted(values)
 
-    @field_validator("proxy")
-    @classmethod
-    def _whole_heads(cls, proxy: MlpProxy | TransformerProxy, info: Any) -> MlpProxy | TransformerProxy:
-        widths = info.data.get("widths", [])
-        broken = [width for width in widths if proxy.architecture == "transformer" and width % proxy.head_dim]
-        if broken:
-            raise ValueError(
-                f"head_dim {proxy.head_dim} does not divide width {broken[0]}; give widths of whole heads, or "
-                "another head_dim"
-            )
-        return proxy
-
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _with_learning_rates(self) -> Self:
         if not self.learning_rates:
-            rates = [float(rate) for rate in default_learning_rates(self.optimizer, self.proxy.architecture)]
-            object.__setattr__(self, "learning_rates", rates)  # the model is frozen for everyone else
+            rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
+            object.__setattr__(self, "learning_rates", list(rates))  # the model is frozen for everyone else
         return self
 
 
@@ -163,7 +146,7 @@ class UploadedTrial(BaseModel):
 
     width: ProxyWidth = Field(description="One of the calibration's widths.")
     learning_rate: Positive = Field(description="The base learning rate, above 0.")
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    seed: Annotated[int, Whole(0, 2**31 - 1)] = Field(description="Seed of the run.")
     loss: Annotated[float, Field(ge=-LARGEST_LOSS, le=LARGEST_LOSS)] | None = Field(
         description="Final loss, finite; null if the run diverged."
     )

@@ -10,13 +10,13 @@ from typing import Any
 from service.errors import ALL_ERRORS, ApiError
 
 _METHODS = ("get", "post", "put", "patch", "delete")
-_HEAD = (
-    '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    '<meta name="color-scheme" content="light dark"><title>{title}</title><link rel="stylesheet" href="/assets/page.css"></head><body>'
-    '<header class="bar"><a class="brand" href="/">Widthwise</a><nav><a href="/">Dashboard</a><a href="/docs">API</a>'
-    '<a href="/openapi.json">OpenAPI</a></nav></header>'
-)
+_HEAD = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<link rel="stylesheet" href="/assets/page.css"></head><body>
+<header class="bar"><a class="brand" href="/">Widthwise</a>
+<nav><a href="/">Dashboard</a><a href="/docs">API</a><a href="/openapi.json">OpenAPI</a></nav></header>
+"""
 _Schema = Mapping[str, Any]
 
 

@@ -15,42 +15,40 @@ from service.fields import (
     ParameterizationField,
     PositiveByRole,
     ReadoutOmega,
-    Width,
+    Size,
 )
 from service.identifiers import IDENTIFIER_PATTERN
-from widthwise.model import MAX_WIDTH
+from service.numbers import Whole
 from widthwise.tensors import MAX_DIMENSIONS
 from widthwise.vocabulary import Form, Layout, Role, WeightDecayMode
 
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
 MAX_AXIS = 2**40  # chosen: beyond any real axis, and eight of them still multiply within a float
 
-Tokens = Annotated[int, Field(ge=1, le=10**18)]
-AxisSize = Annotated[int, Field(ge=1, le=MAX_AXIS)]
+Tokens = Annotated[int, Whole(1, 10**18)]
+AxisSize = Annotated[int, Whole(1, MAX_AXIS)]
 Shape = Annotated[list[AxisSize], Field(max_length=MAX_DIMENSIONS)]
-Axes = Annotated[list[Annotated[int, Field(ge=-MAX_DIMENSIONS, lt=MAX_DIMENSIONS)]], Field(max_length=MAX_DIMENSIONS)]
+Axes = Annotated[list[Annotated[int, Whole(-MAX_DIMENSIONS, MAX_DIMENSIONS - 1)]], Field(max_length=MAX_DIMENSIONS)]
 
 
-class Size(BaseModel):
+class ModelSize(BaseModel):
     """How large a model is."""
 
     model_config = REQUEST
 
-    width: Width | None = Field(
+    width: Size | None = Field(
         None, description="Width of the model (d_model), in units; may be left out at both ends if tensors are given."
     )
-    depth: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(None, description="Number of residual blocks.")
+    depth: Size | None = Field(None, description="Number of residual blocks.")
     batch_tokens: Tokens | None = Field(None, description="Tokens per optimizer step.")
     tokens: Tokens | None = Field(None, description="Tokens of the whole training.")
-    head_dim: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(
-        None, description="Width of one attention head, in units."
-    )
-    output_dimension: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(
+    head_dim: Size | None = Field(None, description="Width of one attention head, in units.")
+    output_dimension: Size | None = Field(
         None, description="Vocabulary or number of classes, where no readout tensor tells."
     )
 
 
-class Base(Size):
+class Base(ModelSize):
     """The tuned model, and the values that were found best for it."""
 
     learning_rate: NumberOrByRole = Field(
@@ -69,7 +67,7 @@ class Base(Size):
     )
 
 
-class Target(Size):
+class Target(ModelSize):
     """The model to train."""
 
 
