@@ -104,6 +104,11 @@ def _fitted(row: sa.Row[Any], trials: list[dict[str, Any]], fit: Fit, *, raise_e
     """Fit, and check that the result can be stored."""
     try:
         result = fit(row.spec, trials)
+        if raise_estimate_errors and not result.exponents:
+            raise EstimateError(
+                "Fewer than two widths have an optimum inside their learning rates, so no exponent follows yet; "
+                "upload more learning rates, then finish."
+            )
         return Ending(
             CalibrationState.SUCCEEDED,
             result=json.loads(checked_json(result.to_dict(), "result")),

@@ -53,16 +53,16 @@ class CalibrationResult:
     """What a calibration found."""
 
     optima: tuple[WidthOptimum, ...]  #: every width with an optimum, bounds included
-    power_law: PowerLaw  #: of the best base learning rate over the widths with an interior optimum
-    drift: Drift
-    exponents: tuple[ExponentEstimate, ...]
+    power_law: PowerLaw | None  #: of the best base learning rate over the widths with an interior optimum
+    drift: Drift | None  #: None, like the law, where fewer than two widths have an interior optimum
+    exponents: tuple[ExponentEstimate, ...]  #: empty without a drift
     warnings: tuple[Caution, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values, all finite."""
         return {
             "optima": [_optimum_dict(found.surface, found.optimum) for found in self.optima if found.optimum],
-            "drift": _estimate_dict(self.drift),
+            "drift": None if self.drift is None else _estimate_dict(self.drift),
             "exponents": [
                 {
                     "quantity": exponent.quantity,
@@ -86,10 +86,10 @@ def fit_calibration(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]
         `form` and `widths`.
     trials: records with `width`, `learning_rate` (the base one), `seed`, `status` and `loss` (nats), in any order.
 
-    Widths whose optimum lies at the edge of their grid stay out of the fit; they are reported, with a warning.
+    Widths whose optimum lies at the edge of their grid stay out of the fit; they are reported, with a warning. With
+    fewer than two interior optima there is no drift and no exponent: what was found are the bounds.
 
-    Raises `EstimateError` with fewer than two widths that have an interior optimum, `InvalidInputError` for
-    malformed trials or specification.
+    Raises `EstimateError` if no width has an optimum at all, `InvalidInputError` for malformed trials or specification.
     """
     optima = fit_optima(trials)
     found = tuple(entry for entry in optima if entry.optimum is not None)
@@ -98,12 +98,13 @@ def fit_calibration(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]
         for entry in found
         if entry.optimum is not None and entry.optimum.standard_error is not None
     ]
-    if len(interior) < 2:
+    if not found:
         raise EstimateError(
-            f"the drift over width needs an interior optimum at two widths or more, there are {len(interior)}"
-            + "".join(f"; width {entry.width}: {entry.remark}" for entry in optima)
+            "no width has an optimum" + "".join(f"; width {entry.width}: {entry.remark}" for entry in optima)
         )
     widths = tuple(width for width, _, _ in interior)
+    if len(interior) < 2:
+        return CalibrationResult(found, None, None, (), tuple(calibration_cautions(spec, optima, None, widths)))
     errors = moderated_errors(
         [error for _, _, error in interior], [optimum.degrees_of_freedom for _, optimum, _ in interior]
     )
@@ -128,11 +129,13 @@ def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -
     for field in ("parameterization", "optimizer"):
         if field not in spec:
             raise InvalidInputError(f"the specification names no {field}; give one", field=field)
+    alignment = spec.get("alignment", "full")
     theory = theoretical_exponents(
         spec["parameterization"],
         spec["optimizer"],
-        spec.get("alignment", "full"),
-        readout_omega=spec.get("readout_omega"),
+        alignment,
+        # measured exponents hold their own ω of the readout
+        readout_omega=spec.get("readout_omega") if isinstance(alignment, str) else None,
         form=spec.get("form", "table_9"),
     )
     estimates = []

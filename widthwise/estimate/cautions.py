@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw
 from widthwise.estimate.widths import WidthOptimum
 from widthwise.plan import Caution
@@ -16,7 +17,7 @@ BOUND_ERRORS = 2.0  # chosen: a bound contradicts the fit when it lies this many
 def calibration_cautions(
     spec: Mapping[str, Any],
     optima: Sequence[WidthOptimum],
-    law: PowerLaw,
+    law: PowerLaw | None,
     widths: tuple[int, ...],
 ) -> Iterator[Caution]:
     """Every reason to trust the result less, in a fixed order."""
@@ -25,6 +26,31 @@ def calibration_cautions(
     missing = sorted(set(spec.get("widths", ())) - {entry.width for entry in optima})
     if missing:
         yield Caution("width_without_trials", f"Width {_listed(missing)} has no trials and stays out of the fit.")
+    if law is None:
+        yield Caution(
+            "no_exponent",
+            f"{len(widths)} of {len(optima)} widths have an optimum inside their grid and an exponent needs two: "
+            "extend the learning rates as the other warnings say, and calibrate again.",
+        )
+    else:
+        yield from _law_warnings(law, widths)
+    small = [width for width in widths if width < SMALL_WIDTH]
+    if small:
+        yield Caution(
+            "small_widths",
+            f"Width {_listed(small)} is under {SMALL_WIDTH}: there the optimum also shifts by a term of order "
+            "1/width, which is no power law and biases the extrapolation.",
+        )
+    seeds = min(len(entry.surface.seeds) for entry in optima)
+    if seeds < FEW_SEEDS:
+        yield Caution(
+            "few_seeds",
+            f"{seeds} seed(s) per learning rate say little about the noise of an optimum; use {FEW_SEEDS} or more.",
+        )
+
+
+def _law_warnings(law: PowerLaw, widths: tuple[int, ...]) -> Iterator[Caution]:
+    """What is doubtful about the fit over widths."""
     if law.degrees_of_freedom == 0:
         yield Caution(
             "zero_degrees_of_freedom",
@@ -44,22 +70,9 @@ def calibration_cautions(
             f"{law.interval[0]:+.2f} to {law.interval[1]:+.2f}), so the theoretical exponents do not transfer "
             "here; the measured ones include the drift.",
         )
-    small = [width for width in widths if width < SMALL_WIDTH]
-    if small:
-        yield Caution(
-            "small_widths",
-            f"Width {_listed(small)} is under {SMALL_WIDTH}: there the optimum also shifts by a term of order "
-            "1/width, which is no power law and biases the extrapolation.",
-        )
-    seeds = min(len(entry.surface.seeds) for entry in optima)
-    if seeds < FEW_SEEDS:
-        yield Caution(
-            "few_seeds",
-            f"{seeds} seed(s) per learning rate say little about the noise of an optimum; use {FEW_SEEDS} or more.",
-        )
 
 
-def _width_warnings(entry: WidthOptimum, law: PowerLaw) -> Iterator[Caution]:
+def _width_warnings(entry: WidthOptimum, law: PowerLaw | None) -> Iterator[Caution]:
     """What is doubtful about the optimum of one width."""
     optimum, surface = entry.optimum, entry.surface
     if surface.gap_count:
@@ -73,22 +86,28 @@ def _width_warnings(entry: WidthOptimum, law: PowerLaw) -> Iterator[Caution]:
         return
     if optimum.kind != "interior":
         yield Caution("optimum_at_grid_edge", f"Width {entry.width} stays out of the fit: {entry.remark}.")
-        predicted, error = law.predict(entry.width)
-        excess = predicted - optimum.log2_learning_rate
-        excess = excess if optimum.kind == "upper_bound" else -excess
-        # Noise can move the lowest mean loss by a grid point, so a bound is no sharper than the spacing.
-        if excess > max(BOUND_ERRORS * error, optimum.spacing):
-            side = "above" if optimum.kind == "upper_bound" else "below"
-            yield Caution(
-                "bound_inconsistent",
-                f"Width {entry.width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
-                f"{side} the bound {optimum.learning_rate:.3g} seen there; the power law may not hold.",
-            )
+        if law is not None:
+            yield from _bound_warnings(entry.width, optimum, law)
     if optimum.next_to_divergence:
         yield Caution(
             "next_to_divergence",
             f"Width {entry.width}: a learning rate next to the best one, {optimum.learning_rate:.3g}, diverged. "
             "The optimum is known to the grid spacing only; train below it, or refine the grid there.",
+        )
+
+
+def _bound_warnings(width: int, bound: Optimum, law: PowerLaw) -> Iterator[Caution]:
+    """Whether the other widths contradict the bound found at this one."""
+    predicted, error = law.predict(width)
+    excess = predicted - bound.log2_learning_rate
+    excess = excess if bound.kind == "upper_bound" else -excess
+    # Noise can move the lowest mean loss by a grid point, so a bound is no sharper than the spacing.
+    if excess > max(BOUND_ERRORS * error, bound.spacing):
+        side = "above" if bound.kind == "upper_bound" else "below"
+        yield Caution(
+            "bound_inconsistent",
+            f"Width {width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
+            f"{side} the bound {bound.learning_rate:.3g} seen there; the power law may not hold.",
         )
 
 

@@ -183,16 +183,28 @@ def test_two_widths_give_no_interval_and_say_so() -> None:
     assert "width_without_trials" in codes(result)
 
 
-def test_too_few_interior_optima_name_each_width() -> None:
-    with pytest.raises(EstimateError) as caught:
-        fit_calibration(SPEC, exact(-8, -14, -2))
-    assert "width 128: the best learning rate is the smallest tried" in str(caught.value)
-    assert "width 256: the best learning rate is the largest tried" in str(caught.value)
+def test_too_few_interior_optima_leave_the_bounds_and_no_exponent() -> None:
+    result = fit_calibration(SPEC, exact(-8, -14, -2))
+    assert [entry.optimum.kind for entry in result.optima] == ["interior", "upper_bound", "lower_bound"]
+    assert result.drift is None
+    assert result.exponents == ()
+    assert {"no_exponent", "optimum_at_grid_edge"} <= codes(result)
+    assert result.to_dict()["drift"] is None
+    messages = " ".join(warning.message for warning in result.warnings)
+    assert "Width 128 stays out of the fit: the best learning rate is the smallest tried" in messages
+    assert "1 of 3 widths" in messages
 
 
 def test_no_trials_at_all_is_an_estimate_error() -> None:
-    with pytest.raises(EstimateError, match="there are 0"):
+    with pytest.raises(EstimateError, match="no width has an optimum"):
         fit_calibration(SPEC, [])
+
+
+def test_a_measured_readout_alignment_is_not_replaced_by_the_default() -> None:
+    sides = {"hidden": {"alpha": 1.0, "omega": 0.5, "u": 1.0}, "readout": {"alpha": 1.0, "omega": 1.0, "u": 1.0}}
+    spec = {**SPEC, "parameterization": "standard", "alignment": sides, "readout_omega": 0.5}
+    theory = {e.role: e.theory for e in fit_calibration(spec, exact(-8, -8, -8)).exponents}
+    assert theory["hidden"] == 1.5
 
 
 def test_a_width_that_only_diverged_stays_out_with_its_reason() -> None:
