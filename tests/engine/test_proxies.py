@@ -24,7 +24,7 @@ def ones(proxy: Proxy, width: int) -> dict[str, jax.Array]:
 def standard_params(proxy: Proxy, width: int) -> Params:
     generator = np.random.default_rng(0)
     return {
-        name: jnp.asarray(tensor.standard_init_std * generator.standard_normal(tensor.shape, dtype=np.float32))
+        name: jnp.asarray(tensor.standard_init_std * generator.standard_normal(tensor.shape), np.float32)
         for name, tensor in proxy.tensor_shapes(width).items()
     }
 

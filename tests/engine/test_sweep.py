@@ -30,16 +30,19 @@ def unigram_entropy() -> float:
 
 
 def test_a_shard_yields_every_trial_and_repeats_bit_for_bit(spec: dict[str, Any]) -> None:
-    first, second = list(run_shard(spec, SHARD)), list(run_shard(spec, SHARD))
+    heard: list[tuple[int, int, int, int]] = []
+    first = list(run_shard(spec, SHARD, on_progress=lambda *progress: heard.append(progress)))
+    second = list(run_shard(spec, SHARD))
     assert [(t.learning_rate, t.seed) for t in first] == [(0.01, 0), (0.04, 0), (0.01, 1), (0.04, 1)]
     assert [t.loss for t in first] == [t.loss for t in second]
     assert len({t.loss for t in first}) == 4
     assert all(t.status == "completed" and t.steps == 30 and t.seconds > 0 and t.flops > 0 for t in first)
+    assert heard == [(trial, 4, step, 30) for trial in (1, 2, 3, 4) for step in range(3, 31, 3)]
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "transformer"])
 def test_a_trial_learns_more_than_byte_frequencies(spec: dict[str, Any], architecture: str) -> None:
-    long = {**spec, "steps": 150, "proxy": {**spec["proxy"], "architecture": architecture, "sequence_length": 8}}
+    long = {**spec, "steps": 120, "proxy": {**spec["proxy"], "architecture": architecture, "sequence_length": 8}}
     (trial,) = run_shard(long, {"width": 16, "learning_rates": [0.03], "seeds": [0]})
     assert trial.loss is not None
     assert trial.loss < unigram_entropy() - 0.3
@@ -52,9 +55,9 @@ def test_stored_trials_are_skipped_and_change_no_other(spec: dict[str, Any]) -> 
     assert list(run_shard(spec, SHARD, done=list(everything))) == []
 
 
-@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 1e4), ("adam", 1e4), ("sgd", 1e38)])
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 1e4), ("adam", 1e38)])
 def test_a_diverged_trial_stops_early_and_has_no_loss(spec: dict[str, Any], optimizer: str, rate: float) -> None:
-    shard = {"width": 8, "learning_rates": [rate, 0.01], "seeds": [0]}
+    shard = {"width": 16, "learning_rates": [rate, 0.01], "seeds": [0]}
     diverged, after = run_shard({**spec, "optimizer": optimizer}, shard)
     assert (diverged.status, diverged.loss) == ("diverged", None)
     assert diverged.steps < 30
@@ -76,16 +79,10 @@ def test_a_trial_is_the_record_of_the_contract() -> None:
     }
 
 
-def test_progress_is_reported_in_tenths(spec: dict[str, Any]) -> None:
-    heard: list[tuple[int, int, int, int]] = []
-    list(run_shard(spec, {**SHARD, "seeds": [0]}, on_progress=lambda *step: heard.append(step)))
-    assert heard == [(trial, 2, step, 30) for trial in (1, 2) for step in range(3, 31, 3)]
-
-
-def test_every_parameterization_and_alignment_runs(spec: dict[str, Any]) -> None:
+def test_other_parameterizations_and_measured_alignments_run(spec: dict[str, Any]) -> None:
     at_least_uniform = log(256)
     measured = {"hidden": {"alpha": 0.8, "omega": 0.5, "u": 0.7}, "readout": {"alpha": 0.9, "omega": 0.6, "u": 0.7}}
-    for parameterization, alignment in (("mup", "full"), ("mean_field", "none"), ("ntk", measured)):
+    for parameterization, alignment in (("mup", "none"), ("ntk", measured)):
         chosen = {**spec, "parameterization": parameterization, "alignment": alignment}
         (trial,) = run_shard(chosen, {"width": 16, "learning_rates": [0.01], "seeds": [0]})
         assert trial.loss is not None

@@ -1,0 +1,90 @@
+"""The learning rates that a calibration tries when its user names none: measured, as pure data.
+
+All multipliers are 1 at the base width, so every parameterization starts as one model there and its best base learning
+rate is the same. It depends on the optimizer, the architecture and the base width.
+
+Measured with `python benchmarks/transfer_on_two_cores.py --optimizer O --architecture A --widths B` on the Python
+documentation text: 200 steps, depth 2; MLP with 8 bytes of context, batch 256; transformer with 64, batch 32, head
+dimension 16. Best base learning rate:
+
+| | base 32 | 64 | 128 | 256 |
+|---|---|---|---|---|
+| MLP, Adam | 0.030 | | 0.011 | 0.0042 |
+| MLP, Adam-atan2 (a = b = 1) | 0.031 | | | |
+| MLP, SGD (it diverges one octave above) | 1.0 | 1.0 | 0.5 | |
+| MLP, Adafactor | 0.093 | | 0.063 | |
+| MLP, Adam with parameter scaling | 0.087 | | 0.069 | |
+| transformer, Adam | 0.022 | 0.011 | | |
+| transformer, SGD | 0.43 | 0.5 | | |
+| transformer, Adafactor | 0.125 | | | |
+| transformer, Adam with parameter scaling | 0.073 | | | |
+"""
+
+import math
+
+from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Optimizer
+
+MEASURED_AT = 32  # base width of the centres below
+_CENTRES: dict[str, dict[Optimizer, float]] = {
+    "mlp": {
+        Optimizer.ADAM: 0.030,
+        Optimizer.SGD: 1.0,
+        Optimizer.ADAFACTOR: 0.093,
+        Optimizer.ADAM_PARAMETER_SCALING: 0.087,
+    },
+    "transformer": {
+        Optimizer.ADAM: 0.022,
+        Optimizer.SGD: 0.43,
+        Optimizer.ADAFACTOR: 0.125,
+        Optimizer.ADAM_PARAMETER_SCALING: 0.073,
+    },
+}
+# The best learning rate ∝ (base width)^−exponent: slopes of the table above. Adam: 0.94, published 0.95 for one global
+# learning rate (Everett et al. 2024). SGD: ½, between two grid points. The last two: 0.28 and 0.17.
+_EXPONENTS = {
+    Optimizer.ADAM: 0.95,
+    Optimizer.SGD: 0.5,
+    Optimizer.ADAFACTOR: 0.25,
+    Optimizer.ADAM_PARAMETER_SCALING: 0.25,
+}
+# AdamW decays by ηλ ≈ 0.003 a step here and Adam-atan2 has Adam's step while a·atan2(x) ≈ x: the same optimum
+_AS_ADAM = (Optimizer.ADAMW, Optimizer.ADAM_ATAN2)
+
+HALF_OCTAVE = 0.5  # ratio 2^½ (theory.md §2): five points within an octave of the optimum, where the fit looks
+# Downwards more room: under the wrong alignment the optimum falls by up to half an octave for each doubling of the
+# width. Upwards two octaves, since training breaks down one to four octaves above the optimum.
+OCTAVES_BELOW, OCTAVES_ABOVE = 3.0, 2.0
+
+
+def default_learning_rates(
+    optimizer: Optimizer | str, architecture: str, base_width: int = MEASURED_AT
+) -> tuple[float, ...]:
+    """Base learning rates, ascending in steps of 2^½, that bracket the optimum from the base width to 8 times it.
+
+    Raises InvalidInputError for an optimizer or architecture that was not measured, and for a width below 1.
+
+    >>> [round(rate, 4) for rate in default_learning_rates("adam", "mlp", 32)]
+    [0.0039, 0.0055, 0.0078, 0.011, 0.0156, 0.0221, 0.0312, 0.0442, 0.0625, 0.0884, 0.125]
+    """
+    if architecture not in _CENTRES:
+        raise InvalidInputError(
+            f"no learning rates were measured for architecture {architecture!r}; give learning_rates, or one of "
+            f"{', '.join(sorted(_CENTRES))}",
+            field="proxy.architecture",
+        )
+    try:
+        measured = Optimizer(optimizer)
+    except ValueError:
+        raise InvalidInputError(
+            f"there is no optimizer {optimizer!r}; it is one of {', '.join(o.value for o in Optimizer)}",
+            field="optimizer",
+        ) from None
+    if base_width < 1:
+        raise InvalidInputError(f"base width is {base_width}; give an integer of at least 1", field="widths")
+    if measured in _AS_ADAM:
+        measured = Optimizer.ADAM
+    centre = math.log2(_CENTRES[architecture][measured]) - _EXPONENTS[measured] * math.log2(base_width / MEASURED_AT)
+    steps = round(centre / HALF_OCTAVE)  # on a common lattice, so that grids of different widths share points
+    below, above = round(OCTAVES_BELOW / HALF_OCTAVE), round(OCTAVES_ABOVE / HALF_OCTAVE)
+    return tuple(2.0 ** (HALF_OCTAVE * k) for k in range(steps - below, steps + above + 1))
