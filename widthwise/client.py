@@ -295,7 +295,7 @@ def _listed(problem: Mapping[str, Any], said: str) -> list[str]:
     for fault in faults[:MAX_LISTED]:
         place = fault.get("name") or fault.get("pointer") or fault.get("field") or ""
         message = str(fault.get("message") or fault.get("problem") or "")
-        if message and message not in said:
+        if message and not any(f"{name}: {message}" in said for name in (place, repr(place))):
             shown = f" (got {fault['value']!r})" if "value" in fault else ""
             lines.append(f"  {place}: {message}{shown}")
     if len(faults) > MAX_LISTED:

@@ -121,9 +121,7 @@ def show_result(calibration: Calibration) -> None:
     if result is None:
         return
     out = console.stdout()
-    table = console.new_table(
-        "Best base learning rate by width", "width", "learning rate", "95 % interval", "loss", "trials", "diverged"
-    )
+    table = console.new_table("width", "learning rate", "95 % interval", "loss", "trials", "diverged")
     for optimum in result["optima"]:
         bound = {"upper_bound": "≤ ", "lower_bound": "≥ "}.get(optimum["kind"], "")
         interval = optimum.get("interval")
@@ -135,7 +133,7 @@ def show_result(calibration: Calibration) -> None:
             str(optimum["completed"] + optimum["diverged"]),
             str(optimum["diverged"]),
         )
-    out.print(table)
+    console.show("Best base learning rate by width", table)
     drift = result["drift"]
     out.print(
         f"Drift: the best base learning rate goes as width^(−d) with d = {console.signed(drift['value'])}, "
@@ -149,11 +147,7 @@ def show_result(calibration: Calibration) -> None:
 
 def show_exponents(exponents: Iterable[Mapping[str, Any]], title: str) -> None:
     """Print measured exponents of one calibration beside theory's."""
-    table = console.new_table(
-        f"{title} (quantity ∝ width^(−exponent))",
-        *("quantity", "role", "exponent", "95 % interval", "theory", "widths"),
-        left=2,
-    )
+    table = console.new_table("quantity", "role", "exponent", "95 % interval", "theory", "widths", left=2)
     for exponent in exponents:
         theory = exponent["theory"]
         table.add_row(
@@ -164,4 +158,4 @@ def show_exponents(exponents: Iterable[Mapping[str, Any]], title: str) -> None:
             "–" if theory is None else console.signed(theory),
             ",".join(map(str, exponent["widths"])),
         )
-    console.stdout().print(table)
+    console.show(f"{title} (quantity ∝ width^(−exponent))", table)

@@ -55,15 +55,22 @@ def warn(warnings: Iterable[Mapping[str, Any]]) -> None:
         console.print(text, soft_wrap=True)
 
 
-def new_table(title: str, *columns: str, left: int = 1) -> Table:
+def new_table(*columns: str, left: int = 1) -> Table:
     """Give an empty table: the first `left` columns are words, the others numbers."""
     from rich.box import SIMPLE_HEAD
 
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         words = index < left
         table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     return table
+
+
+def show(title: str, table: Table) -> None:
+    """Print a table on stdout under its title."""
+    out = stdout()
+    out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
+    out.print(table)
 
 
 def number(value: float | None) -> str:

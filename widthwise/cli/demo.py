@@ -109,19 +109,17 @@ def _tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
         f'POST /v1/transfers with "exponents": {{"source": "calibration", "id": "{calibration["id"]}"}}',
     )
     measured = client.transfer({**request, "exponents": {"source": "calibration", "id": calibration["id"]}})
-    _compare(out, theory, measured, ratio=target["width"] / base["width"])
+    _compare(theory, measured, ratio=target["width"] / base["width"])
 
 
-def _compare(out: Console, theory: Mapping[str, Any], measured: Mapping[str, Any], *, ratio: float) -> None:
+def _compare(theory: Mapping[str, Any], measured: Mapping[str, Any], *, ratio: float) -> None:
     """Print the learning rates of both plans side by side, with the interval that the measured exponents leave."""
     estimates = {
         estimate["role"]: estimate
         for estimate in measured["provenance"]["exponents"]["estimates"]
         if estimate["quantity"] == "learning_rate"
     }
-    table = console.new_table(
-        "Learning rates of the target", "role", "at the base", "from theory", "measured", "95 % interval"
-    )
+    table = console.new_table("role", "at the base", "from theory", "measured", "95 % interval")
     for before, after in zip(theory["layers"], measured["layers"], strict=True):
         quantity, estimate = after["learning_rate"], estimates.get(after["role"])
         value, base = quantity["value"], quantity["value"] / quantity["multiplier"]
@@ -137,7 +135,7 @@ def _compare(out: Console, theory: Mapping[str, Any], measured: Mapping[str, Any
             console.number(value),
             ends,
         )
-    out.print(table)
+    console.show("Learning rates of the target", table)
 
 
 @contextmanager

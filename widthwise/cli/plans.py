@@ -30,9 +30,10 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
     out = console.stdout()
     wide = out.width >= WIDE
     if plan["layers"]:
-        out.print(_layer_table(plan["layers"], wide=wide))
+        console.show("By role", _layer_table(plan["layers"], wide=wide))
     if plan["tensors"]:
-        out.print(_tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide))
+        table = _tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide)
+        console.show(f"By tensor ({len(plan['tensors'])})", table)
     out.print(escape(provenance(plan["provenance"])), soft_wrap=True)
 
 
@@ -54,7 +55,7 @@ def _layer_table(rows: Sequence[JsonObject], *, wide: bool) -> Table:
     shown = _shown(rows)
     columns = [heading for name in shown for heading in (_QUANTITIES[name][0], "×")]
     columns = columns if wide else [_QUANTITIES[name][1] for name in shown]
-    table = console.new_table("By role", "role", *columns, "lr ∝ width^" if wide else "power")
+    table = console.new_table("role", *columns, "lr ∝ width^" if wide else "power")
     for row in rows:
         pairs = _cells(row, shown)
         cells = [cell for pair in pairs for cell in pair] if wide else ["\n".join(filter(None, p)) for p in pairs]
@@ -67,9 +68,8 @@ def _tensor_table(tensors: Sequence[JsonObject], *, every_tensor: bool, wide: bo
     shown = _shown([tensor for _, _, tensor in groups])
     headings = [_QUANTITIES[name][0 if wide else 1] for name in shown]
     words = ("tensor", "role") if wide else ("tensor",)
-    table = console.new_table(
-        f"By tensor ({len(tensors)})", *words, *(("fan in → out",) if wide else ()), *headings, left=len(words)
-    )
+    fans = ("fan in → out",) if wide else ()
+    table = console.new_table(*words, *fans, *headings, left=len(words))
     for name, count, tensor in groups:
         label = escape(name) + (f" [dim](×{count})[/]" if count > 1 else "")
         role = tensor["role"] + (" (tied)" if tensor.get("tied_to") else "")

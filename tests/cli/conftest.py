@@ -1,0 +1,102 @@
+"""The command in this process, and a service on a real socket for it to ask."""
+
+import io
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+
+from service.app import create_app
+from service.settings import load_settings
+from tests.cli.bowl import spec, trials
+from tests.databases import SqliteFiles
+from widthwise.cli import main
+from widthwise.client import Client
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line: `run("transfer", "-p", "mup", stdin="{}")`, a word for each argument."""
+    for name in ("WIDTHWISE_URL", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run_command(*arguments: object, stdin: str = "") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        code = ended.value.code
+        return Ran(code if isinstance(code, int) else 0, out, err)
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def url(sqlite_files: SqliteFiles) -> Iterator[str]:
+    """Address of a service on a free port, without workers, on a database of its own."""
+    settings = load_settings(database_url=sqlite_files.new_migrated(), workers=0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    give_up = time.monotonic() + 20
+    while not server.started:
+        assert time.monotonic() < give_up, "the service did not start"
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    """A client of that service."""
+    with Client(url) as client:
+        yield client
+
+
+@pytest.fixture
+def unused_url() -> str:
+    """An address on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def finish(client: Client) -> Callable[..., str]:
+    """Make calibrations that have succeeded, from trials made elsewhere; each call gives an id."""
+
+    def finished(widths: Sequence[int] = (64, 128, 256), drift: float = 0.25, **changes: object) -> str:
+        made = spec(widths=list(widths), runner="external", **changes)
+        identifier = client.submit_calibration(made)["id"]
+        path = f"{client.url}/v1/calibrations/{identifier}"
+        import httpx
+
+        httpx.post(f"{path}/trials", json={"trials": trials(widths, drift)}, trust_env=False).raise_for_status()
+        httpx.post(f"{path}/finish", trust_env=False).raise_for_status()
+        return identifier
+
+    return finished

@@ -1,0 +1,162 @@
+"""`widthwise calibrate` and `widthwise exponents`: submit, watch, leave, show."""
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.cli.bowl import spec
+from tests.cli.conftest import Run
+from widthwise.cli.calibrations import TimeLeft, follow
+from widthwise.client import Client
+
+OPTIONS = [
+    "-p",
+    "standard",
+    "-o",
+    "adam",
+    "--widths",
+    "64,128,256",
+    "--learning-rates",
+    "0.001,0.002,0.004",
+    "--steps",
+    "5",
+]
+
+
+def test_submits_what_the_options_say(run: Run, url: str, client: Client) -> None:
+    ran = run("calibrate", *OPTIONS, "--batch-size", 16, "--seeds", 1, "--detach", "--json", "--url", url)
+    assert ran.code == 0, ran.err
+    made = json.loads(ran.out)
+    assert made["spec"]["proxy"]["batch_size"] == 16
+    assert made["spec"]["proxy"]["architecture"] == "mlp"
+    assert made["spec"]["learning_rates"] == [0.001, 0.002, 0.004]
+    assert made["state"] == client.calibration(made["id"])["state"] == "queued"
+    assert "9 trials in 3 shards" in ran.err
+
+
+def test_submits_a_file_with_options_over_it(run: Run, url: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(spec(proxy={"architecture": "mlp", "depth": 1})), encoding="utf-8")
+    made = json.loads(
+        run("calibrate", path, "--seeds", 4, "--dataset", "python_docs", "--detach", "--json", "--url", url).out
+    )
+    assert (made["spec"]["seeds"], made["spec"]["steps"], made["spec"]["proxy"]["depth"]) == (4, 10, 1)
+
+
+def test_a_key_submits_once(run: Run, url: str) -> None:
+    first, second = (run("calibrate", *OPTIONS, "--detach", "--key", "cli-key", "--url", url) for _ in range(2))
+    assert first.out == second.out
+    assert run("calibrate", *OPTIONS, "--detach", "--url", url).out != first.out
+
+
+def test_shows_what_was_measured(run: Run, url: str, finish: Callable[..., str]) -> None:
+    identifier = finish()
+    ran = run("calibrate", "--watch", identifier, "--url", url)
+    assert ran.code == 0, ran.err
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert ["learning", "rate", "hidden", "1.250"] in [row[:4] for row in rows]
+    assert any(row[:2] == ["64", "0.00391"] for row in rows)
+    assert "d = 0.250" in ran.out
+    assert "Warning (small_widths)" in ran.err
+    assert identifier in ran.err  # how to use it
+
+
+def test_a_cancelled_one_is_an_error(run: Run, url: str, client: Client) -> None:
+    identifier = client.submit_calibration(spec())["id"]
+    assert "cancelled" in run("calibrate", "--cancel", identifier, "--url", url).out
+    ran = run("calibrate", "--watch", identifier, "--url", url, "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out)["state"] == "cancelled"
+    assert "the calibration cancelled" in ran.err
+
+
+def test_refusals(run: Run, url: str, unused_url: str) -> None:
+    assert run("calibrate", "-p", "standard").code == 2
+    assert run("calibrate", "spec.json", "--watch", "x").code == 2
+    assert run("calibrate", *OPTIONS, "--widths", "a,b", "--url", url).code == 2
+    ran = run("calibrate", *OPTIONS, "--widths", "64", "--url", url)
+    assert ran.code == 1
+    assert "#/widths" in ran.err
+    ran = run("calibrate", *OPTIONS, "--url", unused_url)
+    assert ran.code == 1
+    assert f"no service at {unused_url}" in ran.err
+    assert run("calibrate", "--watch", "cal_missing", "--url", url).code == 1
+
+
+def test_ctrl_c_leaves_it_running_and_says_how_to_watch_again(url: str, client: Client) -> None:
+    identifier = client.submit_calibration(spec())["id"]
+    command = [sys.executable, "-m", "widthwise.cli", "calibrate", "--watch", identifier, "--url", url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "queued" in process.stderr.readline()  # it watches
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert f"widthwise calibrate --watch {identifier} --url {url}" in err
+    assert out == ""
+    assert "Traceback" not in err
+    assert client.calibration(identifier)["state"] == "queued"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_reads_well_in_a_pipe_and_in_a_terminal(
+    client: Client, finish: Callable[..., str], terminal: bool
+) -> None:
+    out = Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    assert follow(client, finish(), out)["state"] == "succeeded"
+    text = out.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO above
+    assert "succeeded" in text
+    assert "54" in text
+    assert ("\x1b" in text) is terminal
+
+
+def test_time_left_knows_that_wide_trials_come_first() -> None:
+    left = TimeLeft({"widths": [32, 512], "seeds": 1, "learning_rates": [0.1, 0.2]}, 0, now=0.0)
+    assert left.after(0, now=5.0) is None
+    first, half = left.after(1, now=10.0), left.after(2, now=20.0)
+    assert first is not None
+    assert half is not None
+    assert 10.0 < first < 12.0  # the other wide one, and two that take a thirtieth each
+    assert 0.0 < half < 2.0  # not 20
+    assert left.after(4, now=21.0) == 0.0
+
+
+def test_time_left_counts_from_where_the_watching_began() -> None:
+    left = TimeLeft({"widths": [64], "seeds": 1, "learning_rates": [0.1] * 10}, 5, now=100.0)
+    assert left.after(6, now=102.0) == pytest.approx(8.0)
+
+
+def test_exponents_by_filter(run: Run, url: str, finish: Callable[..., str]) -> None:
+    identifier = finish(optimizer="adamw")
+    ran = run("exponents", "--calibration", identifier, "--url", url)
+    assert f"{identifier}: standard, adamw, full alignment, mlp on python_docs" in ran.out
+    assert len([line for line in ran.out.splitlines() if "64,128,256" in line]) == 4
+    listed = json.loads(run("exponents", "-o", "adamw", "--role", "hidden", "--json", "--url", url).out)
+    assert {item["role"] for item in listed} == {"hidden"}
+    assert listed[0]["calibration_id"] == identifier
+    assert len(json.loads(run("exponents", "--limit", 2, "--json", "--url", url).out)) == 2
+
+
+def test_no_exponents(run: Run, url: str) -> None:
+    ran = run("exponents", "-p", "mean_field", "--url", url)
+    assert (ran.code, ran.out) == (0, "")
+    assert "widthwise calibrate" in ran.err
+    assert json.loads(run("exponents", "-p", "mean_field", "--json", "--url", url).out) == []
+
+
+def test_watching_asks_about_once_a_second(client: Client) -> None:
+    identifier = client.submit_calibration(spec())["id"]
+    watched = client.watch(identifier)
+    next(watched)
+    began = time.monotonic()
+    client.cancel(identifier)
+    assert next(watched)["state"] == "cancelled"
+    assert 0.9 < time.monotonic() - began < 3.0

@@ -1,0 +1,190 @@
+"""`widthwise transfer`: the same plan as the service's, as a table or JSON, and clear refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.transfers.examples import EXAMPLES
+from tests.cli.conftest import Run
+from widthwise.client import Client
+
+FILES = sorted((Path(__file__).parents[2] / "examples").glob("*.json"))
+CONTRACT = [
+    "-p",
+    "standard",
+    "-o",
+    "adam",
+    "--base-width",
+    "256",
+    "--target-width",
+    "4096",
+    "--lr",
+    "0.003",
+    "--epsilon",
+    "1e-8",
+]
+
+
+def test_options_give_the_plan_of_the_contract(run: Run, client: Client) -> None:
+    ran = run("transfer", *CONTRACT, "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out) == client.transfer(EXAMPLES["contract"]["value"])
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_a_request_on_stdin_gives_the_services_plan(run: Run, client: Client, name: str) -> None:
+    request = EXAMPLES[name]["value"]
+    ran = run("transfer", "-", "--json", stdin=json.dumps(request))
+    assert json.loads(ran.out) == client.transfer(request)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_examples_give_the_services_plan(run: Run, client: Client, path: Path) -> None:
+    ran = run("transfer", path, "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out) == client.transfer(json.loads(path.read_text(encoding="utf-8")))
+    assert run("transfer", path).code == 0
+
+
+def test_a_service_can_be_asked(run: Run, url: str, unused_url: str) -> None:
+    assert run("transfer", *CONTRACT, "--json", "--url", url).out == run("transfer", *CONTRACT, "--json").out
+    ran = run("transfer", *CONTRACT, "--url", unused_url)
+    assert ran.code == 1
+    assert "widthwise serve" in ran.err
+
+
+def test_options_replace_what_the_file_says(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(EXAMPLES["contract"]["value"]), encoding="utf-8")
+    ran = run(
+        "transfer", path, "-p", "mup", "--target-width", 512, "--lr", "hidden=0.1", "--lr", "readout=0.2", "--json"
+    )
+    plan = json.loads(ran.out)
+    assert plan["provenance"]["parameterization"] == "mup"
+    by_role = {layer["role"]: layer["learning_rate"] for layer in plan["layers"]}
+    assert by_role["hidden"] == {"value": 0.05, "multiplier": 0.5, "exponent": 1.0}
+    assert by_role["embedding"]["value"] is None
+
+
+def test_the_table_holds_the_numbers(run: Run) -> None:
+    ran = run("transfer", *CONTRACT)
+    assert ran.code == 0
+    hidden = next(line.split() for line in ran.out.splitlines() if line.startswith(" hidden"))
+    assert hidden == ["hidden", "0.0001875", "×0.0625", "2.5e-09", "×0.25", "×0.25", "−1.000"]
+    assert "Everett et al. 2024" in ran.out
+
+
+def test_warnings_go_to_stderr_and_no_colour_to_a_pipe(run: Run) -> None:
+    ran = run("transfer", *CONTRACT)
+    assert "Warning (small_base_width)" in ran.err
+    assert "Warning" not in ran.out
+    assert "\x1b" not in ran.out + ran.err
+
+
+def test_repeated_blocks_share_a_line_unless_asked(run: Run) -> None:
+    path = next(path for path in FILES if "gpt2" in path.stem)
+    count = len(json.loads(path.read_text(encoding="utf-8"))["tensors"])
+    short, long = run("transfer", path).out, run("transfer", path, "--every-tensor").out
+    assert "attn.c_attn.weight (×48)" in short.replace("\n", " ").replace("  ", "") or "(×48)" in short
+    assert len(short.splitlines()) < 50
+    assert len(long.splitlines()) > count
+
+
+def test_different_tensors_of_one_name_pattern_stay_apart(run: Run) -> None:
+    tensors = [
+        {"name": f"w.{i}", "base_shape": [64, 64], "target_shape": [64 * (i + 1), 64 * (i + 1)]} for i in range(1, 4)
+    ]
+    request = {**EXAMPLES["contract"]["value"], "layout": "out_in", "tensors": tensors}
+    out = run("transfer", "-", stdin=json.dumps(request)).out
+    assert all(f" w.{i} " in out for i in range(1, 4))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 200])
+def test_tables_fit_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for path in FILES:
+        lines = run("transfer", path).out.splitlines()
+        tables = [line for line in lines if not line.startswith("Exponents from")]
+        assert max(map(len, tables)) <= columns
+        assert not any("…" in line for line in tables), path
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in EXAMPLES["contract"]["value"].items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("request_text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "give an object"),
+        (json.dumps(without()).replace("0.003", "NaN"), "not a JSON number"),
+        (json.dumps(without()).replace("0.003", "1e999"), "finite"),
+        (json.dumps(without("optimizer")), "optimizer is missing"),
+        (json.dumps(without("base")), "learning_rate is missing"),
+        (json.dumps({**without(), "widht": 1}), "no field 'widht'"),
+        (json.dumps({**without(), "base": {"width": 256, "lr": 1}}), "base has no field 'lr'"),
+        (json.dumps({**without(), "base": 3}), "give an object"),
+        (json.dumps({**without(), "alignment": 3}), "alignment is 3"),
+        (json.dumps({**without(), "alignment": {"hidden": {"alpha": "x"}}}), "give a number"),
+        (json.dumps({**without(), "readout_omega": "half"}), "give a number"),
+        (json.dumps({**without(), "parameterization": ["mup"]}), "parameterization"),
+        (json.dumps({**without(), "target": {"width": 2.5}}), "target.width"),
+        (json.dumps({**without(), "tensors": 3}), "list"),
+        (json.dumps({**without(), "tensors": [{"name": "w"}]}), "base_shape is missing"),
+        (json.dumps({**without(), "tensors": [{"name": "w", "base_shape": "x", "target_shape": [1]}]}), "integers"),
+        (json.dumps({**without(), "tensors": [{"name": 1, "base_shape": [1], "target_shape": [1]}]}), "a string"),
+        (
+            json.dumps({**without(), "tensors": [{"name": "w", "base_shape": [64, 128], "target_shape": [256, 512]}]}),
+            "can't be placed",
+        ),
+        (json.dumps({**without(), "exponents": {"source": "calibration", "id": "x"}}), "--url"),
+        (json.dumps({**without(), "rules": {"depth": 1}}), "none is available"),
+    ],
+)
+def test_a_bad_request_is_one_message_and_code_1(run: Run, request_text: str, message: str) -> None:
+    ran = run("transfer", "-", stdin=request_text)
+    assert ran.code == 1
+    assert ran.out == ""
+    assert message in ran.err
+    assert ran.err.startswith("Error: ")
+    assert "Traceback" not in ran.err
+
+
+def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    ran = run("transfer", tmp_path / "missing.json")
+    assert ran.code == 1
+    assert "can't be read: No such file" in ran.err
+    binary = tmp_path / "model.safetensors"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert "not UTF-8" in run("transfer", binary).err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-p", "standard"],  # the rest is missing
+        [*CONTRACT, "--form", "table_1"],
+        [*CONTRACT, "--lr", "x"],
+        [*CONTRACT, "--lr", "hidden=1"],  # a number and a role
+        ["-p", "mup", "-o", "adam", "--base-width", "0", "--target-width", "4", "--lr", "1"],
+        [*CONTRACT, "--surprise"],
+    ],
+)
+def test_a_bad_command_line_is_code_2(run: Run, arguments: list[str]) -> None:
+    ran = run("transfer", *arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "Usage: " in ran.err
+
+
+def test_measured_exponents_replace_theorys(run: Run, url: str, finish: Any) -> None:
+    identifier = finish()
+    ran = run("transfer", *CONTRACT, "--calibration", identifier, "--url", url, "--json")
+    plan = json.loads(ran.out)
+    hidden = next(layer for layer in plan["layers"] if layer["role"] == "hidden")
+    assert hidden["learning_rate"]["exponent"] == pytest.approx(1.25, abs=1e-6)
+    shown = run("transfer", *CONTRACT, "--calibration", identifier, "--url", url).out
+    assert f"Exponents from calibration {identifier} (mlp, widths 64, 128, 256)" in shown
