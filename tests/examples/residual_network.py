@@ -49,7 +49,9 @@ def normalise(h_BxD: Array) -> tuple[Array, Array]:
 
 def normalise_back(d_BxD: Array, z_BxD: Array, rms_Bx1: Array) -> Array:
     """Gradient through `normalise`: what lies along z is lost."""
-    return (d_BxD - z_BxD * np.mean(d_BxD * z_BxD, axis=1, keepdims=True)) / rms_Bx1
+    along: Array = np.mean(d_BxD * z_BxD, axis=1, keepdims=True)
+    back: Array = (d_BxD - z_BxD * along) / rms_Bx1
+    return back
 
 
 def run(weights: Weights, x_B: npt.NDArray[np.int64], y_B: npt.NDArray[np.int64]) -> Pass:

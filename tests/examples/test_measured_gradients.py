@@ -161,6 +161,50 @@ def test_activations_keep_their_size(kind: Parameterization, growth: str) -> Non
         assert found[f"{k} branch"] == pytest.approx(branch, abs=TOLERANCE)
 
 
+def trained(weights: Weights, plan: Plan, learning_rate: float, steps: int) -> Weights:
+    """Full-batch Adam (β .9, .95, ε 0) at the plan's learning rates; bases are in units of the base's init."""
+    x_B, y_B = np.arange(TOKENS), np.random.default_rng(0).permutation(TOKENS)
+    first: dict[str, np.ndarray] = {name: np.zeros_like(weight.array) for name, weight in weights.items()}
+    second = {name: np.zeros_like(weight.array) for name, weight in weights.items()}
+    fan_in = {t.name: t.base_shape[1] for t in tensors(NARROW[0], NARROW[0]) if len(t.base_shape) == 2}
+    for step in range(1, steps + 1):
+        for name, gradient in run(weights, x_B, y_B).gradients.items():
+            first[name] = 0.9 * first[name] + 0.1 * gradient
+            second[name] = 0.95 * second[name] + 0.05 * gradient**2
+            mean, square = first[name] / (1 - 0.9**step), second[name] / (1 - 0.95**step)
+            rate = learning_rate * plan.tensor(name).learning_rate.multiplier
+            if name != "embedding":
+                rate /= math.sqrt(fan_in.get(name, 1))
+            moved = mean / np.sqrt(square, out=np.ones_like(square), where=square > 0)
+            weights = {**weights, name: weights[name]._replace(array=weights[name].array - rate * moved)}
+    return weights
+
+
+NARROW = GROWTHS["feed-forward narrower"][:3]
+
+
+def test_training_brings_narrow_blocks_to_the_plans_gradients() -> None:
+    """The start of muP's narrowed matrices does not last: once signals are learned, gradients follow the plan."""
+    x_B, y_B = np.arange(TOKENS), np.random.default_rng(0).permutation(TOKENS)
+    logs: dict[str, list[float]] = {}
+    plans = [planned(Parameterization.MUP, NARROW[0], size) for size in NARROW]
+    for size, plan in zip(NARROW, plans, strict=True):
+        listed = tensors(NARROW[0], size)
+        rng = np.random.default_rng([0, *size])
+        normal = {t.name: rng.standard_normal(t.target_shape) for t in listed if len(t.target_shape) == 2}
+        before = initialised(plan, listed, normal)
+        for when, weights in (("before", before), ("after", trained(before, plan, 0.02, 10))):
+            for name, gradient in run(weights, x_B, y_B).gradients.items():
+                logs.setdefault(f"{when} {name}", []).append(math.log(rms(gradient)))
+    widths = [math.log(width) for width, _ in NARROW]
+    for name in (f"{k}.{part}" for k in range(BLOCKS) for part in ("up", "down")):
+        before_slope, after_slope = (np.polyfit(widths, logs[f"{when} {name}"], 1)[0] for when in ("before", "after"))
+        of_plan = [math.log(plan.tensor(name).gradient_rms.multiplier) for plan in plans]
+        expected = np.polyfit(widths, of_plan, 1)[0]
+        assert before_slope < expected - 0.15, name
+        assert after_slope == pytest.approx(expected, abs=0.12), name
+
+
 def test_the_growths_tell_the_two_fans_apart() -> None:
     """Exchanging fan-in and fan-out would move the slopes by far more than the tolerance."""
     for growth, sizes in GROWTHS.items():

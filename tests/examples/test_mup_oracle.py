@@ -16,7 +16,7 @@ from tests.examples.bodies import tensors as example
 from widthwise import Base, Target, Tensor, transfer
 
 OPTIMIZERS = ("adamw", "sgd")
-Answer = dict[str, tuple[float, float]]
+Answer = dict[str, tuple[float, ...]]  #: learning rate and weight decay, by tensor
 
 
 def mup(cases: list[tuple[str, list[Tensor]]], learning_rate: float, weight_decay: float) -> list[Answer]:
@@ -39,7 +39,7 @@ def mup(cases: list[tuple[str, list[Tensor]]], learning_rate: float, weight_deca
         timeout=60,
     )
     assert ran.returncode == 0, f"mup did not run; `pip install --no-deps mup==1.0.0` gives it.\n{ran.stderr}"
-    return [{name: (pair[0], pair[1]) for name, pair in answer.items()} for answer in json.loads(ran.stdout)]
+    return [{name: tuple(pair) for name, pair in answer.items()} for answer in json.loads(ran.stdout)]
 
 
 def widthwise(
@@ -99,13 +99,13 @@ def test_the_published_model() -> None:
     others = [pair for name, pair in adamw.items() if not (name.endswith("weight") and name[0] == "0")]
     assert set(others) == {(1.0, 0.1)}
     assert [sgd[f"0.{name}.weight"] for name in ("qkv", "o", "up", "down")] == [
-        (1, 0.1),
-        (1, 0.1),
-        (2, 0.05),
+        (1.0, 0.1),
+        (1.0, 0.1),
+        (2.0, 0.05),
         (0.5, 0.2),
     ]
-    assert {sgd[name] for name in ("tokens", "positions", "0.norm.weight", "0.o.bias")} == {(4, 0.025)}
-    assert sgd["0.up.bias"] == (8, 0.0125)
+    assert {sgd[name] for name in ("tokens", "positions", "0.norm.weight", "0.o.bias")} == {(4.0, 0.025)}
+    assert sgd["0.up.bias"] == (8.0, 0.0125)
     assert_same(widthwise("adamw", listed, 1.0, 0.1), adamw)
     assert_same(widthwise("sgd", listed, 1.0, 0.1), sgd)
 
