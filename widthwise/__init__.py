@@ -19,9 +19,10 @@ from widthwise.errors import (
 from widthwise.model import Base, Target
 from widthwise.parameterization import RoleExponents, convert, init_exponents, shift
 from widthwise.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.setting import Exponents
 from widthwise.stability import largest_stable, solve, theoretical_exponents
 from widthwise.tensors import Tensor
-from widthwise.transfer import Exponents, transfer
+from widthwise.transfer import transfer
 from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 

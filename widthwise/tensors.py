@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from widthwise.errors import InvalidInputError, UnplacedTensorsError
+from widthwise.errors import UnplacedTensorsError
 from widthwise.vocabulary import Layout, Role
 
 MAX_DIMENSIONS = 8  # chosen: scan-stacked, expert-stacked convolution kernels have 6
@@ -266,11 +266,3 @@ def _changed(tensor: Tensor) -> list[int]:
 
 def _shapes(tensor: Tensor) -> str:
     return f"{list(tensor.base_shape)} → {list(tensor.target_shape)}"
-
-
-def check_layout(layout: Layout | str | None) -> Layout | None:
-    """The layout, or InvalidInputError for a word that is none."""
-    try:
-        return None if layout is None else Layout(layout)
-    except ValueError:
-        raise InvalidInputError(f"layout is {layout!r}; give 'out_in' or 'in_out'", field="layout") from None

@@ -1,48 +1,26 @@
 """From a tuned base to every hyperparameter of the target: role by role, tensor by tensor."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
 
 from widthwise import alignment as alignments
-from widthwise.alignment import Alignment, AlignmentLike, Number
+from widthwise.alignment import AlignmentLike, Number
 from widthwise.cautions import cautions
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
 from widthwise.optimizers import default_weight_decay_mode, epsilon_power
-from widthwise.parameterization import RoleExponents
-from widthwise.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
-from widthwise.scaling import Power, RoleScaling, role_scalings
-from widthwise.stability import required_feature_change, theoretical_exponents
-from widthwise.tensors import Fans, Placement, Tensor, check_layout, place
-from widthwise.tied import tied_exponents, tied_names
+from widthwise.plan import LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.scaling import RoleScaling
+from widthwise.setting import REFERENCE, Exponents, Setting, Words, measured_setting, theory_setting
+from widthwise.tensors import Fans, Placement, Tensor, place
+from widthwise.tied import tied_names
 from widthwise.version import VERSION
-from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
-
-MAX_EXPONENT = 10  # chosen: no theory or measurement comes near, and multipliers stay finite for any width
-REFERENCE = "Everett et al. 2024, arXiv 2407.05872, Table 1"
-
-
-@dataclass(frozen=True, slots=True)
-class Exponents:
-    """Exponents that replace theory's: measured ones, or a user's own.
-
-    `learning_rate` and `epsilon` map roles to c and g; roles left out keep theory's.  `form` is the form of muP that
-    they were measured in; a transfer in another form converts them.
-    """
-
-    learning_rate: Mapping[Role | str, float] = field(default_factory=dict)
-    epsilon: Mapping[Role | str, float] = field(default_factory=dict)
-    form: Form | str = Form.TABLE_9
-    source: str = "custom"
-    details: Mapping[str, Any] = field(default_factory=dict)  #: goes into the provenance as it is
-
+from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
 #: Base values of one role, in the order of plan.QUANTITIES; the forward multiplier is relative to the base's.
 _Values = tuple[float | None, float | None, float | None, float, float | None, float | None]
+
+#: The quantities of one role or tensor, in the same order; no epsilon where the optimizer has none.
+_Quantities = tuple[Quantity, Quantity | None, Quantity, Quantity, Quantity, Quantity]
 
 
 def transfer(
@@ -70,16 +48,15 @@ def transfer(
     >>> plan.layer("hidden").learning_rate
     Quantity(value=0.0001875, multiplier=0.0625, exponent=1.0)
     """
-    kind, opt = (
-        _word(Parameterization, parameterization, "parameterization"),
-        _word(Optimizer, optimizer, "optimizer"),
-    )
-    shape, order = _word(Form, form, "form"), check_layout(layout)
+    kind = known_word(Parameterization, parameterization, "parameterization")
+    opt = known_word(Optimizer, optimizer, "optimizer")
+    shape = known_word(Form, form, "form")
+    order = None if layout is None else known_word(Layout, layout, "layout")
     align = alignments.parse(alignment, readout_omega)
     mode = (
         default_weight_decay_mode(opt)
         if weight_decay_mode is None
-        else _word(WeightDecayMode, weight_decay_mode, "weight_decay_mode")
+        else known_word(WeightDecayMode, weight_decay_mode, "weight_decay_mode")
     )
     if (base.width is None) != (target.width is None):
         missing = "base" if base.width is None else "target"
@@ -87,8 +64,8 @@ def transfer(
     if base.width is None and not tensors:
         raise InvalidInputError("nothing to transfer: give base.width and target.width, or tensors", field="base.width")
 
-    words = _Words(kind, opt, align, shape, mode)
-    setting = _setting(words) if exponents is None else _measured(words, exponents)
+    words = Words(kind, opt, align, shape, mode)
+    setting = theory_setting(words) if exponents is None else measured_setting(words, exponents)
     placements = place(tensors, order)
     tied = tied_names(tensors, placements)
     _require_learning_rates(base, tensors, placements)
@@ -124,106 +101,11 @@ def transfer(
     )
 
 
-Word = TypeVar("Word", bound=StrEnum)
-
-
-def _word(kind: type[Word], value: Word | str, name: str) -> Word:
-    try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(repr(member.value) for member in kind)
-        raise InvalidInputError(f"{name} is {value!r}; give one of {known}", field=name) from None
-
-
-class _Words(NamedTuple):
-    """The words of a request: what its exponents depend on."""
-
-    parameterization: Parameterization
-    optimizer: Optimizer
-    alignment: Alignment
-    form: Form
-    weight_decay_mode: WeightDecayMode
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """Everything that depends on the words of a request alone, not on its sizes."""
-
-    scalings: Mapping[Role, RoleScaling]
-    tied_scalings: Mapping[Role, RoleScaling]  #: for an embedding and a readout that share weights
-    tie_warnings: tuple[Caution, ...]
-    gradient: Mapping[Role, float]  #: g in force
-    layer_rules: Mapping[Role, str]  #: ends the reason of a role
-    rules: Mapping[Role, str]  #: ends the reason of a tensor
-    tied_rules: Mapping[Role, str]
-
-
-@lru_cache(maxsize=256)  # theory has 4 × 6 × 2 settings in three forms and modes; measured alignments add a few
-def _setting(words: _Words) -> _Setting:
-    theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=words.form)
-    c = {role: float(e.c) for role, e in theory.items()}
-    g = {role: float(e.g) for role, e in theory.items()}
-    return _scaled(words, theory, c, g, REFERENCE)
-
-
-def _measured(words: _Words, exponents: Exponents) -> _Setting:
-    """As `_setting`, with the exponents given in place of theory's."""
-    kind, optimizer, align, form, _ = words
-    theory = theoretical_exponents(kind, optimizer, align, form=form)
-    measured_in = theoretical_exponents(kind, optimizer, align, form=exponents.form)
-    c = {role: float(e.c) for role, e in theory.items()}
-    g = {role: float(e.g) for role, e in theory.items()}
-    for key, value in exponents.learning_rate.items():
-        role = _word(Role, key, "exponents.learning_rate")
-        c[role] = _finite(value, role) + float(theory[role].c - measured_in[role].c)
-    for key, value in exponents.epsilon.items():
-        role = _word(Role, key, "exponents.epsilon")
-        g[role] = _finite(value, role) + float(theory[role].g - measured_in[role].g)
-    return _scaled(words, theory, c, g, f"{exponents.source} exponents")
-
-
-def _finite(value: float, role: Role) -> float:
-    if not math.isfinite(value) or abs(value) > MAX_EXPONENT:
-        raise InvalidInputError(
-            f"the exponent given for {role.value} is {value}; it must lie within ±{MAX_EXPONENT}", field="exponents"
-        )
-    return float(value)
-
-
-def _scaled(
-    words: _Words,
-    theory: Mapping[Role, RoleExponents],
-    c: Mapping[Role, float],
-    g: Mapping[Role, float],
-    source: str,
-) -> _Setting:
-    kind, optimizer, align, _, mode = words
-    change = float(required_feature_change(kind, align).last)
-    tied_theory, tied_c, tied_g, tie_warnings = tied_exponents(theory, c, g, optimizer)
-    scalings = role_scalings(kind, optimizer, theory, c=c, g=g, feature_change=change, weight_decay_mode=mode)
-    tied = role_scalings(
-        kind, optimizer, tied_theory, c=tied_c, g=tied_g, feature_change=change, weight_decay_mode=mode
-    )
-    setting = f"({source}: {kind.value}, {optimizer.value}, {align.name} alignment)"
-    return _Setting(
-        scalings,
-        tied,
-        tie_warnings,
-        g,
-        {
-            role: f"learning rate ∝ width^{_exponent(scaling.learning_rate.total)} {setting}"
-            for role, scaling in scalings.items()
-        },
-        {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in scalings.items()},
-        {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in tied.items()},
-    )
-
-
 def _layers(
     base: Base,
     target: Target,
     values: Mapping[Role, _Values],
-    setting: _Setting,
+    setting: Setting,
 ) -> Iterator[LayerPlan]:
     if base.width is None or target.width is None:
         return
@@ -238,11 +120,11 @@ def _tensor_plans(
     tensors: Sequence[Tensor],
     placements: Sequence[Placement],
     values: Mapping[Role, _Values],
-    setting: _Setting,
+    setting: Setting,
     tied: frozenset[str],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
-    known: dict[tuple[Role, Fans, bool], tuple[Any, ...]] = {}
+    known: dict[tuple[Role, Fans, bool], tuple[_Quantities, str]] = {}
     for tensor, (role, fans, _, _) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
         shared = known.get((role, fans, is_tied))
@@ -251,8 +133,9 @@ def _tensor_plans(
             rule = (setting.tied_rules if is_tied else setting.rules)[role]
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             quantities = _quantities(values[owner_role], scaling, fans)
-            shared = known[role, fans, is_tied] = (*quantities, f"{_growth(role, fans)}: {rule}")
-        yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
+            shared = known[role, fans, is_tied] = (quantities, f"{_growth(role, fans)}: {rule}")
+        quantities, reason = shared
+        yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *quantities, reason)
 
 
 def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
@@ -280,9 +163,7 @@ def _base_values(base: Base) -> dict[Role, _Values]:
     return values
 
 
-def _quantities(
-    values: _Values, scaling: RoleScaling, fans: Fans
-) -> tuple[Quantity, Quantity | None, Quantity, Quantity, Quantity, Quantity]:
+def _quantities(values: _Values, scaling: RoleScaling, fans: Fans) -> _Quantities:
     m, e = scaling.multipliers(fans), scaling.exponents
     return (
         _quantity(values[0], m[0], e[0]),
@@ -306,23 +187,3 @@ def _growth(role: Role, fans: Fans) -> str:
     if role is Role.READOUT:
         return f"fan_in ×{target_in / base_in:.6g}"
     return "no axis grows" if role is Role.SCALAR else f"fan_out ×{target_out / base_out:.6g}"
-
-
-def _rule(role: Role, power: Power) -> str:
-    """The second half: what the learning rate follows."""
-    if role is Role.SCALAR:
-        return "as at the base"
-    if role is Role.READOUT:
-        return f"learning rate ∝ fan_in^{_exponent(power.fan_in)}"
-    if role is Role.HIDDEN:
-        on_out = f"·fan_out^{_exponent(power.fan_out)}" if power.fan_out else ""
-        return f"learning rate ∝ fan_in^{_exponent(power.fan_in)}{on_out}"
-    return f"learning rate ∝ fan_out^{_exponent(power.fan_out)}"
-
-
-def _exponent(value: float) -> str:
-    """The power that a quantity ∝ width^(−value) carries, without a negative zero."""
-    return f"{-value + 0.0:.4g}"
-
-
-__all__ = ["Base", "Caution", "Exponents", "Plan", "Target", "Tensor", "transfer"]

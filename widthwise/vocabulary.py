@@ -1,6 +1,9 @@
 """The words of the field that appear in every interface: roles, parameterizations, optimizers, modes."""
 
 from enum import StrEnum
+from typing import TypeVar
+
+from widthwise.errors import InvalidInputError
 
 
 class Role(StrEnum):
@@ -54,3 +57,15 @@ class Form(StrEnum):
     TABLE_9 = "table_9"  #: √n on the embedding, 1/√n on the readout (also Everett et al. 2024)
     TABLE_8 = "table_8"  #: 1/n multiplier on the readout (the `mup` package)
     TABLE_3 = "table_3"  #: no multipliers, readout init variance 1/n²
+
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def known_word(kind: type[Word], value: Word | str, name: str) -> Word:
+    """The member of a vocabulary; InvalidInputError that lists the words for any other."""
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(repr(member.value) for member in kind)
+        raise InvalidInputError(f"{name} is {value!r}; give one of {known}", field=name) from None

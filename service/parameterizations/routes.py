@@ -11,8 +11,8 @@ from pydantic_core import to_json
 from service.fields import FormField, ReadoutOmega
 from service.openapi import problems
 from service.parameterizations.schemas import Parameterizations
+from widthwise.setting import REFERENCE
 from widthwise.stability import theoretical_exponents
-from widthwise.transfer import REFERENCE
 from widthwise.vocabulary import Form, Optimizer, Parameterization
 
 router = APIRouter(tags=["parameterizations"])

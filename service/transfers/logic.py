@@ -9,8 +9,9 @@ from service.store.store import Store
 from service.transfers import schemas
 from widthwise.model import Base, Target
 from widthwise.plan import Plan
+from widthwise.setting import Exponents
 from widthwise.tensors import Tensor
-from widthwise.transfer import Exponents, transfer
+from widthwise.transfer import transfer
 
 
 def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:
