@@ -55,6 +55,7 @@ class Pipe:
 def main() -> int:
     """Runs one job; gives the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("jax").setLevel(logging.WARNING)  # at INFO it lists every backend that is absent
     pipe = Pipe()
     try:
         job = _read_job()
