@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: For requests in flight when the service stops: they take milliseconds, and a page's open stream resumes without
 #: loss, so it need not hold up Ctrl-C (chosen).
-GRACEFUL_SECONDS = 3
+GRACEFUL_SECONDS = 2
 
 _DataDir = Annotated[
     Path | None,
@@ -69,6 +69,7 @@ def serve(
 
     configure_logging(settings.log_level, settings.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
+    logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
     listener = _listen(settings.host, settings.port)
     if settings.database_url.startswith("sqlite:"):
         upgrade(settings.database_url)  # before the workers look at it
@@ -145,6 +146,12 @@ def _own_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _no_cancelled_stream(record: logging.LogRecord) -> bool:
+    """Keep what uvicorn says of a page's stream that it cut when it stopped out of the log: nothing is wrong."""
+    cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut and "timeout graceful shutdown exceeded" not in record.getMessage()
 
 
 def _make_data_dir(settings: "Settings") -> None:

@@ -1,0 +1,69 @@
+"""The help of every command: it has examples, and each of them uses commands and options that exist."""
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Run
+from widthwise.cli.app import app
+from widthwise.version import VERSION
+
+COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands if command.callback)
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert COMMANDS == ["calibrate", "demo", "exponents", "migrate", "serve", "transfer", "worker"]
+
+
+def test_no_arguments_is_the_help(run: Run) -> None:
+    shown = run()
+    text = shown.out + shown.err
+    assert all(f" {command} " in text for command in COMMANDS)
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").out == f"widthwise {VERSION}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_use_options_that_exist(run: Run, command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.code == 0
+    assert "\x1b" not in shown.out
+    examples = re.sub(r"\\\s*\n\s*", "", shown.out.split("Examples:")[1].split("╭")[0])
+    lines = [line.strip() for line in examples.splitlines() if line.strip()]
+    assert lines
+    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown.out.split("╭", 1)[1]))
+    for line in lines:
+        words = shlex.split(line.replace("then:", "#"), comments=True)
+        while "=" in words[0]:
+            words.pop(0)  # a variable of the environment
+        assert words[0] == "widthwise"
+        assert words[1] == command
+        options = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= known, line
+
+
+def test_the_script_and_the_module_are_the_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "widthwise.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == f"widthwise {VERSION}\n"
+
+
+def test_the_light_commands_load_nothing_heavy() -> None:
+    code = (
+        "import sys, widthwise.cli\n"
+        "heavy = {'fastapi', 'uvicorn', 'sqlalchemy', 'pydantic', 'jax', 'scipy', 'service', 'workers'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,46 @@
+"""The Makefile: it explains itself, and says so when Python is too old."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_help_is_the_default_and_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert targets is not None
+    shown = make().stdout
+    assert all(f"make {target} " in shown for target in targets[1].split())
+
+
+def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    shutil.copy(ROOT / "requirements" / "constraints.txt", tmp_path / "requirements")
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\ntest "$1" = --version && echo "Python 3.9.18" && exit 0\nexit 1\n', encoding="utf-8")
+    old.chmod(0o755)
+    ran = make(f"PYTHON={old}", "install", folder=tmp_path)
+    assert ran.returncode != 0
+    assert "needs Python 3.11 or newer" in ran.stderr
+    assert "is Python 3.9.18" in ran.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_constraints_pin_and_name_no_address() -> None:
+    lines = (ROOT / "requirements" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.+!]+", line) for line in pins)
+
+
+def test_ci_runs_the_same_commands() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert [line for line in script.splitlines() if line.startswith("make ")] == ["make check", "make test"]

@@ -1,0 +1,155 @@
+"""The README: its commands, its requests and its snippets run as they stand there."""
+
+import json
+import re
+import shlex
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Run
+from widthwise.cli.app import app
+from widthwise.client import DEFAULT_URL, Client
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def commands(program: str) -> list[list[str]]:
+    """The shell commands that start with a program, each as its words, across lines."""
+    found = []
+    for block in blocks("bash"):
+        for command in re.split(rf"^(?={program} )", block, flags=re.MULTILINE):
+            if command.startswith(f"{program} "):
+                found.append(shlex.split(command))
+    return found
+
+
+def test_it_opens_with_the_two_commands() -> None:
+    assert re.match(r"# Widthwise\n\n    make demo .*\n    make test .*\n", TEXT)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", TEXT.replace("and make, and", ""))) <= targets
+
+
+def test_the_table_of_commands_is_whole() -> None:
+    listed = re.findall(r"^\| `widthwise ([a-z]+)`", TEXT, re.MULTILINE)
+    assert sorted(listed) == sorted(c.callback.__name__ for c in app.registered_commands if c.callback)
+
+
+def test_files_that_it_names_exist() -> None:
+    for path in re.findall(r"\]\(([a-z][^:)]*)\)", TEXT) + re.findall(
+        r"(?:python |@)((?:benchmarks|examples)/\S+?)[`\s]", TEXT
+    ):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("words", commands("widthwise"), ids=" ".join)
+def test_its_commands_run(run: Run, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    ran = run(*words[1:])
+    assert ran.code == 0, ran.err
+    assert ran.out
+
+
+def test_the_demos_table_is_what_the_command_prints(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    printed = [line.split() for line in run("transfer", "examples/gpt2_small_to_xl.json").out.splitlines()]
+    shown = [line.split() for line in TEXT.splitlines() if re.match(r"    (role|embedding|hidden|readout) ", line)]
+    assert len(shown) == 4
+    assert all(line in printed for line in shown)
+
+
+def test_its_requests_run(url: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    requests = commands("curl")
+    assert len(requests) == 8
+    identifier = ""
+    for words in requests:
+        answer = curl([word.replace(DEFAULT_URL, url).replace("$ID", identifier) for word in words])
+        assert answer.is_success, (words, answer.text)
+        if answer.status_code == 202:
+            identifier = answer.json()["id"]
+    assert client.calibration(identifier)["state"] == "cancelled"
+
+
+def curl(words: list[str]) -> httpx.Response:
+    """Send what a curl command line with -s, -X, -H and -d sends."""
+    method, headers, body, address = None, {}, None, ""
+    rest = iter(words[1:])
+    for word in rest:
+        match word:
+            case "-s":
+                continue
+            case "-X":
+                method = next(rest)
+            case "-H":
+                name, value = next(rest).split(": ", 1)
+                headers[name] = value
+            case "-d":
+                given = next(rest)
+                body = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+            case _:
+                assert not word.startswith("-"), word
+                address = word
+    if body is not None:
+        json.loads(body)
+    return httpx.request(
+        method or ("GET" if body is None else "POST"), address, headers=headers, content=body, trust_env=False
+    )
+
+
+class Parameter:
+    """A parameter of a model, as far as the README looks at one."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+class Model:
+    """A model of three tensors."""
+
+    def named_parameters(self) -> Any:
+        shapes = {"embed.weight": (32000, 1024), "up.weight": (4096, 1024), "down.weight": (1024, 4096)}
+        return ((name, Parameter(shape)) for name, shape in shapes.items())
+
+
+def test_the_pytorch_snippet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch is too large for the tests: a module that keeps what it is given stands in for it."""
+    torch = types.ModuleType("torch")
+    torch.optim = types.SimpleNamespace(AdamW=list)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    base_shapes = {"embed.weight": (32000, 256), "up.weight": (1024, 256), "down.weight": (256, 1024)}
+    names: dict[str, Any] = {"model": Model(), "base_shapes": base_shapes, "roles": {"embed.weight": "embedding"}}
+    exec(next(block for block in blocks("python") if "torch" in block), names)  # noqa: S102
+    groups = names["optimizer"]
+    assert [group["lr"] for group in groups] == pytest.approx([0.003, 0.00075, 0.00075])
+    assert [group["weight_decay"] for group in groups] == pytest.approx([0.1, 0.4, 0.4])
+    assert all(group["eps"] > 0 for group in groups)
+
+
+def test_the_optax_snippet() -> None:
+    names: dict[str, Any] = {}
+    exec(next(block for block in blocks("python") if "optax" in block), names)  # noqa: S102
+    params, optimizer = names["params"], names["optimizer"]
+    gradients = {name: np.full(value.shape, 0.5, np.float32) for name, value in params.items()}
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    for tensor in names["plan"].tensors:
+        # Adam's first step is the learning rate itself
+        np.testing.assert_allclose(updates[tensor.name], -tensor.learning_rate.value, rtol=1e-5)
+
+
+def test_the_client_snippet(url: str) -> None:
+    snippet = next(block for block in blocks("python") if "Client" in block)
+    names: dict[str, Any] = {}
+    exec(snippet.replace(DEFAULT_URL, url), names)  # noqa: S102
+    assert names["plan"]["layers"]
+    assert isinstance(names["measured"], list)

@@ -1,0 +1,121 @@
+"""`widthwise serve` and `widthwise migrate`: where they listen, what they refuse, how they end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.store.schema import head_revision
+from tests.cli.conftest import Run
+
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
+
+
+def serve(data_dir: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "widthwise.cli", "serve", "--data-dir", str(data_dir), "--workers", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=CLEAN | (environment or {}),
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serves_on_a_free_port_until_it_is_told_to_stop(tmp_path: Path, number: signal.Signals) -> None:
+    process = serve(tmp_path / "new", "--port", "0")
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    address = re.fullmatch(r"Widthwise \S+ serves at (http://127\.0\.0\.1:\d+)\n", first)
+    assert address is not None, (first, process.stderr and process.stderr.read())
+    assert httpx.get(f"{address[1]}/readyz", trust_env=False).status_code == 200  # announced once it answers
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 0, err
+    assert f"  page      {address[1]}/\n  docs      {address[1]}/docs\n" in out
+    assert "Traceback" not in err
+    assert (tmp_path / "new" / "widthwise.db").exists()
+
+
+def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    process = serve(tmp_path, "--port", "0")
+    assert process.stdout is not None
+    url = process.stdout.readline().split()[-1]
+    spec = {"parameterization": "standard", "optimizer": "adam", "widths": [8, 16], "learning_rates": [0.1, 0.2, 0.4]}
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        made = client.post("/v1/calibrations", json=spec).json()
+        with client.stream("GET", made["links"]["events"]) as stream:
+            assert stream.status_code == 200
+            process.terminate()
+            began = time.monotonic()
+            _, err = process.communicate(timeout=15)
+            assert time.monotonic() - began < 6
+    assert process.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        _, err = (process := serve(tmp_path, "--port", str(port))).communicate(timeout=20)
+    assert process.returncode == 1
+    assert err == f"Error: port {port} is in use; stop what listens there, or give another with --port\n"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])  # noqa: S104  it is refused
+def test_other_machines_are_not_served_without_keys(run: Run, tmp_path: Path, host: str) -> None:
+    ran = run("serve", "--host", host, "--data-dir", tmp_path, "--workers", 0)
+    assert ran.code == 1
+    assert "can be reached from other machines" in ran.err
+    assert "WIDTHWISE_ALLOW_UNAUTHENTICATED=true" in ran.err
+
+
+def test_unless_that_is_allowed(tmp_path: Path) -> None:
+    allowed = {"WIDTHWISE_ALLOW_UNAUTHENTICATED": "true"}
+    process = serve(tmp_path, "--host", "0.0.0.0", "--port", "0", environment=allowed)  # noqa: S104
+    assert process.stdout is not None
+    assert "serves at http://0.0.0.0:" in process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_settings_that_are_wrong(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    occupied = tmp_path / "file"
+    occupied.write_text("", encoding="utf-8")
+    ran = run("serve", "--data-dir", occupied / "data", "--workers", 0)
+    assert ran.code == 1
+    assert "can't be made" in ran.err
+    assert run("serve", "--port", 70_000).code == 2
+    monkeypatch.setenv("WIDTHWISE_PROT", "8000")
+    ran = run("serve", "--data-dir", tmp_path, "--workers", 0)
+    assert ran.code == 1
+    assert "WIDTHWISE_PROT" in ran.err
+
+
+def test_migrate(run: Run, tmp_path: Path) -> None:
+    missing = run("migrate", "--check", "--data-dir", tmp_path)
+    assert missing.code == 1
+    assert "no database" in missing.err
+    assert list(tmp_path.iterdir()) == []  # a check changes nothing
+    assert (
+        run("migrate", "--data-dir", tmp_path).out == f"The database went from empty to revision {head_revision()}.\n"
+    )
+    for arguments in ((), ("--check",)):
+        again = run("migrate", "--data-dir", tmp_path, *arguments)
+        assert (again.code, again.out) == (0, f"The database is at revision {head_revision()}.\n")
+
+
+def test_a_worker_refuses_a_database_that_was_not_migrated(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "widthwise.cli", "worker", "--data-dir", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=CLEAN, check=False)
+    assert ran.returncode == 1
+    assert "widthwise migrate" in ran.stderr
+    assert "Traceback" not in ran.stderr
