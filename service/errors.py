@@ -171,6 +171,6 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     InvalidInputError,
     UnplacedTensorsError,
     KeyReusedError,
-    NotReadyError,
     UnexpectedError,
+    NotReadyError,
 )  #: in the order of their statuses: the pages under /problems/ and their test go through these

@@ -119,7 +119,7 @@ def _build(app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mappi
     for path in document["paths"].values():
         for method, operation in path.items():
             if method in _METHODS:
-                _tidy(operation)
+                _tidy(operation, schemas)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
 
@@ -131,11 +131,19 @@ def _merge(schemas: dict[str, Any], added: Mapping[str, Any]) -> None:
             raise RuntimeError(f"two different models are called {name!r} in the OpenAPI document; rename one")
 
 
-def _tidy(operation: dict[str, Any]) -> None:
-    """Drop FastAPI's default 422 where no route declared one, and the null that no query or header can carry."""
+def _tidy(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Mend what FastAPI's defaults say.
+
+    A 422 where no route declared one goes, and so does the null that no query or header can carry; a success says
+    what it gives.
+    """
     for status, response in list(operation["responses"].items()):
         if "HTTPValidationError" in json.dumps(response):
             del operation["responses"][status]
+        elif response["description"] == "Successful Response":
+            content: dict[str, Any] = next(iter(response.get("content", {}).values()), {})
+            name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+            response["description"] = schemas.get(name, {}).get("description", "The answer.")
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]

@@ -167,7 +167,8 @@ def add_handlers(app: FastAPI) -> None:
         assert isinstance(exception, library.WidthwiseError)  # noqa: S101
         answer = from_library(exception)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("request_failed", path=request.url.path, exc_info=exception)
+            request_id = str(getattr(request.state, "request_id", ""))
+            _log.error("request_failed", path=request.url.path, request_id=request_id, exc_info=exception)
         return problem_response(answer, request.url.path)
 
     async def on_validation_error(request: Request, exception: Exception) -> Response:
@@ -186,9 +187,18 @@ def add_handlers(app: FastAPI) -> None:
         return problem_response(_from_http(request, exception), request.url.path)
 
     async def on_exception(request: Request, exception: Exception) -> Response:
-        _log.error("request_crashed", method=request.method, path=request.url.path, exc_info=exception)
+        # This handler runs outside `service.bounds`, which gives every other answer its id.
+        request_id = str(getattr(request.state, "request_id", ""))
+        _log.error(
+            "request_crashed",
+            method=request.method,
+            path=request.url.path,
+            request_id=request_id,
+            exc_info=exception,
+        )
         detail = "The service made a mistake; its log has the details under this request's id."
-        return problem_response(errors.UnexpectedError(detail), request.url.path)
+        error = errors.UnexpectedError(detail, headers={"X-Request-Id": request_id})
+        return problem_response(error, request.url.path)
 
     async def on_nothing_more(request: Request, exception: Exception) -> Response:  # noqa: ARG001
         return Response(status_code=HTTPStatus.NO_CONTENT)

@@ -13,7 +13,7 @@ function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size < 1e-3 || size >= 1e5 ? value.toExponential(digits - 1).replace("e+", "e") : String(Number(value.toPrecision(digits)));
+  return size < 1e-3 || size >= 1e5 ? value.toExponential(digits - 1).replace(/\.?0*e\+?/, "e") : String(Number(value.toPrecision(digits)));
 }
 
 function interval(pair) {
@@ -90,8 +90,8 @@ function showPlan(plan) {
   const cell = (quantity) => {
     if (!quantity) return "none";
     const box = element("span");
-    box.append(quantity.value === null ? "–" : number(quantity.value));
-    box.append(element("small", ` ×${number(quantity.multiplier, 3)}`));
+    if (quantity.value !== null) box.append(`${number(quantity.value)} `);
+    box.append(element("small", `×${number(quantity.multiplier, 3)}`));
     box.title = `exponent ${number(quantity.exponent, 4)}`;
     return box;
   };
@@ -114,8 +114,8 @@ function showPlan(plan) {
   const exponents = plan.provenance.exponents;
   byId("provenance").textContent =
     exponents.source === "theory"
-      ? `Exponents from theory: ${exponents.reference}. Small figures are target over base.`
-      : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}. Small figures are target over base.`;
+      ? `Exponents from theory: ${exponents.reference}. × is target over base.`
+      : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}. × is target over base.`;
 }
 
 function state(calibration) {
@@ -161,6 +161,8 @@ function showCalibrations(items) {
       ];
     }),
   );
+  // The newest with a result, or else the newest, is shown until another is chosen.
+  if (chosen === null && items.length > 0) chosen = (items.find((item) => item.result) || items[0]).id;
   const lines = byId("calibrations").querySelectorAll("tr");
   items.forEach((item, index) => {
     const line = lines[index + 1];

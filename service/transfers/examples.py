@@ -14,7 +14,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
     },
     "tensors": {
-        "summary": "The real shapes of both models (PyTorch order), with a tied head",
+        "summary": "The real shapes of both models, in PyTorch order",
         "value": {
             "parameterization": "mup",
             "optimizer": "adamw",

@@ -46,6 +46,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
         assert operation["summary"], (method, path)
         assert operation["description"], (method, path)
         assert set(operation["tags"]) <= known
+        assert all("Successful Response" not in str(response) for response in operation["responses"].values())
         for parameter in operation.get("parameters", ()):
             schema = parameter["schema"]
             assert parameter.get("description") or schema.get("description"), parameter
