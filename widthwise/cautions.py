@@ -41,7 +41,7 @@ def cautions(
         *_on_base_width(widths),
         *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
-        *_on_placements(tensors, placements),
+        *_on_placements(tensors, placements, distinct),
         *_on_other_sizes(base, target),
         *(_on_epsilon(base, target, g, widths) if has_epsilon else ()),
     )
@@ -113,25 +113,33 @@ def _sp_with_full_alignment(parameterization: Parameterization, alignment: Align
     return aligned and not is_feature_scaled(parameterization)
 
 
-def _on_placements(tensors: Sequence[Tensor], placements: Sequence[Placement]) -> Iterator[Caution]:
-    readouts = [
-        tensor.name
-        for tensor, p in zip(tensors, placements, strict=True)
-        if p.role is Role.READOUT and not p.declared and tensor.tied_to is None
-    ]
-    if len(readouts) > 1:
-        yield Caution(
-            "several_readouts",
-            f"{_list(readouts)}: placed as readouts because only their fan-in grows; give role 'hidden' to keys, "
-            "values or routers of constant width",
-        )
-    stacks = [tensor.name for tensor, p in zip(tensors, placements, strict=True) if p.stack_changes]
-    if stacks:
+def _on_placements(
+    tensors: Sequence[Tensor], placements: Sequence[Placement], distinct: Sequence[Placement]
+) -> Iterator[Caution]:
+    # Names are gathered only where some placement calls for it: a large model has tens of thousands of them.
+    if any(_inferred_readout(p) for p in distinct):
+        readouts = [
+            tensor.name
+            for tensor, p in zip(tensors, placements, strict=True)
+            if _inferred_readout(p) and tensor.tied_to is None
+        ]
+        if len(readouts) > 1:
+            yield Caution(
+                "several_readouts",
+                f"{_list(readouts)}: placed as readouts because only their fan-in grows; give role 'hidden' to keys, "
+                "values or routers of constant width",
+            )
+    if any(p.stack_changes for p in distinct):
+        stacks = [tensor.name for tensor, p in zip(tensors, placements, strict=True) if p.stack_changes]
         yield Caution(
             "stack_changes",
             f"{_list(stacks)}: an axis that is neither fan-in nor fan-out changes (layers or experts?); no width rule "
             "covers that change",
         )
+
+
+def _inferred_readout(placement: Placement) -> bool:
+    return placement.role is Role.READOUT and not placement.declared
 
 
 def _on_other_sizes(base: Base, target: Target) -> Iterator[Caution]:

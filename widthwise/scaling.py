@@ -10,7 +10,10 @@ Derivation, for a hidden tensor with fans (i, o), multiplier i^(−a), p = max(�
     residual stream of d units; a down-projection i → d passes √(d/i) of it on (times √(d/i) again where muP narrows
     its init), which turns d^(−β) into i^(−β).  So RMS(grad W) ∝ i^(−a) o^(−β), and SGD needs η ∝ i^(2a−p) o^β;
   · init: 1/√i keeps activations; muP's class also keeps the spectral norm, × min(1, √(o/i)).
-Tests measure these gradient exponents on a network whose fans grow by different ratios.
+
+SP and NTK have these gradients from the first step, at any shape.  In muP's class that holds at init where blocks widen
+(d_ff ≥ d); where they narrow, the narrowed init starts gradients below it, and a few steps of training bring them to
+it.  Tests measure both, on networks whose fans grow by different ratios (tests/examples/test_measured_gradients.py).
 """
 
 import math

@@ -126,9 +126,11 @@ def _with_tied_role(tensor: Tensor, by_name: dict[str, Tensor], owns: bool) -> T
             raise _Unplaced(
                 f"tied to {tensor.tied_to!r}, but their sizes differ: {_shapes(tensor)} against {_shapes(owner)}"
             )
+    elif not owns:
+        return tensor
     if tensor.role is not None or tensor.fan_in_axes is not None or tensor.fan_out_axes is not None:
         return tensor
-    if len(tensor.base_shape) != 2 or len(_changed(tensor)) > 1 or not (owns or tensor.tied_to):
+    if len(tensor.base_shape) != 2 or len(_changed(tensor)) > 1:
         return tensor
     role = Role.READOUT if tensor.tied_to is not None else Role.EMBEDDING
     return Tensor(tensor.name, tensor.base_shape, tensor.target_shape, role=role, tied_to=tensor.tied_to)
@@ -141,26 +143,34 @@ def _place(tensor: Tensor, layout: Layout | None) -> Placement:
     except ValueError:
         roles = ", ".join(role.value for role in Role)
         raise _Unplaced(f"role is {tensor.role!r}; give one of {roles}") from None
+    changed = _changed(tensor)
     if tensor.fan_in_axes is not None or tensor.fan_out_axes is not None:
         fan_in_axes, fan_out_axes = _checked_axes(tensor)
     else:
-        fan_in_axes, fan_out_axes = _axes(tensor, declared, layout)
+        fan_in_axes, fan_out_axes = _axes(tensor, declared, layout, changed)
+    base, target = tensor.base_shape, tensor.target_shape
     fans = Fans(
-        math.prod(tensor.base_shape[axis] for axis in fan_in_axes),
-        math.prod(tensor.target_shape[axis] for axis in fan_in_axes),
-        math.prod(tensor.base_shape[axis] for axis in fan_out_axes),
-        math.prod(tensor.target_shape[axis] for axis in fan_out_axes),
+        _product(base, fan_in_axes),
+        _product(target, fan_in_axes),
+        _product(base, fan_out_axes),
+        _product(target, fan_out_axes),
     )
     role = declared if declared is not None else _role(tensor, fans, bool(fan_in_axes))
     if declared is not None:
         _check_declared(declared, fans)
-    stack = [axis for axis in _changed(tensor) if axis not in fan_in_axes and axis not in fan_out_axes]
-    return Placement(role, fans, declared is not None, bool(stack))
+    stack_changes = any(axis not in fan_in_axes and axis not in fan_out_axes for axis in changed)
+    return Placement(role, fans, declared is not None, stack_changes)
 
 
-def _axes(tensor: Tensor, declared: Role | None, layout: Layout | None) -> tuple[list[int], list[int]]:
+def _product(shape: Sequence[int], axes: Sequence[int]) -> int:
+    return shape[axes[0]] if len(axes) == 1 else math.prod([shape[axis] for axis in axes])
+
+
+def _axes(
+    tensor: Tensor, declared: Role | None, layout: Layout | None, changed: list[int]
+) -> tuple[list[int], list[int]]:
     """Fan axes of a tensor that names none."""
-    changed, dimensions = _changed(tensor), len(tensor.base_shape)
+    dimensions = len(tensor.base_shape)
     if declared is Role.SCALAR or (declared is None and not changed and dimensions != 2):
         return [], list(range(dimensions))
     if declared is Role.VECTOR or (declared is None and dimensions <= 1):
@@ -241,7 +251,7 @@ def _check_shape(tensor: Tensor) -> None:
     if len(base) > MAX_DIMENSIONS:
         raise _Unplaced(f"{_shapes(tensor)} has {len(base)} axes; at most {MAX_DIMENSIONS} are supported")
     for size in (*base, *target):
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= MAX_AXIS:
+        if type(size) is not int or not 1 <= size <= MAX_AXIS:
             raise _Unplaced(f"a shape holds {size!r}; every axis is an integer from 1 to {MAX_AXIS}")
 
 
