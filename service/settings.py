@@ -151,13 +151,10 @@ class Settings(BaseSettings):
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     """Refuse WIDTHWISE_* variables that nothing reads: pydantic-settings ignores them, typos included."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
-    unknown = sorted(
-        name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known
-    )
+    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise InvalidInputError(
-            f"Unknown environment variable {', '.join(unknown)}; unset it, or use one of "
-            f"{', '.join(sorted(known))}.",
+            f"Unknown environment variable {', '.join(unknown)}; unset it, or use one of {', '.join(sorted(known))}.",
             field=unknown[0],
         )
 
@@ -176,6 +173,4 @@ def load_settings(**overrides: Any) -> Settings:
             name = str(problem["loc"][0])
             shown = "" if name == "database_url" else f" (was {problem['input']!r})"
             problems.append(f"{PREFIX}{name.upper()}: {problem['msg'].removeprefix('Value error, ')}{shown}")
-        raise InvalidInputError(
-            f"Invalid settings: {'; '.join(problems)}.", field=problems[0].split(":")[0]
-        ) from None
+        raise InvalidInputError(f"Invalid settings: {'; '.join(problems)}.", field=problems[0].split(":")[0]) from None

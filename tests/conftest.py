@@ -1,6 +1,8 @@
 """Fixtures of every layer: the databases that tests run on."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +21,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     with pytest.MonkeyPatch.context() as patch:
         # the server's wheel asks where run-time files go, and warns if nothing says so
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        server = PostgresServer(tmp_path_factory.mktemp("postgres"))
-        yield server
-        server.stop()
+        # not in pytest's folder: root's server runs as a user of its own, and every session of pytest closes
+        # that folder to other users
+        with tempfile.TemporaryDirectory(prefix="widthwise-postgres-", ignore_cleanup_errors=True) as folder:
+            server = PostgresServer(Path(folder))
+            yield server
+            server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -17,6 +17,7 @@ POOL_OVERFLOW = 30
 BUSY_TIMEOUT_SECONDS = 20.0  # SQLite's wait for another writer; our transactions take milliseconds (chosen)
 STATEMENT_TIMEOUT_MS = 30_000  # Postgres: no statement of ours takes a second (chosen)
 LOCK_TIMEOUT_MS = 10_000  # Postgres: a row stays locked for milliseconds (chosen)
+MIGRATION_LOCK_TIMEOUT_MS = 60_000  # Postgres: a rival migration takes about a second (chosen)
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000  # Postgres: a frozen process must not hold its locks for ever (chosen)
 CONNECT_TIMEOUT_SECONDS = 5  # Postgres: a dead host is noticed within a request's patience (chosen)
 
@@ -84,7 +85,10 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
 
 def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
     if for_migration:
-        return sa.create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+        # a migration may take long, but must not queue for ever: behind its wait every query would queue too
+        waits = f"-c lock_timeout={MIGRATION_LOCK_TIMEOUT_MS}"
+        connect = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": waits}
+        return sa.create_engine(url, poolclass=NullPool, connect_args=connect)
     limits = (
         f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
         f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"

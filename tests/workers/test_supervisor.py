@@ -118,7 +118,7 @@ def test_a_cancel_kills_within_about_a_second(store: Store, claim: Claim, superv
 def test_a_stolen_lease_kills_and_writes_nothing(store: Store, claim: Claim, supervise: Make, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     thread, outcomes = running(supervise("pid", str(note)), claim)
-    until(note.exists)
+    until(lambda: only_shard(store, claim).environment)  # its next write is the lease's extension, in 10 s
     store.abandon_worker("w")
     thief = store.claim_shard("thief")
     assert thief is not None
