@@ -33,7 +33,8 @@ FormField = Annotated[
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Size = Annotated[int, Whole(1, MAX_WIDTH)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+#: A tensor's name ends up in pages, logs and exports: no control characters, NUL least of all.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 def by_role_or_number(value: Any) -> str:

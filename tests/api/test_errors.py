@@ -114,6 +114,8 @@ TENSOR = {"name": "w", "base_shape": [2, 2], "target_shape": [4, 4]}
         ("base.lr", 0.1, "#/base/lr", "no field"),
         ("tensors", [{**TENSOR, "base_shape": [0, 2]}], "#/tensors/0/base_shape/0", "from 1 to"),
         ("tensors", [{**TENSOR, "base_shape": [1] * 9}], "#/tensors/0/base_shape", "at most 8"),
+        ("tensors", [{**TENSOR, "name": "a\0b"}], "#/tensors/0/name", "pattern"),
+        ("tensors", [{**TENSOR, "tied_to": "a\nb"}], "#/tensors/0/tied_to", "pattern"),
         ("tensors", [{**TENSOR, "name": ""}], "#/tensors/0/name", "at least 1"),
         ("tensors", [TENSOR, {**TENSOR, "role": "output"}], "#/tensors/1/role", "'readout'"),
     ],
