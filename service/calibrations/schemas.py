@@ -55,9 +55,7 @@ class TransformerProxy(BaseModel):
 
     architecture: Literal["transformer"]
     depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual blocks.")
-    head_dim: Annotated[int, Whole(1, 1024)] = Field(
-        default=16, description="Width of one head; divides every width."
-    )
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=16, description="Width of one head; divides every width.")
     sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=64, description="Bytes in one window.")
     batch_size: Annotated[int, Whole(1, 8192)] = Field(default=32, description="Windows in one step.")
     dataset: Dataset = "python_docs"
