@@ -20,15 +20,15 @@ def spec(**changes: Any) -> dict[str, Any]:
     }
 
 
+def bowl_loss(width: int, learning_rate: float, seed: int, drift: float) -> float:
+    """A loss whose optimum is 2^-6 at width 64 and moves as width^(−drift)."""
+    return 2.0 + 0.05 * (math.log2(learning_rate) + 6 + drift * math.log2(width / 64)) ** 2 + 0.001 * seed
+
+
 def trials(widths: Sequence[int], drift: float) -> list[dict[str, Any]]:
-    """Trials whose optimum is 2^-8 at width 64 and moves as width^(−drift)."""
+    """The trials of a specification as an external runner uploads them."""
     return [
-        {
-            "width": width,
-            "learning_rate": rate,
-            "seed": seed,
-            "loss": 2.0 + 0.05 * (math.log2(rate) + 8 + drift * math.log2(width / 64)) ** 2 + 0.001 * seed,
-        }
+        {"width": width, "learning_rate": rate, "seed": seed, "loss": bowl_loss(width, rate, seed, drift)}
         for width in widths
         for rate in RATES
         for seed in range(2)

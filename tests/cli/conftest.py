@@ -5,15 +5,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 import uvicorn
 
 from service.app import create_app
-from service.settings import load_settings
-from tests.cli.bowl import spec, trials
+from service.settings import Settings, load_settings
+from service.store import open_store
+from tests.cli.bowl import bowl_loss, spec, trials
 from tests.databases import SqliteFiles
 from widthwise.cli import main
 from widthwise.client import Client
@@ -50,9 +52,14 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
-def url(sqlite_files: SqliteFiles) -> Iterator[str]:
-    """Address of a service on a free port, without workers, on a database of its own."""
-    settings = load_settings(database_url=sqlite_files.new_migrated(), workers=0)
+def settings(sqlite_files: SqliteFiles) -> Settings:
+    """Settings of the service: a database of its own, no workers."""
+    return load_settings(database_url=sqlite_files.new_migrated(), workers=0)
+
+
+@pytest.fixture(scope="session")
+def url(settings: Settings) -> Iterator[str]:
+    """Address of a service on a free port."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
@@ -78,6 +85,32 @@ def client(url: str) -> Iterator[Client]:
 
 
 @pytest.fixture
+def worker(settings: Settings) -> Iterator[None]:
+    """A worker that trains nothing: it reports the losses of the bowl for every shard there is."""
+    store = open_store(settings.database_url)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.02):
+            claim = store.claim_shard("bowl")
+            if claim is None:
+                continue
+            for rate in claim.shard.learning_rates:
+                for seed in claim.shard.seeds:
+                    loss = bowl_loss(claim.shard.width, rate, seed, drift=0.25)
+                    trial = {"width": claim.shard.width, "learning_rate": rate, "seed": seed, "loss": loss}
+                    store.record_trial(claim, {**trial, "status": "completed"})
+            store.finish_shard(claim)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+    store.close()
+
+
+@pytest.fixture
 def unused_url() -> str:
     """An address on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -89,12 +122,11 @@ def unused_url() -> str:
 def finish(client: Client) -> Callable[..., str]:
     """Make calibrations that have succeeded, from trials made elsewhere; each call gives an id."""
 
-    def finished(widths: Sequence[int] = (64, 128, 256), drift: float = 0.25, **changes: object) -> str:
+    def finished(drift: float = 0.25, **changes: object) -> str:
+        widths = (64, 128, 256)
         made = spec(widths=list(widths), runner="external", **changes)
         identifier = client.submit_calibration(made)["id"]
         path = f"{client.url}/v1/calibrations/{identifier}"
-        import httpx
-
         httpx.post(f"{path}/trials", json={"trials": trials(widths, drift)}, trust_env=False).raise_for_status()
         httpx.post(f"{path}/finish", trust_env=False).raise_for_status()
         return identifier

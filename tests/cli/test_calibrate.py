@@ -63,10 +63,28 @@ def test_shows_what_was_measured(run: Run, url: str, finish: Callable[..., str])
     assert ran.code == 0, ran.err
     rows = [line.split() for line in ran.out.splitlines()]
     assert ["learning", "rate", "hidden", "1.250"] in [row[:4] for row in rows]
-    assert any(row[:2] == ["64", "0.00391"] for row in rows)
+    assert any(row[:2] == ["64", "0.0156"] for row in rows)
     assert "d = 0.250" in ran.out
     assert "Warning (small_widths)" in ran.err
     assert identifier in ran.err  # how to use it
+
+
+@pytest.mark.usefixtures("worker")
+def test_optima_outside_the_grid_are_shown_as_bounds(run: Run, url: str) -> None:
+    ran = run("calibrate", *OPTIONS, "--learning-rates", "0.0005,0.001,0.002", "--url", url)
+    assert ran.code == 0, ran.err
+    assert " 64             ≥ 0.002 " in ran.out
+    assert "No drift and no exponents" in ran.out
+    assert "Use them" not in ran.err
+
+
+@pytest.mark.usefixtures("worker")
+def test_submits_watches_and_shows(run: Run, url: str) -> None:
+    ran = run("calibrate", *OPTIONS, "--learning-rates", "0.004,0.016,0.064", "--url", url)
+    assert ran.code == 0, ran.err
+    assert "succeeded" in ran.err  # the progress
+    assert "Measured exponents" in ran.out
+    assert "Use them: widthwise transfer FILE --calibration cal_" in ran.err
 
 
 def test_a_cancelled_one_is_an_error(run: Run, url: str, client: Client) -> None:

@@ -37,8 +37,10 @@ def test_serves_on_a_free_port_until_it_is_told_to_stop(tmp_path: Path, number: 
     assert address is not None, (first, process.stderr and process.stderr.read())
     assert httpx.get(f"{address[1]}/readyz", trust_env=False).status_code == 200  # announced once it answers
     process.send_signal(number)
-    out, err = process.communicate(timeout=10)
-    assert process.returncode == 0, err
+    with process:  # closes its pipes
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
     assert f"  page      {address[1]}/\n  docs      {address[1]}/docs\n" in out
     assert "Traceback" not in err
     assert (tmp_path / "new" / "widthwise.db").exists()

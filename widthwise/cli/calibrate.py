@@ -180,7 +180,8 @@ def _show(calibration: Calibration, *, as_json: bool) -> None:
         console.print_json(calibration)
     elif calibration["result"] is not None:
         show_result(calibration)
-        console.say(f"Use them: widthwise transfer FILE --calibration {calibration['id']}")
+        if calibration["result"]["exponents"]:
+            console.say(f"Use them: widthwise transfer FILE --calibration {calibration['id']}")
     else:
         progress = calibration["progress"]
         done = f"{progress['trials_done']}/{progress['trials_total']}"

@@ -135,13 +135,17 @@ def show_result(calibration: Calibration) -> None:
         )
     console.show("Best base learning rate by width", table)
     drift = result["drift"]
-    out.print(
-        f"Drift: the best base learning rate goes as width^(−d) with d = {console.signed(drift['value'])}, "
-        f"95 % interval {console.between(drift['interval'])}; 0 where the theory's multipliers transfer.",
-        soft_wrap=True,
-    )
-    out.print()
-    show_exponents(result["exponents"], "Measured exponents")
+    if drift is None:
+        out.print(
+            "No drift and no exponents: they need an optimum inside the grid at two widths or more.", soft_wrap=True
+        )
+    else:
+        out.print(
+            f"Drift: the best base learning rate goes as width^(−d) with d = {console.signed(drift['value'])}, "
+            f"95 % interval {console.between(drift['interval'])}; 0 where the theory's multipliers transfer.\n",
+            soft_wrap=True,
+        )
+        show_exponents(result["exponents"], "Measured exponents")
     console.warn(result["warnings"])
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
@@ -97,6 +98,14 @@ def needs(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] in ("widthwise", "service", "workers", "migrations"):
             raise  # a mistake of ours
-        raise WidthwiseError(
-            f"this command needs the package {error.name!r}: pip install 'widthwise[{extra}]'"
-        ) from None
+        raise _missing(error.name, extra) from None
+
+
+def require_package(name: str, extra: str) -> None:
+    """Refuse to start without a package that another process will import; it is not imported here."""
+    if find_spec(name) is None:
+        raise _missing(name, extra)
+
+
+def _missing(package: str, extra: str) -> WidthwiseError:
+    return WidthwiseError(f"this command needs the package {package!r}: pip install 'widthwise[{extra}]'")

@@ -59,7 +59,7 @@ def demo(
             _head(out, "1. Start the service", "widthwise serve: SQLite, two local workers, this machine only")
             with local_service(directory, workers=WORKERS) as client:
                 _tell(out, f"page {client.url}/   docs {client.url}/docs")
-                _tour(client, out, request)
+                tour(client, out, request)
                 _tell(out, f"\nThat took {time.monotonic() - started:.0f} s.")
                 if keep:
                     _tell(out, f"Still serving: page {client.url}/   docs {client.url}/docs   Ctrl-C stops it.")
@@ -71,7 +71,8 @@ def demo(
         raise typer.Exit(0 if keep else INTERRUPTED) from None
 
 
-def _tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
+def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
+    """Transfer, calibrate and transfer again with what was measured, telling of each step."""
     base, target = request["base"], request["target"]
     _head(
         out,
@@ -102,6 +103,8 @@ def _tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
         raise WidthwiseError(f"the calibration {calibration['state']}: {calibration['reason'] or 'on request'}")
     _tell(out, "")
     show_result(calibration)
+    if calibration["result"] is None or not calibration["result"]["exponents"]:
+        raise WidthwiseError("the calibration found no exponent: its optima are not inside the grid of learning rates")
 
     _head(
         out,

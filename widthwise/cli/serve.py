@@ -61,8 +61,7 @@ def serve(
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
     settings.refuse_unsafe_host()
     if settings.workers:
-        with console.needs("worker"):
-            import jax  # noqa: F401  # each worker's child would fail without it, one by one
+        console.require_package("jax", "worker")  # each worker's child would fail without it, one by one
     _make_data_dir(settings)
     from workers.logs import configure_logging
     from workers.pool import WorkerPool
@@ -104,12 +103,11 @@ def worker(*, data_dir: _DataDir = None) -> None:
         import os
         import threading
 
-        import jax  # noqa: F401
-
         from service.settings import load_settings
         from workers.logs import configure_logging
         from workers.worker import run_worker
 
+    console.require_package("jax", "worker")
     settings = load_settings(data_dir=data_dir)
     configure_logging(settings.log_level, settings.log_format)
     stop = threading.Event()
@@ -189,8 +187,7 @@ def _announce(settings: "Settings", address: str) -> None:
     embedded = settings.database_url.startswith("sqlite:")
     database = settings.database_url.removeprefix("sqlite:///") if embedded else "the one in WIDTHWISE_DATABASE_URL"
     count = settings.workers
-    out = console.stdout()
-    for line in (
+    lines = (
         f"Widthwise {VERSION} serves at {address}",
         f"  page      {address}/",
         f"  docs      {address}/docs",
@@ -198,6 +195,7 @@ def _announce(settings: "Settings", address: str) -> None:
         f"  database  {database}",
         f"  workers   {count} local process{'' if count == 1 else 'es'}",
         "Ctrl-C stops it.",
-    ):
-        out.print(line, soft_wrap=True, markup=False)
+    )
+    out = console.stdout()
+    out.print("\n".join(lines), soft_wrap=True, markup=False)  # at once: who reads the first line may stop us
     out.file.flush()

@@ -1,0 +1,66 @@
+"""`widthwise demo`: what it tells, and that it leaves nothing behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.processes import processes_marked
+from widthwise.cli import console, words
+from widthwise.cli.demo import REQUEST, SWEEP, tour
+from widthwise.client import Client
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_tour(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    tour(client, console.stdout(), words.read_request(str(REQUEST)))
+    out, err = capsys.readouterr()
+    assert re.findall(r"^(\d)\. ", out, re.MULTILINE) == ["2", "3", "4"]
+    assert "transformer.h.*.attn.c_attn.weight" in out
+    assert "48/48 trials" in out
+    rows = [line.split() for line in out.splitlines()]
+    theory, measured = 6e-4 * 768 / 1600, 6e-4 * (768 / 1600) ** 1.25
+    hidden = [row for row in rows if row[:2] == ["hidden", "0.0006"]]
+    assert [row[:4] for row in hidden] == [["hidden", "0.0006", f"{theory:.4g}", f"{measured:.4g}"]]
+    low, high = (float(hidden[0][i]) for i in (4, 6))
+    assert low <= measured <= high
+    assert ["learning", "rate", "hidden", "1.250"] in [row[:4] for row in rows]
+    assert "Traceback" not in err
+    assert max(map(len, out.splitlines())) < 150
+
+
+def test_the_sweep_is_as_large_as_it_says() -> None:
+    assert len(SWEEP["widths"]) * len(SWEEP["learning_rates"]) * SWEEP["seeds"] == 48  # README and `demo --help`
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "widthwise.cli", "demo", "--data-dir", str(tmp_path / "data")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"DEMO_MARK": str(tmp_path)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("running "):
+            break
+    assert len(processes_marked("DEMO_MARK", tmp_path)) >= 4  # the demo, the service, two workers
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    assert processes_marked("DEMO_MARK", tmp_path) == {}
+
+
+def test_it_says_what_it_lacks(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("widthwise.cli.demo.REQUEST", tmp_path / "gone.json")
+    ran = run("demo")
+    assert ran.code == 1
+    assert "in the repository" in ran.err
