@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic_core import ErrorDetails, to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from service import errors
@@ -217,4 +218,4 @@ def add_handlers(app: FastAPI) -> None:
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Serialise once, in Rust, without FastAPI's second validation; never NaN or Infinity, which are not JSON."""
-    return Response(to_json(content, inf_nan_mode="null"), status, headers=headers, media_type="application/json")
+    return Response(orjson.dumps(content, to_jsonable_python), status, headers=headers, media_type="application/json")

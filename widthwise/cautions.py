@@ -191,7 +191,8 @@ def _on_epsilon(
             f"{role.value} layers at the target ({source}): a constant epsilon stalls them; use the plan's epsilons, a "
             "smaller base epsilon (1e-12 to 1e-15 is safe), or adam_atan2, which has none",
         )
-    too_small = [e for role in Role if (e := by_role(base.epsilon, role)) is not None and 0 < e < SMALLEST_SQUARED]
+    epsilons = (by_role(base.epsilon, role) for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT))
+    too_small = [epsilon for epsilon in epsilons if epsilon is not None and 0 < epsilon < SMALLEST_SQUARED]
     if too_small:
         yield Caution(
             "epsilon_underflow",

@@ -1,6 +1,5 @@
 """The two ends of a transfer: the tuned base model and the target to train."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,15 @@ from widthwise.vocabulary import Role
 PerRole = float | Mapping[Role | str, float] | None
 
 MAX_WIDTH = 2**31 - 1  # chosen: beyond any model; keeps ratios far from overflow
+MAX_VALUE = 1e100  # chosen: with any multiplier in range the product stays a finite float
+_LIMITS = {
+    "width": MAX_WIDTH,
+    "depth": MAX_WIDTH,
+    "batch_tokens": 2**63 - 1,
+    "tokens": 2**63 - 1,
+    "head_dim": MAX_WIDTH,
+    "output_dimension": MAX_WIDTH,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +34,9 @@ class Size:
 
     def __post_init__(self) -> None:
         end = "target" if isinstance(self, Target) else "base"
-        for name in ("width", "depth", "batch_tokens", "tokens", "head_dim", "output_dimension"):
+        for name, limit in _LIMITS.items():
             value = getattr(self, name)
-            if value is None:
-                continue
-            limit = MAX_WIDTH if name in ("width", "head_dim", "depth", "output_dimension") else 2**63 - 1
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit):
+            if value is not None and (type(value) is not int or not 1 <= value <= limit):
                 raise InvalidInputError(
                     f"{end}.{name} is {value!r}; it must be an integer from 1 to {limit}",
                     field=f"{end}.{name}",
@@ -90,9 +95,11 @@ def _checked(values: PerRole, field: str, *, positive: bool) -> PerRole:
 
 def _number(value: Any, field: str, *, positive: bool) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0 or (positive and value == 0):
+    if not is_number or not 0 <= value <= MAX_VALUE or (positive and value == 0):
         range_ = "above 0" if positive else "of at least 0"
-        raise InvalidInputError(f"{field} is {value!r}; it must be a finite number {range_}", field=field)
+        raise InvalidInputError(
+            f"{field} is {value!r}; it must be a number {range_} and at most {MAX_VALUE:g}", field=field
+        )
     return float(value)
 
 

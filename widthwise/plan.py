@@ -81,14 +81,10 @@ class Plan:
             found = seen.get(id(of.learning_rate))
             if found is None:
                 found = seen[id(of.learning_rate)] = {
-                    "learning_rate": _dictionary(of.learning_rate),
-                    "epsilon": None if of.epsilon is None else _dictionary(of.epsilon),
-                    "init_std": _dictionary(of.init_std),
-                    "forward_multiplier": _dictionary(of.forward_multiplier),
-                    "weight_decay": _dictionary(of.weight_decay),
-                    "gradient_rms": _dictionary(of.gradient_rms),
-                    "reason": of.reason,
+                    name: None if q is None else {"value": q[0], "multiplier": q[1], "exponent": q[2]}
+                    for name, q in zip(QUANTITIES, of[-7:-1], strict=True)
                 }
+                found["reason"] = of.reason
             return found
 
         return {
@@ -107,8 +103,3 @@ class Plan:
             "warnings": [caution._asdict() for caution in self.warnings],
             "provenance": dict(self.provenance),
         }
-
-
-def _dictionary(quantity: Quantity) -> dict[str, float | None]:
-    value, multiplier, exponent = quantity
-    return {"value": value, "multiplier": multiplier, "exponent": exponent}

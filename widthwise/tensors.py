@@ -14,6 +14,7 @@ from widthwise.vocabulary import Layout, Role
 
 MAX_DIMENSIONS = 8  # chosen: scan-stacked, expert-stacked convolution kernels have 6
 MAX_AXIS = 2**53  # the largest count that a JSON number carries exactly
+MAX_FAN = 2**63  # chosen: a product of axes beyond any model; keeps every ratio and multiplier a finite float
 
 #: An axis that changes by less than this factor while the other grows by half or more is a padded vocabulary
 #: rather than a width; which one it is must be declared.  Chosen: 50257 → 50304 is 1.001, width steps are ≥ 1.25.
@@ -155,6 +156,8 @@ def _place(tensor: Tensor, layout: Layout | None) -> Placement:
         _product(base, fan_out_axes),
         _product(target, fan_out_axes),
     )
+    if max(fans) > MAX_FAN:
+        raise _Unplaced(f"{_shapes(tensor)}: a fan of {max(fans)} is beyond any model (at most 2^63); check the shapes")
     role = declared if declared is not None else _role(tensor, fans, bool(fan_in_axes))
     if declared is not None:
         _check_declared(declared, fans)

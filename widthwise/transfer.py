@@ -109,11 +109,11 @@ def _layers(
 ) -> Iterator[LayerPlan]:
     if base.width is None or target.width is None:
         return
-    growing = Fans(base.width, target.width, base.width, target.width)
     for role, scaling in setting.scalings.items():
-        fans = Fans(1, 1, 1, 1) if role is Role.SCALAR else growing
-        reason = f"width ×{fans.target_in / fans.base_in:.6g}: {setting.layer_rules[role]}"
-        yield LayerPlan(role, *_quantities(values[role], scaling, fans), reason)
+        ratio = 1.0 if role is Role.SCALAR else target.width / base.width
+        multipliers = [ratio**-exponent for exponent in scaling.exponents]  # both fans grow alike: the roles' own law
+        reason = f"width ×{ratio:.6g}: {setting.layer_rules[role]}"
+        yield LayerPlan(role, *_quantities(values[role], multipliers, scaling), reason)
 
 
 def _tensor_plans(
@@ -132,7 +132,7 @@ def _tensor_plans(
             scaling = (setting.tied_scalings if is_tied else setting.scalings)[role]
             rule = (setting.tied_rules if is_tied else setting.rules)[role]
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
-            quantities = _quantities(values[owner_role], scaling, fans)
+            quantities = _quantities(values[owner_role], scaling.multipliers(fans), scaling)
             shared = known[role, fans, is_tied] = (quantities, f"{_growth(role, fans)}: {rule}")
         quantities, reason = shared
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *quantities, reason)
@@ -151,32 +151,28 @@ def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: S
             )
 
 
-def _base_values(base: Base) -> dict[Role, _Values]:
-    values: dict[Role, _Values] = {}
+def _base_values(base: Base) -> Mapping[Role, _Values]:
+    given = (base.learning_rate, base.epsilon, base.init_std, 1.0, base.weight_decay, base.gradient_rms)
+    if base.gamma is None and not any(isinstance(values, dict) for values in given):
+        return dict.fromkeys(Role, given)  # type: ignore[arg-type]  # no mapping is left among them
+    by_roles: dict[Role, _Values] = {}
     for role in Role:
         learning_rate, gamma = by_role(base.learning_rate, role), by_role(base.gamma, role)
         if learning_rate is not None and gamma is not None:
             learning_rate *= gamma
         epsilon, init_std = by_role(base.epsilon, role), by_role(base.init_std, role)
         weight_decay, gradient_rms = by_role(base.weight_decay, role), by_role(base.gradient_rms, role)
-        values[role] = (learning_rate, epsilon, init_std, 1.0, weight_decay, gradient_rms)
-    return values
+        by_roles[role] = (learning_rate, epsilon, init_std, 1.0, weight_decay, gradient_rms)
+    return by_roles
 
 
-def _quantities(values: _Values, scaling: RoleScaling, fans: Fans) -> _Quantities:
-    m, e = scaling.multipliers(fans), scaling.exponents
-    return (
-        _quantity(values[0], m[0], e[0]),
-        _quantity(values[1], m[1], e[1]) if scaling.has_epsilon else None,
-        _quantity(values[2], m[2], e[2]),
-        _quantity(values[3], m[3], e[3]),
-        _quantity(values[4], m[4], e[4]),
-        _quantity(values[5], m[5], e[5]),
-    )
-
-
-def _quantity(base: float | None, multiplier: float, exponent: float) -> Quantity:
-    return Quantity(None if base is None else base * multiplier, multiplier, exponent)
+def _quantities(values: _Values, multipliers: Sequence[float], scaling: RoleScaling) -> _Quantities:
+    learning_rate, epsilon, init_std, forward_multiplier, weight_decay, gradient_rms = [
+        Quantity(None if value is None else value * multiplier, multiplier, exponent)
+        for value, multiplier, exponent in zip(values, multipliers, scaling.exponents, strict=True)
+    ]
+    shown = epsilon if scaling.has_epsilon else None
+    return learning_rate, shown, init_std, forward_multiplier, weight_decay, gradient_rms
 
 
 def _growth(role: Role, fans: Fans) -> str:

@@ -17,50 +17,44 @@ from widthwise.transfer import transfer
 def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:
     """Give the plan; raises widthwise.errors.InvalidInputError and UnplacedTensorsError."""
     base, target, alignment = request.base, request.target, request.alignment
-    try:
-        return transfer(
-            parameterization=request.parameterization,
-            optimizer=request.optimizer,
-            alignment=alignment if isinstance(alignment, str) else alignment.model_dump(),
-            readout_omega=request.readout_omega,
-            form=request.form,
-            base=Base(
-                width=base.width,
-                depth=base.depth,
-                batch_tokens=base.batch_tokens,
-                tokens=base.tokens,
-                head_dim=base.head_dim,
-                output_dimension=base.output_dimension,
-                learning_rate=base.learning_rate,  # type: ignore[arg-type]  # Mapping is invariant in its key
-                epsilon=base.epsilon,  # type: ignore[arg-type]
-                weight_decay=base.weight_decay,  # type: ignore[arg-type]
-                init_std=base.init_std,  # type: ignore[arg-type]
-                gamma=base.gamma,  # type: ignore[arg-type]
-                gradient_rms=base.gradient_rms,  # type: ignore[arg-type]
-            ),
-            target=Target(
-                width=target.width,
-                depth=target.depth,
-                batch_tokens=target.batch_tokens,
-                tokens=target.tokens,
-                head_dim=target.head_dim,
-                output_dimension=target.output_dimension,
-            ),
-            tensors=[
-                Tensor(t.name, t.base_shape, t.target_shape, t.fan_in_axes, t.fan_out_axes, t.role, t.tied_to)
-                for t in request.tensors
-            ]
-            if request.tensors
-            else (),
-            layout=request.layout,
-            exponents=exponents,
-            weight_decay_mode=request.weight_decay_mode,
-        )
-    except OverflowError:
-        raise InvalidInputError(
-            "Some quantity is beyond the range of floating point at these sizes; check the shapes and the width.",
-            errors=[{"field": "target", "message": "grows too far from the base"}],
-        ) from None
+    return transfer(
+        parameterization=request.parameterization,
+        optimizer=request.optimizer,
+        alignment=alignment if isinstance(alignment, str) else alignment.model_dump(),
+        readout_omega=request.readout_omega,
+        form=request.form,
+        base=Base(
+            width=base.width,
+            depth=base.depth,
+            batch_tokens=base.batch_tokens,
+            tokens=base.tokens,
+            head_dim=base.head_dim,
+            output_dimension=base.output_dimension,
+            learning_rate=base.learning_rate,  # type: ignore[arg-type]  # Mapping is invariant in its key
+            epsilon=base.epsilon,  # type: ignore[arg-type]
+            weight_decay=base.weight_decay,  # type: ignore[arg-type]
+            init_std=base.init_std,  # type: ignore[arg-type]
+            gamma=base.gamma,  # type: ignore[arg-type]
+            gradient_rms=base.gradient_rms,  # type: ignore[arg-type]
+        ),
+        target=Target(
+            width=target.width,
+            depth=target.depth,
+            batch_tokens=target.batch_tokens,
+            tokens=target.tokens,
+            head_dim=target.head_dim,
+            output_dimension=target.output_dimension,
+        ),
+        tensors=[
+            Tensor(t.name, t.base_shape, t.target_shape, t.fan_in_axes, t.fan_out_axes, t.role, t.tied_to)
+            for t in request.tensors
+        ]
+        if request.tensors
+        else (),
+        layout=request.layout,
+        exponents=exponents,
+        weight_decay_mode=request.weight_decay_mode,
+    )
 
 
 def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Exponents:

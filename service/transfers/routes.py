@@ -1,5 +1,6 @@
 """POST /v1/transfers: from a tuned base to every hyperparameter of the target."""
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
@@ -11,11 +12,13 @@ from service.problems import json_response
 from service.transfers.examples import EXAMPLES
 from service.transfers.logic import calibrated_exponents, make_plan
 from service.transfers.schemas import Plan, TheoryExponents, TransferRequest
+from widthwise.setting import Exponents
 
 router = APIRouter(tags=["transfers"], route_class=DirectRoute)
 
 _REQUEST = TypeAdapter(TransferRequest)
-_MANY_TENSORS = 500  # beyond this a plan takes milliseconds: off the event loop, so that others are answered
+_MANY_TENSORS = 5_000  # beyond this an answer takes tens of milliseconds: off the event loop, so that others get theirs
+_ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they compute, under one interpreter lock
 
 
 @router.post(
@@ -38,6 +41,9 @@ async def create_transfer(request: Request) -> Response:
     else:
         exponents = await run_in_threadpool(calibrated_exponents, body, get_store(request))
     if body.tensors is not None and len(body.tensors) > _MANY_TENSORS:
-        plan = await run_in_threadpool(make_plan, body, exponents)
-        return await run_in_threadpool(json_response, plan.to_dict())
+        return await to_thread.run_sync(_answer, body, exponents, limiter=_ONE_AT_A_TIME)
+    return _answer(body, exponents)
+
+
+def _answer(body: TransferRequest, exponents: Exponents | None) -> Response:
     return json_response(make_plan(body, exponents).to_dict())
