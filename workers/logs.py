@@ -11,7 +11,10 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     """Send structlog's and the standard library's lines of at least `level` to stderr."""
     severity = logging.getLevelNamesMapping()[level.upper()]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        # its default shows every local variable of a traceback: slow, and a way for secrets into logs
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     # the console's renderer writes tracebacks by itself
     traceback = [structlog.processors.format_exc_info] if form == "json" else []

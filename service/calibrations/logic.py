@@ -51,7 +51,7 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
         "progress": {
             "trials_done": calibration.progress.trials_done,
             "trials_total": calibration.progress.trials_total,
-            "shards": dict(calibration.progress.shards),
+            "shards": {state.value: count for state, count in calibration.progress.shards.items()},
         },
         "estimate": estimate_cost(calibration.spec),
         "result": calibration.result,
