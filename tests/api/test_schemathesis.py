@@ -20,7 +20,7 @@ BEYOND_THE_SCHEMA = {
 def test_no_fault(settings: Settings, store: Store) -> None:
     # The cap of real life: a list beyond its limit is to be refused as such, and not as too many bytes.
     app = create_app(load_settings(database_url=settings.database_url), store, stream_seconds=0.02, poll_seconds=0.01)
-    config = schemathesis.Config.from_path(Path(__file__).with_name("schemathesis.toml"))
+    config = schemathesis.Config.from_path(Path(__file__).parents[2] / "schemathesis.toml")
     api = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
     faults: list[str] = []
     answered = 0
