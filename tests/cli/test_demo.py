@@ -49,7 +49,7 @@ def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: si
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("running "):
+        if re.match("queued|running", line):
             break
     assert len(processes_marked("DEMO_MARK", tmp_path)) >= 4  # the demo, the service, two workers
     process.send_signal(number)

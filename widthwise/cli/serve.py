@@ -66,10 +66,10 @@ def serve(
     from workers.logs import configure_logging
     from workers.pool import WorkerPool
 
+    listener = _listen(settings.host, settings.port)
     configure_logging(settings.log_level, settings.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
     logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
-    listener = _listen(settings.host, settings.port)
     if settings.database_url.startswith("sqlite:"):
         upgrade(settings.database_url)  # before the workers look at it
     address = _address(settings.host, listener.getsockname()[1])
