@@ -54,7 +54,9 @@ format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff check --fix .
 
 bench: $(STAMP)  ## measure plans per second and requests per second
-	@$(BIN)/python benchmarks/transfers.py
+	@$(BIN)/python -m benchmarks.plans
+	@echo
+	@$(BIN)/python -m benchmarks.http_transfers
 
 clean:  ## remove .venv and every cache (never data)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
