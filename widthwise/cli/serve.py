@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,24 +66,24 @@ def serve(
     from workers.logs import configure_logging
     from workers.pool import WorkerPool
 
-    listener = _listen(settings.host, settings.port)
-    configure_logging(settings.log_level, settings.log_format)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
-    logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
-    if settings.database_url.startswith("sqlite:"):
-        upgrade(settings.database_url)  # before the workers look at it
-    address = _address(settings.host, listener.getsockname()[1])
-    config = uvicorn.Config(
-        create_app(settings),
-        log_config=None,  # ours, above
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        lifespan="on",
-    )
-    server = _server(config, lambda: _announce(settings, address))
-    with listener, _own_signals(), WorkerPool(settings):
-        server.run(sockets=[listener])
+    with _listen(settings.host, settings.port) as listener:
+        configure_logging(settings.log_level, settings.log_format)
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
+        logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
+        if settings.database_url.startswith("sqlite:"):
+            upgrade(settings.database_url)  # before the workers look at it
+        address = _address(settings.host, listener.getsockname()[1])
+        config = uvicorn.Config(
+            create_app(settings),
+            log_config=None,  # ours, above
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            lifespan="on",
+        )
+        server = _server(config, lambda: _announce(settings, address))
+        with _own_signals(), WorkerPool(settings):
+            server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)  # uvicorn has logged why
 
@@ -165,9 +165,11 @@ def _listen(host: str, port: int) -> socket.socket:
     """Give a bound socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        with ExitStack() as if_it_fails:
+            listener = if_it_fails.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            if_it_fails.pop_all()
     except OSError as error:
         reasons = {
             errno.EADDRINUSE: f"port {port} is in use; stop what listens there, or give another with --port",
