@@ -10,9 +10,9 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
+import widthwise
 from widthwise import Base, Target, Tensor, transfer
 
 SIZES = (10, 100, 1_000, 10_000)
@@ -68,7 +68,7 @@ def machine() -> str:
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     cores = f"{len(names)} × " if names else ""
-    return f"{cores}{processor}; Python {platform.python_version()}; widthwise {version('widthwise')}"
+    return f"{cores}{processor}; Python {platform.python_version()}; widthwise {widthwise.__version__}"
 
 
 def _cpuinfo() -> list[str]:

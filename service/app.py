@@ -19,7 +19,7 @@ from service.store.schema import upgrade
 from service.store.store import Store, open_store
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferRequest
-from service.version import VERSION
+from widthwise.version import VERSION
 
 STREAM_SECONDS = 600.0  # chosen: proxies cut longer streams anyway, and a client resumes without loss
 POLL_SECONDS = 1.0  # chosen: between reads of new events; trials take seconds

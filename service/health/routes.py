@@ -6,7 +6,7 @@ from service.dependencies import StoreDependency
 from service.health.schemas import Live, Ready
 from service.openapi import problems
 from service.problems import json_response
-from service.version import VERSION
+from widthwise.version import VERSION
 
 router = APIRouter(tags=["health"])
 
