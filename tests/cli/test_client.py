@@ -1,6 +1,7 @@
 """The HTTP client: what it asks, what it gives, and what it says when something is wrong."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -93,7 +94,9 @@ def test_reads_every_page() -> None:
 def test_watching_ends_with_the_calibration() -> None:
     answers: list[httpx.Response | Exception] = [state("queued"), state("running"), state("succeeded")]
     with client_of(scripted(answers)) as client:
+        began = time.monotonic()
         assert [seen["state"] for seen in client.watch("cal_1")] == ["queued", "running", "succeeded"]
+        assert time.monotonic() - began < 0.5  # it asked again after Retry-After, which is 0
 
 
 def test_watching_outlives_a_restart_of_the_service() -> None:
