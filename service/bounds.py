@@ -1,7 +1,7 @@
 """One plain ASGI layer around everything: the cap on a request's body, and the request id."""
 
+import os
 import re
-import secrets
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,7 +41,7 @@ class Bounds:
                 request_id = value
             elif name == b"expect":
                 expects = True
-        request_id = request_id or secrets.token_hex(8).encode()
+        request_id = request_id or os.urandom(8).hex().encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         started = False
 

@@ -1,6 +1,5 @@
 """Warnings of a transfer: where a plan leaves what theory and published measurements cover."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from widthwise.alignment import Alignment
@@ -32,7 +31,7 @@ def cautions(
 ) -> tuple[Caution, ...]:
     """Every warning that applies, in a fixed order."""
     distinct = list({id(p): p for p in placements}.values())  # few, however many tensors repeat them
-    ratios = {ratio for p in placements for ratio in (p.fans.ratio_in, p.fans.ratio_out) if p.role is not Role.SCALAR}
+    ratios = {ratio for p in distinct for ratio in (p.fans.ratio_in, p.fans.ratio_out) if p.role is not Role.SCALAR}
     widths = _widths(base, target, distinct)
     if base.width is not None and target.width is not None:
         ratios.add(target.width / base.width)
@@ -83,8 +82,10 @@ def _on_base_width(widths: tuple[int, int] | None) -> Iterator[Caution]:
 
 
 def _on_heads(base: Base, target: Target) -> Iterator[Caution]:
+    if base.head_dim is None and target.head_dim is None:
+        return
     dims = [d for d in (base.head_dim, target.head_dim) if d is not None]
-    if dims and min(dims) < SMALL_HEAD_DIM:
+    if min(dims) < SMALL_HEAD_DIM:
         yield Caution(
             "small_head_dim",
             f"head dim {min(dims)} is under {SMALL_HEAD_DIM}: proxies with such heads failed to transfer (muGPT)",
@@ -97,9 +98,11 @@ def _on_output(
     stated: tuple[int | None, int | None],
     placements: Sequence[Placement],
 ) -> Iterator[Caution]:
+    if not _sp_with_full_alignment(parameterization, alignment):
+        return
     outputs = [p.fans.target_out for p in placements if p.role is Role.READOUT and p.fans.target_out > 1]
     outputs += [d for d in stated if d is not None]
-    if outputs and min(outputs) <= SMALL_OUTPUT and _sp_with_full_alignment(parameterization, alignment):
+    if outputs and min(outputs) <= SMALL_OUTPUT:
         yield Caution(
             "small_output_dimension",
             f"output dimension {min(outputs)} with {parameterization.value!r} and full alignment: the logits can "
@@ -169,6 +172,9 @@ def _on_epsilon(
     if widths is None:
         return
     base_width, target_width = widths
+    if base.epsilon is None:
+        return
+    noise = (target.batch_tokens or base.batch_tokens or NOMINAL_BATCH_TOKENS) ** -0.5
     worst: tuple[float, Role, float, float] | None = None
     for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT):
         epsilon = by_role(base.epsilon, role)
@@ -178,8 +184,7 @@ def _on_epsilon(
         if measured is not None:
             expected = measured * (target_width / base_width) ** -g[role]
         else:
-            batch = target.batch_tokens or base.batch_tokens or NOMINAL_BATCH_TOKENS
-            expected = target_width ** -g[role] / math.sqrt(batch)
+            expected = target_width ** -g[role] * noise
         if epsilon * NEAR > expected and (worst is None or epsilon / expected > worst[0]):
             worst = (epsilon / expected, role, epsilon, expected)
     if worst is not None:

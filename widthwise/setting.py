@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from widthwise.alignment import Alignment
@@ -13,6 +14,7 @@ from widthwise.plan import Caution
 from widthwise.scaling import Power, RoleScaling, role_scalings
 from widthwise.stability import required_feature_change, theoretical_exponents
 from widthwise.tied import tied_exponents
+from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
 MAX_EXPONENT = 10  # chosen: no theory or measurement comes near, and multipliers stay finite for any width
@@ -55,6 +57,7 @@ class Setting:
     layer_rules: Mapping[Role, str]  #: ends the reason of a role
     rules: Mapping[Role, str]  #: ends the reason of a tensor
     tied_rules: Mapping[Role, str]
+    provenance: Mapping[str, Any]
 
 
 @lru_cache(maxsize=256)  # theory has 4 × 6 × 2 settings in three forms and modes; measured alignments add a few
@@ -63,7 +66,7 @@ def theory_setting(words: Words) -> Setting:
     theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=words.form)
     c = {role: float(e.c) for role, e in theory.items()}
     g = {role: float(e.g) for role, e in theory.items()}
-    return _scaled(words, theory, c, g, REFERENCE)
+    return _scaled(words, theory, c, g, {"source": "theory", "reference": REFERENCE})
 
 
 def measured_setting(words: Words, exponents: Exponents) -> Setting:
@@ -79,7 +82,7 @@ def measured_setting(words: Words, exponents: Exponents) -> Setting:
     for key, value in exponents.epsilon.items():
         role = known_word(Role, key, "exponents.epsilon")
         g[role] = _finite(value, role) + float(theory[role].g - measured_in[role].g)
-    return _scaled(words, theory, c, g, f"{exponents.source} exponents")
+    return _scaled(words, theory, c, g, {"source": exponents.source, **exponents.details})
 
 
 def _finite(value: float, role: Role) -> float:
@@ -95,9 +98,11 @@ def _scaled(
     theory: Mapping[Role, RoleExponents],
     c: Mapping[Role, float],
     g: Mapping[Role, float],
-    source: str,
+    exponents: Mapping[str, Any],
 ) -> Setting:
-    kind, optimizer, align, _, mode = words
+    """The setting for the c and g in force; `exponents` says where they come from."""
+    kind, optimizer, align, form, mode = words
+    source = exponents.get("reference", f"{exponents['source']} exponents")
     change = float(required_feature_change(kind, align).last)
     tied_theory, tied_c, tied_g, tie_warnings = tied_exponents(theory, c, g, optimizer)
     scalings = role_scalings(kind, optimizer, theory, c=c, g=g, feature_change=change, weight_decay_mode=mode)
@@ -116,6 +121,18 @@ def _scaled(
         },
         {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in scalings.items()},
         {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in tied.items()},
+        MappingProxyType(
+            {
+                "parameterization": kind.value,
+                "optimizer": optimizer.value,
+                "alignment": align.name,
+                "readout_omega": float(align.readout.omega),
+                "form": form.value,
+                "weight_decay_mode": mode.value,
+                "exponents": exponents,
+                "widthwise": VERSION,
+            }
+        ),
     )
 
 

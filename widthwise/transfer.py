@@ -1,6 +1,7 @@
 """From a tuned base to every hyperparameter of the target: role by role, tensor by tensor."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from widthwise import alignment as alignments
 from widthwise.alignment import AlignmentLike, Number
@@ -8,12 +9,11 @@ from widthwise.cautions import cautions
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
 from widthwise.optimizers import default_weight_decay_mode, epsilon_power
-from widthwise.plan import LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.plan import QUANTITIES, LayerPlan, Plan, Quantity, TensorPlan
 from widthwise.scaling import RoleScaling
-from widthwise.setting import REFERENCE, Exponents, Setting, Words, measured_setting, theory_setting
+from widthwise.setting import Exponents, Setting, Words, measured_setting, theory_setting
 from widthwise.tensors import Fans, Placement, Tensor, place
 from widthwise.tied import tied_names
-from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
 #: Base values of one role, in the order of plan.QUANTITIES; the forward multiplier is relative to the base's.
@@ -21,6 +21,10 @@ _Values = tuple[float | None, float | None, float | None, float, float | None, f
 
 #: The quantities of one role or tensor, in the same order; no epsilon where the optimizer has none.
 _Quantities = tuple[Quantity, Quantity | None, Quantity, Quantity, Quantity, Quantity]
+_UNCHANGED = (1.0,) * len(QUANTITIES)
+
+#: Quantity(…) from one tuple: the constructor of a NamedTuple takes twice as long, and a large model makes thousands.
+_new_quantity: Callable[[tuple[float | None, float, float]], Quantity] = partial(tuple.__new__, Quantity)
 
 
 def transfer(
@@ -86,18 +90,7 @@ def transfer(
             ),
             *(setting.tie_warnings if tied else ()),
         ),
-        provenance={
-            "parameterization": kind.value,
-            "optimizer": opt.value,
-            "alignment": align.name,
-            "readout_omega": float(align.readout.omega),
-            "form": shape.value,
-            "weight_decay_mode": mode.value,
-            "exponents": {"source": "theory", "reference": REFERENCE}
-            if exponents is None
-            else {"source": exponents.source, **exponents.details},
-            "widthwise": VERSION,
-        },
+        provenance=setting.provenance,
     )
 
 
@@ -109,11 +102,15 @@ def _layers(
 ) -> Iterator[LayerPlan]:
     if base.width is None or target.width is None:
         return
+    ratio = target.width / base.width
+    growth = f"width ×{ratio:.6g}"
     for role, scaling in setting.scalings.items():
-        ratio = 1.0 if role is Role.SCALAR else target.width / base.width
-        multipliers = [ratio**-exponent for exponent in scaling.exponents]  # both fans grow alike: the roles' own law
-        reason = f"width ×{ratio:.6g}: {setting.layer_rules[role]}"
-        yield LayerPlan(role, *_quantities(values[role], multipliers, scaling), reason)
+        if role is Role.SCALAR:
+            yield LayerPlan(role, *_quantities(values[role], _UNCHANGED, scaling), setting.rules[role])
+            continue
+        multipliers = [ratio**-exponent for exponent in scaling.exponents]  # both fans grow alike: the role's own law
+        quantities = _quantities(values[role], multipliers, scaling)
+        yield LayerPlan(role, *quantities, f"{growth}: {setting.layer_rules[role]}")
 
 
 def _tensor_plans(
@@ -168,7 +165,7 @@ def _base_values(base: Base) -> Mapping[Role, _Values]:
 
 def _quantities(values: _Values, multipliers: Sequence[float], scaling: RoleScaling) -> _Quantities:
     learning_rate, epsilon, init_std, forward_multiplier, weight_decay, gradient_rms = [
-        Quantity(None if value is None else value * multiplier, multiplier, exponent)
+        _new_quantity((None if value is None else value * multiplier, multiplier, exponent))
         for value, multiplier, exponent in zip(values, multipliers, scaling.exponents, strict=True)
     ]
     shown = epsilon if scaling.has_epsilon else None

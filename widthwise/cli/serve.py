@@ -55,6 +55,7 @@ def serve(
         import uvicorn
 
         from service.app import create_app
+        from service.collector import calm_collector
         from service.settings import load_settings
         from service.store.schema import upgrade
 
@@ -82,6 +83,7 @@ def serve(
             lifespan="on",
         )
         server = _server(config, lambda: _announce(settings, address))
+        calm_collector()
         with _own_signals(), WorkerPool(settings):
             server.run(sockets=[listener])
     if not server.started:
