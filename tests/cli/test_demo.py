@@ -47,16 +47,20 @@ def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: si
         text=True,
         env=os.environ | {"DEMO_MARK": str(tmp_path)},
     )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if re.match("queued|running", line):
-            break
-    assert len(processes_marked("DEMO_MARK", tmp_path)) >= 4  # the demo, the service, two workers
-    process.send_signal(number)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 128 + number
-    assert "Traceback" not in err
-    assert processes_marked("DEMO_MARK", tmp_path) == {}
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if re.match("queued|running", line):
+                break
+        assert len(processes_marked("DEMO_MARK", tmp_path)) >= 4  # the demo, the service, two workers
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 128 + number
+        assert "Traceback" not in err
+        assert processes_marked("DEMO_MARK", tmp_path) == {}
+    finally:
+        for pid in processes_marked("DEMO_MARK", tmp_path):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_it_says_what_it_lacks(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
