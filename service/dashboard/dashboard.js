@@ -104,18 +104,22 @@ function showPlan(plan) {
       return [role, cell(layer.learning_rate), cell(layer.epsilon), cell(layer.init_std), cell(layer.forward_multiplier), cell(layer.weight_decay)];
     }),
   );
-  byId("warnings").replaceChildren(
-    ...plan.warnings.map((warning) => {
-      const line = element("p", undefined, "warning");
-      line.append(element("code", warning.code), `: ${warning.message}`);
-      return line;
-    }),
-  );
+  showWarnings("warnings", plan.warnings);
   const exponents = plan.provenance.exponents;
   byId("provenance").textContent =
     exponents.source === "theory"
       ? `Exponents from theory: ${exponents.reference}. × is target over base.`
       : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}. × is target over base.`;
+}
+
+function showWarnings(id, warnings) {
+  byId(id).replaceChildren(
+    ...warnings.map((warning) => {
+      const line = element("p", undefined, "warning");
+      line.append(element("code", warning.code), `: ${warning.message}`);
+      return line;
+    }),
+  );
 }
 
 function state(calibration) {
@@ -173,7 +177,7 @@ function showCalibrations(items) {
     line.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(); });
     if (item.id === chosen) showDetail(item);
   });
-  offerExponents(items.filter((item) => item.state === "succeeded"));
+  offerExponents(items.filter((item) => item.result && item.result.exponents.length > 0));
 }
 
 function showDetail(item) {
@@ -187,7 +191,7 @@ function showDetail(item) {
   }
   byId("detail-reason").textContent = item.reason || "";
   byId("detail-reason").hidden = !item.reason;
-  const result = item.result || { exponents: [], optima: [] };
+  const result = item.result || { exponents: [], optima: [], warnings: [] };
   fill(
     byId("exponents"),
     [["Role"], ["Learning rate", true], ["95 % interval", true], ["Theory", true]],
@@ -201,18 +205,19 @@ function showDetail(item) {
       return [String(found.width), bound + number(found.learning_rate), interval(found.interval), number(found.loss)];
     }),
   );
+  showWarnings("detail-warnings", result.warnings);
 }
 
-function offerExponents(finished) {
-  const ids = finished.map((item) => item.id).join(" ");
+function offerExponents(measured) {
+  const ids = measured.map((item) => item.id).join(" ");
   if (ids === offered) return;
   offered = ids;
   const select = form.elements.exponents;
   const kept = select.value;
   const theory = element("option", "theory");
   theory.value = "";
-  select.replaceChildren(theory, ...finished.map((item) => element("option", item.id)));
-  select.value = finished.some((item) => item.id === kept) ? kept : "";
+  select.replaceChildren(theory, ...measured.map((item) => element("option", item.id)));
+  select.value = measured.some((item) => item.id === kept) ? kept : "";
 }
 
 let pause = 0;
