@@ -79,6 +79,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # one address for each resource
         separate_input_output_schemas=False,
+        # Nothing is exported yet, and FastAPI would look for OpenTelemetry's providers anew at each request.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.store = store
     app.state.settings = settings

@@ -145,15 +145,17 @@ def _inferred_readout(placement: Placement) -> bool:
     return placement.role is Role.READOUT and not placement.declared
 
 
+_SIZES = {
+    "depth": ("depth_changed", "number of blocks"),
+    "batch_tokens": ("batch_changed", "batch size in tokens"),
+    "tokens": ("horizon_changed", "number of training tokens"),
+    "head_dim": ("head_dim_changed", "head dim"),
+}
+
+
 def _on_other_sizes(base: Base, target: Target) -> Iterator[Caution]:
-    what = {
-        "depth": ("depth_changed", "number of blocks"),
-        "batch_tokens": ("batch_changed", "batch size in tokens"),
-        "tokens": ("horizon_changed", "number of training tokens"),
-        "head_dim": ("head_dim_changed", "head dim"),
-    }
     for name in changed_sizes(base, target):
-        code, words = what[name]
+        code, words = _SIZES[name]
         yield Caution(
             code,
             f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: this plan transfers over "

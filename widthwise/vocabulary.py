@@ -64,6 +64,8 @@ Word = TypeVar("Word", bound=StrEnum)
 
 def known_word(kind: type[Word], value: Word | str, name: str) -> Word:
     """The member of a vocabulary; InvalidInputError that lists the words for any other."""
+    if type(value) is kind:
+        return value
     try:
         return kind(value)
     except ValueError:
