@@ -1,4 +1,4 @@
-"""Does the best base learning rate stay where it is while the width grows? theory.md's proxy experiment, on one core.
+"""Does the best base learning rate stay where it is while the width grows? The proxy experiment, on one core.
 
     python benchmarks/transfer_on_two_cores.py --widths 32 64 128 256 --seeds 2
     python benchmarks/transfer_on_two_cores.py --architecture transformer --optimizer sgd --alignment none
@@ -27,7 +27,7 @@ from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import fit_power_law
 from workers.engine.sweep import run_shard
 
-# sequence length and batch size: theory.md section 7 for the MLP; engineering.md, "Speed", for the transformer
+# sequence length and batch size (chosen): runs of seconds on one core that still show the theory
 PROXIES = {
     "mlp": {"sequence_length": 8, "batch_size": 256},
     "transformer": {"sequence_length": 64, "batch_size": 32},

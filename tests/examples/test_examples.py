@@ -99,7 +99,7 @@ def test_gpt2_conv1d_weights_take_their_first_axis_as_fan_in() -> None:
 
 
 def test_gpt2_with_a_wider_feed_forward_follows_fan_in_not_the_last_axis() -> None:
-    """With width ×4 and feed-forward ×8 the up-projection is divided by 4; mup's last axis would say 8 (peers.md)."""
+    """With width ×4 and feed-forward ×8 the up-projection is divided by 4; mup's last axis would say 8."""
     up, down = Tensor("up", (64, 128), (256, 1024)), Tensor("down", (128, 64), (1024, 256))
     planned = plan("gpt2_small_to_xl", tensors=[up, down])
     assert (multiplier(planned, "up"), multiplier(planned, "down")) == (1 / 4, 1 / 8)

@@ -51,7 +51,7 @@ _EXPONENTS = {
 # AdamW decays by ηλ ≈ 0.003 a step here and Adam-atan2 has Adam's step while a·atan2(x) ≈ x: the same optimum
 _AS_ADAM = (Optimizer.ADAMW, Optimizer.ADAM_ATAN2)
 
-HALF_OCTAVE = 0.5  # ratio 2^½ (theory.md §2): five points within an octave of the optimum, where the fit looks
+HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, where the fit looks
 # Downwards more room: under the wrong alignment the optimum falls by up to half an octave for each doubling of the
 # width. Upwards two octaves, since training breaks down one to four octaves above the optimum.
 OCTAVES_BELOW, OCTAVES_ABOVE = 3.0, 2.0

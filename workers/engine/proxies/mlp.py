@@ -1,4 +1,4 @@
-"""A byte-level MLP language model: some bytes of context in, the next byte out (theory.md §7).
+"""A byte-level MLP language model: some bytes of context in, the next byte out.
 
 T bytes → embedding 256 → n each → hidden T·n → n → `depth` residual hidden n → n → readout n → 256,
 with GeLU and an RMS norm without gain after each hidden layer. It trains in seconds on one core and shows the theory.
