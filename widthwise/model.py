@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Role, known_word
 
 PerRole = float | Mapping[Role | str, float] | None
 
@@ -83,11 +83,7 @@ def _checked(values: PerRole, field: str, *, positive: bool) -> PerRole:
     if isinstance(values, Mapping):
         known: dict[Role | str, float] = {}
         for key, value in values.items():
-            try:
-                role = Role(key)
-            except ValueError:
-                roles = ", ".join(r.value for r in Role)
-                raise InvalidInputError(f"{field} names {key!r}; the roles are {roles}", field=field) from None
+            role = known_word(Role, key, field)
             known[role] = _number(value, f"{field}.{role.value}", positive=positive)
         return known
     return None if values is None else _number(values, field, positive=positive)

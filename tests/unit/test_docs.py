@@ -30,9 +30,35 @@ def test_tables(parameterization: str) -> None:
     ]
 
 
-def test_every_warning_is_described() -> None:
-    sources = "".join((ROOT / "widthwise" / name).read_text() for name in ("cautions.py", "tied.py"))
+@pytest.mark.parametrize(
+    ("section", "modules", "fewest"),
+    [("## 5. Warnings", ["cautions.py", "tied.py"], 13), ("## 6. What a calibration", ["estimate/cautions.py"], 12)],
+)
+def test_every_warning_is_described(section: str, modules: list[str], fewest: int) -> None:
+    sources = "".join((ROOT / "widthwise" / name).read_text() for name in modules)
     codes = set(re.findall(r'Caution\(\s*"(\w+)"', sources)) | set(re.findall(r'\("(\w+_changed)"', sources))
-    assert len(codes) >= 13
-    described = THEORY[THEORY.index("## 5. Warnings") :]
+    assert len(codes) >= fewest
+    described = THEORY[THEORY.index(section) :].partition("\n## ")[0]
     assert {code for code in codes if f"`{code}`" not in described} == set()
+
+
+def test_documents_and_benchmarks_named_in_the_sources_exist() -> None:
+    tracked = [
+        path for folder in ("widthwise", "service", "workers", "benchmarks", "tests") for path in _sources(folder)
+    ]
+    assert len(tracked) > 100
+    missing = [
+        (str(path.relative_to(ROOT)), name)
+        for path in tracked
+        for name in re.findall(r"[\w/]+\.md\b|benchmarks/\w+\.py|benchmarks\.\w+", path.read_text())
+        if not any((ROOT / folder / _file(name)).exists() for folder in ("", "docs", "examples"))
+    ]
+    assert missing == []
+
+
+def _sources(folder: str) -> list[Path]:
+    return [path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts]
+
+
+def _file(name: str) -> str:
+    return name.replace(".", "/") + ".py" if name.startswith("benchmarks.") else name

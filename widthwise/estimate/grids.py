@@ -3,9 +3,13 @@
 All multipliers are 1 at the base width, so every parameterization starts as one model there and its best base learning
 rate is the same. It depends on the optimizer, the architecture and the base width.
 
-Measured with `python benchmarks/transfer_on_two_cores.py --optimizer O --architecture A --widths B` on the Python
-documentation text: 200 steps, depth 2; MLP with 8 bytes of context, batch 256; transformer with 64, batch 32, head
-dimension 16. Best base learning rate:
+Measured on the Python documentation text: 200 steps, depth 2; MLP with 8 bytes of context, batch 256; transformer with
+64, batch 32, head dimension 16; one seed (two for MLP with Adam at 32), learning rates in steps of 2 (of 4 for the
+transformer at 32) that enclose the optimum and the first divergence, one base width at a time, such as
+
+    python -m benchmarks.optimum_over_widths --optimizer sgd --widths 32 --learning-rates 0.125 0.25 0.5 1 2 4
+
+Best base learning rate:
 
 | | base 32 | 64 | 128 | 256 |
 |---|---|---|---|---|
@@ -23,7 +27,7 @@ dimension 16. Best base learning rate:
 import math
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Optimizer
+from widthwise.vocabulary import Optimizer, known_word
 
 MEASURED_AT = 32  # base width of the centres below
 _CENTRES: dict[str, dict[Optimizer, float]] = {
@@ -73,13 +77,7 @@ def default_learning_rates(
             f"{', '.join(sorted(_CENTRES))}",
             field="proxy.architecture",
         )
-    try:
-        measured = Optimizer(optimizer)
-    except ValueError:
-        raise InvalidInputError(
-            f"there is no optimizer {optimizer!r}; it is one of {', '.join(o.value for o in Optimizer)}",
-            field="optimizer",
-        ) from None
+    measured = known_word(Optimizer, optimizer, "optimizer")
     if base_width < 1:
         raise InvalidInputError(f"base width is {base_width}; give an integer of at least 1", field="widths")
     if measured in _AS_ADAM:

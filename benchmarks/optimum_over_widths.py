@@ -1,7 +1,7 @@
 """Does the best base learning rate stay where it is while the width grows? The proxy experiment, on one core.
 
-    python benchmarks/transfer_on_two_cores.py --widths 32 64 128 256 --seeds 2
-    python benchmarks/transfer_on_two_cores.py --architecture transformer --optimizer sgd --alignment none
+    python -m benchmarks.optimum_over_widths --widths 32 64 128 256 --seeds 2
+    python -m benchmarks.optimum_over_widths --architecture transformer --optimizer sgd --alignment none
 
 It prints the mean held-out loss of every learning rate and width, the optimum of each width and how it moves.
 """
@@ -10,22 +10,17 @@ import argparse
 import json
 import os
 import platform
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("NPROC", "1")
-sys.path.insert(0, str(Path(__file__).parent.parent))
-
 import numpy as np
 
 from widthwise.errors import EstimateError
+from widthwise.estimate.grids import default_learning_rates
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import fit_power_law
-from workers.engine.sweep import run_shard
+from workers.child import SINGLE_THREADED
 
 # sequence length and batch size (chosen): runs of seconds on one core that still show the theory
 PROXIES = {
@@ -36,6 +31,14 @@ PROXIES = {
 
 def main() -> None:
     options = _options()
+    for name, value in SINGLE_THREADED.items():  # as a worker's child sets them, before JAX is imported
+        os.environ.setdefault(name, value)
+    from workers.engine.sweep import run_shard
+
+    rates = options.learning_rates or default_learning_rates(
+        options.optimizer, options.architecture, min(options.widths)
+    )
+    options.learning_rates = sorted(rates)
     spec: dict[str, Any] = {
         "parameterization": options.parameterization,
         "optimizer": options.optimizer,
@@ -100,7 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--optimizer", default="adam")
     parser.add_argument("--alignment", choices=["full", "none"], default="full")
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128, 256])
-    parser.add_argument("--learning-rates", type=float, nargs="+", default=[2.0**e for e in range(-11, -1)])
+    parser.add_argument("--learning-rates", type=float, nargs="+", help="a calibration's own grid unless given")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--depth", type=int, default=2)
