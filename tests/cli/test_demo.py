@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
 from tests.processes import processes_marked
-from widthwise.cli import console, words
-from widthwise.cli.demo import REQUEST, SWEEP, tour
+from widthwise.cli import console
+from widthwise.cli.demo import REQUEST, SWEEP, read_example, tour
 from widthwise.client import Client
+from widthwise.errors import WidthwiseError
 
 
 @pytest.mark.usefixtures("worker")
 def test_the_tour(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    tour(client, console.stdout(), words.read_request(str(REQUEST)))
+    tour(client, console.stdout(), read_example(REQUEST))
     out, err = capsys.readouterr()
     assert re.findall(r"^(\d)\. ", out, re.MULTILINE) == ["2", "3", "4"]
     assert "transformer.h.*.attn.c_attn.weight" in out
@@ -63,8 +63,6 @@ def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: si
             os.kill(pid, signal.SIGKILL)
 
 
-def test_it_says_what_it_lacks(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("widthwise.cli.demo.REQUEST", tmp_path / "gone.json")
-    ran = run("demo")
-    assert ran.code == 1
-    assert "in the repository" in ran.err
+def test_it_says_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(WidthwiseError, match=r"gone\.json, which is in the repository"):
+        read_example(tmp_path / "gone.json")

@@ -49,9 +49,7 @@ def demo(
       widthwise demo --keep
       widthwise demo --data-dir widthwise-data       then: widthwise serve
     """
-    if not REQUEST.exists():
-        raise WidthwiseError(f"the demo needs {REQUEST}, which is in the repository; run it from a checkout of it")
-    request = words.read_request(str(REQUEST))
+    request = read_example(REQUEST)
     started = time.monotonic()
     out = console.stdout()
     try:
@@ -69,6 +67,13 @@ def demo(
     except KeyboardInterrupt:
         console.say("\nStopped, and the service with it.")
         raise typer.Exit(0 if keep else INTERRUPTED) from None
+
+
+def read_example(path: Path) -> Mapping[str, Any]:
+    """Read the request that the demo transfers; WidthwiseError where it was installed without the repository."""
+    if not path.exists():
+        raise WidthwiseError(f"the demo needs {path}, which is in the repository; run it from a checkout of it")
+    return words.read_request(str(path))
 
 
 def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:

@@ -170,9 +170,14 @@ def test_bounds_stay_out_of_the_fit_and_are_reported() -> None:
     assert "bound_inconsistent" not in codes(result)
 
 
-@pytest.mark.parametrize(("optima", "wrong"), [((-8, -8, -8, -3), True), ((-8, -8, -8, -14), True)])
+@pytest.mark.parametrize(
+    ("optima", "wrong"),
+    [((-8, -8, -8, -3), True), ((-8, -8, -8, -14), True), ((-9, -7, -5, -3), False), ((-8, -9.5, -11, -14), False)],
+)
 def test_a_bound_that_contradicts_the_fit_is_reported(optima: tuple[float, ...], wrong: bool) -> None:
-    assert ("bound_inconsistent" in codes(fit_calibration(SPEC, exact(*optima)))) == wrong
+    found = codes(fit_calibration(SPEC, exact(*optima)))
+    assert "optimum_at_grid_edge" in found
+    assert ("bound_inconsistent" in found) == wrong
 
 
 def test_two_widths_give_no_interval_and_say_so() -> None:
@@ -200,11 +205,16 @@ def test_no_trials_at_all_is_an_estimate_error() -> None:
         fit_calibration(SPEC, [])
 
 
-def test_a_measured_readout_alignment_is_not_replaced_by_the_default() -> None:
+def test_a_measured_readout_alignment_holds_unless_a_number_replaces_it() -> None:
+    trials = exact(-8, -8, -8)
     sides = {"hidden": {"alpha": 1.0, "omega": 0.5, "u": 1.0}, "readout": {"alpha": 1.0, "omega": 1.0, "u": 1.0}}
-    spec = {**SPEC, "parameterization": "standard", "alignment": sides, "readout_omega": 0.5}
-    theory = {e.role: e.theory for e in fit_calibration(spec, exact(-8, -8, -8)).exponents}
-    assert theory["hidden"] == 1.5
+    spec = {**SPEC, "parameterization": "standard", "alignment": sides}
+    theory = {
+        omega: {e.role: e.theory for e in fit_calibration({**spec, "readout_omega": omega}, trials).exponents}
+        for omega in (None, 0.5)
+    }
+    assert theory[None]["hidden"] == 1.5
+    assert theory[0.5]["hidden"] == 1.0  # a number replaces it, as in a transfer
 
 
 def test_a_width_that_only_diverged_stays_out_with_its_reason() -> None:
