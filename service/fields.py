@@ -108,6 +108,11 @@ ReadoutOmega = Annotated[
         description="ω of the readout: ½ is what language models show (the default), 1 is muP's worst case.",
     ),
 ]
+#: None leaves the alignment its own ω; a number replaces it (`widthwise.alignment.parse`).
+OwnOrReplacedOmega = Annotated[
+    ReadoutOmega | None,
+    Field(description="Replaces the readout's ω; by default ½ for a named alignment, and the measured one else."),
+]
 
 
 def alignment_name(alignment: Any) -> str:

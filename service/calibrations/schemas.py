@@ -11,9 +11,9 @@ from service.fields import (
     Cursor,
     FormField,
     OptimizerField,
+    OwnOrReplacedOmega,
     ParameterizationField,
     Positive,
-    ReadoutOmega,
 )
 from service.numbers import Whole
 from service.store.states import CalibrationState, ShardState
@@ -73,7 +73,7 @@ class CalibrationSpec(BaseModel):
     parameterization: ParameterizationField
     optimizer: OptimizerField
     alignment: AlignmentField = "full"
-    readout_omega: ReadoutOmega = 0.5
+    readout_omega: OwnOrReplacedOmega = None
     form: FormField = Form.TABLE_9
     widths: Annotated[
         list[ProxyWidth],

@@ -1,12 +1,15 @@
 """From a validated request to the library's plan, with theory's exponents or a calibration's."""
 
+from dataclasses import replace
+from typing import Any
+
 from service.errors import ConflictError, InvalidInputError, NotFoundError
-from service.fields import alignment_name
 from service.store import errors as store_errors
 from service.store.records import Calibration, ExponentFilter, ExponentRow
 from service.store.states import CalibrationState
 from service.store.store import Store
 from service.transfers import schemas
+from widthwise.alignment import parse
 from widthwise.model import Base, Target
 from widthwise.plan import Plan
 from widthwise.setting import Exponents
@@ -16,11 +19,11 @@ from widthwise.transfer import transfer
 
 def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:
     """Give the plan; raises widthwise.errors.InvalidInputError and UnplacedTensorsError."""
-    base, target, alignment = request.base, request.target, request.alignment
+    base, target = request.base, request.target
     return transfer(
         parameterization=request.parameterization,
         optimizer=request.optimizer,
-        alignment=alignment if isinstance(alignment, str) else alignment.model_dump(),
+        alignment=_alignment(request),
         readout_omega=request.readout_omega,
         form=request.form,
         base=Base(
@@ -55,6 +58,11 @@ def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = No
         exponents=exponents,
         weight_decay_mode=request.weight_decay_mode,
     )
+
+
+def _alignment(request: schemas.TransferRequest) -> str | dict[str, Any]:
+    """The alignment as the library reads it."""
+    return request.alignment if isinstance(request.alignment, str) else request.alignment.model_dump()
 
 
 def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Exponents:
@@ -115,16 +123,24 @@ def _require_same_setting(request: schemas.TransferRequest, calibration: Calibra
     asked: dict[str, object] = {
         "parameterization": request.parameterization.value,
         "optimizer": request.optimizer.value,
-        "alignment": request.alignment if isinstance(request.alignment, str) else request.alignment.model_dump(),
     }
-    if request.readout_omega is not None:
-        asked["readout_omega"] = request.readout_omega
     for field, value in asked.items():
         if value != spec.get(field):
-            names = [alignment_name(v) if field == "alignment" else v for v in (spec.get(field), value)]
-            same = " (with other exponents)" if names[0] == names[1] else ""
-            raise InvalidInputError(
-                f"Calibration {calibration.id!r} was measured with {field} {names[0]!r}, and this transfer asks for "
-                f"{names[1]!r}{same}; use a calibration of the same setting, or exponents from theory.",
-                errors=[{"pointer": f"#/{field}", "message": f"differs from the calibration's {names[0]!r}"}],
-            )
+            raise _other_setting(calibration, field, spec.get(field), value)
+    # The exponents in force decide, not how they were written: ω may be the alignment's own or replaced.
+    measured = parse(spec["alignment"], spec.get("readout_omega"))
+    wanted = parse(_alignment(request), request.readout_omega)
+    if (measured.hidden, measured.readout) == (wanted.hidden, wanted.readout):
+        return
+    if (measured.hidden, replace(measured.readout, omega=wanted.readout.omega)) == (wanted.hidden, wanted.readout):
+        raise _other_setting(calibration, "readout_omega", float(measured.readout.omega), float(wanted.readout.omega))
+    raise _other_setting(calibration, "alignment", measured.name, wanted.name)
+
+
+def _other_setting(calibration: Calibration, field: str, measured: object, wanted: object) -> InvalidInputError:
+    same = " (with other exponents)" if measured == wanted else ""
+    return InvalidInputError(
+        f"Calibration {calibration.id!r} was measured with {field} {measured!r}, and this transfer asks for "
+        f"{wanted!r}{same}; use a calibration of the same setting, or exponents from theory.",
+        errors=[{"pointer": f"#/{field}", "message": f"differs from the calibration's {measured!r}"}],
+    )

@@ -12,9 +12,9 @@ from service.fields import (
     NotNegativeOrByRole,
     NumberOrByRole,
     OptimizerField,
+    OwnOrReplacedOmega,
     ParameterizationField,
     PositiveByRole,
-    ReadoutOmega,
     Size,
 )
 from service.identifiers import IDENTIFIER_PATTERN
@@ -120,9 +120,7 @@ class TransferRequest(BaseModel):
     alignment: AlignmentField = "full"
     base: Base
     target: Target
-    readout_omega: ReadoutOmega | None = Field(
-        None, description="Replaces the readout's ω; by default ½ for a named alignment, and the measured one else."
-    )
+    readout_omega: OwnOrReplacedOmega = None
     form: FormField = Form.TABLE_9
     tensors: Annotated[list[Tensor], Field(max_length=MAX_TENSORS)] | None = Field(
         None, description="Every parameter of the model: each gets values for its own shapes."

@@ -45,7 +45,7 @@ class TestSubmission:
         assert rates == sorted(set(rates))
         assert stored["widths"] == [32, 64]
         assert stored["alignment"] == "full"
-        assert stored["readout_omega"] == 0.5
+        assert stored["readout_omega"] is None
         assert stored["runner"] == "worker"
         assert set(stored["proxy"]) == {
             "architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"
@@ -101,7 +101,7 @@ class TestIdempotency:
         headers = {"Idempotency-Key": "run-7"}
         first = client.post("/v1/calibrations", json=spec(), headers=headers)
         # The same specification, though not the same bytes: defaults written out, members in another order.
-        second = client.post("/v1/calibrations", json=dict(reversed(spec(readout_omega=0.5).items())), headers=headers)
+        second = client.post("/v1/calibrations", json=dict(reversed(spec(form="table_9").items())), headers=headers)
         assert second.status_code == 202
         assert second.json() == first.json()
         assert second.headers["idempotency-replayed"] == "true"

@@ -20,6 +20,12 @@ def tensor(plan: dict[str, Any], name: str) -> dict[str, Any]:
     return next(tensor for tensor in plan["tensors"] if tensor["name"] == name)
 
 
+def sides(readout_omega: float, hidden_u: float = 1.0) -> dict[str, dict[str, float]]:
+    """A measured alignment: that of `full`, but for the two numbers."""
+    full = {"alpha": 1.0, "omega": 0.5, "u": 1.0}
+    return {"hidden": {**full, "u": hidden_u}, "readout": {**full, "omega": readout_omega}}
+
+
 def test_contract_example(client: Client) -> None:
     response = client.post("/v1/transfers", json=CONTRACT)
     assert response.status_code == 200
@@ -144,6 +150,40 @@ class TestCalibratedExponents:
         found = problem(client.post("/v1/transfers", json={**body, field: value}), 422, "invalid-input")
         assert found["errors"][0]["pointer"] == f"#/{field}"
         assert field in found["detail"]
+
+    def test_another_omega_than_the_default_is_refused(self, client: Client) -> None:
+        body = changed("exponents", {"source": "calibration", "id": finished(client, readout_omega=1.0)})
+        found = problem(client.post("/v1/transfers", json=body), 422, "invalid-input")
+        assert found["errors"][0]["pointer"] == "#/readout_omega"
+        assert "readout_omega 1.0" in found["detail"]
+        assert "asks for 0.5" in found["detail"]
+        assert client.post("/v1/transfers", json={**body, "readout_omega": 1.0}).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("calibrated", "asked"),
+        [
+            ({"readout_omega": 0.5}, {}),
+            ({}, {"readout_omega": 0.5}),
+            ({"alignment": sides(1.0)}, {"readout_omega": 1.0}),
+            ({"readout_omega": 1.0}, {"alignment": sides(1.0)}),
+            ({"alignment": sides(1.0), "readout_omega": 0.5}, {"alignment": sides(0.5)}),
+            ({"alignment": sides(0.75)}, {"alignment": sides(0.75)}),
+        ],
+        ids=str,
+    )
+    def test_the_same_setting_written_differently(
+        self, client: Client, calibrated: dict[str, Any], asked: dict[str, Any]
+    ) -> None:
+        body = changed("exponents", {"source": "calibration", "id": finished(client, **calibrated)})
+        response = client.post("/v1/transfers", json={**body, **asked})
+        assert response.status_code == 200, response.text
+
+    def test_other_measured_exponents_are_refused(self, client: Client) -> None:
+        body = changed("exponents", {"source": "calibration", "id": finished(client, alignment=sides(0.75))})
+        response = client.post("/v1/transfers", json={**body, "alignment": sides(0.75, hidden_u=0.5)})
+        found = problem(response, 422, "invalid-input")
+        assert found["errors"][0]["pointer"] == "#/alignment"
+        assert "other exponents" in found["detail"]
 
     def test_only_they_need_a_database(self, settings: Settings) -> None:
         with client_of(create_app(settings)) as client:  # its store opens when it starts, which it has not

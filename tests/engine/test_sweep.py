@@ -9,6 +9,9 @@ import pytest
 
 from widthwise.errors import InvalidInputError
 from workers.engine.data import load_corpus
+from workers.engine.prescription import prescribe
+from workers.engine.proxies import build_proxy
+from workers.engine.specification import SweepSpec
 from workers.engine.sweep import Trial, run_shard
 
 SHARD = {"width": 16, "learning_rates": [0.01, 0.04], "seeds": [0, 1]}
@@ -87,6 +90,19 @@ def test_other_parameterizations_and_measured_alignments_run(spec: dict[str, Any
         (trial,) = run_shard(chosen, {"width": 16, "learning_rates": [0.01], "seeds": [0]})
         assert trial.loss is not None
         assert trial.loss < at_least_uniform
+
+
+def test_the_readout_omega_replaces_that_of_any_alignment(spec: dict[str, Any]) -> None:
+    full = {"alpha": 1.0, "omega": 0.5, "u": 1.0}
+    measured = {"hidden": full, "readout": {**full, "omega": 1.0}}
+
+    def rates(alignment: Any, omega: float | None) -> dict[str, float]:
+        sweep = SweepSpec.from_dict({**spec, "alignment": alignment, "readout_omega": omega})
+        return dict(prescribe(sweep, build_proxy(sweep.proxy), 16).learning_rates)
+
+    assert rates(measured, None) == rates("full", 1.0) == rates(measured, 1.0)
+    assert rates(measured, 0.5) == rates("full", None) == rates("full", 0.5)
+    assert rates("full", 1.0) != rates("full", 0.5)
 
 
 @pytest.mark.parametrize(

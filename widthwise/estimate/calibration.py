@@ -129,13 +129,11 @@ def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -
     for field in ("parameterization", "optimizer"):
         if field not in spec:
             raise InvalidInputError(f"the specification names no {field}; give one", field=field)
-    alignment = spec.get("alignment", "full")
     theory = theoretical_exponents(
         spec["parameterization"],
         spec["optimizer"],
-        alignment,
-        # measured exponents hold their own ω of the readout
-        readout_omega=spec.get("readout_omega") if isinstance(alignment, str) else None,
+        spec.get("alignment", "full"),
+        readout_omega=spec.get("readout_omega"),
         form=spec.get("form", "table_9"),
     )
     estimates = []

@@ -49,8 +49,7 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
             for name, base in base_tensors.items()
         ],
         form=sweep.form,
-        # measured exponents hold their own ω of the readout
-        readout_omega=sweep.readout_omega if isinstance(sweep.alignment, str) else None,
+        readout_omega=sweep.readout_omega,
     )
     planned = {tensor.name: tensor for tensor in plan.tensors}
     return Prescription(

@@ -32,7 +32,7 @@ class SweepSpec:
     parameterization: Parameterization
     optimizer: Optimizer
     alignment: str | Mapping[str, Any]
-    readout_omega: float
+    readout_omega: float | None  #: None: the alignment's own
     form: Form
     base_width: int  #: the smallest width of the calibration; every multiplier is 1 there
     steps: int
@@ -54,11 +54,12 @@ class SweepSpec:
             raise InvalidInputError(
                 f"spec.alignment is {alignment!r}; give 'full', 'none' or exponents by role", field="spec.alignment"
             )
+        omega = spec.get("readout_omega")
         return cls(
             parameterization=_word(Parameterization, spec, "parameterization"),
             optimizer=_word(Optimizer, spec, "optimizer"),
             alignment=alignment,
-            readout_omega=_positive_number(spec, "readout_omega", "spec"),
+            readout_omega=None if omega is None else _positive_number(spec, "readout_omega", "spec"),
             form=_word(Form, spec, "form"),
             base_width=min(widths),
             steps=_positive_integer(spec, "steps", "spec"),
