@@ -92,15 +92,18 @@ class Client:
         *,
         timeout_seconds: float = 30.0,
         transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Prepare to ask the service at `base_url` (default: see `service_url`); nothing is sent yet.
 
         transport: how requests are carried, for instance to an application in this process.
+        sleep: how a watcher waits, given the seconds; for instance the wait of a threading.Event.
         """
         self.url = service_url(base_url).rstrip("/")
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServiceError(f"{self.url!r} is not the address of a service; give one such as {DEFAULT_URL}")
+        self._sleep = sleep
         self._http = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a host that is there accepts within 5 s
@@ -189,7 +192,7 @@ class Client:
                 if calibration["state"] in FINAL_STATES:
                     return
                 pause = _retry_after(answer)
-            time.sleep(pause)
+            self._sleep(pause)
 
     def wait(
         self,

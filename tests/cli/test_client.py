@@ -1,7 +1,6 @@
 """The HTTP client: what it asks, what it gives, and what it says when something is wrong."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,9 +19,11 @@ PLAN = {
 }
 
 
-def client_of(answer: Callable[[httpx.Request], httpx.Response]) -> Client:
-    """A client whose service is a function."""
-    return Client("http://service.test", transport=httpx.MockTransport(answer))
+def client_of(
+    answer: Callable[[httpx.Request], httpx.Response], sleep: Callable[[float], object] = lambda _: None
+) -> Client:
+    """A client whose service is a function, and who does not wait."""
+    return Client("http://service.test", transport=httpx.MockTransport(answer), sleep=sleep)
 
 
 def scripted(answers: list[httpx.Response | Exception]) -> Callable[[httpx.Request], httpx.Response]:
@@ -92,17 +93,29 @@ def test_reads_every_page() -> None:
 
 
 def test_watching_ends_with_the_calibration() -> None:
-    answers: list[httpx.Response | Exception] = [state("queued"), state("running"), state("succeeded")]
-    with client_of(scripted(answers)) as client:
-        began = time.monotonic()
+    pauses: list[float] = []
+    with client_of(scripted([state("queued"), state("running"), state("succeeded")]), pauses.append) as client:
         assert [seen["state"] for seen in client.watch("cal_1")] == ["queued", "running", "succeeded"]
-        assert time.monotonic() - began < 0.5  # it asked again after Retry-After, which is 0
+    assert pauses == [0, 0]  # as Retry-After says
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"), [("0", 0), ("2.5", 2.5), ("-1", 0), ("86400", 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 1)]
+)
+def test_watching_waits_as_long_as_the_service_asks_within_a_minute(asked: str, pause: float) -> None:
+    pauses: list[float] = []
+    answers: list[httpx.Response | Exception] = [state("queued", **{"Retry-After": asked}), state("succeeded")]
+    with client_of(scripted(answers), pauses.append) as client:
+        assert len(list(client.watch("cal_1"))) == 2
+    assert pauses == [pause]
 
 
 def test_watching_outlives_a_restart_of_the_service() -> None:
+    pauses: list[float] = []
     gone, starting = httpx.ConnectError("refused"), httpx.Response(503, json={"title": "not ready"})
-    with client_of(scripted([state("running"), gone, starting, state("failed")])) as client:
+    with client_of(scripted([state("running"), gone, starting, state("failed")]), pauses.append) as client:
         assert client.wait("cal_1")["state"] == "failed"
+    assert pauses == [0, 1, 1]  # Retry-After, then a second for each look in vain
 
 
 def test_watching_gives_up_on_a_service_that_stays_away() -> None:
