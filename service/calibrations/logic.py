@@ -15,9 +15,9 @@ from service.store.planning import plan_shards, planned_trials
 from service.store.records import Calibration, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
+from widthwise.estimate.cost import trial_flops
 from widthwise.stability import theoretical_exponents
 
-_VOCABULARY = 256  # both proxies read bytes
 _EVENTS_PER_READ = 500
 
 
@@ -72,25 +72,25 @@ def trial_body(row: TrialRow) -> dict[str, Any]:
 def estimate_cost(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Give the number of trials, steps and floating-point operations that a specification asks for.
 
-    6 operations a weight and predicted position: 2 forward, 4 backward (Kaplan et al. 2020, 2001.08361).
+    The operations are the sum of what the trials will report if every one of them completes.
     """
     trials, proxy, widths = planned_trials(spec), spec["proxy"], spec["widths"]
-    windows = trials // max(1, len(widths)) * spec["steps"] * proxy["batch_size"]
+    flops = math.fsum(
+        trial_flops(
+            proxy["architecture"],
+            width,
+            depth=proxy["depth"],
+            sequence_length=proxy["sequence_length"],
+            windows=spec["steps"] * proxy["batch_size"],
+        )
+        for width in widths
+    )
     return {
         "trials": trials,
         "shards": len(plan_shards(spec)),
         "training_steps": trials * spec["steps"],
-        "flops": math.fsum(6.0 * _weights(proxy, width) * windows for width in widths),
+        "flops": trials // max(1, len(widths)) * flops,
     }
-
-
-def _weights(proxy: Mapping[str, Any], width: int) -> float:
-    """Weights that one window is multiplied with: matrices alone, times the positions predicted."""
-    readout = width * _VOCABULARY
-    if proxy["architecture"] == "mlp":
-        return float((proxy["sequence_length"] + proxy["depth"]) * width**2 + readout)
-    # query, key, value, output and a feed-forward of 4n: 12 n² a block
-    return float((12 * proxy["depth"] * width**2 + readout) * proxy["sequence_length"])
 
 
 def all_trials(store: Store, calibration_id: str) -> list[dict[str, Any]]:

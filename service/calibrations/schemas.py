@@ -172,7 +172,7 @@ class Estimate(BaseModel):
     trials: int = Field(description="Training runs: widths × learning rates × seeds.")
     shards: int = Field(description="Units of work that workers claim; 0 where an external runner trains.")
     training_steps: int = Field(description="Optimizer steps in all.")
-    flops: float = Field(description="Floating-point operations of all training, from the proxies' matrix sizes.")
+    flops: float = Field(description="Floating-point operations of all trials if each completes.")
 
 
 class Links(BaseModel):

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.calibrations.logic import estimate_cost
 from widthwise.errors import InvalidInputError
 from workers.engine.data import load_corpus
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.specification import SweepSpec
-from workers.engine.sweep import Trial, run_shard
+from workers.engine.sweep import Trial, flops_of, run_shard
 
 SHARD = {"width": 16, "learning_rates": [0.01, 0.04], "seeds": [0, 1]}
 
@@ -39,7 +40,9 @@ def test_a_shard_yields_every_trial_and_repeats_bit_for_bit(spec: dict[str, Any]
     assert [(t.learning_rate, t.seed) for t in first] == [(0.01, 0), (0.04, 0), (0.01, 1), (0.04, 1)]
     assert [t.loss for t in first] == [t.loss for t in second]
     assert len({t.loss for t in first}) == 4
-    assert all(t.status == "completed" and t.steps == 30 and t.seconds > 0 and t.flops > 0 for t in first)
+    assert all(t.status == "completed" and t.steps == 30 and t.seconds > 0 for t in first)
+    each = estimate_cost({**spec, "widths": [16]})["flops"]  # one learning rate, one seed
+    assert [t.flops for t in first] == pytest.approx([each] * 4, rel=1e-12)
     assert heard == [(trial, 4, step, 30) for trial in (1, 2, 3, 4) for step in range(3, 31, 3)]
 
 
@@ -66,6 +69,13 @@ def test_a_diverged_trial_stops_early_and_has_no_loss(spec: dict[str, Any], opti
     assert diverged.steps < 30
     assert after.status == "completed"
     json.dumps(diverged.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "transformer"])
+def test_the_trials_cost_what_the_service_estimates(spec: dict[str, Any], architecture: str) -> None:
+    asked = {**spec, "seeds": 2, "proxy": {**spec["proxy"], "architecture": architecture, "sequence_length": 32}}
+    reported = [flops_of(SweepSpec.from_dict(asked), width, 30, evaluated=True) for width in (8, 8, 16, 16)]
+    assert estimate_cost(asked)["flops"] == pytest.approx(sum(reported), rel=1e-12)
 
 
 def test_a_trial_is_the_record_of_the_contract() -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from workers.engine.data import VOCABULARY_SIZE, Corpus, load_corpus
+from widthwise.estimate.cost import VOCABULARY_SIZE, trial_flops
+from workers.engine.data import Corpus, load_corpus
 from workers.engine.device import describe_device
 from workers.engine.prescription import Prescription, prescribe
 from workers.engine.proxies import build_proxy
@@ -18,7 +19,6 @@ from workers.engine.specification import Shard, SweepSpec
 from workers.engine.training import (
     Draws,
     draw,
-    held_out_starts,
     hyperparameters,
     training_windows,
     trial_functions,
@@ -85,7 +85,6 @@ class Program:
         self._sweep, self._proxy, self._prescription = sweep, proxy, prescription
         self._train_N = jax.device_put(corpus.train)
         self._held_out_M = jax.device_put(corpus.held_out)
-        self._held_out_windows = held_out_starts(corpus.held_out.size, proxy).size
         functions = trial_functions(proxy, sweep.optimizer, steps=sweep.steps, held_out_bytes=corpus.held_out.size)
         # Compiled ahead, so that a trial's seconds are its own. "float32", since accelerators multiply in fewer bits.
         hyper, step = hyperparameters(prescription, 1.0), np.int32(0)
@@ -130,13 +129,21 @@ class Program:
             loss=loss if completed else None,
             seconds=perf_counter() - begun,
             steps=step,
-            flops=self._flops(step, evaluated=healthy),
+            flops=flops_of(self._sweep, self._prescription.width, step, evaluated=healthy),
         )
 
-    def _flops(self, steps: int, *, evaluated: bool) -> float:
-        """Training on the steps done; an evaluation is the forward third of that on the held-out windows."""
-        windows = steps * self._sweep.proxy.batch_size + (self._held_out_windows / 3 if evaluated else 0)
-        return windows * self._proxy.flops_per_window(self._prescription.width)
+
+def flops_of(sweep: SweepSpec, width: int, steps: int, *, evaluated: bool) -> float:
+    """Operations of a trial that did `steps` steps; one that diverged before its end was not evaluated."""
+    proxy = sweep.proxy
+    return trial_flops(
+        proxy.architecture,
+        width,
+        depth=proxy.depth,
+        sequence_length=proxy.sequence_length,
+        windows=steps * proxy.batch_size,
+        evaluated=evaluated,
+    )
 
 
 def _is_healthy(loss: float) -> bool:

@@ -16,6 +16,7 @@ import optax
 from numpy.typing import NDArray
 
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.cost import HELD_OUT_PIECES, held_out_windows
 from widthwise.vocabulary import Optimizer
 from workers.engine.optimizers import build_optimizer
 from workers.engine.prescription import Prescription
@@ -23,8 +24,6 @@ from workers.engine.proxies.contract import Params, Proxy, TensorSpec
 
 WARMUP_SHARE = 0.05  # Kosson et al. 2410.23922: 2-5 % is enough, none leaves a gap
 COOLDOWN_SHARE = 0.20  # Hägele et al. 2405.18392, shaped 1 − √t
-HELD_OUT_PREDICTIONS = 8192  # chosen: standard error of the mean near 0.02 nats, shared by all trials; 5 % of a run
-HELD_OUT_PIECES = 16  # evaluated one after another, so that evaluation needs no more memory than training
 
 
 class Hyperparameters(NamedTuple):
@@ -111,9 +110,8 @@ def held_out_starts(held_out_bytes: int, proxy: Proxy) -> NDArray[np.int32]:
     Raises InvalidInputError where the held-out text is shorter than one window.
     """
     windows = _windows(held_out_bytes, proxy, "held-out")
-    rows = -(-HELD_OUT_PREDICTIONS // (proxy.predictions * HELD_OUT_PIECES))
-    starts = np.linspace(0, windows - 1, rows * HELD_OUT_PIECES).astype(np.int32)
-    return starts.reshape(HELD_OUT_PIECES, rows)
+    starts = np.linspace(0, windows - 1, held_out_windows(proxy.predictions)).astype(np.int32)
+    return starts.reshape(HELD_OUT_PIECES, -1)
 
 
 def _windows(text_bytes: int, proxy: Proxy, part: str) -> int:

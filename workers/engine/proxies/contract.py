@@ -47,13 +47,6 @@ class Proxy:
     predictions: int  #: P, the last P positions of a window that are predicted (1 ≤ P ≤ T)
     tensor_shapes: Callable[[int], dict[str, TensorSpec]]  #: width → tensors; raises InvalidInputError for a bad width
     apply: Callable[[Params, Multipliers, jax.Array], jax.Array]  #: (params, multipliers, x_BxT int) → logits_BxPxV
-    flops_per_window: Callable[[int], float]  #: width → floating-point operations to train on one window
-
-
-def matmul_flops(tensors: Mapping[str, TensorSpec], positions: int) -> float:
-    """6 operations a weight and position (2 forward, 4 backward; Kaplan et al. 2020), lookup tables left out."""
-    weights = sum(prod(spec.shape) for spec in tensors.values() if spec.role is not Role.EMBEDDING)
-    return 6.0 * weights * positions
 
 
 def rms_norm(x: jax.Array) -> jax.Array:

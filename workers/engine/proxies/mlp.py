@@ -6,9 +6,9 @@ with GeLU and an RMS norm without gain after each hidden layer. It trains in sec
 
 import jax
 
+from widthwise.estimate.cost import VOCABULARY_SIZE, predictions
 from widthwise.vocabulary import Role
-from workers.engine.data import VOCABULARY_SIZE
-from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, matmul_flops, rms_norm
+from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, rms_norm
 from workers.engine.specification import ProxySpec
 
 
@@ -39,8 +39,7 @@ def mlp(spec: ProxySpec) -> Proxy:
     return Proxy(
         architecture="mlp",
         sequence_length=T,
-        predictions=1,
+        predictions=predictions("mlp", T),
         tensor_shapes=tensor_shapes,
         apply=apply,
-        flops_per_window=lambda width: matmul_flops(tensor_shapes(width), positions=1),
     )

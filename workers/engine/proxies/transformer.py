@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.cost import FEED_FORWARD_RATIO, VOCABULARY_SIZE, predictions
 from widthwise.vocabulary import Role
-from workers.engine.data import VOCABULARY_SIZE
-from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, matmul_flops, rms_norm
+from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, rms_norm
 from workers.engine.specification import ProxySpec
 
-FEED_FORWARD_RATIO = 4  # d_ff / n, Everett et al. 2024
 MASKED = -1e30  # exp of it is exactly 0 in float32, and it leaves no infinity that could turn into a NaN
 
 
@@ -68,17 +67,12 @@ def transformer(spec: ProxySpec) -> Proxy:
             h_RxN = h_RxN + linear(f"block_{block}.down", inner_RxF)
         return linear("readout", rms_norm(h_RxN)).reshape(B, T, -1)
 
-    def flops_per_window(width: int) -> float:
-        # scores and their mixing: 2 products of T·T·n, each 2 operations forward and 4 backward
-        return matmul_flops(tensor_shapes(width), positions=T) + 12.0 * depth * T * T * width
-
     return Proxy(
         architecture="transformer",
         sequence_length=T,
-        predictions=T,
+        predictions=predictions("transformer", T),
         tensor_shapes=tensor_shapes,
         apply=apply,
-        flops_per_window=flops_per_window,
     )
 
 

@@ -1,0 +1,68 @@
+"""What a training run of a proxy costs, in floating-point operations: known before anything has run.
+
+The service estimates a calibration with it and the engine reports its trials with it, so the two agree. Counted are the
+products with weights and those of attention; norms, activations and the optimizer are left out.
+"""
+
+from widthwise.errors import InvalidInputError
+
+# Byte values: no tokenizer to ship, and far from the small outputs under which SP drifts (Haas et al. 2505.22491).
+VOCABULARY_SIZE = 256
+FEED_FORWARD_RATIO = 4  # d_ff / n of the transformer, Everett et al. 2024
+HELD_OUT_PREDICTIONS = 8192  # chosen: standard error of the mean near 0.02 nats, shared by all trials; 5 % of a run
+HELD_OUT_PIECES = 16  # evaluated one after another, so that evaluation needs no more memory than training
+
+_TRAINING = 6.0  # operations a weight and position: 2 forward, 4 backward (Kaplan et al. 2020, 2001.08361)
+_FORWARD_SHARE = 1 / 3  # of that
+
+
+def predictions(architecture: str, sequence_length: int) -> int:
+    """Positions that are predicted in one window: the last byte for the MLP, every byte for the transformer.
+
+    Raises InvalidInputError for another architecture.
+    """
+    if architecture == "mlp":
+        return 1
+    if architecture == "transformer":
+        return sequence_length
+    raise InvalidInputError(
+        f"the cost of architecture {architecture!r} is not known; give mlp or transformer", field="proxy.architecture"
+    )
+
+
+def held_out_windows(predicted: int) -> int:
+    """Windows of one evaluation where each predicts `predicted` positions: whole pieces, HELD_OUT_PREDICTIONS or more.
+
+    >>> held_out_windows(1), held_out_windows(64), held_out_windows(100)
+    (8192, 128, 96)
+    """
+    return -(-HELD_OUT_PREDICTIONS // (predicted * HELD_OUT_PIECES)) * HELD_OUT_PIECES
+
+
+def window_flops(architecture: str, width: int, *, depth: int, sequence_length: int) -> float:
+    """Operations to train on one window of `sequence_length` bytes; lookup tables cost none.
+
+    Raises InvalidInputError for an unknown architecture.
+
+    >>> window_flops("mlp", 32, depth=2, sequence_length=8)
+    110592.0
+    """
+    positions, readout = predictions(architecture, sequence_length), width * VOCABULARY_SIZE
+    if architecture == "mlp":
+        return _TRAINING * ((sequence_length + depth) * width**2 + readout)
+    block = (4 + 2 * FEED_FORWARD_RATIO) * width**2  # query, key, value, output; up and down
+    # Scores and their mixing: two products of T·T·n a block, each 2 operations forward and 4 backward
+    attention = 2 * depth * sequence_length**2 * width
+    return _TRAINING * ((depth * block + readout) * positions + attention)
+
+
+def trial_flops(
+    architecture: str, width: int, *, depth: int, sequence_length: int, windows: int, evaluated: bool = True
+) -> float:
+    """Operations of one run that trains on `windows` windows (steps times batch size) and is then evaluated.
+
+    Raises InvalidInputError for an unknown architecture.
+    """
+    held_out = held_out_windows(predictions(architecture, sequence_length)) if evaluated else 0
+    each = window_flops(architecture, width, depth=depth, sequence_length=sequence_length)
+    return each * (windows + held_out * _FORWARD_SHARE)
