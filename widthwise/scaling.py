@@ -110,12 +110,12 @@ def _relative(fan_in: int, fan_out: int, c: float) -> float:
 
 
 def _decay_multiplier(mode: WeightDecayMode, learning_rate: float, gradient: float, init_std: float) -> float:
-    """λ target over base that keeps the decay's effect per step.
+    """λ target over base.
 
     decoupled: W ← W − ηλW, keep ηλ (Wang and Aitchison 2024, 2405.13698; Kosson et al. 2025, 2510.19093);
     independent: λ acts alone, keep it;
-    coupled: keep λW at its share of the gradient, λ ∝ RMS(grad)/RMS(W).  With SGD that share also moves W by ηλ,
-    and `role_scalings` asks for the decoupled rule there.
+    coupled: keep λW at its share of the gradient, λ ∝ RMS(grad)/RMS(W).  Under Adam the decay per step is then
+    ηλ/RMS(grad), which is not constant in width.  With SGD it is ηλ, and `role_scalings` asks for the decoupled rule.
     """
     if mode is WeightDecayMode.DECOUPLED:
         return 1.0 / learning_rate

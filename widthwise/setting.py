@@ -1,7 +1,7 @@
 """What depends on the words of a request alone: its exponents, split over fans, and how its reasons are worded."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from widthwise.tied import tied_exponents
 from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
-MAX_EXPONENT = 10  # chosen: no theory or measurement comes near, and multipliers stay finite for any width
+MAX_EXPONENT = 5  # chosen: no theory or measurement comes near, and multipliers stay finite for any shape
 REFERENCE = "Everett et al. 2024, arXiv 2407.05872, Table 1"
 
 
@@ -33,6 +33,9 @@ class Exponents:
     epsilon: Mapping[Role | str, float] = field(default_factory=dict)
     form: Form | str = Form.TABLE_9
     source: str = "custom"
+    widths: Sequence[int] = ()  #: behind the measurement, for the warnings
+    #: 95 % intervals of the learning-rate exponents by role, in the same form; None where there is none
+    intervals: Mapping[Role | str, tuple[float, float] | None] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)  #: goes into the provenance as it is
 
 

@@ -16,9 +16,9 @@ MAX_DIMENSIONS = 8  # chosen: scan-stacked, expert-stacked convolution kernels h
 MAX_AXIS = 2**53  # the largest count that a JSON number carries exactly
 MAX_FAN = 2**63  # chosen: a product of axes beyond any model; keeps every ratio and multiplier a finite float
 
-#: An axis that changes by less than this factor while the other grows by half or more is a padded vocabulary
-#: rather than a width; which one it is must be declared.  Chosen: 50257 → 50304 is 1.001, width steps are ≥ 1.25.
-_BARELY, _CLEARLY = 1.1, 1.5
+#: An axis that changes by less than this factor while the other grows by a fifth or more is a padded vocabulary
+#: rather than a width; which one it is must be declared.  Chosen: 50257 → 51200 is 1.019, width steps are ≥ 1.25.
+_BARELY, _CLEARLY = 1.02, 1.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,12 @@ class Fans(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A tensor's role and fans, and whether its role was declared or follows from its axes."""
+    """A tensor's role and fans, and what they rest on."""
 
     role: Role
     fans: Fans
-    declared: bool
+    declared: bool  #: the role was declared; else it follows from the fans
+    by_layout: bool  #: neither role nor axes were declared: the layout alone says which axis is which
     stack_changes: bool  #: an axis that is neither fan-in nor fan-out differs between base and target
 
 
@@ -162,7 +163,8 @@ def _place(tensor: Tensor, layout: Layout | None) -> Placement:
     if declared is not None:
         _check_declared(declared, fans)
     stack_changes = any(axis not in fan_in_axes and axis not in fan_out_axes for axis in changed)
-    return Placement(role, fans, declared is not None, stack_changes)
+    by_layout = declared is None and tensor.fan_in_axes is None and role is Role.HIDDEN
+    return Placement(role, fans, declared is not None, by_layout, stack_changes)
 
 
 def _product(shape: Sequence[int], axes: Sequence[int]) -> int:
@@ -223,10 +225,13 @@ def _role(tensor: Tensor, fans: Fans, has_fan_in: bool) -> Role:
     """Role that follows from which fans grow."""
     grows_in, grows_out = fans.base_in != fans.target_in, fans.base_out != fans.target_out
     if grows_in and grows_out:
-        for one, other, side in (
-            (fans.ratio_in, fans.ratio_out, "fan-in"),
-            (fans.ratio_out, fans.ratio_in, "fan-out"),
-        ):
+        ratio_in, ratio_out = fans.ratio_in, fans.ratio_out
+        if (ratio_in > 1) != (ratio_out > 1):
+            raise _Unplaced(
+                f"{_shapes(tensor)}: one fan grows (fan-in ×{ratio_in:.4g}, fan-out ×{ratio_out:.4g}) and the other "
+                "shrinks, as with a patch or a vocabulary of another size; give role (embedding, readout or hidden)"
+            )
+        for one, other, side in ((ratio_in, ratio_out, "fan-in"), (ratio_out, ratio_in, "fan-out")):
             if max(one, 1 / one) < _BARELY and max(other, 1 / other) >= _CLEARLY:
                 raise _Unplaced(
                     f"{_shapes(tensor)}: the {side} barely changes (×{one:.4g}) while the other fan changes "

@@ -15,6 +15,8 @@ from widthwise.plan import Caution
 from widthwise.tensors import Placement, Tensor
 from widthwise.vocabulary import Optimizer, Role
 
+ROUNDING = 1e-9  # exponents are sums of a few floats: what differs by less is equal
+
 
 def tied_names(tensors: Sequence[Tensor], placements: Sequence[Placement]) -> frozenset[str]:
     """Names of the tensors that share weights between an embedding and a readout.
@@ -66,13 +68,13 @@ def tied_exponents(
         Role.READOUT: replace(moved, g=g_theory),
     }
     warnings: tuple[Caution, ...] = ()
-    if c_embedding != c_readout:
+    if abs(c_embedding - c_readout) > ROUNDING:
         warnings = (
             Caution(
                 "tied_conflict",
                 f"the tied tensor needs learning rate ∝ width^{-c_embedding + 0.0:.4g} as an embedding and "
-                f"∝ width^{-c_readout + 0.0:.4g} as a readout: the plan takes the smaller one; untie, or use 'mup', "
-                "where the two agree",
+                f"∝ width^{-c_readout + 0.0:.4g} as a readout: the plan takes the smaller one; untie the two, "
+                "or use 'mup' under full alignment, where they agree",
             ),
         )
     both = {Role.EMBEDDING: c, Role.READOUT: c}

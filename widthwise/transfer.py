@@ -5,13 +5,14 @@ from functools import partial
 
 from widthwise import alignment as alignments
 from widthwise.alignment import AlignmentLike, Number
-from widthwise.cautions import cautions
+from widthwise.cautions import cautions, measured_cautions, widths_of_model
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
 from widthwise.optimizers import default_weight_decay_mode, epsilon_power
-from widthwise.plan import QUANTITIES, LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.plan import QUANTITIES, Caution, LayerPlan, Plan, Quantity, TensorPlan
 from widthwise.scaling import RoleScaling
 from widthwise.setting import Exponents, Setting, Words, measured_setting, theory_setting
+from widthwise.stability import theoretical_exponents
 from widthwise.tensors import Fans, Placement, Tensor, place
 from widthwise.tied import tied_names
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode, known_word
@@ -86,11 +87,24 @@ def transfer(
                 tensors=tensors,
                 placements=placements,
                 g=setting.gradient,
-                has_epsilon=epsilon_power(opt) > 0,
+                epsilon_power=epsilon_power(opt),
             ),
             *(setting.tie_warnings if tied else ()),
+            *(() if exponents is None else _measured_cautions(words, exponents, base, target, placements)),
         ),
         provenance=setting.provenance,
+    )
+
+
+def _measured_cautions(
+    words: Words, exponents: Exponents, base: Base, target: Target, placements: Sequence[Placement]
+) -> Iterator[Caution]:
+    theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=exponents.form)
+    return measured_cautions(
+        widths_of_model(base, target, placements),
+        exponents.widths,
+        {known_word(Role, role, "exponents.intervals"): interval for role, interval in exponents.intervals.items()},
+        {role: float(e.c) for role, e in theory.items()},
     )
 
 
@@ -122,7 +136,7 @@ def _tensor_plans(
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
     known: dict[tuple[Role, Fans, bool], tuple[_Quantities, str]] = {}
-    for tensor, (role, fans, _, _) in zip(tensors, placements, strict=True):
+    for tensor, (role, fans, *_) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
         shared = known.get((role, fans, is_tied))
         if shared is None:
