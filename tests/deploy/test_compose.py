@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 from service.health.routes import router
 from service.settings import Settings
+from widthwise.cli import local_service
 from widthwise.cli.app import app
+from widthwise.cli.serve import GRACEFUL_SECONDS
+from workers import pool
 
 ROOT = Path(__file__).parents[2]
 SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["widthwise"]
@@ -41,6 +44,14 @@ def test_unauthenticated_ports_stay_on_this_machine() -> None:
 def test_the_health_check_asks_a_route_that_exists() -> None:
     (path,) = re.findall(r"127\.0\.0\.1:8000(/\w+)'", SERVICE["healthcheck"]["test"][-1])
     assert path in {route.path for route in router.routes}
+
+
+def test_a_stop_has_time_to_finish() -> None:
+    """First open requests end, then the workers give their shards back: neither is cut short by a SIGKILL."""
+    needed = GRACEFUL_SECONDS + pool.STOP_SECONDS
+    (grace,) = re.findall(r"^(\d+)s$", SERVICE["stop_grace_period"])
+    assert int(grace) > needed
+    assert needed < local_service.STOP_SECONDS
 
 
 def test_copied_files_exist_and_the_data_directory_is_the_volume() -> None:
