@@ -8,13 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from service.numbers import Whole
-from widthwise.model import MAX_WIDTH
+from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 #: For every model that is read from a request.
 REQUEST = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-
-LARGEST = 1e6  # chosen: above any learning rate, decay or init in use, and far below where products overflow
 
 ParameterizationField = Annotated[
     Parameterization,
@@ -30,9 +28,10 @@ FormField = Annotated[
         "Only `mup` has more than the default."
     ),
 ]
-Positive = Annotated[float, Field(gt=0, le=LARGEST)]
-NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, le=MAX_VALUE)]
+NotNegative = Annotated[float, Field(ge=0, le=MAX_VALUE)]
 Size = Annotated[int, Whole(1, MAX_WIDTH)]
+Tokens = Annotated[int, Whole(1, MAX_COUNT)]
 #: A tensor's name ends up in pages, logs and exports: no control characters, NUL least of all.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 

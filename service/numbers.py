@@ -6,6 +6,9 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+#: Beyond it several integers share one float: 2⁵³ + 1, too large as an integer, would come back as 2⁵³.
+LARGEST_EXACT = 2**53 - 1
+
 
 @dataclass(frozen=True)
 class Whole:
@@ -20,7 +23,8 @@ class Whole:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """An integer, or else a float that is one; the first is tried first and costs no Python."""
         del source, handler
-        as_float = core_schema.float_schema(strict=True, ge=self.low, le=self.high, multiple_of=1, allow_inf_nan=False)
+        high = min(self.high, LARGEST_EXACT)
+        as_float = core_schema.float_schema(strict=True, ge=self.low, le=high, multiple_of=1, allow_inf_nan=False)
         return core_schema.union_schema(
             [
                 core_schema.int_schema(strict=True, ge=self.low, le=self.high),

@@ -10,12 +10,13 @@ from widthwise.vocabulary import Role, known_word
 PerRole = float | Mapping[Role | str, float] | None
 
 MAX_WIDTH = 2**31 - 1  # chosen: beyond any model; keeps ratios far from overflow
+MAX_COUNT = 2**63 - 1  # of tokens: what a signed 64-bit integer holds, as databases and most JSON readers have it
 MAX_VALUE = 1e100  # chosen: with any multiplier in range the product stays a finite float
 _LIMITS = {
     "width": MAX_WIDTH,
     "depth": MAX_WIDTH,
-    "batch_tokens": 2**63 - 1,
-    "tokens": 2**63 - 1,
+    "batch_tokens": MAX_COUNT,
+    "tokens": MAX_COUNT,
     "head_dim": MAX_WIDTH,
     "output_dimension": MAX_WIDTH,
 }

@@ -13,7 +13,6 @@ from service.fields import (
     OptimizerField,
     OwnOrReplacedOmega,
     ParameterizationField,
-    Positive,
 )
 from service.numbers import Whole
 from service.store.states import CalibrationState, ShardState
@@ -24,6 +23,10 @@ MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep
 LARGEST_LOSS = 1e300  # finite, and its square is never taken: only infinity has to stay out
 MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
 
+#: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
+MAX_LEARNING_RATE = 1e6
+
+LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
 ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
 Dataset = Annotated[
     str,
@@ -88,7 +91,7 @@ class CalibrationSpec(BaseModel):
     proxy: Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")] = Field(
         MlpProxy(architecture="mlp"), description="The small model that is trained, and on what."
     )
-    learning_rates: Annotated[list[Positive], Field(min_length=3, max_length=64)] = Field(
+    learning_rates: Annotated[list[LearningRate], Field(min_length=3, max_length=64)] = Field(
         default=[],
         json_schema_extra={"uniqueItems": True, "default": None},
         description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
@@ -143,7 +146,7 @@ class UploadedTrial(BaseModel):
     model_config = REQUEST
 
     width: ProxyWidth = Field(description="One of the calibration's widths.")
-    learning_rate: Positive = Field(description="The base learning rate, above 0.")
+    learning_rate: LearningRate = Field(description="The base learning rate, above 0.")
     seed: Annotated[int, Whole(0, 2**31 - 1)] = Field(description="Seed of the run.")
     loss: Annotated[float, Field(ge=-LARGEST_LOSS, le=LARGEST_LOSS)] | None = Field(
         description="Final loss, finite; null if the run diverged."

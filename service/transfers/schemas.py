@@ -16,16 +16,15 @@ from service.fields import (
     ParameterizationField,
     PositiveByRole,
     Size,
+    Tokens,
 )
 from service.identifiers import IDENTIFIER_PATTERN
 from service.numbers import Whole
-from widthwise.tensors import MAX_DIMENSIONS
+from widthwise.tensors import MAX_AXIS, MAX_DIMENSIONS
 from widthwise.vocabulary import Form, Layout, Role, WeightDecayMode
 
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
-MAX_AXIS = 2**40  # chosen: beyond any real axis, and eight of them still multiply within a float
 
-Tokens = Annotated[int, Whole(1, 10**18)]
 AxisSize = Annotated[int, Whole(1, MAX_AXIS)]
 Shape = Annotated[list[AxisSize], Field(max_length=MAX_DIMENSIONS)]
 Axes = Annotated[list[Annotated[int, Whole(-MAX_DIMENSIONS, MAX_DIMENSIONS - 1)]], Field(max_length=MAX_DIMENSIONS)]
@@ -149,15 +148,15 @@ class Quantity(BaseModel):
 
 
 class Quantities(BaseModel):
-    """The quantities of a layer or a tensor; null where the optimizer has no such thing."""
+    """The quantities of a layer or a tensor."""
 
     role: Role
-    learning_rate: Quantity | None
-    epsilon: Quantity | None
-    init_std: Quantity | None
-    forward_multiplier: Quantity | None
-    weight_decay: Quantity | None
-    gradient_rms: Quantity | None = Field(description="RMS of the gradient at init: what ε must follow.")
+    learning_rate: Quantity
+    epsilon: Quantity | None = Field(description="null where the optimizer has no ε.")
+    init_std: Quantity
+    forward_multiplier: Quantity
+    weight_decay: Quantity
+    gradient_rms: Quantity = Field(description="RMS of the gradient at init: what ε must follow.")
     reason: str = Field(description="Why, in one line, with the source.")
 
 

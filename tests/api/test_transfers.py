@@ -10,6 +10,9 @@ from service.transfers.examples import EXAMPLES
 from service.transfers.schemas import Plan
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT, changed, finished, submit
+from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
+from widthwise.tensors import MAX_AXIS
+from widthwise.vocabulary import Optimizer
 
 
 def layer(plan: dict[str, Any], role: str) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def test_sizes_beyond_floating_point_are_refused(client: Client) -> None:
         {
             "name": "w",
             "base_shape": [1] * 8,
-            "target_shape": [2**40] * 8,
+            "target_shape": [MAX_AXIS] * 8,
             "fan_in_axes": [0, 1, 2, 3],
             "fan_out_axes": [4, 5, 6, 7],
         }
@@ -109,6 +112,40 @@ def test_sizes_beyond_floating_point_are_refused(client: Client) -> None:
     assert response.status_code in (200, 422)
     assert "Infinity" not in response.text
     assert "NaN" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "largest", "beyond"),
+    [
+        ("base.learning_rate", MAX_VALUE, 1.1 * MAX_VALUE),
+        ("base.epsilon", MAX_VALUE, 1.1 * MAX_VALUE),
+        ("base.tokens", MAX_COUNT, MAX_COUNT + 1),
+        ("target.batch_tokens", MAX_COUNT, float(MAX_COUNT)),  # as a float it is one more
+        ("target.width", MAX_WIDTH, MAX_WIDTH + 1),
+    ],
+)
+def test_the_bounds_are_the_librarys(client: Client, path: str, largest: float, beyond: float) -> None:
+    response = client.post("/v1/transfers", json=changed(path, largest))
+    assert response.status_code == 200, response.text
+    assert client.post("/v1/transfers", json=changed(path, beyond)).status_code == 422
+
+
+def test_the_largest_axis_is_the_librarys(client: Client) -> None:
+    def status(size: int) -> int:
+        shapes = {"base_shape": [64, 256], "target_shape": [64, size]}
+        tensor = {"name": "w", **shapes, "fan_in_axes": [0], "fan_out_axes": [1]}
+        return client.post("/v1/transfers", json=changed("tensors", [tensor])).status_code
+
+    assert status(MAX_AXIS) == 200
+    assert status(MAX_AXIS + 1) == 422
+
+
+@pytest.mark.parametrize("optimizer", list(Optimizer))
+def test_epsilon_alone_may_be_missing(client: Client, optimizer: Optimizer) -> None:
+    response = client.post("/v1/transfers", json=changed("optimizer", optimizer.value))
+    plan = Plan.model_validate_json(response.content, strict=True, extra="forbid")
+    without = optimizer in (Optimizer.SGD, Optimizer.ADAM_ATAN2)
+    assert [layer.epsilon is None for layer in plan.layers] == [without] * 5
 
 
 class TestCalibratedExponents:
