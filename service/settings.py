@@ -13,7 +13,7 @@ from widthwise.errors import InvalidInputError
 PREFIX = "WIDTHWISE_"
 
 #: Read by the HTTP client and the command line, not by the service: one shell may hold both kinds.
-CLIENT_VARIABLES = frozenset({"WIDTHWISE_URL", "WIDTHWISE_API_KEY"})
+CLIENT_VARIABLES = frozenset({"WIDTHWISE_URL"})
 
 #: Hosts that only this machine can reach.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})

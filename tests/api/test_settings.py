@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from service.settings import PREFIX, Settings, available_cores, load_settings
+from service.settings import CLIENT_VARIABLES, PREFIX, Settings, available_cores, load_settings
+from widthwise.client import DEFAULT_URL, URL_VARIABLE
 from widthwise.errors import InvalidInputError
 
 
@@ -21,6 +23,38 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_setting_is_documented() -> None:
     for name, field in Settings.model_fields.items():
         assert (field.description or "").endswith("."), name
+
+
+def test_the_document_lists_every_setting() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in document.splitlines() if line[:3] == "| `"
+    ]
+    schema = Settings.model_json_schema()["properties"]
+    made_at_start = {"database_url": "a file in the data directory", "workers": "one for each core"}
+    expected = [
+        [
+            f"`{PREFIX}{name.upper()}`",
+            made_at_start.get(name) or f"`{str(field['default']).lower()}`",
+            _bounds(field),
+            field["description"],
+        ]
+        for name, field in schema.items()
+    ]
+    assert rows[:-1] == expected
+    assert rows[-1][:2] == [f"`{URL_VARIABLE}`", f"`{DEFAULT_URL}`"]
+    assert {URL_VARIABLE} == CLIENT_VARIABLES
+
+
+def _bounds(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{word}`" for word in field["enum"])
+    if field["type"] == "boolean":
+        return "`true`, `false`"
+    if "maximum" not in field:
+        return ""
+    low, high = field.get("minimum", field.get("exclusiveMinimum")), field["maximum"]
+    return f"above {low:g}, to {high:g}" if "exclusiveMinimum" in field else f"{low:.10g} to {high:.10g}"
 
 
 def test_the_defaults_serve_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +83,7 @@ def test_another_process_reads_the_same(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_unknown_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WIDTHWISE_API_KEY", "the client's")
+    monkeypatch.setenv("WIDTHWISE_URL", "http://elsewhere:8000")
     load_settings()
     monkeypatch.setenv("WIDTHWISE_PROT", "9000")
     with pytest.raises(InvalidInputError, match=r"Unknown environment variable WIDTHWISE_PROT; .*WIDTHWISE_PORT"):
