@@ -141,7 +141,7 @@ def record_trial(
         )
     lock_calibration(connection, claim.calibration_id)
     lease = extend(connection, claim, lease_seconds)
-    if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, trial):
+    if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, [trial]):
         data = {
             "width": trial.width,
             "learning_rate": trial.learning_rate,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from service.store import calibrations, exponents, finishing, shards, workers
 from service.store import trials as trials_of
+from service.store.door import LIMIT_MAXIMUM
 from service.store.doorbell import Doorbell, NoDoorbell
 from service.store.engine import Database, create_store_engine
 from service.store.finishing import Fit, default_fit
@@ -83,7 +84,7 @@ class Store:
     def list_calibrations(
         self, *, state: CalibrationState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Calibration]:
-        """Give calibrations, newest first. limit: 1 to 500."""
+        """Give calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             return calibrations.list_page(connection, state, cursor, limit)
 
@@ -101,12 +102,19 @@ class Store:
         with self._database.read() as connection:
             return calibrations.list_shards(connection, calibration_id)
 
-    def list_trials(self, calibration_id: str, *, cursor: str | None = None, limit: int = 500) -> Page[TrialRow]:
-        """Give its trials, oldest first. limit: 1 to 500."""
+    def list_trials(
+        self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM
+    ) -> Page[TrialRow]:
+        """Give its trials, oldest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             return trials_of.list_page(connection, calibration_id, cursor, limit)
 
-    def list_events(self, calibration_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
+    def all_trials(self, calibration_id: str) -> list[dict[str, Any]]:
+        """Give every trial as the fit and the plot read it, ordered by width, learning rate and seed."""
+        with self._database.read() as connection:
+            return trials_of.all_of(connection, calibration_id)
+
+    def list_events(self, calibration_id: str, *, after: int = 0, limit: int = LIMIT_MAXIMUM) -> tuple[Event, ...]:
         """Give its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
         with self._database.read() as connection:
             return calibrations.list_events(connection, calibration_id, after, limit)
@@ -114,7 +122,7 @@ class Store:
     def list_exponents(
         self, where: ExponentFilter | None = None, *, cursor: str | None = None, limit: int = 50
     ) -> Page[ExponentRow]:
-        """Give stored exponents that match, newest first. limit: 1 to 500."""
+        """Give stored exponents that match, newest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             return exponents.list_page(connection, where or ExponentFilter(), cursor, limit)
 
@@ -124,7 +132,7 @@ class Store:
         """Store trials of a calibration with runner "external" (the same again changes nothing).
 
         Each: {"width" (one of the specification's), "learning_rate" > 0, "seed" ≥ 0, "loss": finite or
-        None = diverged}. All or none are stored. StateConflictError unless the runner is external and the
+        None = diverged}; of one given twice the last counts. All or none are stored. StateConflictError unless the runner is external and the
         state queued or running.
         """
         with self._database.write() as connection:

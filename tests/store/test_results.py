@@ -5,6 +5,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from service.store import (
     ShardState,
     StateConflictError,
     Store,
+    TrialRow,
 )
+from service.store.trials import ROWS_PER_STATEMENT
 from tests.store.samples import SampleEstimate, SampleResult, fit_sample, run_all, sample_spec, trial
 from widthwise.errors import EstimateError, InvalidInputError
 
@@ -147,6 +150,43 @@ def test_uploads_are_idempotent(store: Store) -> None:
     assert [row.status.value for row in store.list_trials(identifier).items][-1] == "diverged"
 
 
+def test_an_upload_of_several_statements(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    count = 2 * ROWS_PER_STATEMENT + 1
+    upload = [{"width": 32, "learning_rate": 0.001, "seed": seed, "loss": 1.0 + seed} for seed in range(count)]
+    stored = store.upload_trials(identifier, upload)
+    assert stored.progress.trials_done == count
+    assert [(row.seed, row.loss) for row in pages_of_trials(store, identifier)] == [
+        (seed, 1.0 + seed) for seed in range(count)
+    ]
+    assert store.upload_trials(identifier, upload) == stored
+    edges = (0, ROWS_PER_STATEMENT - 1, ROWS_PER_STATEMENT, count - 1)
+    store.upload_trials(identifier, [one | {"loss": 0.5} if one["seed"] in edges else one for one in upload])
+    assert [row.seed for row in pages_of_trials(store, identifier) if row.loss == 0.5] == list(edges)
+    told = [event.data["stored"] for event in store.list_events(identifier) if event.kind == "trials"]
+    assert told == [count, len(edges)]
+
+
+def test_of_a_trial_given_twice_the_last_report_counts(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+    between = [{"width": 64, "learning_rate": 0.1, "seed": seed, "loss": 9.0} for seed in range(ROWS_PER_STATEMENT)]
+    twice = [UPLOAD[0], UPLOAD[0] | {"loss": None}, *between, UPLOAD[0] | {"loss": 1.25}]
+    done = store.upload_trials(identifier, twice)
+    assert done.progress.trials_done == ROWS_PER_STATEMENT + 1
+    assert [row.loss for row in pages_of_trials(store, identifier) if row.width == 32] == [1.25]
+    assert store.upload_trials(identifier, twice) == done
+
+
+def pages_of_trials(store: Store, identifier: str) -> list[TrialRow]:
+    """Every trial, page by page."""
+    page = store.list_trials(identifier)
+    rows = list(page.items)
+    while page.next_cursor is not None:
+        page = store.list_trials(identifier, cursor=page.next_cursor)
+        rows += page.items
+    return rows
+
+
 def test_uploads_are_stored_all_or_none(store: Store) -> None:
     identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
     for bad, message in (
@@ -253,3 +293,13 @@ def test_trials_are_paged_oldest_first(store: Store) -> None:
             break
     assert tuple(seen) == rows
     assert [row.width for row in rows] == [64] * 4 + [32] * 4
+
+
+def test_all_trials_come_in_the_order_of_the_grid(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec()).calibration.id
+    run_all(store)
+    everything = store.all_trials(identifier)
+    assert len(everything) == 8
+    assert everything == sorted(everything, key=itemgetter("width", "learning_rate", "seed"))
+    listed = [row.to_trial_dict() for row in store.list_trials(identifier).items]
+    assert everything == sorted(listed, key=itemgetter("width", "learning_rate", "seed"))
