@@ -13,6 +13,7 @@ from service.calibrations.schemas import CalibrationSpec, TrialsUpload
 from service.dashboard.routes import router as dashboard
 from service.exponents.routes import router as exponents
 from service.health.routes import router as health
+from service.origin import LocalCallersOnly
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store.schema import upgrade
@@ -91,5 +92,7 @@ def create_app(
     for router in (transfers, parameterizations, calibrations, exponents, health, dashboard):
         app.router.routes.extend(router.routes)
     openapi.install(app, (TransferRequest, CalibrationSpec, TrialsUpload), _TAGS)
+    if settings.loopback and not settings.allow_unauthenticated:
+        app.add_middleware(LocalCallersOnly)
     app.add_middleware(Bounds, max_bytes=settings.max_body_bytes)
     return app

@@ -11,13 +11,16 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import request_response
 from starlette.types import Receive
 
-from service.errors import MalformedRequestError, UnsupportedMediaTypeError
+from service.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
 from service.problems import faults, invalid_request
 
 T = TypeVar("T")
 
 #: Pydantic's parser takes NaN and Infinity, which are not JSON; every number field here refuses them (422).
 _JSON_INVALID = "json_invalid"
+
+#: Listing a fault takes microseconds, and a body of megabytes can hold a million; no one reads more than a few.
+MANY_FAULTS = 1_000
 
 
 async def read_json(request: Request, adapter: TypeAdapter[T]) -> T:
@@ -78,6 +81,10 @@ class DirectRoute(APIRoute):
 
 
 def _refusal(error: ValidationError, body: bytes) -> Exception:
+    if error.error_count() > MANY_FAULTS:
+        return InvalidRequestError(
+            f"The body has {error.error_count()} faults, too many to list; see the schema at /docs."
+        )
     details = error.errors(include_url=False, include_context=False)
     if details[0]["type"] == _JSON_INVALID:
         why = details[0]["msg"].removeprefix("Invalid JSON: ")

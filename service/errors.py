@@ -54,6 +54,18 @@ class MalformedRequestError(ApiError):
     explanation = "The body could not be read as one UTF-8 JSON document (RFC 8259). The detail gives line and column."
 
 
+class ForeignOriginError(ApiError):
+    """403: a service without keys was called under a foreign name, or by another site's page."""
+
+    status = 403
+    slug = "foreign-origin"
+    title = "Only this machine may call this service"
+    explanation = (
+        "The service asks for no key, so it answers programs on its own machine and its own page alone. Call it as "
+        "127.0.0.1 or localhost; behind a proxy that keeps others out, set WIDTHWISE_ALLOW_UNAUTHENTICATED=true."
+    )
+
+
 class NotFoundError(ApiError):
     """404: nothing is stored under this address."""
 
@@ -162,6 +174,7 @@ class UnexpectedError(ApiError):
 
 ALL_ERRORS: tuple[type[ApiError], ...] = (
     MalformedRequestError,
+    ForeignOriginError,
     NotFoundError,
     MethodNotAllowedError,
     ConflictError,

@@ -1,6 +1,7 @@
 """What the calibration routes take and give. `CalibrationSpec` is also what is stored, with every default filled in."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -10,17 +11,20 @@ from service.fields import (
     AlignmentField,
     Cursor,
     FormField,
+    Limit,
     OptimizerField,
     OwnOrReplacedOmega,
     ParameterizationField,
 )
 from service.numbers import Whole
+from service.store.door import LIMIT_MAXIMUM
 from service.store.states import CalibrationState, ShardState
 from widthwise.estimate.grids import default_learning_rates
 from widthwise.vocabulary import Form
 
 MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
-LARGEST_LOSS = 1e300  # finite, and its square is never taken: only infinity has to stay out
+CLOSEST = 1e-6  # chosen: learning rates that differ by less than this share can't be told apart by any loss
+LARGEST_LOSS = 1e100  # chosen: far beyond any loss, and its square is still a finite float
 MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
 
 #: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
@@ -128,9 +132,11 @@ class CalibrationSpec(BaseModel):
     @field_validator("widths", "learning_rates")
     @classmethod
     def _distinct_ascending(cls, values: list[float]) -> list[float]:
-        if len(set(values)) != len(values):
-            raise ValueError("holds a number twice; give each once")
-        return sorted(values)
+        ascending = sorted(values)
+        for lower, upper in pairwise(ascending):
+            if upper < lower * (1 + CLOSEST):
+                raise ValueError(f"holds {lower} and {upper}, which are the same or nearly; give each once")
+        return ascending
 
     @model_validator(mode="after")
     def _with_learning_rates(self) -> Self:
@@ -158,7 +164,7 @@ class TrialsUpload(BaseModel):
 
     model_config = REQUEST
 
-    trials: Annotated[list[UploadedTrial], Field(min_length=1, max_length=MAX_UPLOAD)]
+    trials: Annotated[list[UploadedTrial], Field(min_length=1, max_length=MAX_UPLOAD, fail_fast=True)]
 
 
 class Progress(BaseModel):
@@ -241,7 +247,7 @@ class Listing(BaseModel):
 
     state: CalibrationState | None = Field(None, description="Only calibrations in this state.")
     cursor: Cursor | None = None
-    limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 50
+    limit: Limit = 50
 
 
 class TrialListing(BaseModel):
@@ -250,4 +256,4 @@ class TrialListing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     cursor: Cursor | None = None
-    limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 500
+    limit: Limit = LIMIT_MAXIMUM

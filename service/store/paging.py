@@ -4,13 +4,13 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.store.clock import UtcDateTime
-from service.store.door import checked_limit
+from service.store.door import checked_limit, storable
 from service.store.records import Page, T
 from widthwise.errors import InvalidInputError
 
@@ -31,12 +31,12 @@ def decode_cursor(listing: str, cursor: str) -> tuple[datetime, str]:
             raise ValueError("too long")
         content = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         version, made_by, created_at, identifier = content
-        if version != VERSION or made_by != listing or not isinstance(identifier, str) or "\0" in identifier:
+        if version != VERSION or made_by != listing or not isinstance(identifier, str) or not storable(identifier):
             raise ValueError("made elsewhere")
         instant = datetime.fromisoformat(created_at)
         if instant.tzinfo is None:
             raise ValueError("no time zone")
-        return instant, identifier
+        return instant.astimezone(UTC), identifier  # a year 0 or 10000 in UTC is an OverflowError
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         raise InvalidInputError(
             f"The cursor {cursor[:40]!r} was not made by this listing; pass `next_cursor` of its previous page "

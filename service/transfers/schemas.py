@@ -121,7 +121,7 @@ class TransferRequest(BaseModel):
     target: Target
     readout_omega: OwnOrReplacedOmega = None
     form: FormField = Form.TABLE_9
-    tensors: Annotated[list[Tensor], Field(max_length=MAX_TENSORS)] | None = Field(
+    tensors: Annotated[list[Tensor], Field(max_length=MAX_TENSORS, fail_fast=True)] | None = Field(
         None, description="Every parameter of the model: each gets values for its own shapes."
     )
     layout: Layout | None = Field(

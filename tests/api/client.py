@@ -43,7 +43,7 @@ def client_of(app: FastAPI) -> Iterator[Client]:
     """Give a client of the application."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     with start_blocking_portal() as portal:
-        client = httpx.AsyncClient(transport=transport, base_url="http://widthwise.test")
+        client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
         try:
             yield Client(portal, client)
         finally:

@@ -59,11 +59,12 @@ class TestSubmission:
     @pytest.mark.parametrize(
         ("changes", "pointer", "word"),
         [
-            ({"widths": [64, 64, 128]}, "#/widths", "twice"),
+            ({"widths": [64, 64, 128]}, "#/widths", "give each once"),
             ({"widths": [64]}, "#/widths", "at least 2"),
             ({"widths": list(range(1, 18))}, "#/widths", "at most 16"),
             ({"widths": [64, -1]}, "#/widths/1", "from 1 to 16384"),
-            ({"learning_rates": [0.1, 0.1, 0.2]}, "#/learning_rates", "twice"),
+            ({"learning_rates": [0.1, 0.1, 0.2]}, "#/learning_rates", "give each once"),
+            ({"learning_rates": [0.1, 0.10000000001, 0.2]}, "#/learning_rates", "give each once"),
             ({"learning_rates": [0.1, 0.2]}, "#/learning_rates", "at least 3"),
             ({"learning_rates": [0.1, 0.2, 0.0]}, "#/learning_rates/2", "greater than 0"),
             ({"learning_rates": [0.1 + i for i in range(65)]}, "#/learning_rates", "at most 64"),

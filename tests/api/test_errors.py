@@ -1,6 +1,7 @@
 """Every bad input is a clear 4xx in the form of RFC 9457, and a mistake of ours says nothing."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from html import escape
 from typing import Any
@@ -137,10 +138,10 @@ def test_small_values_are_quoted_and_large_ones_not(client: Client) -> None:
 
 
 def test_many_faults_are_counted_and_cut(client: Client) -> None:
-    tensors = [{"name": "w"}] * 300
-    found = problem(client.post("/v1/transfers", json=changed("tensors", tensors)), 422, "invalid-request")
+    unknown = {f"unknown_{k}": 1 for k in range(700)}
+    found = problem(client.post("/v1/transfers", json=CONTRACT | unknown), 422, "invalid-request")
     assert len(found["errors"]) == 100
-    assert "and 599 more" in found["detail"]
+    assert "and 699 more" in found["detail"]
 
 
 def test_what_only_the_library_can_refuse(client: Client) -> None:
@@ -305,3 +306,27 @@ def test_request_ids(client: Client, sent: str, echoed: bool) -> None:
         received = client.get(path, headers={"X-Request-Id": sent}).headers["x-request-id"]
         assert (received == sent) is echoed
         assert received
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ["0001-01-01T00:00:00+14:00", "x"],  # before year 1 in UTC
+        ["9999-12-31T23:59:59-14:00", "x"],
+        ["2026-01-01T00:00:00+00:00", "\ud800"],  # no text at all
+    ],
+)
+def test_a_forged_cursor_is_422(client: Client, key: list[str]) -> None:
+    cursor = urlsafe_b64encode(json.dumps([1, "calibrations", *key]).encode()).decode().rstrip("=")
+    problem(client.get("/v1/calibrations", params={"cursor": cursor}), 422, "invalid-input")
+
+
+def test_a_body_full_of_faults_is_refused_without_listing_them(client: Client) -> None:
+    unknown = ",".join(f'"{k}": 1' for k in range(5_000))
+    found = problem(client.post_bytes("/v1/transfers", f"{{{unknown}}}".encode()), 422, "invalid-request")
+    assert "500" in found["detail"]
+    assert "too many to list" in found["detail"]
+    many = client.post_bytes("/v1/transfers", b'{"tensors": [' + b",".join([b"{}"] * 5_000) + b"]}")
+    pointers = {fault["pointer"] for fault in problem(many, 422, "invalid-request")["errors"]}
+    assert "#/tensors/0/name" in pointers
+    assert not any(pointer.startswith("#/tensors/1/") for pointer in pointers)  # the first one tells

@@ -1,0 +1,54 @@
+"""A service without keys answers this machine's programs and its own page, and no other site's."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from service.app import create_app
+from service.settings import Settings, load_settings
+from service.store import Store
+
+BODY = {
+    "parameterization": "mup",
+    "optimizer": "adam",
+    "base": {"width": 64, "learning_rate": 0.01},
+    "target": {"width": 128},
+}
+
+
+async def ask(settings: Settings, store: Store, method: str, **headers: str) -> httpx.Response:
+    transport = httpx.ASGITransport(app=create_app(settings, store))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+        path, body = ("/v1/calibrations", None) if method == "GET" else ("/v1/transfers", BODY)
+        return await client.request(method, path, json=body, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {"Host": "evil.example"}, 403),
+        ("POST", {"Host": "evil.example:8000"}, 403),
+        ("GET", {"Host": "[::1"}, 403),
+        ("POST", {"Origin": "http://evil.example"}, 403),
+        ("POST", {"Origin": "null"}, 403),
+        ("POST", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("GET", {"Host": "localhost:8000"}, 200),
+        ("GET", {"Host": "[::1]:8000"}, 200),
+        ("GET", {"Origin": "http://evil.example"}, 200),  # its page can't read the answer
+        ("POST", {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}, 200),
+        ("POST", {}, 200),
+    ],
+)
+def test_callers(settings: Settings, store: Store, method: str, headers: dict[str, str], status: int) -> None:
+    answer = asyncio.run(ask(settings, store, method, **headers))
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["type"] == "/problems/foreign-origin"
+        assert "x-request-id" in answer.headers
+
+
+def test_a_service_opened_on_purpose_answers_under_any_name(settings: Settings, store: Store) -> None:
+    opened = load_settings(database_url=settings.database_url, allow_unauthenticated=True)
+    assert asyncio.run(ask(opened, store, "GET", Host="widthwise.example")).status_code == 200
