@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from service.numbers import Whole
+from service.store.door import LIMIT_MAXIMUM
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
@@ -64,6 +65,7 @@ Cursor = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,512}$"),
     Field(description="`next_cursor` of the previous page, unchanged."),
 ]
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAXIMUM, description="Items on a page.")]
 Exponent = Annotated[float, Field(ge=0.5, le=1.0)]
 
 

@@ -11,14 +11,13 @@ from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.schemas import CalibrationSpec
 from service.errors import InvalidInputError
+from service.store.door import LIMIT_MAXIMUM
 from service.store.planning import plan_shards, planned_trials
 from service.store.records import Calibration, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
 from widthwise.estimate.cost import trial_flops
 from widthwise.stability import theoretical_exponents
-
-_EVENTS_PER_READ = 500
 
 
 def check_spec(spec: CalibrationSpec) -> None:
@@ -93,18 +92,6 @@ def estimate_cost(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def all_trials(store: Store, calibration_id: str) -> list[dict[str, Any]]:
-    """Give every trial of a calibration as the fit and the plot read it."""
-    trials: list[dict[str, Any]] = []
-    cursor: str | None = None
-    while True:
-        page = store.list_trials(calibration_id, cursor=cursor, limit=500)
-        trials += [row.to_trial_dict() for row in page.items]
-        cursor = page.next_cursor
-        if cursor is None:
-            return trials
-
-
 async def event_stream(
     store: Store, calibration: Calibration, *, after: int, stream_seconds: float, poll_seconds: float
 ) -> AsyncIterator[ServerSentEvent]:
@@ -116,12 +103,12 @@ async def event_stream(
     deadline = time.monotonic() + stream_seconds
     finished = calibration.state in FINAL_CALIBRATION_STATES
     while True:
-        events = await run_in_threadpool(store.list_events, calibration.id, after=after, limit=_EVENTS_PER_READ)
+        events = await run_in_threadpool(store.list_events, calibration.id, after=after, limit=LIMIT_MAXIMUM)
         for event in events:
             after = event.seq
             data = {"seq": event.seq, "created_at": event.created_at.isoformat(), **event.data}
             yield ServerSentEvent(id=str(event.seq), event=event.kind, data=data)
-        if len(events) == _EVENTS_PER_READ:
+        if len(events) == LIMIT_MAXIMUM:
             continue
         if finished:
             yield ServerSentEvent(event="end", data={"id": calibration.id, "state": calibration.state.value})

@@ -184,7 +184,7 @@ def cancel_calibration(calibration_id: CalibrationId, store: StoreDependency) ->
 def get_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
     """Draw what is stored so far."""
     calibration = store.get_calibration(calibration_id)
-    picture = learning_rate_plot(calibration.spec, logic.all_trials(store, calibration_id), calibration.result)
+    picture = learning_rate_plot(calibration.spec, store.all_trials(calibration_id), calibration.result)
     headers = {**_NO_CACHE, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return Response(picture, headers=headers, media_type="image/svg+xml")
 

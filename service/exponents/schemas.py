@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.fields import Cursor
+from service.fields import Cursor, Limit
 from service.identifiers import IDENTIFIER_PATTERN
 from widthwise.vocabulary import Optimizer, Parameterization, Role
 
@@ -31,7 +31,7 @@ class ExponentQuery(BaseModel):
         None, description="The calibration that measured it."
     )
     cursor: Cursor | None = None
-    limit: Annotated[int, Field(ge=1, le=500, description="Items on a page.")] = 50
+    limit: Limit = 50
 
 
 class ExponentBody(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store.clock import now
-from service.store.door import checked_key, checked_spec, storable
+from service.store.door import LIMIT_MAXIMUM, checked_key, checked_spec, storable
 from service.store.engine import insert_or
 from service.store.errors import IdempotencyConflictError, NotFoundError
 from service.store.paging import page
@@ -16,8 +16,6 @@ from service.store.records import Calibration, Event, JsonObject, Page, Progress
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.tables import calibrations, events, shards, trials
 from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
-
-EVENTS_MAXIMUM = 1000  # rows of one read; a stream reads on from the last
 
 
 def new_id(prefix: str) -> str:
@@ -159,7 +157,7 @@ def list_events(connection: sa.Connection, calibration_id: str, after: int, limi
         sa.select(events)
         .where(events.c.calibration_id == calibration_id, events.c.seq > after)
         .order_by(events.c.seq)
-        .limit(min(limit, EVENTS_MAXIMUM))
+        .limit(min(limit, LIMIT_MAXIMUM))
     )
     return tuple(
         Event(row.calibration_id, row.seq, row.created_at, row.kind, row.data) for row in connection.execute(query)

@@ -139,7 +139,7 @@ def cleaned_text(text: str, maximum: int) -> str:
 
 
 def checked_limit(limit: int) -> int:
-    """Give a page's size, from 1 to 500."""
+    """Give a page's size, from 1 to LIMIT_MAXIMUM."""
     return _integer(limit, "limit", 1, LIMIT_MAXIMUM)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from service.errors import ConflictError, InvalidInputError, NotFoundError
 from service.store import errors as store_errors
+from service.store.door import LIMIT_MAXIMUM
 from service.store.records import Calibration, ExponentFilter, ExponentRow
 from service.store.states import CalibrationState
 from service.store.store import Store
@@ -85,7 +86,7 @@ def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Expo
             f"Calibration {identifier!r} is {calibration.state.value}; only a succeeded one has exponents to use."
         )
     _require_same_setting(request, calibration)
-    rows = store.list_exponents(ExponentFilter(calibration_id=identifier), limit=500).items
+    rows = store.list_exponents(ExponentFilter(calibration_id=identifier), limit=LIMIT_MAXIMUM).items
     if not rows:
         raise ConflictError(f"Calibration {identifier!r} measured no exponent: its trials did not bracket an optimum.")
     return Exponents(

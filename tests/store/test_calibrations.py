@@ -96,6 +96,7 @@ def test_unknown_identifiers_are_not_found(store: Store) -> None:
     reads = (
         store.get_calibration,
         store.list_trials,
+        store.all_trials,
         store.list_events,
         store.list_shards,
         store.cancel_calibration,
