@@ -132,8 +132,8 @@ class Store:
         """Store trials of a calibration with runner "external" (the same again changes nothing).
 
         Each: {"width" (one of the specification's), "learning_rate" > 0, "seed" ≥ 0, "loss": finite or
-        None = diverged}; of one given twice the last counts. All or none are stored. StateConflictError unless the runner is external and the
-        state queued or running.
+        None = diverged}; of one given twice the last counts. All or none are stored. StateConflictError unless
+        the runner is external and the state queued or running.
         """
         with self._database.write() as connection:
             trials_of.upload(connection, calibration_id, trials)

@@ -84,7 +84,7 @@ def serve(
         )
         server = _server(config, lambda: _announce(settings, address))
         calm_collector()
-        with _own_signals(), WorkerPool(settings):
+        with _own_signals(server), WorkerPool(settings):
             server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)  # uvicorn has logged why
@@ -127,20 +127,24 @@ def _server(config: Any, announce: Callable[[], None]) -> Any:
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
-            if self.started:
+            if self.started and not self.should_exit:
                 await asyncio.to_thread(announce)
 
     return Server(config)
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
+def _own_signals(server: Any) -> Iterator[None]:
     """Keep SIGTERM and SIGINT from ending the process before its workers are stopped.
 
-    uvicorn stops on them, puts back the handlers that it found, and raises the signal again: it finds these.
+    One that comes before uvicorn looks for them ends the server as soon as it has started. uvicorn stops on those that
+    come later, puts back the handlers that it found, and raises the signal again: it finds these.
     """
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
+
+    def end(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
@@ -164,13 +168,14 @@ def _make_data_dir(settings: "Settings") -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Give a bound socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
+    """Give a listening socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with ExitStack() as if_it_fails:
             listener = if_it_fails.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
+            listener.listen()  # with SO_REUSEADDR two processes may bind one port, but one alone may listen on it
             if_it_fails.pop_all()
     except OSError as error:
         reasons = {
