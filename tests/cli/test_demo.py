@@ -54,7 +54,7 @@ def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: si
                 break
         assert len(processes_marked("DEMO_MARK", tmp_path)) >= 4  # the demo, the service, two workers
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=30)
         assert process.returncode == 128 + number
         assert "Traceback" not in err
         assert processes_marked("DEMO_MARK", tmp_path) == {}

@@ -137,4 +137,4 @@ def test_nothing_is_left_when_it_is_stopped_at_work(
     assert client.calibration(identifier)["state"] == "running"
     process.send_signal(number)
     process.wait(10)
-    assert until_none_is_left(data_dir, 8.0 if number is signal.SIGKILL else 0.0) == {}
+    assert until_none_is_left(data_dir, 20.0 if number is signal.SIGKILL else 0.0) == {}

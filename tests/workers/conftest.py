@@ -13,6 +13,7 @@ from service.store import Claim, Store
 from service.store.engine import create_store_engine
 from tests.databases import SqliteFiles
 from tests.store.samples import fit_sample, sample_spec
+from tests.workers.waiting import LONG_SECONDS
 from workers.supervisor import Supervisor
 
 FAKE_CHILD = str(Path(__file__).with_name("fake_child.py"))
@@ -26,7 +27,9 @@ def fake_child(*arguments: str) -> list[str]:
 @pytest.fixture
 def settings(sqlite_files: SqliteFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a fresh database; worker processes started by the test read them too."""
-    made = load_settings(data_dir=tmp_path, database_url=sqlite_files.new_migrated(), workers=2)
+    made = load_settings(
+        data_dir=tmp_path, database_url=sqlite_files.new_migrated(), workers=2, lease_seconds=LONG_SECONDS
+    )
     for name, value in made.as_environment().items():
         monkeypatch.setenv(name, value)
     return made
@@ -37,7 +40,7 @@ def open_sample_store(settings: Settings) -> Iterator[Callable[..., Store]]:
     """Open stores whose fit needs no sweep."""
     opened: list[Store] = []
 
-    def make(lease_seconds: float = 60.0) -> Store:
+    def make(lease_seconds: float = LONG_SECONDS) -> Store:
         engine = create_store_engine(settings.database_url)
         opened.append(Store(engine, fit=fit_sample, lease=timedelta(seconds=lease_seconds)))
         return opened[-1]
@@ -71,8 +74,8 @@ def supervise(store: Store) -> Callable[..., Supervisor]:
             "store": store,
             "worker_id": "w",
             "stop": threading.Event(),
-            "lease_seconds": 60.0,
-            "deadline_seconds": 30.0,
+            "lease_seconds": LONG_SECONDS,
+            "deadline_seconds": LONG_SECONDS,
             "command": fake_child(*behaviour),
         }
         return Supervisor(**{**options, **changes})

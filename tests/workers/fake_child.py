@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+HANG_SECONDS = 600.0  # longer than any test waits (a child is a program of its own: it imports nothing of the tests)
+
 
 def send(event: str, **fields: object) -> None:
     """Write one message."""
@@ -39,13 +41,13 @@ def main(behaviour: str, *arguments: str) -> None:
     send("started", device="cpu", platform="test", versions={"python": "3"}, dataset_sha256="0" * 64)
     if behaviour == "pid":  # leave the process id where the test finds it, then hang
         leave_note(arguments[0])
-        time.sleep(60)
+        time.sleep(HANG_SECONDS)
     if behaviour == "hang":
-        time.sleep(60)
+        time.sleep(HANG_SECONDS)
     if behaviour == "garbage":
         sys.stdout.write("Traceback: this is no JSON\n")
         sys.stdout.flush()
-        time.sleep(60)
+        time.sleep(HANG_SECONDS)
     if behaviour == "invalid":
         send("error", kind="invalid_input", message="no such dataset")
         sys.exit(1)
@@ -71,7 +73,7 @@ def main(behaviour: str, *arguments: str) -> None:
             )
             if behaviour == "slow":  # time to be killed in
                 leave_note(arguments[0])
-                time.sleep(float(arguments[1]))
+                time.sleep(HANG_SECONDS)
             if behaviour == "abort":
                 sys.stderr.write("XLA: RESOURCE_EXHAUSTED\n")
                 sys.stderr.flush()
