@@ -89,16 +89,19 @@ def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Expo
     rows = store.list_exponents(ExponentFilter(calibration_id=identifier), limit=LIMIT_MAXIMUM).items
     if not rows:
         raise ConflictError(f"Calibration {identifier!r} measured no exponent: its trials did not bracket an optimum.")
+    widths = sorted({width for row in rows for width in row.widths})
     return Exponents(
         learning_rate={row.role: row.value for row in rows if row.quantity == "learning_rate"},
         epsilon={row.role: row.value for row in rows if row.quantity == "epsilon"},
-        form=calibration.spec.get("form", "table_9"),
+        form=calibration.spec["form"],
         source="calibration",
+        widths=widths,
+        intervals={row.role: row.interval for row in rows if row.quantity == "learning_rate"},
         details={
             "calibration_id": identifier,
             "architecture": rows[0].architecture,
             "dataset": rows[0].dataset,
-            "widths": sorted({width for row in rows for width in row.widths}),
+            "widths": widths,
             "estimates": [_estimate(row) for row in rows],
         },
     )

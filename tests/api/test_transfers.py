@@ -163,6 +163,8 @@ class TestCalibratedExponents:
         provenance = plan["provenance"]["exponents"]
         assert provenance["source"] == "calibration"
         assert provenance["calibration_id"] == identifier
+        # measured at small widths, and used far beyond them
+        assert "measured_extrapolation" in {warning["code"] for warning in plan["warnings"]}
         assert provenance["widths"] == [64, 128, 256]
         estimates = {estimate["role"]: estimate for estimate in provenance["estimates"]}
         low, high = estimates["hidden"]["interval"]
