@@ -1,0 +1,160 @@
+"""The warnings of a plan: each fires where it should, and is silent right beside it."""
+
+import pytest
+
+from widthwise import Base, Exponents, Target, Tensor, transfer
+
+
+def codes(**more) -> set[str]:
+    options = {"parameterization": "standard", "optimizer": "adam"} | more
+    return {w.code for w in transfer(**options).warnings}
+
+
+@pytest.mark.parametrize(
+    ("code", "request_", "quiet"),
+    [
+        ("extrapolation", {"target": Target(width=64 * 16 + 1)}, {"target": Target(width=64 * 16)}),
+        ("small_base_width", {"base": Base(width=511)}, {"base": Base(width=512)}),
+        ("target_smaller", {"target": Target(width=32)}, {"target": Target(width=64)}),
+        ("small_head_dim", {"target": Target(width=64, head_dim=32)}, {"target": Target(width=64, head_dim=64)}),
+        (
+            "small_output_dimension",
+            {"target": Target(width=64, output_dimension=10)},
+            {"target": Target(width=64, output_dimension=256)},
+        ),
+        (
+            "small_output_dimension",
+            {"target": Target(width=64, output_dimension=10)},
+            {"target": Target(width=64, output_dimension=10), "parameterization": "mup"},
+        ),
+        (
+            "epsilon_near_gradient",
+            {"base": Base(width=64, epsilon=1e-8, gradient_rms=1e-7), "target": Target(width=640)},
+            {"base": Base(width=64, epsilon=1e-8, gradient_rms=1e-6), "target": Target(width=640)},
+        ),
+        ("epsilon_near_gradient", {"base": Base(width=64, epsilon=1e-3)}, {"base": Base(width=64, epsilon=1e-12)}),
+        (
+            "epsilon_near_gradient",
+            {"base": Base(width=64, epsilon=1e-3)},
+            {"base": Base(width=64, epsilon=1e-3), "optimizer": "adam_atan2"},
+        ),
+        ("epsilon_underflow", {"base": Base(width=64, epsilon=1e-25)}, {"base": Base(width=64, epsilon=1e-15)}),
+        (
+            "depth_changed",
+            {"base": Base(width=64, depth=2), "target": Target(width=64, depth=4)},
+            {"base": Base(width=64, depth=2), "target": Target(width=64)},
+        ),
+        (
+            "horizon_changed",
+            {"base": Base(width=64, tokens=10), "target": Target(width=64, tokens=20)},
+            {"base": Base(width=64, tokens=10), "target": Target(width=64, tokens=10)},
+        ),
+        (
+            "batch_changed",
+            {"base": Base(width=64, batch_tokens=10), "target": Target(width=64, batch_tokens=20)},
+            {"base": Base(width=64)},
+        ),
+        (  # one output is the worst case
+            "small_output_dimension",
+            {"tensors": [Tensor("score", (1, 64), (1, 128), role="readout")]},
+            {"tensors": [Tensor("score", (1000, 64), (1000, 128), role="readout")]},
+        ),
+        (  # a table's entries are no width
+            "extrapolation",
+            {"tensors": [Tensor("wte", (10, 64), (10, 6400), role="embedding")]},
+            {"tensors": [Tensor("wte", (10, 64), (6400, 128), (0,), (1,), role="embedding")]},
+        ),
+        (
+            "width_mismatch",
+            {"base": Base(width=64), "target": Target(width=256), "tensors": [Tensor("g", (64,), (128,))]},
+            {"base": Base(width=64), "target": Target(width=128), "tensors": [Tensor("g", (64,), (128,))]},
+        ),
+        (  # Adafactor adds ε₁ to the squared gradient: its usual 1e-30 is fine, Adam's 1e-8 is not
+            "epsilon_near_gradient",
+            {"optimizer": "adafactor", "base": Base(width=64, epsilon=1e-8, gradient_rms=1e-6)},
+            {"optimizer": "adafactor", "base": Base(width=64, epsilon=1e-30, gradient_rms=1e-6)},
+        ),
+        (
+            "epsilon_underflow",
+            {"optimizer": "adafactor", "base": Base(width=64, epsilon=1e-40)},
+            {"optimizer": "adafactor", "base": Base(width=64, epsilon=1e-30)},
+        ),
+        (  # fine at the base, too small where the plan takes it
+            "epsilon_underflow",
+            {"parameterization": "mean_field", "base": Base(width=64, epsilon=1e-18), "target": Target(width=1024)},
+            {"parameterization": "mean_field", "base": Base(width=64, epsilon=1e-18)},
+        ),
+        (
+            "measured_extrapolation",
+            {"target": Target(width=256), "exponents": Exponents({"hidden": 1.1}, widths=[64, 128])},
+            {"target": Target(width=256), "exponents": Exponents({"hidden": 1.1}, widths=[64, 256])},
+        ),
+        (
+            "measured_without_interval",
+            {"exponents": Exponents({"hidden": 1.1}, intervals={"hidden": None})},
+            {"exponents": Exponents({"hidden": 1.1}, intervals={"hidden": (1.05, 1.15)})},
+        ),
+        (
+            "measured_agrees_with_theory",
+            {"exponents": Exponents({"hidden": 1.1}, intervals={"hidden": (0.9, 1.3)})},
+            {"exponents": Exponents({"hidden": 1.1}, intervals={"hidden": (1.05, 1.15)})},
+        ),
+        (  # one readout is declared, and keys of constant width would be another
+            "several_readouts",
+            {
+                "tensors": [
+                    Tensor("k", (64, 8), (128, 8), (0,), (1,)),
+                    Tensor("head", (64, 99), (128, 99), role="readout"),
+                ]
+            },
+            {"tensors": [Tensor("head", (64, 99), (128, 99), (0,), (1,))]},
+        ),
+        (
+            "several_readouts",
+            {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,)) for n in "ab"]},
+            {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,), role="hidden") for n in "ab"]},
+        ),
+        (
+            "stack_changes",
+            {"tensors": [Tensor("moe", (8, 64, 64), (16, 128, 128), (1,), (2,))]},
+            {"tensors": [Tensor("moe", (8, 64, 64), (8, 128, 128), (1,), (2,))]},
+        ),
+    ],
+)
+def test_warnings(code, request_, quiet) -> None:
+    plain = {"base": Base(width=64), "target": Target(width=64)}
+    assert code in codes(**(plain | request_))
+    assert code not in codes(**(plain | quiet))
+
+
+def grown(tensors: list[Tensor], layout: str) -> dict[str, str]:
+    p = transfer(
+        parameterization="mup",
+        optimizer="adam",
+        base=Base(width=64),
+        target=Target(width=128),
+        layout=layout,
+        tensors=tensors,
+    )
+    return {w.code: w.message for w in p.warnings}
+
+
+@pytest.mark.parametrize(
+    ("name", "base_shape", "target_shape", "layout"),
+    [
+        ("ln.scale", (12, 64), (48, 128), "in_out"),  # stacked over layers
+        ("wpe", (512, 64), (1280, 128), "in_out"),  # positions
+        ("head", (32000, 64), (128256, 128), "out_in"),  # a larger vocabulary
+    ],
+)
+def test_growth_that_nothing_else_shares_is_named(name, base_shape, target_shape, layout) -> None:
+    model = [
+        Tensor("up", (64, 192), (128, 576)) if layout == "in_out" else Tensor("up", (192, 64), (576, 128)),
+        Tensor("down", (192, 64), (576, 128)) if layout == "in_out" else Tensor("down", (64, 192), (128, 576)),
+        Tensor("o", (64, 64), (128, 128)),
+    ]
+    alone = grown(model, layout)
+    assert "unmatched_growth" not in alone
+    more = [*model, Tensor(name, base_shape, target_shape)]
+    found = grown(more, layout)
+    assert found["unmatched_growth"].startswith(f"{name}: ")
