@@ -118,6 +118,7 @@ def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
     )
     measured = client.transfer({**request, "exponents": {"source": "calibration", "id": calibration["id"]}})
     _compare(theory, measured, ratio=target["width"] / base["width"])
+    console.warn([warning for warning in measured["warnings"] if warning not in theory["warnings"]])
 
 
 def _compare(theory: Mapping[str, Any], measured: Mapping[str, Any], *, ratio: float) -> None:
