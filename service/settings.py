@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from widthwise.errors import InvalidInputError
 
@@ -98,8 +100,15 @@ class Settings(BaseSettings):
         """Refuse what the store can't use, and name the driver it needs."""
         for short in ("postgres://", "postgresql://"):
             if url.startswith(short):
-                return "postgresql+psycopg://" + url.removeprefix(short)
+                url = "postgresql+psycopg://" + url.removeprefix(short)
         if url.startswith("postgresql+psycopg://"):
+            try:
+                make_url(url)
+            except (ArgumentError, ValueError):  # its text may hold the password
+                raise ValueError(
+                    "its parts can't be read; give postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, the port a "
+                    "number, special characters percent-encoded"
+                ) from None
             return url
         if url.startswith("sqlite:///") and url != "sqlite:///" and ":memory:" not in url:
             return url

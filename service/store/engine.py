@@ -1,6 +1,7 @@
 """Connections: an engine for SQLite or Postgres, and the two kinds of transaction the store uses."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from service.store.errors import StoreUnavailableError
+from service.store.errors import SchemaError, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 
 POOL_SIZE = 10  # with the overflow of 30: FastAPI runs up to 40 threads at once
@@ -20,6 +21,11 @@ LOCK_TIMEOUT_MS = 10_000  # Postgres: a row stays locked for milliseconds (chose
 MIGRATION_LOCK_TIMEOUT_MS = 60_000  # Postgres: a rival migration takes about a second (chosen)
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000  # Postgres: a frozen process must not hold its locks for ever (chosen)
 CONNECT_TIMEOUT_SECONDS = 5  # Postgres: a dead host is noticed within a request's patience (chosen)
+
+#: How SQLite ends what it says of a file that is no database, or no longer a sound one.
+DAMAGED = ("file is not a database", "disk image is malformed")
+
+SQLITE_PREFIX = "sqlite:///"
 
 _WRITE = "widthwise_write"  # execution option that marks a connection whose transaction will write
 
@@ -35,7 +41,7 @@ def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa
     url: sqlite:///FILE (its directory is made) or postgresql+psycopg://…. for_migration: no pool, no
     time limits and, on SQLite, no enforced foreign keys: a batch migration drops and recreates tables.
     """
-    parsed = sa.make_url(url)
+    parsed = _parsed(url)
     dialect = parsed.get_backend_name()
     if dialect == "sqlite":
         return _sqlite_engine(parsed, for_migration=for_migration)
@@ -45,6 +51,13 @@ def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa
         f"No store for the database {dialect!r}; give sqlite:///FILE or postgresql+psycopg://….",
         field="database_url",
     )
+
+
+def _parsed(url: str | sa.URL) -> sa.URL:
+    """Give a URL's parts; what follows sqlite:/// is a file's name as it stands, with any %, ? or # in it."""
+    if isinstance(url, str) and url.startswith(SQLITE_PREFIX):
+        return sa.URL.create("sqlite", database=url.removeprefix(SQLITE_PREFIX))
+    return sa.make_url(url)
 
 
 def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
@@ -65,6 +78,27 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
         **pool,
     )
 
+    opened: list[tuple[int, int]] = []  # the file's device and inode, once there is one
+
+    def check_file() -> None:
+        """Refuse a file that is not the one opened first: what is written to it, or beside it, is lost."""
+        try:
+            found = Path(url.database or "").stat()
+            identity = (found.st_dev, found.st_ino)
+        except FileNotFoundError:
+            identity = None
+        if not opened and identity is not None:
+            opened.append(identity)
+        elif opened and opened[0] != identity:
+            raise StoreUnavailableError(
+                f"The database file {url.database} was removed or replaced while it was in use; put it back, or "
+                "restart what uses it."
+            )
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _before_connect(*_: Any) -> None:
+        check_file()  # SQLite would make an empty file in place of a missing one
+
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
@@ -77,6 +111,7 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         # a writer takes the write lock first: one that upgrades later fails at once when another holds it
+        check_file()
         writes = connection.get_execution_options().get(_WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -113,24 +148,31 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """One transaction that only reads."""
-        with _translated(), self.engine.begin() as connection:
+        with _translated(self.engine.url.database), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction that writes; it commits at the end of the block, or rolls back on any error."""
-        with _translated(), self._writer.begin() as connection:
+        with _translated(self.engine.url.database), self._writer.begin() as connection:
             yield connection
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(file: str | None) -> Iterator[None]:
     """Turn what a retry may cure into StoreUnavailableError, without the statement's parameters."""
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise StoreUnavailableError(f"The database did not serve the request ({cause}); try again.") from error
+    except sa.exc.DatabaseError as error:
+        if not isinstance(error.orig, sqlite3.DatabaseError) or not str(error.orig).endswith(DAMAGED):
+            raise
+        raise SchemaError(
+            f"The database file {file or ''} can't be read ({error.orig}); restore it from a copy, or move it away "
+            "and start with an empty one."
+        ) from error
 
 
 def insert_or(connection: sa.Connection, table: sa.Table) -> Any:
