@@ -196,3 +196,9 @@ def test_measured_exponents_replace_theorys(run: Run, url: str, finish: Any) -> 
     assert hidden["learning_rate"]["exponent"] == pytest.approx(1.25, abs=1e-6)
     shown = run("transfer", *CONTRACT, "--calibration", identifier, "--url", url).out
     assert f"Exponents from calibration {identifier} (mlp, widths 64, 128, 256)" in shown
+
+
+def test_a_file_with_a_byte_order_mark(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(without()), encoding="utf-8-sig")
+    assert run("transfer", file).code == 0

@@ -96,7 +96,7 @@ def read_request(path: str) -> dict[str, Any]:
 
 
 def _file_text(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:  # Windows editors put a byte order mark in front
         return file.read(FILE_LIMIT + 1)
 
 
