@@ -83,6 +83,9 @@ def service_url(url: str | None = None) -> str:
     return url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
 
+_CALIBRATION = ("state",)  # what tells a calibration from any other object
+
+
 class Client:
     """One service. Use it as a context manager, or call `close`; safe to share between threads."""
 
@@ -100,17 +103,22 @@ class Client:
         sleep: how a watcher waits, given the seconds; for instance the wait of a threading.Event.
         """
         self.url = service_url(base_url).rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServiceError(f"{self.url!r} is not the address of a service; give one such as {DEFAULT_URL}")
         self._sleep = sleep
-        self._http = httpx.Client(
-            base_url=self.url,
-            timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a host that is there accepts within 5 s
-            transport=transport,
-            # A proxy from the environment can't reach this machine's loopback.
-            trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
-        )
+        try:
+            parts = urlsplit(self.url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("an address has a scheme, a host and perhaps a port and a path")
+            self._http = httpx.Client(
+                base_url=self.url,
+                timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a host that is there accepts within 5 s
+                transport=transport,
+                # A proxy from the environment can't reach this machine's loopback.
+                trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
+            )
+        except (ValueError, httpx.InvalidURL) as error:
+            raise ServiceError(
+                f"{self.url!r} is not the address of a service ({error}); give one such as {DEFAULT_URL}"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +140,7 @@ class Client:
 
     def transfer(self, request: Mapping[str, Any]) -> JsonObject:
         """Give the plan for a request: layers, tensors, warnings and provenance."""
-        return self._object(self._ask("POST", "/v1/transfers", body=request))
+        return self._object(self._ask("POST", "/v1/transfers", body=request), "layers", "tensors")
 
     def parameterizations(self) -> JsonObject:
         """Give every theoretical exponent."""
@@ -142,11 +150,11 @@ class Client:
         """Queue a calibration. The same key and specification again give the first one back and queue nothing."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         answer = self._ask("POST", "/v1/calibrations", body=spec, headers=headers)
-        return cast(Calibration, self._object(answer))
+        return cast(Calibration, self._object(answer, *_CALIBRATION))
 
     def calibration(self, calibration_id: str) -> Calibration:
         """Give one calibration."""
-        return cast(Calibration, self._object(self._ask("GET", _address(calibration_id))))
+        return cast(Calibration, self._object(self._ask("GET", _address(calibration_id)), *_CALIBRATION))
 
     def calibrations(self, *, state: str | None = None) -> Iterator[Calibration]:
         """Give every calibration, newest first, page by page."""
@@ -154,7 +162,8 @@ class Client:
 
     def cancel(self, calibration_id: str) -> Calibration:
         """Ask for a calibration's end: what waits is cancelled at once, what runs within seconds."""
-        return cast(Calibration, self._object(self._ask("POST", f"{_address(calibration_id)}/cancel")))
+        answer = self._ask("POST", f"{_address(calibration_id)}/cancel")
+        return cast(Calibration, self._object(answer, *_CALIBRATION))
 
     def trials(self, calibration_id: str) -> Iterator[JsonObject]:
         """Give every trial of a calibration, oldest first, page by page."""
@@ -187,7 +196,7 @@ class Client:
                     raise
             else:
                 unreachable_since = None
-                calibration = cast(Calibration, self._object(answer))
+                calibration = cast(Calibration, self._object(answer, *_CALIBRATION))
                 yield calibration
                 if calibration["state"] in FINAL_STATES:
                     return
@@ -222,7 +231,7 @@ class Client:
         cursor: str | None = None
         while True:
             asked = {**given, "limit": str(PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
-            page = self._object(self._ask("GET", path, query=asked))
+            page = self._object(self._ask("GET", path, query=asked), "items", "next_cursor")
             yield from page["items"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -251,22 +260,23 @@ class Client:
             raise ServiceError(f"no service at {self.url}: start one with `widthwise serve`") from None
         except httpx.TimeoutException:
             raise ServiceError(f"the service at {self.url} did not answer {method} {path} in time; try again") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: a header or host in no ASCII
             raise ServiceError(f"asking {self.url} failed: {error}") from None
         if response.status_code >= httpx.codes.BAD_REQUEST:
             raise self._problem(response)
         return response
 
-    def _object(self, response: httpx.Response) -> JsonObject:
-        """Read an answer that must be a JSON object."""
+    def _object(self, response: httpx.Response, *members: str) -> JsonObject:
+        """Read an answer that must be a JSON object with these members."""
         try:
             value = response.json()
         except ValueError:
             value = None
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not value.keys() >= set(members):
             kind = response.headers.get("content-type", "no content type")
             raise ServiceError(
-                f"{response.url} answered {response.status_code} with {kind}, not JSON; is it a Widthwise service?",
+                f"{response.url} answered {response.status_code} with {kind}, not what was asked for; "
+                "is it a Widthwise service?",
                 status=response.status_code,
             )
         return value

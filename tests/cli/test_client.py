@@ -140,7 +140,13 @@ def test_no_service(unused_url: str) -> None:
     assert failed.value.status is None
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:8000", "ftp://host", "http://", "service"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1:8000", "ftp://host", "http://", "service"),
+        *("http://[::1", "http://127.0.0.1:abc", "http://ä..b", "http://h/?x=1", "http://h/#a"),
+    ],
+)
 def test_an_address_that_is_none(address: str) -> None:
     with pytest.raises(ServiceError, match="not the address of a service"):
         Client(address)
@@ -208,3 +214,11 @@ def test_the_address_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WIDTHWISE_URL", "http://elsewhere:1234/")
     with Client() as client:
         assert client.url == "http://elsewhere:1234"
+
+
+def test_an_answer_of_another_service() -> None:
+    elsewhere = httpx.MockTransport(lambda _: httpx.Response(200, json={}))
+    with Client("http://127.0.0.1:9", transport=elsewhere) as client:
+        for ask in (lambda: list(client.exponents()), lambda: client.calibration("x"), lambda: client.transfer({})):
+            with pytest.raises(ServiceError, match="is it a Widthwise service"):
+                ask()

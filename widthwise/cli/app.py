@@ -1,8 +1,10 @@
 """The command's app: its commands in the order a newcomer needs them, and what becomes of errors."""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -59,12 +61,18 @@ for command in (serve, worker, transfer, calibrate, exponents, demo, migrate):
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; always ends in SystemExit, with 0, 1 or 2."""
+    if sys.stdout is None:  # started with >&-: whoever closed it wants no results
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a pipe that takes ASCII alone gets "?" for ×, not a traceback
     try:
         app(args=None if arguments is None else list(arguments))
+        sys.stdout.flush()  # here, where a full disk can still be told
     except WidthwiseError as error:
         console.fail(str(error))
         sys.exit(1)
+    except OSError as error:
+        console.fail(f"the results can't be written: {error.strerror or error}")
+        os._exit(1)  # the interpreter would try to write them once more, and fail with a traceback
     sys.exit(0)
