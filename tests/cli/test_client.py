@@ -192,7 +192,7 @@ def test_an_identifier_stays_in_its_place() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.raw_path.decode())
-        return httpx.Response(200, content=json.dumps({}))
+        return httpx.Response(200, content=json.dumps({"state": "queued"}))
 
     with client_of(answer) as client:
         client.calibration("../exponents?x")

@@ -202,11 +202,3 @@ def test_a_file_with_a_byte_order_mark(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.write_text(json.dumps(without()), encoding="utf-8-sig")
     assert run("transfer", file).code == 0
-
-
-def test_a_very_narrow_terminal_cuts_no_digit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
-    ran = run("transfer", "-p", "mup", "-o", "adam", "--base-width", "256", "--target-width", "1024", "--lr", "0.01")
-    rows = [line.split() for line in ran.out.splitlines()]
-    assert ["embedding", "0.005"] in [row[:2] for row in rows]
-    assert any("×0.25" in row for row in rows)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,10 +15,6 @@ from rich.table import Table
 from widthwise.errors import WidthwiseError
 
 PIPE_WIDTH = 132  # columns where no terminal says how many (chosen): a plan's table fits without wrapping
-
-
-WORD_CHARACTERS = 9  # the longest role
-MEASURE_CHARACTERS = 10_000  # wider than any table
 
 
 def stdout() -> Console:
@@ -31,10 +27,9 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
-def _console(*, stderr: bool, width: int | None = None) -> Console:
+def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
-    if width is None and not (stream.isatty() or os.environ.get("COLUMNS")):
-        width = PIPE_WIDTH
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 
@@ -68,21 +63,15 @@ def new_table(*columns: str, left: int = 1) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
         words = index < left
-        narrowest = WORD_CHARACTERS if words else None
-        justify: Literal["left", "right"] = "left" if words else "right"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=not words, min_width=narrowest)
+        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     return table
 
 
 def show(title: str, table: Table) -> None:
     """Print a table on stdout under its title."""
-    from rich.measure import Measurement
-
     out = stdout()
     out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
-    # A terminal too narrow for the numbers wraps the lines; cut digits would be wrong numbers.
-    needed = Measurement.get(out, out.options.update(max_width=MEASURE_CHARACTERS), table).minimum
-    _console(stderr=False, width=max(out.width, needed)).print(table, crop=False)
+    out.print(table)
 
 
 def number(value: float | None) -> str:
