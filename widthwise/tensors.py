@@ -226,11 +226,6 @@ def _role(tensor: Tensor, fans: Fans, has_fan_in: bool) -> Role:
     grows_in, grows_out = fans.base_in != fans.target_in, fans.base_out != fans.target_out
     if grows_in and grows_out:
         ratio_in, ratio_out = fans.ratio_in, fans.ratio_out
-        if (ratio_in > 1) != (ratio_out > 1):
-            raise _Unplaced(
-                f"{_shapes(tensor)}: one fan grows (fan-in ×{ratio_in:.4g}, fan-out ×{ratio_out:.4g}) and the other "
-                "shrinks, as with a patch or a vocabulary of another size; give role (embedding, readout or hidden)"
-            )
         for one, other, side in ((ratio_in, ratio_out, "fan-in"), (ratio_out, ratio_in, "fan-out")):
             if max(one, 1 / one) < _BARELY and max(other, 1 / other) >= _CLEARLY:
                 raise _Unplaced(

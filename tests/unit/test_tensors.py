@@ -65,7 +65,6 @@ def test_placement(tensor, layout, role, fans) -> None:
         (Tensor("head", (50257, 64), (50304, 256), (1,), (0,)), None, "padded vocabulary"),
         (Tensor("wpe", (512, 64), (1024, 256), role="embedding"), None, "give fan_in_axes and fan_out_axes"),
         (Tensor("gains", (4, 64), (8, 256), role="vector"), None, "more than one axis changes"),
-        (Tensor("patch", (64, 3, 16, 16), (128, 3, 14, 14), (1, 2, 3), (0,)), None, "the other shrinks"),
         (Tensor("head", (50257, 768), (50304, 1024)), "out_in", "padded vocabulary"),
         (Tensor("w", (4, 4), (8, 8), (0,)), None, "give both"),
         (Tensor("w", (4, 4), (8, 8), (0,), (2,)), None, "fan axis 2 does not exist"),
