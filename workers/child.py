@@ -82,10 +82,9 @@ def _trains_on_cpu() -> bool:
 
 def _run(job: dict[str, Any], pipe: Pipe) -> None:
     # imported here, after the flags above: XLA reads them once
-    from widthwise.vocabulary import Optimizer
     from workers.engine.data import load_corpus
     from workers.engine.device import describe_device, use_compile_cache
-    from workers.engine.optimizers import CONSTANTS
+    from workers.engine.optimizers import constants_of
     from workers.engine.specification import SweepSpec
     from workers.engine.sweep import run_shard
 
@@ -96,7 +95,7 @@ def _run(job: dict[str, Any], pipe: Pipe) -> None:
         "started",
         **describe_device(),
         dataset_sha256=load_corpus(sweep.proxy.dataset).sha256,
-        optimizer_constants=CONSTANTS[Optimizer(sweep.optimizer)],
+        optimizer_constants=constants_of(sweep.optimizer, sweep.atan2),
     )
     last = time.monotonic()
 

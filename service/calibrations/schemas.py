@@ -42,6 +42,18 @@ Dataset = Annotated[
 ]
 
 
+Measured = Literal["learning_rate", "gamma", "epsilon", "alignment", "coordinates", "horizon"]
+
+
+class Atan2(BaseModel):
+    """The two constants of the update a·atan2(m̂, b·√v̂)."""
+
+    model_config = REQUEST
+
+    a: Annotated[float, Field(gt=0, le=100)] = 1.0
+    b: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+
 class MlpProxy(BaseModel):
     """A byte-level MLP language model: seconds a trial on one core. The defaults show the theory (measured)."""
 
@@ -66,6 +78,9 @@ class TransformerProxy(BaseModel):
     sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=64, description="Bytes in one window.")
     batch_size: Annotated[int, Whole(1, 8192)] = Field(default=32, description="Windows in one step.")
     dataset: Dataset = "python_docs"
+    feed_forward: Literal["gelu", "swiglu"] = Field("gelu", description="What the feed-forward part computes.")
+    qk_norm: bool = Field(False, description="RMS norm of queries and keys, without gain, over each head.")
+    tied: bool = Field(False, description="The readout reads the embedding table.")
 
 
 class CalibrationSpec(BaseModel):
@@ -106,28 +121,43 @@ class CalibrationSpec(BaseModel):
     epsilon: Annotated[
         float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
     ] = 1e-12
-    search: Literal["grid"] = Field("grid", description="How the learning rates are searched; `grid` runs all of them.")
+    learning_rate_rule: Literal["per_layer", "global"] = Field(
+        "per_layer", description="`global`: one learning rate for every tensor at every width, as most people train."
+    )
+    epsilon_rule: Literal["per_layer", "constant"] = Field(
+        "per_layer", description="`constant`: the same ε for every tensor at every width."
+    )
+    atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
+    search: Literal["telescope", "grid"] = Field(
+        "grid",
+        description="How the learning rates are searched. `telescope`: all of them at the smallest width, then a few "
+        "around the prediction at each next one. `grid`: all of them at every width.",
+    )
+    mesh: Annotated[
+        float,
+        Field(ge=0.0625, le=1, description="Finest spacing of the learning rates around each optimum, in octaves."),
+    ] = 0.5
+    early_stopping: bool = Field(True, description="Stop trials that can't come near the best one.")
     measure: Annotated[
-        list[Literal["learning_rate"]],
-        Field(min_length=1, max_length=1, description="Which exponents are measured."),
+        list[Measured],
+        Field(min_length=1, max_length=6, json_schema_extra={"uniqueItems": True}, description="What is measured."),
     ] = ["learning_rate"]
+    probe_learning_rate: LearningRate | None = Field(
+        None,
+        description="Base learning rate of the runs that measure epsilon, alignment and coordinates. Left out: the "
+        "middle of the learning rates.",
+    )
+    horizons: Annotated[
+        list[Annotated[int, Whole(1, 100_000)]],
+        Field(
+            max_length=8,
+            json_schema_extra={"uniqueItems": True},
+            description="Steps of each horizon, where `horizon` is measured. Left out: steps, twice and four times it.",
+        ),
+    ] = []
     runner: Literal["worker", "external"] = Field(
         "worker", description="`worker`: this service trains. `external`: you train, upload the trials and finish."
     )
-
-    @field_validator("search", mode="before")
-    @classmethod
-    def _available_search(cls, value: Any) -> Any:
-        if value == "telescope":
-            raise ValueError("'telescope' is not available yet; use 'grid'")
-        return value
-
-    @field_validator("measure", mode="before")
-    @classmethod
-    def _available_measure(cls, value: Any) -> Any:
-        if isinstance(value, list) and {"epsilon", "alignment", "coordinates"} & {v for v in value if type(v) is str}:
-            raise ValueError("only 'learning_rate' can be measured yet; use ['learning_rate']")
-        return value
 
     @field_validator("widths", "learning_rates")
     @classmethod

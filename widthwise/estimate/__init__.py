@@ -3,7 +3,8 @@
 Pure functions over arrays and records; scipy is loaded on the first fit. `import widthwise` does not load this.
 """
 
-from widthwise.estimate.calibration import CalibrationResult, Drift, ExponentEstimate, fit_calibration
+from widthwise.estimate.calibration import CalibrationResult, Drift, fit_calibration
+from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.surface import Surface, surfaces_by_width

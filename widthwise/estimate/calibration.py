@@ -12,6 +12,7 @@ from typing import Any
 
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.cautions import calibration_cautions
+from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
@@ -32,20 +33,6 @@ class Drift:
     standard_error: float
     interval: tuple[float, float] | None
     degrees_of_freedom: int
-
-
-@dataclass(frozen=True)
-class ExponentEstimate:
-    """A measured exponent of one role: the quantity is proportional to width^(−value)."""
-
-    quantity: str
-    role: str
-    value: float
-    standard_error: float
-    interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
-    degrees_of_freedom: int
-    theory: float
-    widths: tuple[int, ...]  #: behind the fit
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,13 @@ CONSTANTS: dict[Optimizer, dict[str, float]] = {
     Optimizer.ADAM_PARAMETER_SCALING: {"b1": ADAM_B1, "b2": ADAM_B2, "parameter_rms_floor": PARAMETER_RMS_FLOOR},
 }  #: the constants in force, recorded with every run: a learning rate means little without them
 
+
+def constants_of(optimizer: Optimizer, atan2: tuple[float, float]) -> dict[str, float]:
+    """The constants in force for `optimizer`, Adam-atan2's (a, b) as given."""
+    constants = CONSTANTS[optimizer]
+    return {**constants, "a": atan2[0], "b": atan2[1]} if optimizer is Optimizer.ADAM_ATAN2 else constants
+
+
 Scalars = Mapping[str, jax.Array | float]  #: one value for every tensor, by name
 
 
@@ -88,7 +95,6 @@ _DIRECTIONS: dict[Optimizer, Callable[[jax.Array | float], optax.GradientTransfo
     Optimizer.SGD: lambda _: optax.identity(),
     Optimizer.ADAM: _adam,
     Optimizer.ADAMW: _adam,
-    Optimizer.ADAM_ATAN2: lambda _: scale_by_adam_atan2(),
     Optimizer.ADAFACTOR: _adafactor,
     Optimizer.ADAM_PARAMETER_SCALING: lambda epsilon: optax.chain(
         _adam(epsilon), optax.scale_by_param_block_rms(PARAMETER_RMS_FLOOR)
@@ -97,16 +103,27 @@ _DIRECTIONS: dict[Optimizer, Callable[[jax.Array | float], optax.GradientTransfo
 
 
 def build_optimizer(
-    optimizer: Optimizer, *, learning_rates: Scalars, epsilons: Scalars, weight_decays: Scalars
+    optimizer: Optimizer,
+    *,
+    learning_rates: Scalars,
+    epsilons: Scalars,
+    weight_decays: Scalars,
+    atan2: tuple[float, float] = (ATAN2_A, ATAN2_B),
 ) -> optax.GradientTransformation:
     """`optimizer` with its own learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) for every tensor.
 
     Parameters are a flat dict with the keys of the three mappings. The state does not depend on the three, so they may
-    change from step to step. Optimizers without an epsilon ignore `epsilons`; only AdamW reads `weight_decays`.
+    change from step to step. Optimizers without an epsilon ignore `epsilons`; only AdamW reads `weight_decays`, and
+    only Adam-atan2 `atan2`, its constants (a, b).
     """
 
+    def direction(epsilon: jax.Array | float) -> optax.GradientTransformation:
+        if optimizer is Optimizer.ADAM_ATAN2:
+            return scale_by_adam_atan2(a=atan2[0], b=atan2[1])
+        return _DIRECTIONS[optimizer](epsilon)
+
     def of_tensor(name: str) -> optax.GradientTransformation:
-        parts = [_DIRECTIONS[optimizer](epsilons[name])]
+        parts = [direction(epsilons[name])]
         if optimizer is Optimizer.ADAMW:
             parts.append(optax.add_decayed_weights(weight_decays[name]))
         return optax.chain(*parts, optax.scale_by_learning_rate(learning_rates[name]))

@@ -54,8 +54,11 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
     planned = {tensor.name: tensor for tensor in plan.tensors}
     return Prescription(
         width=width,
-        learning_rates={name: planned[name].learning_rate.multiplier for name in base_tensors},
-        epsilons={name: _epsilon(sweep.epsilon, planned[name].epsilon) for name in base_tensors},
+        learning_rates={
+            name: 1.0 if sweep.learning_rate_rule == "global" else planned[name].learning_rate.multiplier
+            for name in base_tensors
+        },
+        epsilons={name: _epsilon(sweep, planned[name].epsilon) for name in base_tensors},
         weight_decays={name: ADAMW_WEIGHT_DECAY * planned[name].weight_decay.multiplier for name in base_tensors},
         init_stds={
             name: base.standard_init_std * planned[name].init_std.multiplier for name, base in base_tensors.items()
@@ -64,5 +67,7 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
     )
 
 
-def _epsilon(base: float, planned: Quantity | None) -> float:
-    return 0.0 if planned is None else base * planned.multiplier
+def _epsilon(sweep: SweepSpec, planned: Quantity | None) -> float:
+    if planned is None:
+        return 0.0
+    return sweep.epsilon if sweep.epsilon_rule == "constant" else sweep.epsilon * planned.multiplier

@@ -6,10 +6,12 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Form, Optimizer, Parameterization
+from widthwise.vocabulary import Form, Optimizer, Parameterization, Role, known_word
 
 Word = TypeVar("Word", Parameterization, Optimizer, Form)
 
+KINDS = ("sweep", "gamma", "horizon", "measure")
+MEASUREMENTS = ("epsilon", "alignment", "coordinates")
 MAX_SEED = 2**31 - 1  # chosen: fits every random generator and every integer column
 
 
@@ -23,6 +25,9 @@ class ProxySpec:
     sequence_length: int  #: bytes that the model sees: the context of the MLP, the window of the transformer
     batch_size: int  #: windows in one step
     dataset: str
+    feed_forward: str = "gelu"  #: "gelu" | "swiglu"; the transformer's
+    qk_norm: bool = False  #: RMS norm of queries and keys; the transformer's
+    tied: bool = False  #: the readout reads the embedding table; the transformer's
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class SweepSpec:
     steps: int
     epsilon: float
     proxy: ProxySpec
+    learning_rate_rule: str = "per_layer"  #: "global": one learning rate for every tensor at every width
+    epsilon_rule: str = "per_layer"  #: "constant": one epsilon for every tensor at every width
+    atan2: tuple[float, float] = (1.0, 1.0)  #: (a, b) of Adam-atan2's update a·atan2(m̂, b·√v̂)
+    early_stopping: bool = True
 
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> "SweepSpec":
@@ -55,6 +64,7 @@ class SweepSpec:
                 f"spec.alignment is {alignment!r}; give 'full', 'none' or exponents by role", field="spec.alignment"
             )
         omega = spec.get("readout_omega")
+        atan2 = {"a": 1.0, "b": 1.0, **(spec.get("atan2") or {})}
         return cls(
             parameterization=_word(Parameterization, spec, "parameterization"),
             optimizer=_word(Optimizer, spec, "optimizer"),
@@ -71,17 +81,29 @@ class SweepSpec:
                 sequence_length=_positive_integer(proxy, "sequence_length", "spec.proxy"),
                 batch_size=_positive_integer(proxy, "batch_size", "spec.proxy"),
                 dataset=_value(proxy, "dataset", str, "spec.proxy"),
+                feed_forward=_choice(proxy, "feed_forward", ("gelu", "swiglu"), "spec.proxy"),
+                qk_norm=_value({"qk_norm": False, **proxy}, "qk_norm", bool, "spec.proxy"),
+                tied=_value({"tied": False, **proxy}, "tied", bool, "spec.proxy"),
             ),
+            learning_rate_rule=_choice(spec, "learning_rate_rule", ("per_layer", "global"), "spec"),
+            epsilon_rule=_choice(spec, "epsilon_rule", ("per_layer", "constant"), "spec"),
+            atan2=(_positive_number(atan2, "a", "spec.atan2"), _positive_number(atan2, "b", "spec.atan2")),
+            early_stopping=_value({"early_stopping": True, **spec}, "early_stopping", bool, "spec"),
         )
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Trials of one width: every learning rate with every seed."""
+    """Work of one width, of one kind: every learning rate with every seed, and with every γ or horizon."""
 
     width: int
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
+    kind: str = "sweep"  #: one of KINDS
+    role: Role | None = None  #: of a `gamma` shard: the role whose learning rate is multiplied
+    gammas: tuple[float, ...] = ()  #: of a `gamma` shard: the multipliers γ
+    horizons: tuple[int, ...] = ()  #: of a `horizon` shard: steps, ascending
+    measure: tuple[str, ...] = ()  #: of a `measure` shard: some of MEASUREMENTS
 
     @classmethod
     def from_dict(cls, shard: Mapping[str, Any]) -> "Shard":
@@ -93,12 +115,26 @@ class Shard:
                 raise InvalidInputError(
                     f"shard.seeds holds {seed!r}; give integers from 0 to {MAX_SEED}", field="shard.seeds"
                 )
+        role = shard.get("role")
+        measure = tuple(shard.get("measure") or ())
+        unknown = [name for name in measure if name not in MEASUREMENTS]
+        if unknown:
+            raise InvalidInputError(
+                f"shard.measure holds {unknown[0]!r}; it takes {', '.join(MEASUREMENTS)}", field="shard.measure"
+            )
         return cls(
             width=_positive_integer(shard, "width", "shard"),
             learning_rates=tuple(
                 _positive_number({"learning_rates": rate}, "learning_rates", "shard") for rate in rates
             ),
             seeds=tuple(seeds),
+            kind=_choice(shard, "kind", KINDS, "shard"),
+            role=None if role is None else known_word(Role, role, "shard.role"),
+            gammas=tuple(_positive_number({"gammas": gamma}, "gammas", "shard") for gamma in shard.get("gammas") or ()),
+            horizons=tuple(
+                _positive_integer({"horizons": steps}, "horizons", "shard") for steps in shard.get("horizons") or ()
+            ),
+            measure=measure,
         )
 
 
@@ -111,6 +147,14 @@ def _value(mapping: Mapping[str, Any], key: str, kind: type, path: str) -> Any:
             f"{path}.{key} is {value!r}, of type {type(value).__name__}; give a {kind.__name__}", field=f"{path}.{key}"
         )
     return value
+
+
+def _choice(mapping: Mapping[str, Any], key: str, choices: tuple[str, ...], path: str) -> str:
+    """One of `choices`; the first where the key is absent."""
+    value = mapping.get(key, choices[0])
+    if value not in choices:
+        raise InvalidInputError(f"{path}.{key} is {value!r}; give {' or '.join(choices)}", field=f"{path}.{key}")
+    return str(value)
 
 
 def _positive_integer(mapping: Mapping[str, Any], key: str, path: str) -> int:

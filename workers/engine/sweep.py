@@ -85,7 +85,9 @@ class Program:
         self._sweep, self._proxy, self._prescription = sweep, proxy, prescription
         self._train_N = jax.device_put(corpus.train)
         self._held_out_M = jax.device_put(corpus.held_out)
-        functions = trial_functions(proxy, sweep.optimizer, steps=sweep.steps, held_out_bytes=corpus.held_out.size)
+        functions = trial_functions(
+            proxy, sweep.optimizer, steps=sweep.steps, held_out_bytes=corpus.held_out.size, atan2=sweep.atan2
+        )
         # Compiled ahead, so that a trial's seconds are its own. "float32", since accelerators multiply in fewer bits.
         hyper, step = hyperparameters(prescription, 1.0), np.int32(0)
         draws = self._draw(0)

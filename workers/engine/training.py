@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.cost import HELD_OUT_PIECES, held_out_windows
 from widthwise.vocabulary import Optimizer
-from workers.engine.optimizers import build_optimizer
+from workers.engine.optimizers import ATAN2_A, ATAN2_B, build_optimizer
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, TensorSpec
 
@@ -125,7 +125,13 @@ def _windows(text_bytes: int, proxy: Proxy, part: str) -> int:
 
 
 def trial_functions(
-    proxy: Proxy, optimizer: Optimizer, *, steps: int, held_out_bytes: int, dtype: Any = np.float32
+    proxy: Proxy,
+    optimizer: Optimizer,
+    *,
+    steps: int,
+    held_out_bytes: int,
+    atan2: tuple[float, float] = (ATAN2_A, ATAN2_B),
+    dtype: Any = np.float32,
 ) -> TrialFunctions:
     """The functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
 
@@ -142,6 +148,7 @@ def trial_functions(
             learning_rates={name: learning_rate * factor for name, factor in hyper.learning_rates.items()},
             epsilons=hyper.epsilons,
             weight_decays=hyper.weight_decays,
+            atan2=atan2,
         )
 
     def loss(params: Params, hyper: Hyperparameters, text_N: jax.Array, starts_B: jax.Array) -> jax.Array:

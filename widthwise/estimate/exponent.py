@@ -1,0 +1,35 @@
+"""A measured exponent, and what each measurement of a calibration hands on: a part of the result."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from widthwise.plan import Caution
+
+
+@dataclass(frozen=True)
+class ExponentEstimate:
+    """A measured exponent of one role: the quantity is proportional to width^(−value)."""
+
+    quantity: str
+    role: str
+    value: float
+    standard_error: float
+    interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
+    degrees_of_freedom: int
+    theory: float | None
+    widths: tuple[int, ...]  #: behind the fit
+
+
+class Part(Protocol):
+    """What one kind of measurement found: its own JSON, the exponents to store, the reasons to trust it less."""
+
+    @property
+    def exponents(self) -> tuple[ExponentEstimate, ...]:
+        """Exponents to store; distinct in (quantity, role) among all parts of a calibration."""
+
+    @property
+    def warnings(self) -> tuple[Caution, ...]:
+        """Reasons to trust it less."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, all finite."""
