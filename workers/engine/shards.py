@@ -1,0 +1,45 @@
+"""One shard of any kind: which part of the engine runs it."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from workers.engine.specification import Shard
+
+if TYPE_CHECKING:
+    from workers.engine.sweep import Trial
+
+Progress = Callable[[int, int, int, int], None]  #: (trial from 1, of how many, step, of how many)
+
+
+class Outcome(Protocol):
+    """A finished trial or measurement."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready record."""
+
+
+def run(
+    spec: Mapping[str, Any],
+    shard: Mapping[str, Any],
+    done: Collection[Sequence[Any]] = (),
+    *,
+    corpora_dir: str | None = None,
+    on_progress: Progress | None = None,
+) -> "Iterator[Trial | Outcome]":
+    """Runs `shard` under the calibration `spec` and yields each trial or measurement as it finishes.
+
+    `done` holds what is stored already and is skipped: (learning rate, seed, role, γ, horizon) of a trial, of which
+    the last three may be left out of a plain sweep's; (kind, seed) of a measurement. `corpora_dir` is the folder of the
+    operator's own texts. The same arguments give the same outcomes bit for bit on the same device and versions.
+    Raises InvalidInputError for a specification or shard that can't be run.
+    """
+    kind = Shard.from_dict(shard).kind
+    # each imported where it runs: a child process runs one shard
+    if kind == "horizon":
+        from workers.engine.horizon import run_shard
+    elif kind == "measure":
+        from workers.engine.measurements import run_shard
+    else:
+        from workers.engine.sweep import run_shard
+    options = {} if corpora_dir is None else {"corpora_dir": corpora_dir}
+    return run_shard(spec, shard, done, on_progress=on_progress, **options)
