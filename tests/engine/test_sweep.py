@@ -89,7 +89,58 @@ def test_a_trial_is_the_record_of_the_contract() -> None:
         "seconds": 0.5,
         "steps": 3,
         "flops": 1e6,
+        "role": None,
+        "gamma": 1.0,
+        "horizon": None,
     }
+
+
+def test_a_gamma_shard_multiplies_the_learning_rate_of_one_role(spec: dict[str, Any]) -> None:
+    shard = {
+        "kind": "gamma",
+        "width": 16,
+        "learning_rates": [0.01],
+        "seeds": [0],
+        "role": "hidden",
+        "gammas": [1.0, 4.0],
+    }
+    one, four = run_shard(spec, shard)
+    (plain,) = run_shard(spec, {"width": 16, "learning_rates": [0.01], "seeds": [0]})
+    assert (four.role, four.gamma, four.learning_rate, four.horizon) == ("hidden", 4.0, 0.01, None)
+    assert one.loss == plain.loss
+    assert four.loss != plain.loss
+    # every role at 4 is the learning rate at 4; the hidden tensors alone are not
+    (faster,) = run_shard(spec, {"width": 16, "learning_rates": [0.04], "seeds": [0]})
+    assert four.loss != faster.loss
+    everything = {"role": "embedding", "gammas": [4.0], **{k: shard[k] for k in ("kind", "width", "seeds")}}
+    (embedding,) = run_shard(spec, {**everything, "learning_rates": [0.01]})
+    assert embedding.loss not in (four.loss, plain.loss)
+    # a stored trial of the plain sweep is not one of this shard
+    rest = list(run_shard(spec, shard, done=[[0.01, 0], [0.01, 0, "hidden", 1.0, None]]))
+    assert [(trial.gamma, trial.loss) for trial in rest] == [(4.0, four.loss)]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"role": None}, "shard.role"),
+        ({"role": "vector"}, "shard.role"),
+        ({"gammas": []}, "shard.gammas"),
+        ({"kind": "horizon"}, "shard.kind"),
+    ],
+)
+def test_a_gamma_shard_that_can_not_be_run_names_its_field(
+    spec: dict[str, Any], change: dict[str, Any], field: str
+) -> None:
+    shard = {**SHARD, "kind": "gamma", "role": "hidden", "gammas": [1.0]}
+    with pytest.raises(InvalidInputError) as raised:
+        next(run_shard(spec, {**shard, **change}))
+    assert raised.value.field == field
+
+
+def test_what_is_done_has_one_of_two_forms(spec: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=r"done holds \[0.01\]"):
+        next(run_shard(spec, SHARD, done=[[0.01]]))
 
 
 def test_other_parameterizations_and_measured_alignments_run(spec: dict[str, Any]) -> None:

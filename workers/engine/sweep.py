@@ -1,14 +1,15 @@
-"""The trials of one shard: every learning rate and seed of one width, one after another."""
+"""The trials of one shard: every learning rate, γ and seed of one width, one after another."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from math import isfinite, log
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import numpy as np
 
+from widthwise.errors import InvalidInputError
 from widthwise.estimate.cost import VOCABULARY_SIZE, trial_flops
 from workers.engine.data import Corpus, load_corpus
 from workers.engine.device import describe_device
@@ -18,11 +19,13 @@ from workers.engine.proxies.contract import Proxy
 from workers.engine.specification import Shard, SweepSpec
 from workers.engine.training import (
     Draws,
+    Hyperparameters,
     draw,
     hyperparameters,
     training_windows,
     trial_functions,
 )
+from workers.engine.trials import Setting, Trial, settings_of, stored_identities
 
 __all__ = ["Progress", "Trial", "describe_device", "run_shard"]
 
@@ -32,50 +35,32 @@ EXPLODED_LOSS = 2.0 * log(VOCABULARY_SIZE)  # nats: twice the loss of a uniform 
 Progress = Callable[[int, int, int, int], None]  #: (trial from 1, of how many, step, of how many)
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One finished training run."""
-
-    width: int
-    learning_rate: float  #: the base learning rate
-    seed: int
-    status: Literal["completed", "diverged"]
-    loss: float | None  #: held-out, nats a byte; None unless completed, and finite
-    seconds: float  #: wall-clock, without compilation
-    steps: int  #: steps really done
-    flops: float  #: estimate, training and evaluation
-
-    def to_dict(self) -> dict[str, Any]:
-        """The trial as a JSON-ready record."""
-        return asdict(self)
-
-
 def run_shard(
     spec: Mapping[str, Any],
     shard: Mapping[str, Any],
-    done: Collection[Sequence[float]] = (),
+    done: Collection[Sequence[Any]] = (),
     *,
     on_progress: Progress | None = None,
 ) -> Iterator[Trial]:
-    """Trains the trials of `shard` under the calibration `spec`, and yields each as it finishes.
+    """Trains the trials of a sweep or gamma `shard` under the calibration `spec`, and yields each as it finishes.
 
-    `done` holds (learning rate, seed) pairs that are stored already and are skipped. The same arguments give the same
-    losses bit for bit on the same device and versions. Raises InvalidInputError for a specification that can't be run.
+    `done` holds the identities that are stored already and are skipped. The same arguments give the same losses bit for
+    bit on the same device and versions. Raises InvalidInputError for a specification that can't be run.
     """
     sweep, part = SweepSpec.from_dict(spec), Shard.from_dict(shard)
-    stored = {(float(rate), int(seed)) for rate, seed in done}
-    wanted = [(rate, seed) for seed in part.seeds for rate in part.learning_rates if (rate, seed) not in stored]
+    stored = stored_identities(done)
+    wanted = [setting for setting in settings_of(part) if setting.identity not in stored]
     if not wanted:
         return
     proxy = build_proxy(sweep.proxy)
     program = Program(sweep, proxy, prescribe(sweep, proxy, part.width), load_corpus(sweep.proxy.dataset))
-    for index, (rate, seed) in enumerate(wanted, start=1):
+    for index, setting in enumerate(wanted, start=1):
 
         def report(step: int, index: int = index) -> None:
             if on_progress is not None:
                 on_progress(index, len(wanted), step, sweep.steps)
 
-        yield program.run(rate, seed, report)
+        yield program.run(setting, report)
 
 
 class Program:
@@ -108,12 +93,25 @@ class Program:
             windows=training_windows(self._train_N.size, self._proxy),
         )
 
-    def run(self, learning_rate: float, seed: int, report: Callable[[int], None]) -> Trial:
+    def _hyperparameters(self, setting: Setting) -> Hyperparameters:
+        tensors = self._proxy.tensor_shapes(self._prescription.width)
+        roles = {name: tensor.role for name, tensor in tensors.items()}
+        if setting.role is not None and setting.role not in roles.values():
+            raise InvalidInputError(
+                f"no tensor of the {self._proxy.architecture} has the role {setting.role!r}; "
+                f"give one of {', '.join(sorted(set(roles.values())))}",
+                field="shard.role",
+            )
+        factors = {name: setting.gamma if role == setting.role else 1.0 for name, role in roles.items()}
+        rates = {name: rate * factors[name] for name, rate in self._prescription.learning_rates.items()}
+        return hyperparameters(replace(self._prescription, learning_rates=rates), setting.learning_rate)
+
+    def run(self, setting: Setting, report: Callable[[int], None]) -> Trial:
         """One trial; `report` hears of the steps done so far after each chunk."""
         begun = perf_counter()
         steps = self._sweep.steps
         chunk = -(-steps // CHUNKS)
-        hyper, draws = hyperparameters(self._prescription, learning_rate), self._draw(seed)
+        hyper, draws = self._hyperparameters(setting), self._draw(setting.seed)
         state, starts_SxB = self._start(hyper, draws.normals), jax.device_put(draws.starts)
         step, healthy = 0, True
         while step < steps and healthy:
@@ -125,13 +123,16 @@ class Program:
         completed = healthy and _is_healthy(loss)
         return Trial(
             width=self._prescription.width,
-            learning_rate=learning_rate,
-            seed=seed,
+            learning_rate=setting.learning_rate,
+            seed=setting.seed,
             status="completed" if completed else "diverged",
             loss=loss if completed else None,
             seconds=perf_counter() - begun,
             steps=step,
             flops=flops_of(self._sweep, self._prescription.width, step, evaluated=healthy),
+            role=setting.role,
+            gamma=setting.gamma,
+            horizon=setting.horizon,
         )
 
 
