@@ -60,6 +60,7 @@ class TrialFunctions:
         [Hyperparameters, State, jax.Array, jax.Array, tuple[jax.Array, jax.Array]], tuple[State, jax.Array]
     ]
     evaluate: Callable[[Hyperparameters, State, jax.Array], jax.Array]
+    loss: Callable[[Params, Hyperparameters, jax.Array, jax.Array], jax.Array]
 
 
 def hyperparameters(prescription: Prescription, learning_rate: float, dtype: Any = np.float32) -> Hyperparameters:
@@ -139,6 +140,7 @@ def trial_functions(
     `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and gives the
     mean training loss over them in nats.
     `evaluate(hyper, state, held_out_M)` gives the held-out loss in nats.
+    `loss(params, hyper, text_N, starts_B)` gives the loss of one batch in nats: what `advance` differentiates.
     """
     pieces = held_out_starts(held_out_bytes, proxy)
 
@@ -185,4 +187,4 @@ def trial_functions(
     def evaluate(hyper: Hyperparameters, state: State, held_out_M: jax.Array) -> jax.Array:
         return jnp.mean(jax.lax.map(lambda piece: loss(state.params, hyper, held_out_M, piece), jnp.asarray(pieces)))
 
-    return TrialFunctions(start, advance, evaluate)
+    return TrialFunctions(start, advance, evaluate, loss)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,17 @@ Params = dict[str, jax.Array]  #: every tensor by name
 Multipliers = Mapping[str, jax.Array]  #: the forward multiplier of every tensor: scalars
 
 NORM_FLOOR = 1e-6  # added to the mean square, as in most decoders; activations here have mean square near 1
+
+
+class Use(NamedTuple):
+    """One tensor at work in a forward pass."""
+
+    input: jax.Array  #: (rows, fan-in); of a lookup table the indices
+    weight: jax.Array  #: (fan-in, fan-out), without its forward multiplier
+    output: jax.Array  #: (rows, fan-out), with the multiplier, before any nonlinearity
+
+
+Tape = dict[str, Use]  #: by the name of the tensor's multiplier; `Proxy.apply` writes it where one is given
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,15 @@ class TensorSpec:
         return 1.0 if self.role is Role.EMBEDDING else 1.0 / sqrt(self.fan_in)
 
 
+class Apply(Protocol):
+    """The forward pass of a proxy."""
+
+    def __call__(
+        self, params: Params, multipliers: Multipliers, x_BxT: jax.Array, tape: Tape | None = None
+    ) -> jax.Array:
+        """(params, multipliers, x_BxT int) → logits_BxPxV; every use of a tensor is written on `tape`."""
+
+
 @dataclass(frozen=True)
 class Proxy:
     """A byte-level language model of any width."""
@@ -46,7 +67,27 @@ class Proxy:
     sequence_length: int  #: T, bytes seen
     predictions: int  #: P, the last P positions of a window that are predicted (1 ≤ P ≤ T)
     tensor_shapes: Callable[[int], dict[str, TensorSpec]]  #: width → tensors; raises InvalidInputError for a bad width
-    apply: Callable[[Params, Multipliers, jax.Array], jax.Array]  #: (params, multipliers, x_BxT int) → logits_BxPxV
+    apply: Apply
+
+
+def linear(
+    name: str, params: Params, multipliers: Multipliers, h_RxI: jax.Array, tape: Tape | None = None
+) -> jax.Array:
+    """The product of `h_RxI` with one matrix, times its multiplier; the one place where a matrix meets activations."""
+    y_RxO = multipliers[name] * (h_RxI @ params[name])
+    if tape is not None:
+        tape[name] = Use(h_RxI, params[name], y_RxO)
+    return y_RxO
+
+
+def look_up(
+    name: str, params: Params, multipliers: Multipliers, index_R: jax.Array, tape: Tape | None = None
+) -> jax.Array:
+    """The rows of a table at `index_R`, times its multiplier."""
+    y_RxO = multipliers[name] * params[name][index_R]
+    if tape is not None:
+        tape[name] = Use(index_R, params[name], y_RxO)
+    return y_RxO
 
 
 def rms_norm(x: jax.Array) -> jax.Array:

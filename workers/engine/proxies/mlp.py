@@ -8,7 +8,7 @@ import jax
 
 from widthwise.estimate.cost import VOCABULARY_SIZE, predictions
 from widthwise.vocabulary import Role
-from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, rms_norm
+from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 from workers.engine.specification import ProxySpec
 
 
@@ -26,14 +26,12 @@ def mlp(spec: ProxySpec) -> Proxy:
         tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
         return tensors
 
-    def apply(params: Params, multipliers: Multipliers, x_BxT: jax.Array) -> jax.Array:
-        B = x_BxT.shape[0]
-        e_BxTN = (multipliers["embedding"] * params["embedding"][x_BxT]).reshape(B, -1)
-        h_BxN = rms_norm(jax.nn.gelu(multipliers["context"] * (e_BxTN @ params["context"])))
+    def apply(params: Params, multipliers: Multipliers, x_BxT: jax.Array, tape: Tape | None = None) -> jax.Array:
+        e_BxTN = look_up("embedding", params, multipliers, x_BxT, tape).reshape(x_BxT.shape[0], -1)
+        h_BxN = rms_norm(jax.nn.gelu(linear("context", params, multipliers, e_BxTN, tape)))
         for block in range(depth):
-            name = f"block_{block}"
-            h_BxN = rms_norm(h_BxN + jax.nn.gelu(multipliers[name] * (h_BxN @ params[name])))
-        logits_BxV = multipliers["readout"] * (h_BxN @ params["readout"])
+            h_BxN = rms_norm(h_BxN + jax.nn.gelu(linear(f"block_{block}", params, multipliers, h_BxN, tape)))
+        logits_BxV = linear("readout", params, multipliers, h_BxN, tape)
         return logits_BxV[:, None, :]
 
     return Proxy(

@@ -8,11 +8,12 @@ from math import sqrt
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.cost import FEED_FORWARD_RATIO, VOCABULARY_SIZE, predictions
 from widthwise.vocabulary import Role
-from workers.engine.proxies.contract import Multipliers, Params, Proxy, TensorSpec, rms_norm
+from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 from workers.engine.specification import ProxySpec
 
 MASKED = -1e30  # exp of it is exactly 0 in float32, and it leaves no infinity that could turn into a NaN
@@ -44,28 +45,29 @@ def transformer(spec: ProxySpec) -> Proxy:
         tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
         return tensors
 
-    def apply(params: Params, multipliers: Multipliers, x_BxT: jax.Array) -> jax.Array:
+    def apply(params: Params, multipliers: Multipliers, x_BxT: jax.Array, tape: Tape | None = None) -> jax.Array:
         B = x_BxT.shape[0]
 
         # Positions lie in one axis R = B·T between attentions: XLA's CPU backend is three times as slow at the gradient
         # of a three-axis product (measured on jax 0.10.2, width 64: 9.0 against 2.6 ms).
-        def linear(name: str, h_RxI: jax.Array) -> jax.Array:
-            return multipliers[name] * (h_RxI @ params[name])
+        def product(name: str, h_RxI: jax.Array) -> jax.Array:
+            return linear(name, params, multipliers, h_RxI, tape)
 
         def heads(name: str, h_RxN: jax.Array) -> jax.Array:
-            return linear(name, h_RxN).reshape(B, T, -1, head_dim).swapaxes(1, 2)
+            return product(name, h_RxN).reshape(B, T, -1, head_dim).swapaxes(1, 2)
 
-        tokens_BxTxN = multipliers["embedding"] * params["embedding"][x_BxT]
-        h_RxN = (tokens_BxTxN + multipliers["positions"] * params["positions"][None]).reshape(B * T, -1)
+        tokens_BxTxN = look_up("embedding", params, multipliers, x_BxT, tape)
+        places_TxN = look_up("positions", params, multipliers, jnp.arange(T, dtype=np.int32), tape)
+        h_RxN = (tokens_BxTxN + places_TxN[None]).reshape(B * T, -1)
         for block in range(depth):
             normed_RxN = rms_norm(h_RxN)
             mixed_BxHxTxD = _causal_attention(
                 *(heads(f"block_{block}.{name}", normed_RxN) for name in ("query", "key", "value"))
             )
-            h_RxN = h_RxN + linear(f"block_{block}.output", mixed_BxHxTxD.swapaxes(1, 2).reshape(B * T, -1))
-            inner_RxF = jax.nn.gelu(linear(f"block_{block}.up", rms_norm(h_RxN)))
-            h_RxN = h_RxN + linear(f"block_{block}.down", inner_RxF)
-        return linear("readout", rms_norm(h_RxN)).reshape(B, T, -1)
+            h_RxN = h_RxN + product(f"block_{block}.output", mixed_BxHxTxD.swapaxes(1, 2).reshape(B * T, -1))
+            inner_RxF = jax.nn.gelu(product(f"block_{block}.up", rms_norm(h_RxN)))
+            h_RxN = h_RxN + product(f"block_{block}.down", inner_RxF)
+        return product("readout", rms_norm(h_RxN)).reshape(B, T, -1)
 
     return Proxy(
         architecture="transformer",
