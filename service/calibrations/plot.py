@@ -1,7 +1,6 @@
 """The picture of a calibration: learning rate against loss for each width, as SVG."""
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,22 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 
+from service.calibrations.svg import (
+    FAINT,
+    GRID,
+    PAPER,
+    add,
+    arrow,
+    clean,
+    cross,
+    diamond,
+    document,
+    key_line,
+    path,
+    ramp,
+    text,
+    tick_step,
+)
 from widthwise.estimate import Optimum, WidthOptimum, fit_optima
 from widthwise.estimate.parabola import adjusted_means
 
@@ -17,12 +32,7 @@ LEFT, RIGHT, BOTTOM = 76, 690, 490  # of the area with the curves; right of it t
 HEADER = 74  # height of title and subtitle
 ROW = 13  # height of one width's row of divergence marks, above the curves
 
-INK, FAINT, GRID, PAPER = "#1f2430", "#5b6273", "#e4e7ee", "#ffffff"  # on a background of its own, for any page
-#: viridis without its yellow end, which is too light for lines on white; ordered in lightness, so it reads in
-#: grey and with any colour blindness (van der Walt and Smith 2015).
-RAMP = ((0x44, 0x01, 0x54), (0x41, 0x44, 0x87), (0x2A, 0x78, 0x8E), (0x22, 0xA0, 0x84), (0x5F, 0xB0, 0x3C))
 WORST_SHOWN = 0.25  # chosen: losses over 25 % above the worst optimum leave the picture, or the basins look flat
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 
 
 @dataclass(frozen=True)
@@ -53,36 +63,23 @@ def learning_rate_plot(
     `CalibrationResult.to_dict`) adds the drift to the heading.
     """
     optima = fit_optima(trials)
-    root = Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {WIDTH} {HEIGHT}",
-            "width": str(WIDTH),
-            "height": str(HEIGHT),
-            "role": "img",
-            "font-family": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
-            "font-size": "12",
-            "fill": INK,
-        },
-    )
     heading, details = _heading(spec), _details(spec, optima, result)
-    SubElement(root, "title").text = f"Learning rate against loss: {heading}"
+    root = document(WIDTH, HEIGHT, f"Learning rate against loss: {heading}")
     SubElement(root, "desc").text = "; ".join(
         [details, *(f"width {entry.width}: {_described(entry)}" for entry in optima)]
     )
-    _add(root, "rect", width=WIDTH, height=HEIGHT, rx=6, fill=PAPER, stroke=GRID)
-    _text(root, LEFT, 30, heading, size=17, weight="600")
-    _text(root, LEFT, 50, details, fill=FAINT)
+    add(root, "rect", width=WIDTH, height=HEIGHT, rx=6, fill=PAPER, stroke=GRID)
+    text(root, LEFT, 30, heading, size=17, weight="600")
+    text(root, LEFT, 50, details, fill=FAINT)
     axes = _axes(spec, optima)
     _draw_axes(root, axes, loss_ticks=any(entry.surface.completed_count for entry in optima))
     if not any(entry.surface.completed_count or entry.surface.diverged_count for entry in optima):
-        _text(
+        text(
             root, (LEFT + RIGHT) / 2, (axes.top + BOTTOM) / 2, "No trial has finished yet", fill=FAINT, anchor="middle"
         )
     clip = SubElement(SubElement(root, "defs"), "clipPath", {"id": "widthwise-curves"})
-    _add(clip, "rect", x=LEFT, y=axes.top, width=RIGHT - LEFT, height=BOTTOM - axes.top)
-    colours = [_colour(k / max(len(optima) - 1, 1)) for k in range(len(optima))]
+    add(clip, "rect", x=LEFT, y=axes.top, width=RIGHT - LEFT, height=BOTTOM - axes.top)
+    colours = [ramp(k / max(len(optima) - 1, 1)) for k in range(len(optima))]
     for layer in (_draw_trials, _draw_fit, _draw_optimum):  # in this order: no dot of one width hides another's optimum
         for entry, colour in zip(optima, colours, strict=True):
             layer(root, axes, entry, colour)
@@ -95,9 +92,7 @@ def learning_rate_plot(
 def _heading(spec: Mapping[str, Any]) -> str:
     alignment = spec.get("alignment", "full")
     named = f"{alignment} alignment" if isinstance(alignment, str) else "measured alignment"
-    return _clean(
-        " · ".join(str(part) for part in (spec.get("parameterization"), spec.get("optimizer"), named) if part)
-    )
+    return clean(" · ".join(str(part) for part in (spec.get("parameterization"), spec.get("optimizer"), named) if part))
 
 
 def _details(spec: Mapping[str, Any], optima: Sequence[WidthOptimum], result: Mapping[str, Any] | None) -> str:
@@ -114,7 +109,7 @@ def _details(spec: Mapping[str, Any], optima: Sequence[WidthOptimum], result: Ma
         interval = drift.get("interval")
         span = f" (95 %: {-interval[1]:+.2f} to {-interval[0]:+.2f})" if interval else " (two widths: no interval)"
         parts.append(f"best learning rate ∝ width^({0.0 - drift['value']:+.2f}){span}")
-    return _clean("  ·  ".join(part for part in parts if part))
+    return clean("  ·  ".join(part for part in parts if part))
 
 
 def _axes(spec: Mapping[str, Any], optima: Sequence[WidthOptimum]) -> Axes:
@@ -135,7 +130,7 @@ def _axes(spec: Mapping[str, Any], optima: Sequence[WidthOptimum]) -> Axes:
 
 def _draw_axes(root: Element, axes: Axes, loss_ticks: bool) -> None:
     """Frame, ticks, grid lines and the names of the axes."""
-    area = _add(root, "g", stroke=GRID, fill="none")
+    area = add(root, "g", stroke=GRID, fill="none")
     decades = (axes.x_high - axes.x_low) * math.log10(2)
     labelled = (1, 2, 5) if decades < 2.5 else (1,)  # chosen: so many labels fit beside each other
     for exponent in range(math.floor(axes.x_low * math.log10(2)), math.ceil(axes.x_high * math.log10(2)) + 1):
@@ -143,43 +138,36 @@ def _draw_axes(root: Element, axes: Axes, loss_ticks: bool) -> None:
             at = math.log2(digit) + exponent * math.log2(10)
             if not axes.x_low <= at <= axes.x_high:
                 continue
-            _add(area, "line", x1=axes.x(at), x2=axes.x(at), y1=axes.top, y2=BOTTOM + (5 if digit in labelled else 0))
+            add(area, "line", x1=axes.x(at), x2=axes.x(at), y1=axes.top, y2=BOTTOM + (5 if digit in labelled else 0))
             if digit in labelled:
-                _text(root, axes.x(at), BOTTOM + 20, f"{digit * 10.0**exponent:.3g}", fill=FAINT, anchor="middle")
+                text(root, axes.x(at), BOTTOM + 20, f"{digit * 10.0**exponent:.3g}", fill=FAINT, anchor="middle")
     if loss_ticks:
-        step = _tick_step(axes.y_high - axes.y_low)
+        step = tick_step(axes.y_high - axes.y_low)
         decimals = max(0, -math.floor(math.log10(step)))
         for k in range(math.ceil(axes.y_low / step), math.floor(axes.y_high / step) + 1):
-            _add(area, "line", x1=LEFT - 5, x2=RIGHT, y1=axes.y(k * step), y2=axes.y(k * step))
-            _text(root, LEFT - 9, axes.y(k * step) + 4, f"{k * step:.{decimals}f}", fill=FAINT, anchor="end")
-    _add(area, "rect", x=LEFT, y=axes.top, width=RIGHT - LEFT, height=BOTTOM - axes.top, stroke=FAINT)
-    _text(root, (LEFT + RIGHT) / 2, BOTTOM + 46, "base learning rate (log scale)", anchor="middle")
+            add(area, "line", x1=LEFT - 5, x2=RIGHT, y1=axes.y(k * step), y2=axes.y(k * step))
+            text(root, LEFT - 9, axes.y(k * step) + 4, f"{k * step:.{decimals}f}", fill=FAINT, anchor="end")
+    add(area, "rect", x=LEFT, y=axes.top, width=RIGHT - LEFT, height=BOTTOM - axes.top, stroke=FAINT)
+    text(root, (LEFT + RIGHT) / 2, BOTTOM + 46, "base learning rate (log scale)", anchor="middle")
     middle = (axes.top + BOTTOM) / 2
-    label = _text(root, 0, 0, "loss (nats)", anchor="middle")
+    label = text(root, 0, 0, "loss (nats)", anchor="middle")
     label.set("transform", f"translate(22 {middle:.1f}) rotate(-90)")
-
-
-def _tick_step(span: float) -> float:
-    """A round step, 1, 2 or 5 times a power of ten, that gives four to ten ticks."""
-    rough = span / 8
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough)
 
 
 def _draw_trials(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
     """Seeds as dots, and the mean over seeds as a line wherever none diverged."""
     surface = entry.surface
-    group = _add(root, "g", fill=colour, **{"clip-path": "url(#widthwise-curves)"})
+    group = add(root, "g", fill=colour, **{"clip-path": "url(#widthwise-curves)"})
     usable = np.isfinite(surface.losses).any(axis=1) & ~surface.diverged.any(axis=1)
     means = adjusted_means(surface.losses[usable]).tolist() if usable.any() else []
     rates = np.log2(np.array(surface.learning_rates)[usable]).tolist()
     for i, rate in enumerate(surface.learning_rates):
         for seed, loss in zip(surface.seeds, surface.losses[i].tolist(), strict=True):
             if math.isfinite(loss) and loss <= axes.y_high:
-                dot = _add(group, "circle", cx=axes.x(math.log2(rate)), cy=axes.y(loss), r=2.2, opacity=0.55)
+                dot = add(group, "circle", cx=axes.x(math.log2(rate)), cy=axes.y(loss), r=2.2, opacity=0.55)
                 tip = f"width {surface.width}, learning rate {rate:.4g}, seed {seed}: {loss:.4f} nats"
                 SubElement(dot, "title").text = tip
-    _path(group, axes, list(zip(rates, means, strict=True)), stroke=colour, fill="none", **{"stroke-width": 1.8})
+    path(group, axes, list(zip(rates, means, strict=True)), stroke=colour, fill="none", **{"stroke-width": 1.8})
 
 
 def _draw_fit(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
@@ -196,7 +184,7 @@ def _draw_fit(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> No
         "stroke-dasharray": "5 4",
         "clip-path": "url(#widthwise-curves)",
     }
-    _path(root, axes, points, stroke=colour, **style)
+    path(root, axes, points, stroke=colour, **style)
 
 
 def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
@@ -205,17 +193,17 @@ def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -
     if optimum is None:
         return
     x, y = axes.x(optimum.log2_learning_rate), axes.y(optimum.loss)
-    group = _add(root, "g", stroke=colour, fill=colour)
+    group = add(root, "g", stroke=colour, fill=colour)
     SubElement(group, "title").text = f"width {entry.width}: {_described(entry)}"
     if optimum.interval is None:
-        _arrow(group, x, y, -1 if optimum.kind == "upper_bound" else 1)
+        arrow(group, x, y, -1 if optimum.kind == "upper_bound" else 1)
         return
     low, high = (axes.x(math.log2(end)) for end in optimum.interval)
-    bar = _add(group, "g", **{"stroke-width": 2.2})
-    _add(bar, "line", x1=low, x2=high, y1=y, y2=y)
+    bar = add(group, "g", **{"stroke-width": 2.2})
+    add(bar, "line", x1=low, x2=high, y1=y, y2=y)
     for end in (low, high):
-        _add(bar, "line", x1=end, x2=end, y1=y - 5, y2=y + 5)
-    _diamond(group, x, y, PAPER if optimum.next_to_divergence else colour, colour)
+        add(bar, "line", x1=end, x2=end, y1=y - 5, y2=y + 5)
+    diamond(group, x, y, PAPER if optimum.next_to_divergence else colour, colour)
 
 
 def _draw_divergences(root: Element, axes: Axes, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
@@ -227,13 +215,13 @@ def _draw_divergences(root: Element, axes: Axes, optima: Sequence[WidthOptimum],
             continue
         y = HEADER + ROW * row + ROW / 2
         if row == 0:
-            _text(root, LEFT - 9, y + 4, "diverged", fill=FAINT, anchor="end")
+            text(root, LEFT - 9, y + 4, "diverged", fill=FAINT, anchor="end")
         row += 1
-        group = _add(root, "g", stroke=colour, **{"stroke-width": 1.8})
+        group = add(root, "g", stroke=colour, **{"stroke-width": 1.8})
         for rate, seeds in zip(surface.learning_rates, surface.diverged.sum(axis=1).tolist(), strict=True):
             if seeds:
                 # A lighter cross where only some of the seeds diverged.
-                mark = _cross(group, axes.x(math.log2(rate)), y, 1.0 if seeds == len(surface.seeds) else 0.5)
+                mark = cross(group, axes.x(math.log2(rate)), y, 1.0 if seeds == len(surface.seeds) else 0.5)
                 tip = f"width {surface.width}, learning rate {rate:.4g}: {seeds} of {len(surface.seeds)} seeds diverged"
                 SubElement(mark, "title").text = tip
 
@@ -241,26 +229,26 @@ def _draw_divergences(root: Element, axes: Axes, optima: Sequence[WidthOptimum],
 def _draw_legend(root: Element, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
     """Widths with their optima, then what each mark means."""
     x, y = RIGHT + 24, HEADER + 12
-    _text(root, x, y, "width", weight="600")
-    _text(root, WIDTH - 18, y, "best rate", weight="600", anchor="end")
+    text(root, x, y, "width", weight="600")
+    text(root, WIDTH - 18, y, "best rate", weight="600", anchor="end")
     for entry, colour in zip(optima, colours, strict=True):
         y += 20
-        _add(root, "line", x1=x, x2=x + 20, y1=y - 4, y2=y - 4, stroke=colour, **{"stroke-width": 3})
-        _text(root, x + 27, y, str(entry.width))
-        _text(root, WIDTH - 18, y, _best(entry.optimum), anchor="end")
+        add(root, "line", x1=x, x2=x + 20, y1=y - 4, y2=y - 4, stroke=colour, **{"stroke-width": 3})
+        text(root, x + 27, y, str(entry.width))
+        text(root, WIDTH - 18, y, _best(entry.optimum), anchor="end")
     y += 34
     keys: list[tuple[str, Callable[[Element], object]]] = [
-        ("one seed", lambda g: _add(g, "circle", cx=x + 10, cy=y - 4, r=2.2)),
-        ("mean over seeds", lambda g: _key_line(g, x, y)),
-        ("fitted parabola", lambda g: _key_line(g, x, y, **{"stroke-dasharray": "5 4"})),
-        ("optimum, 95 % interval", lambda g: (_key_line(g, x, y), _diamond(g, x + 10, y - 4, FAINT, FAINT))),
-        ("… next to divergence", lambda g: (_key_line(g, x, y), _diamond(g, x + 10, y - 4, PAPER, FAINT))),
-        ("optimum beyond the grid", lambda g: _arrow(g, x, y - 4, 1, length=20)),
-        ("diverged (faint: in part)", lambda g: _cross(g, x + 10, y - 4, 1.0)),
+        ("one seed", lambda g: add(g, "circle", cx=x + 10, cy=y - 4, r=2.2)),
+        ("mean over seeds", lambda g: key_line(g, x, y)),
+        ("fitted parabola", lambda g: key_line(g, x, y, **{"stroke-dasharray": "5 4"})),
+        ("optimum, 95 % interval", lambda g: (key_line(g, x, y), diamond(g, x + 10, y - 4, FAINT, FAINT))),
+        ("… next to divergence", lambda g: (key_line(g, x, y), diamond(g, x + 10, y - 4, PAPER, FAINT))),
+        ("optimum beyond the grid", lambda g: arrow(g, x, y - 4, 1, length=20)),
+        ("diverged (faint: in part)", lambda g: cross(g, x + 10, y - 4, 1.0)),
     ]
     for label, mark in keys:
-        mark(_add(root, "g", stroke=FAINT, fill=FAINT, **{"stroke-width": 1.6}))
-        _text(root, x + 27, y, label, fill=FAINT, size=11)
+        mark(add(root, "g", stroke=FAINT, fill=FAINT, **{"stroke-width": 1.6}))
+        text(root, x + 27, y, label, fill=FAINT, size=11)
         y += 18
 
 
@@ -274,70 +262,6 @@ def _best(optimum: Optimum | None) -> str:
 def _described(entry: WidthOptimum) -> str:
     """The optimum of a width in words."""
     if entry.optimum is None or entry.optimum.interval is None:
-        return _clean(entry.remark)
+        return clean(entry.remark)
     low, high = entry.optimum.interval
     return f"best learning rate {entry.optimum.learning_rate:.3g}, 95 % interval {low:.3g} to {high:.3g}"
-
-
-def _colour(position: float) -> str:
-    """A colour of the ramp, 0 for the smallest width and 1 for the largest."""
-    at = position * (len(RAMP) - 1)
-    k = min(int(at), len(RAMP) - 2)
-    mixed = (round(a + (b - a) * (at - k)) for a, b in zip(RAMP[k], RAMP[k + 1], strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
-
-
-def _clean(text: str) -> str:
-    """Text without the characters that XML can't carry, even escaped."""
-    return NOT_XML.sub("�", text)
-
-
-def _add(parent: Element, tag: str, **attributes: float | str) -> Element:
-    """A child element; numbers to a tenth of a pixel, which is finer than any screen shows."""
-    return SubElement(
-        parent, tag, {k: v if isinstance(v, str) else f"{v:.2f}".rstrip("0").rstrip(".") for k, v in attributes.items()}
-    )
-
-
-def _text(
-    parent: Element,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: int = 12,
-    fill: str = INK,
-    anchor: str = "start",
-    weight: str = "400",
-) -> Element:
-    style: dict[str, float | str] = {"font-size": size, "text-anchor": anchor, "font-weight": weight, "stroke": "none"}
-    element = _add(parent, "text", x=x, y=y, fill=fill, **style)
-    element.text = text
-    return element
-
-
-def _path(parent: Element, axes: Axes, points: Sequence[tuple[float, float]], **style: float | str) -> None:
-    if len(points) > 1:
-        steps = " L".join(f"{axes.x(x):.1f} {axes.y(y):.1f}" for x, y in points)
-        _add(parent, "path", d=f"M{steps}", **style)
-
-
-def _key_line(parent: Element, x: float, y: float, **style: str) -> Element:
-    return _add(parent, "line", x1=x, x2=x + 20, y1=y - 4, y2=y - 4, **style)
-
-
-def _diamond(parent: Element, x: float, y: float, fill: str, stroke: str) -> Element:
-    path = f"M{x - 5:.1f} {y:.1f} L{x:.1f} {y - 6:.1f} L{x + 5:.1f} {y:.1f} L{x:.1f} {y + 6:.1f} Z"
-    return _add(parent, "path", d=path, fill=fill, stroke=stroke, **{"stroke-width": 1.6})
-
-
-def _cross(parent: Element, x: float, y: float, opacity: float) -> Element:
-    path = f"M{x - 4:.1f} {y - 4:.1f} L{x + 4:.1f} {y + 4:.1f} M{x - 4:.1f} {y + 4:.1f} L{x + 4:.1f} {y - 4:.1f}"
-    return _add(parent, "path", d=path, opacity=opacity)
-
-
-def _arrow(parent: Element, x: float, y: float, direction: int, length: float = 26) -> Element:
-    tip, neck = x + direction * length, x + direction * (length - 8)
-    _add(parent, "line", x1=x, x2=neck, y1=y, y2=y, **{"stroke-width": 2.2})
-    path = f"M{tip:.1f} {y:.1f} L{neck:.1f} {y - 5:.1f} L{neck:.1f} {y + 5:.1f} Z"
-    return _add(parent, "path", d=path)
