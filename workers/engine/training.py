@@ -59,6 +59,9 @@ class TrialFunctions:
     advance: Callable[
         [Hyperparameters, State, jax.Array, jax.Array, tuple[jax.Array, jax.Array]], tuple[State, jax.Array]
     ]
+    follow: Callable[
+        [Hyperparameters, State, jax.Array, jax.Array, jax.Array, tuple[jax.Array, jax.Array]], tuple[State, jax.Array]
+    ]
     evaluate: Callable[[Hyperparameters, State, jax.Array], jax.Array]
     loss: Callable[[Params, Hyperparameters, jax.Array, jax.Array], jax.Array]
 
@@ -139,6 +142,8 @@ def trial_functions(
     `start(hyper, normals)` gives the initial state.
     `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and gives the
     mean training loss over them in nats.
+    `follow(hyper, state, train_N, starts_SxB, shares_S, (first, stop))` does the same with the given share of the
+    learning rate at each step in place of `schedule`.
     `evaluate(hyper, state, held_out_M)` gives the held-out loss in nats.
     `loss(params, hyper, text_N, starts_B)` gives the loss of one batch in nats: what `advance` differentiates.
     """
@@ -164,7 +169,8 @@ def trial_functions(
         params = {name: hyper.init_stds[name] * normal for name, normal in normals.items()}
         return State(params, transformation(hyper, hyper.learning_rate).init(params))
 
-    def advance(
+    def train(
+        share: Callable[[jax.Array], jax.Array],
         hyper: Hyperparameters,
         state: State,
         train_N: jax.Array,
@@ -176,7 +182,7 @@ def trial_functions(
         def step(index: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
             (params, optimizer_state), total = carry
             value, gradients = jax.value_and_grad(loss)(params, hyper, train_N, starts_SxB[index])
-            rate = hyper.learning_rate * schedule(index, steps, dtype)
+            rate = hyper.learning_rate * share(index)
             updates, optimizer_state = transformation(hyper, rate).update(gradients, optimizer_state, params)
             return State(optax.apply_updates(params, updates), optimizer_state), total + value
 
@@ -184,7 +190,26 @@ def trial_functions(
         state, total = jax.lax.fori_loop(first, stop, step, (state, jnp.zeros([], dtype)))
         return state, total / (stop - first).astype(dtype)
 
+    def advance(
+        hyper: Hyperparameters,
+        state: State,
+        train_N: jax.Array,
+        starts_SxB: jax.Array,
+        span: tuple[jax.Array, jax.Array],
+    ) -> tuple[State, jax.Array]:
+        return train(lambda index: schedule(index, steps, dtype), hyper, state, train_N, starts_SxB, span)
+
+    def follow(
+        hyper: Hyperparameters,
+        state: State,
+        train_N: jax.Array,
+        starts_SxB: jax.Array,
+        shares_S: jax.Array,
+        span: tuple[jax.Array, jax.Array],
+    ) -> tuple[State, jax.Array]:
+        return train(lambda index: shares_S[index], hyper, state, train_N, starts_SxB, span)
+
     def evaluate(hyper: Hyperparameters, state: State, held_out_M: jax.Array) -> jax.Array:
         return jnp.mean(jax.lax.map(lambda piece: loss(state.params, hyper, held_out_M, piece), jnp.asarray(pieces)))
 
-    return TrialFunctions(start, advance, evaluate, loss)
+    return TrialFunctions(start, advance, follow, evaluate, loss)
