@@ -60,7 +60,8 @@ class TrialFunctions:
         [Hyperparameters, State, jax.Array, jax.Array, tuple[jax.Array, jax.Array]], tuple[State, jax.Array]
     ]
     follow: Callable[
-        [Hyperparameters, State, jax.Array, jax.Array, jax.Array, tuple[jax.Array, jax.Array]], tuple[State, jax.Array]
+        [Hyperparameters, State, jax.Array, tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]],
+        tuple[State, jax.Array],
     ]
     evaluate: Callable[[Hyperparameters, State, jax.Array], jax.Array]
     loss: Callable[[Params, Hyperparameters, jax.Array, jax.Array], jax.Array]
@@ -142,7 +143,7 @@ def trial_functions(
     `start(hyper, normals)` gives the initial state.
     `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and gives the
     mean training loss over them in nats.
-    `follow(hyper, state, train_N, starts_SxB, shares_S, (first, stop))` does the same with the given share of the
+    `follow(hyper, state, train_N, (starts_SxB, shares_S), (first, stop))` does the same with the given share of the
     learning rate at each step in place of `schedule`.
     `evaluate(hyper, state, held_out_M)` gives the held-out loss in nats.
     `loss(params, hyper, text_N, starts_B)` gives the loss of one batch in nats: what `advance` differentiates.
@@ -170,18 +171,17 @@ def trial_functions(
         return State(params, transformation(hyper, hyper.learning_rate).init(params))
 
     def train(
-        share: Callable[[jax.Array], jax.Array],
         hyper: Hyperparameters,
         state: State,
-        train_N: jax.Array,
-        starts_SxB: jax.Array,
+        share: Callable[[jax.Array], jax.Array],
+        batch: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
         span: tuple[jax.Array, jax.Array],
     ) -> tuple[State, jax.Array]:
         first, stop = span
 
         def step(index: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
             (params, optimizer_state), total = carry
-            value, gradients = jax.value_and_grad(loss)(params, hyper, train_N, starts_SxB[index])
+            value, gradients = jax.value_and_grad(loss)(params, hyper, *batch(index))
             rate = hyper.learning_rate * share(index)
             updates, optimizer_state = transformation(hyper, rate).update(gradients, optimizer_state, params)
             return State(optax.apply_updates(params, updates), optimizer_state), total + value
@@ -197,17 +197,19 @@ def trial_functions(
         starts_SxB: jax.Array,
         span: tuple[jax.Array, jax.Array],
     ) -> tuple[State, jax.Array]:
-        return train(lambda index: schedule(index, steps, dtype), hyper, state, train_N, starts_SxB, span)
+        return train(
+            hyper, state, lambda index: schedule(index, steps, dtype), lambda index: (train_N, starts_SxB[index]), span
+        )
 
     def follow(
         hyper: Hyperparameters,
         state: State,
         train_N: jax.Array,
-        starts_SxB: jax.Array,
-        shares_S: jax.Array,
+        course: tuple[jax.Array, jax.Array],
         span: tuple[jax.Array, jax.Array],
     ) -> tuple[State, jax.Array]:
-        return train(lambda index: shares_S[index], hyper, state, train_N, starts_SxB, span)
+        starts_SxB, shares_S = course
+        return train(hyper, state, lambda index: shares_S[index], lambda index: (train_N, starts_SxB[index]), span)
 
     def evaluate(hyper: Hyperparameters, state: State, held_out_M: jax.Array) -> jax.Array:
         return jnp.mean(jax.lax.map(lambda piece: loss(state.params, hyper, held_out_M, piece), jnp.asarray(pieces)))
