@@ -8,7 +8,8 @@ from widthwise.errors import InvalidInputError
 
 # Byte values: no tokenizer to ship, and far from the small outputs under which SP drifts (Haas et al. 2505.22491).
 VOCABULARY_SIZE = 256
-FEED_FORWARD_RATIO = 4  # d_ff / n of the transformer, Everett et al. 2024
+FEED_FORWARD_RATIO = 4  # d_ff / n of the transformer with GeLU, Everett et al. 2024
+GATED_RATIO = 8 / 3  # d_ff / n with SwiGLU, whose three matrices then weigh what two did: Shazeer 2020 (2002.05202)
 HELD_OUT_PREDICTIONS = 8192  # chosen: standard error of the mean near 0.02 nats, shared by all trials; 5 % of a run
 HELD_OUT_PIECES = 16  # evaluated one after another, so that evaluation needs no more memory than training
 
@@ -39,10 +40,37 @@ def held_out_windows(predicted: int) -> int:
     return -(-HELD_OUT_PREDICTIONS // (predicted * HELD_OUT_PIECES)) * HELD_OUT_PIECES
 
 
-def window_flops(architecture: str, width: int, *, depth: int, sequence_length: int) -> float:
+def feed_forward_units(width: int, feed_forward: str = "gelu", head_dim: int | None = None) -> int:
+    """d_ff of the transformer: 4n with "gelu"; with "swiglu" 8n/3, rounded for one head and times the heads.
+
+    So d_ff/n is the same at every width of whole heads, and all widths are one family. Raises InvalidInputError for
+    another word, and for "swiglu" without a head_dim.
+
+    >>> feed_forward_units(64), feed_forward_units(64, "swiglu", 16), feed_forward_units(128, "swiglu", 16)
+    (256, 172, 344)
+    """
+    if feed_forward == "gelu":
+        return FEED_FORWARD_RATIO * width
+    if feed_forward != "swiglu":
+        raise InvalidInputError(f"feed_forward is {feed_forward!r}; give gelu or swiglu", field="proxy.feed_forward")
+    if head_dim is None:
+        raise InvalidInputError("d_ff of swiglu is counted by heads; give head_dim", field="proxy.head_dim")
+    return width // head_dim * round(GATED_RATIO * head_dim)
+
+
+def window_flops(
+    architecture: str,
+    width: int,
+    *,
+    depth: int,
+    sequence_length: int,
+    feed_forward: str = "gelu",
+    head_dim: int | None = None,
+) -> float:
     """Operations to train on one window of `sequence_length` bytes; lookup tables cost none.
 
-    Raises InvalidInputError for an unknown architecture.
+    A tied readout costs what one with weights of its own does, and QK-norm is left out like the other norms. Only
+    "swiglu" reads `head_dim`. Raises InvalidInputError for an unknown architecture or feed-forward.
 
     >>> window_flops("mlp", 32, depth=2, sequence_length=8)
     110592.0
@@ -50,19 +78,36 @@ def window_flops(architecture: str, width: int, *, depth: int, sequence_length: 
     positions, readout = predictions(architecture, sequence_length), width * VOCABULARY_SIZE
     if architecture == "mlp":
         return _TRAINING * ((sequence_length + depth) * width**2 + readout)
-    block = (4 + 2 * FEED_FORWARD_RATIO) * width**2  # query, key, value, output; up and down
+    inner = feed_forward_units(width, feed_forward, head_dim)
+    # query, key, value, output; up and down, and the gate
+    block = 4 * width**2 + (3 if feed_forward == "swiglu" else 2) * width * inner
     # Scores and their mixing: two products of T·T·n a block, each 2 operations forward and 4 backward
     attention = 2 * depth * sequence_length**2 * width
     return _TRAINING * ((depth * block + readout) * positions + attention)
 
 
 def trial_flops(
-    architecture: str, width: int, *, depth: int, sequence_length: int, windows: int, evaluated: bool = True
+    architecture: str,
+    width: int,
+    *,
+    depth: int,
+    sequence_length: int,
+    windows: int,
+    evaluated: bool = True,
+    feed_forward: str = "gelu",
+    head_dim: int | None = None,
 ) -> float:
     """Operations of one run that trains on `windows` windows (steps times batch size) and is then evaluated.
 
-    Raises InvalidInputError for an unknown architecture.
+    Raises InvalidInputError for an unknown architecture or feed-forward.
     """
     held_out = held_out_windows(predictions(architecture, sequence_length)) if evaluated else 0
-    each = window_flops(architecture, width, depth=depth, sequence_length=sequence_length)
+    each = window_flops(
+        architecture,
+        width,
+        depth=depth,
+        sequence_length=sequence_length,
+        feed_forward=feed_forward,
+        head_dim=head_dim,
+    )
     return each * (windows + held_out * _FORWARD_SHARE)

@@ -2,6 +2,10 @@
 
 The base model is the standard parameterization at the smallest width. Every multiplier is 1 there, so that all
 parameterizations start as one function and one base learning rate means the same in each of them.
+
+A tied readout reads the embedding table, whose entries start at 1 and not at 1/√n. What a readout of its own has in its
+init therefore stands in its forward multiplier: 1/√n at the base, times what the plan prescribes from there (the
+equivalence map of widthwise.tied). So a tied model starts with logits of the same size as an untied one.
 """
 
 from collections.abc import Mapping
@@ -9,7 +13,7 @@ from dataclasses import dataclass
 
 from widthwise import Base, Quantity, Target, Tensor, transfer
 from workers.engine.optimizers import ADAMW_WEIGHT_DECAY
-from workers.engine.proxies.contract import Proxy
+from workers.engine.proxies.contract import Proxy, TensorSpec
 from workers.engine.specification import SweepSpec
 
 
@@ -22,7 +26,7 @@ class Prescription:
     epsilons: Mapping[str, float]  #: absolute; Adam's ε, Adafactor's ε₁; 0 for an optimizer that has none
     weight_decays: Mapping[str, float]  #: absolute, decoupled; AdamW alone reads them
     init_stds: Mapping[str, float]
-    forward_multipliers: Mapping[str, float]
+    forward_multipliers: Mapping[str, float]  #: and of a tied readout, which is no tensor
 
 
 def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
@@ -30,7 +34,8 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
 
     Raises InvalidInputError for a width that the proxy can't have or a combination that the theory can't place.
     """
-    base_tensors, target_tensors = proxy.tensor_shapes(sweep.base_width), proxy.tensor_shapes(width)
+    base_tensors, base_uses = proxy.tensor_shapes(sweep.base_width), proxy.uses(sweep.base_width)
+    target_uses = proxy.uses(width)
     plan = transfer(
         parameterization=sweep.parameterization,
         optimizer=sweep.optimizer,
@@ -41,12 +46,13 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
             Tensor(
                 name=name,
                 base_shape=base.shape,
-                target_shape=target_tensors[name].shape,
+                target_shape=target_uses[name].shape,
                 fan_in_axes=base.fan_in_axes,
                 fan_out_axes=base.fan_out_axes,
                 role=base.role,
+                tied_to=proxy.tied.get(name),
             )
-            for name, base in base_tensors.items()
+            for name, base in base_uses.items()
         ],
         form=sweep.form,
         readout_omega=sweep.readout_omega,
@@ -63,8 +69,17 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
         init_stds={
             name: base.standard_init_std * planned[name].init_std.multiplier for name, base in base_tensors.items()
         },
-        forward_multipliers={name: planned[name].forward_multiplier.multiplier for name in base_tensors},
+        forward_multipliers={
+            name: _base_multiplier(proxy, name, base_uses) * planned[name].forward_multiplier.multiplier
+            for name in base_uses
+        },
     )
+
+
+def _base_multiplier(proxy: Proxy, name: str, uses: Mapping[str, TensorSpec]) -> float:
+    """1; of a tied readout, what turns the table's init into a readout's."""
+    owner = proxy.tied.get(name)
+    return 1.0 if owner is None else uses[name].standard_init_std / uses[owner].standard_init_std
 
 
 def _epsilon(sweep: SweepSpec, planned: Quantity | None) -> float:

@@ -1,7 +1,7 @@
 """What the engine asks of a proxy: the tensors it has at a width, and its logits."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod, sqrt
 from typing import NamedTuple, Protocol
 
@@ -22,6 +22,11 @@ class Use(NamedTuple):
     input: jax.Array  #: (rows, fan-in); of a lookup table the indices
     weight: jax.Array  #: (fan-in, fan-out), without its forward multiplier
     output: jax.Array  #: (rows, fan-out), with the multiplier, before any nonlinearity
+
+    @property
+    def is_product(self) -> bool:
+        """Whether the tensor is a matrix that sums over its input, not a table that is looked up."""
+        return jnp.issubdtype(self.input.dtype, jnp.floating)
 
 
 Tape = dict[str, Use]  #: by the name of the tensor's multiplier; `Proxy.apply` writes it where one is given
@@ -49,6 +54,10 @@ class TensorSpec:
         """
         return 1.0 if self.role is Role.EMBEDDING else 1.0 / sqrt(self.fan_in)
 
+    def as_readout(self) -> "TensorSpec":
+        """The same table read the other way round: from its width to its entries."""
+        return replace(self, fan_in_axes=self.fan_out_axes, fan_out_axes=self.fan_in_axes, role=Role.READOUT)
+
 
 class Apply(Protocol):
     """The forward pass of a proxy."""
@@ -68,6 +77,13 @@ class Proxy:
     predictions: int  #: P, the last P positions of a window that are predicted (1 ≤ P ≤ T)
     tensor_shapes: Callable[[int], dict[str, TensorSpec]]  #: width → tensors; raises InvalidInputError for a bad width
     apply: Apply
+    #: a readout that has no tensor → the table whose transpose it is; it has a forward multiplier of its own
+    tied: Mapping[str, str] = field(default_factory=dict)
+
+    def uses(self, width: int) -> dict[str, TensorSpec]:
+        """Everything that has a forward multiplier and stands on a tape: each tensor, and each tied readout."""
+        tensors = self.tensor_shapes(width)
+        return tensors | {name: tensors[owner].as_readout() for name, owner in self.tied.items()}
 
 
 def linear(

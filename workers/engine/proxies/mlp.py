@@ -6,6 +6,7 @@ with GeLU and an RMS norm without gain after each hidden layer. It trains in sec
 
 import jax
 
+from widthwise.errors import InvalidInputError
 from widthwise.estimate.cost import VOCABULARY_SIZE, predictions
 from widthwise.vocabulary import Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
@@ -13,7 +14,17 @@ from workers.engine.specification import ProxySpec
 
 
 def mlp(spec: ProxySpec) -> Proxy:
-    """The MLP of `spec`; its context is `sequence_length` bytes, it predicts one byte a window."""
+    """The MLP of `spec`; its context is `sequence_length` bytes, it predicts one byte a window.
+
+    Raises InvalidInputError for an option that only the transformer has.
+    """
+    for option, plain in (("feed_forward", "gelu"), ("qk_norm", False), ("tied", False)):
+        if getattr(spec, option) != plain:
+            raise InvalidInputError(
+                f"proxy.{option} is {getattr(spec, option)!r}, and the mlp has no such option; leave it out, or take "
+                "architecture 'transformer'",
+                field=f"proxy.{option}",
+            )
     T, depth = spec.sequence_length, spec.depth
 
     def tensor_shapes(width: int) -> dict[str, TensorSpec]:

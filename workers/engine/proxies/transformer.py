@@ -1,7 +1,13 @@
-"""A decoder-only transformer: pre-norm, GeLU, learned positions, no biases, untied, d_ff = 4n.
+"""A decoder-only transformer: pre-norm, learned positions, no biases.
 
-It is the one of Everett et al. 2024 at a small scale, on bytes. The norms have no gain. The head dimension stays fixed
-while the width grows by heads, so the attention scale is a constant and every parameterization uses the same one.
+As it stands it is the one of Everett et al. 2024 at a small scale, on bytes: GeLU with d_ff = 4n, and untied. The norms
+have no gain. The head dimension stays fixed while the width grows by heads, so the attention scale is a constant and
+every parameterization uses the same one. Three options:
+
+- SwiGLU (Shazeer 2020, 2002.05202): down(silu(gate(x)) · up(x)), with a d_ff that keeps the count of weights;
+- QK-norm (Henry et al. 2020, 2010.04245; Dehghani et al. 2023, 2302.05442): queries and keys of RMS 1 in each head,
+  so a score is at most √head_dim;
+- tied: the readout is the transpose of the embedding table, times a forward multiplier of its own.
 """
 
 from math import sqrt
@@ -11,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import FEED_FORWARD_RATIO, VOCABULARY_SIZE, predictions
+from widthwise.estimate.cost import VOCABULARY_SIZE, feed_forward_units, predictions
 from widthwise.vocabulary import Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 from workers.engine.specification import ProxySpec
@@ -25,6 +31,7 @@ def transformer(spec: ProxySpec) -> Proxy:
     `tensor_shapes` raises InvalidInputError for a width that is not a multiple of the head dimension.
     """
     T, depth, head_dim = spec.sequence_length, spec.depth, spec.head_dim
+    gated = spec.feed_forward == "swiglu"
 
     def tensor_shapes(width: int) -> dict[str, TensorSpec]:
         if width % head_dim:
@@ -32,7 +39,7 @@ def transformer(spec: ProxySpec) -> Proxy:
                 f"width {width} is not a multiple of the head dimension {head_dim}; give widths that are",
                 field="widths",
             )
-        inner = FEED_FORWARD_RATIO * width
+        inner = feed_forward_units(width, spec.feed_forward, head_dim)
         tensors = {
             "embedding": TensorSpec((VOCABULARY_SIZE, width), (0,), (1,), Role.EMBEDDING),
             "positions": TensorSpec((T, width), (0,), (1,), Role.EMBEDDING),
@@ -40,33 +47,45 @@ def transformer(spec: ProxySpec) -> Proxy:
         for block in range(depth):
             for name in ("query", "key", "value", "output"):
                 tensors[f"block_{block}.{name}"] = TensorSpec((width, width), (0,), (1,), Role.HIDDEN)
-            tensors[f"block_{block}.up"] = TensorSpec((width, inner), (0,), (1,), Role.HIDDEN)
+            for name in ("gate", "up") if gated else ("up",):
+                tensors[f"block_{block}.{name}"] = TensorSpec((width, inner), (0,), (1,), Role.HIDDEN)
             tensors[f"block_{block}.down"] = TensorSpec((inner, width), (0,), (1,), Role.HIDDEN)
-        tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
+        if not spec.tied:
+            tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
         return tensors
 
     def apply(params: Params, multipliers: Multipliers, x_BxT: jax.Array, tape: Tape | None = None) -> jax.Array:
         B = x_BxT.shape[0]
+        matrices = {**params, "readout": params["embedding"].T} if spec.tied else params
 
         # Positions lie in one axis R = B·T between attentions: XLA's CPU backend is three times as slow at the gradient
         # of a three-axis product (measured on jax 0.10.2, width 64: 9.0 against 2.6 ms).
         def product(name: str, h_RxI: jax.Array) -> jax.Array:
-            return linear(name, params, multipliers, h_RxI, tape)
+            return linear(name, matrices, multipliers, h_RxI, tape)
 
         def heads(name: str, h_RxN: jax.Array) -> jax.Array:
             return product(name, h_RxN).reshape(B, T, -1, head_dim).swapaxes(1, 2)
+
+        def attention(block: str, h_RxN: jax.Array) -> jax.Array:
+            query, key, value = (heads(f"{block}.{name}", h_RxN) for name in ("query", "key", "value"))
+            if spec.qk_norm:
+                query, key = rms_norm(query), rms_norm(key)
+            mixed_BxHxTxD = _causal_attention(query, key, value)
+            return product(f"{block}.output", mixed_BxHxTxD.swapaxes(1, 2).reshape(B * T, -1))
+
+        def feed_forward(block: str, h_RxN: jax.Array) -> jax.Array:
+            if gated:
+                inner_RxF = jax.nn.silu(product(f"{block}.gate", h_RxN)) * product(f"{block}.up", h_RxN)
+            else:
+                inner_RxF = jax.nn.gelu(product(f"{block}.up", h_RxN))
+            return product(f"{block}.down", inner_RxF)
 
         tokens_BxTxN = look_up("embedding", params, multipliers, x_BxT, tape)
         places_TxN = look_up("positions", params, multipliers, jnp.arange(T, dtype=np.int32), tape)
         h_RxN = (tokens_BxTxN + places_TxN[None]).reshape(B * T, -1)
         for block in range(depth):
-            normed_RxN = rms_norm(h_RxN)
-            mixed_BxHxTxD = _causal_attention(
-                *(heads(f"block_{block}.{name}", normed_RxN) for name in ("query", "key", "value"))
-            )
-            h_RxN = h_RxN + product(f"block_{block}.output", mixed_BxHxTxD.swapaxes(1, 2).reshape(B * T, -1))
-            inner_RxF = jax.nn.gelu(product(f"block_{block}.up", rms_norm(h_RxN)))
-            h_RxN = h_RxN + product(f"block_{block}.down", inner_RxF)
+            h_RxN = h_RxN + attention(f"block_{block}", rms_norm(h_RxN))
+            h_RxN = h_RxN + feed_forward(f"block_{block}", rms_norm(h_RxN))
         return product("readout", rms_norm(h_RxN)).reshape(B, T, -1)
 
     return Proxy(
@@ -75,6 +94,7 @@ def transformer(spec: ProxySpec) -> Proxy:
         predictions=predictions("transformer", T),
         tensor_shapes=tensor_shapes,
         apply=apply,
+        tied={"readout": "embedding"} if spec.tied else {},
     )
 
 
