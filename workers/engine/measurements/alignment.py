@@ -1,0 +1,36 @@
+"""How updates and initial weights align with activations: α, ω and u of every matrix on a probe batch.
+
+Everett et al. 2024 (2407.05872), section 3, in RMS norms and with Δ = now − init:
+
+    n^α = ‖ΔW z₀‖ / (‖ΔW‖‖z₀‖)     n^ω = ‖W₀ Δz‖ / (‖W₀‖‖Δz‖)     n^u = ‖ΔW Δz‖ / (‖ΔW‖‖Δz‖)
+
+and the log-alignment ratio A of the whole, n^A = ‖W z‖ / (‖W‖‖z‖), at n = fan-in. Random signs give √n, full alignment
+n. Norms are over all positions of the probe batch. Forward multipliers cancel.
+"""
+
+import jax
+
+from workers.engine.measurements.norms import rms
+from workers.engine.proxies.contract import Tape, Use
+
+
+def alignment_ratios(now: Tape, init: Tape) -> dict[str, dict[str, jax.Array]]:
+    """By matrix, the ratios n^α, n^ω, n^u and n^A of the formulas above; NaN where a change is 0.
+
+    Tables have no entry: their input is an index, which neither sums nor changes.
+    """
+    return {name: _ratios(use, init[name]) for name, use in now.items() if use.is_product}
+
+
+def _ratios(now: Use, init: Use) -> dict[str, jax.Array]:
+    weight_change, input_change = now.weight - init.weight, now.input - init.input
+
+    def ratio(weight_IxO: jax.Array, input_RxI: jax.Array) -> jax.Array:
+        return rms(input_RxI @ weight_IxO) / (rms(weight_IxO) * rms(input_RxI))
+
+    return {
+        "alpha": ratio(weight_change, init.input),
+        "omega": ratio(init.weight, input_change),
+        "u": ratio(weight_change, input_change),
+        "log_alignment": ratio(now.weight, now.input),
+    }

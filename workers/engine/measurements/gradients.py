@@ -1,0 +1,47 @@
+"""The size of every tensor's gradient, and of what the optimizer's epsilon is compared with."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from workers.engine.measurements.norms import rms
+from workers.engine.optimizers import ADAM_B2
+from workers.engine.proxies.contract import Params
+
+# Below it a square is smaller than float32's smallest normal number, and v loses digits or becomes 0 (theory.md §3:
+# |g| near 1e-19) while m does not.
+SQUARE_UNDERFLOW = float(np.sqrt(np.finfo(np.float32).tiny))
+
+
+def gradient_sizes(gradients: Params, optimizer_state: Any) -> dict[str, dict[str, jax.Array]]:
+    """By tensor, scalars of its gradient and of the second moment v̂ before that gradient enters it:
+
+    `gradient_rms`; `underflow_share`, the share of its entries that are not 0 but whose square is lost in float32;
+    and for an optimizer that keeps v, `second_moment_root`, the RMS of √v̂, and `second_moment_root_typical`, its
+    geometric mean over the entries that ever had a gradient. Epsilon is compared with √v̂ of each entry by itself, and
+    the RMS is led by the largest. v̂ is corrected for its start at 0; after no update it is 0.
+    """
+    sizes = {}
+    for name, gradient in gradients.items():
+        sizes[name] = {
+            "gradient_rms": rms(gradient),
+            "underflow_share": jnp.mean((gradient != 0) & (jnp.abs(gradient) < SQUARE_UNDERFLOW), dtype=np.float32),
+        }
+        moment = _second_moment(optimizer_state[name])
+        if moment is not None:
+            moved = moment > 0
+            typical = jnp.exp(0.5 * jnp.mean(jnp.log(jnp.where(moved, moment, 1.0)), where=moved))
+            sizes[name]["second_moment_root"] = jnp.sqrt(jnp.mean(moment))
+            sizes[name]["second_moment_root_typical"] = jnp.where(jnp.any(moved), typical, 0.0)
+    return sizes
+
+
+def _second_moment(state: Any) -> jax.Array | None:
+    """Bias-corrected v̂ of one tensor's optimizer state; None where the optimizer keeps no second moment per entry."""
+    for node in jax.tree.leaves(state, is_leaf=lambda node: hasattr(node, "nu")):
+        if hasattr(node, "nu"):
+            updates = (node.count if hasattr(node, "count") else node.steps).astype(node.nu.dtype)
+            return jnp.where(updates > 0, node.nu / jnp.maximum(1.0 - ADAM_B2**updates, 1.0 - ADAM_B2), 0.0)
+    return None
