@@ -32,7 +32,15 @@ def test_tables(parameterization: str) -> None:
 
 @pytest.mark.parametrize(
     ("section", "modules", "fewest"),
-    [("## 5. Warnings", ["cautions.py", "tied.py"], 13), ("## 6. What a calibration", ["estimate/cautions.py"], 12)],
+    [
+        ("## 5. Warnings", ["cautions.py", "tied.py"], 13),
+        ("## 6. What a calibration", ["estimate/cautions.py"], 12),
+        (
+            "## 6. What a calibration",
+            [f"estimate/{part}.py" for part in ("readings", "gradients", "alignments", "coordinates")],
+            8,
+        ),
+    ],
 )
 def test_every_warning_is_described(section: str, modules: list[str], fewest: int) -> None:
     sources = "".join((ROOT / "widthwise" / name).read_text() for name in modules)

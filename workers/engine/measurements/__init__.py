@@ -21,13 +21,15 @@ def run_shard(
     shard: Mapping[str, Any],
     done: Collection[Sequence[Any]] = (),
     *,
+    corpora_dir: str | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Measurement]:
     """Measures the run of every seed of a `measure` shard, at its first learning rate, and yields what each kind saw.
 
-    `done` holds (kind, seed) pairs that are stored already and are skipped. One run serves every kind that is left. The
-    same arguments give the same numbers bit for bit on the same device and versions. Raises InvalidInputError for a
-    specification that can't be run, and for a shard without a learning rate or anything to measure.
+    `done` holds (kind, seed) pairs that are stored already and are skipped. One run serves every kind that is left.
+    `corpora_dir` is the folder of the operator's own texts. The same arguments give the same numbers bit for bit on the
+    same device and versions. Raises InvalidInputError for a specification that can't be run, and for a shard without a
+    learning rate or anything to measure.
     """
     sweep, part = SweepSpec.from_dict(spec), Shard.from_dict(shard)
     for field in ("learning_rates", "measure"):
@@ -39,13 +41,14 @@ def run_shard(
     if not wanted:
         return
     proxy = build_proxy(sweep.proxy)
-    probe = Probe(sweep, proxy, prescribe(sweep, proxy, part.width), load_corpus(sweep.proxy.dataset))
+    prescription = prescribe(sweep, proxy, part.width)
+    probe = Probe(sweep, proxy, part.width, load_corpus(sweep.proxy.dataset, corpora_dir))
     for index, (seed, kinds) in enumerate(wanted.items(), start=1):
 
         def report(step: int, index: int = index) -> None:
             if on_progress is not None:
                 on_progress(index, len(wanted), step, sweep.steps)
 
-        measured = probe.run(part.learning_rates[0], seed, kinds, report=report)
+        measured = probe.run(prescription, part.learning_rates[0], seed, kinds, report=report)
         for kind in kinds:
             yield Measurement(width=part.width, seed=seed, kind=kind, data=measured[kind])

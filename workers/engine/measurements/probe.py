@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from widthwise.vocabulary import Role
 from workers.engine.data import Corpus
 from workers.engine.measurements.alignment import alignment_ratios
 from workers.engine.measurements.coordinates import coordinate_sizes
@@ -32,11 +31,11 @@ PROBE_POSITIONS = 1024  # chosen: a norm over them is known to some percent, in 
 
 
 class Probe:
-    """The compiled programs of one width under one prescription; `run` measures one learning rate and seed."""
+    """The compiled programs of one width; `run` measures one prescription, learning rate and seed."""
 
-    def __init__(self, sweep: SweepSpec, proxy: Proxy, prescription: Prescription, corpus: Corpus) -> None:
-        self._sweep, self._proxy, self._prescription = sweep, proxy, prescription
-        self._tensors = proxy.tensor_shapes(prescription.width)
+    def __init__(self, sweep: SweepSpec, proxy: Proxy, width: int, corpus: Corpus) -> None:
+        self._sweep, self._proxy = sweep, proxy
+        self._tensors, self._uses = proxy.tensor_shapes(width), proxy.uses(width)
         self._train_N = jax.device_put(corpus.train)
         self._probe_BxT = _probe_windows(corpus, proxy)
         functions = trial_functions(
@@ -67,6 +66,7 @@ class Probe:
 
     def run(
         self,
+        prescription: Prescription,
         learning_rate: float,
         seed: int,
         kinds: tuple[str, ...],
@@ -74,13 +74,13 @@ class Probe:
         steps: Mapping[str, tuple[int, ...]] | None = None,
         report: Callable[[int], None] = lambda _: None,
     ) -> dict[str, dict[str, Any]]:
-        """The data of every kind in `kinds`, as `record.Measurement` holds them.
+        """The data of every kind in `kinds`, as `record.Measurement` holds them, under a prescription for this width.
 
         `steps` says where each kind looks; default: `snapshot_steps`. The run ends after the last of them, or where a
         number is no longer finite, which `diverged_at` then says. `report` hears of the steps done so far.
         """
         steps = steps or {kind: snapshot_steps(kind, self._sweep.steps) for kind in kinds}
-        hyper, draws = hyperparameters(self._prescription, learning_rate), self._draw(seed)
+        hyper, draws = hyperparameters(prescription, learning_rate), self._draw(seed)
         starts_SxB = jax.device_put(draws.starts)
         data: dict[str, dict[str, Any]] = {
             kind: {"learning_rate": learning_rate, "steps": self._sweep.steps, "diverged_at": None, "snapshots": []}
@@ -104,7 +104,7 @@ class Probe:
                     for kind in kinds
                     if step in steps[kind]
                 }
-                described = {kind: self._described(kind, tensors) for kind, tensors in seen.items()}
+                described = {kind: self._described(kind, tensors, prescription) for kind, tensors in seen.items()}
                 if any(tensors is None for tensors in described.values()):
                     break
                 for kind, tensors in described.items():
@@ -124,22 +124,21 @@ class Probe:
             windows=training_windows(self._train_N.size, self._proxy),
         )
 
-    def _described(self, kind: str, seen: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]] | None:
+    def _described(
+        self, kind: str, seen: Mapping[str, Mapping[str, Any]], prescription: Prescription
+    ) -> dict[str, dict[str, Any]] | None:
         """What was seen of every tensor, with its role and fan-in; None where a number is not finite."""
         described: dict[str, dict[str, Any]] = {}
         for name, values in seen.items():
-            tensor = self._tensors.get(name)
-            # the readout of a tied proxy has no tensor of its own
-            role = Role.READOUT if tensor is None else tensor.role
-            fan_in = self._prescription.width if tensor is None else tensor.fan_in
+            use = self._uses[name]
             numbers: dict[str, float | None] = {key: float(value) for key, value in values.items()}
             if kind == "alignment":  # NaN: nothing has moved, so there is no ratio
-                numbers = {key: _log_fan_in(value, fan_in) for key, value in numbers.items()}
+                numbers = {key: _log_fan_in(value, use.fan_in) for key, value in numbers.items()}
             elif kind == "epsilon":
-                numbers["epsilon"] = self._prescription.epsilons[name]
+                numbers["epsilon"] = prescription.epsilons[name]
             if any(value is not None and not isfinite(value) for value in numbers.values()):
                 return None
-            described[name] = {"role": role.value, "fan_in": fan_in, **numbers}
+            described[name] = {"role": use.role.value, "fan_in": use.fan_in, **numbers}
         return described
 
 

@@ -1,0 +1,122 @@
+"""The measurement records of a calibration, read for one kind: the scalars of every tensor, run and step."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from widthwise.errors import InvalidInputError
+from widthwise.estimate.slopes import Slope, fit_slope
+from widthwise.plan import Caution
+
+Tensors = Mapping[str, Mapping[str, Any]]  #: by name, the role, the fan-in and the scalars of one snapshot
+
+
+@dataclass(frozen=True)
+class Readings:
+    """All snapshots of one kind."""
+
+    kind: str
+    snapshots: Mapping[int, Mapping[tuple[int, int], Tensors]]  #: step → (width, seed) → tensors; steps ascend
+    diverged: tuple[tuple[int, int, int], ...]  #: (width, seed, step) of runs whose numbers left the finite range
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Every width with a snapshot, ascending."""
+        return tuple(sorted({width for runs in self.snapshots.values() for width, _ in runs}))
+
+    def names(self, step: int, role: str | None = None) -> tuple[str, ...]:
+        """Tensors seen at a step by every run, of one role or of all, in the order of the model."""
+        runs = list(self.snapshots[step].values())
+        return tuple(
+            name
+            for name, tensor in runs[0].items()
+            if role in (None, tensor["role"]) and all(name in tensors for tensors in runs)
+        )
+
+    def roles(self) -> tuple[str, ...]:
+        """Every role with a tensor, in the order of the model."""
+        return tuple(
+            dict.fromkeys(
+                tensor["role"]
+                for runs in self.snapshots.values()
+                for tensors in runs.values()
+                for tensor in tensors.values()
+            )
+        )
+
+    def slope(
+        self, step: int, names: Iterable[str], log_size: Callable[[Mapping[str, Any]], float | None]
+    ) -> Slope | None:
+        """Slope over width of the mean `log_size` of some tensors, which count alike; None where nothing can be fitted.
+
+        A tensor without a size in some run (an exact 0 has no logarithm) stays out of the mean in every run.
+        """
+        runs = self.snapshots[step]
+        columns = []
+        for name in names:
+            column = [log_size(tensors[name]) for tensors in runs.values()]
+            if all(value is not None for value in column):
+                columns.append([float(value) for value in column if value is not None])
+        if not columns:
+            return None
+        means = [sum(values) / len(values) for values in zip(*columns, strict=True)]
+        return fit_slope([(width, seed, mean) for (width, seed), mean in zip(runs, means, strict=True)])
+
+    def cautions(self) -> list[Caution]:
+        """Runs that diverged, and too few widths."""
+        found = []
+        if self.diverged:
+            listed = ", ".join(f"width {width}, seed {seed} by step {step}" for width, seed, step in self.diverged)
+            found.append(
+                Caution(
+                    "measurement_diverged",
+                    f"A run measured for {self.kind} diverged: {listed}. What came before counts; give a smaller "
+                    "probe_learning_rate for the rest.",
+                )
+            )
+        if len(self.widths) < 2:
+            found.append(
+                Caution(
+                    "measurement_without_exponent",
+                    f"{self.kind} was measured at {len(self.widths)} width(s); an exponent needs two.",
+                )
+            )
+        return found
+
+
+def log_of(key: str) -> Callable[[Mapping[str, Any]], float | None]:
+    """The natural log of a scalar of a tensor; None for 0 and for a scalar that is absent."""
+
+    def log_size(tensor: Mapping[str, Any]) -> float | None:
+        value = tensor.get(key)
+        return math.log(value) if value is not None and value > 0 else None
+
+    return log_size
+
+
+def read(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]], kind: str) -> Readings | None:
+    """The readings of `kind`; None where the specification does not ask for it.
+
+    Raises InvalidInputError for a record that does not have the shape of a measurement.
+    """
+    if kind not in spec.get("measure", ()):
+        return None
+    by_step: dict[int, dict[tuple[int, int], Tensors]] = {}
+    diverged = []
+    try:
+        for record in measurements:
+            if record["kind"] != kind:
+                continue
+            run, data = (int(record["width"]), int(record["seed"])), record["data"]
+            if data.get("diverged_at") is not None:
+                diverged.append((*run, int(data["diverged_at"])))
+            for snapshot in data["snapshots"]:
+                by_step.setdefault(int(snapshot["step"]), {})[run] = snapshot["tensors"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"a measurement of {kind} can't be read ({error!r}); it needs width, seed, kind and data with snapshots",
+            field="measurements",
+        ) from error
+    ordered = {step: dict(sorted(by_step[step].items())) for step in sorted(by_step)}
+    return Readings(kind, ordered, tuple(sorted(diverged)))
