@@ -17,13 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from widthwise.errors import EstimateError
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
-from widthwise.estimate.optimum import Optimum, fit_optimum
+from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
-from widthwise.estimate.surface import surfaces_by_width
-from widthwise.estimate.widths import WidthOptimum
+from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
 from widthwise.vocabulary import Role
@@ -43,17 +41,16 @@ def gamma_roles(spec: Mapping[str, Any]) -> tuple[Role, ...]:
 
 
 def gamma_learning_rate(optima: Sequence[WidthOptimum], width: int) -> float | None:
-    """The base learning rate for the γ sweeps of a width: of those that every seed completed, the nearest to its best.
+    """The base learning rate for the γ sweeps of a width: of those that most seeds completed, the nearest to its best.
 
     None for a width without an optimum.
     """
     for entry in optima:
         if entry.width == width and entry.optimum is not None:
             rates, best = entry.surface.learning_rates, entry.optimum.log2_learning_rate
-            finite_LxS = np.isfinite(entry.surface.losses)
-            complete = finite_LxS.all(axis=1) if finite_LxS.all(axis=1).any() else finite_LxS.any(axis=1)
-            candidates = [rate for rate, usable in zip(rates, complete, strict=True) if usable]
-            return min(candidates, key=lambda rate: abs(math.log2(rate) - best))
+            completed_L = np.isfinite(entry.surface.losses).sum(axis=1)  # seeds; the best learning rate has one or more
+            most = [rate for rate, seeds in zip(rates, completed_L, strict=True) if seeds == completed_L.max()]
+            return min(most, key=lambda rate: abs(math.log2(rate) - best))
     return None
 
 
@@ -205,31 +202,32 @@ def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterat
 
 def _fitted(records: Sequence[Mapping[str, Any]]) -> tuple[Optimum | None, str | None]:
     """The optimum of one sweep, or the reason why it has none."""
-    (surface,) = surfaces_by_width(records).values()
-    try:
-        return fit_optimum(surface.learning_rates, surface.losses, surface.diverged), None
-    except EstimateError as error:
-        return None, str(error)
+    (found,) = fit_optima(records)
+    return found.optimum, found.reason
 
 
 def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum | None]) -> RoleDrift | None:
     """The power laws of one role, over the widths where both the best γ and the best learning rate are bracketed."""
-    points = []
+    widths, log_rates, log_gammas, errors, dofs, base_errors = [], [], [], [], [], []
     for found in gammas:
-        base = optima.get(found.width)
-        if found.optimum is None or found.optimum.standard_error is None or base is None or base.standard_error is None:
+        gamma, base = found.optimum, optima.get(found.width)
+        if gamma is None or gamma.standard_error is None or base is None or base.standard_error is None:
             continue
-        points.append((found, found.optimum, base.standard_error))
-    if len(points) < 2:
+        widths.append(found.width)
+        log_gammas.append(gamma.log2_learning_rate)
+        log_rates.append(math.log2(found.learning_rate) + gamma.log2_learning_rate)
+        errors.append(gamma.standard_error)
+        dofs.append(gamma.degrees_of_freedom)
+        base_errors.append(base.standard_error)
+    if len(widths) < 2:
         return None
-    widths = tuple(found.width for found, _, _ in points)
-    errors = moderated_errors(
-        [optimum.standard_error for _, optimum, _ in points], [optimum.degrees_of_freedom for _, optimum, _ in points]
+    gamma_errors = moderated_errors(errors, dofs)
+    return RoleDrift(
+        role=role,
+        gamma=fit_power_law(widths, log_gammas, gamma_errors),
+        learning_rate=fit_power_law(widths, log_rates, np.hypot(gamma_errors, base_errors)),
+        widths=tuple(widths),
     )
-    log_gammas = [optimum.log2_learning_rate for _, optimum, _ in points]
-    log_rates = [math.log2(found.learning_rate) + log for (found, _, _), log in zip(points, log_gammas, strict=True)]
-    both = np.hypot(errors, [base_error for _, _, base_error in points])
-    return RoleDrift(role, fit_power_law(widths, log_gammas, errors), fit_power_law(widths, log_rates, both), widths)
 
 
 def _exponent(spec: Mapping[str, Any], drift: RoleDrift) -> ExponentEstimate:

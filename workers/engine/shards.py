@@ -1,21 +1,15 @@
 """One shard of any kind: which part of the engine runs it."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from workers.engine.specification import Shard
 
 if TYPE_CHECKING:
+    from workers.engine.measurements import Measurement
     from workers.engine.sweep import Trial
 
 Progress = Callable[[int, int, int, int], None]  #: (trial from 1, of how many, step, of how many)
-
-
-class Outcome(Protocol):
-    """A finished trial or measurement."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready record."""
 
 
 def run(
@@ -25,7 +19,7 @@ def run(
     *,
     corpora_dir: str | None = None,
     on_progress: Progress | None = None,
-) -> "Iterator[Trial | Outcome]":
+) -> "Iterator[Trial] | Iterator[Measurement]":
     """Runs `shard` under the calibration `spec` and yields each trial or measurement as it finishes.
 
     `done` holds what is stored already and is skipped: (learning rate, seed, role, γ, horizon) of a trial, of which
@@ -36,10 +30,13 @@ def run(
     kind = Shard.from_dict(shard).kind
     # each imported where it runs: a child process runs one shard
     if kind == "horizon":
-        from workers.engine.horizon import run_shard
-    elif kind == "measure":
-        from workers.engine.measurements import run_shard
-    else:
-        from workers.engine.sweep import run_shard
-    options = {} if corpora_dir is None else {"corpora_dir": corpora_dir}
-    return run_shard(spec, shard, done, on_progress=on_progress, **options)
+        from workers.engine import horizon
+
+        return horizon.run_shard(spec, shard, done, corpora_dir=corpora_dir, on_progress=on_progress)
+    if kind == "measure":
+        from workers.engine import measurements
+
+        return measurements.run_shard(spec, shard, done, corpora_dir=corpora_dir, on_progress=on_progress)
+    from workers.engine import sweep
+
+    return sweep.run_shard(spec, shard, done, corpora_dir=corpora_dir, on_progress=on_progress)

@@ -1,0 +1,206 @@
+"""The trials of a horizon shard: cooldowns of several lengths, branched from one run with a constant learning rate.
+
+For each learning rate and seed one run is warmed up and then held at its learning rate. For every horizon H its state
+is taken where the last fifth of H begins, and cooled down as 1 − √t to the end: what comes out is bit for bit what a
+run of H steps by itself would give, at the price of the cooldown (Hägele et al. 2405.18392, section 4).
+
+The warm-up belongs to the one run, so all horizons share it: 5 % of the shortest horizon. A longer warm-up would leave
+the shortest without a constant phase, a shorter one is under the 2-5 % that suffice (Kosson et al. 2410.23922).
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import isfinite
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from widthwise.errors import InvalidInputError
+from workers.engine.data import Corpus, load_corpus
+from workers.engine.prescription import Prescription, prescribe
+from workers.engine.proxies import build_proxy
+from workers.engine.proxies.contract import Proxy
+from workers.engine.specification import Shard, SweepSpec
+from workers.engine.sweep import CHUNKS, EXPLODED_LOSS, Progress, flops_of
+from workers.engine.training import (
+    COOLDOWN_SHARE,
+    WARMUP_SHARE,
+    Draws,
+    State,
+    draw,
+    hyperparameters,
+    training_windows,
+    trial_functions,
+)
+from workers.engine.trials import Setting, Trial, stored_identities
+
+
+def run_shard(
+    spec: Mapping[str, Any],
+    shard: Mapping[str, Any],
+    done: Collection[Sequence[Any]] = (),
+    *,
+    corpora_dir: str | None = None,
+    on_progress: Progress | None = None,
+) -> Iterator[Trial]:
+    """Trains one branched run for each seed and learning rate of `shard`; yields its trials, shortest horizon first.
+
+    `done` holds the identities that are stored already and are skipped. A trial's steps, FLOPs and seconds are what it
+    added: its cooldown, its evaluation, and the constant phase since the horizon before it. So they sum to what was
+    spent. A constant phase that diverges leaves a diverged trial for each horizon still to come.
+
+    The same arguments give the same losses bit for bit on the same device and versions. Raises InvalidInputError for a
+    specification that can't be run.
+    """
+    sweep, part = SweepSpec.from_dict(spec), Shard.from_dict(shard)
+    if part.kind != "horizon" or not part.horizons:
+        raise InvalidInputError(
+            f"the shard is of kind {part.kind!r} with horizons {list(part.horizons)}; give horizon, and steps",
+            field="shard.horizons",
+        )
+    stored = stored_identities(done)
+    runs = []
+    for seed in part.seeds:
+        for rate in part.learning_rates:
+            missing = [h for h in sorted(set(part.horizons)) if Setting(rate, seed, horizon=h).identity not in stored]
+            if missing:
+                runs.append((rate, seed, missing))
+    if not runs:
+        return
+    proxy = build_proxy(sweep.proxy)
+    corpus = load_corpus(sweep.proxy.dataset, corpora_dir)
+    program = Program(sweep, proxy, prescribe(sweep, proxy, part.width), corpus, part.horizons)
+    total, before = sum(len(missing) for _, _, missing in runs), 0
+    for rate, seed, missing in runs:
+
+        def report(index: int, step: int, before: int = before) -> None:
+            if on_progress is not None:
+                on_progress(before + index, total, step, max(part.horizons))
+
+        yield from program.run(rate, seed, missing, report)
+        before += len(missing)
+
+
+def warmup_steps(horizons: Sequence[int]) -> int:
+    """Steps of the one warm-up that all horizons share."""
+    return max(1, round(WARMUP_SHARE * min(horizons)))
+
+
+def cooldown_start(horizon: int) -> int:
+    """The step at which the cooldown of a horizon begins: the branch.
+
+    >>> cooldown_start(200)
+    160
+    """
+    return horizon - max(1, round(COOLDOWN_SHARE * horizon))
+
+
+def course(length: int, warmup: int, horizon: int | None = None) -> NDArray[np.float32]:
+    """Share of the learning rate at each of `length` steps: warm-up, constant, and the cooldown of a horizon if given.
+
+    After the end of that horizon it is 0.
+
+    >>> course(10, 2, 10).round(3).tolist()
+    [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.293]
+    """
+    step_S = np.arange(length, dtype=np.float32)
+    share_S = np.minimum((step_S + 1) / np.float32(warmup), 1)
+    if horizon is not None:
+        start = cooldown_start(horizon)
+        t_S = np.clip((step_S - start) / np.float32(horizon - start), 0, 1)
+        share_S = share_S * (1 - np.sqrt(t_S))
+    return np.asarray(share_S, np.float32)
+
+
+class Run(NamedTuple):
+    """A run on its way."""
+
+    state: State
+    step: int
+    healthy: bool
+
+
+class Program:
+    """The compiled program of one width: any branched run of that width."""
+
+    def __init__(
+        self, sweep: SweepSpec, proxy: Proxy, prescription: Prescription, corpus: Corpus, horizons: Sequence[int]
+    ) -> None:
+        self._sweep, self._proxy, self._prescription = sweep, proxy, prescription
+        self._longest, self._warmup = max(horizons), warmup_steps(horizons)
+        self._train_N = jax.device_put(corpus.train)
+        self._held_out_M = jax.device_put(corpus.held_out)
+        functions = trial_functions(
+            proxy, sweep.optimizer, steps=self._longest, held_out_bytes=corpus.held_out.size, atan2=sweep.atan2
+        )
+        hyper, step, draws = hyperparameters(prescription, 1.0), np.int32(0), self._draw(0)
+        shares = course(self._longest, self._warmup)
+        with jax.default_matmul_precision("float32"):  # accelerators multiply in fewer bits
+            state = jax.eval_shape(functions.start, hyper, draws.normals)
+            self._start = jax.jit(functions.start).lower(hyper, draws.normals).compile()
+            self._follow = (
+                jax.jit(functions.follow)
+                .lower(hyper, state, self._train_N, (draws.starts, shares), (step, step))
+                .compile()
+            )
+            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, self._held_out_M).compile()
+
+    def _draw(self, seed: int) -> Draws:
+        """The draws of the longest horizon; a shorter one takes their beginning."""
+        return draw(
+            seed,
+            self._proxy.tensor_shapes(self._prescription.width),
+            steps=self._longest,
+            batch_size=self._sweep.proxy.batch_size,
+            windows=training_windows(self._train_N.size, self._proxy),
+        )
+
+    def course(self, horizon: int | None) -> jax.Array:
+        """Share of the learning rate at each step: of the constant run, or of the branch to a horizon."""
+        return jnp.asarray(course(self._longest, self._warmup, horizon))
+
+    def run(
+        self, learning_rate: float, seed: int, horizons: Sequence[int], report: Callable[[int, int], None]
+    ) -> Iterator[Trial]:
+        """The trials of one run; `report` hears the trial, from 1, and the steps of its model so far."""
+        begun, draws = perf_counter(), self._draw(seed)
+        hyper = hyperparameters(self._prescription, learning_rate)
+        starts_SxB = jax.device_put(draws.starts)
+
+        def advance(run: Run, shares_S: jax.Array, until: int, index: int) -> Run:
+            while run.step < until and run.healthy:
+                stop = min(run.step + -(-self._longest // CHUNKS), until)
+                span = np.int32(run.step), np.int32(stop)
+                state, loss = self._follow(hyper, run.state, self._train_N, (starts_SxB, shares_S), span)
+                run = Run(state, stop, is_healthy(float(loss)))
+                report(index, stop)
+            return run
+
+        constant = Run(self._start(hyper, draws.normals), 0, True)
+        for index, horizon in enumerate(horizons, start=1):
+            paid = constant.step  # by the horizons before
+            constant = advance(constant, self.course(None), cooldown_start(horizon), index)
+            cooled = advance(constant, self.course(horizon), horizon, index)
+            loss = float(self._evaluate(hyper, cooled.state, self._held_out_M)) if cooled.healthy else float("nan")
+            completed = cooled.healthy and is_healthy(loss)
+            spent = cooled.step - paid
+            yield Trial(
+                width=self._prescription.width,
+                learning_rate=learning_rate,
+                seed=seed,
+                status="completed" if completed else "diverged",
+                loss=loss if completed else None,
+                seconds=perf_counter() - begun,
+                steps=spent,
+                flops=flops_of(self._sweep, self._prescription.width, spent, evaluated=cooled.healthy),
+                horizon=horizon,
+            )
+            begun = perf_counter()
+
+
+def is_healthy(loss: float) -> bool:
+    """Whether a loss in nats is one that training can come back from."""
+    return isfinite(loss) and loss < EXPLODED_LOSS
