@@ -162,4 +162,5 @@ def _optimum_dict(surface: Surface, optimum: Optimum) -> dict[str, Any]:
         "loss": optimum.loss,
         "completed": surface.completed_count,
         "diverged": surface.diverged_count,
+        "stopped": surface.stopped_count,
     }

@@ -64,7 +64,12 @@ class Optimum:
     next_to_divergence: bool = False  #: a learning rate next to the best one diverged
 
 
-def fit_optimum(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike | None = None) -> Optimum:
+def fit_optimum(
+    learning_rates: ArrayLike,
+    losses: ArrayLike,
+    diverged: ArrayLike | None = None,
+    stopped: ArrayLike | None = None,
+) -> Optimum:
     """Find the best learning rate of a sweep by a local parabola in log2 learning rate.
 
     Parameters
@@ -72,9 +77,11 @@ def fit_optimum(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLik
     learning_rates: (n_lr,), positive, distinct, in any order.
     losses: (n_lr, n_seeds) or (n_lr,), nats; NaN or None where a trial has no loss.
     diverged: mask of the same shape: which of the cells without loss diverged, the others being gaps that say
-        nothing. Without it every missing loss counts as diverged.
+        nothing. Without it every missing loss counts as diverged, unless it was stopped.
+    stopped: mask of the same shape: which cells ended early because they could not come near the best.
 
-    A learning rate at which any seed diverged is never the best and enters no fit, but it bounds the range.
+    A learning rate at which any seed diverged or was stopped is never the best and enters no fit, but it bounds the
+    range.
 
     Raises `InvalidInputError` for infinite losses, learning rates that are not positive and distinct, or
     shapes that do not match; `EstimateError` if no learning rate completed without a divergence, or if only
@@ -84,16 +91,20 @@ def fit_optimum(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLik
     >>> optimum.kind, round(optimum.learning_rate, 6)
     ('interior', 0.002)
     """
-    x, loss_LxS, diverged_LxS = _checked(learning_rates, losses, diverged)
-    stopped_L = diverged_LxS.any(axis=1)
-    usable_L = np.asarray(np.isfinite(loss_LxS).any(axis=1) & ~stopped_L)
+    x, loss_LxS, diverged_LxS, stopped_LxS = _checked(learning_rates, losses, diverged, stopped)
+    diverged_L, stopped_L = diverged_LxS.any(axis=1), stopped_LxS.any(axis=1)
+    complete_L = np.asarray(np.isfinite(loss_LxS).any(axis=1) & ~diverged_L)
+    usable_L = np.asarray(complete_L & ~stopped_L)
+    if not usable_L.any():  # every learning rate lost some seed: those that lost fewest
+        lost_L = stopped_LxS.sum(axis=1)
+        usable_L = np.asarray(complete_L & (lost_L == lost_L[complete_L].min(initial=lost_L.max())))
     if not usable_L.any():
         raise EstimateError(
             f"none of the {x.size} learning rates from {2.0 ** x[0]:g} to {2.0 ** x[-1]:g} trained without "
             "diverging; try smaller ones"
         )
-    tried_L = usable_L | stopped_L
-    x, loss_LxS, usable_L = x[tried_L], loss_LxS[tried_L], usable_L[tried_L]
+    tried_L = usable_L | diverged_L | stopped_L
+    x, loss_LxS, usable_L, diverged_L = x[tried_L], loss_LxS[tried_L], usable_L[tried_L], diverged_L[tried_L]
     if x.size < 2:
         raise EstimateError(f"only learning rate {2.0 ** x[0]:g} was tried; an optimum needs others to compare with")
     mean_L = np.full(x.size, np.inf)
@@ -105,21 +116,23 @@ def fit_optimum(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLik
         kind="interior",
         loss=float(mean_L[best]),
         spacing=float(np.min(np.abs(np.delete(x, best) - x[best]))),
-        next_to_divergence=not usable_L[max(best - 1, 0) : best + 2].all(),
+        next_to_divergence=bool(diverged_L[max(best - 1, 0) : best + 2].any()),
     )
     if best == 0:
         return replace(plain, kind="upper_bound")
     if best == x.size - 1:
         return replace(plain, kind="lower_bound")
     bracket = float(x[best - 1]), float(x[best + 1])
-    if plain.next_to_divergence:
+    if not usable_L[best - 1 : best + 2].all():
         return _bracketed(plain, bracket)
     low, high = _run(usable_L, best)
     return _fitted(plain, bracket, x[low:high], loss_LxS[low:high], best - low)
 
 
-def _checked(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike | None) -> tuple[Floats, Floats, Bools]:
-    """Log2 learning rates in ascending order with their losses and divergences."""
+def _checked(
+    learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike | None, stopped: ArrayLike | None
+) -> tuple[Floats, Floats, Bools, Bools]:
+    """Log2 learning rates in ascending order with their losses, divergences and stops."""
     rates = np.asarray(learning_rates, dtype=np.float64)
     loss_LxS = np.asarray(losses, dtype=np.float64)
     loss_LxS = loss_LxS[:, None] if loss_LxS.ndim == 1 else loss_LxS
@@ -135,15 +148,10 @@ def _checked(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike |
     if np.isinf(loss_LxS).any():
         raise InvalidInputError("losses contain infinity; mark a diverged trial as NaN or None", field="losses")
     missing: Bools = np.isnan(loss_LxS)
-    diverged_LxS = missing if diverged is None else np.asarray(diverged, dtype=np.bool_)
-    if diverged_LxS.size != loss_LxS.size:
-        raise InvalidInputError(
-            f"diverged has shape {diverged_LxS.shape} and losses {loss_LxS.shape}; give the same shape",
-            field="diverged",
-        )
-    diverged_LxS = diverged_LxS.reshape(loss_LxS.shape)
-    if (diverged_LxS & ~missing).any():
-        raise InvalidInputError("a trial is marked diverged and has a loss; give one of them", field="diverged")
+    stopped_LxS = np.zeros_like(missing) if stopped is None else _mask(stopped, "stopped", loss_LxS)
+    diverged_LxS = missing & ~stopped_LxS if diverged is None else _mask(diverged, "diverged", loss_LxS)
+    if (diverged_LxS & stopped_LxS).any():
+        raise InvalidInputError("a trial is marked diverged and stopped; give one of them", field="stopped")
     order = np.argsort(rates, kind="stable")
     x = np.log2(rates[order])
     if (np.diff(x) < CLOSEST_OCTAVES).any():
@@ -151,7 +159,20 @@ def _checked(learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike |
             f"learning rates {rates[order].tolist()} are not distinct; merge the equal ones",
             field="learning_rates",
         )
-    return x, loss_LxS[order], diverged_LxS[order]
+    return x, loss_LxS[order], diverged_LxS[order], stopped_LxS[order]
+
+
+def _mask(cells: ArrayLike, name: str, loss_LxS: Floats) -> Bools:
+    """A mask over the table; none of its cells has a loss."""
+    mask = np.asarray(cells, dtype=np.bool_)
+    if mask.size != loss_LxS.size:
+        raise InvalidInputError(
+            f"{name} has shape {mask.shape} and losses {loss_LxS.shape}; give the same shape", field=name
+        )
+    mask = mask.reshape(loss_LxS.shape)
+    if (mask & np.isfinite(loss_LxS)).any():
+        raise InvalidInputError(f"a trial is marked {name} and has a loss; give one of them", field=name)
+    return mask
 
 
 def _run(usable_L: Bools, best: int) -> tuple[int, int]:

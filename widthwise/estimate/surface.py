@@ -17,8 +17,9 @@ STATUSES = ("completed", "diverged", "stopped", "failed")
 class Surface:
     """Losses of one width over learning rate and seed.
 
-    A cell is a completed trial (finite loss), a diverged one (`diverged` true) or a gap (neither: stopped,
-    failed or not run). A divergence is evidence about the learning rate; a gap is none.
+    A cell is a completed trial (finite loss), a diverged one, a stopped one (ended early, because it could not come
+    near the best of its width and seed) or a gap (failed or not run). A divergence and a stop are evidence about the
+    learning rate; a gap is none.
     """
 
     width: int
@@ -26,6 +27,7 @@ class Surface:
     seeds: tuple[int, ...]  #: ascending
     losses: NDArray[np.float64]  #: (n_lr, n_seeds), nats, NaN where no trial completed
     diverged: NDArray[np.bool_]  #: (n_lr, n_seeds)
+    stopped: NDArray[np.bool_]  #: (n_lr, n_seeds)
 
     @property
     def completed_count(self) -> int:
@@ -38,22 +40,30 @@ class Surface:
         return int(self.diverged.sum())
 
     @property
+    def stopped_count(self) -> int:
+        """How many trials were ended early."""
+        return int(self.stopped.sum())
+
+    @property
     def gap_count(self) -> int:
         """How many cells of the table hold no outcome."""
-        return int(self.losses.size) - self.completed_count - self.diverged_count
+        return int(self.losses.size) - self.completed_count - self.diverged_count - self.stopped_count
 
 
 def surfaces_by_width(trials: Sequence[Mapping[str, Any]]) -> dict[int, Surface]:
     """Sort trial records into one surface per width, in ascending order of width.
 
     A record holds `width`, `learning_rate`, `seed`, `status` and `loss` (nats; read only where the status is
-    "completed"). The order of the records does not matter; a record given twice counts once.
+    "completed"). The order of the records does not matter; a record given twice counts once. Records of other sweeps
+    (`role` or `horizon` set) are left out.
 
     Raises `InvalidInputError` for a completed trial without a finite loss, a width or learning rate that is
     not positive, an unknown status, or two different outcomes for one (width, learning rate, seed).
     """
     outcomes: dict[int, dict[tuple[float, int], tuple[str, float | None]]] = {}
     for index, trial in enumerate(trials):
+        if trial.get("role") is not None or trial.get("horizon") is not None:
+            continue
         width, learning_rate, seed, outcome = _read(trial, index)
         cells = outcomes.setdefault(width, {})
         earlier = cells.setdefault((learning_rate, seed), outcome)
@@ -71,15 +81,15 @@ def _surface(width: int, cells: Mapping[tuple[float, int], tuple[str, float | No
     learning_rates = tuple(sorted({learning_rate for learning_rate, _ in cells}))
     seeds = tuple(sorted({seed for _, seed in cells}))
     losses = np.full((len(learning_rates), len(seeds)), np.nan)
-    diverged = np.zeros(losses.shape, dtype=np.bool_)
+    diverged, stopped = np.zeros(losses.shape, dtype=np.bool_), np.zeros(losses.shape, dtype=np.bool_)
     row = {learning_rate: i for i, learning_rate in enumerate(learning_rates)}
     column = {seed: j for j, seed in enumerate(seeds)}
     for (learning_rate, seed), (status, loss) in cells.items():
         at = row[learning_rate], column[seed]
-        diverged[at] = status == "diverged"
+        diverged[at], stopped[at] = status == "diverged", status == "stopped"
         if loss is not None:
             losses[at] = loss
-    return Surface(width, learning_rates, seeds, losses, diverged)
+    return Surface(width, learning_rates, seeds, losses, diverged, stopped)
 
 
 def _read(trial: Mapping[str, Any], index: int) -> tuple[int, float, int, tuple[str, float | None]]:

@@ -42,7 +42,7 @@ def fit_optima(trials: Sequence[Mapping[str, Any]]) -> tuple[WidthOptimum, ...]:
     optima = []
     for surface in surfaces_by_width(trials).values():
         try:
-            optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged)
+            optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged, surface.stopped)
         except EstimateError as error:
             optima.append(WidthOptimum(surface, None, str(error)))
         else:

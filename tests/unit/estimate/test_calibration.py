@@ -255,6 +255,20 @@ def test_a_surface_tells_divergences_from_gaps() -> None:
     assert (surface.completed_count, surface.diverged_count, surface.gap_count) == (1, 1, 2)
 
 
+def test_a_stopped_trial_is_evidence_and_no_gap() -> None:
+    surface = surfaces_by_width([trial(64, 1e-3, 0, 2.0), trial(64, 2e-3, 0, None, "stopped")])[64]
+    assert (surface.completed_count, surface.stopped_count, surface.gap_count) == (1, 1, 0)
+
+
+def test_trials_of_other_sweeps_enter_no_surface() -> None:
+    trials = exact(-8, -8.3, -8.6)
+    others = [
+        trials[0] | {"role": "hidden", "gamma": 2.0, "loss": -50.0},
+        trials[1] | {"horizon": 400, "loss": -50.0},
+    ]
+    assert fit_calibration(SPEC, trials + others).to_dict() == fit_calibration(SPEC, trials).to_dict()
+
+
 @pytest.mark.parametrize(
     ("widths", "seeds", "noise"),
     [

@@ -287,3 +287,53 @@ def test_seeds_that_ran_on_different_halves_of_the_grid_are_compared_as_they_are
     loss[-1, 1] = 3.0  # the best of its seed, and worse than all of the other seed's
     found = fit_optimum(2.0**GRID, loss, np.zeros(loss.shape, bool))
     assert found.log2_learning_rate == pytest.approx(-10.8, abs=1e-9)
+
+
+def stopped_above(loss: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Trials whose loss exceeds the best of their seed by more than `limit`, ended early."""
+    stopped = loss > loss.min(axis=0) + limit
+    return np.where(stopped, np.nan, loss), stopped
+
+
+def test_a_stopped_trial_bounds_the_range_and_is_no_divergence() -> None:
+    loss, stopped = stopped_above(noisy(1, optimum=-4.4, noise=1e-3), 0.05)
+    stopped[-1], loss[-1] = True, np.nan  # beyond the best: without the stop it would be a gap
+    found = fit_optimum(2.0**GRID, loss, np.zeros(loss.shape, bool), stopped)
+    assert (found.kind, found.next_to_divergence, found.learning_rate) == ("interior", False, 2.0**-4.5)
+    assert found.interval == (2.0**-5, 2.0**-4)
+    gap = fit_optimum(2.0**GRID, loss, np.zeros(loss.shape, bool))
+    assert gap.kind == "lower_bound"
+
+
+def test_stopped_trials_far_from_the_best_change_nothing() -> None:
+    loss = noisy(2)
+    early, stopped = stopped_above(loss, 0.3)
+    assert stopped.sum() > 10
+    whole, pruned = fit_optimum(2.0**GRID, loss), fit_optimum(2.0**GRID, early, None, stopped)
+    assert pruned == whole
+
+
+def test_a_learning_rate_at_which_only_a_lucky_seed_completed_never_wins() -> None:
+    loss = noisy(3)
+    stopped = np.zeros(loss.shape, bool)
+    loss[-3] = [-50.0, np.nan, np.nan]
+    stopped[-3, 1:] = True
+    found = fit_optimum(2.0**GRID, loss, None, stopped)
+    assert found.log2_learning_rate == pytest.approx(-8.2, abs=0.2)
+    assert found.loss > 0
+
+
+def test_where_every_learning_rate_lost_a_seed_those_that_lost_fewest_are_compared() -> None:
+    loss = np.repeat(parabola(GRID, -8.0)[:, None], 3, axis=1)
+    stopped = np.zeros(loss.shape, bool)
+    stopped[:, 2] = True
+    stopped[:3, 1] = True
+    loss[stopped] = np.nan
+    assert fit_optimum(2.0**GRID, loss, None, stopped).log2_learning_rate == pytest.approx(-8.0, abs=1e-9)
+
+
+def test_a_trial_is_not_both_stopped_and_something_else() -> None:
+    with pytest.raises(InvalidInputError, match="stopped and has a loss"):
+        fit_optimum([1e-3, 2e-3], [2.0, 2.0], None, [True, False])
+    with pytest.raises(InvalidInputError, match="diverged and stopped"):
+        fit_optimum([1e-3, 2e-3], [2.0, None], [False, True], [False, True])
