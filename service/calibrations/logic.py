@@ -16,6 +16,7 @@ from service.store.planning import plan_shards, planned_trials
 from service.store.records import Calibration, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
+from widthwise.estimate.corpora import CORPORA, FILE_PREFIX, is_known
 from widthwise.estimate.cost import trial_flops
 from widthwise.stability import theoretical_exponents
 
@@ -31,6 +32,13 @@ def check_spec(spec: CalibrationSpec) -> None:
         raise InvalidInputError(
             f"#/proxy/head_dim: {message}; give widths of whole heads, or another head_dim.",
             errors=[{"pointer": "#/proxy/head_dim", "message": message, "value": head_dim}],
+        )
+    if spec.runner == "worker" and not is_known(spec.proxy.dataset):
+        message = f"workers have no dataset {spec.proxy.dataset!r}"
+        raise InvalidInputError(
+            f"#/proxy/dataset: {message}; give {', '.join(CORPORA)}, {FILE_PREFIX}NAME for a file in the workers' "
+            "folder of corpora, or train it yourself with runner 'external'.",
+            errors=[{"pointer": "#/proxy/dataset", "message": message, "value": spec.proxy.dataset}],
         )
 
 
@@ -81,6 +89,8 @@ def estimate_cost(spec: Mapping[str, Any]) -> dict[str, Any]:
             depth=proxy["depth"],
             sequence_length=proxy["sequence_length"],
             windows=spec["steps"] * proxy["batch_size"],
+            feed_forward=proxy.get("feed_forward", "gelu"),
+            head_dim=proxy.get("head_dim"),
         )
         for width in widths
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.fields import Cursor, Limit
 from service.identifiers import IDENTIFIER_PATTERN
+from widthwise.estimate.corpora import DATASET
 from widthwise.vocabulary import Optimizer, Parameterization, Role
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
@@ -26,7 +27,9 @@ class ExponentQuery(BaseModel):
     quantity: Literal["learning_rate", "epsilon"] | None = Field(None, description="What scales with width.")
     source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
     architecture: Literal["mlp", "transformer"] | None = Field(None, description="Architecture of the proxy.")
-    dataset: Word | None = Field(None, description="Name of the text that was trained on, such as `python_docs`.")
+    dataset: Annotated[str, StringConstraints(pattern=DATASET)] | None = Field(
+        None, description="Name of the text that was trained on, such as `python_docs`."
+    )
     calibration_id: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = Field(
         None, description="The calibration that measured it."
     )

@@ -59,6 +59,8 @@ def run_flops(spec: Mapping[str, Any], width: int, steps: int | None = None) -> 
         depth=proxy["depth"],
         sequence_length=proxy["sequence_length"],
         windows=(spec["steps"] if steps is None else steps) * proxy["batch_size"],
+        feed_forward=proxy.get("feed_forward", "gelu"),
+        head_dim=proxy.get("head_dim"),
     )
 
 

@@ -1,6 +1,7 @@
-"""Corpora by name: real text as bytes, split into a training part and a held-out part."""
+"""Corpora by name: real or made text as bytes, split into a training part and a held-out part."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,64 +10,92 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.corpora import FILE_PREFIX
+from workers.engine import synthetic
+from workers.engine.corpus_files import read_corpus_file
+from workers.engine.library_texts import python_docs, python_source
 
 HELD_OUT_SHARE = 0.10  # chosen: 47 kB of the Python documentation, enough for 8,192 distinct predictions
+LINE_BREAK_WITHIN = 64 << 10  # bytes before the cut of a file in which its line break is looked for (chosen)
+SYNTHETIC_PIECES = 100  # of as many words each, so that the held-out part is a tenth to within a piece
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A text as bytes; the two parts are whole documents and share none."""
+    """A text as bytes; the two parts are whole documents (of a single file: whole lines) and share none."""
 
     name: str
     sha256: str  #: of the whole text, hexadecimal; losses compare only between equal digests
     train: NDArray[np.uint8]  #: shape (N,)
     held_out: NDArray[np.uint8]  #: shape (M,)
+    #: nats a byte, given all bytes before it: the least expected loss that any model can have; None: not known
+    entropy_floor: float | None = None
 
 
 @cache
-def load_corpus(name: str) -> Corpus:
-    """The corpus of that name; raises InvalidInputError that lists the known ones.
+def load_corpus(name: str, corpora_dir: str | os.PathLike[str] | None = None) -> Corpus:
+    """The corpus of that name; "file:NAME" is the file NAME in the folder `corpora_dir`.
+
+    A process reads a corpus once: all its trials see the same bytes. Raises InvalidInputError (field proxy.dataset)
+    that lists the known names, or what the folder holds.
 
     >>> load_corpus("python_docs").train.dtype
     dtype('uint8')
     """
-    if name not in CORPORA:
+    if name.startswith(FILE_PREFIX):
+        text = read_corpus_file(name, corpora_dir)
+        return _cut(name, text, _line_break(text))
+    if name not in _TEXTS:
         raise InvalidInputError(
-            f"there is no dataset {name!r}; the known ones are {', '.join(sorted(CORPORA))}", field="proxy.dataset"
+            f"there is no dataset {name!r}; the known ones are {', '.join(sorted(_TEXTS))}, and {FILE_PREFIX}NAME for "
+            "a file in the worker's folder of corpora",
+            field="proxy.dataset",
         )
-    return split(name, CORPORA[name]())
+    return _TEXTS[name]()
 
 
-def split(name: str, documents: Sequence[str]) -> Corpus:
+def split(name: str, documents: Sequence[bytes], entropy_floor: float | None = None) -> Corpus:
     """Joins documents and holds out the last of them: the fewest that make up HELD_OUT_SHARE of the bytes.
 
     Nothing is inserted between documents. Raises InvalidInputError where fewer than two documents leave no split.
     """
-    encoded = [document.encode("utf-8") for document in documents]
-    sizes = np.array([len(document) for document in encoded], dtype=np.int64)
+    sizes = np.array([len(document) for document in documents], dtype=np.int64)
     total = int(sizes.sum())
-    if len(encoded) < 2 or total == 0:
-        raise InvalidInputError(f"dataset {name!r} holds {len(encoded)} document(s); a split needs at least 2")
+    if len(documents) < 2 or total == 0:
+        raise InvalidInputError(
+            f"dataset {name!r} holds {len(documents)} document(s); a split needs at least 2", field="proxy.dataset"
+        )
     starts = np.cumsum(sizes) - sizes
     cut = int(starts[starts <= total * (1 - HELD_OUT_SHARE)].max())
-    text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+    return _cut(name, b"".join(documents), cut, entropy_floor)
+
+
+def _cut(name: str, text: bytes, cut: int, entropy_floor: float | None = None) -> Corpus:
     return Corpus(
         name=name,
-        sha256=hashlib.sha256(text.tobytes()).hexdigest(),
-        train=text[:cut],
-        held_out=text[cut:],
+        sha256=hashlib.sha256(text).hexdigest(),
+        train=np.frombuffer(text, dtype=np.uint8, count=cut),
+        held_out=np.frombuffer(text, dtype=np.uint8, offset=cut),
+        entropy_floor=entropy_floor,
     )
 
 
-def _python_docs() -> list[str]:
-    """The language reference that `help()` prints: English, with every Python, 0.5 MB; it differs by Python version.
-
-    Some topics repeat parts of others, so the held-out part is not wholly unseen; a trial reads the text about once,
-    so that what is measured is still learning and not memory.
-    """
-    from pydoc_data.topics import topics
-
-    return [topics[key] for key in sorted(topics)]
+def _line_break(text: bytes) -> int:
+    """Where the held-out part of a single text begins: its last tenth, from the start of the line if one is near."""
+    cut = int(len(text) * (1 - HELD_OUT_SHARE))
+    return text.rfind(b"\n", max(0, cut - LINE_BREAK_WITHIN), cut) + 1 or cut
 
 
-CORPORA: dict[str, Callable[[], list[str]]] = {"python_docs": _python_docs}  #: a later corpus is one more entry
+def _synthetic() -> Corpus:
+    """The made language of workers.engine.synthetic: 5 MB, the same everywhere."""
+    classes_N, ranks_N = synthetic.words(synthetic.WORDS)
+    pieces = zip(np.split(classes_N, SYNTHETIC_PIECES), np.split(ranks_N, SYNTHETIC_PIECES), strict=True)
+    return split("synthetic", [synthetic.spell(*piece) for piece in pieces], synthetic.language().entropy)
+
+
+#: by the names of widthwise.estimate.corpora.CORPORA, which the service takes
+_TEXTS: dict[str, Callable[[], Corpus]] = {
+    "python_docs": lambda: split("python_docs", python_docs()),
+    "python_source": lambda: split("python_source", python_source()),
+    "synthetic": _synthetic,
+}

@@ -41,11 +41,13 @@ def run_shard(
     done: Collection[Sequence[Any]] = (),
     *,
     on_progress: Progress | None = None,
+    corpora_dir: str | None = None,
 ) -> Iterator[Trial]:
     """Trains the trials of a sweep or gamma `shard` under the calibration `spec`, and yields each as it finishes.
 
-    `done` holds the identities that are stored already and are skipped. The same arguments give the same losses bit for
-    bit on the same device and versions. Raises InvalidInputError for a specification that can't be run.
+    `done` holds the identities that are stored already and are skipped; `corpora_dir` is the folder of the corpora that
+    are files. The same arguments give the same losses bit for bit on the same device and versions.
+    Raises InvalidInputError for a specification that can't be run.
     """
     sweep, part = SweepSpec.from_dict(spec), Shard.from_dict(shard)
     stored = stored_identities(done)
@@ -53,7 +55,8 @@ def run_shard(
     if not wanted:
         return
     proxy = build_proxy(sweep.proxy)
-    program = Program(sweep, proxy, prescribe(sweep, proxy, part.width), load_corpus(sweep.proxy.dataset))
+    corpus = load_corpus(sweep.proxy.dataset, corpora_dir)
+    program = Program(sweep, proxy, prescribe(sweep, proxy, part.width), corpus)
     for index, setting in enumerate(wanted, start=1):
 
         def report(step: int, index: int = index) -> None:
@@ -146,6 +149,8 @@ def flops_of(sweep: SweepSpec, width: int, steps: int, *, evaluated: bool) -> fl
         sequence_length=proxy.sequence_length,
         windows=steps * proxy.batch_size,
         evaluated=evaluated,
+        feed_forward=proxy.feed_forward,
+        head_dim=proxy.head_dim,
     )
 
 
