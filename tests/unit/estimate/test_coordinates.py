@@ -1,0 +1,126 @@
+"""The coordinate check: it passes what theory prescribes, fails planted errors, and says when it can't tell."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.estimate.measured import records, specification
+from widthwise.estimate.coordinates import CoordinateCheck, check_coordinates, verdict
+from widthwise.estimate.slopes import Slope
+
+STEPS = (0, 1, 2, 4, 8)
+LOGITS_AT_INIT = {"standard": 0.0, "ntk": 0.0, "mup": -0.5, "mean_field": -0.5}
+
+
+def checked(
+    parameterization: str, planted: dict[tuple[str, str], float] | None = None, **options: Any
+) -> CoordinateCheck:
+    """The check of a model as theory has it, but for the powers of (tensor, size) that are planted."""
+    changes = options.pop("spec", {})
+    powers = {}
+    for step in STEPS:
+        at_step = {}
+        for name in ("embedding", "first", "second", "readout"):
+            start = LOGITS_AT_INIT[parameterization] if name == "readout" and step < 4 else 0.0
+            sizes = {"output": start} | ({"output_change": 0.0} if step else {})
+            at_step[name] = {size: (planted or {}).get((name, size), power) for size, power in sizes.items()}
+        powers[step] = at_step
+    spec = specification(parameterization=parameterization, **changes)
+    found = check_coordinates(spec, records("coordinates", powers, **{"noise": 0.03, **options}))
+    assert found is not None
+    json.dumps(found.to_dict(), allow_nan=False)
+    return found
+
+
+@pytest.mark.parametrize("parameterization", LOGITS_AT_INIT)
+def test_the_right_parameterization_passes(parameterization: str) -> None:
+    found = checked(parameterization)
+    assert found.outcome == "pass"
+    assert found.warnings == ()
+    # the logits that start small are explained, and neither they nor their growth are held against the model
+    assert bool(found.notes) == (parameterization in ("mup", "mean_field"))
+
+
+def test_the_transient_is_shown_and_not_judged() -> None:
+    found = checked("mup")
+    logits = {c.step: c for c in found.checks if (c.layer, c.size) == ("readout", "output")}
+    assert (logits[0].verdict, logits[0].outcome) == ("shrinks", "pass")
+    assert (logits[8].verdict, logits[8].outcome) == ("width_independent", None)
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "power"),
+    [
+        ("readout", "output", 0.5),
+        ("first", "output", 0.5),
+        ("first", "output_change", 1.0),
+        ("second", "output_change", 0.5),
+        ("embedding", "output_change", 0.5),
+        ("readout", "output_change", -0.5),
+    ],
+)
+def test_a_planted_power_of_the_width_fails_and_is_named(layer: str, size: str, power: float) -> None:
+    found = checked("standard", {(layer, size): power}, noise=0.003)
+    assert found.outcome == "fail"
+    assert [w.code for w in found.warnings] == ["coordinate_check_failed"]
+    assert len(found.reasons) == 1
+    assert f"of {layer} goes as width^{power:+.2f}" in found.reasons[0]
+
+
+@pytest.mark.parametrize(("model", "label"), [("standard", "mup"), ("mup", "standard"), ("mean_field", "ntk")])
+def test_a_wrong_label_fails_by_its_logits_at_init(model: str, label: str) -> None:
+    found = checked(label, {("readout", "output"): LOGITS_AT_INIT[model]})
+    assert found.outcome == "fail"
+    assert "the output of readout" in found.reasons[0]
+    assert "at init" in found.reasons[0]
+
+
+def test_a_slope_between_two_exponents_is_inconclusive_where_the_noise_is_large() -> None:
+    found = checked("standard", noise=1.0, widths=(64, 128, 256))
+    assert found.outcome == "inconclusive"
+    assert "too uncertain" in found.reasons[0]
+
+
+def test_two_widths_tell_nothing() -> None:
+    found = checked("standard", {("first", "output"): 1.0}, widths=(64, 128))
+    assert found.outcome == "inconclusive"
+    assert {c.verdict for c in found.checks} == {"can't tell"}
+
+
+def test_one_width_has_no_slopes() -> None:
+    found = checked("standard", widths=(64,))
+    assert (found.outcome, found.checks) == ("inconclusive", ())
+    assert [w.code for w in found.warnings] == ["measurement_without_exponent"]
+
+
+def test_features_that_theory_lets_stand_still_may_shrink() -> None:
+    """ω_readout = 1 in SP: features move as n^(−½), and that passes; O(1) moves fail there."""
+    slow = {(name, "output_change"): -0.5 for name in ("embedding", "first", "second")}
+    assert checked("standard", slow, spec={"readout_omega": 1.0}).outcome == "pass"
+    assert checked("standard", spec={"readout_omega": 1.0}).outcome == "fail"
+
+
+def test_a_tied_table_is_not_judged_by_how_far_it_moves() -> None:
+    still = {("embedding", "output_change"): -0.5}
+    assert checked("standard", still).outcome == "fail"
+    assert checked("standard", still, spec={"proxy": {"tied": True}}).outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "expected"),
+    [
+        (0.1, (-0.2, 0.4), "width_independent"),
+        (0.1, (-0.6, 0.8), "can't tell"),
+        (0.3, (0.1, 0.5), "grows"),
+        (0.3, (-0.1, 0.7), "can't tell"),
+        (-0.5, (-0.6, -0.4), "shrinks"),
+        (0.5, None, "can't tell"),
+    ],
+)
+def test_verdicts(value: float, interval: tuple[float, float] | None, expected: str) -> None:
+    assert verdict(Slope(value, 0.1, interval, 2, (64, 128, 256))) == expected
+
+
+def test_nothing_is_checked_unless_asked_for() -> None:
+    assert check_coordinates(specification(measure=["learning_rate"]), ()) is None

@@ -1,0 +1,173 @@
+"""Gradient exponents and epsilon from records of known truth, and the slopes behind all measured exponents."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.estimate.measured import WIDTHS, records, specification
+from widthwise.errors import InvalidInputError
+from widthwise.estimate.gradients import GradientPart, fit_gradients
+from widthwise.estimate.slopes import fit_slope
+
+G = {"embedding": 0.5, "first": 0.5, "second": 0.5, "readout": 0.0}
+CONSTANTS = {"epsilon": 1e-12, "underflow_share": 0.0}
+
+
+def gradient_records(g: dict[str, float], *, steps: tuple[int, ...] = (0, 10), **options: Any) -> list[dict[str, Any]]:
+    powers = {name: {"gradient_rms": -value, "second_moment_root_typical": -value} for name, value in g.items()}
+    constants = {**CONSTANTS, **options.pop("constants", {})}
+    return records("epsilon", dict.fromkeys(steps, powers), constants=constants, **options)
+
+
+def fitted(found: list[dict[str, Any]], **changes: Any) -> GradientPart:
+    part = fit_gradients(specification(**changes), found)
+    assert part is not None
+    json.dumps(part.to_dict(), allow_nan=False)
+    return part
+
+
+def codes(part: GradientPart) -> set[str]:
+    return {warning.code for warning in part.warnings}
+
+
+def test_known_exponents_come_back_with_theory_beside_them() -> None:
+    part = fitted(gradient_records({"embedding": 0.5, "first": 0.9, "second": 0.7, "readout": -0.1}))
+    found = {exponent.role: exponent for exponent in part.exponents}
+    assert {role: round(exponent.value, 9) for role, exponent in found.items()} == {
+        "embedding": 0.5,
+        "hidden": 0.8,
+        "readout": -0.1,
+    }
+    assert {role: exponent.theory for role, exponent in found.items()} == {
+        "embedding": 0.5,
+        "hidden": 0.5,
+        "readout": 0.0,
+    }
+    assert found["hidden"].quantity == "epsilon"
+    assert found["hidden"].widths == WIDTHS
+    assert part.roles[1].by_tensor == pytest.approx({"first": 0.9, "second": 0.7})
+    # the truth is far from theory in two roles, and there is no noise
+    assert [w.message.split(" tensors")[0] for w in part.warnings] == [
+        "Gradients of the hidden",
+        "Gradients of the readout",
+    ]
+
+
+def test_theory_confirmed_warns_of_nothing() -> None:
+    assert codes(fitted(gradient_records(G, noise=0.02, seeds=3))) == set()
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    covered = []
+    for draw in range(500):
+        generator = np.random.default_rng(draw)
+        runs = [
+            (width, seed, -0.5 * np.log(width) + 0.5 * seed + generator.normal(0, 0.1))
+            for seed in range(2)
+            for width in (64, 128, 256)
+        ]
+        slope = fit_slope(runs)
+        assert slope is not None
+        assert slope.interval is not None
+        assert slope.degrees_of_freedom == 3
+        covered.append(slope.interval[0] <= -0.5 <= slope.interval[1])
+    # above 95 %, since the larger of two variances counts
+    assert 0.94 <= np.mean(covered) <= 0.99
+
+
+def test_more_seeds_do_not_hide_a_bend() -> None:
+    """A curve that is no power law: the interval does not shrink to nothing as seeds are added."""
+    generator = np.random.default_rng(0)
+    halves = []
+    for seeds in (4, 64):
+        runs = [
+            (width, seed, 0.1 * np.log(width / 128) ** 2 + generator.normal(0, 0.05))
+            for seed in range(seeds)
+            for width in WIDTHS
+        ]
+        slope = fit_slope(runs)
+        assert slope is not None
+        assert slope.interval is not None
+        halves.append(slope.interval[1] - slope.interval[0])
+    assert halves[1] > 0.2 * halves[0]
+
+
+def test_seeds_missing_at_a_width_do_not_tilt_the_slope() -> None:
+    runs = [(width, seed, 5.0 * seed - 0.5 * np.log(width)) for seed in range(3) for width in WIDTHS]
+    slope = fit_slope([run for run in runs if run[:2] not in ((64, 2), (512, 0))])
+    assert slope is not None
+    assert slope.value == pytest.approx(-0.5)
+
+
+def test_two_widths_have_no_interval_and_one_run_each_no_error() -> None:
+    part = fitted(gradient_records(G, widths=(64, 128), noise=0.1))
+    assert {exponent.interval for exponent in part.exponents} == {None}
+    assert {exponent.degrees_of_freedom for exponent in part.exponents} == {0}
+    alone = fitted(gradient_records(G, widths=(64, 128), seeds=1))
+    assert alone.exponents == ()
+    assert alone.roles[0].value.value == pytest.approx(0.5)
+
+
+def test_one_width_is_said_to_be_too_few() -> None:
+    part = fitted(gradient_records(G, widths=(64,)))
+    assert part.exponents == ()
+    assert codes(part) == {"measurement_without_exponent"}
+
+
+def test_a_tensor_without_a_gradient_stays_out_of_its_role() -> None:
+    found = gradient_records({"first": 0.5, "second": 3.0}, seeds=1)
+    found[1]["data"]["snapshots"][0]["tensors"]["second"]["gradient_rms"] = 0.0
+    assert fitted(found).exponents[0].value == pytest.approx(0.5)
+
+
+def test_gradients_that_start_at_zero_are_fitted_where_they_begin() -> None:
+    found = gradient_records(G, steps=(0, 10))
+    for record in found:
+        for tensor in record["data"]["snapshots"][0]["tensors"].values():
+            tensor["gradient_rms"] = 0.0
+    assert {role.step for role in fitted(found).roles} == {10}
+
+
+@pytest.mark.parametrize(("optimizer", "power"), [("adam", 1), ("adafactor", 2)])
+def test_a_large_epsilon_is_flagged_with_the_one_that_would_do(optimizer: str, power: int) -> None:
+    found = gradient_records({"first": 0.5}, seeds=1, level=1e-4, constants={"epsilon": 1e-6})
+    part = fitted(found, optimizer=optimizer, epsilon_rule="constant")
+    sizes = [record["data"]["snapshots"][0]["tensors"]["first"]["gradient_rms"] for record in found]
+    assert [need.largest_epsilon for need in part.needs] == pytest.approx([0.01 * size**power for size in sizes])
+    warning = next(w for w in part.warnings if w.code == "epsilon_near_gradient")
+    assert "width 512" in warning.message
+    assert f"At most {0.01 * sizes[-1] ** power:.2g}" in warning.message
+    assert "epsilon_near_gradient" not in codes(fitted(gradient_records({"first": 0.5})))
+
+
+def test_an_optimizer_without_epsilon_needs_none() -> None:
+    part = fitted(gradient_records(G, level=1e-30, constants={"epsilon": 0.0}), optimizer="adam_atan2")
+    assert {need.epsilon for need in part.needs} == {None}
+    assert "epsilon_near_gradient" not in codes(part)
+
+
+def test_lost_squares_are_flagged() -> None:
+    part = fitted(gradient_records(G, constants={"underflow_share": 0.02}))
+    assert "gradient_underflow" in codes(part)
+    assert next(w for w in part.warnings if w.code == "gradient_underflow").message.startswith("2.0%")
+
+
+def test_a_diverged_run_is_named() -> None:
+    found = gradient_records(G)
+    found[3]["data"]["diverged_at"] = 10
+    del found[3]["data"]["snapshots"][1]
+    part = fitted(found)
+    assert "width 512, seed 0 by step 10" in part.warnings[0].message
+    assert part.exponents[0].value == pytest.approx(0.5)
+
+
+def test_records_are_read_when_asked_for_and_refused_when_malformed() -> None:
+    assert fit_gradients(specification(measure=["learning_rate"]), gradient_records(G)) is None
+    with pytest.raises(InvalidInputError, match="it needs width, seed, kind and data"):
+        fit_gradients(specification(), [{"kind": "epsilon", "width": 64, "seed": 0, "data": {}}])
+    broken = gradient_records(G)
+    del broken[0]["data"]["snapshots"][0]["tensors"]["first"]["epsilon"]
+    with pytest.raises(InvalidInputError, match="measurement of first has no 'epsilon'"):
+        fit_gradients(specification(), broken)
