@@ -7,6 +7,7 @@ Hard links are the operator's own doing and look like any file.
 
 import os
 import stat
+from pathlib import Path
 
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.corpora import FILE_PREFIX, file_name
@@ -18,7 +19,7 @@ MIN_FILE_BYTES = 10 * HELD_OUT_PREDICTIONS  # so that the held-out tenth has a b
 LISTED = 20  # names in one error message (chosen)
 
 
-def read_corpus_file(dataset: str, corpora_dir: str | os.PathLike[str] | None) -> bytes:
+def read_corpus_file(dataset: str, corpora_dir: str | Path | None) -> bytes:
     """The bytes of the file that `dataset`, "file:NAME", names in the folder `corpora_dir`.
 
     Raises InvalidInputError (field proxy.dataset) that says what the folder holds, for a name that is no plain name,

@@ -1,10 +1,10 @@
 """Corpora by name: real or made text as bytes, split into a training part and a held-out part."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,7 @@ class Corpus:
     entropy_floor: float | None = None
 
 
-@cache
-def load_corpus(name: str, corpora_dir: str | os.PathLike[str] | None = None) -> Corpus:
+def load_corpus(name: str, corpora_dir: str | Path | None = None) -> Corpus:
     """The corpus of that name; "file:NAME" is the file NAME in the folder `corpora_dir`.
 
     A process reads a corpus once: all its trials see the same bytes. Raises InvalidInputError (field proxy.dataset)
@@ -42,6 +41,11 @@ def load_corpus(name: str, corpora_dir: str | os.PathLike[str] | None = None) ->
     >>> load_corpus("python_docs").train.dtype
     dtype('uint8')
     """
+    return _load(name, corpora_dir if name.startswith(FILE_PREFIX) else None)
+
+
+@cache
+def _load(name: str, corpora_dir: str | Path | None) -> Corpus:
     if name.startswith(FILE_PREFIX):
         text = read_corpus_file(name, corpora_dir)
         return _cut(name, text, _line_break(text))
