@@ -17,20 +17,16 @@ from typing import Any
 
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.bracket import Outcomes, next_rates
-from widthwise.estimate.shards import longest_first, run_flops, shard, sweep_shards
-from widthwise.estimate.telescope import around, predict
+from widthwise.estimate.followups import gamma_shards, horizon_shards, measure_shards
+from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.shards import cut, longest_first
+from widthwise.estimate.telescope import SURE, Known, around, predict, seeds_of, spacing_of
+from widthwise.estimate.widths import fit_optima
 
 Trials = Sequence[Mapping[str, Any]]
-Shards = list[dict[str, Any]]
 Cells = set[tuple[float, int]]
 
-MEASURED_BY_RUNS = ("epsilon", "alignment", "coordinates")  # each from one run a width and seed, without a sweep
 SWEPT = ("learning_rate", "gamma", "horizon")  # what needs the optimum of a sweep
-ROLES = ("embedding", "hidden", "readout")  # those of the proxies' tensors
-GAMMAS = (0.25, 0.5, 1.0, 2.0, 4.0)  # chosen: two octaves each side
-HORIZON_FACTORS = (1, 2, 4)  # times `steps`, where the specification names no horizons
-HORIZON_OCTAVES_BELOW, HORIZON_OCTAVES_ABOVE = 2.0, 1.0  # longer runs want less, LR ∝ tokens^−½ at most: −1 for 4×
-SWEEP_SPACING = 0.5  # octaves between the learning rates of a horizon (chosen): five in the optimum's window
 
 
 def next_round(
@@ -42,27 +38,31 @@ def next_round(
     ----------
     spec: a calibration's specification; read are `widths`, `seeds`, `learning_rates`, `search`, `mesh`, `measure`,
         `probe_learning_rate`, `horizons`, `runner`, `steps` and `proxy`.
-    trials: every trial so far: `width`, `learning_rate`, `seed`, `role`, `horizon`, `gamma`, `status`, `loss`.
+    trials: every trial so far, in any order: `width`, `learning_rate`, `seed`, `role`, `gamma`, `horizon`, `status`
+        and `loss`.
     measurements: every measurement so far: `width`, `seed`, `kind`.
 
-    Raises InvalidInputError where the specification leaves nothing to run.
+    Raises InvalidInputError where the specification leaves nothing to run, or a trial is malformed.
     """
     if spec.get("runner") == "external":
         return []
     _check(spec)
-    measured = spec.get("measure") or ["learning_rate"]
-    shards = _measure_shards(spec, measurements)
-    if not set(measured) & set(SWEPT):
+    measured = set(spec.get("measure") or ["learning_rate"])
+    shards = measure_shards(spec, measurements)
+    if not measured & set(SWEPT):
         return longest_first(spec, shards)
-    outcomes = {width: Outcomes.of(trials, width) for width in sorted(set(spec["widths"]))}
-    wanted = _wanted(spec, outcomes)
+    widths = sorted({int(width) for width in spec["widths"]})
+    if measured & set(SWEPT) == {"horizon"}:
+        widths = widths[:1]  # the only one where horizons are branched
+    optima = fit_optima(trials)
+    optimum = {entry.width: entry.optimum for entry in optima}
+    wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
     for width, cells in wanted.items():
-        shards += sweep_shards(spec, width, cells)
-    smallest = min(outcomes)
-    if "horizon" in measured and not wanted.get(smallest):
-        shards += _horizon_shards(spec, trials, outcomes[smallest])
-    if "gamma" in measured and not any(wanted.values()):
-        shards += _gamma_shards(spec, trials, outcomes)
+        shards += cut(spec, width, cells)
+    if "horizon" in measured and widths[0] not in wanted:
+        shards += horizon_shards(spec, trials, optimum.get(widths[0]))
+    if "gamma" in measured and not wanted:
+        shards += gamma_shards(spec, trials, optima)
     return longest_first(spec, shards)
 
 
@@ -73,7 +73,7 @@ def outline(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     trials: list[dict[str, Any]] = []
     measurements: list[dict[str, Any]] = []
-    shards: Shards = []
+    shards: list[dict[str, Any]] = []
     while part := next_round(spec, trials, measurements):
         shards += part
         for each in part:
@@ -86,15 +86,6 @@ def outline(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     return shards
 
 
-def count_trials(shards: Iterable[Mapping[str, Any]]) -> int:
-    """Give how many trials the shards make; a run that measures makes none."""
-    return sum(
-        len(each["learning_rates"]) * len(each["seeds"]) * max(1, len(each["gammas"])) * max(1, len(each["horizons"]))
-        for each in shards
-        if each["kind"] != "measure"
-    )
-
-
 def _check(spec: Mapping[str, Any]) -> None:
     widths, seeds, rates = spec["widths"], int(spec["seeds"]), spec.get("learning_rates") or ()
     if not rates or not widths or seeds < 1:
@@ -105,130 +96,50 @@ def _check(spec: Mapping[str, Any]) -> None:
         )
 
 
-def _wanted(spec: Mapping[str, Any], outcomes: Mapping[int, Outcomes]) -> dict[int, Cells]:
-    """The cells that the sweep still needs, by width, ascending."""
+def _wanted(
+    spec: Mapping[str, Any], outcomes: Mapping[int, Outcomes], optimum: Mapping[int, Optimum | None]
+) -> dict[int, Cells]:
+    """The cells that the sweep still needs, by width, ascending; widths that need none, or have to wait, are absent."""
     grid, mesh = tuple(float(rate) for rate in spec["learning_rates"]), float(spec.get("mesh", 0.5))
-    telescope = spec.get("search", "grid") == "telescope"
+    known = [
+        (width, found.log2_learning_rate, found.standard_error)
+        for width, found in optimum.items()
+        if found is not None and found.standard_error is not None
+    ]
     wanted: dict[int, Cells] = {}
-    settled = True  # every smaller width
     for index, (width, outcome) in enumerate(outcomes.items()):
-        seeds = range(int(spec["seeds"]))
-        if not telescope or index == 0:
-            rates: Iterable[float] = {*grid, *outcome.rates}
-        elif outcome.rates:
-            rates = outcome.rates
-        elif settled:
-            rates = _predicted_rates(outcomes, width, grid, mesh)
-        else:
-            continue
+        telescoped = spec.get("search", "grid") == "telescope" and index > 0
+        seeds = seeds_of(int(spec["seeds"]), telescoped)
+        spacing = spacing_of(mesh, int(spec["seeds"]), telescoped)
+        rates: Iterable[float] = outcome.rates
+        if not telescoped:
+            rates = {*grid, *rates}
+        elif not rates:
+            rates = _predicted_rates(known, width, grid, mesh, spacing, before=bool(wanted))
         cells = {(rate, seed) for rate in rates for seed in seeds} - outcome.tried
-        if not cells:
-            cells = {(rate, seed) for rate in next_rates(outcome, grid, mesh) for seed in seeds}
+        if not cells and outcome.rates:
+            further = next_rates(outcome, optimum.get(width), grid, mesh=mesh, spacing=spacing)
+            cells = {(rate, seed) for rate in further for seed in seeds}
         if cells:
-            wanted[width], settled = cells, False
+            wanted[width] = cells
     return wanted
 
 
 def _predicted_rates(
-    outcomes: Mapping[int, Outcomes], width: int, grid: Sequence[float], mesh: float
+    known: Known, width: int, grid: Sequence[float], mesh: float, spacing: float, *, before: bool
 ) -> Sequence[float]:
-    """The few learning rates around what the other widths predict; the whole grid where they found no optimum."""
-    known = []
-    for other, outcome in outcomes.items():
-        optimum = outcome.optimum()
-        if optimum is not None and optimum.standard_error is not None:
-            known.append((other, optimum.log2_learning_rate, optimum.standard_error))
-    return around(*predict(known, width), mesh) if known else grid
+    """The few learning rates around what the known widths predict; the whole grid where none has an optimum.
 
-
-def _measure_shards(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> Shards:
-    """One shard for each width, with the seeds that lack a measurement."""
-    kinds = [kind for kind in MEASURED_BY_RUNS if kind in (spec.get("measure") or ())]
-    if not kinds:
-        return []
-    rates = sorted(spec["learning_rates"])
-    probe = float(spec.get("probe_learning_rate") or rates[len(rates) // 2])
-    known = {(each["width"], each["seed"], each["kind"]) for each in measurements}
-    shards = []
-    for width in sorted(set(spec["widths"])):
-        seeds = [s for s in range(int(spec["seeds"])) if any((width, s, kind) not in known for kind in kinds)]
-        if seeds:
-            shards.append(shard("measure", width, [probe], seeds, measure=kinds))
-    return shards
-
-
-def _horizon_shards(spec: Mapping[str, Any], trials: Trials, outcome: Outcomes) -> Shards:
-    """Every horizon at the smallest width, over learning rates around its optimum.
-
-    The smallest, since the longest horizon costs several times a trial, and how the optimum moves with tokens is taken
-    to be the same at every width. All horizons of one learning rate and seed are branches of one run.
+    While some smaller width is still to run (`before`), none unless the prediction is sure already.
     """
-    steps = int(spec["steps"])
-    horizons = sorted(spec.get("horizons") or [factor * steps for factor in HORIZON_FACTORS])
-    width, optimum = min(spec["widths"]), outcome.optimum()
-    known = {
-        (float(t["learning_rate"]), int(t["seed"]), int(t["horizon"]))
-        for t in trials
-        if t["width"] == width and t.get("horizon") is not None
-    }
-    if optimum is None:
-        return []
-    mesh = float(spec.get("mesh", 0.5))
-    centre = optimum.log2_learning_rate
-    rates = sorted({rate for rate, _, _ in known}) or around_horizon(centre, mesh)
-    cells = {
-        (rate, seed)
-        for rate in rates
-        for seed in range(int(spec["seeds"]))
-        if any((rate, seed, horizon) not in known for horizon in horizons)
-    }
-    return [{**part, "kind": "horizon", "horizons": horizons} for part in sweep_shards(spec, width, cells)]
-
-
-def around_horizon(centre: float, mesh: float) -> list[float]:
-    """Learning rates for the horizons around a log2 optimum: more room below, since longer runs want less."""
-    from widthwise.estimate.bracket import lattice_points
-
-    return lattice_points(
-        centre - HORIZON_OCTAVES_BELOW - SWEEP_SPACING / 2,
-        centre + HORIZON_OCTAVES_ABOVE + SWEEP_SPACING / 2,
-        SWEEP_SPACING,
-        mesh,
-        centre,
-    )
-
-
-def _gamma_shards(spec: Mapping[str, Any], trials: Trials, outcomes: Mapping[int, Outcomes]) -> Shards:
-    """γ of every role at every width, at the learning rate tried that is nearest the width's optimum."""
-    known: dict[tuple[int, str], dict[tuple[float, float, int], None]] = {}
-    for t in trials:
-        if t.get("role") is not None:
-            cell = float(t["learning_rate"]), float(t["gamma"]), int(t["seed"])
-            known.setdefault((t["width"], t["role"]), {})[cell] = None
-    shards = []
-    for width, outcome in outcomes.items():
-        optimum = outcome.optimum()
-        if optimum is None:
-            continue
-        for role in ROLES:
-            done = known.get((width, role), {})
-            rates = sorted({rate for rate, _, _ in done}) or [_nearest(outcome.rates, optimum.learning_rate)]
-            seeds = [
-                seed
-                for seed in range(int(spec["seeds"]))
-                if any((rate, gamma, seed) not in done for rate in rates for gamma in GAMMAS)
-            ]
-            if seeds:
-                shards.append(shard("gamma", width, rates, seeds, role=role, gammas=list(GAMMAS)))
-    return shards
-
-
-def _nearest(rates: Sequence[float], rate: float) -> float:
-    return min(rates, key=lambda each: (abs(math.log2(each / rate)), each))
+    if not known:
+        return () if before else grid
+    prediction, error = predict(known, width)
+    return () if before and error > SURE else around(prediction, error, mesh=mesh, spacing=spacing)
 
 
 def _pretended(spec: Mapping[str, Any], part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Trials of a shard whose losses lie on one parabola around the middle of the learning rates."""
+    """Trials of a shard whose losses lie on one parabola around the middle of the learning rates, γ included."""
     if part["kind"] == "measure":
         return []
     rates = sorted(spec["learning_rates"])
@@ -242,13 +153,10 @@ def _pretended(spec: Mapping[str, Any], part: Mapping[str, Any]) -> list[dict[st
             "gamma": gamma,
             "horizon": horizon,
             "status": "completed",
-            "loss": 1.0 + (math.log2(rate) - middle) ** 2,
+            "loss": 1.0 + (math.log2(rate * gamma) - middle) ** 2,
         }
         for rate in part["learning_rates"]
         for seed in part["seeds"]
         for gamma in part["gammas"] or [1.0]
         for horizon in part["horizons"] or [None]
     ]
-
-
-__all__ = ["count_trials", "next_round", "outline", "run_flops"]

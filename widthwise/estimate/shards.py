@@ -6,8 +6,11 @@ from typing import Any
 
 from widthwise.estimate.cost import trial_flops
 
-WORTH_A_PROCESS = 2e11  # operations: about 8 s at the 25 GFLOP/s of one busy core; a child starts in 3 s
-MOST_SHARDS = 8  # of one width and round (chosen): a whole sweep of an accelerator is one program, so not one a trial
+# Operations, at some 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, a core's worth
+# of WORTH_TWO: from there on two children end sooner than one. More than two pay on machines with more cores only, so
+# they are made where a start is a small part of each.
+WORTH_TWO, WORTH_MORE = 1e11, 6e11
+MOST_SHARDS = 8  # of one width and round (chosen): an accelerator runs a whole sweep as one program, so not one a trial
 
 
 def shard(kind: str, width: int, rates: Sequence[float], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
@@ -25,28 +28,34 @@ def shard(kind: str, width: int, rates: Sequence[float], seeds: Sequence[int], *
     }
 
 
-def sweep_shards(
-    spec: Mapping[str, Any], width: int, cells: Iterable[tuple[float, int]], **more: Any
+def cut(
+    spec: Mapping[str, Any],
+    width: int,
+    cells: Iterable[tuple[float, int]],
+    *,
+    kind: str = "sweep",
+    horizons: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
-    """The (learning rate, seed) cells of one width as shards of complete tables.
+    """The (learning rate, seed) cells of one width as shards, each a complete table of learning rates and seeds.
 
-    Seeds part first; within one seed every so-many-th learning rate, so that each shard spans the range and early
-    stopping has something to compare with.
+    Seeds are parted where that comes out even; else every so-many-th learning rate goes to each shard, so that each
+    spans the range and early stopping has something to compare with.
     """
-    by_rates: dict[tuple[float, ...], list[int]] = {}
     wanted = sorted(set(cells))
+    by_rates: dict[tuple[float, ...], list[int]] = {}
     for seed in sorted({seed for _, seed in wanted}):
         by_rates.setdefault(tuple(rate for rate, other in wanted if other == seed), []).append(seed)
+    each = run_flops(spec, width, max(horizons, default=None))
     shards = []
     for rates, seeds in by_rates.items():
-        parts = _parts(spec, width, len(rates) * len(seeds))
-        share = max(1, round(parts / len(seeds)))  # of the learning rates of one seed
-        groups = min(parts, len(seeds))
-        for group in range(groups):
-            for part in range(min(share, len(rates))):
-                shards.append(
-                    shard("sweep", width, rates[part :: min(share, len(rates))], seeds[group::groups], **more)
-                )
+        parts = _parts(len(rates) * len(seeds), each)
+        groups = math.gcd(parts, len(seeds))
+        strides = min(parts // groups, len(rates))
+        shards += [
+            shard(kind, width, rates[stride::strides], seeds[group::groups], horizons=list(horizons))
+            for group in range(groups)
+            for stride in range(strides)
+        ]
     return shards
 
 
@@ -64,17 +73,18 @@ def run_flops(spec: Mapping[str, Any], width: int, steps: int | None = None) -> 
     )
 
 
-def shard_flops(spec: Mapping[str, Any], part: Mapping[str, Any]) -> float:
-    """Operations of a shard if everything in it runs to its end."""
-    runs = len(part["learning_rates"]) * len(part["seeds"]) * max(1, len(part.get("gammas") or ()))
-    horizons = part.get("horizons") or ()
-    return runs * run_flops(spec, part["width"], max(horizons) if horizons else None)
-
-
 def longest_first(spec: Mapping[str, Any], shards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The order in which workers take them: what takes longest starts first, ties by content."""
-    return sorted(shards, key=lambda part: (-shard_flops(spec, part), -part["width"], part["kind"], repr(part)))
+
+    def flops(part: Mapping[str, Any]) -> float:
+        runs = len(part["learning_rates"]) * len(part["seeds"]) * max(1, len(part["gammas"]))
+        return runs * run_flops(spec, part["width"], max(part["horizons"], default=None))
+
+    return sorted(shards, key=lambda part: (-flops(part), -part["width"], repr(part)))
 
 
-def _parts(spec: Mapping[str, Any], width: int, runs: int) -> int:
-    return min(max(1, math.floor(runs * run_flops(spec, width) / WORTH_A_PROCESS)), MOST_SHARDS, runs)
+def _parts(runs: int, flops: float) -> int:
+    """A power of two, since most machines have such a number of cores."""
+    work = runs * flops
+    parts = max(work / WORTH_MORE, 2.0 if work >= WORTH_TWO else 1.0)
+    return int(2 ** math.floor(math.log2(min(parts, MOST_SHARDS, runs))))

@@ -3,6 +3,11 @@
 Under the right theory the best base learning rate is the same at every width; under a wrong one it moves as a power of
 the width. So log2 LR*(n) is taken as a line in log2 n whose slope is 0 before anything is known, give or take
 SLOPE_PRIOR: with one width measured the prediction is the theory's, with more it follows what they say.
+
+Few points far apart beat many close together: the vertex of a parabola is as sure as its points are spread, and an
+octave to each side is as far as the loss is near enough to one. `python -m benchmarks.telescope` tries such layouts on
+curves and noise like those of the MLP proxy; three points an octave apart with two seeds give the least error for
+their number of runs among the layouts that leave degrees of freedom for an interval.
 """
 
 import math
@@ -15,11 +20,13 @@ from widthwise.estimate.bracket import lattice_points
 SLOPE_PRIOR = 0.25  # standard deviation, octaves a doubling (chosen): the wrong alignment moves the optimum by ½
 SCATTER = 0.1  # octaves (chosen): finite width bends the line by about this much at small widths
 WINDOW = 1.0  # octaves to each side of the prediction: the window in which the optimum's parabola is fitted
-SPACING = 0.5  # octaves between the learning rates of a predicted width
+SURE = 0.5  # octaves of standard error below which a width need not wait (chosen): twice that is still in the window
+
+Known = Sequence[tuple[int, float, float]]  #: (width, log2 of the best learning rate, its standard error)
 
 
-def predict(known: Sequence[tuple[int, float, float]], width: int) -> tuple[float, float]:
-    """log2 of the best learning rate at `width` with its standard error, from (width, log2 optimum, standard error).
+def predict(known: Known, width: int) -> tuple[float, float]:
+    """log2 of the best learning rate at `width`, with its standard error.
 
     >>> [round(number, 2) for number in predict([(32, -5.0, 0.05)], 64)]
     [-5.0, 0.29]
@@ -34,8 +41,29 @@ def predict(known: Sequence[tuple[int, float, float]], width: int) -> tuple[floa
     return intercept, math.sqrt(float(covariance[0, 0]) + SCATTER**2)
 
 
-def around(prediction: float, error: float, mesh: float) -> list[float]:
-    """The learning rates to try around a predicted log2 optimum, ascending."""
-    half = max(WINDOW, math.ceil(error / SPACING) * SPACING)
+def seeds_of(seeds: int, telescoped: bool) -> range:
+    """The seeds of a width: all of them where the whole grid is tried, more than half of them where a telescope looks.
+
+    >>> [len(seeds_of(seeds, True)) for seeds in (1, 2, 3, 6)]
+    [1, 2, 2, 4]
+    """
+    return range(seeds // 2 + 1 if telescoped else seeds)
+
+
+def spacing_of(mesh: float, seeds: int, telescoped: bool) -> float:
+    """Octaves between the learning rates around the optimum of a width.
+
+    A telescope's are twice the mesh apart, an octave at most. With one seed nothing but further points can tell the
+    error of the vertex, so there they are one mesh apart.
+
+    >>> spacing_of(0.5, 3, True), spacing_of(0.5, 1, True), spacing_of(0.5, 3, False)
+    (1.0, 0.5, 0.5)
+    """
+    return min(2 * mesh, WINDOW) if telescoped and len(seeds_of(seeds, True)) > 1 else mesh
+
+
+def around(prediction: float, error: float, *, mesh: float, spacing: float) -> list[float]:
+    """The learning rates to try around a predicted log2 optimum, ascending: an octave to each side, or its error."""
+    half = max(WINDOW, math.ceil(error / spacing) * spacing)
     centre = round(prediction / mesh) * mesh
-    return lattice_points(centre - half - 1e-9, centre + half + 1e-9, SPACING, mesh, centre)
+    return lattice_points(centre - half, centre + half, spacing, mesh, centre)
