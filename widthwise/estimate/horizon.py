@@ -28,7 +28,7 @@ QUANTITY = "learning_rate_over_tokens"
 PUBLISHED = (
     ("Bjorck et al. 2409.19913", 0.32, 0.32),
     ("Complete(d)P 2512.22382", 0.5, 0.5),
-    # from the fits of one global learning rate at 50,000 steps and at 20 tokens a parameter, by the ratio of horizons
+    # exponents over width of one global learning rate: at 50,000 steps, and at 20 tokens a parameter (tokens ∝ size)
     ("derived from Everett et al. 2407.05872", 0.12, 0.15),
 )
 

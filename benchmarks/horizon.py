@@ -1,0 +1,138 @@
+"""How the best learning rate falls with training tokens: horizons branched from one run with a constant learning rate.
+
+    python -m benchmarks.horizon
+    python -m benchmarks.horizon --widths 32 --horizons 50 100 --seeds 1      # half a minute, to see what it does
+
+The MLP language model under Adam at two widths; minutes on one core. The exponent over tokens is fitted as a
+calibration that measures `horizon` fits it, and stands beside the published ones, which disagree.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.record import write_result
+from widthwise.estimate.horizon import PUBLISHED, HorizonResult, fit_horizon
+from workers.child import SINGLE_THREADED
+
+# Octaves around the best learning rate of 200 steps at the base width: shorter runs want more, longer ones less
+LOG2_RATES = tuple(-7.5 + 0.5 * k for k in range(11))
+
+
+def main() -> None:
+    options = _options()
+    for name, value in SINGLE_THREADED.items():  # as a worker's child sets them, before JAX is imported
+        os.environ.setdefault(name, value)
+    from workers.engine.shards import run
+
+    spec = _specification(options)
+    begun, trials = time.process_time(), []
+    for width in options.widths:
+        shard = {
+            "kind": "horizon",
+            "width": width,
+            "learning_rates": [2.0**x for x in LOG2_RATES],
+            "seeds": list(range(options.seeds)),
+            "horizons": options.horizons,
+        }
+        trials += [trial.to_dict() for trial in run(spec, shard)]
+        print(f"width {width}: {len(trials)} trials, {time.process_time() - begun:.0f} s of processor", flush=True)
+    seconds = time.process_time() - begun
+    result = fit_horizon(spec, trials)
+    assert result is not None
+    alone = {
+        width: fit_horizon(spec, [trial for trial in trials if trial["width"] == width]) for width in options.widths
+    }
+    lines = _page(options, result, alone, trials, seconds)
+    print("\n".join(lines))
+    if not options.dry:
+        write_result(
+            "horizon",
+            "How the best learning rate falls with training tokens",
+            "python -m benchmarks.horizon",
+            lines,
+            {"spec": spec, "seconds": round(seconds), "result": result.to_dict(), "trials": _brief(trials)},
+        )
+
+
+def _specification(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "parameterization": "standard",
+        "optimizer": "adam",
+        "alignment": "full",
+        "readout_omega": None,
+        "form": "table_9",
+        "widths": options.widths,
+        "steps": max(options.horizons),
+        "epsilon": 1e-12,
+        "measure": ["horizon"],
+        "horizons": options.horizons,
+        "proxy": {
+            "architecture": "mlp",
+            "depth": 2,
+            "head_dim": 16,
+            "sequence_length": 8,
+            "batch_size": 256,
+            "dataset": "python_docs",
+        },
+    }
+
+
+def _page(
+    options: argparse.Namespace,
+    result: HorizonResult,
+    alone: dict[int, HorizonResult | None],
+    trials: Sequence[dict[str, Any]],
+    seconds: float,
+) -> list[str]:
+    lines = [
+        "| width | steps | tokens | best learning rate | 95 % interval | loss there |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result.to_dict()["optima"]:
+        interval = "bound" if row["interval"] is None else "{:.4f} to {:.4f}".format(*row["interval"])
+        lines.append(
+            f"| {row['width']} | {row['steps']} | {row['tokens']:,} | {row['learning_rate']:.4f} | {interval} "
+            f"| {row['loss']:.4f} |"
+        )
+    lines += ["", "The best learning rate ∝ tokens^(−h), at a fixed batch size:", ""]
+    lines += ["| | h | 95 % interval | degrees of freedom |", "|---|---|---|---|"]
+    for name, found in (*((f"width {width}", each) for width, each in alone.items()), ("both, one slope", result)):
+        if found is not None and found.law is not None:
+            law = found.law
+            interval = "none" if law.interval is None else "{:.2f} to {:.2f}".format(*law.interval)
+            lines.append(f"| {name} | {law.value:.2f} | {interval} | {law.degrees_of_freedom} |")
+    for source, low, high in PUBLISHED:
+        lines.append(f"| {source} | {low if low == high else f'{low} to {high}'} | | |")
+    steps = sum(trial["steps"] for trial in trials)
+    alone_steps = sum(trial["horizon"] for trial in trials)
+    lines += [
+        "",
+        f"The MLP language model (depth 2, 8 bytes of context, batch 256) under Adam, standard parameterization, full "
+        f"alignment, {options.seeds} seeds, {len(LOG2_RATES)} learning rates half an octave apart. Branching "
+        f"took {steps:,} training steps; a run of its own for each horizon would take {alone_steps:,}, "
+        f"{alone_steps / steps:.1f} times as many. {seconds:.0f} s of one core.",
+    ]
+    if result.warnings:
+        lines += ["", *(f"* `{code}`: {message}" for code, message in result.warnings)]
+    return lines
+
+
+def _brief(trials: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """[width, learning rate, seed, horizon, loss] of each trial; null where it diverged."""
+    return [[t["width"], t["learning_rate"], t["seed"], t["horizon"], t["loss"]] for t in trials]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64])
+    parser.add_argument("--horizons", type=int, nargs="+", default=[100, 200, 400, 800, 1600], help="steps, ascending")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--dry", action="store_true", help="write no page")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

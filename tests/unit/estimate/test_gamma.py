@@ -1,0 +1,202 @@
+"""The learning rate of each role: recovered from synthetic sweeps over γ, with the errors of both sweeps."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.estimate.synthetic import SPEC, trial
+from widthwise.estimate.gamma import GAMMAS, GammaResult, fit_gamma, gamma_learning_rate, gamma_roles, next_gammas
+from widthwise.estimate.widths import fit_optima
+
+WIDTHS = (64, 128, 256, 512)
+ROLES = ("embedding", "hidden", "readout")
+ASKED = {**SPEC, "measure": ["learning_rate", "gamma"]}
+LEVELS = {"embedding": 0.6, "hidden": -0.3, "readout": 0.2}  # log2 γ* at the base width
+GRID = tuple(-10.0 + 0.5 * k for k in range(9))
+THEORY = {"embedding": 0.0, "hidden": 1.0, "readout": 1.0}  # standard, Adam, full alignment
+
+
+def trials_of(
+    rng: np.random.Generator,
+    drifts: dict[str, float],
+    *,
+    gammas: tuple[float, ...] = GAMMAS,
+    noise: float = 0.002,
+    widths: tuple[int, ...] = WIDTHS,
+    seeds: int = 2,
+) -> list[dict[str, Any]]:
+    """A plain sweep at every width and the γ sweeps at its best learning rate, from one additive surface.
+
+    The best learning rate of a role, over what is prescribed, is 2^(−8 + its level) · (n/64)^(−its drift).
+    """
+    trials = []
+    for width in widths:
+        doublings = np.log2(width / widths[0])
+        best = {role: -8 + LEVELS[role] - drifts[role] * doublings for role in ROLES}
+
+        def loss(rate: float, role: str | None, gamma: float, best: dict[str, float] = best) -> float:
+            at = {each: rate + (np.log2(gamma) if each == role else 0.0) for each in ROLES}
+            return float(2 + sum(0.03 * (at[each] - best[each]) ** 2 for each in ROLES) + noise * rng.standard_normal())
+
+        plain = [trial(width, 2.0**rate, seed, loss(rate, None, 1.0)) for rate in GRID for seed in range(seeds)]
+        rate = gamma_learning_rate(fit_optima(plain), width)
+        assert rate is not None
+        swept = [
+            {**trial(width, rate, seed, loss(np.log2(rate), role, gamma)), "role": role, "gamma": gamma}
+            for role in ROLES
+            for gamma in gammas
+            for seed in range(seeds)
+        ]
+        trials += [{**record, "role": None, "gamma": 1.0, "horizon": None} for record in plain]
+        trials += [{**record, "horizon": None} for record in swept]
+    return trials
+
+
+def fitted(trials: list[dict[str, Any]], **spec: Any) -> GammaResult:
+    result = fit_gamma({**ASKED, **spec}, trials, fit_optima(trials))
+    assert result is not None
+    json.dumps(result.to_dict(), allow_nan=False)
+    return result
+
+
+def codes(result: GammaResult) -> set[str]:
+    return {caution.code for caution in result.warnings}
+
+
+@pytest.mark.parametrize(
+    "drifts",
+    [
+        {"embedding": 0.0, "hidden": 0.0, "readout": 0.0},
+        {"embedding": 0.4, "hidden": 0.0, "readout": -0.3},
+        {"embedding": 0.5, "hidden": 0.5, "readout": 0.5},  # all in β: no γ moves
+    ],
+)
+def test_the_exponent_of_each_role_is_recovered(drifts: dict[str, float]) -> None:
+    result = fitted(trials_of(np.random.default_rng(0), drifts))
+    assert [exponent.role for exponent in result.exponents] == list(ROLES)
+    for exponent in result.exponents:
+        truth = THEORY[exponent.role] + drifts[exponent.role]
+        assert exponent.value == pytest.approx(truth, abs=0.12)
+        assert exponent.interval is not None
+        assert exponent.interval[0] < truth < exponent.interval[1]
+        assert (exponent.quantity, exponent.theory) == ("learning_rate_by_role", THEORY[exponent.role])
+        assert (exponent.degrees_of_freedom, exponent.widths) == (2, WIDTHS)
+    assert codes(result) == set()
+
+
+def test_gamma_is_reported_at_the_base_width_relative_to_the_learning_rate_trained_with() -> None:
+    trials = trials_of(np.random.default_rng(1), dict.fromkeys(ROLES, 0.0), noise=1e-4)
+    report = fitted(trials).to_dict()
+    rate = gamma_learning_rate(fit_optima(trials), 64)
+    assert rate is not None
+    assert report["base"]["width"] == 64
+    assert set(report["base"]["gamma"]) == set(ROLES)
+    for role, gamma in report["base"]["gamma"].items():
+        assert np.log2(rate * gamma) == pytest.approx(-8 + LEVELS[role], abs=0.05)
+    assert [row["role"] for row in report["drift"]] == list(ROLES)
+    assert len(report["optima"]) == 12
+
+
+def test_the_error_of_the_base_learning_rate_counts() -> None:
+    trials = trials_of(np.random.default_rng(2), dict.fromkeys(ROLES, 0.0))
+    optima = fit_optima(trials)
+    sharp = fit_gamma(ASKED, trials, optima)
+    gaps = [t for t in trials if t["role"] is not None or t["learning_rate"] in {2.0**-9, 2.0**-8, 2.0**-7}]
+    assert sharp is not None
+    blunt = fit_gamma(ASKED, trials, fit_optima(gaps))
+    assert blunt is not None
+    for one, other in zip(sharp.exponents, blunt.exponents, strict=True):
+        assert one.value == pytest.approx(other.value, abs=0.1)
+        assert one.standard_error < other.standard_error
+
+
+def test_under_one_global_learning_rate_the_exponent_is_the_drift_alone() -> None:
+    trials = trials_of(np.random.default_rng(3), {"embedding": 0.0, "hidden": 1.0, "readout": 0.6}, widths=(64, 128))
+    result = fitted(trials, learning_rate_rule="global")
+    assert [e.value for e in result.exponents] == pytest.approx([0.0, 1.0, 0.6], abs=0.3)
+    assert [e.theory for e in result.exponents] == [0.0, 1.0, 1.0]
+    assert [e.interval for e in result.exponents] == [None] * 3
+    assert "zero_degrees_of_freedom" in codes(result)
+
+
+def test_the_plain_trial_stands_for_gamma_one_unless_it_was_run_again() -> None:
+    trials = trials_of(np.random.default_rng(4), dict.fromkeys(ROLES, 0.0), noise=0.0)
+    without = fitted(trials).to_dict()
+    again = [
+        {**record, "role": "hidden", "gamma": 1.0}
+        for record in trials
+        if record["role"] is None
+        and record["learning_rate"] == gamma_learning_rate(fit_optima(trials), record["width"])
+    ]
+    assert fitted([*trials, *again]).to_dict() == without
+    alone = [t for t in trials if t["role"] is not None]
+    optima = fit_optima(trials)
+    result = fit_gamma(ASKED, alone, optima)  # no γ = 1 at all: still a sweep
+    assert result is not None
+    assert {found.optimum.kind for found in result.gammas if found.optimum} == {"interior"}
+
+
+def test_a_gamma_at_the_edge_is_a_bound_and_stays_out() -> None:
+    drifts = {"embedding": -1.4, "hidden": 0.0, "readout": 0.0}  # γ* of the embedding passes 4 as the width grows
+    result = fitted(trials_of(np.random.default_rng(5), drifts))
+    edges = [found for found in result.gammas if found.optimum is not None and found.optimum.kind == "lower_bound"]
+    assert {found.role.value for found in edges} == {"embedding"}
+    assert "optimum_at_grid_edge" in codes(result)
+    for exponent in result.exponents:
+        if exponent.role == "embedding":
+            assert not {found.width for found in edges} & set(exponent.widths)
+
+
+def test_a_width_whose_learning_rate_is_a_bound_stays_out() -> None:
+    trials = trials_of(np.random.default_rng(6), dict.fromkeys(ROLES, 0.0))
+    kept = [t for t in trials if t["width"] != 512 or t["role"] is not None or t["learning_rate"] >= 2.0**-7.5]
+    result = fitted(kept)
+    assert all(exponent.widths == WIDTHS[:3] for exponent in result.exponents)
+    assert "optimum_at_grid_edge" in codes(result)
+
+
+def test_without_two_widths_there_is_no_exponent() -> None:
+    result = fitted(trials_of(np.random.default_rng(7), dict.fromkeys(ROLES, 0.0), widths=(64,)))
+    assert result.exponents == ()
+    assert codes(result) == {"no_exponent"}
+    assert len(result.to_dict()["optima"]) == 3
+    nothing = fitted([t for t in trials_of(np.random.default_rng(7), dict.fromkeys(ROLES, 0.0)) if t["role"] is None])
+    assert nothing.to_dict() == {"optima": [], "base": None, "drift": []}
+
+
+def test_it_is_given_only_where_it_was_asked_for() -> None:
+    assert fit_gamma({**ASKED, "measure": ["learning_rate"]}, [], ()) is None
+
+
+def test_a_tied_proxy_has_no_readout_of_its_own() -> None:
+    assert [role.value for role in gamma_roles({"proxy": {"tied": True}})] == ["embedding", "hidden"]
+    assert [role.value for role in gamma_roles({"proxy": {}})] == list(ROLES)
+
+
+def test_the_learning_rate_of_a_gamma_sweep_is_one_that_every_seed_completed() -> None:
+    losses = {2.0**-9: 2.2, 2.0**-8: 2.0, 2.0**-7: 2.1}
+    trials = [trial(64, rate, seed, loss) for rate, loss in losses.items() for seed in (0, 1)]
+    assert gamma_learning_rate(fit_optima(trials), 64) == 2.0**-8
+    assert gamma_learning_rate(fit_optima(trials), 128) is None
+    spoiled = [t if (t["learning_rate"], t["seed"]) != (2.0**-8, 1) else {**t, "status": "failed"} for t in trials]
+    assert gamma_learning_rate(fit_optima(spoiled), 64) != 2.0**-8
+
+
+def test_gammas_are_added_beyond_an_edge_until_the_best_is_bracketed() -> None:
+    def swept(best: float, gammas: tuple[float, ...]) -> list[dict[str, Any]]:
+        return [
+            {**trial(64, 0.01, 0, 2 + 0.1 * (np.log2(gamma) - best) ** 2), "role": "hidden", "gamma": gamma}
+            for gamma in gammas
+        ]
+
+    assert next_gammas([], 64, "hidden", 0.01) == GAMMAS
+    assert next_gammas(swept(0, GAMMAS[:2]), 64, "hidden", 0.01) == (2.0, 4.0)
+    assert next_gammas(swept(0, GAMMAS), 64, "hidden", 0.01) == ()
+    assert next_gammas(swept(3, GAMMAS), 64, "hidden", 0.01) == (8.0, 16.0)
+    assert next_gammas(swept(-3, GAMMAS), 64, "hidden", 0.01) == (1 / 16, 1 / 8)
+    assert next_gammas(swept(3, (*GAMMAS, 8.0, 16.0)), 64, "hidden", 0.01) == ()
+    assert next_gammas(swept(9, (*GAMMAS, 8.0, 16.0, 32.0, 64.0)), 64, "hidden", 0.01) == ()  # far enough
+    assert next_gammas(swept(0, GAMMAS), 64, "readout", 0.01) == GAMMAS
+    assert next_gammas(swept(0, GAMMAS), 64, "hidden", 0.02) == GAMMAS

@@ -1,0 +1,152 @@
+"""The exponent over tokens: recovered from synthetic horizons, honest about what can't be known."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.estimate.synthetic import SPEC, parabola, trial
+from widthwise.errors import InvalidInputError
+from widthwise.estimate.horizon import QUANTITY, HorizonResult, fit_horizon
+
+HORIZONS = (100, 200, 400, 800)
+PROXY = {"architecture": "transformer", "sequence_length": 64, "batch_size": 32}
+ASKED = {**SPEC, "measure": ["learning_rate", "horizon"], "horizons": list(HORIZONS), "proxy": PROXY}
+
+
+def branches(
+    rng: np.random.Generator,
+    *,
+    exponent: float = 0.32,
+    horizons: tuple[int, ...] = HORIZONS,
+    width: int = 64,
+    level: float = -8.0,
+    seeds: int = 3,
+    noise: float = 0.003,
+    octaves: float = 4.0,
+) -> list[dict[str, Any]]:
+    """Trials whose best learning rate goes as tokens^(−exponent) from 2^level at 100 steps.
+
+    A seed's noise is half its own and half common to its horizons, as branches of one run have it.
+    """
+    log2_rates = level + np.arange(-octaves, octaves + 0.25, 0.5) + rng.uniform(-0.25, 0.25)
+    common = rng.standard_normal((log2_rates.size, seeds))
+    trials = []
+    for horizon in horizons:
+        mean = parabola(log2_rates, level - exponent * np.log2(horizon / 100), floor=2 + 10 / horizon)
+        losses = mean[:, None] + noise * (rng.standard_normal(common.shape) + common) / np.sqrt(2)
+        for i, log2_rate in enumerate(log2_rates):
+            for seed in range(seeds):
+                record = trial(width, float(2.0**log2_rate), seed, float(losses[i, seed]))
+                trials.append({**record, "role": None, "gamma": 1.0, "horizon": horizon})
+    return trials
+
+
+def fitted(trials: list[dict[str, Any]], **spec: Any) -> HorizonResult:
+    result = fit_horizon({**ASKED, **spec}, trials)
+    assert result is not None
+    json.dumps(result.to_dict(), allow_nan=False)
+    return result
+
+
+def codes(result: HorizonResult) -> list[str]:
+    return [caution.code for caution in result.warnings]
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.15, 0.32, 0.5])
+def test_a_known_exponent_is_recovered(exponent: float) -> None:
+    result = fitted(branches(np.random.default_rng(0), exponent=exponent))
+    (estimate,) = result.exponents
+    assert estimate.value == pytest.approx(exponent, abs=0.05)
+    assert estimate.interval is not None
+    assert estimate.interval[0] < exponent < estimate.interval[1]
+    assert (estimate.quantity, estimate.role, estimate.theory) == (QUANTITY, "all", None)
+    assert (estimate.degrees_of_freedom, estimate.widths) == (2, (64,))
+    assert codes(result) == []
+
+
+def test_the_interval_covers_the_truth_in_nineteen_draws_of_twenty() -> None:
+    rng = np.random.default_rng(1)
+    draws = [fitted(branches(rng, horizons=(100, 200, 400))).exponents[0].interval for _ in range(200)]
+    covered = np.mean([low < 0.32 < high for low, high in filter(None, draws)])
+    assert covered > 0.94  # common noise cancels in the slope and counts in the interval: rather too wide
+
+
+def test_tokens_count_predicted_positions() -> None:
+    optima = fitted(branches(np.random.default_rng(0))).to_dict()["optima"]
+    assert [(row["steps"], row["tokens"]) for row in optima] == [(h, h * 32 * 64) for h in HORIZONS]
+    mlp = fitted(branches(np.random.default_rng(0)), proxy={**PROXY, "architecture": "mlp"})
+    assert mlp.to_dict()["optima"][0]["tokens"] == 100 * 32
+    with pytest.raises(InvalidInputError, match="architecture"):
+        fitted(branches(np.random.default_rng(0)), proxy={**PROXY, "architecture": "rnn"})
+
+
+def test_widths_share_the_slope_and_keep_their_levels() -> None:
+    rng = np.random.default_rng(3)
+    narrow, wide = branches(rng, horizons=(100, 200, 400)), branches(rng, width=128, level=-6.0, horizons=(200, 400))
+    result = fitted([*narrow, *wide])
+    (estimate,) = result.exponents
+    assert estimate.value == pytest.approx(0.32, abs=0.05)
+    assert (estimate.degrees_of_freedom, estimate.widths) == (2, (64, 128))  # 5 optima, 2 levels, 1 slope
+    single = fitted([*narrow, *branches(rng, width=128, level=-6.0, horizons=(200,))])
+    assert single.exponents == fitted(narrow).exponents  # one horizon of a width says nothing about the slope
+    assert "unlike_horizons" not in codes(result)
+
+
+def test_two_horizons_give_no_interval() -> None:
+    result = fitted(branches(np.random.default_rng(0), horizons=(100, 400)), horizons=[])
+    (estimate,) = result.exponents
+    assert estimate.interval is None
+    assert estimate.value == pytest.approx(0.32, abs=0.1)
+    assert codes(result) == ["zero_degrees_of_freedom"]
+
+
+def test_an_optimum_at_the_edge_is_a_bound_and_stays_out() -> None:
+    trials = branches(np.random.default_rng(0))
+    lowest = min(record["learning_rate"] for record in trials)
+    # the longest horizon was tried above its optimum of 2^−8.96 alone
+    kept = [t for t in trials if t["horizon"] != 800 or t["learning_rate"] > 2.0**-8.5]
+    result = fitted(kept)
+    assert result.to_dict()["optima"][-1]["kind"] == "upper_bound"
+    assert result.exponents[0].degrees_of_freedom == 1
+    assert codes(result) == ["optimum_at_grid_edge", "unlike_horizons"]
+    # with all but one at an edge there is no exponent
+    kept = [t for t in trials if t["horizon"] == 100 or t["learning_rate"] == lowest or t["learning_rate"] > 2.0**-7]
+    few = fitted([t for t in kept if t["horizon"] == 100 or t["learning_rate"] > lowest])
+    assert few.exponents == ()
+    assert few.to_dict()["exponent"] is None
+    assert codes(few)[-1] == "no_exponent"
+
+
+def test_divergence_is_evidence_and_never_wins() -> None:
+    trials = branches(np.random.default_rng(0))
+    rates = sorted({t["learning_rate"] for t in trials})
+    for record in trials:
+        if record["learning_rate"] >= rates[-4]:
+            record.update(status="diverged", loss=None)
+        if record["horizon"] == 800:
+            record.update(status="diverged", loss=None)
+    result = fitted(trials)
+    assert result.exponents[0].value == pytest.approx(0.32, abs=0.08)
+    assert codes(result) == ["no_optimum"]
+    assert [row["steps"] for row in result.to_dict()["optima"]] == [100, 200, 400]
+
+
+def test_missing_horizons_and_trials_are_named() -> None:
+    trials = branches(np.random.default_rng(0), horizons=(100, 200, 400))
+    trials[3] = {**trials[3], "status": "failed", "loss": None}
+    assert codes(fitted(trials)) == ["missing_trials", "horizon_without_trials"]
+
+
+def test_other_sweeps_are_left_alone() -> None:
+    trials = branches(np.random.default_rng(0))
+    plain = [{**record, "horizon": None, "loss": 1.0} for record in trials if record["horizon"] == 100]
+    assert fitted([*plain, *trials]).to_dict() == fitted(trials).to_dict()
+    assert fit_horizon({**ASKED, "measure": ["learning_rate"]}, trials) is None
+
+
+def test_without_trials_there_is_a_reason() -> None:
+    result = fitted([])
+    assert result.exponents == ()
+    assert codes(result) == ["horizon_without_trials", "no_exponent"]
