@@ -1,18 +1,23 @@
-"""From the trials of a calibration to its exponents: optima by width, their drift, exponents by role.
+"""From the trials of a calibration to its exponents: optima by width, their drift, exponents by role, and the parts.
 
 Every tensor trains at the base learning rate times its theoretical multiplier, and the sweep varies that one base
 learning rate. If the theory holds, its optimum is the same at every width. If the optimum drifts instead, as
 n^(−d), the multipliers' exponents were all too small by d: the measured learning-rate exponent of a role is the
-theoretical one plus the drift. One number was measured, so all roles share its error.
+prescribed one plus the drift. One number was measured, so all roles share its error. Where a finite-width shift
+explains the optima better, the drift is theory's, and the shift stands beside it (`candidates`).
+
+With one global learning rate nothing is prescribed by width, so theory expects the drift that the most demanding role
+needs, the largest c; the published fits of Everett et al. 2024 lie 0.05 to 0.34 from it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.estimate.candidates import Candidates, Prediction, fit_candidates
 from widthwise.estimate.cautions import calibration_cautions
-from widthwise.estimate.exponent import ExponentEstimate
+from widthwise.estimate.exponent import ExponentEstimate, Part
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
@@ -23,16 +28,20 @@ from widthwise.stability import theoretical_exponents
 from widthwise.vocabulary import Role
 
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no width to scale with
+PREDICTED = (2, 4, 16)  # times the largest width (chosen): near, the aim of a held-out test, and as far as a plan goes
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How the best base learning rate moves under the theory's multipliers: LR*(n) ∝ n^(−value); 0 = transfers."""
+    """How the best base learning rate moves at large widths: LR*(n) ∝ n^(−value); 0 = theory's multipliers transfer.
+
+    The interval holds the uncertainty of the choice between the candidates; None with fewer than three widths.
+    """
 
     value: float
     standard_error: float
     interval: tuple[float, float] | None
-    degrees_of_freedom: int
+    degrees_of_freedom: int  #: widths − 2, whichever candidate was chosen: the interval allows for a slope
 
 
 @dataclass(frozen=True)
@@ -40,16 +49,30 @@ class CalibrationResult:
     """What a calibration found."""
 
     optima: tuple[WidthOptimum, ...]  #: every width with an optimum, bounds included
-    power_law: PowerLaw | None  #: of the best base learning rate over the widths with an interior optimum
+    power_law: PowerLaw | None  #: plain, of the best base learning rate over the widths with an interior optimum
     drift: Drift | None  #: None, like the law, where fewer than two widths have an interior optimum
-    exponents: tuple[ExponentEstimate, ...]  #: empty without a drift
+    exponents: tuple[ExponentEstimate, ...]  #: those of the parts included
     warnings: tuple[Caution, ...]
+    candidates: Candidates | None = None  #: None where no width has an interior optimum
+    parts: Mapping[str, Part] = field(default_factory=dict)  #: by name, those that were asked for
+
+    def predict(self, width: float) -> Prediction:
+        """The log2 of the best base learning rate at a width, by the chosen candidate.
+
+        Raises `EstimateError` where no width has an interior optimum, `InvalidInputError` for a width that is not
+        positive and finite.
+        """
+        if self.candidates is None:
+            raise EstimateError("no width has an optimum inside its grid, so nothing can be predicted")
+        return self.candidates.predict(width)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values, all finite."""
         return {
             "optima": [_optimum_dict(found.surface, found.optimum) for found in self.optima if found.optimum],
             "drift": None if self.drift is None else _estimate_dict(self.drift),
+            "candidates": [] if self.candidates is None else self.candidates.to_list(),
+            "predictions": list(self._predictions()),
             "exponents": [
                 {
                     "quantity": exponent.quantity,
@@ -61,61 +84,132 @@ class CalibrationResult:
                 for exponent in self.exponents
             ],
             "warnings": [{"code": code, "message": message} for code, message in self.warnings],
+            **{name: part.to_dict() for name, part in self.parts.items()},
         }
 
+    def _predictions(self) -> Iterator[dict[str, Any]]:
+        """What the chosen candidate expects beyond the largest width."""
+        if self.candidates is None:
+            return
+        largest = max(entry.width for entry in self.optima)
+        for factor in PREDICTED:
+            value, error, interval = self.candidates.predict(largest * factor)
+            yield {
+                "width": largest * factor,
+                "learning_rate": 2.0**value,
+                "log2_learning_rate": value,
+                "standard_error_log2": error,
+                "interval": None if interval is None else [2.0**end for end in interval],
+            }
 
-def fit_calibration(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> CalibrationResult:
-    """Fit the optimum of every width, its drift over widths, and the learning-rate exponents by role.
+
+def fit_calibration(
+    spec: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    measurements: Sequence[Mapping[str, Any]] = (),
+) -> CalibrationResult:
+    """Fit the optimum of every width, the law it follows over widths, the exponents by role, and every part asked for.
 
     Parameters
     ----------
     spec: a calibration's specification; read are `parameterization`, `optimizer`, `alignment`, `readout_omega`,
-        `form` and `widths`.
+        `form`, `widths`, `learning_rate_rule`, `measure`, and what the parts read.
     trials: records with `width`, `learning_rate` (the base one), `seed`, `status` and `loss` (nats), in any order.
+    measurements: records with `width`, `seed`, `kind` and `data`, in any order.
 
     Widths whose optimum lies at the edge of their grid stay out of the fit; they are reported, with a warning. With
-    fewer than two interior optima there is no drift and no exponent: what was found are the bounds.
+    fewer than two interior optima there is no drift and no exponent: what was found are the bounds. Where `measure`
+    leaves the learning rate out, or asks for more, its optima may be missing.
 
-    Raises `EstimateError` if no width has an optimum at all, `InvalidInputError` for malformed trials or specification.
+    Raises `EstimateError` if the learning rate alone was asked for and no width has an optimum at all,
+    `InvalidInputError` for malformed trials, measurements or specification.
     """
     optima = fit_optima(trials)
     found = tuple(entry for entry in optima if entry.optimum is not None)
+    parts = dict(_parts(spec, trials, measurements, optima))
+    if not found and not parts:
+        raise EstimateError(
+            "no width has an optimum" + "".join(f"; width {entry.width}: {entry.remark}" for entry in optima)
+        )
     interior = [
         (entry.width, entry.optimum, entry.optimum.standard_error)
         for entry in found
         if entry.optimum is not None and entry.optimum.standard_error is not None
     ]
-    if not found:
-        raise EstimateError(
-            "no width has an optimum" + "".join(f"; width {entry.width}: {entry.remark}" for entry in optima)
-        )
     widths = tuple(width for width, _, _ in interior)
-    if len(interior) < 2:
-        return CalibrationResult(found, None, None, (), tuple(calibration_cautions(spec, optima, None, widths)))
-    errors = moderated_errors(
-        [error for _, _, error in interior], [optimum.degrees_of_freedom for _, optimum, _ in interior]
-    )
-    law = fit_power_law(widths, [optimum.log2_learning_rate for _, optimum, _ in interior], errors)
-    drift = Drift(
-        value=0.0 - law.slope,
-        standard_error=law.standard_error,
-        interval=None if law.interval is None else (-law.interval[1], -law.interval[0]),
-        degrees_of_freedom=law.degrees_of_freedom,
-    )
+    law = candidates = drift = None
+    if interior:
+        log_optima = [optimum.log2_learning_rate for _, optimum, _ in interior]
+        errors = moderated_errors(
+            [error for _, _, error in interior], [optimum.degrees_of_freedom for _, optimum, _ in interior]
+        )
+        candidates = fit_candidates(
+            widths,
+            log_optima,
+            errors,
+            base_width=min([*spec.get("widths", ()), *widths]),
+            theory_drift=_theory_drift(spec),
+        )
+        if len(interior) > 1:
+            law = fit_power_law(widths, log_optima, errors)
+            drift = Drift(*candidates.drift, degrees_of_freedom=len(interior) - 2)
+    asked = bool(optima) or "learning_rate" in spec.get("measure", ("learning_rate",))
     return CalibrationResult(
         optima=found,
         power_law=law,
         drift=drift,
-        exponents=_exponents(spec, drift, widths),
-        warnings=tuple(calibration_cautions(spec, optima, law, widths)),
+        exponents=(
+            *(() if drift is None else _exponents(spec, drift, widths)),
+            *(exponent for part in parts.values() for exponent in part.exponents),
+        ),
+        warnings=(
+            *(calibration_cautions(spec, optima, candidates, widths) if asked else ()),
+            *(caution for part in parts.values() for caution in part.warnings),
+        ),
+        candidates=candidates,
+        parts=parts,
     )
 
 
-def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -> tuple[ExponentEstimate, ...]:
-    """Theory plus drift, role by role."""
-    for field in ("parameterization", "optimizer"):
-        if field not in spec:
-            raise InvalidInputError(f"the specification names no {field}; give one", field=field)
+def _parts(
+    spec: Mapping[str, Any],
+    trials: Sequence[Mapping[str, Any]],
+    measurements: Sequence[Mapping[str, Any]],
+    optima: tuple[WidthOptimum, ...],
+) -> Iterator[tuple[str, Part]]:
+    """Every part that the specification asks for, by name; each module is loaded when it is first needed."""
+    found: dict[str, Part | None] = {}
+    measure = spec.get("measure", ())
+    if "gamma" in measure:
+        from widthwise.estimate.gamma import fit_gamma
+
+        found["gamma"] = fit_gamma(spec, trials, optima)
+    if "horizon" in measure:
+        from widthwise.estimate.horizon import fit_horizon
+
+        found["horizon"] = fit_horizon(spec, trials)
+    if "epsilon" in measure:
+        from widthwise.estimate.gradients import fit_gradients
+
+        found["epsilon"] = fit_gradients(spec, measurements)
+    if "alignment" in measure:
+        from widthwise.estimate.alignments import fit_alignment
+
+        found["alignment"] = fit_alignment(spec, measurements)
+    if "coordinates" in measure:
+        from widthwise.estimate.coordinates import check_coordinates
+
+        found["coordinates"] = check_coordinates(spec, measurements)
+    for name, part in found.items():
+        if part is not None:
+            yield name, part
+
+
+def _prescribed(spec: Mapping[str, Any]) -> dict[Role, float]:
+    """Theory's c by role."""
+    for key in ("parameterization", "optimizer"):
+        if key not in spec:
+            raise InvalidInputError(f"the specification names no {key}; give one", field=key)
     theory = theoretical_exponents(
         spec["parameterization"],
         spec["optimizer"],
@@ -123,23 +217,35 @@ def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -
         readout_omega=spec.get("readout_omega"),
         form=spec.get("form", "table_9"),
     )
-    estimates = []
-    for role in ROLES:
-        c = float(theory[role].c)
+    return {role: float(theory[role].c) for role in ROLES}
+
+
+def _theory_drift(spec: Mapping[str, Any]) -> float:
+    """The drift that theory expects of the base learning rate: 0, or the largest c where no tensor has its own."""
+    c = _prescribed(spec)
+    return max(c.values()) if _is_global(spec) else 0.0
+
+
+def _is_global(spec: Mapping[str, Any]) -> bool:
+    return bool(spec.get("learning_rate_rule", "per_layer") == "global")
+
+
+def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -> Iterator[ExponentEstimate]:
+    """What was prescribed plus drift, role by role."""
+    one_rate, theory_drift = _is_global(spec), _theory_drift(spec)
+    for role, c in _prescribed(spec).items():
+        prescribed = 0.0 if one_rate else c
         low_high = drift.interval
-        estimates.append(
-            ExponentEstimate(
-                quantity="learning_rate",
-                role=role.value,
-                value=c + drift.value,
-                standard_error=drift.standard_error,
-                interval=None if low_high is None else (c + low_high[0], c + low_high[1]),
-                degrees_of_freedom=drift.degrees_of_freedom,
-                theory=c,
-                widths=widths,
-            )
+        yield ExponentEstimate(
+            quantity="learning_rate",
+            role=role.value,
+            value=prescribed + drift.value,
+            standard_error=drift.standard_error,
+            interval=None if low_high is None else (prescribed + low_high[0], prescribed + low_high[1]),
+            degrees_of_freedom=drift.degrees_of_freedom,
+            theory=prescribed + theory_drift,
+            widths=widths,
         )
-    return tuple(estimates)
 
 
 def _estimate_dict(estimate: Drift | ExponentEstimate) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from widthwise.estimate.candidates import Candidate, Candidates, Prediction
 from widthwise.estimate.optimum import Optimum
-from widthwise.estimate.scaling import PowerLaw
 from widthwise.estimate.widths import WidthOptimum
 from widthwise.plan import Caution
 
@@ -12,36 +12,39 @@ SMALL_WIDTH = 512  # Everett et al. 2024: widths ≤ 512 left the power law; the
 FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom
 MISFIT_PROBABILITY = 0.01  # chosen: how rare a scatter must be, were the stated errors right, to be reported
 BOUND_ERRORS = 2.0  # chosen: a bound contradicts the fit when it lies this many standard errors on the wrong side
+APART = 0.5  # octaves (chosen): candidates that disagree by less four times beyond the data cost little either way
+PLAUSIBLE = 0.1  # chosen: a candidate with less of the weight is out
 
 
 def calibration_cautions(
     spec: Mapping[str, Any],
     optima: Sequence[WidthOptimum],
-    law: PowerLaw | None,
+    candidates: Candidates | None,
     widths: tuple[int, ...],
 ) -> Iterator[Caution]:
-    """Every reason to trust the result less, in a fixed order."""
+    """Every reason to trust the result less, in a fixed order; `widths` are those with an interior optimum."""
+    fitted = candidates if len(widths) > 1 else None
     for entry in optima:
-        yield from _width_warnings(entry, law)
+        yield from _width_warnings(entry, fitted)
     missing = sorted(set(spec.get("widths", ())) - {entry.width for entry in optima})
     if missing:
         yield Caution("width_without_trials", f"Width {_listed(missing)} has no trials and stays out of the fit.")
-    if law is None:
+    if fitted is None:
         yield Caution(
             "no_exponent",
             f"{len(widths)} of {len(optima)} widths have an optimum inside their grid and an exponent needs two: "
             "extend the learning rates as the other warnings say, and calibrate again.",
         )
     else:
-        yield from _law_warnings(law, widths)
+        yield from _law_warnings(fitted, widths)
     small = [width for width in widths if width < SMALL_WIDTH]
     if small:
         yield Caution(
             "small_widths",
             f"Width {_listed(small)} is under {SMALL_WIDTH}: there the optimum also shifts by a term of order "
-            "1/width, which is no power law and biases the extrapolation.",
+            "1/width, which is no power law; the candidates allow for it, wider models would show it.",
         )
-    seeds = min(len(entry.surface.seeds) for entry in optima)
+    seeds = min((len(entry.surface.seeds) for entry in optima), default=FEW_SEEDS)
     if seeds < FEW_SEEDS:
         yield Caution(
             "few_seeds",
@@ -49,30 +52,53 @@ def calibration_cautions(
         )
 
 
-def _law_warnings(law: PowerLaw, widths: tuple[int, ...]) -> Iterator[Caution]:
-    """What is doubtful about the fit over widths."""
-    if law.degrees_of_freedom == 0:
+def _law_warnings(candidates: Candidates, widths: tuple[int, ...]) -> Iterator[Caution]:
+    """What is doubtful about the law over widths."""
+    chosen, drift = candidates.chosen, candidates.drift
+    if len(widths) == 2:
         yield Caution(
             "zero_degrees_of_freedom",
-            f"Two widths ({_listed(widths)}) always lie on a power law: nothing tests it, so there is no interval. "
-            "Calibrate at a third width.",
+            f"Two widths ({_listed(widths)}) always lie on a power law, and on a finite-width shift: nothing tells "
+            "the two apart, so there is no interval. Calibrate at a third width.",
         )
-    if law.lack_of_fit is not None and _misfit_probability(law) < MISFIT_PROBABILITY:
+    if chosen.lack_of_fit is not None and _misfit_probability(chosen) < MISFIT_PROBABILITY:
         yield Caution(
             "lack_of_fit",
-            f"The optima scatter {law.lack_of_fit**0.5:.1f} times as far from a power law as their own errors "
-            "explain; the standard error is inflated by that factor.",
+            f"The optima scatter {chosen.lack_of_fit**0.5:.1f} times as far from the chosen law as their own errors "
+            "explain; the intervals are wider for it.",
         )
-    if law.interval is not None and not law.interval[0] <= 0 <= law.interval[1]:
+    if len(widths) > 2:
+        yield from _choice_warnings(candidates, drift, widths)
+
+
+def _choice_warnings(candidates: Candidates, drift: Prediction, widths: tuple[int, ...]) -> Iterator[Caution]:
+    """What was chosen in place of theory, and what else could be true."""
+    chosen = candidates.chosen
+    if drift.interval is not None and not drift.interval[0] <= chosen.theory_drift <= drift.interval[1]:
         yield Caution(
             "drift",
-            f"The best base learning rate goes as width^({law.slope:+.2f}) (95 % interval "
-            f"{law.interval[0]:+.2f} to {law.interval[1]:+.2f}), so the theoretical exponents do not transfer "
+            f"The best base learning rate goes as width^({-chosen.drift:+.2f}) (95 % interval "
+            f"{-drift.interval[1]:+.2f} to {-drift.interval[0]:+.2f}), so the theoretical exponents do not transfer "
             "here; the measured ones include the drift.",
+        )
+    if chosen.name == "shift":
+        yield Caution(
+            "finite_width_shift",
+            f"The optimum at width n lies {chosen.shift:+.3g}/n octaves below its limit: at {min(widths)} by "
+            f"{chosen.shift / min(widths):+.2f}. The exponents stay theory's; a transfer adds the shift.",
+        )
+    far = 4 * max(widths)
+    likely = [one for one, weight in zip(candidates.all, candidates.weights, strict=True) if weight > PLAUSIBLE]
+    values = [one.predict(far)[0] for one in {one.name: one for one in (*likely, chosen)}.values()]
+    if max(values) - min(values) > APART:
+        yield Caution(
+            "law_uncertain",
+            f"A drift and a finite-width shift both explain these widths, and at width {far} they differ by "
+            f"{max(values) - min(values):.1f} octaves. A wider model, or more seeds, would tell them apart.",
         )
 
 
-def _width_warnings(entry: WidthOptimum, law: PowerLaw | None) -> Iterator[Caution]:
+def _width_warnings(entry: WidthOptimum, candidates: Candidates | None) -> Iterator[Caution]:
     """What is doubtful about the optimum of one width."""
     optimum, surface = entry.optimum, entry.surface
     if surface.gap_count:
@@ -86,8 +112,8 @@ def _width_warnings(entry: WidthOptimum, law: PowerLaw | None) -> Iterator[Cauti
         return
     if optimum.kind != "interior":
         yield Caution("optimum_at_grid_edge", f"Width {entry.width} stays out of the fit: {entry.remark}.")
-        if law is not None:
-            yield from _bound_warnings(entry.width, optimum, law)
+        if candidates is not None:
+            yield from _bound_warnings(entry.width, optimum, candidates)
     if optimum.next_to_divergence:
         yield Caution(
             "next_to_divergence",
@@ -96,9 +122,9 @@ def _width_warnings(entry: WidthOptimum, law: PowerLaw | None) -> Iterator[Cauti
         )
 
 
-def _bound_warnings(width: int, bound: Optimum, law: PowerLaw) -> Iterator[Caution]:
+def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Iterator[Caution]:
     """Whether the other widths contradict the bound found at this one."""
-    predicted, error = law.predict(width)
+    predicted, error, _ = candidates.predict(width)
     excess = predicted - bound.log2_learning_rate
     excess = excess if bound.kind == "upper_bound" else -excess
     # Noise can move the lowest mean loss by a grid point, so a bound is no sharper than the spacing.
@@ -107,16 +133,15 @@ def _bound_warnings(width: int, bound: Optimum, law: PowerLaw) -> Iterator[Cauti
         yield Caution(
             "bound_inconsistent",
             f"Width {width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
-            f"{side} the bound {bound.learning_rate:.3g} seen there; the power law may not hold.",
+            f"{side} the bound {bound.learning_rate:.3g} seen there; the chosen law may not hold.",
         )
 
 
-def _misfit_probability(law: PowerLaw) -> float:
+def _misfit_probability(candidate: Candidate) -> float:
     """How often the scatter would be this large if the stated errors were right."""
     from scipy.special import chdtrc
 
-    dof = law.degrees_of_freedom
-    return float(chdtrc(dof, dof * (law.lack_of_fit or 0.0)))
+    return float(chdtrc(candidate.degrees_of_freedom, candidate.scatter))
 
 
 def _listed(widths: Sequence[int]) -> str:

@@ -92,7 +92,7 @@ def fit_optimum(
     ('interior', 0.002)
     """
     x, loss_LxS, diverged_LxS, stopped_LxS = _checked(learning_rates, losses, diverged, stopped)
-    diverged_L, stopped_L = diverged_LxS.any(axis=1), stopped_LxS.any(axis=1)
+    diverged_L, stopped_L = np.asarray(diverged_LxS.any(axis=1)), np.asarray(stopped_LxS.any(axis=1))
     complete_L = np.asarray(np.isfinite(loss_LxS).any(axis=1) & ~diverged_L)
     usable_L = np.asarray(complete_L & ~stopped_L)
     if not usable_L.any():  # every learning rate lost some seed: those that lost fewest
@@ -103,7 +103,7 @@ def fit_optimum(
             f"none of the {x.size} learning rates from {2.0 ** x[0]:g} to {2.0 ** x[-1]:g} trained without "
             "diverging; try smaller ones"
         )
-    tried_L = usable_L | diverged_L | stopped_L
+    tried_L = np.asarray(usable_L | diverged_L | stopped_L)
     x, loss_LxS, usable_L, diverged_L = x[tried_L], loss_LxS[tried_L], usable_L[tried_L], diverged_L[tried_L]
     if x.size < 2:
         raise EstimateError(f"only learning rate {2.0 ** x[0]:g} was tried; an optimum needs others to compare with")

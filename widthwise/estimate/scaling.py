@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.intervals import quantile
@@ -61,21 +61,7 @@ def fit_power_law(widths: ArrayLike, log_optima: ArrayLike, standard_errors: Arr
     >>> round(law.slope, 6), law.degrees_of_freedom
     (-1.0, 1)
     """
-    width_W, y, error_W = (np.asarray(values, dtype=np.float64) for values in (widths, log_optima, standard_errors))
-    if not (width_W.ndim == 1 and width_W.shape == y.shape == error_W.shape):
-        raise InvalidInputError(
-            f"widths, log_optima and standard_errors have shapes {width_W.shape}, {y.shape} and "
-            f"{error_W.shape}; give one of each for every width",
-            field="widths",
-        )
-    if not np.isfinite([width_W, y, error_W]).all() or (width_W <= 0).any() or (error_W <= 0).any():
-        raise InvalidInputError(
-            f"widths {width_W.tolist()}, log optima {y.tolist()} and standard errors {error_W.tolist()} "
-            "must be finite, and widths and standard errors positive",
-            field="widths",
-        )
-    if np.unique(width_W).size < width_W.size:
-        raise InvalidInputError(f"widths {width_W.tolist()} repeat; give each once", field="widths")
+    width_W, y, error_W = checked_points(widths, log_optima, standard_errors)
     if width_W.size < 2:
         raise EstimateError(
             f"an exponent needs the optimum at two widths or more, there are {width_W.size}; add widths, or "
@@ -105,3 +91,25 @@ def fit_power_law(widths: ArrayLike, log_optima: ArrayLike, standard_errors: Arr
         centre=centre,
         centre_standard_error=inflation / math.sqrt(float(weight_W.sum())),
     )
+
+
+def checked_points(
+    widths: ArrayLike, log_optima: ArrayLike, standard_errors: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The three as arrays of one length, finite, with distinct positive widths; raises `InvalidInputError`."""
+    width_W, x_W, error_W = (np.asarray(values, dtype=np.float64) for values in (widths, log_optima, standard_errors))
+    if not (width_W.ndim == 1 and width_W.shape == x_W.shape == error_W.shape):
+        raise InvalidInputError(
+            f"widths, log_optima and standard_errors have shapes {width_W.shape}, {x_W.shape} and "
+            f"{error_W.shape}; give one of each for every width",
+            field="widths",
+        )
+    if not np.isfinite([width_W, x_W, error_W]).all() or (width_W <= 0).any() or (error_W <= 0).any():
+        raise InvalidInputError(
+            f"widths {width_W.tolist()}, log optima {x_W.tolist()} and standard errors {error_W.tolist()} "
+            "must be finite, and widths and standard errors positive",
+            field="widths",
+        )
+    if np.unique(width_W).size < width_W.size:
+        raise InvalidInputError(f"widths {width_W.tolist()} repeat; give each once", field="widths")
+    return width_W, x_W, error_W

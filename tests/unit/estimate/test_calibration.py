@@ -33,7 +33,7 @@ def exact(*optima: float, first_width: int = 64, seeds: int = 3) -> list[dict[st
 @pytest.mark.parametrize("slope", [0.0, -0.4, 0.25])
 def test_the_drift_is_minus_the_slope_of_the_optimum(slope: float) -> None:
     result = fit_calibration(SPEC, exact(*(-8 + slope * k for k in range(4))))
-    assert result.drift.value == pytest.approx(-slope, abs=1e-9)
+    assert result.drift.value == pytest.approx(-slope, abs=1e-4)  # the prior takes 1e-5 of exact data
     assert result.drift.degrees_of_freedom == 2
     assert ("drift" in codes(result)) == (slope != 0)
 
@@ -54,7 +54,7 @@ def test_exponents_are_theory_plus_drift(parameterization: str, optimizer: str, 
     for exponent in result.exponents:
         c = float(theory[exponent.role].c)  # type: ignore[index]
         assert exponent.theory == c
-        assert exponent.value == pytest.approx(c + 0.3, abs=1e-9)
+        assert exponent.value == pytest.approx(c + 0.3, abs=1e-4)
         assert exponent.standard_error == result.drift.standard_error
         assert exponent.widths == (64, 128, 256, 512)
         assert exponent.interval is not None
@@ -102,7 +102,7 @@ def test_the_result_is_valid_json_whatever_fails(seed: int, lost: float) -> None
 
 def test_the_shape_of_the_result() -> None:
     result = fit_calibration(SPEC, sweep(np.random.default_rng(0))).to_dict()
-    assert set(result) == {"optima", "drift", "exponents", "warnings"}
+    assert set(result) == {"optima", "drift", "candidates", "predictions", "exponents", "warnings"}
     assert set(result["drift"]) == {"value", "standard_error", "interval", "degrees_of_freedom"}
     assert (
         result["optima"][0] | {"completed": 75, "diverged": 0, "kind": "interior", "width": 64} == result["optima"][0]
