@@ -40,6 +40,7 @@ def test_tables(parameterization: str) -> None:
             [f"estimate/{part}.py" for part in ("readings", "gradients", "alignments", "coordinates")],
             8,
         ),
+        ("## 6. What a calibration", ["estimate/horizon.py", "estimate/gamma.py"], 8),
     ],
 )
 def test_every_warning_is_described(section: str, modules: list[str], fewest: int) -> None:
