@@ -14,6 +14,7 @@ from service.calibrations.svg import (
     PAPER,
     add,
     arrow,
+    bar,
     clean,
     cross,
     diamond,
@@ -63,13 +64,13 @@ def learning_rate_plot(
     `CalibrationResult.to_dict`) adds the drift to the heading.
     """
     optima = fit_optima(trials)
-    heading, details = _heading(spec), _details(spec, optima, result)
-    root = document(WIDTH, HEIGHT, f"Learning rate against loss: {heading}")
+    title, details = heading(spec), _details(spec, optima, result)
+    root = document(WIDTH, HEIGHT, f"Learning rate against loss: {title}")
     SubElement(root, "desc").text = "; ".join(
         [details, *(f"width {entry.width}: {_described(entry)}" for entry in optima)]
     )
     add(root, "rect", width=WIDTH, height=HEIGHT, rx=6, fill=PAPER, stroke=GRID)
-    text(root, LEFT, 30, heading, size=17, weight="600")
+    text(root, LEFT, 30, title, size=17, weight="600")
     text(root, LEFT, 50, details, fill=FAINT)
     axes = _axes(spec, optima)
     _draw_axes(root, axes, loss_ticks=any(entry.surface.completed_count for entry in optima))
@@ -83,13 +84,14 @@ def learning_rate_plot(
     for layer in (_draw_trials, _draw_fit, _draw_optimum):  # in this order: no dot of one width hides another's optimum
         for entry, colour in zip(optima, colours, strict=True):
             layer(root, axes, entry, colour)
-    _draw_divergences(root, axes, optima, colours)
+    _draw_ends(root, axes, optima, colours)
     _draw_legend(root, optima, colours)
     indent(root)
     return tostring(root, encoding="unicode")
 
 
-def _heading(spec: Mapping[str, Any]) -> str:
+def heading(spec: Mapping[str, Any]) -> str:
+    """The setting of a calibration, in one line."""
     alignment = spec.get("alignment", "full")
     named = f"{alignment} alignment" if isinstance(alignment, str) else "measured alignment"
     return clean(" · ".join(str(part) for part in (spec.get("parameterization"), spec.get("optimizer"), named) if part))
@@ -124,7 +126,7 @@ def _axes(spec: Mapping[str, Any], optima: Sequence[WidthOptimum]) -> Axes:
     if best:
         bottom, top = min(bottom, *best), min(top, max(best) + WORST_SHOWN * abs(max(best)))
     pad = 0.06 * (top - bottom) or 0.05 * abs(top) or 1.0  # equal losses still need an axis
-    rows = sum(1 for entry in optima if entry.surface.diverged_count)
+    rows = sum(1 for entry in optima if _without_loss(entry))
     return Axes(low - margin, high + margin, bottom - pad, top + pad, HEADER + ROW * rows + (8 if rows else 0))
 
 
@@ -206,24 +208,32 @@ def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -
     diamond(group, x, y, PAPER if optimum.next_to_divergence else colour, colour)
 
 
-def _draw_divergences(root: Element, axes: Axes, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
-    """One row of crosses above the curves for each width at which something diverged."""
+def _without_loss(entry: WidthOptimum) -> int:
+    """How many trials of a width ended without a loss that says where they stood."""
+    return entry.surface.diverged_count + entry.surface.stopped_count
+
+
+def _draw_ends(root: Element, axes: Axes, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
+    """One row above the curves for each width at which something diverged (crosses) or was stopped early (bars)."""
     row = 0
     for entry, colour in zip(optima, colours, strict=True):
-        surface = entry.surface
-        if not surface.diverged_count:
+        if not _without_loss(entry):
             continue
+        surface = entry.surface
         y = HEADER + ROW * row + ROW / 2
         if row == 0:
-            text(root, LEFT - 9, y + 4, "diverged", fill=FAINT, anchor="end")
+            text(root, LEFT - 9, y + 4, "no loss", fill=FAINT, anchor="end")
         row += 1
         group = add(root, "g", stroke=colour, **{"stroke-width": 1.8})
-        for rate, seeds in zip(surface.learning_rates, surface.diverged.sum(axis=1).tolist(), strict=True):
-            if seeds:
-                # A lighter cross where only some of the seeds diverged.
-                mark = cross(group, axes.x(math.log2(rate)), y, 1.0 if seeds == len(surface.seeds) else 0.5)
-                tip = f"width {surface.width}, learning rate {rate:.4g}: {seeds} of {len(surface.seeds)} seeds diverged"
-                SubElement(mark, "title").text = tip
+        for name, ended, draw in (("diverged", surface.diverged, cross), ("stopped early", surface.stopped, bar)):
+            for rate, seeds in zip(surface.learning_rates, ended.sum(axis=1).tolist(), strict=True):
+                if seeds:
+                    # A lighter mark where it happened to some of the seeds only.
+                    mark = draw(group, axes.x(math.log2(rate)), y, 1.0 if seeds == len(surface.seeds) else 0.5)
+                    tip = (
+                        f"width {surface.width}, learning rate {rate:.4g}: {seeds} of {len(surface.seeds)} seeds {name}"
+                    )
+                    SubElement(mark, "title").text = tip
 
 
 def _draw_legend(root: Element, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
@@ -245,6 +255,7 @@ def _draw_legend(root: Element, optima: Sequence[WidthOptimum], colours: Sequenc
         ("… next to divergence", lambda g: (key_line(g, x, y), diamond(g, x + 10, y - 4, PAPER, FAINT))),
         ("optimum beyond the grid", lambda g: arrow(g, x, y - 4, 1, length=20)),
         ("diverged (faint: in part)", lambda g: cross(g, x + 10, y - 4, 1.0)),
+        ("stopped early (likewise)", lambda g: bar(g, x + 10, y - 4, 1.0)),
     ]
     for label, mark in keys:
         mark(add(root, "g", stroke=FAINT, fill=FAINT, **{"stroke-width": 1.6}))

@@ -111,6 +111,11 @@ def cross(parent: Element, x: float, y: float, opacity: float) -> Element:
     return add(parent, "path", d=outline, opacity=opacity)
 
 
+def bar(parent: Element, x: float, y: float, opacity: float) -> Element:
+    """The mark of a trial that was stopped early."""
+    return add(parent, "path", d=f"M{x:.1f} {y - 4:.1f} L{x:.1f} {y + 4:.1f}", opacity=opacity)
+
+
 def arrow(parent: Element, x: float, y: float, direction: int, length: float = 26) -> Element:
     """A horizontal arrow: the mark of an optimum beyond the grid; direction −1 (left) or 1."""
     tip, neck = x + direction * length, x + direction * (length - 8)

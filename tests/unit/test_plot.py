@@ -134,3 +134,13 @@ def test_text_from_outside_is_escaped_whatever_it_holds(text: str) -> None:
     root = draw([trial(64, 1e-3, 0, 2.0)], spec=spec)
     assert not list(root.iter(f"{SVG}script"))
     assert any("<script>&'\"" in shown for shown in texts(root))
+
+
+def test_trials_stopped_early_are_bars_at_their_learning_rates() -> None:
+    """They bound the basin without a loss; a picture that left them out would show a grid that was never tried."""
+    trials = [trial(64, 2.0**r, s, float(parabola(r, -8.0))) for r in range(-10, -5) for s in (0, 1)]
+    stopped = [trial(64, 2.0**-5, s, None, "stopped") for s in (0, 1)]
+    root = draw([*trials, *stopped])
+    assert [title for title in titles(root) if "stopped early" in title] == [
+        "width 64, learning rate 0.03125: 2 of 2 seeds stopped early"
+    ]
