@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from service import openapi, problems
 from service.bounds import Bounds
 from service.calibrations.routes import router as calibrations
-from service.calibrations.schemas import CalibrationSpec, TrialsUpload
+from service.calibrations.schemas import CalibrationSpec, Extension, TrialsUpload
 from service.dashboard.routes import router as dashboard
 from service.exponents.routes import router as exponents
 from service.health.routes import router as health
@@ -91,7 +91,7 @@ def create_app(
     # In place of include_router, which matches every request against each router twice: these add no prefix.
     for router in (transfers, parameterizations, calibrations, exponents, health, dashboard):
         app.router.routes.extend(router.routes)
-    openapi.install(app, (TransferRequest, CalibrationSpec, TrialsUpload), _TAGS)
+    openapi.install(app, (TransferRequest, CalibrationSpec, Extension, TrialsUpload), _TAGS)
     if settings.loopback and not settings.allow_unauthenticated:
         app.add_middleware(LocalCallersOnly)
     app.add_middleware(Bounds, max_bytes=settings.max_body_bytes)

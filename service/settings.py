@@ -27,10 +27,19 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def _data_dir(values: dict[str, Any]) -> Path:
+    """The data directory, where a refused value has left none too."""
+    return values.get("data_dir") or Path("widthwise-data")
+
+
 def _default_database_url(values: dict[str, Any]) -> str:
     """SQLite inside the data directory."""
-    data_dir: Path = values.get("data_dir") or Path("widthwise-data")
-    return f"sqlite:///{data_dir.absolute() / 'widthwise.db'}"
+    return f"sqlite:///{_data_dir(values).absolute() / 'widthwise.db'}"
+
+
+def _default_corpora_dir(values: dict[str, Any]) -> Path:
+    """A folder inside the data directory."""
+    return _data_dir(values).absolute() / "corpora"
 
 
 class Settings(BaseSettings):
@@ -47,6 +56,11 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path("widthwise-data"),
         description="Directory of the embedded database and of the compile cache; made if absent.",
+    )
+    corpora_dir: Path = Field(
+        default_factory=_default_corpora_dir,
+        description="Folder of the operator's own texts: a calibration names one as `file:NAME`, and nothing outside "
+        "the folder is read.",
     )
     database_url: str = Field(
         default_factory=_default_database_url,

@@ -1,8 +1,10 @@
 """The child process that runs one shard: a job in on stdin, JSON lines out on stdout, logs on stderr.
 
     python -m workers.child
-    in   {"spec": …, "shard": …, "done": [[learning_rate, seed], …], "cache_dir": … | null}   one line; then stay open
-    out  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "progress", …}  {"event": "finished"}
+    in   {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}   one line; then stay open
+         done: [learning rate, seed, role, γ, horizon] of trials, [kind, seed] of measurements, stored already
+    out  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
+         {"event": "progress", …}  {"event": "finished"}
          {"event": "error", "kind": "invalid_input" | "out_of_memory" | "internal", "message": …}   and exit code 1
 
 The end of stdin means that the parent is gone: the child exits with code 3 at once, in the middle of whatever it does.
@@ -82,11 +84,12 @@ def _trains_on_cpu() -> bool:
 
 def _run(job: dict[str, Any], pipe: Pipe) -> None:
     # imported here, after the flags above: XLA reads them once
+    from workers.engine.code import code_sha256
     from workers.engine.data import load_corpus
     from workers.engine.device import describe_device, use_compile_cache
     from workers.engine.optimizers import constants_of
+    from workers.engine.shards import run
     from workers.engine.specification import SweepSpec
-    from workers.engine.sweep import run_shard
 
     if job.get("cache_dir"):
         use_compile_cache(job["cache_dir"])
@@ -94,7 +97,8 @@ def _run(job: dict[str, Any], pipe: Pipe) -> None:
     pipe.send(
         "started",
         **describe_device(),
-        dataset_sha256=load_corpus(sweep.proxy.dataset).sha256,
+        code_sha256=code_sha256(),
+        dataset_sha256=load_corpus(sweep.proxy.dataset, job.get("corpora_dir")).sha256,
         optimizer_constants=constants_of(sweep.optimizer, sweep.atan2),
     )
     last = time.monotonic()
@@ -105,8 +109,11 @@ def _run(job: dict[str, Any], pipe: Pipe) -> None:
             last = time.monotonic()
             pipe.send("progress", trial=trial, of=of, step=step, steps=steps)
 
-    for trial in run_shard(job["spec"], job["shard"], job.get("done", ()), on_progress=report):
-        pipe.send("trial", trial=trial.to_dict())
+    # the kind alone says which: a measure shard makes no trials, and no other makes measurements
+    event = "measurement" if job["shard"].get("kind") == "measure" else "trial"
+    folder = job.get("corpora_dir")
+    for outcome in run(job["spec"], job["shard"], job.get("done", ()), corpora_dir=folder, on_progress=report):
+        pipe.send(event, **{event: outcome.to_dict()})
 
 
 def _read_job() -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Supervisor:
     lease_seconds: float
     deadline_seconds: float
     cache_dir: Path | None = None
+    corpora_dir: Path | None = None
     command: Sequence[str] = CHILD_COMMAND
 
     def run(self, claim: Claim) -> Outcome:
@@ -62,13 +63,15 @@ class Supervisor:
             "shard": claim.shard.to_dict(),
             "done": [list(done) for done in claim.done],
             "cache_dir": None if self.cache_dir is None else str(self.cache_dir),
+            "corpora_dir": None if self.corpora_dir is None else str(self.corpora_dir),
         }
         try:
             child = ChildProcess(self.command, job)
         except OSError as error:
             return self.report_failure(claim, f"The child process could not be started ({error}).", retryable=True)
         bound = log.bind(shard_id=claim.shard_id, worker_id=self.worker_id, child_pid=child.pid)
-        bound.info("shard_started", width=claim.shard.width, seeds=list(claim.shard.seeds), attempt=claim.attempt)
+        shard = claim.shard
+        bound.info("shard_started", kind=shard.kind, width=shard.width, seeds=list(shard.seeds), attempt=claim.attempt)
         try:
             outcome = _Watch(self, claim, child).until_the_end()
         finally:
@@ -201,6 +204,8 @@ class _Watch:
         match message["event"]:
             case "trial" if isinstance(message.get("trial"), dict):
                 return store.record_trial(self.claim, message["trial"])
+            case "measurement" if isinstance(message.get("measurement"), dict):
+                return store.record_measurement(self.claim, message["measurement"])
             case "started":
                 environment = {name: value for name, value in message.items() if name != "event"}
                 versions = environment.get("versions")

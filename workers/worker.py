@@ -33,6 +33,7 @@ def run_worker(
         lease_seconds=settings.lease_seconds,
         deadline_seconds=settings.shard_deadline_seconds,
         cache_dir=settings.cache_dir,
+        corpora_dir=settings.corpora_dir,
         command=command,
     )
     try:

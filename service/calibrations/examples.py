@@ -4,7 +4,7 @@ from typing import Any
 
 SPEC_EXAMPLES: dict[str, dict[str, Any]] = {
     "contract": {
-        "summary": "Adam with full alignment on the byte-level MLP, an automatic grid",
+        "summary": "Adam with full alignment on the byte-level MLP, automatic learning rates",
         "value": {
             "parameterization": "standard",
             "optimizer": "adam",
@@ -12,10 +12,24 @@ SPEC_EXAMPLES: dict[str, dict[str, Any]] = {
             "widths": [64, 128, 256],
             "seeds": 2,
             "steps": 200,
-            "search": "grid",
+            "search": "telescope",
             "proxy": {"architecture": "mlp", "depth": 2, "sequence_length": 8, "batch_size": 256},
             "measure": ["learning_rate"],
             "runner": "worker",
+        },
+    },
+    "everything": {
+        "summary": "All that can be measured, on a transformer",
+        "value": {
+            "parameterization": "mup",
+            "optimizer": "adam",
+            "alignment": "none",
+            "widths": [32, 64, 128],
+            "seeds": 2,
+            "steps": 200,
+            "proxy": {"architecture": "transformer", "head_dim": 16, "feed_forward": "swiglu", "qk_norm": True},
+            "measure": ["learning_rate", "gamma", "epsilon", "alignment", "coordinates", "horizon"],
+            "horizons": [100, 200, 400],
         },
     },
     "external": {
@@ -31,6 +45,11 @@ SPEC_EXAMPLES: dict[str, dict[str, Any]] = {
             "runner": "external",
         },
     },
+}
+
+EXTENSION_EXAMPLES: dict[str, dict[str, Any]] = {
+    "widths": {"summary": "A wider model, for an interval that extrapolates less", "value": {"widths": [512]}},
+    "seeds": {"summary": "More runs of each cell, on a finer mesh", "value": {"seeds": 4, "mesh": 0.25}},
 }
 
 UPLOAD_EXAMPLES: dict[str, dict[str, Any]] = {

@@ -9,11 +9,11 @@ import anyio
 from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from service.calibrations.schemas import CalibrationSpec
+from service.calibrations.schemas import CalibrationSpec, Estimate
 from service.errors import InvalidInputError
 from service.store.door import LIMIT_MAXIMUM
-from service.store.planning import plan_shards, planned_trials
-from service.store.records import Calibration, TrialRow
+from service.store.expectation import expect
+from service.store.records import Calibration, MeasurementRow, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
 from widthwise.estimate.corpora import CORPORA, FILE_PREFIX, is_known
@@ -41,6 +41,18 @@ def check_spec(spec: CalibrationSpec) -> None:
             errors=[{"pointer": "#/proxy/dataset", "message": message, "value": spec.proxy.dataset}],
         )
 
+    if "gamma" in spec.measure and "learning_rate" not in spec.measure:
+        raise _refused_measure("gamma is swept around the best learning rate; measure learning_rate too", "gamma")
+    if spec.runner == "external" and spec.measure != ["learning_rate"]:
+        other = next(kind for kind in spec.measure if kind != "learning_rate")
+        raise _refused_measure(f"{other} is measured by workers alone; an external runner uploads losses", other)
+
+
+def _refused_measure(message: str, kind: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"#/measure: {message}.", errors=[{"pointer": "#/measure", "message": message, "value": kind}]
+    )
+
 
 def calibration_body(calibration: Calibration) -> dict[str, Any]:
     """Give the JSON form of a calibration (`schemas.CalibrationBody`)."""
@@ -55,16 +67,20 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
         "cancel_requested": calibration.cancel_requested,
         "reason": calibration.reason,
         "spec": calibration.spec,
+        "extends": calibration.extends,
+        "rounds": calibration.rounds,
         "progress": {
             "trials_done": calibration.progress.trials_done,
             "trials_total": calibration.progress.trials_total,
             "shards": {state.value: count for state, count in calibration.progress.shards.items()},
+            "seconds_left": calibration.progress.seconds_left,
         },
-        "estimate": estimate_cost(calibration.spec),
+        "estimate": estimate(calibration),
         "result": calibration.result,
         "links": {
             "self": address,
             "trials": f"{address}/trials",
+            "measurements": f"{address}/measurements",
             "events": f"{address}/events",
             "plot": f"{address}/plot.svg",
         },
@@ -73,15 +89,29 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
 
 def trial_body(row: TrialRow) -> dict[str, Any]:
     """Give the JSON form of a trial (`schemas.TrialBody`)."""
-    return {"id": row.id, "created_at": row.created_at, **row.to_trial_dict()}
+    gamma = row.gamma if row.role is not None else None
+    return {"id": row.id, "created_at": row.created_at, **row.to_trial_dict(), "gamma": gamma}
 
 
-def estimate_cost(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the number of trials, steps and floating-point operations that a specification asks for.
+def measurement_body(row: MeasurementRow) -> dict[str, Any]:
+    """Give the JSON form of a measurement (`schemas.MeasurementBody`)."""
+    return {"id": row.id, "created_at": row.created_at, **row.to_measurement_dict()}
 
-    The operations are the sum of what the trials will report if every one of them completes.
+
+def estimate(calibration: Calibration) -> dict[str, Any]:
+    """Give what was expected of a calibration before it began (`schemas.Estimate`).
+
+    The operations are the sum of what the trials report if none ends early; measuring on the way is not counted.
     """
-    trials, proxy, widths = planned_trials(spec), spec["proxy"], spec["widths"]
+    if calibration.runner == "external":
+        return _external_estimate(calibration.spec)
+    expected = calibration.expected or expect(calibration.spec)
+    return {name: expected.get(name) for name in Estimate.model_fields}
+
+
+def _external_estimate(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole grid, by whomever it is trained."""
+    proxy, each = spec["proxy"], int(spec["seeds"]) * len(spec["learning_rates"])
     flops = math.fsum(
         trial_flops(
             proxy["architecture"],
@@ -92,14 +122,11 @@ def estimate_cost(spec: Mapping[str, Any]) -> dict[str, Any]:
             feed_forward=proxy.get("feed_forward", "gelu"),
             head_dim=proxy.get("head_dim"),
         )
-        for width in widths
+        for width in spec["widths"]
     )
-    return {
-        "trials": trials,
-        "shards": len(plan_shards(spec)),
-        "training_steps": trials * spec["steps"],
-        "flops": trials // max(1, len(widths)) * flops,
-    }
+    trials = each * len(spec["widths"])
+    counts = {"trials": trials, "shards": 0, "training_steps": trials * spec["steps"], "flops": each * flops}
+    return {**counts, "seconds": None, "seconds_from": None, "workers": None}
 
 
 async def event_stream(

@@ -10,13 +10,17 @@ from starlette.concurrency import run_in_threadpool
 
 from service.bodies import read_json
 from service.calibrations import logic
-from service.calibrations.examples import SPEC_EXAMPLES, UPLOAD_EXAMPLES
+from service.calibrations.comparison import Comparing, ComparisonBody, compare
+from service.calibrations.examples import EXTENSION_EXAMPLES, SPEC_EXAMPLES, UPLOAD_EXAMPLES
+from service.calibrations.extension import extended
 from service.calibrations.plot import learning_rate_plot
 from service.calibrations.schemas import (
     CalibrationBody,
     CalibrationPage,
     CalibrationSpec,
+    Extension,
     Listing,
+    MeasurementPage,
     TrialListing,
     TrialPage,
     TrialsUpload,
@@ -26,12 +30,13 @@ from service.errors import NothingMoreError
 from service.identifiers import CalibrationId
 from service.openapi import json_body, problems
 from service.problems import json_response
-from service.store.records import Calibration
+from service.store.records import Calibration, CreatedCalibration
 from service.store.states import FINAL_CALIBRATION_STATES
 
 router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 
 _SPEC = TypeAdapter(CalibrationSpec)
+_EXTENSION = TypeAdapter(Extension)
 _UPLOAD = TypeAdapter(TrialsUpload)
 _RETRY_AFTER = "2"  # seconds (chosen): a quick calibration's trials take about as long
 _NO_CACHE = {"Cache-Control": "no-cache"}
@@ -46,26 +51,33 @@ IdempotencyKey = Annotated[
 ]
 
 
+_ACCEPTED: dict[str, Any] = {
+    "model": CalibrationBody,
+    "description": "Accepted: workers take it up, and its address shows the progress.",
+    "headers": {
+        "Location": {"description": "Address of the calibration.", "schema": {"type": "string"}},
+        "Retry-After": {"description": "Seconds before a first look.", "schema": {"type": "integer"}},
+        "Idempotency-Replayed": {
+            "description": "`true` where the key named an earlier submission.",
+            "schema": {"type": "string"},
+        },
+    },
+}
+
+
+def _accepted(created: CreatedCalibration) -> Response:
+    headers = {"Location": f"/v1/calibrations/{created.calibration.id}", "Retry-After": _RETRY_AFTER}
+    if created.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(logic.calibration_body(created.calibration), 202, headers)
+
+
 @router.post(
     "",
     operation_id="createCalibration",
     summary="Submit a calibration",
     status_code=202,
-    responses={
-        202: {
-            "model": CalibrationBody,
-            "description": "Accepted: workers take it up, and its address shows the progress.",
-            "headers": {
-                "Location": {"description": "Address of the calibration.", "schema": {"type": "string"}},
-                "Retry-After": {"description": "Seconds before a first look.", "schema": {"type": "integer"}},
-                "Idempotency-Replayed": {
-                    "description": "`true` where the key named an earlier submission.",
-                    "schema": {"type": "string"},
-                },
-            },
-        },
-        **problems(400, 413, 415, 422, 503),
-    },
+    responses={202: _ACCEPTED, **problems(400, 413, 415, 422, 503)},
     openapi_extra=json_body(CalibrationSpec, SPEC_EXAMPLES),
 )
 async def create_calibration(
@@ -73,17 +85,40 @@ async def create_calibration(
 ) -> Response:
     """Queue training runs at several widths, from which the learning rate's exponents are measured.
 
-    The answer is written after the job is stored, and holds an estimate of its trials and cost.
+    The answer is written after the job is stored, and holds an estimate of its trials, cost and time.
     """
     spec = await read_json(request, _SPEC)
     logic.check_spec(spec)
     created = await run_in_threadpool(
         store.create_calibration, spec.model_dump(mode="json"), idempotency_key=idempotency_key
     )
-    headers = {"Location": f"/v1/calibrations/{created.calibration.id}", "Retry-After": _RETRY_AFTER}
-    if created.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return json_response(logic.calibration_body(created.calibration), 202, headers)
+    return _accepted(created)
+
+
+@router.post(
+    "/{calibration_id}/extensions",
+    operation_id="extendCalibration",
+    summary="Extend a calibration",
+    status_code=202,
+    responses={202: _ACCEPTED, **problems(400, 404, 409, 413, 415, 422, 503)},
+    openapi_extra=json_body(Extension, EXTENSION_EXAMPLES),
+)
+async def extend_calibration(
+    request: Request, calibration_id: CalibrationId, store: StoreDependency, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Begin a new calibration with every trial and measurement of one that has succeeded, and run what is missing.
+
+    More widths (above the smallest), more seeds in all, or a finer mesh. The first one stays as it is; 409 unless it
+    has succeeded.
+    """
+    more = await read_json(request, _EXTENSION)
+    parent = await run_in_threadpool(store.get_calibration, calibration_id)
+    spec = extended(parent.spec, more)
+    logic.check_spec(spec)
+    created = await run_in_threadpool(
+        store.extend_calibration, parent.id, spec.model_dump(mode="json"), idempotency_key=idempotency_key
+    )
+    return _accepted(created)
 
 
 @router.get(
@@ -123,6 +158,39 @@ def list_trials(
     page = store.list_trials(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.trial_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
+
+
+@router.get(
+    "/{calibration_id}/measurements",
+    operation_id="listMeasurements",
+    summary="List the measurements of a calibration",
+    responses={200: {"model": MeasurementPage}, **problems(404, 422, 503)},
+)
+def list_measurements(
+    calibration_id: CalibrationId, store: StoreDependency, listing: Annotated[TrialListing, Query()]
+) -> Response:
+    """Give every measurement of gradients, alignment and activations as it was stored, oldest first, in pages."""
+    page = store.list_measurements(calibration_id, cursor=listing.cursor, limit=listing.limit)
+    items = [logic.measurement_body(row) for row in page.items]
+    return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
+
+
+@router.get(
+    "/{calibration_id}/comparison",
+    operation_id="compareCalibrations",
+    summary="Compare two calibrations",
+    responses={200: {"model": ComparisonBody}, **problems(404, 422, 503)},
+)
+def compare_calibrations(
+    calibration_id: CalibrationId, store: StoreDependency, asked: Annotated[Comparing, Query()]
+) -> Response:
+    """Say which of specification, code and device differ, and how many trials that both have differ in their losses.
+
+    The same specification, code and device give the same losses.
+    """
+    this, other = store.get_calibration(calibration_id), store.get_calibration(asked.other)
+    body = compare(this, other, store.all_trials(this.id), store.all_trials(other.id))
+    return json_response(body, headers=_NO_CACHE)
 
 
 @router.post(
@@ -221,7 +289,8 @@ def _watched(
 async def stream_events(
     request: Request, store: StoreDependency, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """Give its events as they happen (server-sent events): `calibration` and `shard` transitions, trials.
+    """Give its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
+    trials and measurements.
 
     The id of an event is its number, by which a stream resumes (`Last-Event-ID`). It ends with the calibration, after
     an event `end`, or after ten minutes: connect again with the last number.

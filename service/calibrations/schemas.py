@@ -19,12 +19,16 @@ from service.fields import (
 from service.numbers import Whole
 from service.store.door import LIMIT_MAXIMUM
 from service.store.states import CalibrationState, ShardState
+from widthwise.estimate.corpora import DATASET
 from widthwise.estimate.grids import default_learning_rates
 from widthwise.vocabulary import Form
 
 MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
 CLOSEST = 1e-6  # chosen: learning rates that differ by less than this share can't be told apart by any loss
 LARGEST_LOSS = 1e100  # chosen: far beyond any loss, and its square is still a finite float
+MAX_STEPS = 100_000  # chosen: some 100 times what a proxy needs
+HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over horizons has a degree of freedom
+MAX_HORIZON = max(HORIZON_FACTORS) * MAX_STEPS
 MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
 
 #: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
@@ -34,10 +38,12 @@ LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
 ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
 Dataset = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z0-9_]{1,64}$"),
+    StringConstraints(pattern=DATASET),
     Field(
-        description="Name of the text that the proxy reads; `python_docs` is the English documentation that every "
-        "Python ships. A runner `external` may name its own."
+        description="Name of the text that the proxy reads. `python_docs`: the English documentation that every Python "
+        "ships, 0.5 MB; `python_source`: the source of its standard library, 11 MB; `synthetic`: a made language whose "
+        "entropy is known, 5 MB; `file:NAME`: a file that the operator placed in the workers' folder of corpora, by "
+        "its plain name. A runner `external` may name its own."
     ),
 ]
 
@@ -117,7 +123,7 @@ class CalibrationSpec(BaseModel):
         "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
     )
     seeds: Annotated[int, Whole(1, 32)] = Field(default=2, description="Runs of each cell, with seeds 0, 1, …")
-    steps: Annotated[int, Whole(1, 100_000)] = Field(default=200, description="Optimizer steps of one run.")
+    steps: Annotated[int, Whole(1, MAX_STEPS)] = Field(default=200, description="Optimizer steps of one run.")
     epsilon: Annotated[
         float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
     ] = 1e-12
@@ -129,7 +135,7 @@ class CalibrationSpec(BaseModel):
     )
     atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
     search: Literal["telescope", "grid"] = Field(
-        "grid",
+        "telescope",
         description="How the learning rates are searched. `telescope`: all of them at the smallest width, then a few "
         "around the prediction at each next one. `grid`: all of them at every width.",
     )
@@ -140,26 +146,38 @@ class CalibrationSpec(BaseModel):
     early_stopping: bool = Field(True, description="Stop trials that can't come near the best one.")
     measure: Annotated[
         list[Measured],
-        Field(min_length=1, max_length=6, json_schema_extra={"uniqueItems": True}, description="What is measured."),
+        Field(
+            min_length=1,
+            max_length=6,
+            json_schema_extra={"uniqueItems": True},
+            description="What is measured: the best learning rate of each width; γ, the learning rate's multiplier by "
+            "role; gradients, for epsilon; alignment; the coordinate check; the best learning rate over horizons.",
+        ),
     ] = ["learning_rate"]
     probe_learning_rate: LearningRate | None = Field(
         None,
         description="Base learning rate of the runs that measure epsilon, alignment and coordinates. Left out: the "
         "middle of the learning rates.",
     )
-    horizons: Annotated[
-        list[Annotated[int, Whole(1, 100_000)]],
-        Field(
-            max_length=8,
-            json_schema_extra={"uniqueItems": True},
-            description="Steps of each horizon, where `horizon` is measured. Left out: steps, twice and four times it.",
-        ),
-    ] = []
+    horizons: Annotated[list[Annotated[int, Whole(1, MAX_HORIZON)]], Field(min_length=2, max_length=8)] = Field(
+        default=[],
+        json_schema_extra={"uniqueItems": True, "default": None},
+        description="Steps of each horizon, where `horizon` is measured: distinct, kept in ascending order. Left out: "
+        "steps, twice and four times it.",
+    )
     runner: Literal["worker", "external"] = Field(
         "worker", description="`worker`: this service trains. `external`: you train, upload the trials and finish."
     )
 
-    @field_validator("widths", "learning_rates")
+    @field_validator("measure")
+    @classmethod
+    def _distinct(cls, kinds: list[str]) -> list[str]:
+        for index, kind in enumerate(kinds):
+            if kind in kinds[:index]:
+                raise ValueError(f"holds {kind!r} twice; give each once")
+        return kinds
+
+    @field_validator("widths", "learning_rates", "horizons")
     @classmethod
     def _distinct_ascending(cls, values: list[float]) -> list[float]:
         ascending = sorted(values)
@@ -169,11 +187,28 @@ class CalibrationSpec(BaseModel):
         return ascending
 
     @model_validator(mode="after")
-    def _with_learning_rates(self) -> Self:
+    def _with_lists(self) -> Self:
+        # the model is frozen for everyone else
         if not self.learning_rates:
             rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
-            object.__setattr__(self, "learning_rates", list(rates))  # the model is frozen for everyone else
+            object.__setattr__(self, "learning_rates", list(rates))
+        if "horizon" in self.measure and not self.horizons:
+            object.__setattr__(self, "horizons", [factor * self.steps for factor in HORIZON_FACTORS])
         return self
+
+
+class Extension(BaseModel):
+    """What a succeeded calibration is to have more of: widths, seeds or a finer mesh, one of them at least."""
+
+    model_config = REQUEST
+
+    widths: Annotated[list[ProxyWidth], Field(min_length=1, max_length=15)] | None = Field(
+        None, description="Widths to add, above the smallest one: that is the base of every multiplier."
+    )
+    seeds: Annotated[int, Whole(1, 32)] | None = Field(None, description="Runs of each cell in all.")
+    mesh: Annotated[float, Field(ge=0.0625, le=1)] | None = Field(
+        None, description="Finest spacing of the learning rates around each optimum, in octaves: below what it was."
+    )
 
 
 class UploadedTrial(BaseModel):
@@ -201,17 +236,34 @@ class Progress(BaseModel):
     """How far a calibration is."""
 
     trials_done: int
-    trials_total: int = Field(description="0 where an external runner decides.")
+    trials_total: int = Field(
+        description="Planned so far, and expected of what is planned once these are known; 0 where an external runner "
+        "decides."
+    )
     shards: dict[ShardState, int] = Field(description="Shards by state.")
+    seconds_left: float | None = Field(
+        None,
+        description="What is left, at the rate of the trials done by the workers at it; null until that is known.",
+    )
 
 
 class Estimate(BaseModel):
     """What the specification asks for, before anything has run."""
 
-    trials: int = Field(description="Training runs: widths × learning rates × seeds.")
+    trials: int = Field(
+        description="Training runs, if every optimum lies inside the learning rates; of an external runner: widths × "
+        "learning rates × seeds."
+    )
     shards: int = Field(description="Units of work that workers claim; 0 where an external runner trains.")
-    training_steps: int = Field(description="Optimizer steps in all.")
-    flops: float = Field(description="Floating-point operations of all trials if each completes.")
+    training_steps: int = Field(description="Optimizer steps in all, if no run ends early.")
+    flops: float = Field(description="Floating-point operations of them, if no run ends early.")
+    seconds: float | None = Field(None, description="Time of these operations, if their rate is known.")
+    seconds_from: Literal["stored_trials"] | None = Field(
+        None,
+        description="`stored_trials`: the rate of this service's latest trials of the same architecture and the "
+        "nearest width.",
+    )
+    workers: int | None = Field(None, description="Workers among whom the time was shared: those alive at the time.")
 
 
 class Links(BaseModel):
@@ -219,6 +271,7 @@ class Links(BaseModel):
 
     self: str
     trials: str
+    measurements: str
     events: str
     plot: str
 
@@ -235,9 +288,14 @@ class CalibrationBody(BaseModel):
     cancel_requested: bool = Field(description="Cancelling was asked for; running shards stop within seconds.")
     reason: str | None = Field(description="Why it failed; null otherwise.")
     spec: dict[str, Any] = Field(description="The specification, with every default filled in.")
+    extends: str | None = Field(None, description="The calibration whose trials and measurements it began with.")
+    rounds: int = Field(1, description="How many times shards were planned; each time from all outcomes before.")
     progress: Progress
     estimate: Estimate
-    result: dict[str, Any] | None = Field(description="Optima, drift and exponents with intervals, once succeeded.")
+    result: dict[str, Any] | None = Field(
+        description="Optima, drift and exponents with intervals, once succeeded; its `provenance` names specification, "
+        "code and devices."
+    )
     links: Links
 
 
@@ -256,7 +314,12 @@ class TrialBody(BaseModel):
     width: int
     learning_rate: float
     seed: int
-    status: Literal["completed", "diverged", "stopped", "failed"]
+    role: str | None = Field(None, description="Whose learning rate was multiplied by gamma; null in a plain sweep.")
+    gamma: float | None = Field(None, description="By what; null in a plain sweep.")
+    horizon: int | None = Field(None, description="Steps of a branched horizon; null: the specification's own.")
+    status: Literal["completed", "diverged", "stopped", "failed"] = Field(
+        description="`stopped`: ended early, since it could not come near the best."
+    )
     loss: float | None = Field(description="Final loss in nats; null unless completed.")
     seconds: float | None
     steps: int | None
@@ -267,6 +330,24 @@ class TrialPage(BaseModel):
     """Trials, oldest first."""
 
     items: list[TrialBody]
+    next_cursor: str | None
+
+
+class MeasurementBody(BaseModel):
+    """What one run measured apart from its loss."""
+
+    id: str
+    created_at: datetime
+    width: int
+    seed: int
+    kind: str = Field(description="`epsilon`, `alignment` or `coordinates`.")
+    data: dict[str, Any]
+
+
+class MeasurementPage(BaseModel):
+    """Measurements, oldest first."""
+
+    items: list[MeasurementBody]
     next_cursor: str | None
 
 
@@ -281,7 +362,7 @@ class Listing(BaseModel):
 
 
 class TrialListing(BaseModel):
-    """Query of GET /v1/calibrations/{id}/trials."""
+    """Query of GET /v1/calibrations/{id}/trials and …/measurements."""
 
     model_config = ConfigDict(extra="forbid")
 

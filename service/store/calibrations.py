@@ -1,78 +1,84 @@
-"""Calibrations: created with their shards, read with their progress, cancelled on request."""
+"""Calibrations: created with their first shards, read with their progress, cancelled on request."""
 
-import secrets
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from service.store import progress, rounds
 from service.store.clock import now
 from service.store.door import LIMIT_MAXIMUM, checked_key, checked_spec, storable
 from service.store.engine import insert_or
 from service.store.errors import IdempotencyConflictError, NotFoundError
+from service.store.expectation import expect
+from service.store.identifiers import new_id
 from service.store.paging import page
-from service.store.planning import plan_shards, planned_trials
+from service.store.progress import expected_time
 from service.store.records import Calibration, Event, JsonObject, Page, Progress, Shard, ShardSpec
+from service.store.rounds import Plan
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
-from service.store.tables import calibrations, events, shards, trials
+from service.store.tables import calibrations, events, shards
 from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
 
 
-def new_id(prefix: str) -> str:
-    """Give a new identifier: a prefix for the reader and 96 random bits."""
-    return f"{prefix}_{secrets.token_hex(12)}"
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a calibration begins with."""
+
+    spec: dict[str, Any]
+    digest: str
+    shards: list[ShardSpec]
+    expected: JsonObject
+    trials_total: int
+    extends: str | None = None
+    environments: tuple[JsonObject, ...] = ()  #: of the trials that come with it
 
 
-def create(connection: sa.Connection, spec: JsonObject, idempotency_key: str | None) -> tuple[str, list[str], bool]:
-    """Insert a calibration and its shards; give its id, the shards' ids, and whether it existed already."""
+def begin(spec: JsonObject, plan: Plan) -> Beginning:
+    """Check a specification and plan its first round."""
     plain, digest = checked_spec(spec)
+    planned = rounds.next_shards(plan, plain, (), ())
+    expected = expect(plain)
+    return Beginning(plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
+
+
+def create(
+    connection: sa.Connection, beginning: Beginning, idempotency_key: str | None
+) -> tuple[sa.Row[Any], list[str], bool]:
+    """Insert a calibration and its shards; give its row, the shards' ids, and whether it existed already."""
     checked_key(idempotency_key)
-    planned = plan_shards(plain)
     insert = (
         insert_or(connection, calibrations)
         .values(
             id=new_id("cal"),
             created_at=now(),
             state=CalibrationState.QUEUED,
-            runner=plain["runner"],
-            spec=plain,
-            spec_digest=digest,
+            runner=beginning.spec["runner"],
+            spec=beginning.spec,
+            spec_digest=beginning.digest,
             idempotency_key=idempotency_key,
-            trials_total=planned_trials(plain),
+            trials_total=beginning.trials_total,
             last_event=0,
+            extends=beginning.extends,
+            environments=list(beginning.environments),
+            expected={**beginning.expected, **expected_time(connection, beginning.spec, beginning.expected)},
         )
         # a second request with the key waits here for the first to commit, then finds its row
         .on_conflict_do_nothing(index_elements=[calibrations.c.idempotency_key])
-        .returning(calibrations.c.id, calibrations.c.created_at)
+        .returning(*calibrations.c)
     )
     created = connection.execute(insert).one_or_none()
     if created is None:
         existing = connection.execute(
-            sa.select(calibrations.c.id, calibrations.c.spec_digest).where(
-                calibrations.c.idempotency_key == idempotency_key
-            )
+            sa.select(calibrations).where(calibrations.c.idempotency_key == idempotency_key)
         ).one()
-        if existing.spec_digest != digest:
+        if (existing.spec_digest, existing.extends) != (beginning.digest, beginning.extends):
             raise IdempotencyConflictError(str(idempotency_key), existing.id)
-        return existing.id, [], True
-    rows = [
-        {
-            "id": new_id("shd"),
-            "calibration_id": created.id,
-            "created_at": created.created_at,
-            "position": position,
-            "spec": shard.to_dict(),
-            "state": ShardState.QUEUED,
-            "attempts": 0,
-            "epoch": 0,
-        }
-        for position, shard in enumerate(planned)
-    ]
-    if rows:
-        connection.execute(sa.insert(shards), rows)
+        return existing, [], True
+    shard_ids = rounds.insert(connection, created, beginning.shards)
     data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}
     add_events(connection, created.id, [("calibration", data)])
-    return created.id, [row["id"] for row in rows], False
+    return created, shard_ids, False
 
 
 def get(connection: sa.Connection, calibration_id: str) -> Calibration:
@@ -81,7 +87,7 @@ def get(connection: sa.Connection, calibration_id: str) -> Calibration:
     row = connection.execute(query).one_or_none() if storable(calibration_id) else None
     if row is None:
         raise NotFoundError("calibration", calibration_id)
-    return _read(row, _progress(connection, [row]))
+    return _read(row, progress.of(connection, [row]))
 
 
 def list_page(
@@ -92,8 +98,8 @@ def list_page(
     if state is not None:
         query = query.where(calibrations.c.state == state)
     rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
-    progress = _progress(connection, rows.items)
-    return Page(tuple(_read(row, progress) for row in rows.items), rows.next_cursor)
+    counted = progress.of(connection, rows.items)
+    return Page(tuple(_read(row, counted) for row in rows.items), rows.next_cursor)
 
 
 def _same(row: sa.Row[Any]) -> sa.Row[Any]:
@@ -170,22 +176,7 @@ def require(connection: sa.Connection, calibration_id: str) -> None:
         raise NotFoundError("calibration", calibration_id)
 
 
-def _progress(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Progress]:
-    """Count trials and shards of some calibrations, in two queries."""
-    ids = [row.id for row in rows]
-    by_trials = sa.select(trials.c.calibration_id, sa.func.count().label("trials")).group_by(trials.c.calibration_id)
-    counted = connection.execute(by_trials.where(trials.c.calibration_id.in_(ids)))
-    done = {row.calibration_id: int(row.trials) for row in counted}
-    states: dict[str, dict[ShardState, int]] = {identifier: {} for identifier in ids}
-    by_state = sa.select(shards.c.calibration_id, shards.c.state, sa.func.count()).group_by(
-        shards.c.calibration_id, shards.c.state
-    )
-    for identifier, state, count in connection.execute(by_state.where(shards.c.calibration_id.in_(ids))):
-        states[identifier][state] = count
-    return {row.id: Progress(done.get(row.id, 0), row.trials_total, states[row.id]) for row in rows}
-
-
-def _read(row: sa.Row[Any], progress: dict[str, Progress]) -> Calibration:
+def _read(row: sa.Row[Any], counted: dict[str, Progress]) -> Calibration:
     return Calibration(
         id=row.id,
         created_at=row.created_at,
@@ -198,5 +189,10 @@ def _read(row: sa.Row[Any], progress: dict[str, Progress]) -> Calibration:
         started_at=row.started_at,
         finished_at=row.finished_at,
         last_event=row.last_event,
-        progress=progress[row.id],
+        progress=counted[row.id],
+        spec_digest=row.spec_digest,
+        extends=row.extends,
+        rounds=row.rounds,
+        environments=tuple(row.environments or ()),
+        expected=row.expected,
     )

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.store.engine import dump_json
-from service.store.records import JsonObject, Trial, TrialStatus
+from service.store.records import JsonObject, Measurement, Trial, TrialStatus
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Role, known_word
 
 LARGEST_INTEGER = 2**63 - 1  # a BIGINT
 LARGEST_WIDTH = 2**31 - 1  # an INTEGER
@@ -65,6 +66,13 @@ def checked_trial(trial: Trial | Mapping[str, Any], path: str = "trial") -> Tria
         raise InvalidInputError(
             f"{path}.learning_rate is {learning_rate!r}; give a number above 0.", field=f"{path}.learning_rate"
         )
+    gamma = _number(trial.gamma, f"{path}.gamma")
+    if gamma <= 0:
+        raise InvalidInputError(f"{path}.gamma is {gamma!r}; give a number above 0.", field=f"{path}.gamma")
+    if trial.role is not None:
+        known_word(Role, trial.role, f"{path}.role")
+    if trial.horizon is not None:
+        _integer(trial.horizon, f"{path}.horizon", low=1, high=LARGEST_WIDTH)
     loss = None if trial.loss is None else _number(trial.loss, f"{path}.loss")
     if (loss is None) == (trial.status is TrialStatus.COMPLETED):
         raise InvalidInputError(
@@ -81,7 +89,27 @@ def checked_trial(trial: Trial | Mapping[str, Any], path: str = "trial") -> Tria
         seconds=None if trial.seconds is None else _number(trial.seconds, f"{path}.seconds"),
         steps=None if trial.steps is None else _integer(trial.steps, f"{path}.steps", 0, LARGEST_INTEGER),
         flops=None if trial.flops is None else _number(trial.flops, f"{path}.flops"),
+        role=trial.role,
+        gamma=gamma,
+        horizon=trial.horizon,
     )
+
+
+def checked_measurement(given: Measurement | Mapping[str, Any], path: str = "measurement") -> Measurement:
+    """Give a measurement whose every number is finite; InvalidInputError with the field's path."""
+    if isinstance(given, Mapping):
+        missing = [name for name in ("width", "seed", "kind", "data") if given.get(name) is None]
+        if missing:
+            raise InvalidInputError(f"{path} has no {', '.join(missing)}; give each.", field=f"{path}.{missing[0]}")
+        given = Measurement(given["width"], given["seed"], given["kind"], given["data"])
+    _integer(given.width, f"{path}.width", low=1, high=LARGEST_WIDTH)
+    _integer(given.seed, f"{path}.seed", low=0, high=LARGEST_INTEGER)
+    if not isinstance(given.kind, str) or not given.kind:
+        raise InvalidInputError(f"{path}.kind is {given.kind!r}; give its name.", field=f"{path}.kind")
+    if not isinstance(given.data, Mapping):
+        raise InvalidInputError(f"{path}.data is {given.data!r}; give an object.", field=f"{path}.data")
+    data = json.loads(checked_json(given.data, f"{path}.data"))
+    return Measurement(given.width, given.seed, given.kind, data)
 
 
 def _trial_from_mapping(value: Mapping[str, Any], path: str) -> Trial:
@@ -104,6 +132,9 @@ def _trial_from_mapping(value: Mapping[str, Any], path: str) -> Trial:
         seconds=value.get("seconds"),
         steps=value.get("steps"),
         flops=value.get("flops"),
+        role=value.get("role") or None,
+        gamma=1.0 if value.get("gamma") is None else value["gamma"],
+        horizon=value.get("horizon") or None,
     )
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.store.calibrations import new_id
 from service.store.clock import now
 from service.store.door import storable
+from service.store.identifiers import new_id
 from service.store.paging import page
-from service.store.records import ExponentFilter, ExponentRow, JsonObject, Page
-from service.store.tables import exponents, shards
+from service.store.provenance import provenance_of
+from service.store.records import ExponentFilter, ExponentRow, Page
+from service.store.tables import exponents
 from widthwise.errors import InvalidInputError
 
 SOURCE = "calibration"  # of every stored row: measured by the calibration it names
@@ -28,7 +29,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[
         "alignment": spec["alignment"] if isinstance(spec["alignment"], str) else "measured",
         "architecture": proxy.get("architecture", "external"),
         "dataset": proxy.get("dataset", "external"),
-        "provenance": _provenance(connection, calibration),
+        "provenance": provenance_of(calibration),
     }
     for estimate in estimates:
         connection.execute(sa.insert(exponents).values(id=new_id("exp"), created_at=now(), **common, **estimate))
@@ -67,16 +68,6 @@ def list_page(connection: sa.Connection, where: ExponentFilter, cursor: str | No
             raise InvalidInputError(f"{name} is {wanted!r}, which no name can be; give printable text.", field=name)
         query = query.where(exponents.c[name] == wanted)
     return page(connection, query, exponents, _read, cursor=cursor, limit=limit, newest_first=True)
-
-
-def _provenance(connection: sa.Connection, calibration: sa.Row[Any]) -> JsonObject:
-    """What measured it: the specification's digest and each distinct device and versions of its shards."""
-    query = sa.select(shards.c.environment).where(shards.c.calibration_id == calibration.id).order_by(shards.c.position)
-    environments: list[JsonObject] = []
-    for environment in connection.execute(query).scalars():
-        if environment is not None and environment not in environments:
-            environments.append(environment)
-    return {"spec_sha256": calibration.spec_digest, "runner": calibration.runner, "environments": environments}
 
 
 def _read(row: sa.Row[Any]) -> ExponentRow:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 from service.store.states import CalibrationState, ShardState
@@ -39,11 +40,21 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counted when read, never stored: trials stored of trials planned, and shards by state."""
+    """How far a calibration is, counted when it is read."""
 
     trials_done: int
-    trials_total: int
+    trials_total: int  #: planned so far, and of the stages still expected; what there is once it succeeded
     shards: Mapping[ShardState, int]
+    seconds_left: float | None = None  #: None until it runs and has a trial to judge by
+
+
+@dataclass(frozen=True, slots=True)
+class FlopRate:
+    """How fast stored trials of one width ran."""
+
+    width: int
+    trials: int
+    flops_per_second: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,11 @@ class Calibration:
     finished_at: datetime | None
     last_event: int  #: number of its newest event, from 1; 0 before any
     progress: Progress
+    spec_digest: str = ""  #: SHA-256 of the specification's canonical JSON
+    extends: str | None = None  #: the calibration whose trials it began with
+    rounds: int = 1  #: times that shards were planned
+    environments: tuple[JsonObject, ...] = ()  #: each distinct device, versions and code that ran a part of it
+    expected: JsonObject | None = None  #: the estimate of time made when it was created; None for older rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +88,64 @@ class CreatedCalibration:
     replayed: bool
 
 
+#: What tells one trial of a calibration from every other: width, learning rate, seed, role, γ, horizon.
+TrialIdentity = tuple[int, float, int, str | None, float, int | None]
+#: The same of a measurement: width, seed, kind.
+MeasurementIdentity = tuple[int, int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class ShardSpec:
-    """The trials of one width that one child process runs: learning_rates × seeds."""
+    """The work of one width that one child process runs: trials (sweep, gamma, horizon) or measurements (measure)."""
 
     width: int
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
+    kind: str = "sweep"  #: "sweep", "gamma", "horizon" or "measure"
+    role: str | None = None  #: of a gamma shard: whose learning rate γ multiplies
+    gammas: tuple[float, ...] = ()  #: of a gamma shard
+    horizons: tuple[int, ...] = ()  #: of a horizon shard: steps
+    measure: tuple[str, ...] = ()  #: of a measure shard: kinds of measurement
 
-    @property
-    def trials(self) -> int:
-        """Number of trials in it."""
-        return len(self.learning_rates) * len(self.seeds)
+    def trials(self) -> set[TrialIdentity]:
+        """Give the identity of every trial in it: learning rates × seeds × what its kind varies."""
+        if self.kind == "measure":
+            return set()
+        gammas = self.gammas if self.kind == "gamma" else (1.0,)
+        horizons = self.horizons if self.kind == "horizon" else (None,)
+        role = self.role if self.kind == "gamma" else None
+        return set(product((self.width,), self.learning_rates, self.seeds, (role,), gammas, horizons))
+
+    def measurements(self) -> set[MeasurementIdentity]:
+        """Give the identity of every measurement in it: seeds × kinds."""
+        return set(product((self.width,), self.seeds, self.measure)) if self.kind == "measure" else set()
 
     def to_dict(self) -> dict[str, Any]:
         """Give its JSON form, as the child process reads it."""
-        return {"width": self.width, "learning_rates": list(self.learning_rates), "seeds": list(self.seeds)}
+        return {
+            "kind": self.kind,
+            "width": self.width,
+            "learning_rates": list(self.learning_rates),
+            "seeds": list(self.seeds),
+            "role": self.role,
+            "gammas": list(self.gammas),
+            "horizons": list(self.horizons),
+            "measure": list(self.measure),
+        }
 
     @classmethod
     def from_dict(cls, value: JsonObject) -> "ShardSpec":
-        """Read the form that `to_dict` wrote."""
-        return cls(int(value["width"]), tuple(value["learning_rates"]), tuple(value["seeds"]))
+        """Read the form that `to_dict` wrote; keys that are absent have their defaults."""
+        return cls(
+            width=int(value["width"]),
+            learning_rates=tuple(float(rate) for rate in value["learning_rates"]),
+            seeds=tuple(int(seed) for seed in value["seeds"]),
+            kind=value.get("kind") or "sweep",
+            role=value.get("role"),
+            gammas=tuple(float(gamma) for gamma in value.get("gammas") or ()),
+            horizons=tuple(int(steps) for steps in value.get("horizons") or ()),
+            measure=tuple(value.get("measure") or ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +179,8 @@ class Claim:
     attempt: int  #: 1 for the first
     spec: JsonObject  #: the calibration's specification
     shard: ShardSpec
-    done: tuple[tuple[float, int], ...] = field(default=())  #: (learning_rate, seed) already stored
+    #: What is stored already: (learning rate, seed, role, γ, horizon) of a trial, (kind, seed) of a measurement
+    done: tuple[tuple[Any, ...], ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +195,47 @@ class Trial:
     seconds: float | None = None
     steps: int | None = None
     flops: float | None = None
+    role: str | None = None  #: whose learning rate was multiplied; None in a plain sweep
+    gamma: float = 1.0  #: by what
+    horizon: int | None = None  #: steps of a branched horizon; None: the specification's own
+
+    @property
+    def identity(self) -> TrialIdentity:
+        """What tells it from every other trial of its calibration."""
+        return (self.width, self.learning_rate, self.seed, self.role, self.gamma, self.horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one run measured apart from its loss, as a worker reports it."""
+
+    width: int
+    seed: int
+    kind: str  #: "epsilon", "alignment" or "coordinates"
+    data: JsonObject
+
+    @property
+    def identity(self) -> MeasurementIdentity:
+        """What tells it from every other measurement of its calibration."""
+        return (self.width, self.seed, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRow:
+    """One stored measurement."""
+
+    id: str
+    calibration_id: str
+    created_at: datetime
+    shard_id: str | None  #: None if it came with the calibration that this one extends
+    width: int
+    seed: int
+    kind: str
+    data: JsonObject
+
+    def to_measurement_dict(self) -> dict[str, Any]:
+        """Give the measurement as the fit reads it."""
+        return {"width": self.width, "seed": self.seed, "kind": self.kind, "data": self.data}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +245,7 @@ class TrialRow:
     id: str
     calibration_id: str
     created_at: datetime
-    shard_id: str | None  #: None if uploaded
+    shard_id: str | None  #: None if uploaded, or if it came with the calibration that this one extends
     width: int
     learning_rate: float
     seed: int
@@ -159,6 +254,9 @@ class TrialRow:
     seconds: float | None
     steps: int | None
     flops: float | None
+    role: str | None
+    gamma: float
+    horizon: int | None
 
     def to_trial_dict(self) -> dict[str, Any]:
         """Give the trial record as the fit reads it."""
@@ -166,6 +264,9 @@ class TrialRow:
             "width": self.width,
             "learning_rate": self.learning_rate,
             "seed": self.seed,
+            "role": self.role,
+            "gamma": self.gamma,
+            "horizon": self.horizon,
             "status": self.status.value,
             "loss": self.loss,
             "seconds": self.seconds,
@@ -205,7 +306,7 @@ class Event:
     calibration_id: str
     seq: int
     created_at: datetime
-    kind: str  #: "calibration" and "shard" are transitions; "trial", "trials" are results coming in
+    kind: str  #: "calibration", "shard": transitions; "trial", "trials", "measurement": results; "round": more shards
     data: JsonObject
 
 

@@ -5,22 +5,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.store import measurements as measurement_rows
 from service.store import trials as trial_rows
 from service.store.clock import now
-from service.store.door import checked_json, checked_trial, cleaned_text
+from service.store.door import checked_json, checked_measurement, checked_trial, cleaned_text
 from service.store.engine import Database
-from service.store.records import Claim, JsonObject, Lease, ShardSpec, Trial, TrialStatus
+from service.store.provenance import add_environment
+from service.store.records import Claim, JsonObject, Lease, Measurement, ShardSpec, Trial, TrialStatus
 from service.store.states import CalibrationState, ShardState
-from service.store.tables import calibrations, shards, trials
+from service.store.tables import calibrations, shards
 from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
 from widthwise.errors import InvalidInputError
 
 ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
 CANDIDATES = 8  # claimable shards read at once: a rival that took the first leaves others
 REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
-
-#: Stored trials that a new attempt need not run again; "failed" ones it may.
-DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
 
 
 def claimable() -> sa.ColumnElement[bool]:
@@ -80,11 +79,7 @@ def _claim(
         return None
     if locked.state is CalibrationState.QUEUED:
         move_calibration(connection, locked, CalibrationState.RUNNING)
-    done = connection.execute(
-        sa.select(trials.c.learning_rate, trials.c.seed)
-        .where(trials.c.shard_id == row.id, trials.c.status.in_(DONE_STATUSES))
-        .order_by(trials.c.learning_rate, trials.c.seed)
-    )
+    shard = ShardSpec.from_dict(row.spec)
     return Claim(
         shard_id=row.id,
         calibration_id=row.calibration_id,
@@ -92,9 +87,18 @@ def _claim(
         epoch=row.epoch,
         attempt=row.attempts,
         spec=locked.spec,
-        shard=ShardSpec.from_dict(row.spec),
-        done=tuple((rate, seed) for rate, seed in done),
+        shard=shard,
+        done=_done(connection, row.calibration_id, shard),
     )
+
+
+def _done(connection: sa.Connection, calibration_id: str, shard: ShardSpec) -> tuple[tuple[Any, ...], ...]:
+    """What of a shard is stored, by whichever shard or calibration it came: in the form of `Claim.done`."""
+    if shard.kind == "measure":
+        measured = shard.measurements() & measurement_rows.identities(connection, calibration_id, shard.width)
+        return tuple(sorted((kind, seed) for _, seed, kind in measured))
+    ran = shard.trials() & trial_rows.identities(connection, calibration_id, shard.width, trial_rows.DONE_STATUSES)
+    return tuple(identity[1:] for identity in sorted(ran, key=lambda found: (found[1:3], found[4], found[5] or 0)))
 
 
 def check(connection: sa.Connection, claim: Claim) -> Lease:
@@ -121,9 +125,13 @@ def _verdict(connection: sa.Connection, claim: Claim) -> Lease:
 
 
 def record_environment(connection: sa.Connection, claim: Claim, environment: JsonObject, lease_seconds: float) -> Lease:
-    """Store the device and versions of the child that runs the shard."""
+    """Store the device, versions and code of the child that runs the shard, with its calibration too."""
     checked_json(environment, "environment")
-    return extend(connection, claim, lease_seconds, environment=dict(environment))
+    locked = lock_calibration(connection, claim.calibration_id)
+    lease = extend(connection, claim, lease_seconds, environment=dict(environment))
+    if lease is not Lease.LOST:
+        add_environment(connection, locked, environment)
+    return lease
 
 
 def record_trial(
@@ -131,12 +139,11 @@ def record_trial(
 ) -> Lease:
     """Store a trial of the shard, if the claim holds."""
     trial = checked_trial(given)
-    shard = claim.shard
-    if trial.width != shard.width or trial.learning_rate not in shard.learning_rates or trial.seed not in shard.seeds:
+    if trial.identity not in claim.shard.trials():
         raise InvalidInputError(
-            f"The trial (width {trial.width}, learning rate {trial.learning_rate!r}, seed {trial.seed}) is none "
-            f"of shard {claim.shard_id!r}: width {shard.width}, seeds {list(shard.seeds)}, learning rates "
-            f"{list(shard.learning_rates)}.",
+            f"The trial (width {trial.width}, learning rate {trial.learning_rate!r}, seed {trial.seed}, role "
+            f"{trial.role!r}, gamma {trial.gamma!r}, horizon {trial.horizon!r}) is none of shard {claim.shard_id!r}: "
+            f"{claim.shard.to_dict()}.",
             field="trial",
         )
     lock_calibration(connection, claim.calibration_id)
@@ -146,6 +153,9 @@ def record_trial(
             "width": trial.width,
             "learning_rate": trial.learning_rate,
             "seed": trial.seed,
+            "role": trial.role,
+            "gamma": trial.gamma,
+            "horizon": trial.horizon,
             "status": trial.status.value,
             "loss": trial.loss,
         }
@@ -153,14 +163,39 @@ def record_trial(
     return lease
 
 
-def finish(connection: sa.Connection, claim: Claim) -> Lease:
-    """End the shard as succeeded; an attempt that left trials out has failed."""
+def record_measurement(
+    connection: sa.Connection, claim: Claim, given: Measurement | Mapping[str, Any], lease_seconds: float
+) -> Lease:
+    """Store a measurement of the shard, if the claim holds."""
+    measured = checked_measurement(given)
+    if measured.identity not in claim.shard.measurements():
+        raise InvalidInputError(
+            f"The measurement (width {measured.width}, seed {measured.seed}, kind {measured.kind!r}) is none of shard "
+            f"{claim.shard_id!r}: {claim.shard.to_dict()}.",
+            field="measurement",
+        )
     lock_calibration(connection, claim.calibration_id)
-    stored = connection.execute(
-        sa.select(sa.func.count()).select_from(trials).where(trials.c.shard_id == claim.shard_id)
-    ).scalar_one()
-    if stored < claim.shard.trials:
-        reason = f"The child process ended with {stored} of {claim.shard.trials} trials stored."
+    lease = extend(connection, claim, lease_seconds)
+    if lease is not Lease.LOST:
+        measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
+        data = {"width": measured.width, "seed": measured.seed, "kind": measured.kind}
+        add_events(connection, claim.calibration_id, [("measurement", data)])
+    return lease
+
+
+def finish(connection: sa.Connection, claim: Claim) -> Lease:
+    """End the shard as succeeded; an attempt that left trials or measurements out has failed."""
+    lock_calibration(connection, claim.calibration_id)
+    if claim.shard.kind == "measure":
+        wanted, what = len(claim.shard.measurements()), "measurements"
+        found = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
+        stored = len(found & claim.shard.measurements())
+    else:
+        wanted, what = len(claim.shard.trials()), "trials"
+        ran = trial_rows.identities(connection, claim.calibration_id, claim.shard.width, tuple(TrialStatus))
+        stored = len(ran & claim.shard.trials())
+    if stored < wanted:
+        reason = f"The child process ended with {stored} of {wanted} {what} stored."
         return _end_attempt(connection, claim, reason, retryable=True)
     row = move_shard(connection, claim.shard_id, ShardState.SUCCEEDED, held_by(claim), reason=None)
     return Lease.LOST if row is None else Lease.HELD

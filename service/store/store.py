@@ -1,4 +1,4 @@
-"""The store: every read and write of calibrations, shards, trials, exponents, events and workers."""
+"""The store: every read and write of calibrations, shards, trials, measurements, exponents, events and workers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.store import calibrations, exponents, finishing, shards, workers
+from service.store import calibrations, exponents, extensions, finishing, measurements, shards, workers
 from service.store import trials as trials_of
 from service.store.door import LIMIT_MAXIMUM
 from service.store.doorbell import Doorbell, NoDoorbell
@@ -21,12 +21,15 @@ from service.store.records import (
     ExponentRow,
     JsonObject,
     Lease,
+    Measurement,
+    MeasurementRow,
     Page,
     Shard,
     Trial,
     TrialRow,
     Worker,
 )
+from service.store.rounds import Plan, default_plan
 from service.store.schema import check_schema
 from service.store.states import CalibrationState
 
@@ -44,12 +47,14 @@ class Store:
         *,
         doorbell: Doorbell | None = None,
         fit: Fit | None = None,
+        plan: Plan | None = None,
         lease: timedelta = timedelta(seconds=60),
     ) -> None:
         self._engine = engine
         self._database = Database(engine)
         self._doorbell = doorbell or NoDoorbell()
         self._fit = fit or default_fit
+        self._plan = plan or default_plan
         self._lease_seconds = lease.total_seconds()
 
     def close(self) -> None:
@@ -63,18 +68,45 @@ class Store:
     # calibrations -----------------------------------------------------------------------------
 
     def create_calibration(self, spec: JsonObject, *, idempotency_key: str | None = None) -> CreatedCalibration:
-        """Store a calibration and its shards in one transaction.
+        """Store a calibration and the shards of its first round in one transaction.
 
         spec: the full specification, every default filled in. With a key seen before and the same
         specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
         """
+        beginning = calibrations.begin(spec, self._plan)
         with self._database.write() as connection:
-            identifier, shard_ids, replayed = calibrations.create(connection, spec, idempotency_key)
+            row, shard_ids, replayed = calibrations.create(connection, beginning, idempotency_key)
+        self._ring(shard_ids)
+        return CreatedCalibration(self.get_calibration(row.id), replayed=replayed)
+
+    def extend_calibration(
+        self, parent_id: str, spec: JsonObject, *, idempotency_key: str | None = None
+    ) -> CreatedCalibration:
+        """Store a calibration that begins with every trial and measurement of a succeeded one.
+
+        spec: the parent's specification with more in it, every default filled in; only what its trials leave open is
+        run. StateConflictError unless the parent has succeeded. The key is honoured as `create_calibration` does.
+        """
+        with self._database.read() as connection:
+            beginning = extensions.begin(connection, parent_id, spec, self._plan)
+        with self._database.write() as connection:
+            identifier, shard_ids, replayed = extensions.create(connection, beginning, idempotency_key)
+        self._ring(shard_ids)
+        if not replayed:
+            self._follow(identifier)  # nothing may be left to run
+        return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
+
+    def _ring(self, shard_ids: Sequence[str]) -> None:
         # after the commit: a worker must find the row it is rung for
-        if shard_ids and self._doorbell.ring(shard_ids):
+        if shard_ids and self._doorbell.ring(list(shard_ids)):
             with self._database.write() as connection:
                 shards.mark_published(connection, shard_ids)
-        return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
+
+    def _follow(self, calibration_id: str) -> bool:
+        """Begin the next round of a calibration whose shards have all ended, or end it; say whether it ended."""
+        followed = finishing.finish_if_ready(self._database, calibration_id, self._fit, self._plan)
+        self._ring(followed.shard_ids)
+        return followed.ended
 
     def get_calibration(self, calibration_id: str) -> Calibration:
         """Give one calibration with its progress."""
@@ -109,8 +141,15 @@ class Store:
         with self._database.read() as connection:
             return trials_of.list_page(connection, calibration_id, cursor, limit)
 
+    def list_measurements(
+        self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM
+    ) -> Page[MeasurementRow]:
+        """Give its measurements, oldest first. limit: 1 to LIMIT_MAXIMUM."""
+        with self._database.read() as connection:
+            return measurements.list_page(connection, calibration_id, cursor, limit)
+
     def all_trials(self, calibration_id: str) -> list[dict[str, Any]]:
-        """Give every trial as the fit and the plot read it, ordered by width, learning rate and seed."""
+        """Give every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
         with self._database.read() as connection:
             return trials_of.all_of(connection, calibration_id)
 
@@ -175,32 +214,40 @@ class Store:
         with self._database.write() as connection:
             return shards.record_trial(connection, claim, trial, self._lease_seconds)
 
+    def record_measurement(self, claim: Claim, measurement: Measurement | Mapping[str, Any]) -> Lease:
+        """Store a measurement of the shard; a second report of the same replaces the first."""
+        with self._database.write() as connection:
+            return shards.record_measurement(connection, claim, measurement, self._lease_seconds)
+
     def finish_shard(self, claim: Claim) -> Lease:
-        """End the shard; the last one ends the calibration. Trials missing: the attempt has failed."""
+        """End the shard; the last of a round begins the next one or ends the calibration.
+
+        Where trials or measurements are missing the attempt has failed.
+        """
         with self._database.write() as connection:
             lease = shards.finish(connection, claim)
-        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        self._follow(claim.calibration_id)
         return lease
 
     def fail_shard(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
         """End the attempt: back to the queue if retryable and attempts remain, else failed for good."""
         with self._database.write() as connection:
             lease = shards.fail(connection, claim, reason, retryable=retryable)
-        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        self._follow(claim.calibration_id)
         return lease
 
     def release_shard(self, claim: Claim) -> Lease:
         """Give the shard back untouched (graceful stop): queued again, the attempt not counted."""
         with self._database.write() as connection:
             lease = shards.release(connection, claim)
-        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        self._follow(claim.calibration_id)
         return lease
 
     def cancel_shard(self, claim: Claim) -> Lease:
         """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
         with self._database.write() as connection:
             lease = shards.cancel(connection, claim)
-        finishing.finish_if_ready(self._database, claim.calibration_id, self._fit)
+        self._follow(claim.calibration_id)
         return lease
 
     def abandon_worker(self, worker_id: str) -> int:
@@ -209,14 +256,14 @@ class Store:
             return shards.abandon(connection, worker_id)
 
     def finish_ready_calibrations(self) -> int:
-        """Finish what a crash left behind: fits not made, dead claims out of attempts or cancelled.
+        """Finish what a crash left behind: rounds not begun, fits not made, dead claims out of attempts or cancelled.
 
         Every worker calls it now and then; gives how many calibrations ended.
         """
         shards.end_dead_claims(self._database)
         with self._database.read() as connection:
             ready = shards.ready_calibrations(connection)
-        return sum(finishing.finish_if_ready(self._database, identifier, self._fit) for identifier in ready)
+        return sum(self._follow(identifier) for identifier in ready)
 
     def heartbeat(
         self, worker_id: str, *, host: str, device: str | None = None, versions: JsonObject | None = None

@@ -57,6 +57,12 @@ calibrations = sa.Table(
     sa.Column("finished_at", UtcDateTime),
     sa.Column("reason", sa.Text),
     sa.Column("result", sa.JSON(none_as_null=True)),
+    # the calibration whose trials this one began with
+    sa.Column("extends", sa.ForeignKey("calibrations.id", ondelete="SET NULL")),
+    sa.Column("rounds", sa.Integer, nullable=False, server_default="1"),  # times that shards were planned
+    # every distinct device and code that ran a part of it; NULL in rows older than the column
+    sa.Column("environments", sa.JSON(none_as_null=True)),
+    sa.Column("expected", sa.JSON(none_as_null=True)),  # time estimated at the start
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
 )
@@ -100,8 +106,16 @@ trials = sa.Table(
     sa.Column("seconds", sa.Double),
     sa.Column("steps", sa.BigInteger),
     sa.Column("flops", sa.Double),
-    sa.UniqueConstraint("calibration_id", "width", "learning_rate", "seed"),
+    # not NULL, since a UNIQUE constraint tells no two NULLs apart: "" is a plain sweep, 0 the specification's steps
+    sa.Column("role", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),
+    sa.Column("gamma", sa.Double, nullable=False, server_default="1"),
+    sa.Column("horizon", sa.Integer, nullable=False, server_default="0"),
+    sa.UniqueConstraint(
+        "calibration_id", "width", "learning_rate", "seed", "role", "gamma", "horizon", name="uq_trials_identity"
+    ),
     sa.CheckConstraint("width > 0", name="width"),
+    sa.CheckConstraint("gamma > 0 AND gamma < 1e308", name="gamma"),
+    sa.CheckConstraint("horizon >= 0", name="horizon"),
     sa.CheckConstraint("learning_rate > 0 AND learning_rate < 1e308", name="learning_rate"),
     sa.CheckConstraint("seed >= 0", name="seed"),
     sa.CheckConstraint(
@@ -109,6 +123,24 @@ trials = sa.Table(
         "OR (status <> 'completed' AND loss IS NULL)",
         name="loss",
     ),
+    sa.Index(None, "calibration_id", "created_at", "id"),
+    sa.Index(None, "shard_id"),
+)
+
+measurements = sa.Table(
+    "measurements",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("shard_id", sa.ForeignKey("shards.id", ondelete="SET NULL")),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.UniqueConstraint("calibration_id", "width", "seed", "kind"),
+    sa.CheckConstraint("width > 0", name="width"),
+    sa.CheckConstraint("seed >= 0", name="seed"),
     sa.Index(None, "calibration_id", "created_at", "id"),
     sa.Index(None, "shard_id"),
 )

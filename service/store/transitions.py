@@ -96,6 +96,7 @@ def move_shard(
             "shard_id": row.id,
             "width": row.spec["width"],
             "seeds": row.spec["seeds"],
+            "kind": row.spec.get("kind", "sweep"),
             "from": source.value,
             "to": target.value,
             "attempt": row.attempts,

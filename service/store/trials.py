@@ -1,39 +1,45 @@
-"""Trials: stored once for each (width, learning rate, seed), from a worker or an upload."""
+"""Trials: stored once for each width, learning rate, seed, role, γ and horizon, from a worker or an upload."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from service.store.calibrations import new_id, require
+from service.store.calibrations import require
 from service.store.clock import now
 from service.store.door import checked_trial, checked_widths
 from service.store.engine import insert_or
 from service.store.errors import StateConflictError
+from service.store.identifiers import new_id
 from service.store.paging import page
-from service.store.records import Page, Trial, TrialRow
+from service.store.records import Page, Trial, TrialIdentity, TrialRow, TrialStatus
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.tables import trials
 from service.store.transitions import add_events, lock_calibration, move_calibration
 
+#: Trials that need not be run again; "failed" ones may.
+DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
+
 RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
 
-#: Rows of one INSERT, of 12 parameters each: 6,000, below SQLite's 32,766 and Postgres's 65,535.
+#: What is unique among a calibration's trials.
+IDENTITY_COLUMNS = ("calibration_id", "width", "learning_rate", "seed", "role", "gamma", "horizon")
+
+#: Rows of one INSERT, of 15 parameters each: 7,500, below SQLite's 32,766 and Postgres's 65,535.
 ROWS_PER_STATEMENT = 500
 
 
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None, checked: Sequence[Trial]) -> int:
     """Store checked trials in place of earlier reports of them; give how many rows that changed.
 
-    Of several reports of one (width, learning rate, seed) in `checked` the last counts. Rows are listed in the
-    order given.
+    Of several reports of one trial in `checked` the last counts. Rows are listed in the order given.
     """
     # one statement can't change a row twice (Postgres refuses, SQLite would count both)
-    latest = {(trial.width, trial.learning_rate, trial.seed): trial for trial in checked}
+    latest = {trial.identity: trial for trial in checked}
     insert = insert_or(connection, trials).values(created_at=now())
     differs = sa.or_(*(trials.c[name].is_distinct_from(insert.excluded[name]) for name in RESULT_COLUMNS))
     insert = insert.on_conflict_do_update(
-        index_elements=[trials.c.calibration_id, trials.c.width, trials.c.learning_rate, trials.c.seed],
+        index_elements=[trials.c[name] for name in IDENTITY_COLUMNS],
         set_={name: insert.excluded[name] for name in RESULT_COLUMNS},
         where=differs,
     ).returning(trials.c.id)
@@ -47,6 +53,9 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
             "width": trial.width,
             "learning_rate": trial.learning_rate,
             "seed": trial.seed,
+            "role": trial.role or "",
+            "gamma": trial.gamma,
+            "horizon": trial.horizon or 0,
             "status": trial.status,
             "loss": trial.loss,
             "seconds": trial.seconds,
@@ -81,6 +90,43 @@ def upload(connection: sa.Connection, calibration_id: str, given: Sequence[Trial
         add_events(connection, locked.id, [("trials", {"stored": changed})])
 
 
+def identities(
+    connection: sa.Connection, calibration_id: str, width: int, statuses: Sequence[TrialStatus]
+) -> set[TrialIdentity]:
+    """Give which trials of a width are stored with one of these statuses."""
+    query = sa.select(trials).where(
+        trials.c.calibration_id == calibration_id, trials.c.width == width, trials.c.status.in_(statuses)
+    )
+    return {
+        (row.width, row.learning_rate, row.seed, row.role or None, row.gamma, row.horizon or None)
+        for row in connection.execute(query)
+    }
+
+
+def count(connection: sa.Connection, calibration_id: str) -> int:
+    """Give how many trials a calibration has."""
+    query = sa.select(sa.func.count()).select_from(trials).where(trials.c.calibration_id == calibration_id)
+    return connection.execute(query).scalar_one()
+
+
+def copy(connection: sa.Connection, source: str, target: str) -> int:
+    """Store every trial of one calibration that need not run again with another one too; give their number."""
+    query = (
+        sa.select(trials)
+        .where(trials.c.calibration_id == source, trials.c.status.in_(DONE_STATUSES))
+        .order_by(trials.c.created_at, trials.c.id)
+    )
+    found = connection.execute(query).all()
+    identifiers = sorted(new_id("tri") for _ in found)
+    rows = [
+        {**row._asdict(), "id": identifier, "calibration_id": target, "shard_id": None}
+        for identifier, row in zip(identifiers, found, strict=True)
+    ]
+    if rows:
+        connection.execute(sa.insert(trials), rows)
+    return len(rows)
+
+
 def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[TrialRow]:
     """Give a calibration's trials, oldest first."""
     require(connection, calibration_id)
@@ -89,12 +135,12 @@ def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None
 
 
 def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
-    """Give every trial as the fit reads it, ordered by width, learning rate and seed."""
+    """Give every trial as the fit reads it, ordered by width, learning rate and seed; then role, γ and horizon."""
     require(connection, calibration_id)
     query = (
         sa.select(trials)
         .where(trials.c.calibration_id == calibration_id)
-        .order_by(trials.c.width, trials.c.learning_rate, trials.c.seed)
+        .order_by(*(trials.c[name] for name in IDENTITY_COLUMNS[1:]))
     )
     return [_read(row).to_trial_dict() for row in connection.execute(query)]
 
@@ -113,4 +159,7 @@ def _read(row: sa.Row[Any]) -> TrialRow:
         seconds=row.seconds,
         steps=row.steps,
         flops=row.flops,
+        role=row.role or None,
+        gamma=row.gamma,
+        horizon=row.horizon or None,
     )

@@ -17,7 +17,7 @@ class TestSubmission:
     """POST /v1/calibrations."""
 
     def test_answer(self, client: Client) -> None:
-        response = client.post("/v1/calibrations", json=spec())
+        response = client.post("/v1/calibrations", json=spec(search="grid", mesh=1.0))
         assert response.status_code == 202
         body = response.json()
         assert response.headers["location"] == f"/v1/calibrations/{body['id']}" == body["links"]["self"]
@@ -26,7 +26,10 @@ class TestSubmission:
         assert body["estimate"]["trials"] == 3 * 9 * 2 == body["progress"]["trials_total"]
         assert body["estimate"]["training_steps"] == 54 * 10
         assert body["estimate"]["flops"] > 0
-        assert body["progress"]["shards"] == {"queued": 6}
+        assert (body["estimate"]["seconds"], body["estimate"]["seconds_from"]) == (None, None)  # nothing ran here yet
+        assert body["progress"]["seconds_left"] is None
+        assert body["progress"]["shards"] == {"queued": body["estimate"]["shards"]}
+        assert (body["extends"], body["rounds"]) == (None, 1)
         assert CalibrationBody.model_validate_json(response.content)
         assert client.get(response.headers["location"]).json() == body
 
@@ -47,9 +50,24 @@ class TestSubmission:
         assert stored["alignment"] == "full"
         assert stored["readout_omega"] is None
         assert stored["runner"] == "worker"
-        assert set(stored["proxy"]) == {
-            "architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"
-        }  # fmt: skip
+        assert (stored["search"], stored["mesh"], stored["measure"]) == ("telescope", 0.5, ["learning_rate"])
+        assert stored["horizons"] == []
+        both = {"architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"}
+        transformers = {"feed_forward", "qk_norm", "tied"} if architecture == "transformer" else set()
+        assert set(stored["proxy"]) == both | transformers
+
+    def test_horizons_are_filled_in_where_they_are_measured(self, client: Client) -> None:
+        measured = {"measure": ["learning_rate", "horizon"]}
+        assert client.post("/v1/calibrations", json=spec(**measured)).json()["spec"]["horizons"] == [10, 20, 40]
+        given = client.post("/v1/calibrations", json=spec(**measured, horizons=[30, 10]))
+        assert given.json()["spec"]["horizons"] == [10, 30]
+
+    def test_a_telescope_asks_for_less_than_the_grid(self, client: Client) -> None:
+        grid, telescope = (
+            client.post("/v1/calibrations", json=spec(search=search)).json() for search in ("grid", "telescope")
+        )
+        assert telescope["estimate"]["flops"] < 0.7 * grid["estimate"]["flops"]
+        assert telescope["progress"]["trials_total"] == telescope["estimate"]["trials"]
 
     def test_measured_alignment_is_kept(self, client: Client) -> None:
         measured = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}
@@ -70,9 +88,12 @@ class TestSubmission:
             ({"learning_rates": [0.1 + i for i in range(65)]}, "#/learning_rates", "at most 64"),
             ({"seeds": 33}, "#/seeds", "from 1 to 32"),
             ({"steps": 100_001}, "#/steps", "from 1 to 100000"),
-            ({"search": "telescope"}, "#/search", "use 'grid'"),
             ({"search": "random"}, "#/search", "'grid'"),
-            ({"measure": ["learning_rate", "epsilon"]}, "#/measure", "only 'learning_rate'"),
+            ({"measure": ["learning_rate", "learning_rate"]}, "#/measure", "give each once"),
+            ({"measure": []}, "#/measure", "at least 1"),
+            ({"horizons": [10]}, "#/horizons", "at least 2"),
+            ({"horizons": [10, 10]}, "#/horizons", "give each once"),
+            ({"mesh": 0.01}, "#/mesh", "0.0625"),
             ({"measure": ["speed"]}, "#/measure/0", "'learning_rate'"),
             ({"runner": "cloud"}, "#/runner", "'worker'"),
             ({"proxy": {"architecture": "cnn"}}, "#/proxy", "'mlp'"),
@@ -93,6 +114,18 @@ class TestSubmission:
         found = problem(client.post("/v1/calibrations", json=heads), 422, "invalid-input")
         assert found["errors"][0]["pointer"] == "#/proxy/head_dim"
         assert "does not divide width 64" in found["detail"]
+
+    @pytest.mark.parametrize(
+        ("changes", "word"),
+        [
+            ({"measure": ["gamma"]}, "measure learning_rate too"),
+            ({"runner": "external", "measure": ["learning_rate", "epsilon"]}, "measured by workers alone"),
+        ],
+    )
+    def test_measures_that_do_not_go_together(self, client: Client, changes: dict[str, Any], word: str) -> None:
+        found = problem(client.post("/v1/calibrations", json=spec(**changes)), 422, "invalid-input")
+        assert found["errors"][0]["pointer"] == "#/measure"
+        assert word in found["detail"]
 
 
 class TestIdempotency:

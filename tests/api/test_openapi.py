@@ -27,6 +27,9 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "GET /v1/calibrations",
         "GET /v1/calibrations/{calibration_id}",
         "GET /v1/calibrations/{calibration_id}/trials",
+        "GET /v1/calibrations/{calibration_id}/measurements",
+        "GET /v1/calibrations/{calibration_id}/comparison",
+        "POST /v1/calibrations/{calibration_id}/extensions",
         "GET /v1/calibrations/{calibration_id}/events",
         "GET /v1/calibrations/{calibration_id}/plot.svg",
         "POST /v1/calibrations/{calibration_id}/cancel",
@@ -87,7 +90,16 @@ def test_no_schema_of_the_framework(document: dict[str, Any]) -> None:
 
 def test_every_field_of_a_request_is_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    for name in ("TransferRequest", "Base", "Target", "Tensor", "CalibrationSpec", "MlpProxy", "TransformerProxy"):
+    for name in (
+        "TransferRequest",
+        "Base",
+        "Target",
+        "Tensor",
+        "CalibrationSpec",
+        "Extension",
+        "MlpProxy",
+        "TransformerProxy",
+    ):
         assert schemas[name]["additionalProperties"] is False
         for field, schema in schemas[name]["properties"].items():
             assert schema.get("description") or "$ref" in schema or "const" in schema, f"{name}.{field}"

@@ -31,7 +31,11 @@ def test_the_document_lists_every_setting() -> None:
         [cell.strip() for cell in line.strip("|").split("|")] for line in document.splitlines() if line[:3] == "| `"
     ]
     schema = Settings.model_json_schema()["properties"]
-    made_at_start = {"database_url": "a file in the data directory", "workers": "one for each core"}
+    made_at_start = {
+        "corpora_dir": "`corpora` in the data directory",
+        "database_url": "a file in the data directory",
+        "workers": "one for each core",
+    }
     expected = [
         [
             f"`{PREFIX}{name.upper()}`",
@@ -61,6 +65,7 @@ def test_the_defaults_serve_this_machine_alone(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     settings = load_settings()
     assert settings.database_url == f"sqlite:///{tmp_path}/widthwise-data/widthwise.db"
+    assert settings.corpora_dir == tmp_path / "widthwise-data" / "corpora"
     assert settings.workers == available_cores()
     settings.refuse_unsafe_host()
     with pytest.raises(ValidationError, match="frozen"):

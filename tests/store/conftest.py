@@ -8,7 +8,7 @@ import pytest
 from service.store import Store
 from service.store.engine import create_store_engine
 from tests.databases import PostgresServer, SqliteFiles
-from tests.store.samples import fit_sample
+from tests.store.samples import fit_sample, plan_sample
 
 
 @pytest.fixture
@@ -19,11 +19,12 @@ def url(databases: SqliteFiles | PostgresServer) -> str:
 
 @pytest.fixture
 def make_store(url: str) -> Iterator[Callable[..., Store]]:
-    """Open stores on one database, with a lease of the test's choice and a fit that needs no sweep."""
+    """Open stores on one database, with a lease of the test's choice, and a plan and a fit that are easy to foresee."""
     opened: list[Store] = []
 
     def make(*, lease_seconds: float = 60.0, **options: object) -> Store:
         options.setdefault("fit", fit_sample)
+        options.setdefault("plan", plan_sample)
         store = Store(create_store_engine(url), lease=timedelta(seconds=lease_seconds), **options)
         opened.append(store)
         return store

@@ -22,11 +22,32 @@ def sample_spec(**changes: Any) -> dict[str, Any]:
         "search": "grid",
         "epsilon": 1e-12,
         "form": "table_9",
-        "proxy": {"architecture": "mlp", "depth": 2, "dataset": "python_docs"},
+        "proxy": {
+            "architecture": "mlp",
+            "depth": 2,
+            "head_dim": 16,
+            "sequence_length": 8,
+            "batch_size": 16,
+            "dataset": "python_docs",
+        },
         "measure": ["learning_rate"],
         "runner": "worker",
         **changes,
     }
+
+
+def plan_sample(
+    spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], measurements: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """A shard for each width and seed, largest width first, of the learning rates that have no trial: one round."""
+    ran = {(trial["width"], trial["seed"], trial["learning_rate"]) for trial in trials}
+    planned = [
+        {"width": width, "seeds": [seed], "learning_rates": [r for r in rates if (width, seed, r) not in ran]}
+        for rates in [spec["learning_rates"]]
+        for width in sorted(spec["widths"], reverse=True)
+        for seed in range(spec["seeds"])
+    ]
+    return [shard for shard in planned if shard["learning_rates"]]
 
 
 def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> dict[str, Any]:
@@ -46,7 +67,7 @@ def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> di
 def run_claim(store: Store, claim: Claim) -> None:
     """Report every trial that is not stored yet, and finish."""
     for rate in claim.shard.learning_rates:
-        if (rate, claim.shard.seeds[0]) not in claim.done:
+        if (rate, claim.shard.seeds[0], None, 1.0, None) not in claim.done:
             assert store.record_trial(claim, trial(claim, rate)) is Lease.HELD
     assert store.finish_shard(claim) is Lease.HELD
 
@@ -86,7 +107,9 @@ class SampleResult:
         return {"trials": self.trials}
 
 
-def fit_sample(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> SampleResult:
+def fit_sample(
+    spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], measurements: Sequence[Mapping[str, Any]] = ()
+) -> SampleResult:
     """Count the completed trials; too few of them is an EstimateError, as in the real fit."""
     completed = [trial for trial in trials if trial["status"] == "completed"]
     if len(completed) < 2:

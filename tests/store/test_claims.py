@@ -27,7 +27,16 @@ def test_a_claim_carries_what_a_child_needs(store: Store) -> None:
     claim = claimed(store)
     assert (claim.calibration_id, claim.epoch, claim.attempt, claim.done) == (identifier, 1, 1, ())
     assert claim.spec == sample_spec()
-    assert claim.shard.to_dict() == {"width": 64, "learning_rates": [0.001, 0.01], "seeds": [0]}
+    assert claim.shard.to_dict() == {
+        "kind": "sweep",
+        "width": 64,
+        "learning_rates": [0.001, 0.01],
+        "seeds": [0],
+        "role": None,
+        "gammas": [],
+        "horizons": [],
+        "measure": [],
+    }
     assert store.get_calibration(identifier).state is CalibrationState.RUNNING
     shard = store.list_shards(identifier)[0]
     assert (shard.state, shard.worker_id, shard.attempts) == (ShardState.RUNNING, "w", 1)
@@ -82,7 +91,7 @@ def test_a_stolen_claim_writes_nothing(make_store: Callable[..., Store]) -> None
     store.record_trial(old, trial(old, 0.001, loss=1.0))  # the lease ran out, but nobody took the shard: kept
     expired.extend_lease(old)  # run out again
     new = claimed(store, "new")
-    assert (new.shard_id, new.epoch, new.attempt, new.done) == (old.shard_id, 2, 2, ((0.001, 0),))
+    assert (new.shard_id, new.epoch, new.attempt, new.done) == (old.shard_id, 2, 2, ((0.001, 0, None, 1.0, None),))
     before = store.get_calibration(identifier)
     assert store.check_lease(old) is Lease.LOST
     assert store.extend_lease(old) is Lease.LOST
@@ -173,7 +182,7 @@ def test_a_failed_trial_is_run_again_and_replaced(store: Store) -> None:
     store.record_trial(claim, trial(claim, 0.01, loss=None))
     store.fail_shard(claim, "crash", retryable=True)
     again = claimed(store)
-    assert again.done == ((0.01, 0),)
+    assert again.done == ((0.01, 0, None, 1.0, None),)
     run_claim(store, again)
     rows = store.list_trials(identifier).items
     assert [(row.learning_rate, row.status.value, row.loss) for row in rows] == [

@@ -40,7 +40,8 @@ def test_the_last_shard_ends_the_calibration(store: Store) -> None:
     assert run_all(store) == 4
     calibration = store.get_calibration(identifier)
     assert calibration.state is CalibrationState.SUCCEEDED
-    assert calibration.result == {"trials": 8}
+    assert calibration.result is not None
+    assert calibration.result["trials"] == 8
     assert calibration.finished_at is not None
     rows = store.list_exponents(ExponentFilter(calibration_id=identifier)).items
     assert {row.role for row in rows} == {"hidden", "readout"}
@@ -70,12 +71,12 @@ def test_a_refused_fit_fails_the_calibration_with_its_reason(store: Store) -> No
     assert calibration.progress.trials_done == 2
 
 
-def broken_fit(spec: Any, trials: Any) -> Any:
+def broken_fit(spec: Any, trials: Any, measurements: Any) -> Any:
     """A fit with a fault."""
     raise ZeroDivisionError("no widths")
 
 
-def non_finite_fit(spec: Any, trials: Any) -> Any:
+def non_finite_fit(spec: Any, trials: Any, measurements: Any) -> Any:
     """A fit that lets NaN through."""
     return SampleResult(1, (dataclasses.replace(SampleEstimate(), value=math.nan),))
 
@@ -99,7 +100,7 @@ class Crash(BaseException):
     """The process dies here."""
 
 
-def crashing_fit(spec: Any, trials: Any) -> Any:
+def crashing_fit(spec: Any, trials: Any, measurements: Any) -> Any:
     """Stand for a process killed between the last shard and the result."""
     raise Crash
 
@@ -121,7 +122,7 @@ def test_a_crash_before_the_fit_is_made_good_by_another_worker(make_store: Calla
 def test_many_may_finish_at_once_and_one_result_is_stored(make_store: Callable[..., Store]) -> None:
     gate = threading.Barrier(6)
 
-    def slow_fit(spec: Any, trials: Any) -> SampleResult:
+    def slow_fit(spec: Any, trials: Any, measurements: Any) -> SampleResult:
         gate.wait(timeout=10)  # every rival has read the trials before any writes
         return fit_sample(spec, trials)
 
@@ -221,7 +222,7 @@ def test_an_upload_during_the_fit_is_fitted_too(make_store: Callable[..., Store]
     uploader = make_store()
     sizes: list[int] = []
 
-    def fit(spec: Any, trials: Any) -> SampleResult:
+    def fit(spec: Any, trials: Any, measurements: Any) -> SampleResult:
         sizes.append(len(trials))
         if len(sizes) == 1:
             uploader.upload_trials(identifier, UPLOAD)
@@ -230,7 +231,9 @@ def test_an_upload_during_the_fit_is_fitted_too(make_store: Callable[..., Store]
     store = make_store(fit=fit)
     identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
     store.upload_trials(identifier, UPLOAD[:2])
-    assert store.finish_external(identifier).result == {"trials": 3}
+    result = store.finish_external(identifier).result
+    assert result is not None
+    assert result["trials"] == 3
     assert sizes == [2, 3]
 
 

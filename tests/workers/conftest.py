@@ -12,7 +12,7 @@ from service.settings import Settings, load_settings
 from service.store import Claim, Store
 from service.store.engine import create_store_engine
 from tests.databases import SqliteFiles
-from tests.store.samples import fit_sample, sample_spec
+from tests.store.samples import fit_sample, plan_sample, sample_spec
 from tests.workers.waiting import LONG_SECONDS
 from workers.supervisor import Supervisor
 
@@ -42,7 +42,7 @@ def open_sample_store(settings: Settings) -> Iterator[Callable[..., Store]]:
 
     def make(lease_seconds: float = LONG_SECONDS) -> Store:
         engine = create_store_engine(settings.database_url)
-        opened.append(Store(engine, fit=fit_sample, lease=timedelta(seconds=lease_seconds)))
+        opened.append(Store(engine, fit=fit_sample, plan=plan_sample, lease=timedelta(seconds=lease_seconds)))
         return opened[-1]
 
     yield make

@@ -1,0 +1,135 @@
+"""Two calibrations side by side: which of specification, code and device differ, and whether their losses do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from service.identifiers import IDENTIFIER_PATTERN
+from service.store.provenance import codes, describe
+from service.store.records import Calibration
+
+
+class Difference(BaseModel):
+    """A key whose value is not the same."""
+
+    key: str = Field(description="Dotted, such as `proxy.depth` or `versions.jax`.")
+    this: Any = Field(None, description="Null where it has none.")
+    other: Any = Field(None, description="Null where it has none.")
+
+
+class SpecificationComparison(BaseModel):
+    """Whether two specifications are the same."""
+
+    same: bool
+    differences: list[Difference]
+
+
+class CodeComparison(BaseModel):
+    """Whether the same code trained: digests of the sources that decide a loss."""
+
+    same: bool | None = Field(description="Null where one recorded none.")
+    this: list[str]
+    other: list[str]
+
+
+class DeviceComparison(BaseModel):
+    """Whether the same kind of device and the same versions trained."""
+
+    same: bool | None = Field(description="Null where one recorded none.")
+    differences: list[Difference] = Field(description="Values are lists: a calibration may have run on several.")
+
+
+class TrialComparison(BaseModel):
+    """The trials that both have: the same width, learning rate, seed, role, gamma and horizon."""
+
+    common: int
+    equal: int = Field(description="The same status and, bit for bit, the same loss.")
+    different: int
+    largest_difference: float | None = Field(description="Of two losses, in nats; null without two.")
+    only_this: int
+    only_other: int
+
+
+class ComparisonBody(BaseModel):
+    """Which of specification, code and device differ between two calibrations, and whether their losses do."""
+
+    this: str
+    other: str
+    specification: SpecificationComparison
+    code: CodeComparison
+    device: DeviceComparison
+    trials: TrialComparison
+
+
+class Comparing(BaseModel):
+    """Query of GET /v1/calibrations/{id}/comparison."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    other: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] = Field(
+        description="Identifier of the calibration to compare with."
+    )
+
+
+Trials = Sequence[Mapping[str, Any]]
+
+
+def compare(this: Calibration, other: Calibration, trials: Trials, other_trials: Trials) -> dict[str, Any]:
+    """Give the JSON form of a comparison (`ComparisonBody`)."""
+    specification = _differences(_flat(this.spec), _flat(other.spec))
+    recorded = bool(this.environments and other.environments)
+    devices = _differences(_sorted(describe(this.environments)), _sorted(describe(other.environments)))
+    ran, other_ran = codes(this.environments), codes(other.environments)
+    return {
+        "this": this.id,
+        "other": other.id,
+        "specification": {"same": not specification, "differences": specification},
+        "code": {"same": ran == other_ran if ran and other_ran else None, "this": ran, "other": other_ran},
+        "device": {"same": not devices if recorded else None, "differences": devices if recorded else []},
+        "trials": _compare_trials(_by_identity(trials), _by_identity(other_trials)),
+    }
+
+
+def _compare_trials(
+    these: Mapping[tuple[Any, ...], Mapping[str, Any]], others: Mapping[tuple[Any, ...], Mapping[str, Any]]
+) -> dict[str, Any]:
+    common = these.keys() & others.keys()
+    pairs = [(these[identity], others[identity]) for identity in common]
+    equal = sum(all(one[name] == two[name] for name in ("status", "loss")) for one, two in pairs)
+    gaps = [abs(one["loss"] - two["loss"]) for one, two in pairs if one["loss"] is not None and two["loss"] is not None]
+    return {
+        "common": len(common),
+        "equal": equal,
+        "different": len(common) - equal,
+        "largest_difference": max(gaps, default=None),
+        "only_this": len(these) - len(common),
+        "only_other": len(others) - len(common),
+    }
+
+
+def _by_identity(trials: Trials) -> dict[tuple[Any, ...], Mapping[str, Any]]:
+    names = ("width", "learning_rate", "seed", "role", "gamma", "horizon")
+    return {tuple(trial[name] for name in names): trial for trial in trials}
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give {"proxy.depth": 2, …}; lists stay whole."""
+    found: dict[str, Any] = {}
+    for key, part in value.items():
+        found |= _flat(part, f"{prefix}{key}.") if isinstance(part, Mapping) else {f"{prefix}{key}": part}
+    return found
+
+
+def _differences(these: Mapping[str, Any], others: Mapping[str, Any]) -> list[dict[str, Any]]:
+    keys = dict.fromkeys([*these, *others])
+    return [
+        {"key": key, "this": these.get(key), "other": others.get(key)}
+        for key in keys
+        if these.get(key) != others.get(key)
+    ]
+
+
+def _sorted(values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """The same whichever device came first."""
+    return {name: sorted(found, key=str) for name, found in values.items()}

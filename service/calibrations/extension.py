@@ -1,0 +1,57 @@
+"""An extension: the specification of a calibration with more widths, more seeds or a finer mesh."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.calibrations.schemas import CalibrationSpec, Extension
+from service.errors import InvalidInputError
+from service.problems import faults
+
+_SPEC = TypeAdapter(CalibrationSpec)
+
+
+def extended(spec: Mapping[str, Any], more: Extension) -> CalibrationSpec:
+    """Give the specification of an extension; raises InvalidInputError (422) that says what must be other."""
+    base, known = min(spec["widths"]), set(spec["widths"])
+    if more.widths is None and more.seeds is None and more.mesh is None:
+        raise _refused("", "gives nothing to add; give widths, seeds or mesh", None)
+    for index, width in enumerate(more.widths or ()):
+        if width in known:
+            raise _refused(f"/widths/{index}", f"width {width} is there already; give other ones", width)
+        if width < base:
+            raise _refused(
+                f"/widths/{index}",
+                f"width {width} is below {base}, the base of every multiplier; submit a new calibration instead",
+                width,
+            )
+        known.add(width)
+    seeds, mesh = int(spec["seeds"]), float(spec.get("mesh", 0.5))
+    if more.seeds is not None and more.seeds < seeds:
+        raise _refused("/seeds", f"{more.seeds} seeds are fewer than the {seeds} there are", more.seeds)
+    if more.mesh is not None and more.mesh >= mesh:
+        raise _refused("/mesh", f"a mesh of {more.mesh:g} is not finer than {mesh:g}", more.mesh)
+    if not more.widths and more.mesh is None and more.seeds == seeds:
+        raise _refused("/seeds", f"there are {seeds} seeds already; give more, or widths, or a finer mesh", more.seeds)
+    merged = {
+        **{key: value for key, value in spec.items() if value != []},  # an empty list stood for the default
+        "widths": sorted(known),
+        "seeds": seeds if more.seeds is None else more.seeds,
+        "mesh": mesh if more.mesh is None else more.mesh,
+        "search": spec.get("search", "grid"),  # what it was before there were others
+    }
+    try:
+        return _SPEC.validate_json(json.dumps(merged))
+    except ValidationError as error:
+        listed = faults(error.errors(include_url=False), merged)
+        first = listed[0]
+        raise InvalidInputError(
+            f"With this the specification is refused: {first.get('pointer', '#')}: {first['message']}.", errors=listed
+        ) from None
+
+
+def _refused(pointer: str, message: str, value: Any) -> InvalidInputError:
+    fault = {"pointer": f"#{pointer}", "message": message, "value": value}
+    return InvalidInputError(f"#{pointer}: {message}.", errors=[fault])

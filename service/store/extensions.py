@@ -1,0 +1,46 @@
+"""Extensions: new calibrations that begin with every trial and measurement of a succeeded one, whose result stays."""
+
+import sqlalchemy as sa
+
+from service.store import measurements as measurement_rows
+from service.store import rounds
+from service.store import trials as trial_rows
+from service.store.calibrations import Beginning, get
+from service.store.calibrations import create as create_calibration
+from service.store.door import checked_spec
+from service.store.errors import StateConflictError
+from service.store.expectation import expect, stage_of_trial
+from service.store.records import JsonObject
+from service.store.rounds import Plan
+from service.store.states import CalibrationState
+from service.store.transitions import add_events, lock_calibration, move_calibration
+
+
+def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, plan: Plan) -> Beginning:
+    """Plan the first round of an extension; StateConflictError unless its parent, which then is final, succeeded."""
+    parent = get(connection, parent_id)
+    if parent.state is not CalibrationState.SUCCEEDED:
+        raise StateConflictError(
+            f"Calibration {parent.id!r} is {parent.state.value}; only one that has succeeded can be extended."
+        )
+    plain, digest = checked_spec(spec)
+    trials = [one for one in trial_rows.all_of(connection, parent.id) if one["status"] in trial_rows.DONE_STATUSES]
+    measurements = measurement_rows.all_of(connection, parent.id)
+    planned = rounds.next_shards(plan, plain, trials, measurements)
+    begun = {stage_of_trial(one["width"], one["role"], one["horizon"]) for one in trials}
+    expected = expect(plain, planned, begun)
+    total = rounds.count_trials(expected, planned, trials)
+    return Beginning(plain, digest, planned, expected, total, parent.id, parent.environments)
+
+
+def create(connection: sa.Connection, beginning: Beginning, idempotency_key: str | None) -> tuple[str, list[str], bool]:
+    """Insert the calibration with its parent's trials; give its id, its shards' ids, and whether it existed already."""
+    row, shard_ids, replayed = create_calibration(connection, beginning, idempotency_key)
+    if replayed or beginning.extends is None:
+        return row.id, [], replayed
+    copied = trial_rows.copy(connection, beginning.extends, row.id)
+    measurement_rows.copy(connection, beginning.extends, row.id)
+    add_events(connection, row.id, [("trials", {"stored": copied, "extends": beginning.extends})])
+    if not shard_ids:  # nothing to wait for: it is as if its last shard had ended, or the first trials were uploaded
+        move_calibration(connection, lock_calibration(connection, row.id), CalibrationState.RUNNING)
+    return row.id, shard_ids, False

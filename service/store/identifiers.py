@@ -1,0 +1,8 @@
+"""Identifiers of stored rows."""
+
+import secrets
+
+
+def new_id(prefix: str) -> str:
+    """Give a new identifier: a prefix for the reader and 96 random bits."""
+    return f"{prefix}_{secrets.token_hex(12)}"
