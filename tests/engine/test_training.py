@@ -1,11 +1,13 @@
 """Training as pure functions: the schedule, the draws, and the equivalences of the theory in float64."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from widthwise.errors import InvalidInputError
@@ -14,7 +16,17 @@ from workers.engine.data import load_corpus
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.specification import ProxySpec, SweepSpec
-from workers.engine.training import draw, held_out_starts, hyperparameters, schedule, training_windows, trial_functions
+from workers.engine.training import (
+    PIECE_POSITIONS,
+    batch_pieces,
+    cross_entropy,
+    draw,
+    held_out_starts,
+    hyperparameters,
+    schedule,
+    training_windows,
+    trial_functions,
+)
 
 MLP = ProxySpec("mlp", depth=1, head_dim=4, sequence_length=3, batch_size=16, dataset="python_docs")
 STEPS = 12
@@ -152,6 +164,45 @@ def test_all_parameterizations_are_one_model_at_the_base_and_two_beyond() -> Non
     for curve in at_base[1:]:
         np.testing.assert_array_equal(curve, at_base[0])
     assert abs(standard - mup).max() > 1e-3
+
+
+@pytest.mark.usefixtures("float64")
+def test_a_batch_in_pieces_makes_the_step_of_the_whole_batch() -> None:
+    spec = ProxySpec("transformer", depth=1, head_dim=4, sequence_length=32, batch_size=24, dataset="python_docs")
+    assert batch_pieces(spec.batch_size, spec.sequence_length, "cpu") == 3
+    corpus, proxy = load_corpus("python_docs"), build_proxy(spec)
+    sweep = replace(sweep_of("standard", Optimizer.SGD, 1e-9), proxy=spec)
+    hyper = hyperparameters(prescribe(sweep, proxy, 8), 0.5, np.float64)
+    draws = draw(0, proxy.tensor_shapes(8), steps=1, batch_size=24, windows=9000, dtype=np.float64)
+    functions = trial_functions(proxy, Optimizer.SGD, steps=1, held_out_bytes=corpus.held_out.size, dtype=np.float64)
+    state = functions.start(hyper, draws.normals)
+    after, loss = jax.jit(functions.advance)(hyper, state, corpus.train, draws.starts, (np.int32(0), np.int32(1)))
+    whole, gradients = jax.jit(jax.value_and_grad(functions.loss))(state.params, hyper, corpus.train, draws.starts[0])
+    np.testing.assert_allclose(loss, whole, rtol=1e-12)
+    for name, gradient in gradients.items():
+        moved = (state.params[name] - after.params[name]) / 0.5
+        np.testing.assert_allclose(moved, gradient, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "predictions"), [(1, 1), (7, 64), (32, 64), (33, 64), (256, 1), (512, 1), (8, 512)]
+)
+def test_the_pieces_of_a_batch_are_equal_and_large_enough(batch_size: int, predictions: int) -> None:
+    pieces = batch_pieces(batch_size, predictions, "cpu")
+    assert batch_size % pieces == 0
+    assert pieces == 1 or batch_size // pieces * predictions >= PIECE_POSITIONS
+    assert batch_pieces(batch_size, predictions, "gpu") == 1
+
+
+def test_the_cross_entropy_is_that_of_optax() -> None:
+    generator = np.random.default_rng(0)
+    logits, targets = generator.normal(0, 30, (3, 5, 256)).astype(np.float32), generator.integers(0, 256, (3, 5))
+    ours, theirs = (
+        jax.value_and_grad(lambda x, f=f: f(x, targets.astype(np.int32)).mean())(logits)
+        for f in (cross_entropy, optax.softmax_cross_entropy_with_integer_labels)
+    )
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-6)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("optimizer", Optimizer)
