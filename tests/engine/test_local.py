@@ -1,0 +1,113 @@
+"""A calibration on this machine alone, in real child processes and in children that misbehave."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from widthwise.errors import InvalidInputError
+from workers.local import ATTEMPTS, LocalRunError, run_calibration
+
+Spec = dict[str, Any]
+
+#: A child that reads its job and then does what `{body}` says with `job` and `say`.
+FAKE = """
+import json, os, sys, time
+job = json.loads(sys.stdin.readline())
+def say(event, **more): print(json.dumps(dict(event=event, **more)), flush=True)
+{body}
+"""
+TRIALS = """
+import math
+for rate in job["shard"]["learning_rates"]:
+    for seed in job["shard"]["seeds"]:
+        if [rate, seed, None, 1.0, None] in job["done"]: continue
+        x = math.log2(rate) + 6
+        say("trial", trial=dict(width=job["shard"]["width"], learning_rate=rate, seed=seed, role=None, gamma=1.0,
+            horizon=None, status="completed", loss=2 + .1 * x * x, seconds=.1, steps=30, flops=1.0))
+"""
+
+
+def fake(body: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", FAKE.format(body=body))
+
+
+@pytest.fixture
+def telescope(spec: Spec) -> Spec:
+    rates = [2.0 ** (0.5 * k) for k in range(-15, -8)]
+    return {**spec, "search": "telescope", "mesh": 0.5, "learning_rates": rates, "seeds": 2}
+
+
+def test_a_telescope_runs_in_children_and_is_fitted(spec: Spec, compile_cache: Path) -> None:
+    heard = []
+    rates = [2.0 ** (0.5 * k) for k in range(-10, -5)]
+    small = {**spec, "search": "telescope", "learning_rates": rates, "seeds": 2, "steps": 20}
+    found = run_calibration(
+        small, processes=2, cache_dir=compile_cache, on_event=lambda _, event: heard.append(event["event"])
+    )
+    assert found.rounds >= 2
+    assert {trial["width"] for trial in found.trials} == {8, 16}
+    assert found.result is not None
+    assert len(found.environments) == 1
+    assert heard.count("trial") == len(found.trials)
+    assert found.cpu_seconds > 0
+    # the same again from what is known: nothing to run, the same result
+    again = run_calibration(small, done=found.trials, command=fake("sys.exit(9)"))
+    assert (again.rounds, again.trials) == (0, found.trials)
+    assert again.result is not None
+    assert again.result.to_dict() == found.result.to_dict()
+
+
+def test_what_an_interrupted_run_left_is_not_run_again(telescope: Spec) -> None:
+    whole = run_calibration(telescope, processes=2, command=fake(TRIALS + 'say("finished")'))
+    rest = run_calibration(telescope, processes=1, done=whole.trials[:9], command=fake(TRIALS + 'say("finished")'))
+    assert sorted(map(repr, rest.trials)) == sorted(map(repr, whole.trials))
+    assert len({(t["width"], t["learning_rate"], t["seed"]) for t in rest.trials}) == len(rest.trials)
+
+
+def test_a_child_that_dies_is_followed_by_another_with_the_rest(telescope: Spec, tmp_path: Path) -> None:
+    # the first to come dies after its trials; its outcomes are kept
+    body = TRIALS + f"open({str(tmp_path / 'died')!r}, 'x'); os.kill(os.getpid(), 9)\n"
+    body = f"if not os.path.exists({str(tmp_path / 'died')!r}):\n" + "".join(
+        f"    {line}\n" for line in body.splitlines()
+    )
+    found = run_calibration(telescope, processes=1, command=fake(body + TRIALS + 'say("finished")'))
+    assert (tmp_path / "died").exists()
+    assert len({(t["width"], t["learning_rate"], t["seed"]) for t in found.trials}) == len(found.trials)
+    assert found.result is not None
+
+
+def test_a_shard_that_always_fails_ends_the_run_with_its_reason(telescope: Spec) -> None:
+    with pytest.raises(LocalRunError, match=f"failed {ATTEMPTS} times.*out of paper"):
+        run_calibration(telescope, command=fake('say("error", kind="internal", message="out of paper")'))
+    with pytest.raises(LocalRunError, match=r"\(protocol\): the child wrote"):
+        run_calibration(telescope, command=fake('print("hello", flush=True); time.sleep(60)'))
+
+
+def test_what_no_other_attempt_can_mend_is_not_attempted_again(telescope: Spec) -> None:
+    with pytest.raises(InvalidInputError, match="no such text"):
+        run_calibration(telescope, command=fake('say("error", kind="invalid_input", message="no such text")'))
+
+
+def test_a_round_without_outcome_ends_the_run(telescope: Spec) -> None:
+    with pytest.raises(LocalRunError, match="brought no outcome"):
+        run_calibration(telescope, command=fake('say("finished")'))
+
+
+def test_trials_without_an_optimum_are_kept_and_said(telescope: Spec) -> None:
+    body = TRIALS.replace("completed", "diverged").replace("2 + .1 * x * x", "None")
+    found = run_calibration(telescope, command=fake(body + 'say("finished")'))
+    assert found.result is None
+    assert "no width has an optimum" in str(found.failure)
+    assert found.trials
+
+
+def test_no_child_outlives_a_run_that_is_stopped(telescope: Spec, tmp_path: Path) -> None:
+    def stop(shard: Any, event: Any) -> None:
+        raise KeyboardInterrupt
+
+    body = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); say('started'); time.sleep(60)"
+    with pytest.raises(KeyboardInterrupt):
+        run_calibration(telescope, processes=1, command=fake(body), on_event=stop)
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
