@@ -177,7 +177,7 @@ def _draw_fit(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> No
     fit = entry.optimum
     if fit is None or fit.window is None or fit.curvature is None:
         return
-    curvature, at, loss = fit.curvature, fit.log2_learning_rate, fit.loss
+    curvature, at, loss = fit.curvature, fit.log2_learning_rate - fit.skew_shift, fit.loss
     span = np.linspace(math.log2(fit.window[0]), math.log2(fit.window[1]), 41).tolist()
     points = [(x, loss + curvature * (x - at) ** 2) for x in span]
     style: dict[str, float | str] = {
