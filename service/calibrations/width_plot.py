@@ -33,7 +33,7 @@ LEFT, RIGHT, TOP, BOTTOM = 76, 690, 74, 390  # of the area with the curves; righ
 FARTHEST = 16.0  # times the largest width: how far the laws are drawn (chosen; result["predictions"] ends there too)
 POINTS = 61  # of each curve
 DASHES = {"none": "", "shift": "7 4", "power": "2 4"}
-NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "power of the width"}
+NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "power of width"}
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,7 @@ def _draw_legend(root: Element, laws: Candidates | None) -> None:
         missed = law.out_of_sample_error
         text(root, WIDTH - 18, y, "–" if missed is None else f"{missed:.2f}", size=11, anchor="end")
     notes = ["missed: octaves, each width", "predicted from the others", "band: 95 % of the prediction"]
+    y += 14
     for note in notes:
         y += 20
         text(root, x, y, note, fill=FAINT, size=11)
