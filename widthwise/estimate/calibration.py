@@ -14,6 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.candidates import Candidates, Prediction, fit_candidates
 from widthwise.estimate.cautions import calibration_cautions
@@ -131,24 +134,23 @@ def fit_calibration(
         raise EstimateError(
             "no width has an optimum" + "".join(f"; width {entry.width}: {entry.remark}" for entry in optima)
         )
-    interior = [
-        (entry.width, entry.optimum, entry.optimum.standard_error)
+    interior = {
+        entry.width: entry.optimum
         for entry in found
         if entry.optimum is not None and entry.optimum.standard_error is not None
-    ]
-    widths = tuple(width for width, _, _ in interior)
+    }
+    widths = tuple(interior)
     law = candidates = drift = None
     if interior:
-        log_optima = [optimum.log2_learning_rate for _, optimum, _ in interior]
-        errors = moderated_errors(
-            [error for _, _, error in interior], [optimum.degrees_of_freedom for _, optimum, _ in interior]
-        )
+        log_optima = [optimum.log2_learning_rate for optimum in interior.values()]
+        errors, shared_error = _errors(list(interior.values()))
         candidates = fit_candidates(
             widths,
             log_optima,
             errors,
             base_width=min([*spec.get("widths", ()), *widths]),
             theory_drift=_theory_drift(spec),
+            shared_error=shared_error,
         )
         if len(interior) > 1:
             law = fit_power_law(widths, log_optima, errors)
@@ -169,6 +171,15 @@ def fit_calibration(
         candidates=candidates,
         parts=parts,
     )
+
+
+def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
+    """The standard error of each width's own, (W,), moderated, and the one that all of them share."""
+    shared_W = np.array([optimum.shared_error for optimum in optima])
+    total_W = np.array([optimum.standard_error for optimum in optima], dtype=np.float64)
+    own_W = moderated_errors(np.sqrt(total_W**2 - shared_W**2), [optimum.degrees_of_freedom for optimum in optima])
+    shared = float(shared_W.mean())
+    return np.hypot(own_W, shared_W - shared), shared  # windows that differ do not share it whole
 
 
 def _parts(

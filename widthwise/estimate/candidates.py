@@ -183,6 +183,7 @@ def fit_candidates(
     *,
     base_width: float | None = None,
     theory_drift: float = 0.0,
+    shared_error: float = 0.0,
 ) -> Candidates:
     """Fit every candidate to the optima of several widths and choose one.
 
@@ -193,6 +194,7 @@ def fit_candidates(
     standard_errors: (W,), of log_optima, positive.
     base_width: where every multiplier is 1; the smallest width unless given.
     theory_drift: d₀, where theory expects LR*(n) ∝ n^(−d₀).
+    shared_error: standard error, in octaves, that all optima share: of every prediction's level, never of the drift.
 
     With two widths nothing can be left out, and a power law and a shift fit equally well: theory is chosen unless the
     two optima differ by more than twice the standard error of their difference, else the power law; there is no
@@ -214,7 +216,8 @@ def fit_candidates(
     y_W = x_W[order] + theory_drift * np.log2(ratio_W)
     names: tuple[Name, ...] = ("none", "shift", "power") if width_W.size > 1 else ("none",)
     fitted = tuple(
-        _candidate(name, ratio_W, y_W, error_W, base_width=base, theory_drift=theory_drift) for name in names
+        _candidate(name, ratio_W, y_W, error_W, base_width=base, theory_drift=theory_drift, shared_error=shared_error)
+        for name in names
     )
     return Candidates(fitted, _weights(fitted), _chosen(fitted, y_W, error_W), width_W.size)
 
@@ -228,7 +231,14 @@ def _regressor(name: Name, ratio: ArrayLike) -> Floats:
 
 
 def _candidate(
-    name: Name, ratio_W: Floats, y_W: Floats, error_W: Floats, *, base_width: float, theory_drift: float
+    name: Name,
+    ratio_W: Floats,
+    y_W: Floats,
+    error_W: Floats,
+    *,
+    base_width: float,
+    theory_drift: float,
+    shared_error: float,
 ) -> Candidate:
     """One candidate's fit, and what it misses of each width left out."""
     h_W, prior = _regressor(name, ratio_W), PRIOR_SCALES[name]
@@ -246,7 +256,7 @@ def _candidate(
         slope=line.slope,
         slope_error=math.sqrt(line.slope_variance),
         centre=line.centre,
-        centre_error=math.sqrt(line.mean_variance),
+        centre_error=math.hypot(math.sqrt(line.mean_variance), shared_error),
         scatter=scatter,
         degrees_of_freedom=dof,
         shrinkage=line.shrinkage,

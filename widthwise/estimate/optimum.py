@@ -62,6 +62,8 @@ class Optimum:
     curvature: float | None = None  #: loss = loss at vertex + curvature · octaves²; None without a parabola
     window: tuple[float, float] | None = None  #: smallest and largest learning rate in the fit
     next_to_divergence: bool = False  #: a learning rate next to the best one diverged
+    skew_shift: float = 0.0  #: octaves from the parabola's vertex to log2_learning_rate, where a skew was corrected
+    shared_error: float = 0.0  #: part of the standard error that all widths share: that of the skew
 
 
 def fit_optimum(

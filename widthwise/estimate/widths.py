@@ -1,11 +1,12 @@
 """The optimum of every width that has trials, or the reason why a width has none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from widthwise.errors import EstimateError
 from widthwise.estimate.optimum import Optimum, fit_optimum
+from widthwise.estimate.skew import corrected
 from widthwise.estimate.surface import Surface, surfaces_by_width
 
 
@@ -38,7 +39,10 @@ class WidthOptimum:
 
 
 def fit_optima(trials: Sequence[Mapping[str, Any]]) -> tuple[WidthOptimum, ...]:
-    """The optimum of every width that has trials, ascending; also of a calibration that is still running."""
+    """The optimum of every width that has trials, ascending; also of a calibration that is still running.
+
+    Where two widths or more show it, the skew that their curves share is taken into account (`skew`).
+    """
     optima = []
     for surface in surfaces_by_width(trials).values():
         try:
@@ -47,4 +51,8 @@ def fit_optima(trials: Sequence[Mapping[str, Any]]) -> tuple[WidthOptimum, ...]:
             optima.append(WidthOptimum(surface, None, str(error)))
         else:
             optima.append(WidthOptimum(surface, optimum))
+    found = [(k, entry.surface, entry.optimum) for k, entry in enumerate(optima) if entry.optimum is not None]
+    moved = corrected([surface for _, surface, _ in found], [optimum for _, _, optimum in found])
+    for (k, _, _), optimum in zip(found, moved, strict=True):
+        optima[k] = replace(optima[k], optimum=optimum)
     return tuple(optima)

@@ -1,0 +1,219 @@
+"""Is a calibration right where the truth is known? Synthetic sweeps, through the same fit that trials go through.
+
+    python -m benchmarks.known_truth
+
+The loss of a run, x octaves above its width's optimum, is 2 + 0.12·(eˣ − 1 − x) nats plus noise: steep towards
+divergence, flat away from it, 0.06 nats an octave from the optimum as in the proxies' sweeps. Noise: what each run has of
+its own, five times that for what a seed shifts at all learning rates of a width, and for some scenarios a seed's own
+optimum that wanders. Runs diverge above an edge. The optimum follows a known law over widths; the grid lies at a random
+offset. Reported for each scenario: how often the 95 % interval holds the true exponent, and the true log2 optimum at four
+times the largest width; the bias of both; and the same coverage for a plain power law.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.record import write_result
+from widthwise.errors import EstimateError
+from widthwise.estimate import fit_calibration
+
+BASE = 64  # the smallest width
+CENTRE = -8.0  # log2 optimum at the base width
+RISE = 0.12  # nats; the curvature at the optimum is half of it
+COMMON = 5.0  # what a seed shifts at all learning rates of a width, over the noise of a run
+FAR = 4  # times the largest width: where predictions are judged
+SPACING = 0.5  # octaves between learning rates
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is true, how noisy it is, and what is run."""
+
+    name: str
+    drift: float = 0.0  #: LR* ∝ n^(−drift)
+    shift: float = 0.0  #: κ: octaves between the optimum at the base width and at infinite width
+    rule: str = "per_layer"
+    widths: int = 4  #: doublings from BASE
+    seeds: int = 3
+    noise: float = 0.01  #: nats, of one run
+    wander: float = 0.0  #: octaves, standard deviation of a seed's own optimum at a width
+    edge: float = 2.6  #: octaves above the optimum from where runs diverge
+    stop: float | None = None  #: nats above the best of their seed from where runs are ended early
+    points: tuple[int, ...] = field(default=())  #: learning rates at each width, the last for all further; () = all
+
+    def optimum(self, width: float) -> float:
+        """log2 of the best base learning rate."""
+        return CENTRE - self.drift * math.log2(width / BASE) + self.shift * (1 - BASE / width)
+
+
+def _each() -> Iterator[Scenario]:
+    """One change at a time from a common one, and the combinations that are hardest."""
+    laws: dict[str, dict[str, Any]] = {
+        "no drift": {},
+        "drift +0.1": {"drift": 0.1},
+        "drift −0.1": {"drift": -0.1},
+        "drift 1": {"drift": 1.0},
+        "shift ¼": {"shift": 0.25},
+        "shift ½": {"shift": 0.5},
+        "shift −1": {"shift": -1.0},
+    }
+    for name, law in laws.items():
+        yield Scenario(name, **law)
+        yield Scenario(f"{name}, 3 widths, 2 seeds", **law, widths=3, seeds=2)
+    for name in ("no drift", "drift +0.1", "shift ½"):
+        law = laws[name]
+        yield Scenario(f"{name}, 5 widths", **law, widths=5)
+        yield Scenario(f"{name}, a third of the noise", **law, noise=0.003)
+        yield Scenario(f"{name}, three times the noise", **law, noise=0.03)
+        yield Scenario(f"{name}, wandering seeds", **law, wander=0.1)
+        yield Scenario(f"{name}, close to divergence", **law, edge=1.1)
+        yield Scenario(f"{name}, stopped early", **law, stop=0.1)
+        yield Scenario(f"{name}, telescope 5", **law, points=(0, 5), stop=0.1)
+        yield Scenario(f"{name}, telescope 5 and 3", **law, widths=5, points=(0, 5, 5, 3), stop=0.1)
+    yield Scenario("global rule, drift 1", drift=1.0, rule="global")
+    yield Scenario("global rule, drift 0.85", drift=0.85, rule="global")
+
+
+SCENARIOS = tuple(_each())
+
+
+def trials(scenario: Scenario, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """One calibration's trials."""
+    records = []
+    offset = rng.uniform(-0.5, 0.5) * SPACING
+    for index in range(scenario.widths):
+        width = BASE * 2**index
+        optimum = scenario.optimum(width)
+        x_L = _learning_rates(scenario, index, optimum, offset, rng)
+        u_LxS = x_L[:, None] - optimum - scenario.wander * rng.standard_normal(scenario.seeds)
+        noise_LxS = rng.standard_normal(u_LxS.shape) + COMMON * rng.standard_normal(scenario.seeds)
+        loss_LxS = 2 + RISE * (np.exp(u_LxS) - 1 - u_LxS) + scenario.noise * noise_LxS
+        diverged_L = x_L - optimum > scenario.edge
+        best_S = loss_LxS[~diverged_L].min(axis=0)
+        stopped_LxS = loss_LxS > best_S + (math.inf if scenario.stop is None else scenario.stop)
+        for i, j in np.ndindex(loss_LxS.shape):
+            status = "diverged" if diverged_L[i] else "stopped" if stopped_LxS[i, j] else "completed"
+            records.append(
+                {
+                    "width": width,
+                    "learning_rate": float(2.0 ** x_L[i]),
+                    "seed": j,
+                    "status": status,
+                    "loss": float(loss_LxS[i, j]) if status == "completed" else None,
+                }
+            )
+    return records
+
+
+def _learning_rates(
+    scenario: Scenario, index: int, optimum: float, offset: float, rng: np.random.Generator
+) -> np.ndarray:
+    """log2 of a whole grid, or of a few around a point of the same lattice that lies within a step of the optimum."""
+    points = scenario.points[min(index, len(scenario.points) - 1)] if scenario.points else 0
+    if not points:
+        return np.asarray(CENTRE + np.arange(-6, 6.01, SPACING) + offset)
+    centre = SPACING * round((optimum - CENTRE - offset + rng.uniform(-0.5, 0.5) * SPACING) / SPACING)
+    return np.asarray(CENTRE + offset + centre + SPACING * (np.arange(points) - (points - 1) / 2))
+
+
+def judge(scenario: Scenario, draws: int, seed: int) -> dict[str, Any]:
+    """Bias and coverage over many draws."""
+    spec = {
+        "parameterization": "standard",
+        "optimizer": "adam",
+        "alignment": "full",
+        "form": "table_9",
+        "widths": [BASE * 2**k for k in range(scenario.widths)],
+        "learning_rate_rule": scenario.rule,
+    }
+    far = max(spec["widths"]) * FAR
+    rows, chosen = [], {"none": 0, "shift": 0, "power": 0}
+    for draw in range(draws):
+        try:
+            result = fit_calibration(spec, trials(scenario, np.random.default_rng([seed, draw])))
+        except EstimateError:
+            continue
+        if result.drift is None or result.drift.interval is None or result.candidates is None or not result.power_law:
+            continue
+        predicted, plain = result.predict(far), result.power_law
+        assert predicted.interval is not None
+        assert plain.interval is not None
+        chosen[result.candidates.chosen.name] += 1
+        rows.append(
+            (
+                _within(scenario.drift, result.drift.interval),
+                _within(scenario.optimum(far), predicted.interval),
+                _within(-scenario.drift, plain.interval),
+                result.drift.value - scenario.drift,
+                predicted.log2_learning_rate - scenario.optimum(far),
+                np.diff(result.drift.interval)[0],
+                np.diff(predicted.interval)[0],
+            )
+        )
+    table = np.array(rows, dtype=float)
+    names = ("exponent_covered", "prediction_covered", "plain_covered", "exponent_bias", "prediction_bias")
+    widths = ("exponent_interval", "prediction_interval")
+    return {
+        **asdict(scenario),
+        "draws": len(rows),
+        "without_interval": draws - len(rows),
+        "chosen": {name: count / len(rows) for name, count in chosen.items()},
+        **{name: float(value) for name, value in zip((*names, *widths), table.mean(axis=0), strict=True)},
+        "exponent_error": float(np.sqrt((table[:, 3] ** 2).mean())),
+        "prediction_error": float(np.sqrt((table[:, 4] ** 2).mean())),
+    }
+
+
+def _within(value: float, interval: tuple[float, float]) -> bool:
+    return interval[0] <= value <= interval[1]
+
+
+def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The page's table."""
+    lines = [
+        "| scenario | exponent covered | bias | prediction covered | bias | interval | chosen: none, shift, power |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        shares = ", ".join(f"{share:.0%}" for share in result["chosen"].values())
+        lines.append(
+            f"| {result['name']} | {result['exponent_covered']:.1%} | {result['exponent_bias']:+.3f} | "
+            f"{result['prediction_covered']:.1%} | {result['prediction_bias']:+.3f} | "
+            f"{result['prediction_interval']:.2f} | {shares} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", help="scenarios whose name holds this; nothing is written")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    results = []
+    for index, scenario in enumerate(SCENARIOS):
+        if options.only is None or options.only in scenario.name:
+            results.append(judge(scenario, options.draws, options.seed + 1000 * index))
+            print(summary(results)[-1], flush=True)
+    seconds = time.perf_counter() - began
+    overall = {name: float(np.mean([r[name] for r in results])) for name in ("exponent_covered", "prediction_covered")}
+    print(f"{seconds:.0f} s; overall {overall}")
+    if options.only is None:
+        write_result("known_truth", "Known truth", "python -m benchmarks.known_truth", _page(results, overall), {
+            "seconds": seconds, "overall": overall, "scenarios": results,
+        })  # fmt: skip
+
+
+def _page(results: Sequence[Mapping[str, Any]], overall: Mapping[str, float]) -> list[str]:
+    return [*summary(results)]
+
+
+if __name__ == "__main__":
+    main()

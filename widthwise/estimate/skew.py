@@ -1,0 +1,121 @@
+"""The skew that the loss curves of all widths share, and where it puts each optimum.
+
+A loss rises faster towards divergence than away from it, so the vertex of a parabola lies on the slow side of the
+optimum: by an octave's tenth for windows of an octave each side, by less for narrower ones. Near the optimum v the
+loss is taken as c·(t² + ρ·t³), t = x − v in octaves, with one ρ for all widths. One width hardly shows ρ; all of them
+together do. What a parabola through the points of a window does to such a curve is then arithmetic.
+
+ρ has a normal prior around 0, so that noise alone skews nothing, and its error is one that all widths share: it moves
+every optimum by about as much, and so the level of a law over widths but not its drift.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from widthwise.estimate.intervals import quantile
+from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.parabola import Floats
+from widthwise.estimate.surface import Surface
+
+SKEW_PRIOR = 1 / 3  # of eˣ − 1 − x, a curve twice as steep towards divergence as away from it (chosen)
+OCTAVES = 1.5  # points within this of the vertex show the skew; measured: 1 is noisy, 2 sees the fifth power as well
+PASSES = 2  # the expansion is about the optimum, which moves once the skew is known
+FEWEST = 4  # learning rates that a cubic needs
+
+
+@dataclass(frozen=True)
+class Skew:
+    """ρ of the loss curves, per octave."""
+
+    value: float
+    standard_error: float
+
+
+def corrected(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tuple[Optimum, ...]:
+    """The optima of several widths, each moved from its parabola's vertex to where the common skew puts the minimum.
+
+    Bounds and optima without a parabola stay as they are, and so do all where fewer than two widths show a skew.
+    """
+    tables = [_table(surface) for surface in surfaces]
+    found = list(optima)
+    for _ in range(PASSES):
+        skew = _skew(tables, found)
+        if skew is None:
+            return tuple(optima)
+        found = [_moved(plain, table, skew) for plain, table in zip(optima, tables, strict=True)]
+    return tuple(found)
+
+
+def _table(surface: Surface) -> tuple[Floats, Floats]:
+    """Log2 learning rates (n_lr,) and losses (n_lr, n_seeds) of a width, without those that diverged or stopped."""
+    lost_L = (surface.diverged | surface.stopped).any(axis=1)
+    usable_L = np.isfinite(surface.losses).any(axis=1) & ~lost_L
+    return np.log2(surface.learning_rates)[usable_L], surface.losses[usable_L]
+
+
+def _skew(tables: Sequence[tuple[Floats, Floats]], optima: Sequence[Optimum]) -> Skew | None:
+    """ρ from cubics about the optima: cubic coefficient = ρ · quadratic one, over all widths."""
+    squares, dof, precision, product, shown = 0.0, 0, 0.0, 0.0, 0
+    for (x, loss_LxS), optimum in zip(tables, optima, strict=True):
+        near_L = np.abs(x - optimum.log2_learning_rate) <= OCTAVES
+        if optimum.window is None or near_L.sum() < FEWEST:
+            continue
+        row, column = np.nonzero(np.isfinite(loss_LxS[near_L]))
+        t = x[near_L][row] - optimum.log2_learning_rate
+        y = loss_LxS[near_L][row, column]
+        seeds = np.eye(loss_LxS.shape[1])[:, np.unique(column)][column]
+        design = np.column_stack([t**3, t**2, t, seeds])
+        solution, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+        if rank < design.shape[1] or solution[1] <= 0:
+            continue
+        residual = y - design @ solution
+        squares, dof, shown = squares + float(residual @ residual), dof + y.size - int(rank), shown + 1
+        variance = float(np.linalg.inv(design.T @ design)[0, 0])
+        precision += float(solution[1] ** 2) / variance
+        product += float(solution[1] * solution[0]) / variance
+    if shown < 2 or dof < 1:
+        return None
+    noise = max(squares / dof, np.finfo(float).tiny)
+    total = precision / noise + SKEW_PRIOR**-2
+    return Skew(product / noise / total, total**-0.5)
+
+
+def _moved(plain: Optimum, table: tuple[Floats, Floats], skew: Skew) -> Optimum:
+    """The optimum whose skewed curve, fitted by a parabola in the same window, has the vertex that was found."""
+    if plain.window is None or plain.standard_error is None:
+        return plain
+    x, loss_LxS = table
+    low, high = np.log2(plain.window)
+    inside_L = (x >= low - 1e-9) & (x <= high + 1e-9)
+    points, weight = x[inside_L], np.sqrt(np.isfinite(loss_LxS[inside_L]).sum(axis=1))
+    if points.size < 3:
+        return plain
+    vertex = plain.log2_learning_rate
+    at = vertex
+    for _ in range(PASSES + 1):
+        at = float(np.clip(vertex - _vertex(points - at, weight, skew.value), low, high))
+    nudged = skew.value + skew.standard_error
+    shared = abs(_vertex(points - at, weight, nudged) - _vertex(points - at, weight, skew.value))
+    shift, error = at - vertex, float(np.hypot(plain.standard_error, shared))
+    optimum = replace(
+        plain,
+        learning_rate=float(2.0**at),
+        log2_learning_rate=at,
+        skew_shift=shift,
+        standard_error=error,
+        shared_error=shared,
+    )
+    if plain.interval is None or not plain.degrees_of_freedom:
+        return optimum
+    half = quantile(plain.degrees_of_freedom) * error
+    ends = max(at - half, float(x[0])), min(at + half, float(x[-1]))
+    return replace(optimum, interval=(2.0 ** ends[0], 2.0 ** ends[1]))
+
+
+def _vertex(t: Floats, weight: Floats, skew: float) -> float:
+    """Vertex of the least-squares parabola through t² + ρ·t³."""
+    design = np.vander(t, 3, increasing=True) * weight[:, None]
+    _, slope, curvature = np.linalg.lstsq(design, t**3 * weight, rcond=None)[0]
+    return float(-skew * slope / (2 * max(1 + skew * curvature, 0.5)))  # 0.5: not far from a parabola, whatever noise
