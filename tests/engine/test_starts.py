@@ -1,9 +1,9 @@
 """The start of the transformer with its options: activations, logits and gradients scale as the theory prescribes.
 
-Slopes between two widths are of log RMS over log width. A tied model differs. Its stream carries the embedding of the byte that it has
-just read, and the readout is that same table: the logit of that byte sums n terms of one sign and is √n larger than
-the others. In muP's class the readout is so small (a + b = 1) that this logit stays as it is; in SP and NTK
-(a + b = ½) it grows as √n, which the theory's start (random alignment of readout and stream) does not have.
+Slopes between two widths are of log RMS over log width. A tied model differs. Its stream carries the embedding of the
+byte that it has just read, and the readout is that same table: the logit of that byte sums n terms of one sign and is
+√n larger than the others. In muP's class the readout is so small (a + b = 1) that this logit stays as it is; in SP and
+NTK (a + b = ½) it grows as √n, which the theory's start (random alignment of readout and stream) does not have.
 """
 
 import math
