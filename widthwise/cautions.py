@@ -54,8 +54,13 @@ def measured_cautions(
     widths_measured: Sequence[int],
     intervals: Mapping[Role, tuple[float, float] | None],
     theory: Mapping[Role, float],
+    *,
+    shifted: bool = False,
 ) -> Iterator[Caution]:
-    """Where measured learning-rate exponents are used beyond what was measured, or say no more than theory."""
+    """Where measured learning-rate exponents are used beyond what was measured, or say no more than theory.
+
+    With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it.
+    """
     if widths_of_model is not None and widths_measured:
         low, high = min(widths_measured), max(widths_measured)
         base, target = widths_of_model
@@ -71,13 +76,27 @@ def measured_cautions(
             "the exponents come from two widths and have no interval: nothing says how sure they are; calibrate at a "
             "third width",
         )
-    elif intervals and all(
-        interval is not None and interval[0] <= theory[role] <= interval[1] for role, interval in intervals.items()
+    elif (
+        intervals
+        and not shifted
+        and all(
+            interval is not None and interval[0] <= theory[role] <= interval[1] for role, interval in intervals.items()
+        )
     ):
         yield Caution(
             "measured_agrees_with_theory",
             "the intervals of the measured exponents contain theory's: the measurement does not tell the two apart, "
             "and where they differ here the difference may be noise",
+        )
+
+
+def shift_cautions(shift: float, widths: tuple[int, int] | None) -> Iterator[Caution]:
+    """A measured finite-width shift that nothing could be done with."""
+    if shift and widths is None:
+        yield Caution(
+            "shift_not_applied",
+            f"the calibration found a finite-width shift of {shift:.4g}/n octaves, and neither the widths nor a hidden "
+            "tensor that grows say what n is: learning rates go without it; give base.width and target.width",
         )
 
 

@@ -18,6 +18,7 @@ from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
 MAX_EXPONENT = 5  # chosen: no theory or measurement comes near, and multipliers stay finite for any shape
+MAX_SHIFT = 8  # octaves between base and target (chosen): ×256, far from where an expansion in 1/width means anything
 REFERENCE = "Everett et al. 2024, arXiv 2407.05872, Table 1"
 
 
@@ -36,6 +37,8 @@ class Exponents:
     widths: Sequence[int] = ()  #: behind the measurement, for the warnings
     #: 95 % intervals of the learning-rate exponents by role, in the same form; None where there is none
     intervals: Mapping[Role | str, tuple[float, float] | None] = field(default_factory=dict)
+    #: k, octaves × width: at width n every best learning rate lies k/n octaves below its limit (2505.02222)
+    shift: float = 0.0
     details: Mapping[str, Any] = field(default_factory=dict)  #: goes into the provenance as it is
 
 
@@ -85,7 +88,31 @@ def measured_setting(words: Words, exponents: Exponents) -> Setting:
     for key, value in exponents.epsilon.items():
         role = known_word(Role, key, "exponents.epsilon")
         g[role] = _finite(value, role) + float(theory[role].g - measured_in[role].g)
-    return _scaled(words, theory, c, g, {"source": exponents.source, **exponents.details})
+    shift = {"shift": exponents.shift} if exponents.shift else {}
+    return _scaled(words, theory, c, g, {"source": exponents.source, **shift, **exponents.details})
+
+
+def shift_multiplier(shift: float, widths: tuple[int, int] | None) -> float:
+    """What the finite-width shift k adds to every learning rate between the base and the target width: 2^(k/b − k/n).
+
+    1 where the widths are not known, and exactly 1 where they are equal. Raises InvalidInputError for more than
+    `MAX_SHIFT` octaves.
+
+    >>> shift_multiplier(64.0, (64, 128))
+    1.4142135623730951
+    """
+    if not shift or widths is None:
+        return 1.0
+    base, target = widths
+    octaves = shift * (1 / base - 1 / target)
+    if not abs(octaves) <= MAX_SHIFT:  # a NaN is refused as well
+        raise InvalidInputError(
+            f"a finite-width shift of {shift} octaves × width moves the learning rate by {octaves:.3g} octaves from "
+            f"width {base} to {target}, beyond ±{MAX_SHIFT}; give the shift measured, or a wider base",
+            field="exponents.shift",
+        )
+    multiplier: float = 2.0**octaves
+    return multiplier
 
 
 def _finite(value: float, role: Role) -> float:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from widthwise import alignment as alignments
 from widthwise.alignment import AlignmentLike, Number
-from widthwise.cautions import cautions, measured_cautions, widths_of_model
+from widthwise.cautions import cautions, measured_cautions, shift_cautions, widths_of_model
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
 from widthwise.optimizers import default_weight_decay_mode, epsilon_power
 from widthwise.plan import QUANTITIES, Caution, LayerPlan, Plan, Quantity, TensorPlan
 from widthwise.scaling import RoleScaling
-from widthwise.setting import Exponents, Setting, Words, measured_setting, theory_setting
+from widthwise.setting import Exponents, Setting, Words, measured_setting, shift_multiplier, theory_setting
 from widthwise.stability import theoretical_exponents
 from widthwise.tensors import Fans, Placement, Tensor, place
 from widthwise.tied import tied_names
@@ -22,6 +23,15 @@ _Values = tuple[float | None, float | None, float | None, float, float | None, f
 
 #: The quantities of one role or tensor, in the same order; no epsilon where the optimizer has none.
 _Quantities = tuple[Quantity, Quantity | None, Quantity, Quantity, Quantity, Quantity]
+
+
+class _Shift(NamedTuple):
+    """The finite-width shift of a plan: one multiplier of all learning rates, and the end of every reason."""
+
+    multiplier: float
+    reason: str
+
+
 _UNCHANGED = (1.0,) * len(QUANTITIES)
 
 #: Quantity(…) from one tuple: the constructor of a NamedTuple takes twice as long, and a large model makes thousands.
@@ -75,9 +85,10 @@ def transfer(
     tied = tied_names(tensors, placements)
     _require_learning_rates(base, tensors, placements)
     values = _base_values(base)
+    shift = _shift(exponents, base, target, placements)
     return Plan(
-        layers=tuple(_layers(base, target, values, setting)),
-        tensors=tuple(_tensor_plans(tensors, placements, values, setting, tied)),
+        layers=tuple(_layers(base, target, values, setting, shift)),
+        tensors=tuple(_tensor_plans(tensors, placements, values, setting, shift=shift, tied=tied)),
         warnings=(
             *cautions(
                 parameterization=kind,
@@ -100,11 +111,29 @@ def _measured_cautions(
     words: Words, exponents: Exponents, base: Base, target: Target, placements: Sequence[Placement]
 ) -> Iterator[Caution]:
     theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=exponents.form)
-    return measured_cautions(
-        widths_of_model(base, target, placements),
+    widths = widths_of_model(base, target, placements)
+    yield from measured_cautions(
+        widths,
         exponents.widths,
         {known_word(Role, role, "exponents.intervals"): interval for role, interval in exponents.intervals.items()},
         {role: float(e.c) for role, e in theory.items()},
+        shifted=bool(exponents.shift),
+    )
+    yield from shift_cautions(exponents.shift, widths)
+
+
+def _shift(exponents: Exponents | None, base: Base, target: Target, placements: Sequence[Placement]) -> _Shift:
+    """What a measured finite-width shift does to every learning rate, and the words for it."""
+    if exponents is None or not exponents.shift:
+        return _Shift(1.0, "")
+    widths = widths_of_model(base, target, placements)
+    multiplier = shift_multiplier(exponents.shift, widths)
+    if widths is None:
+        return _Shift(1.0, "")
+    return _Shift(
+        multiplier,
+        f"; ×{multiplier:.4g} for a finite-width shift of {exponents.shift:.4g}/n octaves from {widths[0]} to "
+        f"{widths[1]} ({exponents.source})",
     )
 
 
@@ -113,6 +142,7 @@ def _layers(
     target: Target,
     values: Mapping[Role, _Values],
     setting: Setting,
+    shift: _Shift,
 ) -> Iterator[LayerPlan]:
     if base.width is None or target.width is None:
         return
@@ -120,11 +150,12 @@ def _layers(
     growth = f"width ×{ratio:.6g}"
     for role, scaling in setting.scalings.items():
         if role is Role.SCALAR:
-            yield LayerPlan(role, *_quantities(values[role], _UNCHANGED, scaling), setting.rules[role])
+            quantities = _quantities(values[role], _UNCHANGED, scaling, shift)
+            yield LayerPlan(role, *quantities, f"{setting.rules[role]}{shift.reason}")
             continue
         multipliers = [ratio**-exponent for exponent in scaling.exponents]  # both fans grow alike: the role's own law
-        quantities = _quantities(values[role], multipliers, scaling)
-        yield LayerPlan(role, *quantities, f"{growth}: {setting.layer_rules[role]}")
+        quantities = _quantities(values[role], multipliers, scaling, shift)
+        yield LayerPlan(role, *quantities, f"{growth}: {setting.layer_rules[role]}{shift.reason}")
 
 
 def _tensor_plans(
@@ -132,6 +163,8 @@ def _tensor_plans(
     placements: Sequence[Placement],
     values: Mapping[Role, _Values],
     setting: Setting,
+    *,
+    shift: _Shift,
     tied: frozenset[str],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
@@ -143,8 +176,8 @@ def _tensor_plans(
             scaling = (setting.tied_scalings if is_tied else setting.scalings)[role]
             rule = (setting.tied_rules if is_tied else setting.rules)[role]
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
-            quantities = _quantities(values[owner_role], scaling.multipliers(fans), scaling)
-            shared = known[role, fans, is_tied] = (quantities, f"{_growth(role, fans)}: {rule}")
+            quantities = _quantities(values[owner_role], scaling.multipliers(fans), scaling, shift)
+            shared = known[role, fans, is_tied] = (quantities, f"{_growth(role, fans)}: {rule}{shift.reason}")
         quantities, reason = shared
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *quantities, reason)
 
@@ -177,7 +210,12 @@ def _base_values(base: Base) -> Mapping[Role, _Values]:
     return by_roles
 
 
-def _quantities(values: _Values, multipliers: Sequence[float], scaling: RoleScaling) -> _Quantities:
+def _quantities(values: _Values, multipliers: Sequence[float], scaling: RoleScaling, shift: _Shift) -> _Quantities:
+    if shift.multiplier != 1:
+        first, *between, decay, last = multipliers
+        if scaling.weight_decay_mode is WeightDecayMode.DECOUPLED:
+            decay /= shift.multiplier  # η·λ stays
+        multipliers = (first * shift.multiplier, *between, decay, last)
     learning_rate, epsilon, init_std, forward_multiplier, weight_decay, gradient_rms = [
         _new_quantity((None if value is None else value * multiplier, multiplier, exponent))
         for value, multiplier, exponent in zip(values, multipliers, scaling.exponents, strict=True)

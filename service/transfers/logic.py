@@ -97,6 +97,7 @@ def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Expo
         source="calibration",
         widths=widths,
         intervals={row.role: row.interval for row in rows if row.quantity == "learning_rate"},
+        shift=_shift(calibration),
         details={
             "calibration_id": identifier,
             "architecture": rows[0].architecture,
@@ -105,6 +106,14 @@ def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Expo
             "estimates": [_estimate(row) for row in rows],
         },
     )
+
+
+def _shift(calibration: Calibration) -> float:
+    """The finite-width shift of the law that the calibration chose, octaves × width; 0 where it chose another."""
+    for candidate in (calibration.result or {}).get("candidates", ()):
+        if candidate["chosen"]:
+            return float(candidate["parameters"].get("shift", 0.0))
+    return 0.0
 
 
 def _estimate(row: ExponentRow) -> dict[str, object]:
