@@ -1,0 +1,191 @@
+"""Measurements of a run: what is measured, held to hand-made cases; and a shard of them, from the specification on."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from widthwise.errors import InvalidInputError
+from widthwise.estimate.coordinates import check_coordinates
+from widthwise.estimate.gradients import fit_gradients
+from workers.engine.data import load_corpus
+from workers.engine.measurements import Measurement, Probe, run_shard, snapshot_steps
+from workers.engine.measurements.alignment import alignment_ratios
+from workers.engine.measurements.coordinates import coordinate_sizes
+from workers.engine.measurements.gradients import gradient_sizes
+from workers.engine.measurements.norms import rms
+from workers.engine.prescription import Prescription, prescribe
+from workers.engine.proxies import build_proxy
+from workers.engine.proxies.contract import Use
+from workers.engine.specification import SweepSpec
+
+KINDS = ("epsilon", "alignment", "coordinates")
+N = 400  # fan-in of the hand-made matrices
+
+
+@pytest.fixture
+def relaxed_promotion(strict_promotion: None) -> Iterator[None]:
+    with jax.numpy_dtype_promotion("standard"):  # optax's own counters
+        yield
+
+
+def measured(spec: dict[str, Any], done: Any = (), **changes: Any) -> list[dict[str, Any]]:
+    shard = {"kind": "measure", "width": 8, "learning_rates": [0.01], "seeds": [0], "measure": list(KINDS), **changes}
+    found = [measurement.to_dict() for measurement in run_shard(spec, shard, done)]
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+def use(weight: Any, inputs: Any) -> Use:
+    return Use(
+        jnp.asarray(inputs, np.float32), jnp.asarray(weight, np.float32), jnp.asarray(inputs @ weight, np.float32)
+    )
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e25])
+def test_the_norm_keeps_sizes_whose_squares_float32_loses(size: float) -> None:
+    x = jnp.asarray(size * np.array([3.0, -4.0, 0.0, 0.0]), np.float32)
+    assert float(rms(x)) == pytest.approx(2.5 * size, rel=1e-5)
+    assert float(rms(jnp.zeros(3))) == 0
+
+
+def test_alignment_is_one_for_what_lines_up_and_half_for_what_does_not() -> None:
+    generator, ratios = np.random.default_rng(0), jax.jit(alignment_ratios)
+    start, direction, other = generator.standard_normal((3, 1, N))
+    weight = generator.standard_normal((N, N))
+    outer = start.T @ generator.standard_normal((1, N))  # an update along the initial input
+    now, init = use(weight + 0.01 * outer, start + other), use(weight, start)
+    found = {key: math.log(float(value), N) for key, value in ratios({"w": now}, {"w": init})["w"].items()}
+    assert found["alpha"] == pytest.approx(1.0, abs=0.01)
+    assert found["omega"] == pytest.approx(0.5, abs=0.03)
+    assert found["log_alignment"] == pytest.approx(0.5, abs=0.05)
+    # the change of the input along the update's direction, and along the leading direction of the initial weights
+    along = use(weight + 0.01 * outer, 3.0 * start)
+    assert math.log(float(ratios({"w": along}, {"w": init})["w"]["u"]), N) == pytest.approx(1.0, abs=0.01)
+    spike = direction.T @ direction
+    grown = ratios({"w": use(spike, start + direction)}, {"w": use(spike, start)})["w"]
+    assert math.log(float(grown["omega"]), N) == pytest.approx(1.0, abs=0.01)
+
+
+def test_tables_have_no_alignment_and_no_input() -> None:
+    table = Use(jnp.arange(3, dtype=np.int32), jnp.ones((4, 2)), jnp.ones((3, 2)))
+    moved = table._replace(output=jnp.full((3, 2), 3.0))
+    assert alignment_ratios({"embedding": table}, {"embedding": table}) == {}
+    sizes = {key: float(value) for key, value in coordinate_sizes({"e": moved}, {"e": table})["e"].items()}
+    assert sizes == {"output": 3.0, "output_change": 2.0}
+
+
+@pytest.mark.usefixtures("relaxed_promotion")
+def test_the_second_moment_after_one_update_is_the_gradient() -> None:
+    gradient = jnp.asarray([[3.0, -4.0], [0.0, 0.0]], np.float32)
+    adam = optax.chain(optax.scale_by_adam(0.9, 0.98), optax.scale_by_learning_rate(0.1))
+    params = jnp.zeros((2, 2))
+    sizes = jax.jit(gradient_sizes)
+    state = adam.init(params)
+    before = sizes({"w": gradient}, {"w": state})["w"]
+    _, state = jax.jit(adam.update)(gradient, state, params)
+    after = {key: float(value) for key, value in sizes({"w": gradient}, {"w": state})["w"].items()}
+    assert float(before["second_moment_root"]) == 0
+    assert float(before["second_moment_root_typical"]) == 0
+    assert after["gradient_rms"] == pytest.approx(2.5)
+    assert after["second_moment_root"] == pytest.approx(2.5)
+    assert after["second_moment_root_typical"] == pytest.approx(math.sqrt(12))  # of the entries that moved
+    assert "second_moment_root" not in gradient_sizes({"w": gradient}, {"w": optax.identity().init(params)})["w"]
+
+
+def test_entries_whose_square_is_lost_are_counted() -> None:
+    gradient = jnp.asarray([1e-3, 1e-25, -1e-21, 0.0], np.float32)
+    sizes = gradient_sizes({"w": gradient}, {"w": optax.identity().init(gradient)})["w"]
+    assert float(sizes["underflow_share"]) == 0.5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 200])
+@pytest.mark.parametrize("kind", KINDS)
+def test_snapshots_lie_within_the_run(kind: str, steps: int) -> None:
+    found = snapshot_steps(kind, steps)
+    assert list(found) == sorted(set(found))
+    assert found[-1] <= steps
+    assert (found[0] == 0) == (kind != "alignment")
+
+
+@pytest.mark.usefixtures("relaxed_promotion")
+def test_one_run_gives_every_kind_for_every_seed(spec: dict[str, Any]) -> None:
+    found = measured(spec, seeds=[0, 3])
+    assert [(record["seed"], record["kind"]) for record in found] == [(s, k) for s in (0, 3) for k in KINDS]
+    tensors = {"embedding", "context", "block_0", "readout"}
+    for record in found:
+        data = record["data"]
+        assert (record["width"], data["learning_rate"], data["steps"], data["diverged_at"]) == (8, 0.01, 30, None)
+        assert [snapshot["step"] for snapshot in data["snapshots"]] == list(snapshot_steps(record["kind"], 30))
+        matrices = tensors - {"embedding"} if record["kind"] == "alignment" else tensors
+        assert all(set(snapshot["tensors"]) == matrices for snapshot in data["snapshots"])
+    first = found[0]["data"]["snapshots"][0]["tensors"]["context"]
+    assert (first["role"], first["fan_in"], first["epsilon"]) == ("hidden", 32, 1e-12)
+    # what is stored already is left out, and the rest is the same to the last bit
+    left = measured(spec, seeds=[0, 3], done=[["epsilon", 0], ["alignment", 0], ["coordinates", 0], ["epsilon", 3]])
+    assert left == found[4:]
+    assert measured(spec, done=[[kind, 0] for kind in KINDS]) == []
+
+
+def test_a_diverged_run_keeps_what_came_before(spec: dict[str, Any]) -> None:
+    found = measured({**spec, "optimizer": "sgd"}, learning_rates=[1e30], measure=["epsilon", "coordinates"])
+    for record in found:
+        assert record["data"]["diverged_at"] in (1, 2)
+        assert record["data"]["snapshots"][0]["step"] == 0
+
+
+def probe_of(spec: dict[str, Any], width: int) -> tuple[Probe, Prescription]:
+    sweep = SweepSpec.from_dict(spec)
+    proxy = build_proxy(sweep.proxy)
+    return Probe(sweep, proxy, width, load_corpus("python_docs")), prescribe(sweep, proxy, width)
+
+
+def test_a_tied_readout_is_measured_as_a_readout(spec: dict[str, Any]) -> None:
+    tied = {**spec["proxy"], "architecture": "transformer", "tied": True, "batch_size": 2}
+    probe, prescription = probe_of({**spec, "proxy": tied}, 8)
+    seen = probe.run(prescription, 0.01, 0, ("alignment",), steps={"alignment": (0,)})
+    readout = seen["alignment"]["snapshots"][0]["tensors"]["readout"]
+    assert (readout["role"], readout["fan_in"]) == ("readout", 8)
+    assert readout["alpha"] is None  # nothing has moved yet
+    assert readout["log_alignment"] == pytest.approx(0.5, abs=0.3)
+
+
+@pytest.mark.parametrize("field", ["learning_rates", "measure"])
+def test_a_shard_with_nothing_to_do_is_refused(spec: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"shard.{field} is empty"):
+        measured(spec, **{field: []})
+
+
+def test_measurements_show_the_theory_and_a_planted_error(spec: dict[str, Any]) -> None:
+    """From the first gradients and activations of muP at three widths to exponents and a verdict, right and spoilt."""
+    widths, kinds = [16, 64, 256], ("epsilon", "coordinates")
+    spec = {**spec, "parameterization": "mup", "widths": widths, "measure": list(kinds)}
+    ones = dict.fromkeys(("embedding", "context", "block_0", "readout"), 1.0)
+    right: list[dict[str, Any]] = []
+    wrong: list[dict[str, Any]] = []
+    for width in widths:
+        probe, prescription = probe_of(spec, width)
+        for records, used in ((right, prescription), (wrong, replace(prescription, forward_multipliers=ones))):
+            for seed in range(2):
+                seen = probe.run(used, 0.01, seed, kinds, steps=dict.fromkeys(kinds, (0,)))
+                records += [Measurement(width, seed, kind, data).to_dict() for kind, data in seen.items()]
+    gradients, passed, failed = (
+        fit_gradients(spec, right),
+        check_coordinates(spec, right),
+        check_coordinates(spec, wrong),
+    )
+    assert gradients is not None
+    for exponent in gradients.exponents:
+        assert exponent.value == pytest.approx(exponent.theory, abs=0.12)  # narrow widths, two seeds
+    assert passed is not None
+    assert failed is not None
+    assert passed.outcome == "pass"
+    assert failed.outcome == "fail"
+    assert any("the output of readout goes as" in reason for reason in failed.reasons)
