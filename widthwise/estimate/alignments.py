@@ -149,7 +149,7 @@ def _largest(readings: Readings, role: str, quantity: str) -> AlignmentExponent 
     """The exponent at the step where it is largest."""
     by_step = {}
     for step in readings.snapshots:
-        slope = readings.slope(step, readings.names(step, role), lambda tensor: log_ratio(tensor, quantity))
+        slope = readings.slope([step], readings.names(step, role), lambda tensor: log_ratio(tensor, quantity))
         if slope is not None:
             by_step[step] = slope
     if not by_step:

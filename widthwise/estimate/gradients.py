@@ -119,7 +119,7 @@ def _exponent(readings: Readings, role: str, theory: float) -> GradientExponent 
     log_size = log_of("gradient_rms")
     by_step = {}
     for step in readings.snapshots:
-        slope = readings.slope(step, readings.names(step, role), log_size)
+        slope = readings.slope([step], readings.names(step, role), log_size)
         if slope is not None:
             by_step[step] = slope.negated()
     if not by_step:
@@ -127,7 +127,7 @@ def _exponent(readings: Readings, role: str, theory: float) -> GradientExponent 
     first = min(by_step)
     by_tensor = {}
     for name in readings.names(first, role):
-        slope = readings.slope(first, [name], log_size)
+        slope = readings.slope([first], [name], log_size)
         if slope is not None:
             by_tensor[name] = -slope.value + 0.0
     return GradientExponent(role, theory, first, by_step[first], by_step, by_tensor)

@@ -46,18 +46,20 @@ class Readings:
         )
 
     def slope(
-        self, step: int, names: Iterable[str], log_size: Callable[[Mapping[str, Any]], float | None]
+        self, steps: Sequence[int], names: Iterable[str], log_size: Callable[[Mapping[str, Any]], float | None]
     ) -> Slope | None:
-        """Slope over width of the mean `log_size` of some tensors, which count alike; None where nothing can be fitted.
+        """Slope over width of the mean `log_size` of some tensors over some steps; None where nothing can be fitted.
 
-        A tensor without a size in some run (an exact 0 has no logarithm) stays out of the mean in every run.
+        A run counts if it reached all the steps. A tensor without a size in some run (an exact 0 has no logarithm)
+        stays out of the mean in every run.
         """
-        runs = self.snapshots[step]
+        runs = [run for run in self.snapshots[steps[0]] if all(run in self.snapshots[step] for step in steps)]
         columns = []
         for name in names:
-            column = [log_size(tensors[name]) for tensors in runs.values()]
-            if all(value is not None for value in column):
-                columns.append([float(value) for value in column if value is not None])
+            for step in steps:
+                column = [log_size(self.snapshots[step][run][name]) for run in runs]
+                if all(value is not None for value in column):
+                    columns.append([float(value) for value in column if value is not None])
         if not columns:
             return None
         means = [sum(values) / len(values) for values in zip(*columns, strict=True)]

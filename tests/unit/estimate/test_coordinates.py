@@ -44,9 +44,10 @@ def test_the_right_parameterization_passes(parameterization: str) -> None:
 
 def test_the_transient_is_shown_and_not_judged() -> None:
     found = checked("mup")
-    logits = {c.step: c for c in found.checks if (c.layer, c.size) == ("readout", "output")}
-    assert (logits[0].verdict, logits[0].outcome) == ("shrinks", "pass")
-    assert (logits[8].verdict, logits[8].outcome) == ("width_independent", None)
+    logits = {entry.step: entry.verdict for entry in found.sizes if (entry.layer, entry.size) == ("readout", "output")}
+    assert (logits[0], logits[8]) == ("shrinks", "width_independent")
+    judged = [j for j in found.judgements if (j.layer, j.size) == ("readout", "output")]
+    assert [(j.step, j.expected, j.outcome) for j in judged] == [(0, -0.5, "pass")]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,23 @@ def test_a_wrong_label_fails_by_its_logits_at_init(model: str, label: str) -> No
     assert "at init" in found.reasons[0]
 
 
+def test_changes_may_shrink_by_less_than_a_wrong_exponent_and_may_not_grow() -> None:
+    """An alignment below the declared one slows features as the model grows; it is no wrong multiplier."""
+    assert checked("standard", {("first", "output_change"): -0.3}, noise=0.003).outcome == "pass"
+    assert checked("standard", {("first", "output_change"): 0.3}, noise=0.003).outcome == "fail"
+
+
+def test_growth_at_one_step_fails_and_shrinking_at_one_does_not() -> None:
+    for power, outcome in ((0.5, "fail"), (-0.5, "pass")):
+        powers = {
+            step: {"first": {"output": 0.0} | ({"output_change": power if step == 1 else 0.0} if step else {})}
+            for step in STEPS
+        }
+        found = check_coordinates(specification(), records("coordinates", powers, noise=0.01))
+        assert found is not None
+        assert found.outcome == outcome
+
+
 def test_a_slope_between_two_exponents_is_inconclusive_where_the_noise_is_large() -> None:
     found = checked("standard", noise=1.0, widths=(64, 128, 256))
     assert found.outcome == "inconclusive"
@@ -85,12 +103,12 @@ def test_a_slope_between_two_exponents_is_inconclusive_where_the_noise_is_large(
 def test_two_widths_tell_nothing() -> None:
     found = checked("standard", {("first", "output"): 1.0}, widths=(64, 128))
     assert found.outcome == "inconclusive"
-    assert {c.verdict for c in found.checks} == {"can't tell"}
+    assert {entry.verdict for entry in found.sizes} == {"can't tell"}
 
 
 def test_one_width_has_no_slopes() -> None:
     found = checked("standard", widths=(64,))
-    assert (found.outcome, found.checks) == ("inconclusive", ())
+    assert (found.outcome, found.sizes) == ("inconclusive", ())
     assert [w.code for w in found.warnings] == ["measurement_without_exponent"]
 
 
