@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,9 @@ def run_calibration(
     Raises InvalidInputError for a specification that can't be run; LocalRunError where a shard fails three times.
     """
     begun, spent = time.monotonic(), _children_seconds()
-    run = _Run(spec, list(map(dict, done)), list(map(dict, measured)), on_event, tuple(command))
+    run = _Run(list(map(dict, done)), list(map(dict, measured)), on_event, tuple(command))
     rounds = 0
-    with ExitStack() as stack:
-        cache = cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="widthwise-"))
-        job = {
-            "spec": dict(spec),
-            "cache_dir": str(cache),
-            "corpora_dir": None if corpora_dir is None else str(corpora_dir),
-        }
+    with _job(spec, cache_dir, corpora_dir) as job:
         while shards := next_round(spec, run.trials, run.measurements):
             before = len(run.trials) + len(run.measurements)
             run.all(shards, job, processes or len(os.sched_getaffinity(0)))
@@ -104,6 +98,30 @@ def run_calibration(
     )
 
 
+def run_shards(
+    spec: Json,
+    shards: Sequence[dict[str, Any]],
+    *,
+    processes: int | None = None,
+    cache_dir: Path | str | None = None,
+    corpora_dir: Path | str | None = None,
+) -> list[dict[str, Any]]:
+    """Give the trials of these shards and of no others; the arguments and errors are those of run_calibration."""
+    run = _Run([], [], None, CHILD_COMMAND)
+    with _job(spec, cache_dir, corpora_dir) as job:
+        run.all(shards, job, processes or len(os.sched_getaffinity(0)))
+    return run.trials
+
+
+@contextmanager
+def _job(spec: Json, cache_dir: Path | str | None, corpora_dir: Path | str | None) -> Iterator[dict[str, Any]]:
+    """What the jobs of all children have in common."""
+    with ExitStack() as stack:
+        cache = cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="widthwise-"))
+        texts = None if corpora_dir is None else str(corpora_dir)
+        yield {"spec": dict(spec), "cache_dir": str(cache), "corpora_dir": texts}
+
+
 @dataclass
 class _Child:
     """One child at its shard."""
@@ -119,7 +137,6 @@ class _Child:
 class _Run:
     """The outcomes so far, and the children that add to them."""
 
-    spec: Json
     trials: list[dict[str, Any]]
     measurements: list[dict[str, Any]]
     on_event: OnEvent | None

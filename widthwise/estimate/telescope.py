@@ -4,10 +4,10 @@ Under the right theory the best base learning rate is the same at every width; u
 the width. So log2 LR*(n) is taken as a line in log2 n whose slope is 0 before anything is known, give or take
 SLOPE_PRIOR: with one width measured the prediction is the theory's, with more it follows what they say.
 
-Few points far apart beat many close together: the vertex of a parabola is as sure as its points are spread, and an
-octave to each side is as far as the loss is near enough to one. `python -m benchmarks.telescope` tries such layouts on
-curves and noise like those of the MLP proxy; three points an octave apart with two seeds give the least error for
-their number of runs among the layouts that leave degrees of freedom for an interval.
+Few points far apart beat many close together: the vertex of a parabola is as sure as its points are spread, as far as
+the loss is near enough to one. `python -m benchmarks.telescope` tries layouts on an even and on a skewed basin: three
+points an octave apart with two seeds place the vertex as well as five half an octave apart, with six runs for ten.
+Wider apart the skew takes over; with one seed nothing is left over to tell the error by.
 """
 
 import math
