@@ -38,8 +38,9 @@ class Progress(TypedDict):
     """How far a calibration is."""
 
     trials_done: int
-    trials_total: int  #: 0 where an external runner decides
+    trials_total: int  #: planned, and expected of what is planned later; 0 where an external runner decides
     shards: dict[str, int]
+    seconds_left: float | None  #: None until it is known
 
 
 class Calibration(TypedDict):
@@ -49,6 +50,7 @@ class Calibration(TypedDict):
     state: str  #: queued, running, succeeded, failed or cancelled
     reason: str | None  #: why it failed
     spec: JsonObject
+    extends: str | None  #: the calibration whose trials it began with
     progress: Progress
     estimate: JsonObject
     result: JsonObject | None  #: optima, drift, exponents and warnings, once succeeded
@@ -164,6 +166,26 @@ class Client:
         """Ask for a calibration's end: what waits is cancelled at once, what runs within seconds."""
         answer = self._ask("POST", f"{_address(calibration_id)}/cancel")
         return cast(Calibration, self._object(answer, *_CALIBRATION))
+
+    def extend_calibration(
+        self, calibration_id: str, more: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> Calibration:
+        """Queue a new calibration that begins with all trials of a succeeded one and runs what `more` adds.
+
+        more: `widths` to add, `seeds` in all, a finer `mesh`; one of them at least.
+        """
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        answer = self._ask("POST", f"{_address(calibration_id)}/extensions", body=more, headers=headers)
+        return cast(Calibration, self._object(answer, *_CALIBRATION))
+
+    def compare(self, calibration_id: str, other_id: str) -> JsonObject:
+        """Say which of specification, code and device differ between two calibrations, and how their losses do."""
+        answer = self._ask("GET", f"{_address(calibration_id)}/comparison", query={"other": other_id})
+        return self._object(answer, "specification", "code", "device", "trials")
+
+    def measurements(self, calibration_id: str) -> Iterator[JsonObject]:
+        """Give every measurement of gradients, alignment and activations, oldest first, page by page."""
+        yield from self._pages(f"{_address(calibration_id)}/measurements", {})
 
     def trials(self, calibration_id: str) -> Iterator[JsonObject]:
         """Give every trial of a calibration, oldest first, page by page."""

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from service.calibrations.schemas import CalibrationSpec, Estimate
 from service.errors import InvalidInputError
 from service.store.door import LIMIT_MAXIMUM
-from service.store.expectation import expect
+from service.store.expectation import expected_of
 from service.store.records import Calibration, MeasurementRow, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
@@ -105,7 +105,7 @@ def estimate(calibration: Calibration) -> dict[str, Any]:
     """
     if calibration.runner == "external":
         return _external_estimate(calibration.spec)
-    expected = calibration.expected or expect(calibration.spec)
+    expected = expected_of(calibration)
     return {name: expected.get(name) for name in Estimate.model_fields}
 
 

@@ -15,10 +15,11 @@ from service.store.identifiers import new_id
 from service.store.paging import page
 from service.store.progress import expected_time
 from service.store.records import Calibration, Event, JsonObject, Page, Progress, Shard, ShardSpec
-from service.store.rounds import Plan
+from service.store.rounds import Search
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.tables import calibrations, events, shards
 from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
+from widthwise.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,15 @@ class Beginning:
     environments: tuple[JsonObject, ...] = ()  #: of the trials that come with it
 
 
-def begin(spec: JsonObject, plan: Plan) -> Beginning:
+def begin(spec: JsonObject, search: Search) -> Beginning:
     """Check a specification and plan its first round."""
     plain, digest = checked_spec(spec)
-    planned = rounds.next_shards(plan, plain, (), ())
-    expected = expect(plain)
+    planned = rounds.next_shards(search, plain, (), ())
+    if not planned and plain["runner"] != "external":
+        raise InvalidInputError(
+            "Nothing to run: the search asks for no trial; give widths, seeds and learning rates.", field="spec"
+        )
+    expected = expect(plain, rounds.outlined(search, plain))
     return Beginning(plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
 
 

@@ -32,13 +32,18 @@ def expected_cells(expected: JsonObject) -> Counter[Cell]:
     return to_come(expected, {}, frozenset())
 
 
-def expect(spec: JsonObject, planned: Sequence[ShardSpec] | None = None, begun: Iterable[StageName] = ()) -> JsonObject:
+def expect(
+    spec: JsonObject,
+    outline: Sequence[ShardSpec],
+    planned: Sequence[ShardSpec] | None = None,
+    begun: Iterable[StageName] = (),
+) -> JsonObject:
     """Give what a calibration is expected to run: trials, shards, training_steps, flops, and the stages they come in.
 
-    planned: shards of its first round, where it goes on from the trials of another one; `begun` are the stages that
-    these trials belong to. Left out, it starts from nothing.
+    outline: every shard that it would run from nothing. planned: where it goes on from the trials of another one, the
+    shards of its first round; `begun` are the stages that those trials belong to.
     """
-    shards = _outline(dump_json(spec)) if spec["runner"] != "external" else ()
+    shards = tuple(outline)
     if planned is not None:
         known = {*begun, *map(stage_name, planned)}
         shards = (*planned, *(shard for shard in shards if stage_name(shard) not in known))
@@ -75,8 +80,16 @@ def to_come(expected: JsonObject, known: Mapping[tuple[StageName, int], int], cu
     return counted
 
 
+def expected_of(row: Any) -> JsonObject:
+    """Give the expectation stored with a calibration's row or record; of one older than that, the library's now."""
+    if row.expected is not None:
+        stored: JsonObject = row.expected
+        return stored
+    return expect(row.spec, () if row.runner == "external" else _outlined(dump_json(row.spec)))
+
+
 @lru_cache(OUTLINES_KEPT)
-def _outline(spec: str) -> tuple[ShardSpec, ...]:
+def _outlined(spec: str) -> tuple[ShardSpec, ...]:
     from widthwise.estimate.search import outline  # imported when first needed: it loads scipy
 
     return tuple(ShardSpec.from_dict(shard) for shard in outline(json.loads(spec)))

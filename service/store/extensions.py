@@ -11,12 +11,12 @@ from service.store.door import checked_spec
 from service.store.errors import StateConflictError
 from service.store.expectation import expect, stage_of_trial
 from service.store.records import JsonObject
-from service.store.rounds import Plan
+from service.store.rounds import Search
 from service.store.states import CalibrationState
 from service.store.transitions import add_events, lock_calibration, move_calibration
 
 
-def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, plan: Plan) -> Beginning:
+def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, search: Search) -> Beginning:
     """Plan the first round of an extension; StateConflictError unless its parent, which then is final, succeeded."""
     parent = get(connection, parent_id)
     if parent.state is not CalibrationState.SUCCEEDED:
@@ -26,9 +26,9 @@ def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, plan: Pla
     plain, digest = checked_spec(spec)
     trials = [one for one in trial_rows.all_of(connection, parent.id) if one["status"] in trial_rows.DONE_STATUSES]
     measurements = measurement_rows.all_of(connection, parent.id)
-    planned = rounds.next_shards(plan, plain, trials, measurements)
+    planned = rounds.next_shards(search, plain, trials, measurements)
     begun = {stage_of_trial(one["width"], one["role"], one["horizon"]) for one in trials}
-    expected = expect(plain, planned, begun)
+    expected = expect(plain, rounds.outlined(search, plain), planned, begun)
     total = rounds.count_trials(expected, planned, trials)
     return Beginning(plain, digest, planned, expected, total, parent.id, parent.environments)
 

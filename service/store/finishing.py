@@ -21,10 +21,10 @@ from service.store.calibrations import has_active_shards
 from service.store.door import checked_json, cleaned_text
 from service.store.engine import Database
 from service.store.errors import StateConflictError
-from service.store.expectation import expect
+from service.store.expectation import expected_of
 from service.store.provenance import with_provenance
 from service.store.records import JsonObject, ShardSpec
-from service.store.rounds import Plan
+from service.store.rounds import Search
 from service.store.shards import REASON_MAXIMUM
 from service.store.states import CalibrationState, ShardState
 from service.store.tables import calibrations, shards
@@ -47,7 +47,7 @@ def default_fit(spec: JsonObject, trials: Sequence[JsonObject], measurements: Se
     """Fit with the library, imported when first needed: it loads scipy."""
     from widthwise.estimate.calibration import fit_calibration
 
-    return fit_calibration(spec, trials, *([measurements] if measurements else []))
+    return fit_calibration(spec, trials, measurements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Followed:
     shard_ids: tuple[str, ...] = ()  #: of the round that this call began
 
 
-def finish_if_ready(database: Database, calibration_id: str, fit: Fit, plan: Plan) -> Followed:
+def finish_if_ready(database: Database, calibration_id: str, fit: Fit, search: Search) -> Followed:
     """Begin the next round of a calibration whose shards have all ended, or end it; nothing if another did."""
     while True:
         with database.read() as connection:
@@ -86,7 +86,7 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, plan: Pla
         elif failures:
             ending = Ending(CalibrationState.FAILED, reason=cleaned_text(failures, REASON_MAXIMUM))
         else:
-            ending, planned = _planned_or_fitted(row, trials, measurements, fit, plan)
+            ending, planned = _planned_or_fitted(row, trials, measurements, fit, search)
         if planned:
             begun = _begin_round(database, row, planned, trials)
             if begun is not None:
@@ -96,11 +96,11 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, plan: Pla
 
 
 def _planned_or_fitted(
-    row: sa.Row[Any], trials: list[dict[str, Any]], measurements: list[dict[str, Any]], fit: Fit, plan: Plan
+    row: sa.Row[Any], trials: list[dict[str, Any]], measurements: list[dict[str, Any]], fit: Fit, search: Search
 ) -> tuple[Ending, list[ShardSpec]]:
     """The shards of the next round; if there are none, the end by a fit."""
     try:
-        planned = rounds.next_shards(plan, row.spec, trials, measurements)
+        planned = rounds.next_shards(search, row.spec, trials, measurements)
     except Exception as error:  # a fault here must end this calibration, not every worker that tries it
         if not isinstance(error, WidthwiseError):
             log.exception("the search of calibration %s failed", row.id)
@@ -194,7 +194,7 @@ def _begin_round(
             return []
         if _changed(locked, seen):
             return None
-        total = rounds.count_trials(locked.expected or expect(locked.spec), planned, trials)
+        total = rounds.count_trials(expected_of(locked), planned, trials)
         shard_ids = rounds.insert(connection, locked, planned)
         number = locked.rounds + 1
         connection.execute(

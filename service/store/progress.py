@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from service.store.clock import now
 from service.store.effort import Cell, cells, flops_by_width, seconds_at
-from service.store.expectation import StageName, expect, expected_cells, stage_name, stage_of_trial, to_come
+from service.store.expectation import StageName, expected_cells, expected_of, stage_name, stage_of_trial, to_come
 from service.store.records import FlopRate, JsonObject, Progress, ShardSpec, TrialStatus
 from service.store.states import CalibrationState, ShardState
 from service.store.tables import calibrations, measurements, shards, trials, workers
@@ -58,7 +58,7 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
     for width, role, horizon, count in _counted(connection, row.id, trials.c.shard_id.is_(None)):
         known[stage_of_trial(width, role, horizon), horizon] += count  # of the calibration that this one extends
     left.subtract(_done(connection, row.id))
-    left.update(to_come(row.expected or expect(row.spec), known, current))
+    left.update(to_come(expected_of(row), known, current))
     return seconds_at(flops_by_width(row.spec, left), rates, states.get(ShardState.RUNNING, 1))
 
 

@@ -1,7 +1,8 @@
 """Rounds: the shards that a calibration still needs, planned from what it has, and stored together."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from service.store.states import ShardState
 from service.store.tables import shards
 
 
-class Plan(Protocol):
+class NextRound(Protocol):
     """What says which shards are to be run next, purely: widthwise.estimate.search.next_round."""
 
     def __call__(
@@ -22,17 +23,28 @@ class Plan(Protocol):
         """Give the next shards, longest work first; none: the calibration has all it needs."""
 
 
-def default_plan(
-    spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]
-) -> Sequence[JsonObject]:
-    """Plan with the library, imported when first needed: it loads scipy."""
-    from widthwise.estimate.search import next_round
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a calibration finds what it looks for: the next round, and every round as far as it can be foreseen."""
 
-    return next_round(spec, trials, measurements)
+    next_round: NextRound
+    outline: Callable[[JsonObject], Sequence[JsonObject]]
+
+
+def default_search() -> Search:
+    """The library's search, imported when first needed: it loads scipy."""
+    from widthwise.estimate.search import next_round, outline
+
+    return Search(next_round, outline)
+
+
+def outlined(search: Search, spec: JsonObject) -> list[ShardSpec]:
+    """Give every shard that a calibration is expected to run; none where the runner is external."""
+    return [] if spec["runner"] == "external" else [ShardSpec.from_dict(shard) for shard in search.outline(spec)]
 
 
 def next_shards(
-    plan: Plan, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]
+    search: Search, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]
 ) -> list[ShardSpec]:
     """Give the shards of the next round; none for a calibration whose runner is external.
 
@@ -42,7 +54,7 @@ def next_shards(
         return []
     ran = {_trial_identity(trial) for trial in trials}
     measured = {(found["width"], found["seed"], found["kind"]) for found in measurements}
-    planned = [ShardSpec.from_dict(shard) for shard in plan(spec, trials, measurements)]
+    planned = [ShardSpec.from_dict(shard) for shard in search.next_round(spec, trials, measurements)]
     return [shard for shard in planned if shard.trials() - ran or shard.measurements() - measured]
 
 

@@ -29,7 +29,7 @@ from service.store.records import (
     TrialRow,
     Worker,
 )
-from service.store.rounds import Plan, default_plan
+from service.store.rounds import Search, default_search
 from service.store.schema import check_schema
 from service.store.states import CalibrationState
 
@@ -47,14 +47,14 @@ class Store:
         *,
         doorbell: Doorbell | None = None,
         fit: Fit | None = None,
-        plan: Plan | None = None,
+        search: Search | None = None,
         lease: timedelta = timedelta(seconds=60),
     ) -> None:
         self._engine = engine
         self._database = Database(engine)
         self._doorbell = doorbell or NoDoorbell()
         self._fit = fit or default_fit
-        self._plan = plan or default_plan
+        self._search = search
         self._lease_seconds = lease.total_seconds()
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Store:
         spec: the full specification, every default filled in. With a key seen before and the same
         specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
         """
-        beginning = calibrations.begin(spec, self._plan)
+        beginning = calibrations.begin(spec, self._searched())
         with self._database.write() as connection:
             row, shard_ids, replayed = calibrations.create(connection, beginning, idempotency_key)
         self._ring(shard_ids)
@@ -88,13 +88,16 @@ class Store:
         run. StateConflictError unless the parent has succeeded. The key is honoured as `create_calibration` does.
         """
         with self._database.read() as connection:
-            beginning = extensions.begin(connection, parent_id, spec, self._plan)
+            beginning = extensions.begin(connection, parent_id, spec, self._searched())
         with self._database.write() as connection:
             identifier, shard_ids, replayed = extensions.create(connection, beginning, idempotency_key)
         self._ring(shard_ids)
         if not replayed:
             self._follow(identifier)  # nothing may be left to run
         return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
+
+    def _searched(self) -> Search:
+        return self._search or default_search()
 
     def _ring(self, shard_ids: Sequence[str]) -> None:
         # after the commit: a worker must find the row it is rung for
@@ -104,7 +107,7 @@ class Store:
 
     def _follow(self, calibration_id: str) -> bool:
         """Begin the next round of a calibration whose shards have all ended, or end it; say whether it ended."""
-        followed = finishing.finish_if_ready(self._database, calibration_id, self._fit, self._plan)
+        followed = finishing.finish_if_ready(self._database, calibration_id, self._fit, self._searched())
         self._ring(followed.shard_ids)
         return followed.ended
 

@@ -7,6 +7,7 @@ import pytest
 
 from service.store import Store
 from service.store.engine import create_store_engine
+from service.store.rounds import NextRound, Search
 from tests.databases import PostgresServer, SqliteFiles
 from tests.store.samples import fit_sample, plan_sample
 
@@ -22,9 +23,9 @@ def make_store(url: str) -> Iterator[Callable[..., Store]]:
     """Open stores on one database, with a lease of the test's choice, and a plan and a fit that are easy to foresee."""
     opened: list[Store] = []
 
-    def make(*, lease_seconds: float = 60.0, **options: object) -> Store:
+    def make(*, lease_seconds: float = 60.0, plan: NextRound = plan_sample, **options: object) -> Store:
         options.setdefault("fit", fit_sample)
-        options.setdefault("plan", plan_sample)
+        options["search"] = Search(plan, lambda spec: plan(spec, (), ()))  # one round is all that is foreseen
         store = Store(create_store_engine(url), lease=timedelta(seconds=lease_seconds), **options)
         opened.append(store)
         return store

@@ -11,10 +11,14 @@ import pytest
 from service.settings import Settings, load_settings
 from service.store import Claim, Store
 from service.store.engine import create_store_engine
+from service.store.rounds import Search
 from tests.databases import SqliteFiles
 from tests.store.samples import fit_sample, plan_sample, sample_spec
 from tests.workers.waiting import LONG_SECONDS
 from workers.supervisor import Supervisor
+
+#: One round, which is easy to foresee.
+SEARCH = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
 
 FAKE_CHILD = str(Path(__file__).with_name("fake_child.py"))
 
@@ -42,7 +46,7 @@ def open_sample_store(settings: Settings) -> Iterator[Callable[..., Store]]:
 
     def make(lease_seconds: float = LONG_SECONDS) -> Store:
         engine = create_store_engine(settings.database_url)
-        opened.append(Store(engine, fit=fit_sample, plan=plan_sample, lease=timedelta(seconds=lease_seconds)))
+        opened.append(Store(engine, fit=fit_sample, search=SEARCH, lease=timedelta(seconds=lease_seconds)))
         return opened[-1]
 
     yield make

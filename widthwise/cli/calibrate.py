@@ -5,13 +5,14 @@ from uuid import uuid4
 
 import typer
 
-from widthwise.cli import console, words
-from widthwise.cli.calibrations import follow, show_result
-from widthwise.cli.words import AlignmentName
+from widthwise.cli import console, options, words
+from widthwise.cli.calibrations import duration, follow
+from widthwise.cli.results import show_comparison, show_result
+from widthwise.cli.words import AlignmentName, EpsilonRule, FeedForward, LearningRateRule, Search
 from widthwise.client import Calibration, Client
 from widthwise.vocabulary import Form, Optimizer, Parameterization
 
-_SETTING, _SWEEP, _PROXY, _OUTPUT = "Setting", "Sweep", "Proxy", "Service and output"
+_SETTING, _SWEEP, _PROXY, _OUTPUT = options.SETTING, "Sweep", "Proxy", options.OUTPUT
 INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended, so neither 0 nor 1 fits
 
 
@@ -23,27 +24,24 @@ def calibrate(
             help="JSON file in the shape of POST /v1/calibrations, or - for standard input.", metavar="FILE"
         ),
     ] = None,
-    parameterization: Annotated[
-        Parameterization | None,
-        typer.Option(
-            "--parameterization", "-p", help="How init and multipliers depend on width.", rich_help_panel=_SETTING
-        ),
-    ] = None,
-    optimizer: Annotated[
-        Optimizer | None, typer.Option("--optimizer", "-o", help="What takes the step.", rich_help_panel=_SETTING)
-    ] = None,
+    parameterization: Annotated[Parameterization | None, options.parameterization()] = None,
+    optimizer: Annotated[Optimizer | None, options.optimizer()] = None,
     alignment: Annotated[
         AlignmentName | None,
-        typer.Option(
-            help="Which exponents to test (full unless given; measured ones go in the file).", rich_help_panel=_SETTING
-        ),
+        options.alignment("Which exponents to test (full unless given; measured ones go in the file)."),
     ] = None,
-    readout_omega: Annotated[
-        float | None, typer.Option(help="ω of the readout, 0.5 to 1.", rich_help_panel=_SETTING)
-    ] = None,
-    form: Annotated[Form | None, typer.Option(help="Which of muP's published forms.", rich_help_panel=_SETTING)] = None,
+    readout_omega: Annotated[float | None, options.readout_omega()] = None,
+    form: Annotated[Form | None, options.form()] = None,
     epsilon: Annotated[
         float | None, typer.Option(help="Adam's ε at the smallest width.", rich_help_panel=_SETTING)
+    ] = None,
+    learning_rate_rule: Annotated[
+        LearningRateRule | None,
+        typer.Option(help="per_layer, or one global rate for every tensor and width.", rich_help_panel=_SETTING),
+    ] = None,
+    epsilon_rule: Annotated[
+        EpsilonRule | None,
+        typer.Option(help="per_layer, or a constant ε for every tensor and width.", rich_help_panel=_SETTING),
     ] = None,
     widths: Annotated[
         str | None,
@@ -57,9 +55,39 @@ def calibrate(
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each cell.", rich_help_panel=_SWEEP)] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of one run.", rich_help_panel=_SWEEP)] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="mlp (seconds a run) or transformer.", metavar="NAME", rich_help_panel=_PROXY)
+    search: Annotated[
+        Search | None,
+        typer.Option(
+            help="telescope: all learning rates at the smallest width, a few around the prediction at each next one "
+            "(unless given); grid: all at every width.",
+            rich_help_panel=_SWEEP,
+        ),
     ] = None,
+    mesh: Annotated[
+        float | None,
+        typer.Option(help="Finest spacing of the learning rates around each optimum, octaves.", rich_help_panel=_SWEEP),
+    ] = None,
+    early_stopping: Annotated[
+        bool | None,
+        typer.Option(
+            "--early-stopping/--no-early-stopping",
+            help="Whether trials that can't come near the best are stopped.",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            help="learning_rate (unless given), gamma, epsilon, alignment, coordinates, horizon.",
+            metavar="WORD,WORD,…",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    horizons: Annotated[
+        str | None,
+        typer.Option(help="Steps of each horizon, where that is measured.", metavar="N,N,…", rich_help_panel=_SWEEP),
+    ] = None,
+    architecture: Annotated[str | None, options.named("mlp (seconds a run) or transformer.", panel=_PROXY)] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Residual blocks.", rich_help_panel=_PROXY)] = None,
     head_dim: Annotated[int | None, typer.Option(min=1, help="Width of one head.", rich_help_panel=_PROXY)] = None,
     sequence_length: Annotated[
@@ -67,15 +95,38 @@ def calibrate(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in one step.", rich_help_panel=_PROXY)] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Name of the text.", metavar="NAME", rich_help_panel=_PROXY)
+        str | None, options.named("Name of the text, or file:NAME of the workers' folder.", panel=_PROXY)
     ] = None,
-    watch: Annotated[
-        str | None,
-        typer.Option(help="Submit nothing; watch this calibration again.", metavar="ID", rich_help_panel=_OUTPUT),
+    feed_forward: Annotated[
+        FeedForward | None, typer.Option(help="gelu or swiglu; the transformer's.", rich_help_panel=_PROXY)
     ] = None,
-    cancel: Annotated[
+    qk_norm: Annotated[
+        bool | None,
+        typer.Option(
+            "--qk-norm/--no-qk-norm", help="Norm of queries and keys; the transformer's.", rich_help_panel=_PROXY
+        ),
+    ] = None,
+    tied: Annotated[
+        bool | None,
+        typer.Option(
+            "--tied/--no-tied", help="One table for embedding and readout; the transformer's.", rich_help_panel=_PROXY
+        ),
+    ] = None,
+    extend: Annotated[
         str | None,
-        typer.Option(help="Submit nothing; cancel this calibration.", metavar="ID", rich_help_panel=_OUTPUT),
+        options.identifier(
+            "Go on from this calibration's trials: with --widths (those to add), --seeds (in all), --mesh."
+        ),
+    ] = None,
+    watch: Annotated[str | None, options.identifier("Submit nothing; watch this calibration again.")] = None,
+    cancel: Annotated[str | None, options.identifier("Submit nothing; cancel this calibration.")] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Submit nothing; say how specification, code, device and losses of two calibrations differ.",
+            metavar="ID OTHER",
+            rich_help_panel=_OUTPUT,
+        ),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Submit and leave; don't wait.", rich_help_panel=_OUTPUT)
@@ -86,69 +137,94 @@ def calibrate(
             help="Idempotency key: the same key again submits nothing new.", metavar="KEY", rich_help_panel=_OUTPUT
         ),
     ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            help="The service (http://127.0.0.1:8000 unless given).", envvar="WIDTHWISE_URL", rich_help_panel=_OUTPUT
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The calibration as the service gives it.", rich_help_panel=_OUTPUT)
-    ] = False,
+    url: Annotated[str | None, options.url()] = None,
+    as_json: Annotated[bool, options.as_json("What the service gives, as it is.")] = False,
 ) -> None:
-    """Measure learning-rate exponents on small models; needs a running service.
+    """Measure learning-rate exponents on small models, and what else theory assumes; needs a running service.
 
-    Trains every learning rate at every width, shows the progress, and prints the best learning rate of each width and
-    the measured exponents with 95 % intervals beside theory's. Options replace what the file says. Ctrl-C leaves the
-    calibration running (exit code 130).
+    Trains small models at several widths, shows the progress, and prints the best learning rate of each width, how it
+    moves, and the measured exponents with 95 % intervals beside theory's. Options replace what the file says. Ctrl-C
+    leaves the calibration running (exit code 130).
 
     \b
     Examples:
       widthwise calibrate -p standard -o adam --widths 64,128,256
       widthwise calibrate -p mup -o adam --widths 32,64,128,256 --steps 100 \\
-          --learning-rates 0.004,0.008,0.016,0.03,0.06
+          --learning-rates 0.004,0.008,0.016,0.03,0.06 --search grid
+      widthwise calibrate -p mup -o adam --widths 32,64,128 \\
+          --measure learning_rate,epsilon,alignment,coordinates
       widthwise calibrate spec.json --detach
+      widthwise calibrate --extend ID --widths 512
       widthwise calibrate --watch ID
       widthwise calibrate --cancel ID
+      widthwise calibrate --compare ID OTHER
     """
-    if sum(value is not None for value in (spec, watch, cancel)) > 1:
-        raise typer.BadParameter("give one of FILE, --watch and --cancel", param_hint="FILE")
+    setting = {
+        "parameterization": parameterization,
+        "optimizer": optimizer,
+        "alignment": alignment,
+        "readout_omega": readout_omega,
+        "form": form,
+        "epsilon": epsilon,
+        "learning_rate_rule": learning_rate_rule,
+        "epsilon_rule": epsilon_rule,
+        "learning_rates": words.numbers(learning_rates, "--learning-rates"),
+        "steps": steps,
+        "search": search,
+        "early_stopping": early_stopping,
+        "measure": None if measure is None else measure.split(","),
+        "horizons": words.integers(horizons, "--horizons"),
+    }
+    more = {"widths": words.integers(widths, "--widths"), "seeds": seeds, "mesh": mesh}
+    proxy = {
+        "architecture": architecture,
+        "depth": depth,
+        "head_dim": head_dim,
+        "sequence_length": sequence_length,
+        "batch_size": batch_size,
+        "dataset": dataset,
+        "feed_forward": feed_forward,
+        "qk_norm": qk_norm,
+        "tied": tied,
+    }
+    _check_one_thing_is_asked(
+        {"FILE": spec, "--extend": extend, "--watch": watch, "--cancel": cancel, "--compare": compare},
+        words.given({**setting, **proxy}),
+    )
     with Client(url) as client:
+        if compare is not None:
+            _show_comparison(client.compare(*compare), as_json=as_json)
+            return
         if cancel is not None:
             _show(client.cancel(cancel), as_json=as_json)
             return
         if watch is None:
-            asked = words.read_request(spec) if spec is not None else {}
-            setting = {
-                "parameterization": parameterization,
-                "optimizer": optimizer,
-                "alignment": alignment,
-                "readout_omega": readout_omega,
-                "form": form,
-                "epsilon": epsilon,
-                "widths": words.integers(widths, "--widths"),
-                "learning_rates": words.numbers(learning_rates, "--learning-rates"),
-                "seeds": seeds,
-                "steps": steps,
-            }
-            proxy = {
-                "architecture": architecture,
-                "depth": depth,
-                "head_dim": head_dim,
-                "sequence_length": sequence_length,
-                "batch_size": batch_size,
-                "dataset": dataset,
-            }
-            if spec is None:
-                words.require({"--parameterization": parameterization, "--optimizer": optimizer, "--widths": widths})
-            _merge(asked, setting, proxy)
-            calibration = client.submit_calibration(asked, idempotency_key=key or uuid4().hex)
+            key = key or uuid4().hex
+            if extend is not None:
+                calibration = client.extend_calibration(extend, words.given(more), idempotency_key=key)
+            else:
+                asked = words.read_request(spec) if spec is not None else {}
+                if spec is None:
+                    required = {"--parameterization": parameterization, "--optimizer": optimizer, "--widths": widths}
+                    words.require(required)
+                _merge(asked, {**setting, **more}, proxy)
+                calibration = client.submit_calibration(asked, idempotency_key=key)
             console.say(f"Calibration {calibration['id']}: {_cost(calibration)}.")
             if detach or calibration["spec"].get("runner") == "external":
                 _show(calibration, as_json=as_json)
                 return
             watch = calibration["id"]
         _watch(client, watch, as_json=as_json)
+
+
+def _check_one_thing_is_asked(ways: dict[str, Any], setting: dict[str, Any]) -> None:
+    """Refuse two ways of asking at once, and a setting for an extension, which keeps its calibration's own."""
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        raise typer.BadParameter(f"give one of {', '.join(ways)}", param_hint=" and ".join(given))
+    if ways["--extend"] is not None and setting:
+        option = f"--{next(iter(setting)).replace('_', '-')}"
+        raise typer.BadParameter("an extension takes --widths, --seeds and --mesh only", param_hint=option)
 
 
 def _merge(asked: dict[str, Any], setting: dict[str, Any], proxy: dict[str, Any]) -> None:
@@ -188,9 +264,18 @@ def _show(calibration: Calibration, *, as_json: bool) -> None:
         console.stdout().print(f"{calibration['id']}  {calibration['state']}  {done} trials", soft_wrap=True)
 
 
+def _show_comparison(comparison: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(comparison)
+    else:
+        show_comparison(comparison)
+
+
 def _cost(calibration: Calibration) -> str:
     estimate = calibration["estimate"]
+    seconds = estimate.get("seconds")
+    time = "" if seconds is None else f", about {duration(seconds)} with {estimate['workers']} workers"
     return (
         f"{estimate['trials']} trials in {estimate['shards']} shards, {estimate['training_steps']} steps, "
-        f"about {estimate['flops']:.1e} floating-point operations"
+        f"about {estimate['flops']:.1e} floating-point operations{time}"
     )

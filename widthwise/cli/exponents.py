@@ -6,37 +6,28 @@ from typing import Annotated
 
 import typer
 
-from widthwise.cli import console
-from widthwise.cli.calibrations import show_exponents
+from widthwise.cli import console, options
+from widthwise.cli.results import show_exponents
 from widthwise.cli.words import AlignmentName
 from widthwise.client import Client
 from widthwise.vocabulary import Optimizer, Parameterization, Role
 
-_FILTERS, _OUTPUT = "Only those with", "Service and output"
+_FILTERS, _OUTPUT = "Only those with", options.OUTPUT
 
 
 def exponents(
     *,
-    parameterization: Annotated[
-        Parameterization | None, typer.Option("--parameterization", "-p", rich_help_panel=_FILTERS)
-    ] = None,
-    optimizer: Annotated[Optimizer | None, typer.Option("--optimizer", "-o", rich_help_panel=_FILTERS)] = None,
-    alignment: Annotated[AlignmentName | None, typer.Option(rich_help_panel=_FILTERS)] = None,
+    parameterization: Annotated[Parameterization | None, options.parameterization(_FILTERS)] = None,
+    optimizer: Annotated[Optimizer | None, options.optimizer(_FILTERS)] = None,
+    alignment: Annotated[AlignmentName | None, options.alignment("Which exponents were tested.", _FILTERS)] = None,
     role: Annotated[Role | None, typer.Option(rich_help_panel=_FILTERS)] = None,
-    quantity: Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=_FILTERS)] = None,
-    architecture: Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=_FILTERS)] = None,
-    dataset: Annotated[str | None, typer.Option(metavar="NAME", rich_help_panel=_FILTERS)] = None,
-    calibration: Annotated[str | None, typer.Option(metavar="ID", rich_help_panel=_FILTERS)] = None,
+    quantity: Annotated[str | None, options.named(panel=_FILTERS)] = None,
+    architecture: Annotated[str | None, options.named(panel=_FILTERS)] = None,
+    dataset: Annotated[str | None, options.named(panel=_FILTERS)] = None,
+    calibration: Annotated[str | None, options.identifier(panel=_FILTERS)] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.", rich_help_panel=_OUTPUT)] = 100,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            help="The service (http://127.0.0.1:8000 unless given).", envvar="WIDTHWISE_URL", rich_help_panel=_OUTPUT
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="A list, each as the service gives it.", rich_help_panel=_OUTPUT)
-    ] = False,
+    url: Annotated[str | None, options.url()] = None,
+    as_json: Annotated[bool, options.as_json("A list, each as the service gives it.")] = False,
 ) -> None:
     """List the exponents that calibrations measured, newest first, with intervals and theory beside them.
 

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from widthwise.cli import console, words
+from widthwise.cli import console, options, words
 from widthwise.cli.plans import show_plan
 from widthwise.cli.words import AlignmentName
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, WeightDecayMode
 
-_SETTING, _BASE, _WHENCE, _OUTPUT = "Setting", "Base and target", "Where the exponents come from", "Output"
+_SETTING, _BASE, _WHENCE, _OUTPUT = options.SETTING, "Base and target", "Where the exponents come from", "Output"
 _BY_ROLE = "one number, or ROLE=NUMBER once for each role"
 
 
@@ -19,30 +19,14 @@ def transfer(
         str | None,
         typer.Argument(help="JSON file in the shape of POST /v1/transfers, or - for standard input.", metavar="FILE"),
     ] = None,
-    parameterization: Annotated[
-        Parameterization | None,
-        typer.Option(
-            "--parameterization", "-p", help="How init and multipliers depend on width.", rich_help_panel=_SETTING
-        ),
-    ] = None,
-    optimizer: Annotated[
-        Optimizer | None, typer.Option("--optimizer", "-o", help="What takes the step.", rich_help_panel=_SETTING)
-    ] = None,
+    parameterization: Annotated[Parameterization | None, options.parameterization()] = None,
+    optimizer: Annotated[Optimizer | None, options.optimizer()] = None,
     alignment: Annotated[
         AlignmentName | None,
-        typer.Option(
-            help="How updates align with activations (full unless given; measured ones go in the file).",
-            rich_help_panel=_SETTING,
-        ),
+        options.alignment("How updates align with activations (full unless given; measured ones go in the file)."),
     ] = None,
-    readout_omega: Annotated[
-        float | None,
-        typer.Option(help="ω of the readout, 0.5 to 1 (0.5 unless given).", rich_help_panel=_SETTING),
-    ] = None,
-    form: Annotated[
-        Form | None,
-        typer.Option(help="Which of muP's published forms (table_9 unless given).", rich_help_panel=_SETTING),
-    ] = None,
+    readout_omega: Annotated[float | None, options.readout_omega()] = None,
+    form: Annotated[Form | None, options.form()] = None,
     weight_decay_mode: Annotated[
         WeightDecayMode | None,
         typer.Option(help="How the trainer applies λ (as PyTorch does unless given).", rich_help_panel=_SETTING),
@@ -80,11 +64,7 @@ def transfer(
     ] = None,
     calibration: Annotated[
         str | None,
-        typer.Option(
-            help="Use the exponents that this calibration measured; asks a service.",
-            metavar="ID",
-            rich_help_panel=_WHENCE,
-        ),
+        options.identifier("Use the exponents that this calibration measured; asks a service.", panel=_WHENCE),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Ask this service instead of answering here.", rich_help_panel=_WHENCE)
@@ -93,9 +73,7 @@ def transfer(
         bool,
         typer.Option("--every-tensor", help="A line for each tensor, repeated blocks too.", rich_help_panel=_OUTPUT),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The plan as the service answers it.", rich_help_panel=_OUTPUT)
-    ] = False,
+    as_json: Annotated[bool, options.as_json("The plan as the service answers it.", _OUTPUT)] = False,
 ) -> None:
     """Give every hyperparameter of a larger model, from those tuned on a small one.
 

@@ -22,6 +22,34 @@ class AlignmentName(StrEnum):
     NONE = "none"
 
 
+class Search(StrEnum):
+    """How the learning rates are searched."""
+
+    TELESCOPE = "telescope"
+    GRID = "grid"
+
+
+class LearningRateRule(StrEnum):
+    """Which learning rate each tensor trains with."""
+
+    PER_LAYER = "per_layer"
+    GLOBAL = "global"
+
+
+class EpsilonRule(StrEnum):
+    """Which epsilon each tensor trains with."""
+
+    PER_LAYER = "per_layer"
+    CONSTANT = "constant"
+
+
+class FeedForward(StrEnum):
+    """What the transformer's feed-forward part computes."""
+
+    GELU = "gelu"
+    SWIGLU = "swiglu"
+
+
 def number_or_by_role(values: Sequence[str] | None, option: str) -> float | dict[str, float] | None:
     """Read `0.003`, or `hidden=0.003` any number of times.
 

@@ -1,0 +1,220 @@
+"""Extensions: a new calibration that begins with the trials of a finished one, and what provenance both tell."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.store import (
+    CalibrationState,
+    IdempotencyConflictError,
+    NotFoundError,
+    ShardState,
+    StateConflictError,
+    Store,
+)
+from service.store.trials import DONE_STATUSES
+from tests.store.samples import run_all, run_claim, sample_spec, trial
+
+CPU = {"device": "cpu", "versions": {"jax": "1"}, "code_sha256": "a" * 64}
+
+
+def finished(store: Store, *environments: dict[str, Any], **changes: Any) -> str:
+    """A succeeded calibration; its shards ran in these environments in turn."""
+    identifier = store.create_calibration(sample_spec(**changes)).calibration.id
+    for environment in environments:
+        claim = store.claim_shard("w")
+        assert claim is not None
+        store.record_environment(claim, environment)
+        run_claim(store, claim)
+    run_all(store)
+    assert store.get_calibration(identifier).state is CalibrationState.SUCCEEDED
+    return identifier
+
+
+def test_it_begins_with_the_trials_and_runs_what_is_missing(store: Store) -> None:
+    parent = finished(store, CPU)
+    before = store.get_calibration(parent)
+    made = store.extend_calibration(parent, sample_spec(widths=[32, 64, 128])).calibration
+    assert (made.extends, made.state, made.spec["widths"]) == (parent, CalibrationState.QUEUED, [32, 64, 128])
+    assert (made.progress.trials_done, made.progress.trials_total) == (8, 12)
+    assert made.progress.shards == {ShardState.QUEUED: 2}
+    assert made.expected is not None
+    assert (made.expected["trials"], made.expected["shards"]) == (4, 2)
+    assert run_all(store) == 2
+    done = store.get_calibration(made.id)
+    assert done.state is CalibrationState.SUCCEEDED
+    assert done.result is not None
+    assert done.result["trials"] == done.progress.trials_total == 12
+    copied = [row for row in store.list_trials(made.id).items if row.shard_id is None]
+    original = store.list_trials(parent).items
+    assert [row.to_trial_dict() for row in copied] == [row.to_trial_dict() for row in original]
+    assert [row.created_at for row in copied] == [row.created_at for row in original]
+    assert store.get_calibration(parent) == before  # a result never changes
+
+
+def test_what_failed_is_run_again(store: Store) -> None:
+    parent = store.create_calibration(sample_spec(widths=[32])).calibration.id
+    claim = store.claim_shard("w")
+    assert claim is not None
+    store.record_trial(claim, {**trial(claim, 0.001, loss=None), "status": "failed"})
+    store.record_trial(claim, trial(claim, 0.01))
+    store.finish_shard(claim)
+    run_all(store)
+    extended = store.extend_calibration(parent, sample_spec(widths=[32], seeds=3)).calibration
+    assert extended.progress.trials_done == 3
+    assert run_all(store) == 2  # seed 2, and the learning rate of seed 0 that failed
+    assert {row.status for row in store.list_trials(extended.id).items} <= set(DONE_STATUSES)
+
+
+def test_where_nothing_is_missing_it_is_fitted_at_once(store: Store) -> None:
+    parent = finished(store)
+    made = store.extend_calibration(parent, sample_spec(mesh=0.25)).calibration
+    assert made.state is CalibrationState.SUCCEEDED
+    assert (made.progress.trials_done, made.progress.shards) == (8, {})
+
+
+def test_measurements_come_with_it(make_store: Callable[..., Store]) -> None:
+    def plan(spec: Any, trials: Any, measurements: Any) -> list[dict[str, Any]]:
+        known = {found["width"] for found in measurements}
+        return [
+            {"kind": "measure", "width": n, "learning_rates": [0.1], "seeds": [0], "measure": ["epsilon"]}
+            for n in spec["widths"]
+            if n not in known
+        ]
+
+    fitted: list[Any] = []
+
+    def fit(spec: Any, trials: Any, measurements: Any) -> Any:
+        fitted.append([found["width"] for found in measurements])
+        return NoTrials()
+
+    store = make_store(plan=plan, fit=fit)
+    parent = store.create_calibration(sample_spec()).calibration.id
+    measure_all(store)
+    extended = store.extend_calibration(parent, sample_spec(widths=[32, 64, 128])).calibration.id
+    assert measure_all(store) == [128]
+    assert fitted == [[32, 64], [32, 64, 128]]
+    assert [row.width for row in store.list_measurements(extended).items] == [32, 64, 128]
+    with pytest.raises(NotFoundError):
+        store.list_measurements("cal_none")
+
+
+class NoTrials:
+    """A result without exponents."""
+
+    exponents = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {}
+
+
+def measure_all(store: Store) -> list[int]:
+    """Run every shard that measures; give their widths."""
+    widths = []
+    while (claim := store.claim_shard("w")) is not None:
+        widths.append(claim.shard.width)
+        store.record_measurement(claim, {"width": widths[-1], "seed": 0, "kind": "epsilon", "data": {}})
+        store.finish_shard(claim)
+    return widths
+
+
+def test_only_what_has_succeeded_is_extended(store: Store) -> None:
+    running = store.create_calibration(sample_spec()).calibration.id
+    with pytest.raises(StateConflictError, match="is queued; only one that has succeeded"):
+        store.extend_calibration(running, sample_spec(seeds=3))
+    store.cancel_calibration(running)
+    with pytest.raises(StateConflictError, match="is cancelled"):
+        store.extend_calibration(running, sample_spec(seeds=3))
+    with pytest.raises(NotFoundError):
+        store.extend_calibration("cal_none", sample_spec())
+    assert len(store.list_calibrations().items) == 1
+
+
+def test_a_key_makes_one_extension(store: Store) -> None:
+    parent, other = finished(store), finished(store)
+    wider = sample_spec(widths=[32, 64, 128])
+    first = store.extend_calibration(parent, wider, idempotency_key="k")
+    again = store.extend_calibration(parent, wider, idempotency_key="k")
+    assert (again.replayed, again.calibration) == (True, first.calibration)
+    for make in (
+        lambda: store.extend_calibration(other, wider, idempotency_key="k"),  # the same, but of another one
+        lambda: store.create_calibration(wider, idempotency_key="k"),  # the same, but of none
+        lambda: store.extend_calibration(parent, sample_spec(seeds=4), idempotency_key="k"),
+    ):
+        with pytest.raises(IdempotencyConflictError, match=first.calibration.id):
+            make()
+
+
+def test_an_external_one_goes_on_with_uploads(store: Store) -> None:
+    upload = [{"width": n, "learning_rate": 0.1, "seed": 0, "loss": 1.0} for n in (32, 64)]
+    parent = store.create_calibration(sample_spec(runner="external")).calibration.id
+    store.upload_trials(parent, upload)
+    store.finish_external(parent)
+    made = store.extend_calibration(parent, sample_spec(runner="external", widths=[32, 64, 128])).calibration
+    assert (made.state, made.progress.trials_done) == (CalibrationState.RUNNING, 2)
+    store.upload_trials(made.id, [{**upload[0], "width": 128}])
+    done = store.finish_external(made.id)
+    assert done.result is not None
+    assert done.result["trials"] == 3
+
+
+def test_the_result_says_what_measured_it(store: Store) -> None:
+    calibration = store.get_calibration(finished(store, CPU, CPU, CPU, CPU))
+    assert calibration.result is not None
+    assert calibration.result["provenance"] == {
+        "spec_sha256": calibration.spec_digest,
+        "runner": "worker",
+        "code_sha256": ["a" * 64],
+        "environments": [CPU],
+    }
+    assert "warnings" not in calibration.result
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"code_sha256": "b" * 64}, "code"),
+        ({"device": "gpu"}, "device"),
+        ({"versions": {"jax": "2"}}, "versions.jax"),
+        ({"code_sha256": "b" * 64, "device": "gpu"}, "code, device"),
+    ],
+)
+def test_a_mixture_is_warned_of(store: Store, other: dict[str, Any], named: str) -> None:
+    result = store.get_calibration(finished(store, CPU, {**CPU, **other})).result
+    assert result is not None
+    (warning,) = result["warnings"]
+    assert warning["code"] == "mixed_environments"
+    assert f"ran under different {named}, so" in warning["message"]
+
+
+def test_an_attempt_that_was_given_up_counts_too(store: Store) -> None:
+    """Its trials are kept, whatever ran the rest of the shard."""
+    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
+    for environment in (CPU, {**CPU, "device": "gpu"}):
+        claim = store.claim_shard("w")
+        assert claim is not None
+        store.record_environment(claim, environment)
+        if environment is CPU:
+            store.record_trial(claim, trial(claim, 0.001))
+            store.fail_shard(claim, "crash", retryable=True)
+        else:
+            run_claim(store, claim)
+    result = store.get_calibration(identifier).result
+    assert result is not None
+    assert [warning["code"] for warning in result["warnings"]] == ["mixed_environments"]
+
+
+def test_an_extension_on_another_machine_is_a_mixture(store: Store) -> None:
+    parent = finished(store, CPU, CPU, CPU, CPU)
+    extended = store.extend_calibration(parent, sample_spec(seeds=3)).calibration.id
+    claim = store.claim_shard("w")
+    assert claim is not None
+    store.record_environment(claim, {**CPU, "device": "tpu"})
+    run_claim(store, claim)
+    run_all(store)
+    result = store.get_calibration(extended).result
+    assert result is not None
+    assert "different device," in result["warnings"][0]["message"]
+    assert [one["device"] for one in result["provenance"]["environments"]] == ["cpu", "tpu"]

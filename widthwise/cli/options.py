@@ -1,0 +1,54 @@
+"""Options that several commands share: each is declared once, and a command says in which panel it stands."""
+
+from typing import Any
+
+import typer
+
+SETTING, OUTPUT = "Setting", "Service and output"
+
+
+def parameterization(panel: str = SETTING) -> Any:
+    """-p: how init and multipliers depend on width."""
+    help_text = "How init and multipliers depend on width."
+    return typer.Option("--parameterization", "-p", help=help_text, rich_help_panel=panel)
+
+
+def optimizer(panel: str = SETTING) -> Any:
+    """-o: what takes the step."""
+    return typer.Option("--optimizer", "-o", help="What takes the step.", rich_help_panel=panel)
+
+
+def alignment(help_text: str, panel: str = SETTING) -> Any:
+    """--alignment: what it means depends on the command."""
+    return typer.Option(help=help_text, rich_help_panel=panel)
+
+
+def readout_omega() -> Any:
+    """--readout-omega."""
+    return typer.Option(help="ω of the readout, 0.5 to 1 (the alignment's own unless given).", rich_help_panel=SETTING)
+
+
+def form() -> Any:
+    """--form."""
+    return typer.Option(help="Which of muP's published forms (table_9 unless given).", rich_help_panel=SETTING)
+
+
+def named(help_text: str | None = None, *, panel: str) -> Any:
+    """An option that takes a name."""
+    return typer.Option(metavar="NAME", help=help_text, rich_help_panel=panel)
+
+
+def identifier(help_text: str | None = None, *, panel: str = OUTPUT) -> Any:
+    """An option that takes the id of a calibration."""
+    return typer.Option(metavar="ID", help=help_text, rich_help_panel=panel)
+
+
+def url() -> Any:
+    """--url: the service to ask."""
+    help_text = "The service (http://127.0.0.1:8000 unless given)."
+    return typer.Option(help=help_text, envvar="WIDTHWISE_URL", rich_help_panel=OUTPUT)
+
+
+def as_json(help_text: str, panel: str = OUTPUT) -> Any:
+    """--json: what the service gives, as it is."""
+    return typer.Option("--json", help=help_text, rich_help_panel=panel)
