@@ -19,6 +19,7 @@ import numpy as np
 
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
+from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
@@ -284,11 +285,18 @@ def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]
 
 def _drift_cautions(drift: RoleDrift) -> Iterator[Caution]:
     """What is doubtful about the fit of one role over widths."""
-    if drift.learning_rate.degrees_of_freedom == 0:
+    law = drift.learning_rate
+    if law.degrees_of_freedom == 0:
         yield Caution(
             "zero_degrees_of_freedom",
             f"The best γ of {drift.role.value} is known at two widths, which always lie on a power law: its exponent "
             "has no interval.",
+        )
+    elif misfits(law.lack_of_fit, law.degrees_of_freedom):
+        yield Caution(
+            "lack_of_fit",
+            f"The best learning rates of {drift.role.value} scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far "
+            "from a power law as their own errors explain; the interval of its exponent is the wider for it.",
         )
 
 

@@ -18,7 +18,8 @@ import numpy as np
 
 from widthwise.estimate.cost import predictions
 from widthwise.estimate.exponent import ExponentEstimate
-from widthwise.estimate.intervals import moderated_errors, quantile
+from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
+from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
@@ -137,16 +138,14 @@ def tokens_of(spec: Mapping[str, Any], horizon: int) -> int:
 
 
 def _horizon_optima(spec: Mapping[str, Any], trials: Trials) -> Iterator[HorizonOptimum]:
-    records: dict[int, list[dict[str, Any]]] = {}
+    """The optimum of each horizon by itself: whatever skews all their curves alike cancels in the slope."""
+    records: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for trial in trials:
         if trial.get("horizon") is not None and trial.get("role") is None:
-            records.setdefault(int(trial["horizon"]), []).append({**trial, "horizon": None})
-    entries = [
-        HorizonOptimum(horizon, tokens_of(spec, horizon), found)
-        for horizon, of_horizon in records.items()
-        for found in fit_optima(of_horizon)
-    ]
-    yield from sorted(entries, key=lambda entry: (entry.found.width, entry.horizon))
+            records.setdefault((trial["width"], int(trial["horizon"])), []).append({**trial, "horizon": None})
+    for (_, horizon), of_horizon in sorted(records.items()):
+        (found,) = fit_optima(of_horizon)
+        yield HorizonOptimum(horizon, tokens_of(spec, horizon), found)
 
 
 def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
@@ -174,12 +173,15 @@ def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
     slope = float(weight_P @ (x_P * y_P)) / spread
     dof, stated = len(points) - len(widths) - 1, 1 / math.sqrt(spread)
     misfit = float(weight_P @ (y_P - slope * x_P) ** 2) / dof if dof else None
-    scale = 0.0 if misfit is None else math.sqrt(misfit)
-    half = max(quantile(dof) * scale, quantile(math.inf)) * stated if dof else None
+    interval = None
+    if misfit is not None:
+        scale, pooled_dof = pooled_scale(misfit * dof, dof)
+        half = quantile(pooled_dof) * scale * stated
+        interval = -slope - half, -slope + half
     return TokenLaw(
         value=0.0 - slope,
-        standard_error=stated * max(1.0, scale),
-        interval=None if half is None else (-slope - half, -slope + half),
+        standard_error=stated * math.sqrt(max(1.0, misfit or 0.0)),
+        interval=interval,
         degrees_of_freedom=dof,
         lack_of_fit=misfit,
         widths=widths,
@@ -216,6 +218,12 @@ def _cautions(spec: Mapping[str, Any], optima: Sequence[HorizonOptimum], law: To
             "zero_degrees_of_freedom",
             "Two horizons always lie on a power law: nothing tests the exponent over tokens, so it has no interval. "
             "Measure a third.",
+        )
+    elif misfits(law.lack_of_fit, law.degrees_of_freedom):
+        yield Caution(
+            "lack_of_fit",
+            f"The optima scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far from a power law of the tokens as "
+            "their own errors explain; the interval of the exponent is the wider for it.",
         )
 
 

@@ -103,7 +103,7 @@ def course(length: int, warmup: int, horizon: int | None = None) -> NDArray[np.f
 
     After the end of that horizon it is 0.
 
-    >>> course(10, 2, 10).round(3).tolist()
+    >>> [round(share, 3) for share in course(10, 2, 10).tolist()]
     [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.293]
     """
     step_S = np.arange(length, dtype=np.float32)

@@ -138,6 +138,15 @@ def test_the_plain_trial_stands_for_gamma_one_unless_it_was_run_again() -> None:
     assert {found.optimum.kind for found in result.gammas if found.optimum} == {"interior"}
 
 
+def test_optima_that_no_power_law_fits_are_reported() -> None:
+    rng = np.random.default_rng(8)
+    level = dict.fromkeys(ROLES, 0.0)
+    trials = trials_of(rng, level)
+    shifted = trials_of(rng, level | {"hidden": 0.9})
+    bent = [t for t in trials if t["width"] != 128] + [t for t in shifted if t["width"] == 128]
+    assert [c.code for c in fitted(bent).warnings if "hidden" in c.message] == ["lack_of_fit"]
+
+
 def test_a_gamma_at_the_edge_is_a_bound_and_stays_out() -> None:
     drifts = {"embedding": -1.4, "hidden": 0.0, "readout": 0.0}  # γ* of the embedding passes 4 as the width grows
     result = fitted(trials_of(np.random.default_rng(5), drifts))

@@ -1,0 +1,18 @@
+"""Whether optima scatter about a law by more than their own errors explain."""
+
+from widthwise.estimate.cautions import MISFIT_PROBABILITY
+
+
+def misfits(lack_of_fit: float | None, degrees_of_freedom: int) -> bool:
+    """Whether χ²/dof = `lack_of_fit` would be rarer than MISFIT_PROBABILITY if the stated errors were right.
+
+    None, at zero degrees of freedom, tests nothing.
+
+    >>> misfits(1.0, 2), misfits(5.0, 2), misfits(None, 0)
+    (False, True, False)
+    """
+    from scipy.special import chdtrc
+
+    if lack_of_fit is None:
+        return False
+    return float(chdtrc(degrees_of_freedom, degrees_of_freedom * lack_of_fit)) < MISFIT_PROBABILITY
