@@ -100,6 +100,12 @@ def test_a_slope_between_two_exponents_is_inconclusive_where_the_noise_is_large(
     assert "too uncertain" in found.reasons[0]
 
 
+def test_a_small_slope_with_a_wide_interval_proves_nothing() -> None:
+    found = checked("standard", noise=0.1, widths=(64, 128, 256), seeds=1)  # one degree of freedom
+    changes = [j for j in found.judgements if j.size == "output_change"]
+    assert "inconclusive" in {j.outcome for j in changes if abs(j.slope.value) < 0.25}
+
+
 def test_two_widths_tell_nothing() -> None:
     found = checked("standard", {("first", "output"): 1.0}, widths=(64, 128))
     assert found.outcome == "inconclusive"
