@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.calibrations.logic import estimate_cost
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.shards import run_flops
 from workers.engine.data import load_corpus
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
@@ -41,7 +41,7 @@ def test_a_shard_yields_every_trial_and_repeats_bit_for_bit(spec: dict[str, Any]
     assert [t.loss for t in first] == [t.loss for t in second]
     assert len({t.loss for t in first}) == 4
     assert all(t.status == "completed" and t.steps == 30 and t.seconds > 0 for t in first)
-    each = estimate_cost({**spec, "widths": [16]})["flops"]  # one learning rate, one seed
+    each = run_flops(spec, 16)
     assert [t.flops for t in first] == pytest.approx([each] * 4, rel=1e-12)
     assert heard == [(trial, 4, step, 30) for trial in (1, 2, 3, 4) for step in range(3, 31, 3)]
 
@@ -64,18 +64,19 @@ def test_stored_trials_are_skipped_and_change_no_other(spec: dict[str, Any]) -> 
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 1e4), ("adam", 1e38)])
 def test_a_diverged_trial_stops_early_and_has_no_loss(spec: dict[str, Any], optimizer: str, rate: float) -> None:
     shard = {"width": 16, "learning_rates": [rate, 0.01], "seeds": [0]}
-    diverged, after = run_shard({**spec, "optimizer": optimizer}, shard)
+    before, diverged = run_shard({**spec, "optimizer": optimizer}, shard)
+    assert before.status == "completed"
     assert (diverged.status, diverged.loss) == ("diverged", None)
     assert diverged.steps < 30
-    assert after.status == "completed"
     json.dumps(diverged.to_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "transformer"])
-def test_the_trials_cost_what_the_service_estimates(spec: dict[str, Any], architecture: str) -> None:
-    asked = {**spec, "seeds": 2, "proxy": {**spec["proxy"], "architecture": architecture, "sequence_length": 32}}
-    reported = [flops_of(SweepSpec.from_dict(asked), width, 30, evaluated=True) for width in (8, 8, 16, 16)]
-    assert estimate_cost(asked)["flops"] == pytest.approx(sum(reported), rel=1e-12)
+def test_the_trials_cost_what_the_search_counts_on(spec: dict[str, Any], architecture: str) -> None:
+    asked = {**spec, "proxy": {**spec["proxy"], "architecture": architecture, "sequence_length": 32}}
+    for width in (8, 16):
+        reported = flops_of(SweepSpec.from_dict(asked), width, 30, evaluated=True)
+        assert run_flops(asked, width) == pytest.approx(reported, rel=1e-12)
 
 
 def test_a_trial_is_the_record_of_the_contract() -> None:
