@@ -42,6 +42,7 @@ def _second_moment(state: Any) -> jax.Array | None:
     """Bias-corrected v̂ of one tensor's optimizer state; None where the optimizer keeps no second moment per entry."""
     for node in jax.tree.leaves(state, is_leaf=lambda node: hasattr(node, "nu")):
         if hasattr(node, "nu"):
-            updates = (node.count if hasattr(node, "count") else node.steps).astype(node.nu.dtype)
+            # optax counts updates in `count`; a named tuple without that field still has the method of a tuple
+            updates = (node.steps if hasattr(node, "steps") else node.count).astype(node.nu.dtype)
             return jnp.where(updates > 0, node.nu / jnp.maximum(1.0 - ADAM_B2**updates, 1.0 - ADAM_B2), 0.0)
     return None
