@@ -9,7 +9,7 @@ the shortest without a constant phase, a shorter one is under the 2-5 % that suf
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from math import isfinite
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -19,22 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widthwise.errors import InvalidInputError
-from workers.engine.data import Corpus, load_corpus
-from workers.engine.prescription import Prescription, prescribe
-from workers.engine.proxies import build_proxy
-from workers.engine.proxies.contract import Proxy
+from workers.engine.data import load_corpus
+from workers.engine.groundwork import CHUNKS, Groundwork, is_healthy
 from workers.engine.specification import Shard, SweepSpec
-from workers.engine.sweep import CHUNKS, EXPLODED_LOSS, Progress, flops_of
-from workers.engine.training import (
-    COOLDOWN_SHARE,
-    WARMUP_SHARE,
-    Draws,
-    State,
-    draw,
-    hyperparameters,
-    training_windows,
-    trial_functions,
-)
+from workers.engine.sweep import Progress
+from workers.engine.training import COOLDOWN_SHARE, WARMUP_SHARE, State
 from workers.engine.trials import Setting, Trial, stored_identities
 
 
@@ -70,9 +59,10 @@ def run_shard(
                 runs.append((rate, seed, missing))
     if not runs:
         return
-    proxy = build_proxy(sweep.proxy)
     corpus = load_corpus(sweep.proxy.dataset, corpora_dir)
-    program = Program(sweep, proxy, prescribe(sweep, proxy, part.width), corpus, part.horizons)
+    # a run is as long as the longest horizon; a shorter one takes the beginning of its draws
+    ground = Groundwork.of(replace(sweep, steps=max(part.horizons)), part.width, corpus)
+    program = Program(ground, warmup_steps(part.horizons))
     total, before = sum(len(missing) for _, _, missing in runs), 0
     for rate, seed, missing in runs:
 
@@ -126,55 +116,37 @@ class Run(NamedTuple):
 class Program:
     """The compiled program of one width: any branched run of that width."""
 
-    def __init__(
-        self, sweep: SweepSpec, proxy: Proxy, prescription: Prescription, corpus: Corpus, horizons: Sequence[int]
-    ) -> None:
-        self._sweep, self._proxy, self._prescription = sweep, proxy, prescription
-        self._longest, self._warmup = max(horizons), warmup_steps(horizons)
-        self._train_N = jax.device_put(corpus.train)
-        self._held_out_M = jax.device_put(corpus.held_out)
-        functions = trial_functions(
-            proxy, sweep.optimizer, steps=self._longest, held_out_bytes=corpus.held_out.size, atan2=sweep.atan2
-        )
-        hyper, step, draws = hyperparameters(prescription, 1.0), np.int32(0), self._draw(0)
-        shares = course(self._longest, self._warmup)
+    def __init__(self, ground: Groundwork, warmup: int) -> None:
+        self._ground, self._warmup = ground, warmup
+        functions = ground.functions
+        hyper, draws, step = ground.hyperparameters(Setting(1.0, 0)), ground.draw(0), np.int32(0)
+        path = draws.starts, course(ground.sweep.steps, warmup)
         with jax.default_matmul_precision("float32"):  # accelerators multiply in fewer bits
             state = jax.eval_shape(functions.start, hyper, draws.normals)
             self._start = jax.jit(functions.start).lower(hyper, draws.normals).compile()
             self._follow = (
-                jax.jit(functions.follow)
-                .lower(hyper, state, self._train_N, (draws.starts, shares), (step, step))
-                .compile()
+                jax.jit(functions.follow).lower(hyper, state, ground.train_text, path, (step, step)).compile()
             )
-            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, self._held_out_M).compile()
-
-    def _draw(self, seed: int) -> Draws:
-        """The draws of the longest horizon; a shorter one takes their beginning."""
-        return draw(
-            seed,
-            self._proxy.tensor_shapes(self._prescription.width),
-            steps=self._longest,
-            batch_size=self._sweep.proxy.batch_size,
-            windows=training_windows(self._train_N.size, self._proxy),
-        )
+            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, ground.held_out_text).compile()
 
     def course(self, horizon: int | None) -> jax.Array:
         """Share of the learning rate at each step: of the constant run, or of the branch to a horizon."""
-        return jnp.asarray(course(self._longest, self._warmup, horizon))
+        return jnp.asarray(course(self._ground.sweep.steps, self._warmup, horizon))
 
     def run(
         self, learning_rate: float, seed: int, horizons: Sequence[int], report: Callable[[int, int], None]
     ) -> Iterator[Trial]:
         """The trials of one run; `report` hears the trial, from 1, and the steps of its model so far."""
-        begun, draws = perf_counter(), self._draw(seed)
-        hyper = hyperparameters(self._prescription, learning_rate)
+        begun, ground = perf_counter(), self._ground
+        hyper, draws = ground.hyperparameters(Setting(learning_rate, seed)), ground.draw(seed)
         starts_SxB = jax.device_put(draws.starts)
+        chunk = -(-ground.sweep.steps // CHUNKS)
 
         def advance(run: Run, shares_S: jax.Array, until: int, index: int) -> Run:
             while run.step < until and run.healthy:
-                stop = min(run.step + -(-self._longest // CHUNKS), until)
+                stop = min(run.step + chunk, until)
                 span = np.int32(run.step), np.int32(stop)
-                state, loss = self._follow(hyper, run.state, self._train_N, (starts_SxB, shares_S), span)
+                state, loss = self._follow(hyper, run.state, ground.train_text, (starts_SxB, shares_S), span)
                 run = Run(state, stop, is_healthy(float(loss)))
                 report(index, stop)
             return run
@@ -184,23 +156,12 @@ class Program:
             paid = constant.step  # by the horizons before
             constant = advance(constant, self.course(None), cooldown_start(horizon), index)
             cooled = advance(constant, self.course(horizon), horizon, index)
-            loss = float(self._evaluate(hyper, cooled.state, self._held_out_M)) if cooled.healthy else float("nan")
-            completed = cooled.healthy and is_healthy(loss)
-            spent = cooled.step - paid
-            yield Trial(
-                width=self._prescription.width,
-                learning_rate=learning_rate,
-                seed=seed,
-                status="completed" if completed else "diverged",
-                loss=loss if completed else None,
+            loss = float(self._evaluate(hyper, cooled.state, ground.held_out_text)) if cooled.healthy else None
+            yield ground.ended(
+                Setting(learning_rate, seed, horizon=horizon),
+                loss,
                 seconds=perf_counter() - begun,
-                steps=spent,
-                flops=flops_of(self._sweep, self._prescription.width, spent, evaluated=cooled.healthy),
-                horizon=horizon,
+                steps=cooled.step - paid,
+                stopped=False,
             )
             begun = perf_counter()
-
-
-def is_healthy(loss: float) -> bool:
-    """Whether a loss in nats is one that training can come back from."""
-    return isfinite(loss) and loss < EXPLODED_LOSS
