@@ -35,7 +35,7 @@ QUESTION: dict[str, Any] = {
     "widths": [32, 64, 128, 256],
     "learning_rates": [2.0 ** (0.5 * k) for k in range(-16, -3)],  # 13, the optimum near the middle
     "seeds": 3,
-    "steps": 200,
+    "steps": 250,
     "epsilon": 1e-12,
     "mesh": 0.5,
     "measure": ["learning_rate"],

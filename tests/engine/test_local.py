@@ -78,9 +78,12 @@ def test_a_child_that_dies_is_followed_by_another_with_the_rest(telescope: Spec,
     assert found.result is not None
 
 
-def test_a_shard_that_always_fails_ends_the_run_with_its_reason(telescope: Spec) -> None:
+def test_a_shard_that_always_fails_ends_the_run_with_its_reason(telescope: Spec, tmp_path: Path) -> None:
+    log = tmp_path / "attempts"
+    body = f"open({str(log)!r}, 'a').write('x'); say('error', kind='internal', message='out of paper')"
     with pytest.raises(LocalRunError, match=f"failed {ATTEMPTS} times.*out of paper"):
-        run_calibration(telescope, command=fake('say("error", kind="internal", message="out of paper")'))
+        run_calibration({**telescope, "seeds": 1}, processes=1, command=fake(body))
+    assert len(log.read_text()) == ATTEMPTS
     with pytest.raises(LocalRunError, match=r"\(protocol\): the child wrote"):
         run_calibration(telescope, command=fake('print("hello", flush=True); time.sleep(60)'))
 

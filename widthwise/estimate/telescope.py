@@ -20,7 +20,7 @@ from widthwise.estimate.bracket import lattice_points
 SLOPE_PRIOR = 0.25  # standard deviation, octaves a doubling (chosen): the wrong alignment moves the optimum by ½
 SCATTER = 0.1  # octaves (chosen): finite width bends the line by about this much at small widths
 WINDOW = 1.0  # octaves to each side of the prediction: the window in which the optimum's parabola is fitted
-SURE = 0.5  # octaves of standard error below which a width need not wait (chosen): twice that is still in the window
+SURE = 0.6  # octaves of standard error up to which a width need not wait (chosen): two doublings from one known width
 
 Known = Sequence[tuple[int, float, float]]  #: (width, log2 of the best learning rate, its standard error)
 
