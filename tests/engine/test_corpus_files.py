@@ -3,12 +3,14 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from widthwise.errors import InvalidInputError
 from workers.engine.corpus_files import MAX_FILE_BYTES, MIN_FILE_BYTES, read_corpus_file, read_regular
 from workers.engine.data import load_corpus
+from workers.engine.shards import run
 
 LINE = b"forty bytes of a text make just one line\n"
 TEXT = LINE * (MIN_FILE_BYTES // len(LINE) + 1)
@@ -109,3 +111,12 @@ def test_a_worker_without_a_folder_says_so(tmp_path: Path) -> None:
         load_corpus("file:notes.txt")
     with pytest.raises(InvalidInputError, match="can't be opened"):
         load_corpus("file:notes.txt", str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("kind", ["sweep", "gamma", "horizon", "measure"])
+def test_every_kind_of_shard_reads_from_the_folder(folder: Path, spec: dict[str, Any], kind: str) -> None:
+    spec["proxy"]["dataset"] = "file:gone.txt"
+    shard = {"kind": kind, "width": 8, "learning_rates": [0.01], "seeds": [0], "role": "hidden", "gammas": [2.0],
+             "horizons": [10], "measure": ["epsilon"]}  # fmt: skip
+    with pytest.raises(InvalidInputError, match=r"it holds notes\.txt$"):
+        list(run(spec, shard, corpora_dir=str(folder)))
