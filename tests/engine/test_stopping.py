@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from widthwise.vocabulary import Optimizer
 from workers.engine.stopping import (
-    MARGINS_ABOVE,
-    MARGINS_BELOW,
+    FIRST_TENTH,
+    LAST_TENTH,
+    MARGINS,
     SHORTEST,
     Reference,
     comparable,
@@ -31,11 +32,19 @@ def stops(rate: float, excess: float, tenths: int, optimizer: Optimizer = Optimi
 
 
 @pytest.mark.parametrize("tenths", range(1, 11))
-def test_each_side_has_its_margin(tenths: int) -> None:
-    for rate, margins in ((0.1, MARGINS_BELOW), (10.0, MARGINS_ABOVE)):
-        margin = margins.get(tenths, math.inf)
-        assert not stops(rate, min(margin, 9.0) - 0.01, tenths)
-        assert stops(rate, margin + 0.01, tenths) == (margin < math.inf)
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_each_side_has_its_margin(optimizer: Optimizer, tenths: int) -> None:
+    margins, inside = MARGINS[optimizer], FIRST_TENTH <= tenths <= LAST_TENTH
+    for rate, margin in ((0.1, margins.below[tenths - FIRST_TENTH] if inside else 1.0), (10.0, margins.above)):
+        assert not stops(rate, min(margin, 9.0) - 0.01, tenths, optimizer)
+        assert stops(rate, margin + 0.01, tenths, optimizer) == (inside and margin < math.inf)
+
+
+@pytest.mark.parametrize("optimizer", Optimizer)
+def test_margins_never_grow_on_the_side_that_catches_up(optimizer: Optimizer) -> None:
+    below = MARGINS[optimizer].below
+    assert len(below) == LAST_TENTH - FIRST_TENTH + 1
+    assert list(below) == sorted(below, reverse=True)
 
 
 def test_sgd_above_and_short_runs_are_never_stopped() -> None:
@@ -69,7 +78,8 @@ def long(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "steps": SHORTEST}
 
 
-SHARD = {"width": 16, "learning_rates": [1e-5, 1e-3, 0.03, 0.06, 1e38], "seeds": [0, 1]}
+RATES = [1e-5, 1e-3, 0.03, 0.06, 1e38]
+SHARD: dict[str, Any] = {"width": 16, "learning_rates": RATES, "seeds": [0, 1]}
 
 
 @pytest.mark.usefixtures("relaxed_promotion")
@@ -79,9 +89,7 @@ def test_hopeless_trials_are_stopped_and_the_others_are_those_of_a_full_sweep(lo
     assert {key: trial.status for key, trial in stopped.items()} == {
         (seed, rate): status
         for seed in (0, 1)
-        for rate, status in zip(
-            SHARD["learning_rates"], ["stopped", "stopped", "completed", "completed", "diverged"], strict=True
-        )
+        for rate, status in zip(RATES, ["stopped", "stopped", "completed", "completed", "diverged"], strict=True)
     }
     for key, trial in stopped.items():
         if trial.status == "stopped":

@@ -175,7 +175,7 @@ def test_a_batch_in_pieces_makes_the_step_of_the_whole_batch() -> None:
     hyper = hyperparameters(prescribe(sweep, proxy, 8), 0.5, np.float64)
     draws = draw(0, proxy.tensor_shapes(8), steps=1, batch_size=24, windows=9000, dtype=np.float64)
     functions = trial_functions(proxy, Optimizer.SGD, steps=1, held_out_bytes=corpus.held_out.size, dtype=np.float64)
-    state = functions.start(hyper, draws.normals)
+    state = jax.jit(functions.start)(hyper, draws.normals)
     after, loss = jax.jit(functions.advance)(hyper, state, corpus.train, draws.starts, (np.int32(0), np.int32(1)))
     whole, gradients = jax.jit(jax.value_and_grad(functions.loss))(state.params, hyper, corpus.train, draws.starts[0])
     np.testing.assert_allclose(loss, whole, rtol=1e-12)

@@ -2,20 +2,21 @@
 
 Trials of one seed share their random numbers, so their training losses over the same steps differ by the learning rate
 alone. A trial is compared with the *reference*, the first trial in the order of `likely_first` that completed: the
-middle of the learning rates, unless it diverged. It is stopped where its training loss over a tenth of the run exceeds
-the reference's by a margin.
+middle of the learning rates, unless it diverged. It is stopped where its mean training loss over the last tenth of the
+run exceeds the reference's over the same steps by a margin.
 
-The margins are 1.5 times the largest excess of any trial within an octave of its sweep's best over any other trial of
-that sweep, taken from whole curves: benchmarks/early_stopping.py measures it, on which settings, and the error rate on
-others (docs/results/early_stopping.md). The two sides differ. A learning rate that is too small looks bad at first and
-catches up; from two tenths on its excess is close to that of the end. One that is too large looks worse than it is
-until the cooldown, most of all with SGD at the edge of stability, which recovers from losses of several nats: SGD is
-not stopped on that side. In the cooldown nothing is stopped, since little is left to save.
+The margins are 1.5 times the largest excess that any trial within an octave of its sweep's best had over any other
+trial of that sweep, in whole curves of the MLP; benchmarks/early_stopping.py measures them, and the error rate of the
+rule on curves of other widths, lengths, texts and the transformer (docs/results/early_stopping.md). They differ by side
+and by optimizer. A learning rate that is too small looks bad at first and catches up. One that is too large looks worse
+than it is until the cooldown, most of all with SGD at the edge of stability, which recovers from losses of several
+nats: above the reference SGD is not stopped at all. In the cooldown nothing is stopped, since little is left to save.
 
 The reference is fixed by the shard alone. So a shard that is resumed stops the same trials, at the price of training
 the reference once more, and the decisions of one trial change no other.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,9 +25,28 @@ from workers.engine.trials import Setting
 
 Curve = tuple[float, ...]  #: mean training loss in nats over each chunk of steps
 
-# Nats by the tenths of the run that are over; measured, see above
-MARGINS_BELOW = {2: 0.38, 3: 0.38, 4: 0.32, 5: 0.22, 6: 0.20, 7: 0.20, 8: 0.20}
-MARGINS_ABOVE = {2: 0.38, 3: 0.38, 4: 0.42, 5: 0.42, 6: 0.42, 7: 0.42, 8: 0.50}
+FIRST_TENTH, LAST_TENTH = 2, 8  # of a run: before them all learning rates warm up, after them they cool down
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Nats by which a training loss may exceed the reference's."""
+
+    below: tuple[float, ...]  #: of a smaller learning rate, after FIRST_TENTH, …, LAST_TENTH tenths of the run
+    above: float  #: of a larger one, at any of them
+
+
+# Measured, see above. Adam's update has one size whatever the tensor's, that of the relative ones grows with it.
+_ADAM = Margins(below=(0.20, 0.20, 0.10, 0.10, 0.10, 0.10, 0.10), above=0.21)
+_RELATIVE = Margins(below=(0.38, 0.38, 0.32, 0.21, 0.14, 0.14, 0.13), above=0.48)
+MARGINS = {
+    Optimizer.ADAM: _ADAM,
+    Optimizer.ADAMW: _ADAM,
+    Optimizer.ADAM_ATAN2: _ADAM,
+    Optimizer.ADAFACTOR: _RELATIVE,
+    Optimizer.ADAM_PARAMETER_SCALING: _RELATIVE,
+    Optimizer.SGD: Margins(below=(0.30, 0.20, 0.20, 0.17, 0.17, 0.15, 0.14), above=math.inf),
+}
 SHORTEST = 100  # steps of a run that may be stopped; below them no curve was measured
 
 
@@ -71,10 +91,9 @@ def hopeless(
 
     `curve` holds its training loss over each chunk so far; the reference's covers the same chunks, and more.
     """
-    if steps < SHORTEST:
+    tenths = 10 * step // steps
+    if steps < SHORTEST or not FIRST_TENTH <= tenths <= LAST_TENTH:
         return False
-    above = varied(setting) > reference.learning_rate
-    if above and optimizer is Optimizer.SGD:
-        return False
-    margin = (MARGINS_ABOVE if above else MARGINS_BELOW).get(10 * step // steps)
-    return margin is not None and curve[-1] - reference.curve[len(curve) - 1] > margin
+    margins, is_above = MARGINS[optimizer], varied(setting) > reference.learning_rate
+    margin = margins.above if is_above else margins.below[tenths - FIRST_TENTH]
+    return curve[-1] - reference.curve[len(curve) - 1] > margin
