@@ -286,9 +286,11 @@ class TestCancelling:
         assert client.post(f"/v1/calibrations/{finished(client)}/cancel").json()["state"] == "succeeded"
 
 
-def test_the_plot_is_a_picture(client: Client) -> None:
+@pytest.mark.parametrize("name", ["plot", "widths"])
+def test_the_plot_is_a_picture(client: Client, name: str) -> None:
     for identifier in (submit(client), finished(client)):
-        response = client.get(f"/v1/calibrations/{identifier}/plot.svg")
+        links = client.get(f"/v1/calibrations/{identifier}").json()["links"]
+        response = client.get(links[name])
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("image/svg+xml")
         assert "script-src" not in response.headers["content-security-policy"]

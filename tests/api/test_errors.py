@@ -205,6 +205,7 @@ def test_unknown_addresses_are_404(client: Client, path: str) -> None:
         ("GET", "/trials"),
         ("GET", "/events"),
         ("GET", "/plot.svg"),
+        ("GET", "/widths.svg"),
         ("POST", "/cancel"),
         ("POST", "/finish"),
     ],

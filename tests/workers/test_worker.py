@@ -21,7 +21,8 @@ from workers.pool import WORKER_COMMAND, WorkerPool
 from workers.worker import run_worker
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
-SPEC = sample_spec(widths=[32, 64], seeds=1)  # 2 shards of 2 trials
+RATES = [0.005, 0.01, 0.02]  # the fake child's losses have their optimum in the middle
+SPEC = sample_spec(widths=[32, 64], seeds=1, learning_rates=RATES, mesh=1.0)  # one round: 2 shards of 3 trials
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def assert_complete(store: Store, identifier: str) -> None:
     assert store.get_calibration(identifier).progress.shards == {ShardState.SUCCEEDED: 2}
     rows = store.list_trials(identifier).items
     counts = Counter((row.width, row.learning_rate, row.seed) for row in rows)
-    assert len(counts) == 4
+    assert len(counts) == 6
     assert set(counts.values()) == {1}
 
 
@@ -72,6 +73,21 @@ def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Start, t
     told = [data["worker_id"] for data in claims if data["to"] == "running"]
     assert told[0] == "victim"
     assert told.count("other") == 2
+
+
+def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Start) -> None:
+    """A mesh of half an octave asks for learning rates between those of the grid, once these are known."""
+    identifier = store.create_calibration({**SPEC, "mesh": 0.5}).calibration.id
+    for name in ("one", "two"):
+        start(name, "run")
+    until(lambda: ended(store, identifier))
+    calibration = store.get_calibration(identifier)
+    assert (calibration.state, calibration.rounds) == (CalibrationState.SUCCEEDED, 2)
+    rows = store.list_trials(identifier).items
+    assert len({(row.width, row.learning_rate) for row in rows}) == len(rows) == 10
+    assert len({row.learning_rate for row in rows} - set(RATES)) == 2
+    assert calibration.result is not None
+    assert calibration.result["optima"][0]["learning_rate"] == pytest.approx(0.01, rel=0.01)
 
 
 def test_a_stopped_worker_gives_its_shard_back_before_its_lease_ends(

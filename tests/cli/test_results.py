@@ -1,0 +1,83 @@
+"""What a result shows: every part that is there, and nothing of those that are not."""
+
+from typing import Any
+
+import pytest
+
+from widthwise.cli.results import show_result
+
+OPTIMUM = {"learning_rate": 0.01, "interval": [0.008, 0.0125], "kind": "interior", "loss": 2.5}
+COUNTS = {"completed": 9, "stopped": 2, "diverged": 1}
+SLOPE = {"value": 0.02, "standard_error": 0.01, "interval": [-0.05, 0.09], "degrees_of_freedom": 2}
+RESULT: dict[str, Any] = {
+    "optima": [{"width": 64, **OPTIMUM, **COUNTS}, {"width": 128, **OPTIMUM, **COUNTS, "kind": "lower_bound"}],
+    "drift": None,
+    "exponents": [],
+    "warnings": [{"code": "upper_edge", "message": "a width's optimum is a bound"}],
+}
+
+
+def shown(capsys: pytest.CaptureFixture[str], measure: list[str] | None = None, **parts: Any) -> list[str]:
+    """The lines on stdout, with single spaces."""
+    spec = {"measure": measure or ["learning_rate"]}
+    calibration: Any = {"id": "cal_1", "spec": spec, "result": {**RESULT, **parts}}
+    show_result(calibration)
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_bounds_and_trials_by_how_they_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys)
+    assert "64 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
+    assert "128 ≥ 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
+    assert "No drift and no exponents: they need an optimum inside the grid at two widths or more." in lines
+    assert not any(word in line for line in lines for word in ("γ", "Gradients", "Coordinate", "horizon"))
+
+
+def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+    power = {"name": "power", "chosen": True, "out_of_sample_error": 0.04, "weight": 0.9, "degrees_of_freedom": 1}
+    none = {"name": "none", "chosen": False, "out_of_sample_error": None, "weight": None, "degrees_of_freedom": 2}
+    expected = {"width": 512, "learning_rate": 0.0042, "interval": None}
+    lines = shown(
+        capsys,
+        drift=SLOPE,
+        candidates=[{**power, "parameters": {"drift": 0.25}}, none],
+        predictions=[expected],
+    )
+    assert "power chosen 0.040 0.90 1 drift 0.250" in lines
+    assert "none – – 2" in lines
+    assert "Expected at width 512: 0.0042, 95 % interval –" in lines
+
+
+def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:
+    need = {"role": "hidden", "width": 64, "gradient_rms": 1e-6, "largest_epsilon": 1e-9, "underflow_share": 0.25}
+    layer = {"layer": "block 0", "size": "output", "step": 3, "slope": SLOPE, "expected": 0.0, "outcome": "pass"}
+    lines = shown(
+        capsys,
+        gamma={"optima": [{**OPTIMUM, "role": "hidden", "width": 64, "gamma": 2.0, "interval": [1.5, 2.5]}]},
+        epsilon={"needs": [{**need, "epsilon": 1e-12}, {**need, "role": "readout", "epsilon": None}]},
+        coordinates={
+            "outcome": "pass",
+            "reasons": ["every size keeps to its slope"],
+            "notes": ["a transient is harmless"],
+            "layers": [layer, {**layer, "layer": "not judged", "outcome": None}],
+        },
+        horizon={
+            "optima": [{**OPTIMUM, "steps": 100, "tokens": 25600}],
+            "exponent": {"value": 0.3, "interval": [0.2, 0.4]},
+        },
+    )
+    assert "hidden 64 2 1.5 to 2.5" in lines
+    assert "hidden 64 1e-06 1e-09 1e-12 25.0%" in lines
+    assert "readout 64 1e-06 1e-09 – 25.0%" in lines
+    assert "Coordinate check: pass" in lines
+    assert "every size keeps to its slope" in lines
+    assert "block 0 output 3 0.020 −0.050 to 0.090 0.000 pass" in lines
+    assert not any("not judged" in line for line in lines)
+    assert "100 25600 0.01 0.008 to 0.0125 2.5000" in lines
+    assert "The best learning rate goes as tokens^(−h) with h = 0.300, 95 % interval 0.200 to 0.400." in lines
+
+
+def test_without_a_sweep_there_is_no_table_of_optima(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, ["coordinates"], optima=[], coordinates={"outcome": "fail", "layers": []})
+    assert "Coordinate check: fail" in lines
+    assert not any("base learning rate" in line for line in lines)
