@@ -83,6 +83,7 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
             "measurements": f"{address}/measurements",
             "events": f"{address}/events",
             "plot": f"{address}/plot.svg",
+            "widths": f"{address}/widths.svg",
         },
     }
 

@@ -25,6 +25,7 @@ from service.calibrations.schemas import (
     TrialPage,
     TrialsUpload,
 )
+from service.calibrations.width_plot import width_plot
 from service.dependencies import StoreDependency
 from service.errors import NothingMoreError
 from service.identifiers import CalibrationId
@@ -236,25 +237,41 @@ def cancel_calibration(calibration_id: CalibrationId, store: StoreDependency) ->
     return json_response(logic.calibration_body(store.cancel_calibration(calibration_id)))
 
 
+def _picture(description: str) -> dict[int | str, dict[str, Any]]:
+    """The responses of a route that draws."""
+    picture = {"description": description, "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+    return {200: picture, **problems(404, 503)}
+
+
+def _svg(picture: str) -> Response:
+    headers = {**_NO_CACHE, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Response(picture, headers=headers, media_type="image/svg+xml")
+
+
 @router.get(
     "/{calibration_id}/plot.svg",
     operation_id="getCalibrationPlot",
     summary="Plot learning rate against loss",
     response_class=Response,
-    responses={
-        200: {
-            "description": "A picture: one curve for each width, with its optimum.",
-            "content": {"image/svg+xml": {"schema": {"type": "string"}}},
-        },
-        **problems(404, 503),
-    },
+    responses=_picture("A picture: one curve for each width, with its optimum."),
 )
 def get_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
     """Draw what is stored so far."""
     calibration = store.get_calibration(calibration_id)
-    picture = learning_rate_plot(calibration.spec, store.all_trials(calibration_id), calibration.result)
-    headers = {**_NO_CACHE, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    return Response(picture, headers=headers, media_type="image/svg+xml")
+    return _svg(learning_rate_plot(calibration.spec, store.all_trials(calibration_id), calibration.result))
+
+
+@router.get(
+    "/{calibration_id}/widths.svg",
+    operation_id="getCalibrationWidthPlot",
+    summary="Plot the best learning rate over width",
+    response_class=Response,
+    responses=_picture("A picture: the optimum of each width, the candidate laws, and the prediction's interval."),
+)
+def get_width_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+    """Draw what is stored so far."""
+    calibration = store.get_calibration(calibration_id)
+    return _svg(width_plot(calibration.spec, store.all_trials(calibration_id)))
 
 
 def _watched(

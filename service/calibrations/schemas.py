@@ -274,6 +274,7 @@ class Links(BaseModel):
     measurements: str
     events: str
     plot: str
+    widths: str
 
 
 class CalibrationBody(BaseModel):

@@ -187,6 +187,7 @@ function showDetail(item) {
   const picture = byId("plot");
   if (picture.dataset.shown !== `${item.id}-${version}`) {
     picture.src = `${item.links.plot}?v=${encodeURIComponent(version)}`;
+    byId("widths").src = `${item.links.widths}?v=${encodeURIComponent(version)}`;
     picture.dataset.shown = `${item.id}-${version}`;
   }
   byId("detail-reason").textContent = item.reason || "";
@@ -194,8 +195,19 @@ function showDetail(item) {
   const result = item.result || { exponents: [], optima: [], warnings: [] };
   fill(
     byId("exponents"),
-    [["Role"], ["Learning rate", true], ["95 % interval", true], ["Theory", true]],
-    result.exponents.map((found) => [found.role, number(found.value), interval(found.interval), number(found.theory)]),
+    [["Quantity"], ["Role"], ["Exponent", true], ["95 % interval", true], ["Theory", true]],
+    result.exponents.map((found) => [
+      found.quantity.replaceAll("_", " "), found.role, number(found.value), interval(found.interval),
+      found.theory === null ? "–" : number(found.theory),
+    ]),
+  );
+  fill(
+    byId("laws"),
+    [["Law over width"], ["Missed, octaves", true], ["Chosen"]],
+    (result.candidates || []).map((law) => [
+      { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" }[law.name] || law.name,
+      law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? "yes" : "",
+    ]),
   );
   fill(
     byId("optima"),
