@@ -3,11 +3,14 @@
     python -m benchmarks.known_truth
 
 The loss of a run, x octaves above its width's optimum, is 2 + 0.12·(eˣ − 1 − x) nats plus noise: steep towards
-divergence, flat away from it, 0.06 nats an octave from the optimum as in the proxies' sweeps. Noise: what each run has of
-its own, five times that for what a seed shifts at all learning rates of a width, and for some scenarios a seed's own
-optimum that wanders. Runs diverge above an edge. The optimum follows a known law over widths; the grid lies at a random
-offset. Reported for each scenario: how often the 95 % interval holds the true exponent, and the true log2 optimum at four
-times the largest width; the bias of both; and the same coverage for a plain power law.
+divergence, flat away from it, 0.06 nats an octave from the optimum. Noise: what each run has of its own, five times
+that for what a seed shifts at all learning rates of a width, and for some scenarios a seed's own optimum that wanders.
+Runs diverge above an edge, or end early where they are far from the best of their seed. A telescope runs a few learning
+rates around a prediction at all widths but the smallest, and more where the best is at an end. The optimum follows a
+known law over widths; the grid lies at a random offset.
+
+Reported for each scenario: how often the 95 % interval holds the true exponent, and the true log2 optimum at four times
+the largest width, and the bias of both.
 """
 
 import argparse
@@ -86,40 +89,51 @@ SCENARIOS = tuple(_each())
 def trials(scenario: Scenario, rng: np.random.Generator) -> list[dict[str, Any]]:
     """One calibration's trials."""
     records = []
-    offset = rng.uniform(-0.5, 0.5) * SPACING
+    lattice_L = CENTRE + np.arange(-6, 6.01, SPACING) + rng.uniform(-0.5, 0.5) * SPACING
     for index in range(scenario.widths):
         width = BASE * 2**index
         optimum = scenario.optimum(width)
-        x_L = _learning_rates(scenario, index, optimum, offset, rng)
+        x_L = lattice_L + SPACING * round((optimum - CENTRE) / SPACING)
         u_LxS = x_L[:, None] - optimum - scenario.wander * rng.standard_normal(scenario.seeds)
         noise_LxS = rng.standard_normal(u_LxS.shape) + COMMON * rng.standard_normal(scenario.seeds)
         loss_LxS = 2 + RISE * (np.exp(u_LxS) - 1 - u_LxS) + scenario.noise * noise_LxS
         diverged_L = x_L - optimum > scenario.edge
-        best_S = loss_LxS[~diverged_L].min(axis=0)
+        points = scenario.points[min(index, len(scenario.points) - 1)] if scenario.points else 0
+        low, high = _tried(points, x_L - optimum, np.where(diverged_L, np.inf, loss_LxS.mean(axis=1)), rng)
+        best_S = loss_LxS[low:high][~diverged_L[low:high]].min(axis=0)
         stopped_LxS = loss_LxS > best_S + (math.inf if scenario.stop is None else scenario.stop)
-        for i, j in np.ndindex(loss_LxS.shape):
-            status = "diverged" if diverged_L[i] else "stopped" if stopped_LxS[i, j] else "completed"
-            records.append(
-                {
-                    "width": width,
-                    "learning_rate": float(2.0 ** x_L[i]),
-                    "seed": j,
-                    "status": status,
-                    "loss": float(loss_LxS[i, j]) if status == "completed" else None,
-                }
-            )
+        for i in range(low, high):
+            for j in range(scenario.seeds):
+                status = "diverged" if diverged_L[i] else "stopped" if stopped_LxS[i, j] else "completed"
+                records.append(
+                    {
+                        "width": width,
+                        "learning_rate": float(2.0 ** x_L[i]),
+                        "seed": j,
+                        "status": status,
+                        "loss": float(loss_LxS[i, j]) if status == "completed" else None,
+                    }
+                )
     return records
 
 
-def _learning_rates(
-    scenario: Scenario, index: int, optimum: float, offset: float, rng: np.random.Generator
-) -> np.ndarray:
-    """log2 of a whole grid, or of a few around a point of the same lattice that lies within a step of the optimum."""
-    points = scenario.points[min(index, len(scenario.points) - 1)] if scenario.points else 0
+def _tried(points: int, distance_L: np.ndarray, mean_L: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
+    """Half-open range of the lattice that is run: all of it, or a few points around a prediction, extended at its ends.
+
+    The prediction lies within half a spacing of the optimum. Where the best of the few is at an end, more are run.
+    """
     if not points:
-        return np.asarray(CENTRE + np.arange(-6, 6.01, SPACING) + offset)
-    centre = SPACING * round((optimum - CENTRE - offset + rng.uniform(-0.5, 0.5) * SPACING) / SPACING)
-    return np.asarray(CENTRE + offset + centre + SPACING * (np.arange(points) - (points - 1) / 2))
+        return 0, distance_L.size
+    centre = int(np.argmin(np.abs(distance_L + rng.uniform(-0.5, 0.5) * SPACING)))
+    low, high = centre - points // 2, centre - points // 2 + points
+    while True:
+        best = low + int(np.argmin(mean_L[low:high]))
+        if best == low and low > 0:
+            low -= 1
+        elif best == high - 1 and high < distance_L.size:
+            high += 1
+        else:
+            return low, high
 
 
 def judge(scenario: Scenario, draws: int, seed: int) -> dict[str, Any]:
@@ -203,7 +217,7 @@ def main() -> None:
             results.append(judge(scenario, options.draws, options.seed + 1000 * index))
             print(summary(results)[-1], flush=True)
     seconds = time.perf_counter() - began
-    overall = {name: float(np.mean([r[name] for r in results])) for name in ("exponent_covered", "prediction_covered")}
+    overall = _overall(results)
     print(f"{seconds:.0f} s; overall {overall}")
     if options.only is None:
         write_result("known_truth", "Known truth", "python -m benchmarks.known_truth", _page(results, overall), {
@@ -211,8 +225,62 @@ def main() -> None:
         })  # fmt: skip
 
 
+def _overall(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Coverages over all scenarios, and apart by what is true."""
+    truths = {
+        "drift": [r for r in results if r["drift"] != _theory_drift(r)],
+        "theory": [r for r in results if r["drift"] == _theory_drift(r) and not r["shift"]],
+        "shift": [r for r in results if r["shift"]],
+        "all": list(results),
+    }
+    return {
+        f"{what} ({truth})": float(np.mean([r[what] for r in of]))
+        for what in ("exponent_covered", "prediction_covered", "plain_covered")
+        for truth, of in truths.items()
+        if of
+    }
+
+
+def _theory_drift(result: Mapping[str, Any]) -> float:
+    return 1.0 if result["rule"] == "global" else 0.0  # standard, Adam, full alignment
+
+
 def _page(results: Sequence[Mapping[str, Any]], overall: Mapping[str, float]) -> list[str]:
-    return [*summary(results)]
+    outside = [r["name"] for r in results if not 0.92 <= r["prediction_covered"] <= 0.98]
+    below = [r["name"] for r in results if r["exponent_covered"] < 0.92]
+    rows = {
+        "exponent": "exponent_covered",
+        f"optimum at ×{FAR}": "prediction_covered",
+        "exponent, plain power law": "plain_covered",
+    }
+    return [
+        f"{results[0]['draws'] + results[0]['without_interval']} synthetic calibrations of each scenario, through "
+        "`widthwise.estimate.fit_calibration`. Unless its name says otherwise a scenario has 4 widths from 64 to 512, "
+        f"3 seeds, noise of {Scenario('').noise:g} nats and learning rates half an octave apart; a shift is κ = k/b "
+        f"in octaves. How often the 95 % interval holds the truth, of the exponent and of the log2 optimum at {FAR} "
+        "times the largest width:",
+        "",
+        "| | a drift off theory's | theory's, no shift | a shift | all scenarios |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | "
+            + " | ".join(f"{overall[f'{what} ({truth})']:.1%}" for truth in ("drift", "theory", "shift", "all"))
+            + " |"
+            for name, what in rows.items()
+        ),
+        "",
+        "An interval of the exponent that allows for a finite-width shift keeps theory's value unless the shape of the "
+        "data refutes it; so where theory's value is the truth it hardly ever misses.",
+        "",
+        "Exponent covered under 92 %: " + ("; ".join(below) or "nowhere") + ".",
+        "",
+        f"Optimum at ×{FAR} covered outside 92 to 98 %: " + ("; ".join(outside) or "nowhere") + ".",
+        "",
+        "By scenario, with the bias of the exponent, the bias of the prediction and the mean width of its interval in "
+        "octaves, and how often each candidate was chosen:",
+        "",
+        *summary(results),
+    ]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Pure functions over arrays and records; scipy is loaded on the first fit. `impor
 """
 
 from widthwise.estimate.calibration import CalibrationResult, Drift, fit_calibration
+from widthwise.estimate.candidates import Candidate, Candidates, Prediction, fit_candidates
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
@@ -12,13 +13,17 @@ from widthwise.estimate.widths import WidthOptimum, fit_optima
 
 __all__ = [
     "CalibrationResult",
+    "Candidate",
+    "Candidates",
     "Drift",
     "ExponentEstimate",
     "Optimum",
     "PowerLaw",
+    "Prediction",
     "Surface",
     "WidthOptimum",
     "fit_calibration",
+    "fit_candidates",
     "fit_optima",
     "fit_optimum",
     "fit_power_law",

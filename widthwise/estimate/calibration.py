@@ -174,10 +174,19 @@ def fit_calibration(
 
 
 def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
-    """The standard error of each width's own, (W,), moderated, and the one that all of them share."""
+    """The standard error of each width's own, (W,), moderated, and the one that all of them share.
+
+    One width takes the larger of two witnesses, the scatter and the seeds' own optima, and so errs upwards; all widths
+    together can say by how much the seeds exceed the scatter.
+    """
     shared_W = np.array([optimum.shared_error for optimum in optima])
-    total_W = np.array([optimum.standard_error for optimum in optima], dtype=np.float64)
-    own_W = moderated_errors(np.sqrt(total_W**2 - shared_W**2), [optimum.degrees_of_freedom for optimum in optima])
+    own_W = np.sqrt(np.square([optimum.standard_error or 0.0 for optimum in optima]) - shared_W**2)
+    fitted_W = np.array([optimum.residual_error is not None for optimum in optima])
+    if fitted_W.any():
+        residual = np.array([optimum.residual_error or 0.0 for optimum in optima])[fitted_W]
+        seeds = np.array([optimum.seed_error for optimum in optima])[fitted_W]
+        own_W[fitted_W] = residual * max(1.0, float(np.sqrt((seeds**2).sum() / (residual**2).sum())))
+    own_W = moderated_errors(own_W, [optimum.degrees_of_freedom for optimum in optima])
     shared = float(shared_W.mean())
     return np.hypot(own_W, shared_W - shared), shared  # windows that differ do not share it whole
 

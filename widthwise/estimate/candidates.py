@@ -17,10 +17,9 @@ Over a few narrow widths the last two look alike, and sixteen times further out 
   square error is smaller by the variance of an optimum; then the other one that misses least.
 
 The interval of a prediction is that of a mixture of Student distributions, one for each candidate that could be true,
-so that it holds the uncertainty of the choice. A weight is the square root of the candidate's predictive density at
-the widths left out. (The density itself is overconfident, Yao et al. 2018, 1704.02030: from three to five widths it is
-noisy. The root is chosen; benchmarks/known_truth.py measures the coverage.) `none` lies inside both of the others; its
-weight goes to the power law, whose interval says what drift is still possible.
+so that it holds the uncertainty of the choice. A weight is a root of the candidate's predictive density at the widths
+left out: the density itself is overconfident (Yao et al. 2018, 1704.02030), for from three to five widths it is noisy.
+`none` lies inside both of the others; its weight goes to the power law, whose interval says what drift is possible.
 
 The interval of the drift is that of the same mixture. `shift` says that the drift is theory's, exactly: so the interval
 leaves theory's value out only where the data leave out `shift`.
@@ -29,13 +28,14 @@ leaves theory's value out only where the data leave out `shift`.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.estimate.intervals import mixture_interval, quantile
+from widthwise.estimate.intervals import STATED_DEGREES_OF_FREEDOM, mixture_interval, pooled_scale, quantile
 from widthwise.estimate.line import Floats, fit_line
 from widthwise.estimate.scaling import checked_points
 
@@ -47,8 +47,8 @@ DRIFT_PRIOR = 0.5
 #: Standard deviation, in octaves, of the prior on κ = k/b, the shift between the base width and an infinite one.
 #: Chosen: the first doubling moves the optimum by κ/2, so by half of what the prior on the drift allows.
 SHIFT_PRIOR = 0.5
+WEIGHT_POWER = 1 / 3  # of the density; chosen where benchmarks.known_truth covers evenly over drifts and shifts
 LARGEST_COUNTS = 2.0  # chosen: leaving out the largest width is the one test of an extrapolation upwards
-STATED_DEGREES_OF_FREEDOM = 8  # chosen: what the stated errors count for beside the W − parameters of the scatter
 PRIOR_SCALES: dict[Name, float] = {"none": 0.0, "shift": SHIFT_PRIOR, "power": DRIFT_PRIOR}
 
 
@@ -146,7 +146,7 @@ class Candidates:
             raise InvalidInputError(f"width is {width}; give a positive finite number", field="width")
         return self._mixed(self.chosen.predict(width)[0], [candidate.predict(width) for candidate in self.all])
 
-    @property
+    @cached_property
     def drift(self) -> Prediction:
         """The drift d in place of a log2 optimum: value, standard error, interval."""
         spread = [(one.drift, one.slope_error if one.name == "power" else 0.0) for one in self.all]
@@ -245,8 +245,7 @@ def _candidate(
     dof = y_W.size - (1 if name == "none" else 2)
     plain = fit_line(h_W, y_W, error_W, prior)
     scatter = sum(((y - plain.at(h)) / error) ** 2 for h, y, error in zip(h_W, y_W, error_W, strict=True))
-    scale = math.sqrt((STATED_DEGREES_OF_FREEDOM + scatter) / (STATED_DEGREES_OF_FREEDOM + dof))
-    line = fit_line(h_W, y_W, error_W * scale, prior)
+    line = fit_line(h_W, y_W, error_W * pooled_scale(scatter, dof)[0], prior)
     missed, log_density = _left_out(h_W, y_W, error_W, prior) if y_W.size > 2 else (None, 0.0)
     return Candidate(
         name=name,
@@ -297,10 +296,10 @@ def _chosen(fitted: Sequence[Candidate], y_W: Floats, error_W: Floats) -> Candid
 
 
 def _weights(fitted: Sequence[Candidate]) -> tuple[float, ...]:
-    """Weights in the mixture: the root of each density, that of `none` counted for the power law."""
+    """Weights in the mixture: a root of each density, that of `none` counted for the power law."""
     if len(fitted) == 1:
         return (1.0,)
     highest = max(candidate.log_density for candidate in fitted)
-    none, shift, power = (math.exp((candidate.log_density - highest) / 2) for candidate in fitted)
+    none, shift, power = (math.exp((candidate.log_density - highest) * WEIGHT_POWER) for candidate in fitted)
     total = none + shift + power
     return 0.0, shift / total, (none + power) / total

@@ -7,8 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.95  #: of every interval
 PRIOR_DEGREES_OF_FREEDOM = 6  # chosen: what one five-point sweep of two seeds leaves; 20 does as well
+STATED_DEGREES_OF_FREEDOM = 12  # chosen: what the stated errors count for beside the scatter of a few widths
 POINT_MASS = 1e-12  # standard error that stands for none: far below any that a sweep resolves
-BISECTIONS = 60  # halvings: the range shrinks below the rounding of a double
+BISECTIONS = 40  # halvings: the range shrinks by 1e-12
 
 
 def quantile(degrees_of_freedom: float) -> float:
@@ -21,6 +22,19 @@ def quantile(degrees_of_freedom: float) -> float:
 
     level = (1 + CONFIDENCE) / 2
     return float(ndtri(level)) if math.isinf(degrees_of_freedom) else float(stdtrit(degrees_of_freedom, level))
+
+
+def pooled_scale(scatter: float, degrees_of_freedom: int) -> tuple[float, int]:
+    """What to multiply stated errors by, and the degrees of freedom for it, once χ² = `scatter` was seen about a fit.
+
+    The stated errors count like a scatter of their own size with `STATED_DEGREES_OF_FREEDOM` (a scaled inverse χ²
+    prior, as in Smyth 2004): many widths overrule them, one degree of freedom does not.
+
+    >>> pooled_scale(2.0, 2)
+    (1.0, 14)
+    """
+    total = STATED_DEGREES_OF_FREEDOM + degrees_of_freedom
+    return math.sqrt((STATED_DEGREES_OF_FREEDOM + scatter) / total), total
 
 
 def moderated_errors(standard_errors: ArrayLike, degrees_of_freedom: ArrayLike) -> NDArray[np.float64]:
@@ -54,7 +68,7 @@ def mixture_interval(
 ) -> tuple[float, float]:
     """Central interval at `CONFIDENCE` of a mixture of Student distributions; an error of 0 is a point mass.
 
-    `weights` sum to 1. Found by bisection, to rounding.
+    `weights` sum to 1. Found by bisection.
 
     >>> low, high = mixture_interval([0.0, 5.0], [1.0, 1.0], [1e9, 1e9], [1.0, 0.0])
     >>> round(low, 3), round(high, 3)

@@ -6,10 +6,10 @@ towards divergence as away from it (loss ∝ eˣ − 1 − x, x in octaves), at 
 
 * **Window: one octave each side** of the grid point nearest the vertex, and at least one neighbour each side.
   The skew of the curve then shifts the vertex by −0.12 octave whether the grid ratio is 2^¼, 2^½ or 2: the
-  shift is the same at every width and cancels in the exponent. A fixed count of five points shifts it by 0.03
-  to 0.5 octave as the grid changes. Re-centring on the vertex, instead of on the lowest noisy mean, keeps the
-  window from following one lucky trial. Where noise hides the curvature of an octave, so that no convex parabola
-  has its vertex inside, the window doubles, and doubles again.
+  shift is the same at every width and cancels in the exponent (`skew` takes it away where several widths show it).
+  A fixed count of five points shifts it by 0.03 to 0.5 octave as the grid changes. Re-centring on the vertex,
+  instead of on the lowest noisy mean, keeps the window from following one lucky trial. Where noise hides the
+  curvature of an octave, so that no convex parabola has its vertex inside, the window doubles, and doubles again.
 * **Standard error**: the larger of residual scatter and spread between seeds, see `parabola`. With a **floor**
   of a hundredth of the grid spacing, so that exact or lucky data claim no infinite weight; a twentieth for
   three points. (Without noise the vertex wanders by 0.02 to 0.05 spacings with the offset of the grid; the
@@ -62,6 +62,8 @@ class Optimum:
     curvature: float | None = None  #: loss = loss at vertex + curvature · octaves²; None without a parabola
     window: tuple[float, float] | None = None  #: smallest and largest learning rate in the fit
     next_to_divergence: bool = False  #: a learning rate next to the best one diverged
+    residual_error: float | None = None  #: what the scatter alone says of standard_error; None without a parabola
+    seed_error: float = 0.0  #: what the seeds' own optima alone say of it
     skew_shift: float = 0.0  #: octaves from the parabola's vertex to log2_learning_rate, where a skew was corrected
     shared_error: float = 0.0  #: part of the standard error that all widths share: that of the skew
 
@@ -222,17 +224,23 @@ def _fitted(plain: Optimum, bracket: tuple[float, float], x: Floats, loss_LxS: F
         # The lowest mean with its two neighbours is convex by construction, unless all three are equal.
         three = slice(best - 1, best + 2)
         return _bracketed(plain, bracket, fit_parabola(x[three], adjusted_means(loss_LxS)[three, None]))
-    if parabola.variance is None:
+    if parabola.residual_variance is None:
         return _bracketed(plain, bracket, parabola)
     floor = FLOOR_SPACINGS if x[window].size > 3 else FLOOR_SPACINGS_THREE_POINTS
     # A vertex outside the rates tried was refused: the error is at most that of a uniform guess among them.
     widest = float(x[-1] - x[0]) / math.sqrt(12)
-    error = min(max(math.sqrt(parabola.variance), floor * plain.spacing), widest)
+    residual_error, seed_error = (
+        min(max(math.sqrt(variance), floor * plain.spacing), widest)
+        for variance in (parabola.residual_variance, parabola.seed_variance)
+    )
+    error = max(residual_error, seed_error)
     half = quantile(parabola.degrees_of_freedom) * error
     low, high = max(parabola.vertex - half, float(x[0])), min(parabola.vertex + half, float(x[-1]))
     optimum = replace(
         plain,
         standard_error=error,
+        residual_error=residual_error,
+        seed_error=seed_error,
         interval=(2.0**low, 2.0**high),
         degrees_of_freedom=parabola.degrees_of_freedom,
     )

@@ -1,9 +1,9 @@
 """A least-squares parabola through the losses of several seeds: its vertex, and how sure that is.
 
-The variance of the vertex is the larger of two. The delta method on the residuals of the pooled fit sees lack of
-fit and independent noise; every seed has an intercept of its own, so what a seed shifts at all learning rates
-cancels. The spread of the seeds' own optima, over the number of seeds, sees noise that is smooth in learning
-rate, which those residuals understate.
+The variance of the vertex has two witnesses, and one width takes the larger. The delta method on the residuals of the
+pooled fit sees lack of fit and independent noise; every seed has an intercept of its own, so what a seed shifts at all
+learning rates cancels. The spread of the seeds' own optima, over the number of seeds, sees noise that is smooth in
+learning rate, which those residuals understate.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,14 @@ class Parabola:
     vertex: float
     curvature: float
     loss: float  #: at the vertex, mean over seeds
-    variance: float | None  #: of the vertex; None without residual degrees of freedom
+    residual_variance: float | None  #: of the vertex, from the scatter; None without residual degrees of freedom
+    seed_variance: float  #: of the vertex, from the seeds' own optima; 0 where they say nothing
     degrees_of_freedom: int  #: residual, of the pooled fit
+
+    @property
+    def variance(self) -> float | None:
+        """Of the vertex, the larger of the two; None without residual degrees of freedom."""
+        return None if self.residual_variance is None else max(self.residual_variance, self.seed_variance)
 
 
 def fit_parabola(x: Floats, loss_LxS: Floats) -> Parabola | None:
@@ -45,14 +51,14 @@ def fit_parabola(x: Floats, loss_LxS: Floats) -> Parabola | None:
     offset = -slope / (2 * curvature)
     loss = float(np.mean(solution[2:])) - slope**2 / (4 * curvature)
     dof = y.size - int(rank)
-    variance = None
+    residual_variance, seed_variance = None, 0.0
     if dof > 0:
         residual = y - design @ solution
         covariance = np.linalg.inv(design.T @ design)[:2, :2] * float(residual @ residual) / dof
         gradient = np.array([-1.0, -2 * offset]) / (2 * curvature)  # of −slope / (2 curvature)
-        delta = float(gradient @ covariance @ gradient)
-        variance = max(delta, _between_seeds(x - origin, loss_LxS, offset, curvature))
-    return Parabola(origin + offset, curvature, loss, variance, dof)
+        residual_variance = float(gradient @ covariance @ gradient)
+        seed_variance = _between_seeds(x - origin, loss_LxS, offset, curvature)
+    return Parabola(origin + offset, curvature, loss, residual_variance, seed_variance, dof)
 
 
 def _between_seeds(t: Floats, loss_LxS: Floats, vertex: float, curvature: float) -> float:

@@ -1,15 +1,13 @@
 """The power law of an optimum over width: weighted least squares with an honest interval.
 
-The stated errors of the optima serve twice: as weights, and as a floor. The scatter of the optima about the
-line is the other witness, and it also sees what the stated errors can't (a wrong power law, finite-width
-shifts). So
+The stated errors of the optima serve as weights and as one witness of the noise. The scatter of the optima about the
+line is the other witness, and it also sees what the stated errors can't (a wrong power law, finite-width shifts). So
 
 * the **standard error** is the stated one times max(1, √(χ²/dof)): inflated by lack of fit, never deflated by
   points that happen to line up;
-* the **interval** is the wider of two that are each valid alone: ± t(W−2) · √(χ²/dof) · stated error, from the
-  scatter, and ± z · stated error, from the stated errors. With exact stated errors that covers 99.3 % at three
-  widths, 98.7 % at four and 97.5 % at eight. Multiplying t(W−2) by the floored error instead would count the
-  uncertainty of the scatter twice: t is 4.3 at four widths, and the interval would cover 99.999 %.
+* the **interval** pools the two: ± t(12 + W − 2) · √((12 + χ²)/(12 + W − 2)) · stated error, the stated errors counted
+  for `STATED_DEGREES_OF_FREEDOM`. With exact stated errors it covers 96.8 % at three widths and 96.0 % at eight, and
+  lack of fit widens it.
 """
 
 import math
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.estimate.intervals import quantile
+from widthwise.estimate.intervals import pooled_scale, quantile
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,12 @@ def fit_power_law(widths: ArrayLike, log_optima: ArrayLike, standard_errors: Arr
     dof = width_W.size - 2
     stated = 1 / math.sqrt(spread)
     misfit = float(weight_W @ (y - level - slope * (x - centre)) ** 2) / dof if dof else None
-    scale = math.sqrt(misfit) if misfit is not None else 0.0
     interval = None
-    if dof:
-        half = max(quantile(dof) * scale, quantile(math.inf)) * stated
+    if misfit is not None:
+        scale, pooled_dof = pooled_scale(misfit * dof, dof)
+        half = quantile(pooled_dof) * scale * stated
         interval = slope - half, slope + half
-    inflation = max(1.0, scale)
+    inflation = math.sqrt(max(1.0, misfit or 0.0))
     return PowerLaw(
         slope=slope,
         standard_error=stated * inflation,

@@ -94,10 +94,11 @@ def _moved(plain: Optimum, table: tuple[Floats, Floats], skew: Skew) -> Optimum:
         return plain
     vertex = plain.log2_learning_rate
     at = vertex
-    for _ in range(PASSES + 1):
-        at = float(np.clip(vertex - _vertex(points - at, weight, skew.value), low, high))
-    nudged = skew.value + skew.standard_error
-    shared = abs(_vertex(points - at, weight, nudged) - _vertex(points - at, weight, skew.value))
+    for _ in range(PASSES):
+        at = float(np.clip(vertex - _vertex(skew.value, _cube(points - at, weight)), low, high))
+    cube = _cube(points - at, weight)
+    nudged = _vertex(skew.value + skew.standard_error, cube)
+    shared = abs(nudged - _vertex(skew.value, cube))
     shift, error = at - vertex, float(np.hypot(plain.standard_error, shared))
     optimum = replace(
         plain,
@@ -114,8 +115,14 @@ def _moved(plain: Optimum, table: tuple[Floats, Floats], skew: Skew) -> Optimum:
     return replace(optimum, interval=(2.0 ** ends[0], 2.0 ** ends[1]))
 
 
-def _vertex(t: Floats, weight: Floats, skew: float) -> float:
-    """Vertex of the least-squares parabola through t² + ρ·t³."""
+def _cube(t: Floats, weight: Floats) -> tuple[float, float]:
+    """Slope and curvature of the least-squares parabola through t³."""
     design = np.vander(t, 3, increasing=True) * weight[:, None]
-    _, slope, curvature = np.linalg.lstsq(design, t**3 * weight, rcond=None)[0]
-    return float(-skew * slope / (2 * max(1 + skew * curvature, 0.5)))  # 0.5: not far from a parabola, whatever noise
+    _, slope, curvature = np.linalg.solve(design.T @ design, design.T @ (t**3 * weight))
+    return float(slope), float(curvature)
+
+
+def _vertex(skew: float, cube: tuple[float, float]) -> float:
+    """Vertex of the least-squares parabola through t² + ρ·t³."""
+    slope, curvature = cube
+    return -skew * slope / (2 * max(1 + skew * curvature, 0.5))  # 0.5: not far from a parabola, whatever noise says

@@ -40,7 +40,7 @@ def test_the_order_of_widths_changes_nothing(optima: list[float], errors: list[f
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-12, -4), min_size=4, max_size=4), st.lists(st.floats(0.01, 2), min_size=4, max_size=4))
-def test_errors_are_never_smaller_than_the_stated_errors_or_the_scatter_imply(
+def test_the_error_is_never_smaller_than_stated_or_scattered_and_the_interval_pools_the_two(
     optima: list[float], errors: list[float]
 ) -> None:
     law = fit_power_law(WIDTHS, optima, errors)
@@ -51,7 +51,16 @@ def test_errors_are_never_smaller_than_the_stated_errors_or_the_scatter_imply(
     half = (law.interval[1] - law.interval[0]) / 2
     scatter = stated * math.sqrt(law.lack_of_fit)
     assert law.standard_error == pytest.approx(max(stated, scatter), rel=1e-9)
-    assert half >= 0.999999 * max(1.959963984540054 * stated, 4.302652729911275 * scatter)
+    assert half == pytest.approx(2.144786687916927 * stated * math.sqrt((12 + 2 * law.lack_of_fit) / 14))  # t(14)
+
+
+@pytest.mark.parametrize(("count", "coverage"), [(3, 0.968), (8, 0.960)])
+def test_the_coverage_of_the_interval_with_exact_stated_errors(count: int, coverage: float) -> None:
+    rng = np.random.default_rng(0)
+    widths = 64 * 2.0 ** np.arange(count)
+    laws = [fit_power_law(widths, rng.standard_normal(count), np.ones(count)) for _ in range(4000)]
+    covered = np.mean([law.interval[0] <= 0 <= law.interval[1] for law in laws if law.interval])
+    assert covered == pytest.approx(coverage, abs=0.01)
 
 
 def test_two_widths_have_no_interval() -> None:
