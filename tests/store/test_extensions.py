@@ -1,6 +1,7 @@
 """Extensions: a new calibration that begins with the trials of a finished one, and what provenance both tell."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from service.store import (
 from service.store.trials import DONE_STATUSES
 from tests.store.samples import run_all, run_claim, sample_spec, trial
 
+THEORY = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")
 CPU = {"device": "cpu", "versions": {"jax": "1"}, "code_sha256": "a" * 64}
 
 
@@ -186,6 +188,7 @@ def test_a_mixture_is_warned_of(store: Store, other: dict[str, Any], named: str)
     assert result is not None
     (warning,) = result["warnings"]
     assert warning["code"] == "mixed_environments"
+    assert f"`{warning['code']}`" in THEORY
     assert f"ran under different {named}, so" in warning["message"]
 
 
