@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.estimate.measured import records, specification
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
 from widthwise import theoretical_exponents
 from widthwise.errors import EstimateError, InvalidInputError
@@ -289,3 +290,66 @@ def test_the_interval_of_the_drift_covers_and_the_drift_is_unbiased(
         covered.append(result.drift.interval[0] <= -slope <= result.drift.interval[1])
     assert 0.90 <= np.mean(covered) <= 0.99
     assert abs(np.mean(drifts) + slope) < 4 * np.std(drifts) / math.sqrt(len(drifts))
+
+
+def test_a_shift_keeps_theorys_exponents_and_is_reported() -> None:
+    """Optima at x∞ − κ·64/n with κ = 1: the widths move by less and less, as no power law does."""
+    result = fit_calibration(SPEC, exact(-8, -7.5, -7.25, -7.125))
+    found = result.to_dict()
+    assert [one["name"] for one in found["candidates"] if one["chosen"]] == ["shift"]
+    assert {e.value - e.theory for e in result.exponents if e.theory is not None} == {0.0}
+    assert {"finite_width_shift"} <= codes(result)
+    assert "drift" not in codes(result)
+    assert [one["width"] for one in found["predictions"]] == [1024, 2048, 8192]
+    for one in found["predictions"]:
+        assert one["log2_learning_rate"] == pytest.approx(-7 - 64 / one["width"], abs=0.02)
+        low, high = one["interval"]
+        assert low < one["learning_rate"] < high
+    assert result.predict(2048).log2_learning_rate == found["predictions"][1]["log2_learning_rate"]
+
+
+def test_shapes_that_the_data_do_not_tell_apart_are_reported() -> None:
+    rng = np.random.default_rng(3)
+    loud = fit_calibration(SPEC, sweep(rng, widths=(64, 128, 256), slope=0.5, noise=0.05, seeds=2))
+    assert "law_uncertain" in codes(loud)
+    assert "law_uncertain" not in codes(fit_calibration(SPEC, exact(-8, -8, -8, -8)))
+
+
+def test_one_global_learning_rate_is_measured_against_the_drift_that_theory_expects_of_it() -> None:
+    """Under the standard parameterization a global Adam learning rate has to fall as 1/n: nothing is prescribed."""
+    spec = SPEC | {"learning_rate_rule": "global"}
+    result = fit_calibration(spec, exact(-6, -7, -8, -9))
+    assert result.drift.value == pytest.approx(1.0)
+    assert result.candidates is not None
+    assert result.candidates.chosen.name == "none"
+    assert "drift" not in codes(result)
+    assert {(e.value, e.theory) for e in result.exponents} == {(result.drift.value, 1.0)}
+    stays = fit_calibration(spec, exact(-8, -8, -8, -8))
+    assert stays.drift.value == pytest.approx(0.0, abs=1e-3)
+    assert "drift" in codes(stays)
+
+
+def test_parts_stand_beside_the_learning_rate_and_without_it() -> None:
+    spec = specification(parameterization="standard", optimizer="adam", measure=["learning_rate", "epsilon"])
+    powers = {name: {"gradient_rms": -0.5, "second_moment_root_typical": -0.5} for name in ("embedding", "first")}
+    measured = records("epsilon", {0: powers}, constants={"epsilon": 1e-12, "underflow_share": 0.0})
+    both = fit_calibration({**SPEC, **spec}, exact(-8, -8, -8, -8), measured)
+    assert {e.quantity for e in both.exponents} == {"learning_rate", "epsilon"}
+    assert len({(e.quantity, e.role) for e in both.exponents}) == len(both.exponents)
+    assert "needs" in both.to_dict()["epsilon"]
+    alone = fit_calibration({**SPEC, **spec, "measure": ["epsilon"]}, (), measured)
+    assert {e.quantity for e in alone.exponents} == {"epsilon"}
+    assert not codes(alone) & {"no_exponent", "width_without_trials"}
+    report = alone.to_dict()
+    assert (report["optima"], report["drift"], report["candidates"], report["predictions"]) == ([], None, [], [])
+    with pytest.raises(EstimateError, match="nothing can be predicted"):
+        alone.predict(1024)
+
+
+def test_a_failed_sweep_does_not_take_what_else_was_measured_with_it() -> None:
+    spec = {**SPEC, **specification(measure=["learning_rate", "epsilon"])}
+    powers = {"first": {"gradient_rms": -0.5, "second_moment_root_typical": -0.5}}
+    measured = records("epsilon", {0: powers}, constants={"epsilon": 1e-12, "underflow_share": 0.0})
+    result = fit_calibration(spec, [trial(width, 1e-3, 0, None) for width in (64, 128, 256)], measured)
+    assert {e.quantity for e in result.exponents} == {"epsilon"}
+    assert {"no_optimum", "no_exponent"} <= codes(result)
