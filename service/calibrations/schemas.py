@@ -136,8 +136,9 @@ class CalibrationSpec(BaseModel):
     atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
     search: Literal["telescope", "grid"] = Field(
         "telescope",
-        description="How the learning rates are searched. `telescope`: all of them at the smallest width, then a few "
-        "around the prediction at each next one. `grid`: all of them at every width.",
+        description="How the learning rates are searched. `telescope`: all of them at the smallest width, then three, "
+        "two meshes apart, around the prediction at each next one, with more than half of the seeds. `grid`: all of "
+        "them at every width. Both go on where an optimum lies at the edge.",
     )
     mesh: Annotated[
         float,

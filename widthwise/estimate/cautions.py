@@ -13,6 +13,8 @@ FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom
 MISFIT_PROBABILITY = 0.01  # chosen: how rare a scatter must be, were the stated errors right, to be reported
 BOUND_ERRORS = 2.0  # chosen: a bound contradicts the fit when it lies this many standard errors on the wrong side
 APART = 0.5  # octaves (chosen): candidates that disagree by less four times beyond the data cost little either way
+#: The residual stream carries the embedding, and these give a readout's logits the scale of random alignment: n·n^(−½).
+LARGE_TIED_LOGITS = ("standard", "ntk")
 PLAUSIBLE = 0.1  # chosen: a candidate with less of the weight is out
 
 
@@ -49,6 +51,12 @@ def calibration_cautions(
         yield Caution(
             "few_seeds",
             f"{seeds} seed(s) per learning rate say little about the noise of an optimum; use {FEW_SEEDS} or more.",
+        )
+    if (spec.get("proxy") or {}).get("tied") and spec.get("parameterization") in LARGE_TIED_LOGITS:
+        yield Caution(
+            "tied_start",
+            "A readout tied to the embedding starts with a logit of the byte just read that grows as width^½ in this "
+            "parameterization, so nothing is prescribed that holds at every width; tie it under mup or mean_field.",
         )
 
 

@@ -353,3 +353,10 @@ def test_a_failed_sweep_does_not_take_what_else_was_measured_with_it() -> None:
     result = fit_calibration(spec, [trial(width, 1e-3, 0, None) for width in (64, 128, 256)], measured)
     assert {e.quantity for e in result.exponents} == {"epsilon"}
     assert {"no_optimum", "no_exponent"} <= codes(result)
+
+
+@pytest.mark.parametrize(("parameterization", "warned"), [("standard", True), ("ntk", True), ("mup", False)])
+def test_a_tied_readout_is_warned_of_where_its_logits_start_large(parameterization: str, warned: bool) -> None:
+    spec = SPEC | {"parameterization": parameterization, "proxy": {"architecture": "transformer", "tied": True}}
+    result = fit_calibration(spec, sweep(np.random.default_rng(0)))
+    assert ("tied_start" in {code for code, _ in result.warnings}) is warned
