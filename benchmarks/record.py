@@ -35,7 +35,7 @@ def machine() -> dict[str, Any]:
 
 
 def write_result(name: str, title: str, command: str, lines: Sequence[str], data: Mapping[str, Any]) -> Path:
-    """Write docs/results/NAME.json (data and machine) and NAME.md (title, command, lines, machine); give the page.
+    """Write two files of that name into docs/results, JSON (data, machine) and a page (also title and lines); give the page.
 
     Both are written by the command alone, so that every number in them was measured.
     """
