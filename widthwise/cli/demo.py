@@ -28,6 +28,8 @@ SWEEP: Mapping[str, Any] = {
     "learning_rates": [0.004, 0.008, 0.016, 0.032, 0.064, 0.128],
     "seeds": 2,
     "steps": 100,
+    "search": "grid",  # every curve whole, for the picture; the mesh is the grid's own, so no trial is added
+    "mesh": 1.0,
     "proxy": {"architecture": "mlp"},
 }
 
