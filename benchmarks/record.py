@@ -35,7 +35,7 @@ def machine() -> dict[str, Any]:
 
 
 def write_result(name: str, title: str, command: str, lines: Sequence[str], data: Mapping[str, Any]) -> Path:
-    """Write two files of that name into docs/results, JSON (data, machine) and a page (also title and lines); give the page.
+    """Write two files of that name into docs/results, as JSON and as a page for people; give the page's path.
 
     Both are written by the command alone, so that every number in them was measured.
     """
