@@ -202,3 +202,12 @@ def test_pooled_errors_follow_the_scatter_the_more_there_is_of_it() -> None:
 def test_a_prior_of_zero_holds_the_line_level() -> None:
     line = fit_line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 1.0]), prior=0.0)
     assert (line.slope, line.mean, line.variance(9.0)) == (0.0, 0.5, 0.5)
+
+
+def test_an_interval_holds_what_was_chosen() -> None:
+    """Theory misses least by accident, and the mixture would leave it out four times beyond the data."""
+    found = fit_candidates(WIDTHS[:3], [-7.9, -7.92, -8.57], [0.1] * 3)
+    value, _, interval = found.predict(1024)
+    assert found.chosen.name == "none"
+    assert interval is not None
+    assert interval[1] == value
