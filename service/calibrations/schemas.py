@@ -258,7 +258,7 @@ class Estimate(BaseModel):
     shards: int = Field(description="Units of work that workers claim; 0 where an external runner trains.")
     training_steps: int = Field(description="Optimizer steps in all, if no run ends early.")
     flops: float = Field(description="Floating-point operations of them, if no run ends early.")
-    seconds: float | None = Field(None, description="Time of these operations, if their rate is known.")
+    seconds: float | None = Field(None, description="Time of all that, if the rate is known.")
     seconds_from: Literal["stored_trials"] | None = Field(
         None,
         description="`stored_trials`: the rate of this service's latest trials of the same architecture and the "

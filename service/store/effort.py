@@ -69,8 +69,8 @@ def flops_by_width(spec: JsonObject, counted: Mapping[Cell, int]) -> dict[int, f
 def seconds_at(flops: Mapping[int, float], rates: Iterable[FlopRate], workers: int) -> float | None:
     """Seconds that operations of each width take at the rate of the width nearest to it; None without any rate.
 
-    Narrow models run at a fraction of the rate of wide ones, so each width has its own. Compiling and evaluation are
-    in the rates only as far as they are in a trial's seconds.
+    Narrow models run at a fraction of the rate of wide ones, so each width has its own. What is not in a trial's
+    seconds, compiling above all, is not in these either.
 
     >>> seconds_at({32: 1e9, 512: 8e9}, [FlopRate(64, 3, 1e9), FlopRate(256, 3, 4e9)], workers=1)
     3.0

@@ -38,7 +38,10 @@ def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Prog
 
 
 def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[ShardState, int]) -> float | None:
-    """The operations that are left, at the rates of the trials that are there, shared by the shards that run."""
+    """What is left, at the rates of the trials that are there, shared by the shards that run.
+
+    Operations at a rate for each width, and for each shard that is still to start what the others took beyond them.
+    """
     if row.state is not CalibrationState.RUNNING or row.runner == "external":
         return None
     rates = _rates(connection, trials.c.calibration_id == row.id)
@@ -47,6 +50,7 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
     known: Counter[tuple[StageName, int]] = Counter()
     current: set[StageName] = set()
     left: Counter[Cell] = Counter()
+    waiting = 0  # shards that have yet to start their process and compile
     query = sa.select(shards.c.spec, shards.c.state).where(shards.c.calibration_id == row.id)
     for spec, state in connection.execute(query):
         shard = ShardSpec.from_dict(spec)
@@ -55,11 +59,16 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
             left[cell] += count
         if state in (ShardState.QUEUED, ShardState.RUNNING):
             current.add(stage_name(shard))
+            waiting += state is ShardState.QUEUED
     for width, role, horizon, count in _counted(connection, row.id, trials.c.shard_id.is_(None)):
         known[stage_of_trial(width, role, horizon), horizon] += count  # of the calibration that this one extends
     left.subtract(_done(connection, row.id))
-    left.update(to_come(expected_of(row), known, current))
-    return seconds_at(flops_by_width(row.spec, left), rates, states.get(ShardState.RUNNING, 1))
+    further = to_come(expected_of(row), known, current)
+    left.update(further)
+    waiting += len({cell[:2] for cell in further})  # a shard at least for each width and kind to come
+    running = max(1, states.get(ShardState.RUNNING, 0))
+    working = seconds_at(flops_by_width(row.spec, left), rates, running)
+    return None if working is None else working + waiting * _overhead(connection, [row.id]) / running
 
 
 def _counted(connection: sa.Connection, calibration_id: str, where: sa.ColumnElement[bool]) -> list[Any]:
@@ -95,6 +104,21 @@ def _rates(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Fl
     return [FlopRate(width, count, float(f / s)) for width, count, f, s in connection.execute(query)]
 
 
+def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> float:
+    """Seconds that a shard takes beyond those of its trials, to start a process and compile: the mean; 0 if unknown."""
+    spent = (
+        sa.select(shards.c.started_at, shards.c.finished_at, sa.func.sum(trials.c.seconds))
+        .join(trials, trials.c.shard_id == shards.c.id)
+        .where(shards.c.calibration_id.in_(calibration_ids), shards.c.state == ShardState.SUCCEEDED)
+        .group_by(shards.c.id, shards.c.started_at, shards.c.finished_at)
+    )
+    beyond = [
+        max(0.0, (finished - started).total_seconds() - (seconds or 0.0))
+        for started, finished, seconds in connection.execute(spent)
+    ]
+    return sum(beyond) / len(beyond) if beyond else 0.0
+
+
 def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObject) -> JsonObject:
     """Estimate the time of a calibration before it starts: {"seconds", "seconds_from", "workers"}.
 
@@ -112,8 +136,10 @@ def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObj
         .order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
         .limit(RECENT_CALIBRATIONS)
     )
-    rates = _rates(connection, trials.c.calibration_id.in_(connection.execute(recent).scalars().all()))
+    recently = connection.execute(recent).scalars().all()
+    rates = _rates(connection, trials.c.calibration_id.in_(recently))
     if not rates or not expected["stages"]:
         return {"seconds": None, "seconds_from": None, "workers": count}
-    seconds = seconds_at(flops_by_width(spec, expected_cells(expected)), rates, count)
+    working = seconds_at(flops_by_width(spec, expected_cells(expected)), rates, count) or 0.0
+    seconds = working + expected["shards"] * _overhead(connection, recently) / count
     return {"seconds": seconds, "seconds_from": "stored_trials", "workers": count}

@@ -50,7 +50,7 @@ def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:
     need = {"role": "hidden", "width": 64, "gradient_rms": 1e-6, "largest_epsilon": 1e-9, "underflow_share": 0.25}
-    layer = {"layer": "block 0", "size": "output", "step": 3, "slope": SLOPE, "expected": 0.0, "outcome": "pass"}
+    layer = {"layer": "block 0", "size": "output", "step": 0, "slope": SLOPE, "expected": 0.0, "outcome": "pass"}
     lines = shown(
         capsys,
         gamma={"optima": [{**OPTIMUM, "role": "hidden", "width": 64, "gamma": 2.0, "interval": [1.5, 2.5]}]},
@@ -59,7 +59,7 @@ def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:
             "outcome": "pass",
             "reasons": ["every size keeps to its slope"],
             "notes": ["a transient is harmless"],
-            "layers": [layer, {**layer, "layer": "not judged", "outcome": None}],
+            "judgements": [layer, {**layer, "size": "output_change", "step": None, "outcome": "inconclusive"}],
         },
         horizon={
             "optima": [{**OPTIMUM, "steps": 100, "tokens": 25600}],
@@ -71,13 +71,13 @@ def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert "readout 64 1e-06 1e-09 – 25.0%" in lines
     assert "Coordinate check: pass" in lines
     assert "every size keeps to its slope" in lines
-    assert "block 0 output 3 0.020 −0.050 to 0.090 0.000 pass" in lines
-    assert not any("not judged" in line for line in lines)
+    assert "block 0 output 0 0.020 −0.050 to 0.090 0.000 pass" in lines
+    assert "block 0 output change all 0.020 −0.050 to 0.090 0.000 inconclusive" in lines
     assert "100 25600 0.01 0.008 to 0.0125 2.5000" in lines
     assert "The best learning rate goes as tokens^(−h) with h = 0.300, 95 % interval 0.200 to 0.400." in lines
 
 
 def test_without_a_sweep_there_is_no_table_of_optima(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown(capsys, ["coordinates"], optima=[], coordinates={"outcome": "fail", "layers": []})
+    lines = shown(capsys, ["coordinates"], optima=[], coordinates={"outcome": "fail", "judgements": []})
     assert "Coordinate check: fail" in lines
     assert not any("base learning rate" in line for line in lines)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 
 from service.store import CalibrationState, Claim, Lease, ShardState, Store
 from service.store.engine import Database, create_store_engine
-from service.store.tables import calibrations
+from service.store.tables import calibrations, shards
 from tests.store.samples import SampleResult, fit_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 
@@ -272,6 +273,28 @@ def test_the_time_left_follows_the_rate_of_the_trials_done(make_store: Callable[
                 store.record_trial(claim, {**trial(claim, rate), **flops})
         store.finish_shard(claim)
     assert store.get_calibration(identifier).progress.seconds_left is None
+
+
+def test_the_time_left_holds_what_each_shard_takes_beyond_its_trials(
+    make_store: Callable[..., Store], url: str
+) -> None:
+    store = make_store()
+    identifier = store.create_calibration(sample_spec(widths=[32], seeds=4)).calibration.id
+    run_claim(store, claimed(store))
+    before = store.get_calibration(identifier).progress.seconds_left
+    engine = create_store_engine(url)
+    with Database(engine).write() as connection:  # the shard took a minute, its two trials half a second each
+        finished = connection.execute(sa.select(shards.c.finished_at).where(shards.c.position == 0)).scalar_one()
+        started = finished - timedelta(seconds=61)
+        connection.execute(sa.update(shards).where(shards.c.position == 0).values(started_at=started))
+    engine.dispose()
+    after = store.get_calibration(identifier).progress.seconds_left
+    assert before is not None
+    assert after == pytest.approx(before + 3 * 60.0, rel=1e-3)
+    claimed(store)
+    claimed(store)
+    running = store.get_calibration(identifier).progress.seconds_left
+    assert running == pytest.approx((before + 60.0) / 2, rel=1e-3)  # two have started; two share what is left
 
 
 def test_an_estimate_of_time_comes_from_stored_trials(make_store: Callable[..., Store]) -> None:

@@ -139,17 +139,16 @@ def _show_coordinates(part: Part) -> None:
     for remark in (*part.get("reasons", ()), *part.get("notes", ())):
         out.print(f"  {remark}", soft_wrap=True, markup=False)
     table = console.new_table("layer", "size", "step", "slope", "95 % interval", "expected", "outcome", left=2)
-    for check in part.get("layers", ()):
-        if check.get("outcome") is not None:
-            table.add_row(
-                check["layer"],
-                check["size"].replace("_", " "),
-                str(check["step"]),
-                console.signed(check["slope"]["value"]),
-                console.between(check["slope"]["interval"]),
-                "–" if check.get("expected") is None else console.signed(check["expected"]),
-                check["outcome"],
-            )
+    for judged in part.get("judgements", ()):
+        table.add_row(
+            judged["layer"],
+            judged["size"].replace("_", " "),
+            "all" if judged["step"] is None else str(judged["step"]),
+            console.signed(judged["slope"]["value"]),
+            console.between(judged["slope"]["interval"]),
+            console.signed(judged["expected"]),
+            judged["outcome"],
+        )
     console.show("Size of each layer's output over width (size ∝ width^slope)", table)
 
 
