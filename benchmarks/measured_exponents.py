@@ -31,7 +31,7 @@ PROXIES: dict[str, dict[str, Any]] = {
 GRADIENT_WIDTHS = (64, 128, 256, 512)
 GRADIENT_SEEDS = {"mlp": 12, "transformer": 6}  # a gradient each: more where they are cheap
 RUN_WIDTHS = {"mlp": (32, 64, 128, 256), "transformer": (32, 64, 128)}
-RUN_SEEDS = (0, 1)
+RUN_SEEDS = (10, 11)  # not 0 and 1: the margins of the coordinate check were set on runs of those
 RUN_STEPS = 32
 # base learning rates: near the optimum of widthwise/estimate/grids.py at the smallest width
 LEARNING_RATES = {"mlp": 2.0**-6, "transformer": 2.0**-6}
@@ -268,7 +268,9 @@ def coordinate_lines(found: Mapping[tuple[str, str], tuple[AlignmentPart, Coordi
     lines = [
         "## Coordinate check",
         "",
-        f"Outputs at init and their change by training, at steps 1, 2, 4, … of {RUN_STEPS}, widths and seeds as above.",
+        f"Outputs at init and their change by training, at steps 1, 2, 4, … of {RUN_STEPS}, widths as above. The "
+        "margins of the check were set on runs of seeds 0 and 1, after muP's transient and the shrinking changes of the "
+        f"transformer had failed a first, symmetric rule there; these are seeds {listed(RUN_SEEDS)}, judged once.",
         "",
         "| proxy | prescription | outcome | why |",
         "|---|---|---|---|",
