@@ -269,8 +269,8 @@ def coordinate_lines(found: Mapping[tuple[str, str], tuple[AlignmentPart, Coordi
         "## Coordinate check",
         "",
         f"Outputs at init and their change by training, at steps 1, 2, 4, … of {RUN_STEPS}, widths as above. The "
-        "margins of the check were set on runs of seeds 0 and 1, after muP's transient and the shrinking changes of the "
-        f"transformer had failed a first, symmetric rule there; these are seeds {listed(RUN_SEEDS)}, judged once.",
+        "margins of the check were set on runs of seeds 0 and 1, after muP's transient and the shrinking changes of "
+        f"the transformer had failed a first, symmetric rule there; these are seeds {listed(RUN_SEEDS)}, judged once.",
         "",
         "| proxy | prescription | outcome | why |",
         "|---|---|---|---|",

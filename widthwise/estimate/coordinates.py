@@ -36,7 +36,7 @@ from widthwise.vocabulary import Role
 # from its neighbours ±½, and what lies nearer than halfway is finite width.
 NEIGHBOUR = 0.5
 MARGIN = NEIGHBOUR / 2
-# Measured: right transformers show changes down to width^(−0.25) (benchmarks/measured_exponents.py), errors −0.5.
+# Measured: right transformers show changes down to width^(−0.30) (benchmarks/measured_exponents.py), errors −0.5.
 SHRINKING = 0.375
 
 TRANSIENT = (
