@@ -84,13 +84,17 @@ def test_a_refused_batch_is_halved_until_it_fits(ground: Groundwork, settings: l
 
 
 def test_other_errors_of_the_device_are_not_memory(ground: Groundwork, settings: list[Setting]) -> None:
+    tried: list[int] = []
+
     class Broken(BatchProgram):
         def run(self, settings: Sequence[Setting], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
             report(0)
+            tried.append(len(settings))
             raise RuntimeError(f"INTERNAL: the device fell off the bus after {len(settings)} trials")
 
     with pytest.raises(RuntimeError, match="fell off"):
-        list(run_batches(ground, settings, frozenset(), lambda *_: None, build=Broken))
+        list(run_batches(ground, settings[:2], frozenset(), lambda *_: None, build=Broken))
+    assert tried == [2]
 
 
 def test_a_batch_fits_the_memory_that_the_compiler_counts(ground: Groundwork, settings: list[Setting]) -> None:
