@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import beta
@@ -27,6 +27,9 @@ from widthwise.estimate.grids import default_learning_rates
 from widthwise.estimate.optimum import fit_optimum
 from widthwise.vocabulary import Optimizer
 from workers.child import SINGLE_THREADED
+
+if TYPE_CHECKING:
+    from workers.engine.trials import Setting
 
 WINDOW_OCTAVES = 1.0  # where the fit of an optimum looks first, see widthwise/estimate/optimum.py
 SAFETY = 1.5  # margin over largest excess (chosen)
@@ -53,12 +56,25 @@ class Sweep:
     dataset: str = "python_docs"
     parameterization: str = "standard"
     learning_rate_rule: str = "per_layer"
+    role: str | None = None  #: of a sweep of γ: the role whose learning rate is multiplied
 
     @property
     def name(self) -> str:
         """What it is, in a line of a table."""
         different = [self.optimizer, self.architecture, f"width {self.width}", f"{self.steps} steps", self.dataset]
-        return ", ".join([*different, self.parameterization, self.learning_rate_rule, f"seed {self.seed}"])
+        swept = [] if self.role is None else [f"γ of {self.role}"]
+        return ", ".join([*different, self.parameterization, self.learning_rate_rule, *swept, f"seed {self.seed}"])
+
+    @property
+    def settings(self) -> "list[Setting]":
+        """Its trials: the default grid, or as many γ around 1 at the grid's centre."""
+        from workers.engine.trials import Setting
+
+        rates = default_learning_rates(self.optimizer, self.architecture, self.base)
+        if self.role is None:
+            return [Setting(rate, self.seed) for rate in rates]
+        centre = rates[len(rates) // 2]
+        return [Setting(centre, self.seed, self.role, rate / centre) for rate in rates]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -84,6 +100,8 @@ HELD_OUT = [
     *(Sweep(o, 64, 3, base=64, steps=100) for o in ("adam", "adafactor", "sgd")),
     *(Sweep(o, 128, 0, learning_rate_rule="global") for o in ("adam", "sgd")),
     *(Sweep(o, 128, 4, parameterization="mup") for o in ("adamw", "adafactor")),
+    *(Sweep(o, 64, 6, role=r) for o, r in (("adam", "hidden"), ("adam", "readout"), ("adafactor", "embedding"))),
+    *(Sweep(o, 64, 6, role=r) for o, r in (("sgd", "hidden"), ("sgd", "readout"), ("adam_atan2", "embedding"))),
     *(Sweep(o, 32, 0, architecture="transformer") for o in ("adam", "sgd", "adafactor", "adam_parameter_scaling")),
 ]
 
@@ -92,7 +110,7 @@ HELD_OUT = [
 class Run:
     """A trial trained to its end."""
 
-    learning_rate: float
+    learning_rate: float  #: times γ
     curve: tuple[float, ...]  #: nats; shorter than ten numbers where it diverged
     loss: float | None  #: held-out; None where it diverged
     steps: int
@@ -138,7 +156,8 @@ def main() -> None:
         )
     verdicts = {sweep: judged(sweep, curves[sweep]) for sweep in curves}
     lines = [
-        "Every trial of the default grid (11 learning rates, half an octave apart) was trained to its end. The margins "
+        "Every trial of the default grid (11 learning rates, or γ of one role, half an octave apart) was trained to "
+        "its end. The margins "
         f"are {SAFETY} times the largest excess of a trial within an octave of its sweep's best over any other trial "
         f"of the sweep, at least {SMALLEST_MARGIN} nats, from {len(CHOSEN_ON)} sweeps of the MLP; by tenths 2 to 8 of "
         "the run below the reference, and one number above it.",
@@ -203,14 +222,13 @@ def _margin(excess: float) -> float:
 
 def judged(sweep: Sweep, runs: Sequence[Run]) -> Verdict:
     """The rule in force applied to the curves of a whole sweep."""
-    from workers.engine.stopping import Reference, hopeless, likely_first
-    from workers.engine.trials import Setting
+    from workers.engine.stopping import Reference, hopeless, likely_first, varied
 
     by_rate = {run.learning_rate: run for run in runs}
     complete = [run for run in runs if run.loss is not None]
     reference, kept = None, {}
-    for setting in likely_first([Setting(rate, sweep.seed) for rate in by_rate]):
-        run = by_rate[setting.learning_rate]
+    for setting in likely_first(sweep.settings):
+        run = by_rate[varied(setting)]
         steps = run.steps
         if reference is not None:
             for count in range(1, len(run.curve)):
@@ -262,16 +280,16 @@ def _trained(sweep: Sweep, bank: Path) -> Iterator[Run]:
     from workers.engine.data import load_corpus
     from workers.engine.groundwork import Groundwork
     from workers.engine.specification import SweepSpec
+    from workers.engine.stopping import varied
     from workers.engine.sweep import Program
-    from workers.engine.trials import Setting
 
     spec = SweepSpec.from_dict(sweep.spec)
     program = Program(Groundwork.of(spec, sweep.width, load_corpus(sweep.dataset)))
     runs = []
-    for rate in default_learning_rates(sweep.optimizer, sweep.architecture, sweep.base):
-        trial, curve = program.run(Setting(rate, sweep.seed))
+    for setting in sweep.settings:
+        trial, curve = program.run(setting)
         finite = tuple(loss for loss in curve if math.isfinite(loss))
-        runs.append(Run(rate, finite, trial.loss, trial.steps))
+        runs.append(Run(varied(setting), finite, trial.loss, trial.steps))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(run) for run in runs], allow_nan=False))
     print(f"trained: {sweep.name}", flush=True)

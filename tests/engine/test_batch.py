@@ -48,10 +48,10 @@ def test_a_batch_gives_what_one_trial_at_a_time_gives(spec: dict[str, Any]) -> N
 
 
 def test_the_gammas_of_a_role_are_lanes_too(spec: dict[str, Any]) -> None:
-    shard = {**SHARD, "kind": "gamma", "learning_rates": [0.01], "role": "hidden", "gammas": [0.5, 1.0, 4.0]}
+    shard = {**SHARD, "kind": "gamma", "learning_rates": [0.01], "role": "hidden", "gammas": [0.5, 1.0, 2.0, 4.0]}
     batched, one_by_one = (by_setting(run_shard(spec, shard, batched=batched)) for batched in (True, False))
     check_equal(batched, one_by_one)
-    assert len({trial.loss for trial in batched.values()}) == 6
+    assert len({trial.loss for trial in batched.values()}) == 8
 
 
 @pytest.fixture
