@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format bench clean
+.PHONY: help install demo serve test check format bench evidence clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,12 @@ bench: $(STAMP)  ## measure plans per second and requests per second
 	@$(BIN)/python -m benchmarks.plans
 	@echo
 	@$(BIN)/python -m benchmarks.http_transfers
+
+EVIDENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes held_out_width cost
+
+evidence: $(STAMP)  ## measure everything in docs/results again (an hour and a half on two quiet cores)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@for each in $(EVIDENCE); do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 clean:  ## remove .venv and every cache (never data)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
