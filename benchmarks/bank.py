@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.record import commit
 from widthwise.errors import EstimateError
 from widthwise.estimate.grids import HALF_OCTAVE
 from widthwise.estimate.optimum import Optimum, fit_optimum
@@ -58,6 +59,11 @@ class Bank:
         path = self._path(spec)
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    def commits(self) -> str:
+        """The commits at which the trials on file were run, in words: a bank may outlive a version."""
+        lines = [line for path in self._folder.glob("*.jsonl") for line in path.read_text().splitlines()]
+        return ", ".join(sorted({json.loads(line)["commit"] for line in lines}))
+
     def run(
         self, spec: Mapping[str, Any], width: int, rates: Sequence[float], seeds: Sequence[int]
     ) -> list[dict[str, Any]]:
@@ -73,7 +79,7 @@ class Bank:
                 shard = {"width": width, "learning_rates": missing, "seeds": [seed]}
                 with self._path(spec).open("a") as lines:
                     for trial in run_shard(spec, shard):
-                        lines.write(json.dumps(trial.to_dict()) + "\n")
+                        lines.write(json.dumps({**trial.to_dict(), "commit": commit()}) + "\n")
                         lines.flush()
         asked = {(width, rate, seed) for rate in rates for seed in seeds}
         return [
@@ -97,7 +103,7 @@ class Bank:
             found = self.run(spec, width, [2.0 ** (HALF_OCTAVE * k) for k in points], seeds)
             surface = surfaces_by_width(found)[width]
             try:
-                optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged)
+                optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged, surface.stopped)
             except EstimateError:
                 if len(points) >= MOST_POINTS:
                     raise

@@ -56,7 +56,8 @@ def main() -> None:
         *_summary(cells),
         "",
         f"Calibrated on widths {', '.join(map(str, options.widths))}, held out {options.held_out}: the MLP language "
-        f"model, {options.steps} steps, {options.seeds} seeds, full alignment.",
+        f"model, {options.steps} steps, {options.seeds} seeds, full alignment. Trials were run at commit "
+        f"{bank.commits()}.",
     ]
     print("\n".join(_summary(cells)))
     write_result(

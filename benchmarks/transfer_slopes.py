@@ -46,7 +46,7 @@ def main() -> None:
         "",
         f"The MLP language model, Adam-atan2 (a = b = 1), {options.steps} steps, {options.seeds} seeds, base width "
         f"{min(options.widths)}, full alignment. Expected are the values that theory names; the published fits of the "
-        "best *global* rate are of widths that two cores do not reach.",
+        f"best *global* rate are of widths that two cores do not reach. Trials were run at commit {bank.commits()}.",
     ]
     write_result(
         "transfer_slopes",
