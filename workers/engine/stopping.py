@@ -7,10 +7,11 @@ run exceeds the reference's over the same steps by a margin.
 
 The margins are 1.5 times the largest excess that any trial within an octave of its sweep's best had over any other
 trial of that sweep, in whole curves of the MLP; benchmarks/early_stopping.py measures them, and the error rate of the
-rule on other widths, lengths, texts, sweeps of γ and the transformer (docs/results/early_stopping.md). They differ by side
-and by optimizer. A learning rate that is too small looks bad at first and catches up. One that is too large looks worse
-than it is until the cooldown, most of all with SGD at the edge of stability, which recovers from losses of several
-nats: above the reference SGD is not stopped at all. In the cooldown nothing is stopped, since little is left to save.
+rule on other widths, lengths, texts, sweeps of γ and the transformer (docs/results/early_stopping.md). They differ by
+side and by optimizer. A learning rate that is too small looks bad at first and catches up. One that is too large looks
+worse than it is until the cooldown, most of all with SGD at the edge of stability, which recovers from losses of
+several nats: above the reference SGD is not stopped at all. In the cooldown nothing is stopped, since little is left to
+save.
 
 The reference is fixed by the shard alone. So a shard that is resumed stops the same trials, at the price of training
 the reference once more, and the decisions of one trial change no other.
