@@ -16,6 +16,7 @@ Regret is (loss − lowest loss) / lowest loss. The loss between two swept learn
 
 import argparse
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from widthwise.estimate.surface import Surface
 from widthwise.vocabulary import Parameterization
 
 OPTIMIZERS = ("adam", "adam_atan2", "adam_parameter_scaling", "sgd")
+WIDTHS, HELD_OUT = [32, 64, 128], 512
 METHODS = ("theory", "power law", "engine", "base rate")
 FARTHEST = 3.0  # octaves from theory's rate that the held-out sweep covers; a prediction beyond is read at its edge
 FINE = 2001  # points at which the interpolated curve's lowest loss is looked for
@@ -60,10 +62,12 @@ def main() -> None:
         f"{bank.commits()}.",
     ]
     print("\n".join(_summary(cells)))
+    default = options.held_out == HELD_OUT and options.widths == WIDTHS
+    given = " ".join(sys.argv[1:])
     write_result(
-        "held_out_width",
+        "held_out_width" if default else f"held_out_width_{options.held_out}",
         "Held-out width: what a calibration is worth where it extrapolates",
-        "python -m benchmarks.held_out_width",
+        f"python -m benchmarks.held_out_width {given}".strip(),
         lines,
         {"cells": cells},
     )
@@ -171,8 +175,8 @@ def _options() -> argparse.Namespace:
     kinds = [kind.value for kind in Parameterization]
     parser.add_argument("--parameterizations", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--optimizers", nargs="+", default=list(OPTIMIZERS))
-    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128])
-    parser.add_argument("--held-out", type=int, default=512)
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
+    parser.add_argument("--held-out", type=int, default=HELD_OUT)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--bank", default="build/bank", help="folder of the trials made so far")

@@ -10,6 +10,7 @@ rate, beside Everett et al. 2024's fits at widths 768 and up. Trials are kept in
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def main() -> None:
     write_result(
         "transfer_slopes",
         "How the best learning rate moves with width",
-        "python -m benchmarks.transfer_slopes",
+        f"python -m benchmarks.transfer_slopes {' '.join(sys.argv[1:])}".strip(),
         [*head, *(_line(row) for row in rows), *notes],
         {"slopes": rows},
     )

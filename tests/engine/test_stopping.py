@@ -78,7 +78,7 @@ def long(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "steps": SHORTEST}
 
 
-RATES = [1e-5, 1e-3, 0.03, 0.06, 1e38]
+RATES = [1e-5, 1e-3, 0.03, 0.04, 0.06, 1e38]
 SHARD: dict[str, Any] = {"width": 16, "learning_rates": RATES, "seeds": [0, 1]}
 
 
@@ -89,7 +89,7 @@ def test_hopeless_trials_are_stopped_and_the_others_are_those_of_a_full_sweep(lo
     assert {key: trial.status for key, trial in stopped.items()} == {
         (seed, rate): status
         for seed in (0, 1)
-        for rate, status in zip(RATES, ["stopped", "stopped", "completed", "completed", "diverged"], strict=True)
+        for rate, status in zip(RATES, ["stopped", "stopped", *["completed"] * 3, "diverged"], strict=True)
     }
     for key, trial in stopped.items():
         if trial.status == "stopped":
@@ -100,6 +100,13 @@ def test_hopeless_trials_are_stopped_and_the_others_are_those_of_a_full_sweep(lo
             assert full[key].loss > full[(trial.seed, 0.03)].loss + 0.1  # type: ignore[operator]
         else:
             assert trial.loss == full[key].loss
+
+
+@pytest.mark.usefixtures("relaxed_promotion")
+def test_the_few_learning_rates_of_a_telescope_are_not_stopped(long: dict[str, Any]) -> None:
+    """Without its outer points a width would have no parabola, only a bracket of two octaves."""
+    trials = list(run_shard(long, {**SHARD, "learning_rates": [1e-5, 0.03, 0.06], "seeds": [0]}))
+    assert [trial.status for trial in trials] == ["completed"] * 3
 
 
 @pytest.mark.usefixtures("relaxed_promotion")

@@ -48,7 +48,7 @@ def show_exponents(exponents: Iterable[Part], title: str) -> None:
             "–" if theory is None else console.signed(theory),
             ",".join(map(str, exponent["widths"])),
         )
-    console.show(f"{title} (quantity ∝ width^(−exponent))", table)
+    console.show(f"{title} (quantity ∝ width^(−exponent); alpha, omega and u: ratio ∝ width^exponent)", table)
 
 
 def _show_optima(optima: Iterable[Part]) -> None:

@@ -14,7 +14,8 @@ several nats: above the reference SGD is not stopped at all. In the cooldown not
 save.
 
 The reference is fixed by the shard alone. So a shard that is resumed stops the same trials, at the price of training
-the reference once more, and the decisions of one trial change no other.
+the reference once more, and the decisions of one trial change no other. In a group of fewer than FEWEST nothing is
+stopped.
 """
 
 import math
@@ -48,6 +49,7 @@ MARGINS = {
     Optimizer.ADAM_PARAMETER_SCALING: _RELATIVE,
     Optimizer.SGD: Margins(below=(0.31, 0.20, 0.20, 0.17, 0.17, 0.15, 0.15), above=math.inf),
 }
+FEWEST = 6  # learning rates of a sweep that may be stopped (chosen): a telescope's three are all needed by its fit
 SHORTEST = 100  # steps of a run that may be stopped; below them no curve was measured
 
 

@@ -19,7 +19,7 @@ from workers.engine.data import load_corpus
 from workers.engine.device import describe_device
 from workers.engine.groundwork import CHUNKS, EXPLODED_LOSS, Groundwork, flops_of, is_healthy
 from workers.engine.specification import Shard, SweepSpec
-from workers.engine.stopping import Curve, Reference, comparable, hopeless, likely_first, varied
+from workers.engine.stopping import FEWEST, Curve, Reference, comparable, hopeless, likely_first, varied
 from workers.engine.training import hyperparameters
 from workers.engine.trials import Identity, Setting, Trial, settings_of, stored_identities
 
@@ -68,14 +68,15 @@ def _run_in_turn(
     for group in comparable(settings):
         missing = {setting.identity for setting in group} - stored
         reference: Reference | None = None
+        stops = ground.sweep.early_stopping and len(group) >= FEWEST
         for setting in likely_first(group) if missing else ():
             is_missing = setting.identity in missing
             # What is stored is skipped, but for the reference: without its curve a resumed shard would stop others
-            if not is_missing and (reference is not None or not ground.sweep.early_stopping):
+            if not is_missing and (reference is not None or not stops):
                 continue
             index += is_missing
             trial, curve = program.run(setting, reference, partial(report, max(index, 1)))
-            if reference is None and trial.status == "completed" and ground.sweep.early_stopping:
+            if reference is None and trial.status == "completed" and stops:
                 reference = Reference(varied(setting), curve)
             if is_missing:
                 yield trial
