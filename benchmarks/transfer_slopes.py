@@ -36,7 +36,7 @@ def main() -> None:
     narrow = [width for width in options.widths if width <= options.widest_global]
     asked = [("per_layer", options.widths), ("per_layer", options.other_widths), ("global", narrow)]
     for rule, widths in asked:
-        for kind in options.parameterizations if widths else ():
+        for kind in [kind.value for kind in Parameterization if f"{rule}:{kind.value}" not in options.skip]:
             rows.append(_row(kind, rule, sweep(bank, kind, rule, widths, options)))
             print(_line(rows[-1]), flush=True)
     head = [
@@ -114,10 +114,9 @@ def _line(row: dict[str, Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = [kind.value for kind in Parameterization]
-    parser.add_argument("--parameterizations", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--skip", nargs="*", default=[], metavar="RULE:KIND", help="such as per_layer:ntk")
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256, 512])
-    parser.add_argument("--other-widths", type=int, nargs="*", default=[32, 64, 128, 512], help="another base width")
+    parser.add_argument("--other-widths", type=int, nargs="+", default=[32, 64, 128, 512], help="another base width")
     parser.add_argument(
         "--widest-global", type=int, default=256, help="the global rate's best falls by half a doubling"
     )
