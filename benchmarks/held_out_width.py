@@ -96,7 +96,6 @@ def cell(bank: Bank, kind: str, optimizer: str, options: argparse.Namespace) -> 
     chosen = next(candidate for candidate in result.to_dict()["candidates"] if candidate["chosen"])
     regrets = {name: regret(surface, value) for name, value in predicted.items()}
     regrets["base rate"] = _base_rate_regret(bank, setting, options, optima, surface)
-    difference = regrets["engine"] - regrets["theory"]
     return {
         **setting,
         "optima_log2": {str(width): found.log2_learning_rate for width, found in optima.items()},
@@ -104,9 +103,7 @@ def cell(bank: Bank, kind: str, optimizer: str, options: argparse.Namespace) -> 
         "held_out_log2": best.log2_learning_rate,
         "lowest_loss": best.loss,
         "regret_percent": {name: _mean(values) for name, values in regrets.items()},
-        "noise_percent": float(np.std(difference, ddof=1) / math.sqrt(difference.size))
-        if difference.size > 1
-        else None,
+        "noise_percent": _noise(regrets["engine"], regrets["theory"]),
         "chosen": chosen["name"],
     }
 
@@ -142,6 +139,13 @@ def _base_rate_regret(
 def _mean(values: Any) -> float | None:
     """None for a divergence: JSON has no infinity."""
     return float(np.mean(values)) if np.isfinite(values).all() else None
+
+
+def _noise(first: Any, second: Any) -> float | None:
+    """Standard error of the difference of two regrets over seeds; None for one seed, or a divergence."""
+    if len(first) < 2 or not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return None
+    return float(np.std(first - second, ddof=1) / math.sqrt(len(first)))
 
 
 def _percent(value: float | None) -> str:
