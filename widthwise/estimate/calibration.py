@@ -10,6 +10,7 @@ With one global learning rate nothing is prescribed by width, so theory expects 
 needs, the largest c; the published fits of Everett et al. 2024 lie 0.05 to 0.34 from it.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +68,23 @@ class CalibrationResult:
         """
         if self.candidates is None:
             raise EstimateError("no width has an optimum inside its grid, so nothing can be predicted")
-        return self.candidates.predict(width)
+        found, ceiling = self.candidates.predict(width), self._ceiling(width)
+        if found.log2_learning_rate <= ceiling:
+            return found
+        interval = None if found.interval is None else (min(found.interval[0], ceiling), found.interval[1])
+        return found._replace(log2_learning_rate=ceiling, interval=interval)
+
+    def _ceiling(self, width: float) -> float:
+        """The log2 learning rate above which a prediction beyond the widths measured would cross a divergence.
+
+        Where the widest optimum lies next to a divergence, an upward law is one of the edge that follows it: past the
+        data it costs the whole run where staying at theory's rate costs little.
+        """
+        widest = max((entry for entry in self.optima if _is_interior(entry)), key=lambda entry: entry.width)
+        optimum = widest.optimum
+        if self.candidates is None or optimum is None or width <= widest.width or not optimum.next_to_divergence:
+            return math.inf
+        return optimum.log2_learning_rate - self.candidates.chosen.theory_drift * math.log2(width / widest.width)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values, all finite."""
@@ -104,6 +121,10 @@ class CalibrationResult:
                 "standard_error_log2": error,
                 "interval": None if interval is None else [2.0**end for end in interval],
             }
+
+
+def _is_interior(entry: WidthOptimum) -> bool:
+    return entry.optimum is not None and entry.optimum.standard_error is not None
 
 
 def fit_calibration(

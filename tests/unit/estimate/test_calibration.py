@@ -360,3 +360,21 @@ def test_a_tied_readout_is_warned_of_where_its_logits_start_large(parameterizati
     spec = SPEC | {"parameterization": parameterization, "proxy": {"architecture": "transformer", "tied": True}}
     result = fit_calibration(spec, sweep(np.random.default_rng(0)))
     assert ("tied_start" in {code for code, _ in result.warnings}) is warned
+
+
+def test_a_prediction_does_not_climb_over_a_divergence() -> None:
+    """The optimum rises to the edge of divergence; a power law through it would train where nothing does."""
+    trials = [
+        trial(width, 2.0**x, seed, None if x > edge else 2.0 + 0.06 * (x - optimum) ** 2)
+        for width, optimum, edge in ((16, -6.0, -3.0), (32, -5.5, -3.0), (64, -5.0, -5.0))
+        for x in np.arange(-9, -2, 0.5).tolist()
+        for seed in (0, 1)
+    ]
+    result = fit_calibration(SPEC | {"widths": [16, 32, 64]}, trials)
+    assert result.candidates is not None
+    assert result.candidates.predict(256).log2_learning_rate > -4.7
+    found = result.predict(256)
+    assert found.log2_learning_rate == pytest.approx(-5.0, abs=0.1)
+    assert found.interval is not None
+    assert found.interval[0] <= found.log2_learning_rate <= found.interval[1]
+    assert result.predict(32) == result.candidates.predict(32)
