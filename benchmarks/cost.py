@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.bank import MLP
 from benchmarks.record import write_result
 from widthwise.estimate import fit_calibration
 from widthwise.estimate.shards import cut
@@ -40,14 +41,7 @@ QUESTION: dict[str, Any] = {
     "mesh": 0.5,
     "measure": ["learning_rate"],
     "runner": "worker",
-    "proxy": {
-        "architecture": "mlp",
-        "depth": 2,
-        "head_dim": 16,
-        "sequence_length": 8,
-        "batch_size": 256,
-        "dataset": "python_docs",
-    },
+    "proxy": MLP,
 }
 QUICK = {
     **QUESTION,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.bank import MLP
 from benchmarks.record import write_result
 from widthwise.estimate.horizon import PUBLISHED, HorizonResult, fit_horizon
 from workers.child import SINGLE_THREADED
@@ -69,14 +70,7 @@ def _specification(options: argparse.Namespace) -> dict[str, Any]:
         "epsilon": 1e-12,
         "measure": ["horizon"],
         "horizons": options.horizons,
-        "proxy": {
-            "architecture": "mlp",
-            "depth": 2,
-            "head_dim": 16,
-            "sequence_length": 8,
-            "batch_size": 256,
-            "dataset": "python_docs",
-        },
+        "proxy": MLP,
     }
 
 

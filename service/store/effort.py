@@ -5,12 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from service.store.records import FlopRate, JsonObject, ShardSpec
-from widthwise.estimate.cost import trial_flops
+from widthwise.estimate.cost import COOLDOWN_SHARE, trial_flops
 
 #: Runs that cost the same: kind of shard, width, and steps of a branched horizon (0: the specification's own).
 Cell = tuple[str, int, int]
-
-COOLDOWN_SHARE = 0.2  # of a horizon, run for it alone; the rest of the run is shared (Hägele et al. 2024, 2405.18392)
 
 
 def cells(shards: Iterable[ShardSpec]) -> Counter[Cell]:

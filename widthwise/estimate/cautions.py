@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from widthwise.estimate.candidates import Candidate, Candidates, Prediction
+from widthwise.estimate.candidates import Candidates, Prediction
+from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum
 from widthwise.plan import Caution
 
 SMALL_WIDTH = 512  # Everett et al. 2024: widths ≤ 512 left the power law; the shift is of order 1/n (2505.02222)
 FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom
-MISFIT_PROBABILITY = 0.01  # chosen: how rare a scatter must be, were the stated errors right, to be reported
 BOUND_ERRORS = 2.0  # chosen: a bound contradicts the fit when it lies this many standard errors on the wrong side
 APART = 0.5  # octaves (chosen): candidates that disagree by less four times beyond the data cost little either way
 #: The residual stream carries the embedding, and these give a readout's logits the scale of random alignment: n·n^(−½).
@@ -69,7 +69,7 @@ def _law_warnings(candidates: Candidates, widths: tuple[int, ...]) -> Iterator[C
             f"Two widths ({_listed(widths)}) always lie on a power law, and on a finite-width shift: nothing tells "
             "the two apart, so there is no interval. Calibrate at a third width.",
         )
-    if chosen.lack_of_fit is not None and _misfit_probability(chosen) < MISFIT_PROBABILITY:
+    if chosen.lack_of_fit is not None and misfits(chosen.lack_of_fit, chosen.degrees_of_freedom):
         yield Caution(
             "lack_of_fit",
             f"The optima scatter {chosen.lack_of_fit**0.5:.1f} times as far from the chosen law as their own errors "
@@ -143,13 +143,6 @@ def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Itera
             f"Width {width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
             f"{side} the bound {bound.learning_rate:.3g} seen there; the chosen law may not hold.",
         )
-
-
-def _misfit_probability(candidate: Candidate) -> float:
-    """How often the scatter would be this large if the stated errors were right."""
-    from scipy.special import chdtrc
-
-    return float(chdtrc(candidate.degrees_of_freedom, candidate.scatter))
 
 
 def _listed(widths: Sequence[int]) -> str:

@@ -13,6 +13,8 @@ GATED_RATIO = 8 / 3  # d_ff / n with SwiGLU, whose three matrices then weigh wha
 HELD_OUT_PREDICTIONS = 8192  # chosen: standard error of the mean near 0.02 nats, shared by all trials; 5 % of a run
 HELD_OUT_PIECES = 16  # evaluated one after another, so that evaluation needs no more memory than training
 
+COOLDOWN_SHARE = 0.2  # of a run, at its end: Hägele et al. 2405.18392, shaped 1 − √t
+
 _TRAINING = 6.0  # operations a weight and position: 2 forward, 4 backward (Kaplan et al. 2020, 2001.08361)
 _FORWARD_SHARE = 1 / 3  # of that
 

@@ -1,6 +1,6 @@
 """Whether optima scatter about a law by more than their own errors explain."""
 
-from widthwise.estimate.cautions import MISFIT_PROBABILITY
+MISFIT_PROBABILITY = 0.01  # chosen: how rare a scatter must be, were the stated errors right, to be reported
 
 
 def misfits(lack_of_fit: float | None, degrees_of_freedom: int) -> bool:

@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.cost import COOLDOWN_SHARE
 from workers.engine.data import load_corpus
 from workers.engine.groundwork import CHUNKS, Groundwork, is_healthy
 from workers.engine.specification import Shard, SweepSpec
 from workers.engine.sweep import Progress
-from workers.engine.training import COOLDOWN_SHARE, WARMUP_SHARE, State
+from workers.engine.training import WARMUP_SHARE, State
 from workers.engine.trials import Setting, Trial, stored_identities
 
 

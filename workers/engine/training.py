@@ -16,14 +16,13 @@ import optax
 from numpy.typing import NDArray
 
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import HELD_OUT_PIECES, held_out_windows
+from widthwise.estimate.cost import COOLDOWN_SHARE, HELD_OUT_PIECES, held_out_windows
 from widthwise.vocabulary import Optimizer
 from workers.engine.optimizers import ATAN2_A, ATAN2_B, build_optimizer
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, TensorSpec
 
 WARMUP_SHARE = 0.05  # Kosson et al. 2410.23922: 2-5 % is enough, none leaves a gap
-COOLDOWN_SHARE = 0.20  # Hägele et al. 2405.18392, shaped 1 − √t
 # Predictions whose activations stay in a core's cache (measured, transformer of width 128, batch 32 × 64: 130 ms a step
 # in one piece, 89 in pieces of 128 to 512; and a busy neighbour that shares the cache costs less)
 PIECE_POSITIONS = 256
