@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml requirements/constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ($$($(BIN)/python --version)); the first time takes a minute or two."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-c requirements/constraints.txt -e '.[service,worker,postgres,dev]'
+		-c requirements/constraints.txt -e '.[service,worker,postgres,broker,tracing,dev]'
 	@# mup is an oracle of the tests; without its dependencies, which are PyTorch and its data sets
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		-c requirements/constraints.txt mup

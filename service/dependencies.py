@@ -17,3 +17,8 @@ def get_store(request: Request) -> Store:
 
 
 StoreDependency = Annotated[Store, Depends(get_store)]
+
+#: The store as the caller of a request may see it, by what the route needs: to read, to run work, or to administer.
+ReadStore = StoreDependency
+CalibrateStore = StoreDependency
+AdminStore = StoreDependency

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from widthwise.errors import InvalidInputError
@@ -14,7 +15,13 @@ from widthwise.errors import InvalidInputError
 PREFIX = "WIDTHWISE_"
 
 #: Read by the HTTP client and the command line, not by the service: one shell may hold both kinds.
-CLIENT_VARIABLES = frozenset({"WIDTHWISE_URL"})
+CLIENT_VARIABLES = frozenset({"WIDTHWISE_URL", "WIDTHWISE_API_KEY"})
+
+#: Settings that are, or may hold, a secret: never shown, and read from a file where …_FILE names one.
+SECRETS = frozenset({"database_url", "database_password", "redis_url", "redis_password", "pepper"})
+FILE_SUFFIX = "_FILE"
+
+PEPPER_CHARACTERS = 32  # at least: 128 bits, if they are hexadecimal digits (chosen)
 
 #: Hosts that only this machine can reach.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -67,6 +74,22 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="Database: sqlite:///FILE (the default, inside data_dir) or postgresql+psycopg://….",
     )
+    database_password: str | None = Field(
+        default=None,
+        repr=False,
+        description="Password of the database's user, where database_url names none: for a password from a file.",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="Broker that wakes workers on other machines and shares rate limits: redis://HOST:PORT/0; unset, "
+        "workers poll the database and limits count for each process.",
+    )
+    redis_password: str | None = Field(
+        default=None,
+        repr=False,
+        description="Password of the broker, where redis_url names none: for a password from a file.",
+    )
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
@@ -104,7 +127,36 @@ class Settings(BaseSettings):
     )
     allow_unauthenticated: bool = Field(
         default=False,
-        description="Serve beyond this machine without keys; otherwise such a host is refused.",
+        description="Ask for no key beyond this machine either: for a network whose every user is trusted.",
+    )
+    require_keys: bool = Field(
+        default=False,
+        description="Ask for keys on this machine too: for a service behind a proxy on the same machine.",
+    )
+    pepper: str | None = Field(
+        default=None,
+        repr=False,
+        min_length=PEPPER_CHARACTERS,
+        description="Secret with which API keys are hashed, the same for every API process; an embedded service makes "
+        "its own in data_dir. Without it stored keys can't be used.",
+    )
+    requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=600,
+        description="Requests a minute of one key, answered with 429 beyond it; 0 sets no limit.",
+    )
+    failed_keys_per_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=10,
+        description="Requests a minute with a wrong key from one address; beyond it unknown keys are not looked at.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses, comma-separated, whose X-Forwarded-For header names the client.",
+    )
+    log_requests: bool = Field(default=True, description="Write a log line for every request.")
+    tracing: bool = Field(
+        default=False,
+        description="Export traces by OpenTelemetry, to where its own OTEL_EXPORTER_OTLP_ENDPOINT says; needs the "
+        "extra `tracing`.",
     )
 
     @field_validator("database_url")
@@ -131,6 +183,33 @@ class Settings(BaseSettings):
             "to an in-memory database would see its own) or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
         )
 
+    @field_validator("redis_url")
+    @classmethod
+    def _known_broker(cls, url: str | None) -> str | None:
+        """Refuse what Celery and the limits can't both use."""
+        if url is not None and (not url.startswith(("redis://", "rediss://")) or not _readable(url)):
+            raise ValueError("give redis://HOST:PORT/0, or rediss:// for TLS, special characters percent-encoded")
+        return url
+
+    @model_validator(mode="after")
+    def _with_passwords(self) -> Self:
+        # the model is frozen for everyone else
+        if self.database_password is not None and self.database_url.startswith("postgresql"):
+            object.__setattr__(self, "database_url", with_password(self.database_url, self.database_password))
+        if self.redis_password is not None and self.redis_url is not None:
+            object.__setattr__(self, "redis_url", with_password(self.redis_url, self.redis_password))
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return self.database_url.startswith("sqlite:")
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether a request needs an API key."""
+        return self.require_keys or not (self.loopback or self.allow_unauthenticated)
+
     @property
     def cache_dir(self) -> Path:
         """Directory of the persistent compile cache of the child processes."""
@@ -141,19 +220,12 @@ class Settings(BaseSettings):
         """Whether only this machine can reach the service."""
         return self.host in LOOPBACK_HOSTS
 
-    def refuse_unsafe_host(self) -> None:
-        """Raise InvalidInputError if `host` would serve other machines while no key is asked for."""
-        if not (self.loopback or self.allow_unauthenticated):
-            raise InvalidInputError(
-                f"Host {self.host!r} can be reached from other machines, and this service asks for no key; "
-                "use 127.0.0.1, or set WIDTHWISE_ALLOW_UNAUTHENTICATED=true if the network is trusted.",
-                field="host",
-            )
-
     def as_environment(self) -> dict[str, str]:
-        """Give the variables from which another process reads these same settings."""
+        """Give the variables from which another process reads these same settings; an empty one counts as not set."""
         values = self.model_dump(mode="json")
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+        named = {f"{PREFIX}{name.upper()}": "" if value is None else str(value) for name, value in values.items()}
+        # what the files said is in the values
+        return named | {f"{PREFIX}{name.upper()}{FILE_SUFFIX}": "" for name in SECRETS}
 
     @classmethod
     def settings_customise_sources(
@@ -165,14 +237,63 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments, then the environment, and nothing else (no .env file is picked up by surprise)."""
-        del settings_cls, dotenv_settings, file_secret_settings
+        del dotenv_settings, file_secret_settings
         _refuse_unknown(os.environ)
-        return init_settings, env_settings
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Secrets from files: WIDTHWISE_PEPPER_FILE names the file that holds WIDTHWISE_PEPPER, and so on."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Give a file's text without the line break at its end."""
+        del field
+        variable = f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}"
+        name = os.environ.get(variable, "") if field_name in SECRETS else ""
+        if not name:
+            return None, field_name, False
+        if os.environ.get(variable.removesuffix(FILE_SUFFIX)):
+            raise InvalidInputError(
+                f"Both {variable} and {variable.removesuffix(FILE_SUFFIX)} are set; give one.", field=variable
+            )
+        try:
+            return Path(name).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise InvalidInputError(f"{variable} names {name}, which can't be read: {why}.", field=variable) from None
+
+    def __call__(self) -> dict[str, Any]:
+        """Give every secret that a file holds."""
+        found = {name: self.get_field_value(FieldInfo(), name)[0] for name in sorted(SECRETS)}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def with_password(url: str, password: str) -> str:
+    """Give a URL with this password; InvalidInputError if it names another one.
+
+    >>> with_password("redis://broker:6379/0", "s/cret")
+    'redis://:s%2Fcret@broker:6379/0'
+    """
+    parts = urlsplit(url)
+    encoded = quote(password, safe="")
+    if parts.password not in (None, encoded):
+        raise InvalidInputError("The URL holds a password, and another one is given apart; give one.", field="password")
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{encoded}@{host}"))
+
+
+def _readable(url: str) -> bool:
+    """Whether a URL's parts can be read."""
+    try:
+        return bool(urlsplit(url).hostname) and (urlsplit(url).port or 1) > 0
+    except ValueError:
+        return False
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
     """Refuse WIDTHWISE_* variables that nothing reads: pydantic-settings ignores them, typos included."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
+    known |= {f"{PREFIX}{name.upper()}{FILE_SUFFIX}" for name in SECRETS}
     unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise InvalidInputError(
@@ -192,7 +313,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         problems = []
         for problem in error.errors(include_url=False):
-            name = str(problem["loc"][0])
-            shown = "" if name == "database_url" else f" (was {problem['input']!r})"
+            name = str(problem["loc"][0]) if problem["loc"] else "database_url"  # a fault of several together
+            shown = "" if name in SECRETS else f" (was {problem['input']!r})"
             problems.append(f"{PREFIX}{name.upper()}: {problem['msg'].removeprefix('Value error, ')}{shown}")
         raise InvalidInputError(f"Invalid settings: {'; '.join(problems)}.", field=problems[0].split(":")[0]) from None

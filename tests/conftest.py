@@ -1,11 +1,13 @@
 """Fixtures of every layer: the databases that tests run on."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.brokers import BrokerServer, GivenBroker, installed_brokers
 from tests.databases import PostgresServer, SqliteFiles
 
 
@@ -35,3 +37,21 @@ def databases(request: pytest.FixtureRequest) -> SqliteFiles | PostgresServer:
     name = "sqlite_files" if request.param == "sqlite" else "postgres"
     source: SqliteFiles | PostgresServer = request.getfixturevalue(name)
     return source
+
+
+@pytest.fixture(params=sorted(installed_brokers()))
+def own_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerServer]:
+    """A broker of the test's own, which it may stop: every kind that is installed here in turn."""
+    with BrokerServer(installed_brokers()[request.param], tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerServer | GivenBroker]:
+    """An empty broker: the one that TEST_REDIS_URL names, else one of the test's own from the PyPI wheel."""
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        yield GivenBroker(given)
+        return
+    with BrokerServer(installed_brokers()["valkey"], tmp_path) as server:
+        yield server

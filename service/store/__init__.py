@@ -13,6 +13,8 @@ from service.store.errors import (
     StoreUnavailableError,
 )
 from service.store.records import (
+    ApiKey,
+    Backlog,
     Calibration,
     Claim,
     CreatedCalibration,
@@ -28,12 +30,15 @@ from service.store.records import (
     TrialRow,
     TrialStatus,
     Worker,
+    WorkerState,
 )
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.store import Store, open_store
 
 __all__ = [
     "FINAL_CALIBRATION_STATES",
+    "ApiKey",
+    "Backlog",
     "Calibration",
     "CalibrationState",
     "Claim",
@@ -60,5 +65,6 @@ __all__ = [
     "TrialRow",
     "TrialStatus",
     "Worker",
+    "WorkerState",
     "open_store",
 ]

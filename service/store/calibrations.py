@@ -35,6 +35,15 @@ class Beginning:
     environments: tuple[JsonObject, ...] = ()  #: of the trials that come with it
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Who submits a calibration, and by which request."""
+
+    owner: str = ""
+    idempotency_key: str | None = None
+    request_id: str | None = None
+
+
 def begin(spec: JsonObject, search: Search) -> Beginning:
     """Check a specification and plan its first round."""
     plain, digest = checked_spec(spec)
@@ -48,9 +57,10 @@ def begin(spec: JsonObject, search: Search) -> Beginning:
 
 
 def create(
-    connection: sa.Connection, beginning: Beginning, idempotency_key: str | None
+    connection: sa.Connection, beginning: Beginning, submission: Submission
 ) -> tuple[sa.Row[Any], list[str], bool]:
     """Insert a calibration and its shards; give its row, the shards' ids, and whether it existed already."""
+    idempotency_key = submission.idempotency_key
     checked_key(idempotency_key)
     insert = (
         insert_or(connection, calibrations)
@@ -61,6 +71,8 @@ def create(
             runner=beginning.spec["runner"],
             spec=beginning.spec,
             spec_digest=beginning.digest,
+            owner=submission.owner,
+            request_id=submission.request_id,
             idempotency_key=idempotency_key,
             trials_total=beginning.trials_total,
             last_event=0,
@@ -69,13 +81,15 @@ def create(
             expected={**beginning.expected, **expected_time(connection, beginning.spec, beginning.expected)},
         )
         # a second request with the key waits here for the first to commit, then finds its row
-        .on_conflict_do_nothing(index_elements=[calibrations.c.idempotency_key])
+        .on_conflict_do_nothing(index_elements=[calibrations.c.owner, calibrations.c.idempotency_key])
         .returning(*calibrations.c)
     )
     created = connection.execute(insert).one_or_none()
     if created is None:
         existing = connection.execute(
-            sa.select(calibrations).where(calibrations.c.idempotency_key == idempotency_key)
+            sa.select(calibrations).where(
+                calibrations.c.owner == submission.owner, calibrations.c.idempotency_key == idempotency_key
+            )
         ).one()
         if (existing.spec_digest, existing.extends) != (beginning.digest, beginning.extends):
             raise IdempotencyConflictError(str(idempotency_key), existing.id)
@@ -96,10 +110,12 @@ def get(connection: sa.Connection, calibration_id: str) -> Calibration:
 
 
 def list_page(
-    connection: sa.Connection, state: CalibrationState | None, cursor: str | None, limit: int
+    connection: sa.Connection, owner: str | None, state: CalibrationState | None, cursor: str | None, limit: int
 ) -> Page[Calibration]:
-    """Give calibrations, newest first."""
+    """Give calibrations, newest first; owner: of this one alone."""
     query = sa.select(calibrations)
+    if owner is not None:
+        query = query.where(calibrations.c.owner == owner)
     if state is not None:
         query = query.where(calibrations.c.state == state)
     rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
@@ -151,6 +167,7 @@ def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, 
             epoch=row.epoch,
             worker_id=row.worker_id,
             lease_until=row.lease_until,
+            queued_at=row.queued_at,
             published_at=row.published_at,
             reason=row.reason,
             environment=row.environment,
@@ -175,8 +192,11 @@ def list_events(connection: sa.Connection, calibration_id: str, after: int, limi
     )
 
 
-def require(connection: sa.Connection, calibration_id: str) -> None:
+def require(connection: sa.Connection, calibration_id: str, owner: str | None = None) -> None:
+    """Raise NotFoundError unless there is such a calibration; owner: and it is this one's."""
     query = sa.select(calibrations.c.id).where(calibrations.c.id == calibration_id)
+    if owner is not None:
+        query = query.where(calibrations.c.owner == owner)
     if not storable(calibration_id) or connection.execute(query).first() is None:
         raise NotFoundError("calibration", calibration_id)
 
@@ -200,4 +220,5 @@ def _read(row: sa.Row[Any], counted: dict[str, Progress]) -> Calibration:
         rounds=row.rounds,
         environments=tuple(row.environments or ()),
         expected=row.expected,
+        owner=row.owner,
     )

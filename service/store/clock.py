@@ -53,6 +53,31 @@ def _on_postgres(element: Any, compiler: Any, **options: Any) -> str:
     return f"(clock_timestamp() + make_interval(secs => {seconds}))"
 
 
+class ElapsedSeconds(FunctionElement[float]):
+    """Seconds from one argument, a stored time, to the database's present time."""
+
+    type = sa.Double()
+    inherit_cache = True
+    name = "elapsed_seconds"
+
+
+@compiles(ElapsedSeconds, "sqlite")
+def _elapsed_on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    since = compiler.process(element.clauses, **options)
+    return f"((julianday('now') - julianday({since})) * 86400.0)"
+
+
+@compiles(ElapsedSeconds, "postgresql")
+def _elapsed_on_postgres(element: Any, compiler: Any, **options: Any) -> str:
+    since = compiler.process(element.clauses, **options)
+    return f"extract(epoch from clock_timestamp() - {since})::double precision"
+
+
+def elapsed_seconds(since: sa.ColumnElement[Any]) -> ElapsedSeconds:
+    """Give the expression for the seconds that have passed since a stored time."""
+    return ElapsedSeconds(since)
+
+
 def now(plus_seconds: float = 0.0) -> DatabaseTime:
     """Give the expression for the database's present time, in UTC, plus some seconds."""
     return DatabaseTime(sa.literal(float(plus_seconds), sa.Double))

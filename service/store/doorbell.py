@@ -7,14 +7,14 @@ from typing import Protocol
 class Doorbell(Protocol):
     """Something that tells workers, best effort, that shards are ready to be claimed."""
 
-    def ring(self, shard_ids: Sequence[str]) -> bool:
-        """Announce the shards, within 2 seconds and without raising; say whether the message was sent."""
+    def ring(self, shard_ids: Sequence[str]) -> Sequence[str]:
+        """Announce the shards, within 2 seconds and without raising; give those whose message was sent."""
         ...
 
 
 class NoDoorbell:
     """Announces nothing: the workers poll the table of work, so no broker is needed."""
 
-    def ring(self, shard_ids: Sequence[str]) -> bool:  # noqa: ARG002  # the protocol's name
+    def ring(self, shard_ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  # the protocol's name
         """Send nothing and say so."""
-        return False
+        return ()

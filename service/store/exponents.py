@@ -30,6 +30,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[
         "architecture": proxy.get("architecture", "external"),
         "dataset": proxy.get("dataset", "external"),
         "provenance": provenance_of(calibration),
+        "owner": calibration.owner,
     }
     for estimate in estimates:
         connection.execute(sa.insert(exponents).values(id=new_id("exp"), created_at=now(), **common, **estimate))
@@ -57,9 +58,13 @@ def checked(estimate: Any) -> dict[str, Any]:
     }
 
 
-def list_page(connection: sa.Connection, where: ExponentFilter, cursor: str | None, limit: int) -> Page[ExponentRow]:
-    """Give the exponents that match, newest first."""
+def list_page(
+    connection: sa.Connection, owner: str | None, where: ExponentFilter, cursor: str | None, limit: int
+) -> Page[ExponentRow]:
+    """Give the exponents that match, newest first; owner: of this one alone."""
     query = sa.select(exponents)
+    if owner is not None:
+        query = query.where(exponents.c.owner == owner)
     for name in where.__slots__:
         wanted = getattr(where, name)
         if wanted is None:

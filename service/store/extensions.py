@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from service.store import measurements as measurement_rows
 from service.store import rounds
 from service.store import trials as trial_rows
-from service.store.calibrations import Beginning, get
+from service.store.calibrations import Beginning, Submission, get
 from service.store.calibrations import create as create_calibration
 from service.store.door import checked_spec
 from service.store.errors import StateConflictError
@@ -33,9 +33,9 @@ def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, search: S
     return Beginning(plain, digest, planned, expected, total, parent.id, parent.environments)
 
 
-def create(connection: sa.Connection, beginning: Beginning, idempotency_key: str | None) -> tuple[str, list[str], bool]:
+def create(connection: sa.Connection, beginning: Beginning, submission: Submission) -> tuple[str, list[str], bool]:
     """Insert the calibration with its parent's trials; give its id, its shards' ids, and whether it existed already."""
-    row, shard_ids, replayed = create_calibration(connection, beginning, idempotency_key)
+    row, shard_ids, replayed = create_calibration(connection, beginning, submission)
     if replayed or beginning.extends is None:
         return row.id, [], replayed
     copied = trial_rows.copy(connection, beginning.extends, row.id)

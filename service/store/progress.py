@@ -12,9 +12,9 @@ from service.store.expectation import StageName, expected_cells, expected_of, st
 from service.store.records import FlopRate, JsonObject, Progress, ShardSpec, TrialStatus
 from service.store.states import CalibrationState, ShardState
 from service.store.tables import calibrations, measurements, shards, trials, workers
+from service.store.workers import ALIVE_SECONDS
 
 RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines and versions change (chosen)
-ALIVE_SECONDS = 60.0  # since a worker's last report: it reports six times as often (chosen)
 
 
 def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Progress]:
@@ -125,7 +125,11 @@ def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObj
     From the trials of the newest calibrations of the same architecture in this database, if there are any, and the
     workers that have reported within a minute (one at least).
     """
-    alive = sa.select(sa.func.count()).select_from(workers).where(workers.c.last_seen > now(-ALIVE_SECONDS))
+    alive = (
+        sa.select(sa.func.count())
+        .select_from(workers)
+        .where(workers.c.last_seen > now(-ALIVE_SECONDS), workers.c.stopped_at.is_(None))
+    )
     count = max(1, connection.execute(alive).scalar_one())
     recent = (
         sa.select(calibrations.c.id)

@@ -78,6 +78,7 @@ class Calibration:
     rounds: int = 1  #: times that shards were planned
     environments: tuple[JsonObject, ...] = ()  #: each distinct device, versions and code that ran a part of it
     expected: JsonObject | None = None  #: the estimate of time made when it was created; None for older rows
+    owner: str = ""  #: whose it is; "" where no key was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,8 @@ class Shard:
     epoch: int
     worker_id: str | None
     lease_until: datetime | None
-    published_at: datetime | None
+    queued_at: datetime  #: when it last began to wait
+    published_at: datetime | None  #: when its message was sent since then
     reason: str | None  #: of the last failure, kept while it waits to be tried again
     environment: JsonObject | None  #: device and versions of the child that ran it last
     started_at: datetime | None
@@ -181,6 +183,7 @@ class Claim:
     shard: ShardSpec
     #: What is stored already: (learning rate, seed, role, γ, horizon) of a trial, (kind, seed) of a measurement
     done: tuple[tuple[Any, ...], ...] = field(default=())
+    request_id: str | None = None  #: of the request that created the calibration, for logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,15 @@ class Event:
     data: JsonObject
 
 
+class WorkerState(StrEnum):
+    """What a worker does, as far as its reports tell."""
+
+    RUNNING = "running"  #: a shard
+    IDLE = "idle"  #: nothing, and it looks for work
+    STALE = "stale"  #: it has not reported for a while: dead, cut off, or its machine sleeps
+    STOPPED = "stopped"  #: it ended in order
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker process that has reported."""
@@ -319,6 +331,38 @@ class Worker:
     device: str | None
     versions: JsonObject
     last_seen: datetime
+    state: WorkerState
+    seconds_since_seen: float  #: by the database's clock
+    started_at: datetime | None
+    stopped_at: datetime | None
+    totals: JsonObject  #: what it did since it started, as it reports it; {} of older rows
+    shard_id: str | None = None  #: the shard that it holds
+    calibration_id: str | None = None
+    owner: str | None = None  #: of that calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The table of work in numbers."""
+
+    shards: Mapping[ShardState, int]
+    oldest_queued_seconds: float | None  #: how long the shard that waits longest has waited; None: none waits
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its secret, of which only a digest is stored."""
+
+    id: str
+    created_at: datetime
+    owner: str
+    name: str
+    scopes: tuple[str, ...]
+    digest: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    valid: bool  #: neither revoked nor expired, by the database's clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

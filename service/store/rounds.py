@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from service.store.clock import now
 from service.store.expectation import stage_name, stage_of_trial, to_come
 from service.store.identifiers import new_id
 from service.store.records import JsonObject, ShardSpec
@@ -86,7 +87,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequenc
         for position, shard in enumerate(planned, start=first)
     ]
     if rows:
-        connection.execute(sa.insert(shards), rows)
+        connection.execute(sa.insert(shards).values(queued_at=now()), rows)
     return [row["id"] for row in rows]
 
 

@@ -19,18 +19,29 @@ from widthwise.errors import InvalidInputError
 
 ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
 CANDIDATES = 8  # claimable shards read at once: a rival that took the first leaves others
+UNHEARD_SECONDS = 30.0  # after which a shard that was never announced is announced again (chosen)
+LOST_SECONDS = 600.0  # after which a message that no worker has come for counts as lost (chosen)
+ANNOUNCED_AT_ONCE = 500  # shards announced again in one sweep; the next one goes on (chosen)
 REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
+
+
+def waiting() -> sa.ColumnElement[bool]:
+    """The condition on a shard's row that it waits for a worker."""
+    return sa.and_(shards.c.state == ShardState.QUEUED, shards.c.attempts < ATTEMPTS_MAXIMUM)
+
+
+def expired() -> sa.ColumnElement[bool]:
+    """The condition that its worker has stopped reporting, and another may take it."""
+    return sa.and_(
+        shards.c.state == ShardState.RUNNING,
+        shards.c.lease_until < now(),
+        shards.c.attempts < ATTEMPTS_MAXIMUM,
+    )
 
 
 def claimable() -> sa.ColumnElement[bool]:
     """The condition on a shard's row under which a worker may take it."""
-    return sa.and_(
-        shards.c.attempts < ATTEMPTS_MAXIMUM,
-        sa.or_(
-            shards.c.state == ShardState.QUEUED,
-            sa.and_(shards.c.state == ShardState.RUNNING, shards.c.lease_until < now()),
-        ),
-    )
+    return sa.or_(waiting(), expired())
 
 
 def held_by(claim: Claim) -> sa.ColumnElement[bool]:
@@ -42,24 +53,32 @@ def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Clai
     """Take the next claimable shard, oldest calibration and largest width first."""
     while True:
         with database.read() as connection:
-            found = connection.execute(
-                sa.select(shards.c.id, shards.c.calibration_id)
-                .join(calibrations, calibrations.c.id == shards.c.calibration_id)
-                .where(claimable(), calibrations.c.cancel_requested_at.is_(None))
-                .order_by(shards.c.created_at, shards.c.calibration_id, shards.c.position)
-                .limit(CANDIDATES)
-            ).all()
+            # apart, each reads no further than its limit along the index; with OR the whole queue would be sorted
+            found = [*_oldest(connection, waiting()), *_oldest(connection, expired())]
         if not found:
             return None
-        for candidate in found:
+        for candidate in sorted(found, key=lambda row: (row.created_at, row.calibration_id, row.position)):
             with database.write() as connection:
                 claim = _claim(connection, candidate, worker_id, lease_seconds)
             if claim is not None:
                 return claim
 
 
+def _oldest(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """Give the first shards under a condition, in the order of claims."""
+    order = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
+    query = (
+        sa.select(shards.c.id, *order)
+        .join(calibrations, calibrations.c.id == shards.c.calibration_id)
+        .where(condition, calibrations.c.cancel_requested_at.is_(None))
+        .order_by(*order)
+        .limit(CANDIDATES)
+    )
+    return connection.execute(query).all()
+
+
 def _claim(
-    connection: sa.Connection, candidate: sa.Row[Any, Any], worker_id: str, lease_seconds: float
+    connection: sa.Connection, candidate: sa.Row[*tuple[Any, ...]], worker_id: str, lease_seconds: float
 ) -> Claim | None:
     locked = lock_calibration(connection, candidate.calibration_id)
     if locked.cancel_requested_at is not None:
@@ -89,6 +108,7 @@ def _claim(
         spec=locked.spec,
         shard=shard,
         done=_done(connection, row.calibration_id, shard),
+        request_id=locked.request_id,
     )
 
 
@@ -183,8 +203,11 @@ def record_measurement(
     return lease
 
 
-def finish(connection: sa.Connection, claim: Claim) -> Lease:
-    """End the shard as succeeded; an attempt that left trials or measurements out has failed."""
+def finish(connection: sa.Connection, claim: Claim) -> tuple[Lease, bool]:
+    """End the shard as succeeded; an attempt that left trials or measurements out has failed.
+
+    This and the next two also say whether the shard waits again.
+    """
     lock_calibration(connection, claim.calibration_id)
     if claim.shard.kind == "measure":
         wanted, what = len(claim.shard.measurements()), "measurements"
@@ -197,39 +220,35 @@ def finish(connection: sa.Connection, claim: Claim) -> Lease:
     if stored < wanted:
         reason = f"The child process ended with {stored} of {wanted} {what} stored."
         return _end_attempt(connection, claim, reason, retryable=True)
-    row = move_shard(connection, claim.shard_id, ShardState.SUCCEEDED, held_by(claim), reason=None)
-    return Lease.LOST if row is None else Lease.HELD
+    return _moved(connection, claim, ShardState.SUCCEEDED, reason=None)
 
 
-def fail(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> Lease:
+def fail(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> tuple[Lease, bool]:
     """End the attempt with its reason."""
     lock_calibration(connection, claim.calibration_id)
     return _end_attempt(connection, claim, reason, retryable=retryable)
 
 
-def _end_attempt(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> Lease:
+def _end_attempt(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> tuple[Lease, bool]:
     """Queue the shard again if that may help, else fail it."""
     values: dict[str, Any] = {"reason": cleaned_text(reason, REASON_MAXIMUM)}
     target = ShardState.QUEUED if retryable and claim.attempt < ATTEMPTS_MAXIMUM else ShardState.FAILED
     if target is ShardState.QUEUED and _verdict(connection, claim) is Lease.CANCEL_REQUESTED:
         target = ShardState.CANCELLED  # nobody would claim it again
+    return _moved(connection, claim, target, **values)
+
+
+def _moved(connection: sa.Connection, claim: Claim, target: ShardState, **values: Any) -> tuple[Lease, bool]:
     row = move_shard(connection, claim.shard_id, target, held_by(claim), **values)
-    return Lease.LOST if row is None else Lease.HELD
+    return (Lease.LOST, False) if row is None else (Lease.HELD, target is ShardState.QUEUED)
 
 
-def release(connection: sa.Connection, claim: Claim) -> Lease:
+def release(connection: sa.Connection, claim: Claim) -> tuple[Lease, bool]:
     """Queue the shard again as if this attempt had not begun (its epoch stays used)."""
     lock_calibration(connection, claim.calibration_id)
     cancelled = _verdict(connection, claim) is Lease.CANCEL_REQUESTED
-    row = move_shard(
-        connection,
-        claim.shard_id,
-        ShardState.CANCELLED if cancelled else ShardState.QUEUED,
-        held_by(claim),
-        attempts=shards.c.attempts - 1,
-        worker_id=None,
-    )
-    return Lease.LOST if row is None else Lease.HELD
+    target = ShardState.CANCELLED if cancelled else ShardState.QUEUED
+    return _moved(connection, claim, target, attempts=shards.c.attempts - 1, worker_id=None)
 
 
 def cancel(connection: sa.Connection, claim: Claim) -> Lease:
@@ -254,6 +273,19 @@ def abandon(connection: sa.Connection, worker_id: str) -> int:
 def mark_published(connection: sa.Connection, shard_ids: Sequence[str]) -> None:
     """Note that the doorbell rang for these shards."""
     connection.execute(sa.update(shards).where(shards.c.id.in_(shard_ids)).values(published_at=now()))
+
+
+def unheard(connection: sa.Connection) -> list[str]:
+    """Give shards that wait and whose message was never sent, or seems to be lost; the oldest first."""
+    lost = shards.c.published_at < now(-LOST_SECONDS)
+    never_sent = sa.and_(shards.c.published_at.is_(None), shards.c.queued_at < now(-UNHEARD_SECONDS))
+    # the message of a claim whose worker died was for that worker
+    since_expiry = sa.or_(shards.c.published_at.is_(None), shards.c.published_at < shards.c.lease_until)
+    found: list[str] = []
+    for condition in (sa.and_(waiting(), sa.or_(never_sent, lost)), sa.and_(expired(), sa.or_(since_expiry, lost))):
+        query = sa.select(shards.c.id).where(condition).order_by(shards.c.created_at).limit(ANNOUNCED_AT_ONCE)
+        found += connection.execute(query).scalars()
+    return found
 
 
 def end_dead_claims(database: Database) -> None:

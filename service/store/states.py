@@ -1,4 +1,7 @@
-"""The two state machines of a calibration, as data: which state may follow which."""
+"""The two state machines of a calibration, as data: which state may follow which.
+
+Final states end by themselves; FAILED alone is left again, when somebody asks for another try.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -32,7 +35,7 @@ CALIBRATION_TRANSITIONS: Mapping[CalibrationState, frozenset[CalibrationState]] 
             {CalibrationState.SUCCEEDED, CalibrationState.FAILED, CalibrationState.CANCELLED}
         ),
         CalibrationState.SUCCEEDED: frozenset(),
-        CalibrationState.FAILED: frozenset(),
+        CalibrationState.FAILED: frozenset({CalibrationState.RUNNING}),  # retried
         CalibrationState.CANCELLED: frozenset(),
     }
 )
@@ -43,7 +46,7 @@ SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = MappingProxyType
         # running → running is a reclaim: the lease ran out and another worker took the shard
         ShardState.RUNNING: frozenset(ShardState),
         ShardState.SUCCEEDED: frozenset(),
-        ShardState.FAILED: frozenset(),
+        ShardState.FAILED: frozenset({ShardState.QUEUED}),  # retried
         ShardState.CANCELLED: frozenset(),
     }
 )
@@ -59,6 +62,6 @@ def shard_sources(target: ShardState) -> list[ShardState]:
     return [state for state, following in SHARD_TRANSITIONS.items() if target in following]
 
 
-#: States that nothing leaves.
-FINAL_CALIBRATION_STATES = frozenset(s for s, following in CALIBRATION_TRANSITIONS.items() if not following)
-FINAL_SHARD_STATES = frozenset(s for s, following in SHARD_TRANSITIONS.items() if not following)
+#: States in which nothing more happens unless it is asked for.
+FINAL_CALIBRATION_STATES = frozenset({CalibrationState.SUCCEEDED, CalibrationState.FAILED, CalibrationState.CANCELLED})
+FINAL_SHARD_STATES = frozenset({ShardState.SUCCEEDED, ShardState.FAILED, ShardState.CANCELLED})

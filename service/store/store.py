@@ -1,18 +1,33 @@
 """The store: every read and write of calibrations, shards, trials, measurements, exponents, events and workers."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 
-from service.store import calibrations, exponents, extensions, finishing, measurements, shards, workers
+from service.store import (
+    backlog,
+    calibrations,
+    exponents,
+    extensions,
+    finishing,
+    keys,
+    measurements,
+    retry,
+    shards,
+    workers,
+)
 from service.store import trials as trials_of
+from service.store.calibrations import Submission
 from service.store.door import LIMIT_MAXIMUM
 from service.store.doorbell import Doorbell, NoDoorbell
 from service.store.engine import Database, create_store_engine
 from service.store.finishing import Fit, default_fit
 from service.store.records import (
+    ApiKey,
+    Backlog,
     Calibration,
     Claim,
     CreatedCalibration,
@@ -56,6 +71,17 @@ class Store:
         self._fit = fit or default_fit
         self._search = search
         self._lease_seconds = lease.total_seconds()
+        self._owner = ""  #: of what is created
+        self._sees: str | None = None  #: whose calibrations are to be seen; None: everyone's
+
+    def of(self, owner: str, *, everyone: bool = False) -> Self:
+        """Give the same store as one owner sees it: what is created is theirs, and the rest is not there.
+
+        everyone: see and cancel what belongs to others too. Workers keep the store itself, which sees everything.
+        """
+        theirs = copy.copy(self)
+        theirs._owner, theirs._sees = owner, None if everyone else owner
+        return theirs
 
     def close(self) -> None:
         """Close every connection."""
@@ -67,30 +93,41 @@ class Store:
 
     # calibrations -----------------------------------------------------------------------------
 
-    def create_calibration(self, spec: JsonObject, *, idempotency_key: str | None = None) -> CreatedCalibration:
+    def create_calibration(
+        self, spec: JsonObject, *, idempotency_key: str | None = None, request_id: str | None = None
+    ) -> CreatedCalibration:
         """Store a calibration and the shards of its first round in one transaction.
 
-        spec: the full specification, every default filled in. With a key seen before and the same
+        spec: the full specification, every default filled in. With a key that this owner used before and the same
         specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
+        request_id: kept for the logs of those who work on it.
         """
         beginning = calibrations.begin(spec, self._searched())
+        submission = Submission(self._owner, idempotency_key, request_id)
         with self._database.write() as connection:
-            row, shard_ids, replayed = calibrations.create(connection, beginning, idempotency_key)
+            row, shard_ids, replayed = calibrations.create(connection, beginning, submission)
         self._ring(shard_ids)
         return CreatedCalibration(self.get_calibration(row.id), replayed=replayed)
 
     def extend_calibration(
-        self, parent_id: str, spec: JsonObject, *, idempotency_key: str | None = None
+        self,
+        parent_id: str,
+        spec: JsonObject,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
     ) -> CreatedCalibration:
         """Store a calibration that begins with every trial and measurement of a succeeded one.
 
         spec: the parent's specification with more in it, every default filled in; only what its trials leave open is
         run. StateConflictError unless the parent has succeeded. The key is honoured as `create_calibration` does.
         """
+        submission = Submission(self._owner, idempotency_key, request_id)
         with self._database.read() as connection:
+            self._require(connection, parent_id)
             beginning = extensions.begin(connection, parent_id, spec, self._searched())
         with self._database.write() as connection:
-            identifier, shard_ids, replayed = extensions.create(connection, beginning, idempotency_key)
+            identifier, shard_ids, replayed = extensions.create(connection, beginning, submission)
         self._ring(shard_ids)
         if not replayed:
             self._follow(identifier)  # nothing may be left to run
@@ -99,11 +136,17 @@ class Store:
     def _searched(self) -> Search:
         return self._search or default_search()
 
-    def _ring(self, shard_ids: Sequence[str]) -> None:
+    def _ring(self, shard_ids: Sequence[str]) -> int:
         # after the commit: a worker must find the row it is rung for
-        if shard_ids and self._doorbell.ring(list(shard_ids)):
+        sent = self._doorbell.ring(list(shard_ids)) if shard_ids else ()
+        if sent:
             with self._database.write() as connection:
-                shards.mark_published(connection, shard_ids)
+                shards.mark_published(connection, sent)
+        return len(sent)
+
+    def _require(self, connection: sa.Connection, calibration_id: str) -> None:
+        """Raise NotFoundError for a calibration that is not there, or not for this owner to see."""
+        calibrations.require(connection, calibration_id, self._sees)
 
     def _follow(self, calibration_id: str) -> bool:
         """Begin the next round of a calibration whose shards have all ended, or end it; say whether it ended."""
@@ -114,6 +157,7 @@ class Store:
     def get_calibration(self, calibration_id: str) -> Calibration:
         """Give one calibration with its progress."""
         with self._database.read() as connection:
+            self._require(connection, calibration_id)
             return calibrations.get(connection, calibration_id)
 
     def list_calibrations(
@@ -121,7 +165,7 @@ class Store:
     ) -> Page[Calibration]:
         """Give calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
-            return calibrations.list_page(connection, state, cursor, limit)
+            return calibrations.list_page(connection, self._sees, state, cursor, limit)
 
     def cancel_calibration(self, calibration_id: str) -> Calibration:
         """Ask for its end: queued shards are cancelled at once, running ones by their workers within ~1 s.
@@ -129,12 +173,27 @@ class Store:
         A finished calibration is returned as it is.
         """
         with self._database.write() as connection:
+            self._require(connection, calibration_id)
             calibrations.cancel(connection, calibration_id)
+        return self.get_calibration(calibration_id)
+
+    def retry_calibration(self, calibration_id: str) -> Calibration:
+        """Run the failed shards of a failed calibration again, keeping every trial; StateConflictError otherwise.
+
+        Where no shard had failed, but the search or the fit, these are made again at once.
+        """
+        with self._database.write() as connection:
+            self._require(connection, calibration_id)
+            shard_ids = retry.retry(connection, calibration_id)
+        self._ring(shard_ids)
+        if not shard_ids:
+            self._follow(calibration_id)
         return self.get_calibration(calibration_id)
 
     def list_shards(self, calibration_id: str) -> tuple[Shard, ...]:
         """Give its shards, in the order in which they are claimed."""
         with self._database.read() as connection:
+            self._require(connection, calibration_id)
             return calibrations.list_shards(connection, calibration_id)
 
     def list_trials(
@@ -142,6 +201,7 @@ class Store:
     ) -> Page[TrialRow]:
         """Give its trials, oldest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
+            self._require(connection, calibration_id)
             return trials_of.list_page(connection, calibration_id, cursor, limit)
 
     def list_measurements(
@@ -149,16 +209,19 @@ class Store:
     ) -> Page[MeasurementRow]:
         """Give its measurements, oldest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
+            self._require(connection, calibration_id)
             return measurements.list_page(connection, calibration_id, cursor, limit)
 
     def all_trials(self, calibration_id: str) -> list[dict[str, Any]]:
         """Give every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
         with self._database.read() as connection:
+            self._require(connection, calibration_id)
             return trials_of.all_of(connection, calibration_id)
 
     def list_events(self, calibration_id: str, *, after: int = 0, limit: int = LIMIT_MAXIMUM) -> tuple[Event, ...]:
         """Give its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
         with self._database.read() as connection:
+            self._require(connection, calibration_id)
             return calibrations.list_events(connection, calibration_id, after, limit)
 
     def list_exponents(
@@ -166,7 +229,7 @@ class Store:
     ) -> Page[ExponentRow]:
         """Give stored exponents that match, newest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
-            return exponents.list_page(connection, where or ExponentFilter(), cursor, limit)
+            return exponents.list_page(connection, self._sees, where or ExponentFilter(), cursor, limit)
 
     # external runner --------------------------------------------------------------------------
 
@@ -178,6 +241,7 @@ class Store:
         the runner is external and the state queued or running.
         """
         with self._database.write() as connection:
+            self._require(connection, calibration_id)
             trials_of.upload(connection, calibration_id, trials)
         return self.get_calibration(calibration_id)
 
@@ -228,23 +292,30 @@ class Store:
         Where trials or measurements are missing the attempt has failed.
         """
         with self._database.write() as connection:
-            lease = shards.finish(connection, claim)
-        self._follow(claim.calibration_id)
+            lease, waits = shards.finish(connection, claim)
+        self._after(claim, waits=waits)
         return lease
 
     def fail_shard(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
         """End the attempt: back to the queue if retryable and attempts remain, else failed for good."""
         with self._database.write() as connection:
-            lease = shards.fail(connection, claim, reason, retryable=retryable)
-        self._follow(claim.calibration_id)
+            lease, waits = shards.fail(connection, claim, reason, retryable=retryable)
+        self._after(claim, waits=waits)
         return lease
 
     def release_shard(self, claim: Claim) -> Lease:
         """Give the shard back untouched (graceful stop): queued again, the attempt not counted."""
         with self._database.write() as connection:
-            lease = shards.release(connection, claim)
-        self._follow(claim.calibration_id)
+            lease, waits = shards.release(connection, claim)
+        self._after(claim, waits=waits)
         return lease
+
+    def _after(self, claim: Claim, *, waits: bool) -> None:
+        """Ring for a shard that waits again; else see to what follows its end."""
+        if waits:
+            self._ring([claim.shard_id])
+        else:
+            self._follow(claim.calibration_id)
 
     def cancel_shard(self, claim: Claim) -> Lease:
         """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
@@ -268,17 +339,94 @@ class Store:
             ready = shards.ready_calibrations(connection)
         return sum(self._follow(identifier) for identifier in ready)
 
+    def republish(self) -> int:
+        """Ring again for shards that wait and whose message was never sent or seems lost; give how many were sent."""
+        with self._database.read() as connection:
+            found = shards.unheard(connection)
+        return self._ring(found)
+
     def heartbeat(
-        self, worker_id: str, *, host: str, device: str | None = None, versions: JsonObject | None = None
+        self,
+        worker_id: str,
+        *,
+        host: str,
+        device: str | None = None,
+        versions: JsonObject | None = None,
+        totals: JsonObject | None = None,
+        begins: bool = False,
     ) -> None:
-        """Note that the worker is alive; device and versions are kept when not given."""
+        """Note that the worker is alive; what is not given stays as it was.
+
+        totals: what it did since it started. begins: a new process, perhaps under the name of one that is gone.
+        """
         with self._database.write() as connection:
-            workers.heartbeat(connection, worker_id, host, device, versions)
+            workers.heartbeat(
+                connection, worker_id, host=host, device=device, versions=versions, totals=totals, begins=begins
+            )
+
+    def stop_worker(self, worker_id: str, *, totals: JsonObject | None = None) -> None:
+        """Note that the worker has ended in order."""
+        with self._database.write() as connection:
+            workers.stop(connection, worker_id, totals)
+
+    def forget_workers(self) -> int:
+        """Drop workers that have been gone for a week; give their number."""
+        with self._database.write() as connection:
+            return workers.forget(connection)
 
     def list_workers(self) -> tuple[Worker, ...]:
-        """Give every worker that has reported, latest first."""
+        """Give every worker that has reported, latest first, and what it holds."""
         with self._database.read() as connection:
             return workers.list_all(connection)
+
+    def backlog(self) -> Backlog:
+        """Count the shards by state, and say how long the oldest has waited."""
+        with self._database.read() as connection:
+            return backlog.read(connection)
+
+    # keys -------------------------------------------------------------------------------------
+
+    def create_key(
+        self,
+        key_id: str,
+        *,
+        owner: str,
+        name: str,
+        scopes: Sequence[str],
+        digest: str,
+        lifetime_seconds: float | None = None,
+    ) -> ApiKey:
+        """Store an API key by the digest of its secret; lifetime_seconds: None for ever."""
+        with self._database.write() as connection:
+            return keys.create(
+                connection,
+                key_id,
+                owner=owner,
+                name=name,
+                scopes=scopes,
+                digest=digest,
+                lifetime_seconds=lifetime_seconds,
+            )
+
+    def find_key(self, key_id: str) -> ApiKey | None:
+        """Give a key, or None; `valid` says whether it counts now."""
+        with self._database.read() as connection:
+            return keys.find(connection, key_id)
+
+    def list_keys(self, owner: str | None = None) -> tuple[ApiKey, ...]:
+        """Give every key, or an owner's, newest first."""
+        with self._database.read() as connection:
+            return keys.list_all(connection, owner)
+
+    def revoke_key(self, key_id: str) -> ApiKey:
+        """End a key now."""
+        with self._database.write() as connection:
+            return keys.revoke(connection, key_id)
+
+    def touch_key(self, key_id: str) -> None:
+        """Note that a key was used, to the minute."""
+        with self._database.write() as connection:
+            keys.touch(connection, key_id)
 
 
 def open_store(

@@ -49,7 +49,10 @@ calibrations = sa.Table(
     sa.Column("runner", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("spec", sa.JSON, nullable=False),
     sa.Column("spec_digest", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON
-    sa.Column("idempotency_key", sa.String(KEY_LENGTH), unique=True),
+    # whose it is: "" where no key was asked for (not NULL: a UNIQUE constraint tells no two NULLs apart)
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),
+    sa.Column("request_id", sa.String(NAME_LENGTH)),  # of the request that created it, for the workers' logs
+    sa.Column("idempotency_key", sa.String(KEY_LENGTH)),
     sa.Column("trials_total", sa.Integer, nullable=False),
     sa.Column("last_event", sa.Integer, nullable=False),
     sa.Column("cancel_requested_at", UtcDateTime),
@@ -63,7 +66,9 @@ calibrations = sa.Table(
     # every distinct device and code that ran a part of it; NULL in rows older than the column
     sa.Column("environments", sa.JSON(none_as_null=True)),
     sa.Column("expected", sa.JSON(none_as_null=True)),  # time estimated at the start
+    sa.UniqueConstraint("owner", "idempotency_key"),
     sa.Index(None, "created_at", "id"),
+    sa.Index(None, "owner", "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
 )
 
@@ -80,7 +85,9 @@ shards = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),  # counts every claim; each write of a worker carries it
     sa.Column("lease_until", UtcDateTime),
     sa.Column("worker_id", sa.String(KEY_LENGTH)),
-    sa.Column("published_at", UtcDateTime),  # NULL: no doorbell has rung for it, so the row is its own outbox
+    sa.Column("queued_at", UtcDateTime, nullable=False),  # when it last began to wait
+    # when the doorbell rang for it since then; NULL: it has not, so the row is its own outbox
+    sa.Column("published_at", UtcDateTime),
     sa.Column("reason", sa.Text),
     sa.Column("environment", sa.JSON(none_as_null=True)),
     sa.Column("started_at", UtcDateTime),
@@ -88,7 +95,8 @@ shards = sa.Table(
     sa.UniqueConstraint("calibration_id", "position"),
     sa.CheckConstraint("attempts >= 0 AND attempts <= epoch", name="attempts"),
     sa.CheckConstraint("state <> 'running' OR lease_until IS NOT NULL", name="lease"),
-    sa.Index(None, "state", "created_at", "position"),
+    sa.Index(None, "state", "created_at", "calibration_id", "position"),  # the order of claims
+    sa.Index(None, "state", "queued_at"),  # how long the oldest has waited
 )
 
 trials = sa.Table(
@@ -167,6 +175,7 @@ exponents = sa.Table(
     sa.Column("architecture", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("dataset", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("provenance", sa.JSON, nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),  # its calibration's
     sa.UniqueConstraint("calibration_id", "quantity", "role"),
     sa.CheckConstraint(_finite("value"), name="value"),
     sa.CheckConstraint("(interval_low IS NULL) = (interval_high IS NULL)", name="interval"),
@@ -184,6 +193,7 @@ exponents = sa.Table(
             "source",
             "architecture",
             "dataset",
+            "owner",
         )
     ),
 )
@@ -206,5 +216,23 @@ workers = sa.Table(
     sa.Column("device", sa.String(KEY_LENGTH)),
     sa.Column("versions", sa.JSON, nullable=False),
     sa.Column("last_seen", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),  # NULL in rows older than the column
+    sa.Column("stopped_at", UtcDateTime),  # when it ended in order; NULL while it lives, or if it was killed
+    sa.Column("totals", sa.JSON(none_as_null=True)),  # what it did since it started: workers/totals.py
     sa.Index(None, "last_seen", "id"),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("name", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # HMAC-SHA256 of the secret, which is not stored
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Column("last_used_at", UtcDateTime),
+    sa.Index(None, "created_at", "id"),
 )

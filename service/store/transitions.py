@@ -61,7 +61,7 @@ def move_calibration(connection: sa.Connection, locked: sa.Row[Any], target: Cal
     if target in FINAL_CALIBRATION_STATES:
         values["finished_at"] = now()
     else:
-        values["started_at"] = sa.func.coalesce(calibrations.c.started_at, now())
+        values |= {"started_at": sa.func.coalesce(calibrations.c.started_at, now()), "finished_at": None}
     connection.execute(sa.update(calibrations).where(calibrations.c.id == locked.id).values(state=target, **values))
     data = {"from": source.value, "to": target.value, "reason": values.get("reason")}
     add_events(connection, locked.id, [("calibration", data)])
@@ -82,6 +82,8 @@ def move_shard(
     source = connection.execute(sa.select(shards.c.state).where(shards.c.id == shard_id)).scalar_one()
     if target in FINAL_SHARD_STATES:
         values["finished_at"] = now()
+    if target is ShardState.QUEUED:
+        values |= {"queued_at": now(), "published_at": None, "finished_at": None}
     if target is not ShardState.RUNNING:
         values["lease_until"] = None
     moved = (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.settings import CLIENT_VARIABLES, PREFIX, Settings, available_cores, load_settings
+from service.settings import CLIENT_VARIABLES, FILE_SUFFIX, PREFIX, SECRETS, Settings, available_cores, load_settings
 from widthwise.client import DEFAULT_URL, URL_VARIABLE
 from widthwise.errors import InvalidInputError
 
@@ -39,21 +39,29 @@ def test_the_document_lists_every_setting() -> None:
     expected = [
         [
             f"`{PREFIX}{name.upper()}`",
-            made_at_start.get(name) or f"`{str(field['default']).lower()}`",
+            made_at_start.get(name) or ("" if field["default"] is None else f"`{str(field['default']).lower()}`"),
             _bounds(field),
             field["description"],
         ]
         for name, field in schema.items()
     ]
-    assert rows[:-1] == expected
-    assert rows[-1][:2] == [f"`{URL_VARIABLE}`", f"`{DEFAULT_URL}`"]
-    assert {URL_VARIABLE} == CLIENT_VARIABLES
+    assert rows[:-2] == expected
+    assert [row[:2] for row in rows[-2:]] == [[f"`{URL_VARIABLE}`", f"`{DEFAULT_URL}`"], ["`WIDTHWISE_API_KEY`", ""]]
+    assert {row[0].strip("`") for row in rows[-2:]} == CLIENT_VARIABLES
+
+
+def test_the_document_lists_every_secret_that_a_file_may_hold() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    assert all(f"`{PREFIX}{name.upper()}{FILE_SUFFIX}`" in document for name in SECRETS)
 
 
 def _bounds(field: dict[str, Any]) -> str:
+    if "anyOf" in field:
+        least = field["anyOf"][0].get("minLength")
+        return f"{least} characters or more" if least else ""
     if "enum" in field:
         return ", ".join(f"`{word}`" for word in field["enum"])
-    if field["type"] == "boolean":
+    if field.get("type") == "boolean":
         return "`true`, `false`"
     if "maximum" not in field:
         return ""
@@ -67,7 +75,6 @@ def test_the_defaults_serve_this_machine_alone(tmp_path: Path, monkeypatch: pyte
     assert settings.database_url == f"sqlite:///{tmp_path}/widthwise-data/widthwise.db"
     assert settings.corpora_dir == tmp_path / "widthwise-data" / "corpora"
     assert settings.workers == available_cores()
-    settings.refuse_unsafe_host()
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
 
@@ -118,7 +125,48 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_other_machines_are_served_only_if_asked_for() -> None:
-    with pytest.raises(InvalidInputError, match=r"'0\.0\.0\.0' can be reached from other machines"):
-        load_settings(host="0.0.0.0").refuse_unsafe_host()  # noqa: S104  # the point of the test
-    load_settings(host="0.0.0.0", allow_unauthenticated=True).refuse_unsafe_host()  # noqa: S104
+def test_keys_are_asked_for_beyond_this_machine() -> None:
+    everywhere = "0.0.0.0"  # noqa: S104  # the point of the test
+    assert load_settings(host=everywhere).asks_for_keys
+    assert not load_settings(host=everywhere, allow_unauthenticated=True).asks_for_keys
+    assert not load_settings().asks_for_keys
+    assert load_settings(require_keys=True).asks_for_keys
+
+
+def test_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss/word\n")
+    (tmp_path / "pepper").write_text("0123456789abcdef" * 2)
+    monkeypatch.setenv("WIDTHWISE_DATABASE_URL", "postgresql://widthwise@db:5432/widthwise")
+    monkeypatch.setenv("WIDTHWISE_DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("WIDTHWISE_REDIS_URL", "redis://broker:6379/0")
+    monkeypatch.setenv("WIDTHWISE_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("WIDTHWISE_PEPPER_FILE", str(tmp_path / "pepper"))
+    settings = load_settings()
+    assert settings.database_url == "postgresql+psycopg://widthwise:p%40ss%2Fword@db:5432/widthwise"
+    assert settings.redis_url == "redis://:p%40ss%2Fword@broker:6379/0"
+    assert settings.pepper == "0123456789abcdef" * 2
+    assert "p@ss" not in repr(settings)
+    assert "0123456789abcdef" not in repr(settings)
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"PEPPER_FILE": "/no/such/file"}, "PEPPER_FILE names /no/such/file, which can't be read: No such file"),
+        ({"PEPPER_FILE": "FILE", "PEPPER": "x" * 32}, "Both WIDTHWISE_PEPPER_FILE and WIDTHWISE_PEPPER are set"),
+        ({"PEPPER": "short-secret"}, "at least 32 characters"),
+        ({"REDIS_URL": "amqp://user:short-secret@host"}, "give redis://HOST"),
+        ({"REDIS_URL": "redis://u:one@host", "REDIS_PASSWORD": "short-secret"}, "another one is given apart"),
+    ],
+)
+def test_secrets_that_cannot_be_used_are_refused_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], message: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"WIDTHWISE_{name}", value)
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        load_settings()
+    assert "short-secret" not in str(caught.value)

@@ -250,10 +250,10 @@ def test_the_doorbell_rings_after_the_commit(make_store: Callable[..., Store]) -
     reader = make_store()
 
     class Bell:
-        def ring(self, shard_ids: list[str]) -> bool:
+        def ring(self, shard_ids: list[str]) -> list[str]:
             assert reader.list_calibrations().items  # another connection sees the row already
             rung.extend(shard_ids)
-            return True
+            return shard_ids
 
     store = make_store(doorbell=Bell())
     identifier = store.create_calibration(sample_spec(), idempotency_key="k").calibration.id

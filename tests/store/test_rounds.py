@@ -67,9 +67,9 @@ def test_each_round_is_planned_from_what_came_out(make_store: Callable[..., Stor
     rung: list[str] = []
 
     class Bell:
-        def ring(self, shard_ids: list[str]) -> bool:
+        def ring(self, shard_ids: list[str]) -> list[str]:
             rung.extend(shard_ids)
-            return True
+            return shard_ids
 
     store = make_store(plan=telescope, doorbell=Bell())
     identifier = run_round_one(store)

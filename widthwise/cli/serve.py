@@ -60,7 +60,6 @@ def serve(
         from service.store.schema import upgrade
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
-    settings.refuse_unsafe_host()
     if settings.workers:
         console.require_package("jax", "worker")  # each worker's child would fail without it, one by one
     _make_data_dir(settings)
