@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import openapi, problems
 from service.bounds import Bounds
+from service.broker import make_doorbell
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import CalibrationSpec, Extension, TrialsUpload
 from service.dashboard.routes import router as dashboard
@@ -61,7 +62,8 @@ def create_app(
             return
         if settings.database_url.startswith("sqlite:"):
             await run_in_threadpool(upgrade, settings.database_url)
-        opened = open_store(settings.database_url, lease_seconds=settings.lease_seconds)
+        bell = make_doorbell(settings)
+        opened = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=bell)
         app.state.store = opened
         try:
             yield

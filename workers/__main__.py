@@ -13,7 +13,7 @@ import structlog
 from service.settings import load_settings
 from widthwise.errors import WidthwiseError
 from workers.logs import configure_logging
-from workers.worker import run_worker
+from workers.node import run_worker
 
 log = structlog.get_logger(__name__)
 

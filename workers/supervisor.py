@@ -20,6 +20,7 @@ import structlog
 from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 from workers.process import ChildProcess, Ended, ProtocolError
+from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Supervisor:
     cache_dir: Path | None = None
     corpora_dir: Path | None = None
     command: Sequence[str] = CHILD_COMMAND
+    totals: Totals = field(default_factory=Totals)
 
     def run(self, claim: Claim) -> Outcome:
         """Run one claim to its end; the child is dead when this returns."""
@@ -79,9 +81,18 @@ class Supervisor:
         bound.info("shard_ended", outcome=outcome.value)
         return outcome
 
-    def heartbeat(self, device: str | None = None, versions: Mapping[str, Any] | None = None) -> None:
-        """Report that this worker is alive."""
-        self.store.heartbeat(self.worker_id, host=socket.gethostname(), device=device, versions=versions)
+    def heartbeat(
+        self, device: str | None = None, versions: Mapping[str, Any] | None = None, *, begins: bool = False
+    ) -> None:
+        """Report that this worker is alive, and what it did since it began."""
+        self.store.heartbeat(
+            self.worker_id,
+            host=socket.gethostname(),
+            device=device,
+            versions=versions,
+            totals=self.totals.to_dict(),
+            begins=begins,
+        )
 
     def report_failure(self, claim: Claim, reason: str, *, retryable: bool) -> Outcome:
         """Report a failed attempt."""
@@ -188,7 +199,6 @@ class _Watch:
         store, now = self.supervisor.store, time.monotonic()
         if now >= self.next_extension:
             lease = store.extend_lease(self.claim)
-            self.supervisor.heartbeat()
             self.held_until = now + self.supervisor.lease_seconds
             self.next_extension = now + self.supervisor.lease_seconds / EXTENSIONS_PER_LEASE
         elif now >= self.next_check:
@@ -203,7 +213,10 @@ class _Watch:
         store = self.supervisor.store
         match message["event"]:
             case "trial" if isinstance(message.get("trial"), dict):
-                return store.record_trial(self.claim, message["trial"])
+                lease = store.record_trial(self.claim, message["trial"])
+                if lease is not Lease.LOST:
+                    self.supervisor.totals.count_trial(message["trial"])
+                return lease
             case "measurement" if isinstance(message.get("measurement"), dict):
                 return store.record_measurement(self.claim, message["measurement"])
             case "started":

@@ -1,83 +1,130 @@
-"""A worker: claims shards one after another and supervises each, until it is told to stop."""
+"""A worker: claims a shard, supervises it, counts it; and what it does besides, on a thread of its own."""
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from service.settings import Settings
-from service.store import Store, StoreUnavailableError, open_store
+from service.store import Store, StoreUnavailableError
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Outcome, Supervisor
+from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.5  # between looks for work when there is none: one indexed read (chosen)
-SWEEP_SECONDS = 5.0  # between looks for what a crash left unfinished (chosen)
+SWEEP_SECONDS = 5.0  # between looks for what a crash or a lost message left unfinished (chosen)
+FORGET_SECONDS = 3600.0  # between looks for workers that are gone for a week (chosen)
 FIRST_PAUSE_SECONDS = 1.0  # after a failed attempt, doubled while failures follow each other: a broken machine
 LAST_PAUSE_SECONDS = 30.0  # must not use up the attempts of every shard in the queue (chosen)
+STOP_SECONDS = 2.0  # for the maintenance thread to end: its longest write takes less unless the database is away
 
 
-def run_worker(
-    settings: Settings, worker_id: str, stop: threading.Event, *, command: Sequence[str] = CHILD_COMMAND
-) -> None:
-    """Work until `stop` is set; a shard in progress is then given back within a second.
+class Worker:
+    """One worker of a store: one shard at a time, from whichever thread asks; a context manager around its work."""
 
-    worker_id: unique among living processes. Raises SchemaError if the database needs a migration.
-    """
-    store = open_store(settings.database_url, lease_seconds=settings.lease_seconds)
-    supervisor = Supervisor(
-        store=store,
-        worker_id=worker_id,
-        stop=stop,
-        lease_seconds=settings.lease_seconds,
-        deadline_seconds=settings.shard_deadline_seconds,
-        cache_dir=settings.cache_dir,
-        corpora_dir=settings.corpora_dir,
-        command=command,
-    )
-    try:
-        _begin(store, supervisor)
-        log.info("worker_started", worker_id=worker_id)
-        _work(store, supervisor, settings.lease_seconds / EXTENSIONS_PER_LEASE)
-    finally:
-        store.close()
-    log.info("worker_stopped", worker_id=worker_id)
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        worker_id: str,
+        stop: threading.Event,
+        *,
+        command: Sequence[str] = CHILD_COMMAND,
+    ) -> None:
+        self.worker_id = worker_id
+        self.stop = stop
+        self.totals = Totals()
+        self._store = store
+        self._supervisor = Supervisor(
+            store=store,
+            worker_id=worker_id,
+            stop=stop,
+            lease_seconds=settings.lease_seconds,
+            deadline_seconds=settings.shard_deadline_seconds,
+            cache_dir=settings.cache_dir,
+            corpora_dir=settings.corpora_dir,
+            command=command,
+            totals=self.totals,
+        )
+        self._heartbeat_seconds = settings.lease_seconds / EXTENSIONS_PER_LEASE
+        self._one_at_a_time = threading.Lock()
+        self._pause = FIRST_PAUSE_SECONDS
+        self._maintenance = threading.Thread(target=self._maintain, daemon=True, name="maintenance")
 
+    def __enter__(self) -> "Worker":
+        """Begin: raises SchemaError if the database needs a migration; waits for one that does not answer."""
+        while not self.stop.is_set():
+            if self._reached(self._begin):
+                break
+            self.stop.wait(FIRST_PAUSE_SECONDS)
+        self._maintenance.start()
+        return self
 
-def _begin(store: Store, supervisor: Supervisor) -> None:
-    """Check the schema, and free what an earlier process of this name held: it is dead."""
-    while not supervisor.stop.is_set():
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self._maintenance.join(STOP_SECONDS)
+        with self._one_at_a_time:  # a shard that is being given back
+            self._reached(lambda: self._store.stop_worker(self.worker_id, totals=self.totals.to_dict()))
+
+    def work(self, *, wait: bool = True) -> bool:
+        """Claim the next shard and run it to its end; say whether there was one.
+
+        wait: for the shard that another thread runs now; else there is none for us.
+        """
+        if not self._one_at_a_time.acquire(blocking=wait):
+            return False
         try:
-            store.check_ready()
-            store.abandon_worker(supervisor.worker_id)
-            return
-        except StoreUnavailableError as error:
-            log.warning("database_unavailable", worker_id=supervisor.worker_id, error=str(error))
-            supervisor.stop.wait(FIRST_PAUSE_SECONDS)
+            return self._work()
+        finally:
+            self._one_at_a_time.release()
 
-
-def _work(store: Store, supervisor: Supervisor, heartbeat_seconds: float) -> None:
-    next_sweep = next_heartbeat = 0.0
-    pause = FIRST_PAUSE_SECONDS
-    while not supervisor.stop.is_set():
+    def _work(self) -> bool:
+        if self.stop.is_set():
+            return False
         try:
-            now = time.monotonic()
-            if now >= next_sweep:
-                store.finish_ready_calibrations()
-                next_sweep = now + SWEEP_SECONDS
-            if now >= next_heartbeat:
-                supervisor.heartbeat()
-                next_heartbeat = now + heartbeat_seconds
-            claim = store.claim_shard(supervisor.worker_id)
+            claim = self._store.claim_shard(self.worker_id)
         except StoreUnavailableError as error:
-            log.warning("database_unavailable", worker_id=supervisor.worker_id, error=str(error))
-            supervisor.stop.wait(FIRST_PAUSE_SECONDS)
-            continue
+            log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
+            self.stop.wait(FIRST_PAUSE_SECONDS)
+            return False
         if claim is None:
-            supervisor.stop.wait(POLL_SECONDS)
-        elif supervisor.run(claim) is Outcome.FAILED:
-            supervisor.stop.wait(pause)
-            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+            return False
+        outcome = self._supervisor.run(claim)
+        self.totals.count_shard(outcome.value)
+        if outcome is Outcome.FAILED:
+            self.stop.wait(self._pause)
+            self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
         else:
-            pause = FIRST_PAUSE_SECONDS
+            self._pause = FIRST_PAUSE_SECONDS
+        return True
+
+    def _begin(self) -> None:
+        """Check the schema, free what an earlier process of this name held (it is dead), and report."""
+        self._store.check_ready()
+        self._store.abandon_worker(self.worker_id)
+        self._supervisor.heartbeat(begins=True)
+
+    def _maintain(self) -> None:
+        """Report, and see to what nobody else would, until told to stop."""
+        duties: list[tuple[float, Callable[[], object]]] = [
+            (self._heartbeat_seconds, self._supervisor.heartbeat),
+            (SWEEP_SECONDS, self._store.finish_ready_calibrations),
+            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.republish())),
+            (FORGET_SECONDS, self._store.forget_workers),
+        ]
+        due = [0.0] * len(duties)
+        while not self.stop.wait(max(0.0, min(due) - time.monotonic())):
+            for number, (seconds, duty) in enumerate(duties):
+                if time.monotonic() >= due[number] and not self.stop.is_set():
+                    self._reached(duty)
+                    due[number] = time.monotonic() + seconds
+
+    def _reached(self, act: Callable[[], object]) -> bool:
+        """Do something with the database; say whether it was there."""
+        try:
+            act()
+        except StoreUnavailableError as error:
+            log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
+            return False
+        return True

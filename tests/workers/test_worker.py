@@ -17,8 +17,8 @@ from service.store.schema import downgrade
 from tests.store.samples import sample_spec
 from tests.workers.conftest import fake_child
 from tests.workers.waiting import LONG_SECONDS, PATIENCE_SECONDS, is_alive, until
+from workers.node import run_worker
 from workers.pool import WORKER_COMMAND, WorkerPool
-from workers.worker import run_worker
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 RATES = [0.005, 0.01, 0.02]  # the fake child's losses have their optimum in the middle

@@ -106,7 +106,7 @@ def worker(*, data_dir: _DataDir = None) -> None:
 
         from service.settings import load_settings
         from workers.logs import configure_logging
-        from workers.worker import run_worker
+        from workers.node import run_worker
 
     console.require_package("jax", "worker")
     settings = load_settings(data_dir=data_dir)

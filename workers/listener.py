@@ -1,0 +1,79 @@
+"""The listener: a Celery worker on a thread, for which every message is a wake-up and no assignment."""
+
+import threading
+from typing import Any
+
+import structlog
+
+from service.broker import TASK, make_celery
+from service.settings import Settings
+from workers.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+RESTART_SECONDS = 5.0  # after Celery has ended by itself, which it should not (chosen)
+STOP_SECONDS = 1.0  # for Celery to say goodbye to the broker; what it does not say is sent again (chosen)
+
+
+class Listener:
+    """Wakes a worker for each message; a context manager.
+
+    Celery runs on a thread and not as its own program: so the process keeps its own signal handlers and logs, and ends
+    in time whatever the broker does. Its pool of one thread leaves the connection alive while a shard runs.
+    """
+
+    def __init__(self, settings: Settings, worker: Worker) -> None:
+        self._settings = settings
+        self._worker = worker
+        self._controller: Any = None
+        self._thread = threading.Thread(target=self._listen, daemon=True, name="listener")
+
+    def __enter__(self) -> "Listener":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        from celery.worker import state
+
+        self._worker.stop.set()
+        state.should_stop = 0
+        hub = getattr(self._controller, "hub", None)
+        if hub is not None:
+            hub.call_soon(lambda: None)  # wakes it, to see the flag
+        self._thread.join(STOP_SECONDS)
+
+    def _listen(self) -> None:
+        from celery.worker import state
+
+        while not self._worker.stop.is_set():
+            state.should_stop = None  # a flag of Celery's, global to the process
+            try:
+                self._controller = self._make_controller()
+                self._controller.start()
+            except Exception:
+                log.exception("listener_failed", worker_id=self._worker.worker_id)
+            if self._worker.stop.wait(RESTART_SECONDS):
+                return
+            log.warning("listener_restarts", worker_id=self._worker.worker_id)
+
+    def _make_controller(self) -> Any:
+        from celery.worker import WorkController
+
+        app = make_celery(self._settings)
+        worker = self._worker
+
+        @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+        def shard(shard_id: str) -> None:
+            del shard_id  # any shard that waits is as good: they are taken in the table's order
+            worker.work()
+
+        app.finalize()
+        return WorkController(
+            app=app,
+            hostname=f"widthwise@{self._worker.worker_id}",
+            pool_cls="threads",
+            concurrency=1,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,  # of events that nobody reads
+        )

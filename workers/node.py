@@ -1,0 +1,41 @@
+"""A worker node: one worker that looks for work by itself, and sooner where a broker wakes it."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import structlog
+
+from service.broker import make_doorbell
+from service.settings import Settings
+from service.store import open_store
+from workers.listener import Listener
+from workers.supervisor import CHILD_COMMAND
+from workers.worker import SWEEP_SECONDS, Worker
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 0.5  # between looks for work where no broker wakes us: two indexed reads (chosen)
+
+
+def run_worker(
+    settings: Settings, worker_id: str, stop: threading.Event, *, command: Sequence[str] = CHILD_COMMAND
+) -> None:
+    """Work until `stop` is set; a shard in progress is then given back within a second.
+
+    worker_id: unique among living processes. Raises SchemaError if the database needs a migration.
+    """
+    doorbell = make_doorbell(settings)
+    with ExitStack() as stack:
+        store = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=doorbell)
+        stack.callback(store.close)
+        worker = stack.enter_context(Worker(store, settings, worker_id, stop, command=command))
+        if doorbell is not None:
+            stack.enter_context(Listener(settings, worker))
+        log.info("worker_started", worker_id=worker_id, broker=doorbell is not None)
+        # with a broker this is what a lost message, a flushed Redis or a dead one costs
+        pause = POLL_SECONDS if doorbell is None else SWEEP_SECONDS
+        while not stop.is_set():
+            if not worker.work(wait=False):
+                stop.wait(pause)
+    log.info("worker_stopped", worker_id=worker_id)
