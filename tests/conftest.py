@@ -1,14 +1,13 @@
 """Fixtures of every layer: the databases that tests run on."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.brokers import BrokerServer, GivenBroker, installed_brokers
-from tests.databases import PostgresServer, SqliteFiles
+from tests.databases import GivenPostgres, PostgresServer, SqliteFiles, own_postgres_server
 
 
 @pytest.fixture(scope="session")
@@ -18,24 +17,39 @@ def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    """One Postgres server for the session, started when the first test asks for it."""
-    with pytest.MonkeyPatch.context() as patch:
-        # the server's wheel asks where run-time files go, and warns if nothing says so
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        # not in pytest's folder: root's server runs as a user of its own, and every session of pytest closes
-        # that folder to other users
-        with tempfile.TemporaryDirectory(prefix="widthwise-postgres-", ignore_cleanup_errors=True) as folder:
-            server = PostgresServer(Path(folder))
+def postgres() -> Iterator[GivenPostgres]:
+    """A Postgres for the session: the server that TEST_DATABASE_URL names, else one of our own from the PyPI wheel."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if not given:
+        with own_postgres_server() as server:
             yield server
-            server.stop()
+        return
+    databases = GivenPostgres(given)
+    try:
+        yield databases
+    finally:
+        databases.drop()
+
+
+@pytest.fixture(scope="session")
+def _server_to_stop() -> Iterator[PostgresServer]:
+    with own_postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres(_server_to_stop: PostgresServer) -> Iterator[PostgresServer]:
+    """A Postgres that the test may stop and restart; one server for all such tests, each with databases of its own."""
+    yield _server_to_stop
+    _server_to_stop.start()  # if the test left it stopped
+    _server_to_stop.drop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def databases(request: pytest.FixtureRequest) -> SqliteFiles | PostgresServer:
+def databases(request: pytest.FixtureRequest) -> SqliteFiles | GivenPostgres:
     """Where new databases come from: SQLite and Postgres in turn."""
     name = "sqlite_files" if request.param == "sqlite" else "postgres"
-    source: SqliteFiles | PostgresServer = request.getfixturevalue(name)
+    source: SqliteFiles | GivenPostgres = request.getfixturevalue(name)
     return source
 
 

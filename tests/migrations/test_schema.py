@@ -19,9 +19,9 @@ from service.store.schema import (
     upgrade,
 )
 from service.store.tables import metadata
-from tests.databases import PostgresServer, SqliteFiles
+from tests.databases import GivenPostgres, SqliteFiles
 
-Databases = SqliteFiles | PostgresServer
+Databases = SqliteFiles | GivenPostgres
 
 
 def test_up_check_down_up(databases: Databases) -> None:

@@ -8,12 +8,12 @@ import pytest
 from service.store import Store
 from service.store.engine import create_store_engine
 from service.store.rounds import NextRound, Search
-from tests.databases import PostgresServer, SqliteFiles
+from tests.databases import GivenPostgres, SqliteFiles
 from tests.store.samples import fit_sample, plan_sample
 
 
 @pytest.fixture
-def url(databases: SqliteFiles | PostgresServer) -> str:
+def url(databases: SqliteFiles | GivenPostgres) -> str:
     """A migrated, empty database."""
     return databases.new_migrated()
 
