@@ -21,6 +21,7 @@ from service.store.schema import upgrade
 from service.store.store import Store, open_store
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferRequest
+from service.workers.routes import router as workers
 from widthwise.version import VERSION
 
 STREAM_SECONDS = 600.0  # chosen: proxies cut longer streams anyway, and a client resumes without loss
@@ -36,6 +37,7 @@ _TAGS = (
     {"name": "parameterizations", "description": "The theoretical exponents."},
     {"name": "calibrations", "description": "Jobs that measure exponents on small models."},
     {"name": "exponents", "description": "Measured exponents, with their intervals and provenance."},
+    {"name": "workers", "description": "Who runs the calibrations."},
     {"name": "health", "description": "For supervisors and load balancers."},
 )
 
@@ -91,7 +93,7 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # In place of include_router, which matches every request against each router twice: these add no prefix.
-    for router in (transfers, parameterizations, calibrations, exponents, health, dashboard):
+    for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     openapi.install(app, (TransferRequest, CalibrationSpec, Extension, TrialsUpload), _TAGS)
     if settings.loopback and not settings.allow_unauthenticated:

@@ -20,6 +20,10 @@ from widthwise.estimate.corpora import CORPORA, FILE_PREFIX, is_known
 from widthwise.estimate.cost import trial_flops
 from widthwise.stability import theoretical_exponents
 
+SOONEST_LOOK_SECONDS = 2  # between two looks at a calibration (chosen): a quick one's trials take about as long
+LATEST_LOOK_SECONDS = 10  # chosen: whoever watches sees that it moves
+LOOK_SHARE = 0.05  # of the time that is left (chosen): twenty looks at a long one
+
 
 def check_spec(spec: CalibrationSpec) -> None:
     """Refuse what the schema can't express: raises InvalidInputError (422) for members that don't go together."""
@@ -79,6 +83,7 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
         "result": calibration.result,
         "links": {
             "self": address,
+            "shards": f"{address}/shards",
             "trials": f"{address}/trials",
             "measurements": f"{address}/measurements",
             "events": f"{address}/events",
@@ -86,6 +91,14 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
             "widths": f"{address}/widths.svg",
         },
     }
+
+
+def retry_after(calibration: Calibration) -> int | None:
+    """Give the seconds after which another look at a calibration is worth it; None once it has ended."""
+    if calibration.state in FINAL_CALIBRATION_STATES:
+        return None
+    left = calibration.progress.seconds_left or 0.0
+    return int(min(max(left * LOOK_SHARE, SOONEST_LOOK_SECONDS), LATEST_LOOK_SECONDS))
 
 
 def trial_body(row: TrialRow) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from service.calibrations.schemas import (
     TrialPage,
     TrialsUpload,
 )
+from service.calibrations.shards import ShardList, shard_body
 from service.calibrations.width_plot import width_plot
-from service.dependencies import StoreDependency
+from service.dependencies import CalibrateStore, ReadStore, StoreDependency
 from service.errors import NothingMoreError
 from service.identifiers import CalibrationId
 from service.openapi import json_body, problems
@@ -62,6 +63,22 @@ _ACCEPTED: dict[str, Any] = {
             "description": "`true` where the key named an earlier submission.",
             "schema": {"type": "string"},
         },
+    },
+}
+
+
+_RETRIED: dict[str, Any] = {
+    **_ACCEPTED,
+    "description": "Accepted: its failed shards wait for workers again.",
+    "headers": {name: _ACCEPTED["headers"][name] for name in ("Location", "Retry-After")},
+}
+_SHOWN: dict[str, Any] = {
+    "model": CalibrationBody,
+    "headers": {
+        "Retry-After": {
+            "description": "Seconds before another look is worth it; absent once the calibration has ended.",
+            "schema": {"type": "integer"},
+        }
     },
 }
 
@@ -139,11 +156,31 @@ def list_calibrations(store: StoreDependency, listing: Annotated[Listing, Query(
     "/{calibration_id}",
     operation_id="getCalibration",
     summary="Show a calibration",
-    responses={200: {"model": CalibrationBody}, **problems(404, 503)},
+    responses={200: _SHOWN, **problems(404, 503)},
 )
 def get_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
     """Give its state, progress, and once succeeded its optima and exponents."""
-    return json_response(logic.calibration_body(store.get_calibration(calibration_id)), headers=_NO_CACHE)
+    calibration = store.get_calibration(calibration_id)
+    wait = logic.retry_after(calibration)
+    headers = _NO_CACHE if wait is None else {**_NO_CACHE, "Retry-After": str(wait)}
+    return json_response(logic.calibration_body(calibration), headers=headers)
+
+
+@router.get(
+    "/{calibration_id}/shards",
+    operation_id="listShards",
+    summary="List the shards of a calibration",
+    responses={200: {"model": ShardList}, **problems(404, 503)},
+)
+def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
+    """Give every unit of work planned so far, with its state, its attempts and the worker that has it.
+
+    A shard whose worker has fallen silent is still `running`: its worker is `stale`, and once the lease has ended
+    another worker takes the shard over.
+    """
+    found = store.list_shards(calibration_id)
+    workers = {worker.id: worker for worker in store.list_workers()}
+    return json_response({"items": [shard_body(shard, workers) for shard in found]}, headers=_NO_CACHE)
 
 
 @router.get(
@@ -235,6 +272,24 @@ def cancel_calibration(calibration_id: CalibrationId, store: StoreDependency) ->
     A finished calibration is given back as it is.
     """
     return json_response(logic.calibration_body(store.cancel_calibration(calibration_id)))
+
+
+@router.post(
+    "/{calibration_id}/retry",
+    operation_id="retryCalibration",
+    summary="Retry a failed calibration",
+    status_code=202,
+    responses={202: _RETRIED, **problems(404, 409, 503)},
+)
+def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
+    """Queue its failed shards again, with all their attempts; every trial and measurement is kept.
+
+    Where no shard had failed, but the search or the fit, that is made again. 409 unless the calibration has failed, so
+    the same request sent twice retries once.
+    """
+    calibration = store.retry_calibration(calibration_id)
+    headers = {"Location": f"/v1/calibrations/{calibration.id}", "Retry-After": _RETRY_AFTER}
+    return json_response(logic.calibration_body(calibration), 202, headers)
 
 
 def _picture(description: str) -> dict[int | str, dict[str, Any]]:

@@ -271,6 +271,7 @@ class Links(BaseModel):
     """Addresses of what belongs to a calibration."""
 
     self: str
+    shards: str
     trials: str
     measurements: str
     events: str

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store import progress, rounds
-from service.store.clock import now
+from service.store.clock import elapsed_seconds, now
 from service.store.door import LIMIT_MAXIMUM, checked_key, checked_spec, storable
 from service.store.engine import insert_or
 from service.store.errors import IdempotencyConflictError, NotFoundError
@@ -155,7 +155,9 @@ def has_active_shards(connection: sa.Connection, calibration_id: str) -> bool:
 def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, ...]:
     """Give a calibration's shards in their order."""
     require(connection, calibration_id)
-    query = sa.select(shards).where(shards.c.calibration_id == calibration_id).order_by(shards.c.position)
+    query = sa.select(shards, elapsed_seconds(shards.c.lease_until).label("overdue")).where(
+        shards.c.calibration_id == calibration_id
+    )
     return tuple(
         Shard(
             id=row.id,
@@ -173,8 +175,9 @@ def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, 
             environment=row.environment,
             started_at=row.started_at,
             finished_at=row.finished_at,
+            lease_seconds=None if row.overdue is None or row.state != ShardState.RUNNING else -float(row.overdue),
         )
-        for row in connection.execute(query)
+        for row in connection.execute(query.order_by(shards.c.position))
     )
 
 

@@ -168,6 +168,7 @@ class Shard:
     environment: JsonObject | None  #: device and versions of the child that ran it last
     started_at: datetime | None
     finished_at: datetime | None
+    lease_seconds: float | None = None  #: left of the lease, by the database's clock; below 0 it has run out
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +348,7 @@ class Backlog:
 
     shards: Mapping[ShardState, int]
     oldest_queued_seconds: float | None  #: how long the shard that waits longest has waited; None: none waits
+    calibrations: Mapping[CalibrationState, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

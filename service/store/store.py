@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -375,12 +376,18 @@ class Store:
             return workers.forget(connection)
 
     def list_workers(self) -> tuple[Worker, ...]:
-        """Give every worker that has reported, latest first, and what it holds."""
+        """Give every worker that has reported, latest first, and what it holds, if that is this owner's to see."""
         with self._database.read() as connection:
-            return workers.list_all(connection)
+            found = workers.list_all(connection)
+        return tuple(
+            worker
+            if self._sees in (None, worker.owner)
+            else replace(worker, shard_id=None, calibration_id=None, owner=None)
+            for worker in found
+        )
 
     def backlog(self) -> Backlog:
-        """Count the shards by state, and say how long the oldest has waited."""
+        """Count shards and calibrations by state, and say how long the oldest has waited."""
         with self._database.read() as connection:
             return backlog.read(connection)
 

@@ -36,7 +36,10 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/calibrations/{calibration_id}/cancel",
         "POST /v1/calibrations/{calibration_id}/trials",
         "POST /v1/calibrations/{calibration_id}/finish",
+        "GET /v1/calibrations/{calibration_id}/shards",
+        "POST /v1/calibrations/{calibration_id}/retry",
         "GET /v1/exponents",
+        "GET /v1/workers",
         "GET /livez",
         "GET /readyz",
     }
