@@ -167,6 +167,11 @@ class Client:
         answer = self._ask("POST", f"{_address(calibration_id)}/cancel")
         return cast(Calibration, self._object(answer, *_CALIBRATION))
 
+    def retry(self, calibration_id: str) -> Calibration:
+        """Run the failed shards of a failed calibration again, keeping every trial; ServiceError (409) otherwise."""
+        answer = self._ask("POST", f"{_address(calibration_id)}/retry")
+        return cast(Calibration, self._object(answer, *_CALIBRATION))
+
     def extend_calibration(
         self, calibration_id: str, more: Mapping[str, Any], *, idempotency_key: str | None = None
     ) -> Calibration:
@@ -190,6 +195,16 @@ class Client:
     def trials(self, calibration_id: str) -> Iterator[JsonObject]:
         """Give every trial of a calibration, oldest first, page by page."""
         yield from self._pages(f"{_address(calibration_id)}/trials", {})
+
+    def shards(self, calibration_id: str) -> list[JsonObject]:
+        """Give the units of work of a calibration, each with its state and the worker that has it."""
+        found: list[JsonObject] = self._object(self._ask("GET", f"{_address(calibration_id)}/shards"), "items")["items"]
+        return found
+
+    def workers(self) -> list[JsonObject]:
+        """Give every worker that reported within a week, the latest first."""
+        found: list[JsonObject] = self._object(self._ask("GET", "/v1/workers"), "items")["items"]
+        return found
 
     def exponents(self, **filters: str | None) -> Iterator[Exponent]:
         """Give the measured exponents, newest first, page by page.

@@ -20,7 +20,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    assert COMMANDS == ["calibrate", "demo", "exponents", "migrate", "serve", "transfer", "worker"]
+    assert COMMANDS == ["calibrate", "demo", "exponents", "migrate", "serve", "transfer", "worker", "workers"]
 
 
 def test_no_arguments_is_the_help(run: Run) -> None:

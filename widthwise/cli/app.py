@@ -16,6 +16,7 @@ from widthwise.cli.exponents import exponents
 from widthwise.cli.migrate import migrate
 from widthwise.cli.serve import serve, worker
 from widthwise.cli.transfer import transfer
+from widthwise.cli.workers import workers
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
 
@@ -55,7 +56,7 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (serve, worker, transfer, calibrate, exponents, demo, migrate):
+for command in (serve, worker, transfer, calibrate, exponents, workers, demo, migrate):
     app.command()(command)
 
 

@@ -1,0 +1,39 @@
+"""`widthwise workers`: who runs the calibrations."""
+
+from typing import Annotated
+
+import typer
+
+from widthwise.cli import console, options
+from widthwise.cli.calibrations import duration
+from widthwise.client import Client
+
+
+def workers(
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Those that have stopped too.")] = False,
+    url: Annotated[str | None, options.url()] = None,
+    as_json: Annotated[bool, options.as_json("A list, each as the service gives it.")] = False,
+) -> None:
+    """List the workers with their devices and what they run, the one that reported last first.
+
+    A worker that has not reported for a minute is stale: what it ran goes to another once its lease ends.
+
+    \b
+    Examples:
+      widthwise workers
+      widthwise workers --all --json
+    """
+    with Client(url) as client:
+        found = [worker for worker in client.workers() if every or worker["state"] != "stopped"]
+    if as_json:
+        console.print_json(found)
+        return
+    if not found:
+        console.say("No worker has reported. Start one: widthwise worker --help")
+        return
+    table = console.new_table("worker", "state", "device", "runs", "last seen", left=4)
+    for worker in found:
+        seen = f"{duration(worker['seconds_since_seen'])} ago"
+        table.add_row(worker["id"], worker["state"], worker["device"] or "", worker["calibration_id"] or "", seen)
+    console.show(f"{len(found)} worker{'' if len(found) == 1 else 's'}", table)
