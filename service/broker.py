@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 TASK = "widthwise.shard"  #: name of the one task; its argument is the shard's id
 QUEUE = "widthwise"  #: name of the one queue, and of its list in Redis
 
-RING_SECONDS = 2.0  # longest time that a request waits for the broker (engineering.md: POST answers within 3 s)
+RING_SECONDS = 2.0  # longest time that a request waits for the broker, so that POST answers within 3 s (chosen)
 PUBLISH_SECONDS = 1.5  # for one connection or answer, so that a second try may still fit (chosen)
 PAUSE_SECONDS = 5.0  # after a failure nothing is sent: requests must not queue up at a dead broker (chosen)
 WAITING_MAXIMUM = 1000  # calls that wait for the publisher; beyond it they give up at once (chosen)

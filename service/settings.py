@@ -49,6 +49,11 @@ def _default_corpora_dir(values: dict[str, Any]) -> Path:
     return _data_dir(values).absolute() / "corpora"
 
 
+def _default_workers(values: dict[str, Any]) -> int:
+    """One for each core; none with a broker, which wakes workers that run elsewhere."""
+    return 0 if values.get("redis_url") else available_cores()
+
+
 class Settings(BaseSettings):
     """Every setting, with its bounds and its reason; build it with `load_settings`."""
 
@@ -99,9 +104,9 @@ class Settings(BaseSettings):
         default=8000, description="TCP port to listen on; 0 lets the system choose one."
     )
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
-        default_factory=available_cores,
+        default_factory=_default_workers,
         description="Local worker processes of `widthwise serve`; one single-threaded worker per core is the "
-        "fastest on CPU (the default), and 0 serves the API alone.",
+        "fastest on CPU, and 0 serves the API alone.",
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
         default=16 << 20,

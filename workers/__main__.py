@@ -3,7 +3,6 @@
 import argparse
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import structlog
 
 from service.settings import load_settings
 from widthwise.errors import WidthwiseError
+from workers.identity import machine_id
 from workers.logs import configure_logging
 from workers.node import run_worker
 
@@ -24,7 +24,7 @@ CANNOT_START = 2  # exit status: settings or schema are not right
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a worker until SIGTERM, SIGINT or, if asked for, the parent's death; give the exit status."""
     parser = argparse.ArgumentParser(prog="python -m workers", description="Run one Widthwise worker.")
-    parser.add_argument("--id", default=None, help="its name, unique among living workers (default: host-pid)")
+    parser.add_argument("--id", default=None, help="its name, unique among living workers (default: host-pid-random)")
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="stop when stdin ends, as it does when the parent dies"
     )
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings()
         configure_logging(settings.log_level, settings.log_format)
-        worker_id = options.id or f"{socket.gethostname()}-{os.getpid()}"
+        worker_id = options.id or machine_id()
         chosen = {} if options.child is None else {"command": options.child}
         run_worker(settings, worker_id, stop, **chosen)
     except WidthwiseError as error:

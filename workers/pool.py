@@ -1,12 +1,11 @@
-"""The local worker processes of `widthwise serve`: started together, restarted when one dies, ended with it."""
+"""Worker processes of one machine: started together, restarted when one dies, ended with the process that has them."""
 
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,6 +13,8 @@ from types import TracebackType
 import structlog
 
 from service.settings import Settings
+from workers.gpus import gpu_environment
+from workers.identity import machine_id
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ class _Member:
     """One place in the pool and the process that fills it now."""
 
     worker_id: str
+    environment: Mapping[str, str]
     process: subprocess.Popen[bytes]
     started: float
     pause: float = FIRST_PAUSE_SECONDS
@@ -37,26 +39,34 @@ class _Member:
 
 
 class WorkerPool:
-    """`count` local workers (settings.workers by default); a context manager, or start() and stop()."""
+    """`count` workers (settings.workers by default), or one for each GPU; a context manager, or start() and stop()."""
 
     def __init__(
-        self, settings: Settings, *, count: int | None = None, command: Sequence[str] = WORKER_COMMAND
+        self,
+        settings: Settings,
+        *,
+        count: int | None = None,
+        gpus: Sequence[str] = (),
+        command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self._command = tuple(command)
-        self._count = settings.workers if count is None else count
-        self._environment = {**os.environ, **settings.as_environment()}
+        environment = {**os.environ, **settings.as_environment()}
+        numbers = range(settings.workers if count is None else count)
+        places = {f"gpu{gpu}": gpu_environment(gpu) for gpu in gpus} or {str(number): {} for number in numbers}
+        self._places = {name: environment | own for name, own in places.items()}
         self._members: list[_Member] = []
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="worker-pool")
 
     def start(self) -> None:
         """Start every worker, and the thread that restarts those that die."""
-        prefix = f"{socket.gethostname()}-{os.getpid()}"
-        for number in range(self._count):
-            worker_id = f"{prefix}-{number}"
-            self._members.append(_Member(worker_id, self._spawn(worker_id), time.monotonic()))
+        prefix = machine_id()  # kept when a worker is restarted, which then frees at once what the dead one held
+        for name, environment in self._places.items():
+            worker_id = f"{prefix}-{name}"
+            process = self._spawn(worker_id, environment)
+            self._members.append(_Member(worker_id, environment, process, time.monotonic()))
         self._watcher.start()
-        log.info("workers_started", count=self._count)
+        log.info("workers_started", count=len(self._members))
 
     def stop(self) -> None:
         """Stop every worker: each gives its shard back; those that do not are killed. May be called twice."""
@@ -90,13 +100,13 @@ class WorkerPool:
     ) -> None:
         self.stop()
 
-    def _spawn(self, worker_id: str) -> subprocess.Popen[bytes]:
+    def _spawn(self, worker_id: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         # stdin is a pipe that nothing is written to: its end tells the worker that we died. A session of its
         # own keeps Ctrl-C from the workers, which are stopped in order by stop().
         return subprocess.Popen(  # noqa: S603  # the command is ours; no shell is involved
             [*self._command, "--exit-with-parent", "--id", worker_id],
             stdin=subprocess.PIPE,
-            env=self._environment,
+            env=environment,
             start_new_session=True,
         )
 
@@ -118,6 +128,6 @@ class WorkerPool:
         elif now >= member.restart_at:
             if member.process.stdin is not None:
                 member.process.stdin.close()
-            member.process = self._spawn(member.worker_id)
+            member.process = self._spawn(member.worker_id, member.environment)
             member.started, member.restart_at = now, None
             member.pause = min(2 * member.pause, LAST_PAUSE_SECONDS)

@@ -34,7 +34,7 @@ def test_the_document_lists_every_setting() -> None:
     made_at_start = {
         "corpora_dir": "`corpora` in the data directory",
         "database_url": "a file in the data directory",
-        "workers": "one for each core",
+        "workers": "one for each core; 0 with a broker",
     }
     expected = [
         [

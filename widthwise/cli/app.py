@@ -14,8 +14,9 @@ from widthwise.cli.calibrate import calibrate
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
 from widthwise.cli.migrate import migrate
-from widthwise.cli.serve import serve, worker
+from widthwise.cli.serve import serve
 from widthwise.cli.transfer import transfer
+from widthwise.cli.worker import worker
 from widthwise.cli.workers import workers
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION

@@ -1,4 +1,4 @@
-"""`widthwise serve`: the whole service on one machine, and `widthwise worker`, one more pair of hands for it."""
+"""`widthwise serve`: the whole service on one machine, or the API of one that has workers elsewhere."""
 
 import asyncio
 import errno
@@ -37,13 +37,15 @@ def serve(
     ] = None,
     data_dir: _DataDir = None,
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Local worker processes (WIDTHWISE_WORKERS; one for each core).")
+        int | None,
+        typer.Option(min=0, help="Local worker processes (WIDTHWISE_WORKERS; one for each core, none with a broker)."),
     ] = None,
 ) -> None:
     """Serve the page, the API and its workers until Ctrl-C or SIGTERM.
 
     Needs nothing else: the database is a SQLite file in the data directory, brought up to date first. Only this
     machine can reach it. WIDTHWISE_DATABASE_URL names another database, which `widthwise migrate` brings up to date.
+    With WIDTHWISE_REDIS_URL this is the API alone, and each `widthwise worker` is woken through that broker.
 
     \b
     Examples:
@@ -87,36 +89,6 @@ def serve(
             server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)  # uvicorn has logged why
-
-
-def worker(*, data_dir: _DataDir = None) -> None:
-    """Run one worker in the foreground: it claims shards from the database that WIDTHWISE_* name.
-
-    `widthwise serve` has workers of its own; this adds one from another terminal, or from another machine that reaches
-    the same Postgres. A shard in progress is given back on Ctrl-C or SIGTERM.
-
-    \b
-    Examples:
-      widthwise worker --data-dir ~/widthwise
-      WIDTHWISE_DATABASE_URL=postgresql://… widthwise worker
-    """
-    with console.needs("worker"):
-        import os
-        import threading
-
-        from service.settings import load_settings
-        from workers.logs import configure_logging
-        from workers.node import run_worker
-
-    console.require_package("jax", "worker")
-    settings = load_settings(data_dir=data_dir)
-    configure_logging(settings.log_level, settings.log_format)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    worker_id = f"{socket.gethostname()}-{os.getpid()}"
-    console.say(f"Worker {worker_id} looks for work; Ctrl-C stops it.")
-    run_worker(settings, worker_id, stop)
 
 
 def _server(config: Any, announce: Callable[[], None]) -> Any:
@@ -195,13 +167,16 @@ def _announce(settings: "Settings", address: str) -> None:
     embedded = settings.database_url.startswith("sqlite:")
     database = settings.database_url.removeprefix("sqlite:///") if embedded else "the one in WIDTHWISE_DATABASE_URL"
     count = settings.workers
+    workers = f"{count} local process{'' if count == 1 else 'es'}"
+    if settings.redis_url is not None:
+        workers = f"{workers if count else 'none here'}; the broker wakes those of `widthwise worker`"
     lines = (
         f"Widthwise {VERSION} serves at {address}",
         f"  page      {address}/",
         f"  docs      {address}/docs",
         f"  API       {address}/v1/transfers, /v1/calibrations, /v1/exponents, …",
         f"  database  {database}",
-        f"  workers   {count} local process{'' if count == 1 else 'es'}",
+        f"  workers   {workers}",
         "Ctrl-C stops it.",
     )
     out = console.stdout()

@@ -1,0 +1,112 @@
+"""`widthwise worker`: workers for a service that runs elsewhere, and their health check."""
+
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from widthwise.cli import console
+from widthwise.errors import InvalidInputError, WidthwiseError
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+class UnhealthyError(WidthwiseError):
+    """No worker of this host reports."""
+
+
+def worker(
+    *,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the database and the compile cache (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes, each with one core.")] = 1,
+    gpus: Annotated[
+        str | None, typer.Option(help='One worker process for each of these GPUs: numbers (0,1) or "all".')
+    ] = None,
+    healthy: Annotated[
+        bool, typer.Option("--healthy", help="Run nothing: exit with 0 if a worker of this host reports, else 1.")
+    ] = False,
+) -> None:
+    """Run workers in the foreground: they claim shards from the database that WIDTHWISE_* name.
+
+    `widthwise serve` has workers of its own; this adds some from another terminal, or from another machine that reaches
+    the same Postgres. With WIDTHWISE_REDIS_URL they are woken through that broker, else they poll. A shard in progress
+    is given back on Ctrl-C or SIGTERM.
+
+    A worker is healthy while its reports, one every 10 seconds, reach the database: --healthy is the check of
+    a container, whose host name is its own.
+
+    \b
+    Examples:
+      widthwise worker --data-dir ~/widthwise
+      WIDTHWISE_DATABASE_URL=postgresql://… WIDTHWISE_REDIS_URL=redis://… widthwise worker --workers 8
+      widthwise worker --gpus all
+      widthwise worker --healthy
+    """
+    with console.needs("worker"):
+        from service.settings import load_settings
+        from workers.gpus import choose_gpus
+        from workers.logs import configure_logging
+
+    settings = load_settings(data_dir=data_dir)
+    if healthy:
+        _check_health(settings)
+        return
+    console.require_package("jax", "worker")
+    if gpus is not None and workers > 1:
+        raise InvalidInputError("--workers goes with CPUs; a GPU has one worker: leave one option out.", field="--gpus")
+    chosen = () if gpus is None else choose_gpus(gpus)
+    if chosen:
+        _require_gpu_backend()
+    configure_logging(settings.log_level, settings.log_format)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    _run(settings, stop, workers, chosen)
+
+
+def _run(settings: "Settings", stop: threading.Event, count: int, gpus: tuple[str, ...]) -> None:
+    """Run one worker in this process, or several in processes of their own, until told to stop."""
+    from workers.identity import machine_id
+    from workers.node import run_worker
+    from workers.pool import WorkerPool
+
+    if gpus or count > 1:
+        where = f"GPU {', '.join(gpus)}" if gpus else f"{count} processes"
+        console.say(f"Workers on {where} look for work; Ctrl-C stops them.")
+        with WorkerPool(settings, count=count, gpus=gpus):
+            stop.wait()
+        return
+    worker_id = machine_id()
+    console.say(f"Worker {worker_id} looks for work; Ctrl-C stops it.")
+    run_worker(settings, worker_id, stop)
+
+
+def _require_gpu_backend() -> None:
+    """Refuse GPUs that JAX could not use: its children would fail one by one."""
+    from importlib.metadata import entry_points
+
+    if not entry_points(group="jax_plugins"):
+        raise WidthwiseError("--gpus needs JAX with its CUDA plugin, which is not here: pip install 'jax[cuda12]'")
+
+
+def _check_health(settings: "Settings") -> None:
+    from service.store import WorkerState, open_store
+
+    store = open_store(settings.database_url)
+    try:
+        here = [worker for worker in store.list_workers() if worker.host == socket.gethostname()]
+    finally:
+        store.close()
+    reporting = [worker for worker in here if worker.state in (WorkerState.IDLE, WorkerState.RUNNING)]
+    if not reporting:
+        last = f"; the last report came {here[0].seconds_since_seen:.0f} s ago" if here else ""
+        raise UnhealthyError(f"no worker of host {socket.gethostname()!r} reports{last}: look at its log")
+    for worker in reporting:
+        console.say(f"{worker.id}: {worker.state.value}, reported {worker.seconds_since_seen:.0f} s ago")
