@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from service import openapi, problems
+from service.auth.guard import Guard, make_guard
 from service.bounds import Bounds
 from service.broker import make_doorbell
 from service.calibrations.routes import router as calibrations
@@ -55,12 +56,16 @@ def create_app(
     it starts and closes it when it stops, and brings an embedded (SQLite) database to the newest schema first. On
     Postgres `widthwise migrate` does that, and /readyz says so while it has not.
     stream_seconds, poll_seconds: longest time of one event stream, and the time between its reads.
+    Raises InvalidInputError where keys are asked for and there is no pepper to hash them with.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if store is not None:
-            yield
+            try:
+                yield
+            finally:
+                await _close(guard)
             return
         if settings.database_url.startswith("sqlite:"):
             await run_in_threadpool(upgrade, settings.database_url)
@@ -71,6 +76,7 @@ def create_app(
             yield
         finally:
             app.state.store = None
+            await _close(guard)
             opened.close()
 
     app = FastAPI(
@@ -89,14 +95,22 @@ def create_app(
     )
     app.state.store = store
     app.state.settings = settings
+    app.state.guard = guard = make_guard(settings)
     app.state.stream_seconds = stream_seconds
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # In place of include_router, which matches every request against each router twice: these add no prefix.
     for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
-    openapi.install(app, (TransferRequest, CalibrationSpec, Extension, TrialsUpload), _TAGS)
-    if settings.loopback and not settings.allow_unauthenticated:
+    bodies = (TransferRequest, CalibrationSpec, Extension, TrialsUpload)
+    openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
+    if settings.loopback and not (settings.allow_unauthenticated or settings.asks_for_keys):
         app.add_middleware(LocalCallersOnly)
     app.add_middleware(Bounds, max_bytes=settings.max_body_bytes)
     return app
+
+
+async def _close(guard: Guard | None) -> None:
+    """Let the guard write what it still has to, before the store closes."""
+    if guard is not None:
+        await run_in_threadpool(guard.close)

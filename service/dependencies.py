@@ -1,9 +1,12 @@
-"""What routes take from the application: its store."""
+"""What routes take from the application: its store as the caller may see it, or without keys the store itself."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.auth.caller import Caller, Scope
+from service.auth.guard import Guard
 from service.errors import NotReadyError
 from service.store.store import Store
 
@@ -16,9 +19,55 @@ def get_store(request: Request) -> Store:
     return store
 
 
+async def admit(request: Request, needed: Scope) -> Caller | None:
+    """Give the caller of a request, None where the service asks for no keys; 401, 403 or 429 for others.
+
+    With a key that is known and limits in memory it never suspends.
+    """
+    guard: Guard | None = request.app.state.guard
+    if guard is None:
+        return None
+    return await guard.admit(request, needed, lambda: get_store(request))
+
+
+def store_of(request: Request, caller: Caller | None) -> Store:
+    """Give the store as a caller may see it."""
+    store = get_store(request)
+    return store if caller is None else store.of(caller.owner, everyone=caller.everyone)
+
+
+def _store_for(needed: Scope) -> Callable[[Request], Awaitable[Store]]:
+    async def scoped_store(request: Request) -> Store:
+        return store_of(request, await admit(request, needed))
+
+    return scoped_store
+
+
+def _caller_with(needed: Scope) -> Callable[[Request], Awaitable[Caller | None]]:
+    async def caller(request: Request) -> Caller | None:
+        return await admit(request, needed)
+
+    return caller
+
+
+_read_store, _calibrate_store, _admin_store = (_store_for(scope) for scope in Scope)
+_reader = _caller_with(Scope.READ)
+
+#: The scope that each dependency asks for, by which the OpenAPI document says what a route needs.
+NEEDED: dict[Callable[..., object], Scope] = {
+    _read_store: Scope.READ,
+    _calibrate_store: Scope.CALIBRATE,
+    _admin_store: Scope.ADMIN,
+    _reader: Scope.READ,
+}
+
+#: The store itself, of a route that needs no key.
 StoreDependency = Annotated[Store, Depends(get_store)]
 
 #: The store as the caller of a request may see it, by what the route needs: to read, to run work, or to administer.
-ReadStore = StoreDependency
-CalibrateStore = StoreDependency
-AdminStore = StoreDependency
+ReadStore = Annotated[Store, Depends(_read_store)]
+CalibrateStore = Annotated[Store, Depends(_calibrate_store)]
+AdminStore = Annotated[Store, Depends(_admin_store)]
+
+#: The caller of a route that reads but needs no store; None where no keys are asked for.
+Reader = Annotated[Caller | None, Depends(_reader)]

@@ -2,6 +2,9 @@
 
     ApiError                              any of the below; never a programming mistake
     ├── MalformedRequestError        400  the bytes are not JSON, or not UTF-8
+    ├── UnauthorizedError            401  no API key, or none that is good
+    ├── ForbiddenError               403  the key's scope is too narrow
+    ├── ForeignOriginError           403  a service without keys was called from elsewhere
     ├── NotFoundError                404  no such resource
     ├── MethodNotAllowedError        405  the path exists, the method does not
     ├── ConflictError                409  the resource is in a state that does not allow this
@@ -11,6 +14,7 @@
     │   ├── InvalidInputError        422  refused by the library (`widthwise.errors`), with its field
     │   ├── UnplacedTensorsError     422  tensors whose role or fan axes can't be known; lists them
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
+    ├── TooManyRequestsError         429  over the limit of the key, or of wrong keys of an address
     ├── NotReadyError                503  the database or its schema is not there
     └── UnexpectedError              500  a mistake of ours; says nothing but the request id
 
@@ -52,6 +56,30 @@ class MalformedRequestError(ApiError):
     slug = "malformed-json"
     title = "The body is not JSON"
     explanation = "The body could not be read as one UTF-8 JSON document (RFC 8259). The detail gives line and column."
+
+
+class UnauthorizedError(ApiError):
+    """401: the request carries no API key, or one that is unknown, wrong, revoked or expired."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "An API key is needed"
+    explanation = (
+        "The service asks for an API key: send the header `Authorization: Bearer ww_…`. The operator makes keys with "
+        "`widthwise keys create`; a key in the address is not read, since addresses end up in logs."
+    )
+
+
+class ForbiddenError(ApiError):
+    """403: the key is good, and its scope does not allow this."""
+
+    status = 403
+    slug = "missing-scope"
+    title = "The key's scope does not allow this"
+    explanation = (
+        "A key has one of the scopes read, calibrate and admin, each of which includes those before it. The detail "
+        "names the one that is needed; ask the operator for a key that has it."
+    )
 
 
 class ForeignOriginError(ApiError):
@@ -150,6 +178,18 @@ class KeyReusedError(InvalidRequestError):
     explanation = "A key names one request. Send the same body to get its answer again, or take a new key."
 
 
+class TooManyRequestsError(ApiError):
+    """429: too many requests of one key, or with wrong keys from one address; Retry-After says when to go on."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+    explanation = (
+        "A key may send WIDTHWISE_REQUESTS_PER_MINUTE requests a minute, and an address may send "
+        "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Wait as long as the Retry-After header says."
+    )
+
+
 class NothingMoreError(Exception):
     """204, no error: the stream that a client wants to resume has ended, and it saw every event."""
 
@@ -174,6 +214,8 @@ class UnexpectedError(ApiError):
 
 ALL_ERRORS: tuple[type[ApiError], ...] = (
     MalformedRequestError,
+    UnauthorizedError,
+    ForbiddenError,
     ForeignOriginError,
     NotFoundError,
     MethodNotAllowedError,
@@ -184,6 +226,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     InvalidInputError,
     UnplacedTensorsError,
     KeyReusedError,
+    TooManyRequestsError,
     UnexpectedError,
     NotReadyError,
 )  #: in the order of their statuses: the pages under /problems/ and their test go through these

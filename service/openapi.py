@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
-from starlette.routing import compile_path
+from starlette.routing import BaseRoute, compile_path
 
+from service.auth.caller import Scope
+from service.dependencies import NEEDED
 from service.problems import PROBLEM_TYPE
 
 _REF = "#/components/schemas/"
@@ -49,13 +51,31 @@ class Problem(BaseModel):
 
 _WHEN: Mapping[int, str] = {
     400: "The body is not JSON.",
+    401: "The request carries no API key, or none that is good.",
+    403: "The key's scope does not allow this.",
     404: "There is no such resource.",
     405: "The path does not have this method; the Allow header lists those it has.",
     409: "The state of the resource does not allow this.",
     413: "The body is over the cap.",
     415: "The body is not declared as application/json.",
     422: "Some of the request is outside the contract; `errors` lists each fault.",
+    429: "Too many requests of this key, or with wrong keys from this address.",
     503: "The database can't answer now.",
+}
+_HEADERS: Mapping[int, tuple[str, str, str]] = {
+    401: ("WWW-Authenticate", "How to authenticate (RFC 6750).", "string"),
+    403: ("WWW-Authenticate", "The scope that is needed (RFC 6750).", "string"),
+    405: ("Allow", "The methods of this path.", "string"),
+    429: ("Retry-After", "Seconds until a request is answered again.", "integer"),
+}
+
+SECURITY_SCHEME = "apiKey"
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "ww_<id>_<secret>",
+    "description": "An API key, made with `widthwise keys create`. Scopes: read, calibrate (includes read), admin "
+    "(includes both, for everyone's calibrations).",
 }
 
 
@@ -65,9 +85,10 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     declared: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, 405}):
         declared[status] = {"description": _WHEN[status], "content": content}
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        if status in _HEADERS:
+            name, description, kind = _HEADERS[status]
             declared[status]["headers"] = {
-                "Allow": {"description": "The methods of this path.", "schema": {"type": "string"}, "required": True}
+                name: {"description": description, "schema": {"type": kind}, "required": True}
             }
     return declared
 
@@ -86,12 +107,19 @@ def json_body(model: type[BaseModel], examples: Mapping[str, Mapping[str, Any]])
     }
 
 
-def install(app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mapping[str, str]]) -> None:
-    """Replace `app.openapi`, and give the app `state.allowed_methods`, the Allow header by path."""
+def install(
+    app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mapping[str, str]], *, asks_for_keys: bool = False
+) -> None:
+    """Replace `app.openapi`, and give the app `state.allowed_methods`, the Allow header by path.
+
+    asks_for_keys: say of every operation which scope it needs, and how it refuses.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = _build(app, bodies, tags)
+            if asks_for_keys:
+                _secure(app.openapi_schema, app.routes)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
@@ -122,6 +150,33 @@ def _build(app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mappi
                 _tidy(operation, schemas)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
+
+
+def _secure(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Declare the bearer scheme, and of every operation the scope it needs and how it refuses others."""
+    document["components"]["securitySchemes"] = {SECURITY_SCHEME: _SCHEME}
+    for route in routes:
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
+        needed = needed_scope(route)
+        for method in route.methods or ():
+            operation = document["paths"][route.path_format][method.lower()]
+            operation["security"] = [] if needed is None else [{SECURITY_SCHEME: [needed.value]}]
+            if needed is not None:
+                refusals = {str(status): response for status, response in problems(401, 403, 429, 503).items()}
+                operation["responses"] = dict(sorted({**refusals, **operation["responses"]}.items()))
+
+
+def needed_scope(route: APIRoute) -> Scope | None:
+    """Give the widest scope that a route's dependencies, or the route itself, ask for; None: it is open."""
+    found = [getattr(route.endpoint, "needs", None)]
+    waiting = [route.dependant]
+    while waiting:
+        dependant = waiting.pop()
+        found.append(NEEDED.get(dependant.call) if dependant.call is not None else None)
+        waiting += dependant.dependencies
+    scopes = [scope for scope in Scope if scope in found]
+    return scopes[-1] if scopes else None
 
 
 def _merge(schemas: dict[str, Any], added: Mapping[str, Any]) -> None:

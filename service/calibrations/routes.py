@@ -27,7 +27,7 @@ from service.calibrations.schemas import (
 )
 from service.calibrations.shards import ShardList, shard_body
 from service.calibrations.width_plot import width_plot
-from service.dependencies import CalibrateStore, ReadStore, StoreDependency
+from service.dependencies import CalibrateStore, ReadStore
 from service.errors import NothingMoreError
 from service.identifiers import CalibrationId
 from service.openapi import json_body, problems
@@ -99,7 +99,7 @@ def _accepted(created: CreatedCalibration) -> Response:
     openapi_extra=json_body(CalibrationSpec, SPEC_EXAMPLES),
 )
 async def create_calibration(
-    request: Request, store: StoreDependency, idempotency_key: IdempotencyKey = None
+    request: Request, store: CalibrateStore, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Queue training runs at several widths, from which the learning rate's exponents are measured.
 
@@ -108,7 +108,10 @@ async def create_calibration(
     spec = await read_json(request, _SPEC)
     logic.check_spec(spec)
     created = await run_in_threadpool(
-        store.create_calibration, spec.model_dump(mode="json"), idempotency_key=idempotency_key
+        store.create_calibration,
+        spec.model_dump(mode="json"),
+        idempotency_key=idempotency_key,
+        request_id=request.state.request_id,
     )
     return _accepted(created)
 
@@ -122,7 +125,7 @@ async def create_calibration(
     openapi_extra=json_body(Extension, EXTENSION_EXAMPLES),
 )
 async def extend_calibration(
-    request: Request, calibration_id: CalibrationId, store: StoreDependency, idempotency_key: IdempotencyKey = None
+    request: Request, calibration_id: CalibrationId, store: CalibrateStore, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Begin a new calibration with every trial and measurement of one that has succeeded, and run what is missing.
 
@@ -134,7 +137,11 @@ async def extend_calibration(
     spec = extended(parent.spec, more)
     logic.check_spec(spec)
     created = await run_in_threadpool(
-        store.extend_calibration, parent.id, spec.model_dump(mode="json"), idempotency_key=idempotency_key
+        store.extend_calibration,
+        parent.id,
+        spec.model_dump(mode="json"),
+        idempotency_key=idempotency_key,
+        request_id=request.state.request_id,
     )
     return _accepted(created)
 
@@ -145,7 +152,7 @@ async def extend_calibration(
     summary="List calibrations",
     responses={200: {"model": CalibrationPage}, **problems(422, 503)},
 )
-def list_calibrations(store: StoreDependency, listing: Annotated[Listing, Query()]) -> Response:
+def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) -> Response:
     """Give calibrations, newest first, in pages."""
     page = store.list_calibrations(state=listing.state, cursor=listing.cursor, limit=listing.limit)
     items = [logic.calibration_body(calibration) for calibration in page.items]
@@ -158,7 +165,7 @@ def list_calibrations(store: StoreDependency, listing: Annotated[Listing, Query(
     summary="Show a calibration",
     responses={200: _SHOWN, **problems(404, 503)},
 )
-def get_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Give its state, progress, and once succeeded its optima and exponents."""
     calibration = store.get_calibration(calibration_id)
     wait = logic.retry_after(calibration)
@@ -189,9 +196,7 @@ def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     summary="List the trials of a calibration",
     responses={200: {"model": TrialPage}, **problems(404, 422, 503)},
 )
-def list_trials(
-    calibration_id: CalibrationId, store: StoreDependency, listing: Annotated[TrialListing, Query()]
-) -> Response:
+def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]) -> Response:
     """Give every training run as it was stored, oldest first, in pages."""
     page = store.list_trials(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.trial_body(row) for row in page.items]
@@ -205,7 +210,7 @@ def list_trials(
     responses={200: {"model": MeasurementPage}, **problems(404, 422, 503)},
 )
 def list_measurements(
-    calibration_id: CalibrationId, store: StoreDependency, listing: Annotated[TrialListing, Query()]
+    calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]
 ) -> Response:
     """Give every measurement of gradients, alignment and activations as it was stored, oldest first, in pages."""
     page = store.list_measurements(calibration_id, cursor=listing.cursor, limit=listing.limit)
@@ -220,7 +225,7 @@ def list_measurements(
     responses={200: {"model": ComparisonBody}, **problems(404, 422, 503)},
 )
 def compare_calibrations(
-    calibration_id: CalibrationId, store: StoreDependency, asked: Annotated[Comparing, Query()]
+    calibration_id: CalibrationId, store: ReadStore, asked: Annotated[Comparing, Query()]
 ) -> Response:
     """Say which of specification, code and device differ, and how many trials that both have differ in their losses.
 
@@ -238,7 +243,7 @@ def compare_calibrations(
     responses={200: {"model": CalibrationBody}, **problems(400, 404, 409, 413, 415, 422, 503)},
     openapi_extra=json_body(TrialsUpload, UPLOAD_EXAMPLES),
 )
-async def upload_trials(request: Request, calibration_id: CalibrationId, store: StoreDependency) -> Response:
+async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing."""
     upload = await read_json(request, _UPLOAD)
     trials = [trial.model_dump() for trial in upload.trials]
@@ -252,7 +257,7 @@ async def upload_trials(request: Request, calibration_id: CalibrationId, store: 
     summary="Fit what was uploaded",
     responses={200: {"model": CalibrationBody}, **problems(404, 409, 422, 503)},
 )
-def finish_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Fit the exponents of a calibration with runner `external`; finishing again gives the same answer.
 
     409 if the trials do not suffice: it stays running, so upload more and finish again.
@@ -266,7 +271,7 @@ def finish_calibration(calibration_id: CalibrationId, store: StoreDependency) ->
     summary="Cancel a calibration",
     responses={200: {"model": CalibrationBody}, **problems(404, 503)},
 )
-def cancel_calibration(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Ask for its end: what waits is cancelled at once, what runs stops within seconds; trials are kept.
 
     A finished calibration is given back as it is.
@@ -310,7 +315,7 @@ def _svg(picture: str) -> Response:
     response_class=Response,
     responses=_picture("A picture: one curve for each width, with its optimum."),
 )
-def get_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+def get_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Draw what is stored so far."""
     calibration = store.get_calibration(calibration_id)
     return _svg(learning_rate_plot(calibration.spec, store.all_trials(calibration_id), calibration.result))
@@ -323,7 +328,7 @@ def get_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
     response_class=Response,
     responses=_picture("A picture: the optimum of each width, the candidate laws, and the prediction's interval."),
 )
-def get_width_plot(calibration_id: CalibrationId, store: StoreDependency) -> Response:
+def get_width_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Draw what is stored so far."""
     calibration = store.get_calibration(calibration_id)
     return _svg(width_plot(calibration.spec, store.all_trials(calibration_id)))
@@ -331,7 +336,7 @@ def get_width_plot(calibration_id: CalibrationId, store: StoreDependency) -> Res
 
 def _watched(
     calibration_id: CalibrationId,
-    store: StoreDependency,
+    store: ReadStore,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -359,7 +364,7 @@ def _watched(
     },
 )
 async def stream_events(
-    request: Request, store: StoreDependency, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
+    request: Request, store: ReadStore, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
 ) -> AsyncIterable[ServerSentEvent]:
     """Give its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
     trials and measurements.

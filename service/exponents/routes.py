@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from service.dependencies import StoreDependency
+from service.dependencies import ReadStore
 from service.exponents.schemas import ExponentPage, ExponentQuery
 from service.openapi import problems
 from service.problems import json_response
@@ -43,7 +43,7 @@ def exponent_body(row: ExponentRow) -> dict[str, Any]:
     summary="List measured exponents",
     responses={200: {"model": ExponentPage}, **problems(422, 503)},
 )
-def list_exponents(store: StoreDependency, query: Annotated[ExponentQuery, Query()]) -> Response:
+def list_exponents(store: ReadStore, query: Annotated[ExponentQuery, Query()]) -> Response:
     """Give stored estimates with their intervals and what is behind them, newest first, in pages."""
     where = ExponentFilter(**query.model_dump(exclude={"cursor", "limit"}))
     page = store.list_exponents(where, cursor=query.cursor, limit=query.limit)

@@ -5,8 +5,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
+from service.auth.caller import Scope
 from service.bodies import DirectRoute, read_json
-from service.dependencies import get_store
+from service.dependencies import admit, store_of
 from service.openapi import json_body, problems
 from service.problems import json_response
 from service.transfers.examples import EXAMPLES
@@ -35,14 +36,18 @@ async def create_transfer(request: Request) -> Response:
     stored: the same request gives the same answer. Tensors that can't be placed are a 422 that lists each of them
     with what would settle it.
     """
+    caller = await admit(request, Scope.READ)
     body = await read_json(request, _REQUEST)
     if isinstance(body.exponents, TheoryExponents):
         exponents = None
     else:
-        exponents = await run_in_threadpool(calibrated_exponents, body, get_store(request))
+        exponents = await run_in_threadpool(calibrated_exponents, body, store_of(request, caller))
     if body.tensors is not None and len(body.tensors) > _MANY_TENSORS:
         return await to_thread.run_sync(_answer, body, exponents, limiter=_ONE_AT_A_TIME)
     return _answer(body, exponents)
+
+
+create_transfer.needs = Scope.READ  # type: ignore[attr-defined]  # for the OpenAPI document: it has no dependencies
 
 
 def _answer(body: TransferRequest, exponents: Exponents | None) -> Response:

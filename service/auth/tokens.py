@@ -1,0 +1,62 @@
+"""API keys as text: `ww_<id>_<secret>` is made, taken apart, digested and compared here and nowhere else.
+
+The id names the row and is no secret. Of the secret the store holds HMAC-SHA256(pepper, secret) alone: who reads the
+database learns no key, and can't make one without the pepper, which is not in it.
+"""
+
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+ID_BYTES = 8  # 16 hexadecimal digits: unique without a lookup, short enough to read out (chosen)
+SECRET_BYTES = 32  # 256 bits: no one guesses it, so a fast digest is enough, unlike for a password
+KEY_ID = re.compile(r"[0-9a-f]{16}")
+_TOKEN = re.compile(r"ww_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")  # 43 characters of base64url hold 32 bytes
+
+#: Compared with where there is no row, so that an unknown id takes the steps of a known one. No HMAC-SHA256 is known
+#: that gives it, and a match with it counts for nothing.
+DUMMY_DIGEST = "0" * 64
+
+#: Compares two ASCII texts in a time that depends on their length alone.
+Compare = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A key as its owner holds it; neither its text nor its repr shows the secret."""
+
+    key_id: str
+    secret: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """Give the text that a client sends."""
+        return f"ww_{self.key_id}_{self.secret}"
+
+
+def make_token() -> Token:
+    """Give a new key."""
+    return Token(secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES))
+
+
+def parse_token(text: str) -> Token | None:
+    """Take a key apart; None if it has not a key's form.
+
+    >>> parse_token("ww_0123456789abcdef_" + "x" * 43)
+    Token(key_id='0123456789abcdef')
+    >>> parse_token("ww_0123456789abcdef_short")
+    """
+    found = _TOKEN.fullmatch(text)
+    return None if found is None else Token(found[1], found[2])
+
+
+def digest_of(pepper: str, secret: str) -> str:
+    """Give HMAC-SHA256 of a secret as 64 hexadecimal digits."""
+    return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
+
+
+def matches(stored: str | None, digest: str, compare: Compare = hmac.compare_digest) -> bool:
+    """Say whether a secret's digest is the stored one (None: there is none), comparing exactly once in either case."""
+    same = compare(DUMMY_DIGEST if stored is None else stored, digest)
+    return same and stored is not None
