@@ -14,6 +14,7 @@ from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import CalibrationSpec, Extension, TrialsUpload
 from service.dashboard.routes import router as dashboard
 from service.exponents.routes import router as exponents
+from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.origin import LocalCallersOnly
 from service.parameterizations.routes import router as parameterizations
@@ -96,6 +97,7 @@ def create_app(
     app.state.store = store
     app.state.settings = settings
     app.state.guard = guard = make_guard(settings)
+    app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)

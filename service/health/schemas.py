@@ -16,3 +16,8 @@ class Ready(BaseModel):
     """The database answers, and its schema is the one that this version needs."""
 
     status: Literal["ready"] = "ready"
+    broker: Literal["ok", "unreachable"] | None = Field(
+        None,
+        description="Whether the broker answers; null where none is set. Without it requests are still answered, and "
+        "workers find work by themselves within seconds: degraded, not down.",
+    )
