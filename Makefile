@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format bench evidence clean
+.PHONY: help install demo serve test check format bench evidence secrets clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,15 @@ EVIDENCE := known_truth measured_exponents early_stopping utilisation horizon tr
 evidence: $(STAMP)  ## measure everything in docs/results again (an hour and a half on two quiet cores)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@for each in $(EVIDENCE); do $(BIN)/python -m benchmarks.$$each || exit 1; done
+
+# Compose hands a secret's file over with the owner and mode that it has here, and each container has a user of its own:
+# so anyone may read the files, and nobody but you reaches the folder. What is there already is kept.
+secrets:  ## write the secrets of docker-compose.yml to ./secrets, those that are missing
+	@umask 077 && mkdir -p secrets && chmod 700 secrets
+	@for name in postgres_password redis_password pepper; do \
+		if test -s secrets/$$name; then echo "secrets/$$name is kept"; \
+		else od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > secrets/$$name && echo "secrets/$$name is new"; fi \
+			&& chmod 444 secrets/$$name || exit 1; done
 
 clean:  ## remove .venv and every cache (never data)
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,61 +1,222 @@
-"""docker-compose.yml and the Dockerfile name only commands, settings, files and routes that exist."""
+"""The Compose files: what the specification allows, what hardens every service, and names that exist in the code."""
 
-import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-import yaml
+import pytest
 from typer.testing import CliRunner
 
 from service.health.routes import router
-from service.settings import Settings
-from widthwise.cli import local_service
+from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
+from service.store.engine import POOL_OVERFLOW, POOL_SIZE
+from tests.deploy.composition import COMPOSE_FILES, ROOT, Composition, read, replaced
 from widthwise.cli.app import app
 from widthwise.cli.serve import GRACEFUL_SECONDS
 from workers import pool
+from workers.supervisor import EXTENSIONS_PER_LEASE
 
-ROOT = Path(__file__).parents[2]
-SERVICE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["widthwise"]
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
-
-
-def test_the_command_and_its_options_exist() -> None:
-    name, *arguments = SERVICE["command"]
-    options = [argument for argument in arguments if argument.startswith("--")]
-    shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"}).output
-    assert options == ["--host", "--port", "--data-dir"]
-    assert all(option in shown for option in options)
-    assert SERVICE["command"] == json.loads(DOCKERFILE.splitlines()[-1].removeprefix("CMD "))
-
-
-def test_every_setting_exists_and_is_valid() -> None:
-    prefix = "WIDTHWISE_"
-    environment = {name.removeprefix(prefix).lower(): value for name, value in SERVICE["environment"].items()}
-    settings = Settings.model_validate({"host": SERVICE["command"][2], **environment})
-    assert not settings.loopback
+GIVEN = {
+    "WIDTHWISE_DATABASE_URL": "postgresql://widthwise@10.0.0.5:5432/widthwise",
+    "WIDTHWISE_REDIS_URL": "redis://10.0.0.5:6379/0",
+    "WIDTHWISE_PRIVATE_ADDRESS": "10.0.0.5",
+}
+BOTH = [read(name, GIVEN) for name in COMPOSE_FILES]
+MAIN = read()
+EVERY_SERVICE = [
+    pytest.param(composition, name, id=f"{path}:{name}")
+    for path, composition in zip(COMPOSE_FILES, BOTH, strict=True)
+    for name in composition.services
+]
+OUR_SERVICES = [
+    parameters for parameters in EVERY_SERVICE if "build" in parameters.values[0].services[parameters.values[1]]
+]
 
 
-def test_unauthenticated_ports_stay_on_this_machine() -> None:
-    assert SERVICE["environment"]["WIDTHWISE_ALLOW_UNAUTHENTICATED"] == "true"
-    assert all(port.startswith("127.0.0.1:") for port in SERVICE["ports"])
+@pytest.mark.parametrize("name", [*COMPOSE_FILES, "deploy/private-network.yml"])
+def test_the_specifications_schema_accepts_it(name: str) -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / name]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
 
 
-def test_the_health_check_asks_a_route_that_exists() -> None:
-    (path,) = re.findall(r"127\.0\.0\.1:8000(/\w+)'", SERVICE["healthcheck"]["test"][-1])
+def test_the_schema_is_held_to(tmp_path: Path) -> None:
+    """Guards the test above: a misspelt key is found."""
+    wrong = tmp_path / "compose.yml"
+    wrong.write_text((ROOT / "docker-compose.yml").read_text().replace("stop_grace_period:", "stop_grace:"))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", wrong]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "stop_grace" in ran.stdout
+
+
+def test_the_services() -> None:
+    assert set(MAIN.services) == {"api", "worker", "gpu-worker", "migrate", "postgres", "redis"}
+    assert MAIN.services["gpu-worker"]["profiles"] == ["gpu"]
+    assert [name for name, service in MAIN.services.items() if "profiles" in service] == ["gpu-worker"]
+
+
+@pytest.mark.parametrize(("composition", "name"), EVERY_SERVICE)
+def test_every_service_is_hardened(composition: Composition, name: str) -> None:
+    service = composition.services[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    # ours is in the image (test_dockerfile.py), the others' in this file
+    assert name in composition.ours() or service["user"] not in ("root", "0")
+    assert service["tmpfs"]
+    assert all("size=" in mount for mount in service["tmpfs"])  # memory is bounded
+    assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
+    assert {"memory", "pids"} <= service["deploy"]["resources"]["limits"].keys()
+
+
+@pytest.mark.parametrize(("composition", "name"), EVERY_SERVICE)
+def test_every_lasting_service_is_watched_restarted_and_stopped_in_time(composition: Composition, name: str) -> None:
+    service = composition.services[name]
+    if name == "migrate":
+        assert service["restart"].startswith("on-failure")
+        return
+    assert service["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries", "start_period"} == service["healthcheck"].keys()
+    assert composition.grace_seconds(name) >= 10
+
+
+def test_the_periods_of_grace_are_the_codes() -> None:
+    """First open requests end, then the workers give their shards back: neither is cut short by a SIGKILL."""
+    assert MAIN.grace_seconds("api") > GRACEFUL_SECONDS + pool.STOP_SECONDS
+    for composition in BOTH:
+        for name in ("worker", "gpu-worker"):
+            assert composition.grace_seconds(name) > 2 * pool.STOP_SECONDS
+    # a killed worker's shard waits for its lease: no restart is quicker, so none may be needed
+    assert MAIN.grace_seconds("worker") < 60 / EXTENSIONS_PER_LEASE * 6
+
+
+def test_the_database_is_brought_up_to_date_before_anything_uses_it() -> None:
+    assert MAIN.command("migrate") == ["widthwise", "migrate"]
+    assert MAIN.services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+    for name in ("api", "worker", "gpu-worker"):
+        needs = MAIN.services[name]["depends_on"]
+        assert needs["migrate"]["condition"] == "service_completed_successfully"
+        assert needs["redis"]["condition"] == "service_started"  # nothing waits for the broker to be well
+
+
+def test_only_the_api_is_published_and_only_on_this_machine() -> None:
+    assert [name for name, service in MAIN.services.items() if "ports" in service] == ["api"]
+    assert MAIN.services["api"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert MAIN.networks["inner"] == {"internal": True}
+    outside = [name for name, service in MAIN.services.items() if service["networks"] != ["inner"]]
+    assert outside == ["api"]
+    private = read("deploy/private-network.yml", GIVEN)
+    assert private.services.keys() == {"postgres", "redis"}
+    for service in private.services.values():
+        assert service["ports"][0].startswith("10.0.0.5:")
+    with pytest.raises(AssertionError, match="only your own machines"):
+        read("deploy/private-network.yml")
+
+
+@pytest.mark.parametrize(("composition", "name"), OUR_SERVICES)
+def test_every_setting_exists_and_is_valid(
+    composition: Composition, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for secret in composition.secrets:
+        (tmp_path / secret).write_text("0123456789abcdef" * 4, encoding="utf-8")
+    for variable, value in composition.environment(name).items():
+        monkeypatch.setenv(variable, replaced(value, {"/run/secrets/": f"{tmp_path}/"}))
+    host = "0.0.0.0" if name == "api" else None  # noqa: S104  what its command says
+    settings = load_settings(host=host)
+    assert settings.database_url.startswith("postgresql+psycopg://widthwise:0123456789abcdef")
+    assert settings.redis_url is not None
+    assert settings.redis_url.startswith("redis://:0123456789abcdef")
+    assert settings.log_format == "json"
+    assert settings.asks_for_keys == (name == "api")
+    assert (settings.pepper is not None) == (name == "api")
+
+
+@pytest.mark.parametrize("composition", BOTH, ids=COMPOSE_FILES)
+def test_every_secret_is_used_and_every_file_of_one_is_given(composition: Composition) -> None:
+    assert set(composition.secrets) == {secret for s in composition.services.values() for secret in s["secrets"]}
+    for secret, source in composition.secrets.items():
+        assert (composition.folder / source["file"]).resolve() == ROOT / "secrets" / secret
+    for name, service in composition.services.items():
+        named = {
+            path.removeprefix("/run/secrets/")
+            for text in (*composition.environment(name).values(), *composition.command(name))
+            for path in re.findall(r"/run/secrets/\w+", text)
+        }
+        assert named == set(service["secrets"])
+    pepper = [name for name, service in MAIN.services.items() if "pepper" in service["secrets"]]
+    assert pepper == ["api"]
+
+
+@pytest.mark.parametrize("name", [*COMPOSE_FILES, "deploy/private-network.yml"])
+def test_no_secret_is_in_it(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert re.findall(r"://[^@\s]*:[^@\s]*@", text) == []  # a URL with a password
+    files = {f"{PREFIX}{secret.upper()}{FILE_SUFFIX}" for secret in SECRETS} | {"POSTGRES_PASSWORD_FILE"}
+    named = set(re.findall(r"\b(\w*(?:PASSWORD|PEPPER)\w*): ", text))
+    assert named <= files
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert "/secrets/" in ignored
+
+
+@pytest.mark.parametrize(("composition", "name"), OUR_SERVICES)
+def test_the_command_and_its_options_exist(composition: Composition, name: str) -> None:
+    for command in [composition.command(name)] + (
+        [] if name in ("api", "migrate") else [composition.health_command(name)]
+    ):
+        program, subcommand, *arguments = command
+        assert program == "widthwise"
+        shown = CliRunner().invoke(app, [subcommand, "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0
+        assert all(argument in shown.output for argument in arguments if argument.startswith("--"))
+
+
+def test_the_health_check_asks_a_route_that_exists_and_needs_no_key() -> None:
+    (path,) = re.findall(r'"GET", "(/\w+)"', MAIN.health_command("api")[-1])
     assert path in {route.path for route in router.routes}
 
 
-def test_a_stop_has_time_to_finish() -> None:
-    """First open requests end, then the workers give their shards back: neither is cut short by a SIGKILL."""
-    needed = GRACEFUL_SECONDS + pool.STOP_SECONDS
-    (grace,) = re.findall(r"^(\d+)s$", SERVICE["stop_grace_period"])
-    assert int(grace) > needed
-    assert needed < local_service.STOP_SECONDS
+def test_the_gpus_are_reserved() -> None:
+    for composition in BOTH:
+        (device,) = composition.services["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+        assert composition.services["gpu-worker"]["build"]["target"] == "gpu-worker"
 
 
-def test_copied_files_exist_and_the_data_directory_is_the_volume() -> None:
-    copied = [path for line in re.findall(r"^COPY (.+)$", DOCKERFILE, re.M) for path in line.split()[:-1]]
-    assert len(copied) >= 7
-    assert all((ROOT / path).exists() for path in copied)
-    (volume,) = SERVICE["volumes"]
-    assert volume.split(":")[1] == SERVICE["command"][-1] == re.findall(r"^VOLUME (\S+)$", DOCKERFILE, re.M)[0]
+def test_postgres_has_room_for_the_connections_of_its_users() -> None:
+    words = MAIN.command("postgres")
+    options = dict(word.split("=", 1) for word in words if "=" in word)
+    assert int(options["max_connections"]) >= 3 * (POOL_SIZE + POOL_OVERFLOW)
+    assert not {"fsync", "synchronous_commit", "full_page_writes"} & options.keys()  # nothing is lost on a power cut
+
+
+@pytest.mark.parametrize("composition", BOTH, ids=COMPOSE_FILES)
+def test_volumes_are_declared_and_where_the_code_writes(composition: Composition) -> None:
+    used = {volume.split(":")[0] for s in composition.services.values() for volume in s.get("volumes", [])}
+    assert used == set(composition.volumes)
+    for name in composition.ours():
+        service = composition.services[name]
+        writable = {mount.split(":")[1] for mount in service.get("volumes", [])}
+        writable |= {mount.split(":")[0] for mount in service["tmpfs"]}
+        assert composition.environment(name)["WIDTHWISE_DATA_DIR"] in writable
+
+
+def test_images_are_pinned() -> None:
+    for name, service in MAIN.services.items():
+        if name in MAIN.ours():
+            assert service["pull_policy"] == "never"  # a registry's image of that name would be another's
+        else:
+            assert re.search(r":\d+\.\d+(-\w+)?$", service["image"])
+
+
+def test_both_files_run_workers_alike() -> None:
+    here, node = (composition.services for composition in BOTH)
+    for name in ("worker", "gpu-worker"):
+        other = node[name] | {"depends_on": 0, "networks": 0}
+        assert other.keys() == here[name].keys()
+        same = here[name].keys() - {"environment", "build", "depends_on", "networks", "deploy"}
+        assert {key: other[key] for key in same} == {key: here[name][key] for key in same}
+        assert other["environment"].keys() == here[name]["environment"].keys()
