@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from widthwise.errors import WidthwiseError
 from workers.identity import machine_id
 from workers.logs import configure_logging
 from workers.node import run_worker
+from workers.stopping import end_in_time, stop_on_signals
 
 log = structlog.get_logger(__name__)
 
-ORPHAN_SECONDS = 5.0  # for a graceful stop after the parent's death; then the process ends anyhow (chosen)
 CANNOT_START = 2  # exit status: settings or schema are not right
 
 
@@ -31,15 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--child", nargs="+", default=None, help="command of the child process (for tests)")
     options = parser.parse_args(arguments)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
+    end_in_time(stop)
     if options.exit_with_parent:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True, name="parent").start()
     try:
         settings = load_settings()
         configure_logging(settings.log_level, settings.log_format)
         worker_id = options.id or machine_id()
-        chosen = {} if options.child is None else {"command": options.child}
+        # a child of the tests is not asked to describe itself
+        chosen = {} if options.child is None else {"command": options.child, "probe_command": ()}
         run_worker(settings, worker_id, stop, **chosen)
     except WidthwiseError as error:
         log.error("worker_cannot_start", error=str(error))
@@ -52,8 +52,6 @@ def _stop_with_parent(stop: threading.Event) -> None:
     while os.read(0, 4096):
         pass
     stop.set()
-    threading.Event().wait(ORPHAN_SECONDS)
-    os._exit(1)
 
 
 if __name__ == "__main__":

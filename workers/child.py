@@ -1,12 +1,13 @@
 """The child process that runs one shard: a job in on stdin, JSON lines out on stdout, logs on stderr.
 
-    python -m workers.child
+    python -m workers.child [--describe]
     in   {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}   one line; then stay open
          done: [learning rate, seed, role, γ, horizon] of trials, [kind, seed] of measurements, stored already
     out  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
          {"event": "progress", …}  {"event": "finished"}
          {"event": "error", "kind": "invalid_input" | "out_of_memory" | "internal", "message": …}   and exit code 1
 
+With --describe it takes no job and gives {"event": "described", "device": …, "versions": …}.
 The end of stdin means that the parent is gone: the child exits with code 3 at once, in the middle of whatever it does.
 JAX lives only here, so a hard deadline, an abort or a lack of memory ends one shard and not the worker.
 """
@@ -25,6 +26,7 @@ from widthwise.errors import InvalidInputError
 
 PARENT_GONE = 3
 PROGRESS_SECONDS = 1.0  # a person watches these; more often is noise
+LEAST_URGENT = 19  # the largest niceness: nobody waits for a description
 # One core for each child: two single-threaded processes do more than one with two threads (measured: 2 × 44 against
 # 64 GFLOP/s at width 128). A variable that is set already stays as it is.
 SINGLE_THREADED = {
@@ -59,12 +61,16 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("jax").setLevel(logging.WARNING)  # at INFO it lists every backend that is absent
     pipe = Pipe()
+    describe = sys.argv[1:] == ["--describe"]
     try:
-        job = _read_job()
+        job = {} if describe else _read_job()
         threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
         if _trains_on_cpu():
             for name, value in SINGLE_THREADED.items():
                 os.environ.setdefault(name, value)
+        if describe:
+            _describe(pipe)
+            return 0
         _run(job, pipe)
     except Exception as error:
         log.exception("the shard failed")
@@ -80,6 +86,15 @@ def _trains_on_cpu() -> bool:
     if platforms:
         return platforms.split(",")[0] == "cpu"
     return not entry_points(group="jax_plugins") and find_spec("libtpu") is None
+
+
+def _describe(pipe: Pipe) -> None:
+    """Say what would compute, taking as little of it as can be: a shard of another worker may run beside."""
+    os.nice(LEAST_URGENT)
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # by default JAX takes 75% of a GPU's memory at once
+    from workers.engine.device import describe_device
+
+    pipe.send("described", **describe_device())
 
 
 def _run(job: dict[str, Any], pipe: Pipe) -> None:

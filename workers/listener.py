@@ -1,5 +1,6 @@
 """The listener: a Celery worker on a thread, for which every message is a wake-up and no assignment."""
 
+import logging
 import threading
 from typing import Any
 
@@ -13,6 +14,9 @@ log = structlog.get_logger(__name__)
 
 RESTART_SECONDS = 5.0  # after Celery has ended by itself, which it should not (chosen)
 STOP_SECONDS = 1.0  # for Celery to say goodbye to the broker; what it does not say is sent again (chosen)
+
+#: Celery's loggers that tell of every message; the shard's own lines say more.
+QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.worker.consumer.tasks")
 
 
 class Listener:
@@ -29,6 +33,8 @@ class Listener:
         self._thread = threading.Thread(target=self._listen, daemon=True, name="listener")
 
     def __enter__(self) -> "Listener":
+        for name in QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._thread.start()
         return self
 

@@ -19,6 +19,7 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     # the console's renderer writes tracebacks by itself
     traceback = [structlog.processors.format_exc_info] if form == "json" else []
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,  # a shard's lines say whose they are, the store's too
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]

@@ -10,6 +10,7 @@ from service.broker import make_doorbell
 from service.settings import Settings
 from service.store import open_store
 from workers.listener import Listener
+from workers.probe import PROBE_COMMAND
 from workers.supervisor import CHILD_COMMAND
 from workers.worker import SWEEP_SECONDS, Worker
 
@@ -19,17 +20,25 @@ POLL_SECONDS = 0.5  # between looks for work where no broker wakes us: two index
 
 
 def run_worker(
-    settings: Settings, worker_id: str, stop: threading.Event, *, command: Sequence[str] = CHILD_COMMAND
+    settings: Settings,
+    worker_id: str,
+    stop: threading.Event,
+    *,
+    command: Sequence[str] = CHILD_COMMAND,
+    probe_command: Sequence[str] = PROBE_COMMAND,
 ) -> None:
     """Work until `stop` is set; a shard in progress is then given back within a second.
 
-    worker_id: unique among living processes. Raises SchemaError if the database needs a migration.
+    worker_id: unique among living processes. command, probe_command: the child that runs a shard, and the one that
+    describes the device (none if empty). Raises SchemaError if the database needs a migration.
     """
     doorbell = make_doorbell(settings)
     with ExitStack() as stack:
         store = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=doorbell)
         stack.callback(store.close)
-        worker = stack.enter_context(Worker(store, settings, worker_id, stop, command=command))
+        worker = stack.enter_context(
+            Worker(store, settings, worker_id, stop, command=command, probe_command=probe_command)
+        )
         if doorbell is not None:
             stack.enter_context(Listener(settings, worker))
         log.info("worker_started", worker_id=worker_id, broker=doorbell is not None)
@@ -37,5 +46,5 @@ def run_worker(
         pause = POLL_SECONDS if doorbell is None else SWEEP_SECONDS
         while not stop.is_set():
             if not worker.work(wait=False):
-                stop.wait(pause)
+                stop.wait(POLL_SECONDS if worker.probing else pause)
     log.info("worker_stopped", worker_id=worker_id)

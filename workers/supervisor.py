@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -57,9 +57,25 @@ class Supervisor:
     corpora_dir: Path | None = None
     command: Sequence[str] = CHILD_COMMAND
     totals: Totals = field(default_factory=Totals)
+    described: threading.Event = field(default_factory=threading.Event)  #: device and versions are reported
 
     def run(self, claim: Claim) -> Outcome:
-        """Run one claim to its end; the child is dead when this returns."""
+        """Run one claim to its end; the child is dead when this returns. Every log line of it says whose it is."""
+        whose = {"worker_id": self.worker_id, "calibration_id": claim.calibration_id, "shard_id": claim.shard_id}
+        if claim.request_id is not None:
+            whose["request_id"] = claim.request_id
+        with structlog.contextvars.bound_contextvars(**whose):
+            try:
+                outcome = self._run(claim)
+            except Exception as error:
+                # a mistake of ours: without this the shard would wait for its lease to end
+                log.exception("supervisor_failed")
+                outcome = self.report_failure(claim, f"The worker failed ({error!r}); see its log.", retryable=True)
+            log.info("shard_ended", outcome=outcome.value)
+        self.totals.count_shard(outcome.value)
+        return outcome
+
+    def _run(self, claim: Claim) -> Outcome:
         job = {
             "spec": claim.spec,
             "shard": claim.shard.to_dict(),
@@ -71,44 +87,56 @@ class Supervisor:
             child = ChildProcess(self.command, job)
         except OSError as error:
             return self.report_failure(claim, f"The child process could not be started ({error}).", retryable=True)
-        bound = log.bind(shard_id=claim.shard_id, worker_id=self.worker_id, child_pid=child.pid)
         shard = claim.shard
-        bound.info("shard_started", kind=shard.kind, width=shard.width, seeds=list(shard.seeds), attempt=claim.attempt)
+        log.info(
+            "shard_started",
+            kind=shard.kind,
+            width=shard.width,
+            seeds=list(shard.seeds),
+            attempt=claim.attempt,
+            child_pid=child.pid,
+        )
         try:
-            outcome = _Watch(self, claim, child).until_the_end()
+            return _Watch(self, claim, child).until_the_end()
         finally:
             child.kill()
-        bound.info("shard_ended", outcome=outcome.value)
-        return outcome
 
-    def heartbeat(
-        self, device: str | None = None, versions: Mapping[str, Any] | None = None, *, begins: bool = False
-    ) -> None:
-        """Report that this worker is alive, and what it did since it began."""
+    def heartbeat(self, environment: Mapping[str, Any] | None = None, *, begins: bool = False) -> None:
+        """Report that this worker is alive, what it did since it began, and its device and versions once known."""
+        known = environment or {}
+        versions = known.get("versions")
         self.store.heartbeat(
             self.worker_id,
             host=socket.gethostname(),
-            device=device,
-            versions=versions,
+            device=_device(known),
+            versions=versions if isinstance(versions, dict) else None,
             totals=self.totals.to_dict(),
             begins=begins,
         )
+        if environment is not None:
+            self.described.set()
 
     def report_failure(self, claim: Claim, reason: str, *, retryable: bool) -> Outcome:
         """Report a failed attempt."""
-        log.warning("shard_failed", shard_id=claim.shard_id, reason=reason, retryable=retryable)
+        log.warning("shard_failed", reason=reason, retryable=retryable)
         lease = self.insist(lambda: self.store.fail_shard(claim, reason, retryable=retryable))
         return Outcome.LOST if lease is Lease.LOST else Outcome.FAILED
 
-    def insist(self, write: Any) -> Lease:
+    def seen(self, lease: Lease) -> Lease:
+        """Count a lease that the store says is lost."""
+        if lease is Lease.LOST:
+            self.totals.count_lease_loss()
+            log.warning("lease_lost")
+        return lease
+
+    def insist(self, write: Callable[[], Lease]) -> Lease:
         """Make a last write, waiting for the database while the lease may hold, but not once told to stop."""
         give_up = time.monotonic() + self.lease_seconds
         while True:
             try:
-                lease: Lease = write()
-                return lease
+                return self.seen(write())
             except StoreUnavailableError as error:
-                log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
+                log.warning("database_unavailable", error=str(error))
                 if time.monotonic() > give_up or self.stop.wait(RETRY_SECONDS):
                     return Lease.LOST
 
@@ -181,16 +209,16 @@ class _Watch:
     def _step(self) -> Lease:
         """Look at the lease if it is time, and take one message; HELD while all is well."""
         try:
-            lease = self._look_at_lease()
+            lease = self.supervisor.seen(self._look_at_lease())
             if lease is not Lease.HELD:
                 return lease
             if self.unstored is None:
                 self.unstored = self.child.next_message(MESSAGE_SECONDS)
             if self.unstored is not None:
-                lease = self._take(self.unstored)
+                lease = self.supervisor.seen(self._take(self.unstored))
                 self.unstored = None
         except StoreUnavailableError as error:
-            log.warning("database_unavailable", worker_id=self.supervisor.worker_id, error=str(error))
+            log.warning("database_unavailable", error=str(error))
             self.supervisor.stop.wait(RETRY_SECONDS)
             return Lease.HELD if time.monotonic() < self.held_until else Lease.LOST
         return lease
@@ -221,20 +249,14 @@ class _Watch:
                 return store.record_measurement(self.claim, message["measurement"])
             case "started":
                 environment = {name: value for name, value in message.items() if name != "event"}
-                versions = environment.get("versions")
-                device = environment.get("device")
-                self.supervisor.heartbeat(
-                    None if device is None else str(device), versions if isinstance(versions, dict) else None
-                )
+                self.supervisor.heartbeat(environment)
                 return store.record_environment(self.claim, environment)
             case "error":
                 self.error = (str(message.get("kind")), str(message.get("message")))
             case "finished":
                 self.finished = True
             case "progress":
-                log.debug(
-                    "progress", shard_id=self.claim.shard_id, **{k: v for k, v in message.items() if k != "event"}
-                )
+                log.debug("progress", **{k: v for k, v in message.items() if k != "event"})
             case _:
                 raise ProtocolError(f"an event {message!r} that is not known, or not whole")
         return Lease.HELD
@@ -252,6 +274,14 @@ class _Watch:
         said = f"Its last words:\n{words}" if words else "It said nothing."
         reason = f"The child process ended {_in_words(status)} before it had finished. {said}"
         return self._fail(reason, retryable=True)
+
+
+def _device(environment: Mapping[str, Any]) -> str | None:
+    """Name a device by its platform and, where that says more, its kind: "cpu", "gpu (NVIDIA H100 80GB HBM3)"."""
+    device, kind = environment.get("device"), environment.get("device_kind")
+    if device is None:
+        return None
+    return str(device) if kind in (None, device) else f"{device} ({kind})"
 
 
 def _in_words(status: int) -> str:

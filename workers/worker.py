@@ -8,11 +8,13 @@ import structlog
 
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
+from workers.probe import PROBE_COMMAND, Probe
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Outcome, Supervisor
 from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 
+HEARTBEAT_SECONDS = 10.0  # at most between reports: a worker counts as stale after six that are missed
 SWEEP_SECONDS = 5.0  # between looks for what a crash or a lost message left unfinished (chosen)
 FORGET_SECONDS = 3600.0  # between looks for workers that are gone for a week (chosen)
 FIRST_PAUSE_SECONDS = 1.0  # after a failed attempt, doubled while failures follow each other: a broken machine
@@ -31,6 +33,7 @@ class Worker:
         stop: threading.Event,
         *,
         command: Sequence[str] = CHILD_COMMAND,
+        probe_command: Sequence[str] = PROBE_COMMAND,
     ) -> None:
         self.worker_id = worker_id
         self.stop = stop
@@ -47,9 +50,10 @@ class Worker:
             command=command,
             totals=self.totals,
         )
-        self._heartbeat_seconds = settings.lease_seconds / EXTENSIONS_PER_LEASE
+        self._heartbeat_seconds = min(HEARTBEAT_SECONDS, settings.lease_seconds / EXTENSIONS_PER_LEASE)
         self._one_at_a_time = threading.Lock()
         self._pause = FIRST_PAUSE_SECONDS
+        self._probe = Probe(probe_command)
         self._maintenance = threading.Thread(target=self._maintain, daemon=True, name="maintenance")
 
     def __enter__(self) -> "Worker":
@@ -65,6 +69,7 @@ class Worker:
         self.stop.set()
         self._maintenance.join(STOP_SECONDS)
         with self._one_at_a_time:  # a shard that is being given back
+            self._probe.end()
             self._reached(lambda: self._store.stop_worker(self.worker_id, totals=self.totals.to_dict()))
 
     def work(self, *, wait: bool = True) -> bool:
@@ -89,15 +94,29 @@ class Worker:
             self.stop.wait(FIRST_PAUSE_SECONDS)
             return False
         if claim is None:
+            self._describe()
             return False
+        self._probe.end()  # before the shard's child: some accelerators serve one program alone
         outcome = self._supervisor.run(claim)
-        self.totals.count_shard(outcome.value)
         if outcome is Outcome.FAILED:
             self.stop.wait(self._pause)
             self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
         else:
             self._pause = FIRST_PAUSE_SECONDS
         return True
+
+    @property
+    def probing(self) -> bool:
+        """Whether a probe of the device runs, and `work` is to be called soon for its result."""
+        return self._probe.running
+
+    def _describe(self) -> None:
+        """While there is nothing to run, find out what this worker would run it on."""
+        if self._supervisor.described.is_set() or self._probe.failed:
+            return
+        found = self._probe.look()
+        if found is not None:
+            self._reached(lambda: self._supervisor.heartbeat(found))
 
     def _begin(self) -> None:
         """Check the schema, free what an earlier process of this name held (it is dead), and report."""
@@ -117,7 +136,10 @@ class Worker:
         while not self.stop.wait(max(0.0, min(due) - time.monotonic())):
             for number, (seconds, duty) in enumerate(duties):
                 if time.monotonic() >= due[number] and not self.stop.is_set():
-                    self._reached(duty)
+                    try:
+                        self._reached(duty)
+                    except Exception:  # a mistake in one duty must not end the others: reports are among them
+                        log.exception("maintenance_failed", worker_id=self.worker_id)
                     due[number] = time.monotonic() + seconds
 
     def _reached(self, act: Callable[[], object]) -> bool:

@@ -1,6 +1,5 @@
 """`widthwise worker`: workers for a service that runs elsewhere, and their health check."""
 
-import signal
 import socket
 import threading
 from pathlib import Path
@@ -53,6 +52,7 @@ def worker(
         from service.settings import load_settings
         from workers.gpus import choose_gpus
         from workers.logs import configure_logging
+        from workers.stopping import stop_on_signals
 
     settings = load_settings(data_dir=data_dir)
     if healthy:
@@ -66,8 +66,7 @@ def worker(
         _require_gpu_backend()
     configure_logging(settings.log_level, settings.log_format)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     _run(settings, stop, workers, chosen)
 
 
@@ -76,6 +75,7 @@ def _run(settings: "Settings", stop: threading.Event, count: int, gpus: tuple[st
     from workers.identity import machine_id
     from workers.node import run_worker
     from workers.pool import WorkerPool
+    from workers.stopping import end_in_time
 
     if gpus or count > 1:
         where = f"GPU {', '.join(gpus)}" if gpus else f"{count} processes"
@@ -83,6 +83,7 @@ def _run(settings: "Settings", stop: threading.Event, count: int, gpus: tuple[st
         with WorkerPool(settings, count=count, gpus=gpus):
             stop.wait()
         return
+    end_in_time(stop)
     worker_id = machine_id()
     console.say(f"Worker {worker_id} looks for work; Ctrl-C stops it.")
     run_worker(settings, worker_id, stop)

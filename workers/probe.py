@@ -1,0 +1,55 @@
+"""The probe: asks a child, while a worker is idle, for the device and versions that its shards will run on."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from workers.process import ChildProcess, Ended, ProtocolError
+from workers.supervisor import CHILD_COMMAND
+
+log = structlog.get_logger(__name__)
+
+PROBE_COMMAND = (*CHILD_COMMAND, "--describe")
+PROBE_SECONDS = 120.0  # for JAX and the driver of an accelerator to start, which takes seconds (chosen)
+
+
+class Probe:
+    """One child that describes the device; whoever uses it sees to it that one thread does at a time."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._child: ChildProcess | None = None
+        self._give_up = 0.0
+        self.failed = not command  #: it is not to be asked again
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a child whose answer is still to come."""
+        return self._child is not None
+
+    def look(self) -> dict[str, Any] | None:
+        """Start the child if there is none; give its answer once it is there."""
+        try:
+            if self._child is None:
+                self._child = ChildProcess(self._command, {})
+                self._give_up = time.monotonic() + PROBE_SECONDS
+            answer = self._child.next_message(0.0)
+            if answer is None and time.monotonic() < self._give_up:
+                return None
+        except (OSError, ProtocolError, Ended):
+            answer = None
+        words = "" if self._child is None else self._child.last_words()
+        self.end()
+        if answer is None or answer["event"] != "described":
+            self.failed = True  # the first shard will say why
+            log.warning("device_unknown", last_words=words)
+            return None
+        return answer
+
+    def end(self) -> None:
+        """End the child at once, if there is one; the next look starts another."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
