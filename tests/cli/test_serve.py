@@ -2,10 +2,14 @@
 
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -17,14 +21,29 @@ from tests.cli.conftest import Run
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
 
 
-def serve(data_dir: Path) -> subprocess.Popen[str]:
+def serve(data_dir: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "widthwise.cli", "serve", "--data-dir", str(data_dir), "--workers", "0"]
     return subprocess.Popen(
-        [sys.executable, "-m", "widthwise.cli", "serve", "--data-dir", str(data_dir), "--workers", "0", "--port", "0"],
+        [*command, "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=CLEAN,
+        env={**CLEAN, **variables},
     )
+
+
+@contextmanager
+def serving(data_dir: Path, *options: str, **variables: str) -> Iterator[tuple[str, str]]:
+    """A service that is up: its address on this machine, and what it said at its start."""
+    process = serve(data_dir, *options, **variables)
+    assert process.stdout is not None
+    lines = list(takewhile(lambda line: line != "Ctrl-C stops it.\n", process.stdout))
+    try:
+        assert lines, process.stderr and process.stderr.read()
+        yield lines[0].split()[-1].replace("0.0.0.0", "127.0.0.1"), "".join(lines)  # noqa: S104
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -68,22 +87,54 @@ def test_a_port_in_use(run: Run, tmp_path: Path) -> None:
     assert ran.err == f"Error: port {port} is in use; stop what listens there, or give another with --port\n"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])  # noqa: S104  it is refused
-def test_other_machines_are_not_served_without_keys(run: Run, tmp_path: Path, host: str) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104  so that nothing could be served in any case
-        port = taken.getsockname()[1]
-        ran = run("serve", "--host", host, "--port", port, "--data-dir", tmp_path, "--workers", 0)
-    assert ran.code == 1
-    assert "can be reached from other machines" in ran.err
-    assert "WIDTHWISE_ALLOW_UNAUTHENTICATED=true" in ran.err
+def test_other_machines_are_asked_for_a_key(tmp_path: Path) -> None:
+    """Beyond loopback the service says at its start how the first key is made, and that key opens it."""
+    with serving(tmp_path, "--host", "0.0.0.0") as (url, said):  # noqa: S104  the point of the test
+        assert httpx.get(f"{url}/livez", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/v1/calibrations", trust_env=False).status_code == 401
+        command = re.search(r"none is valid yet: widthwise (.*)", said)
+        assert command is not None, said
+        arguments = shlex.split(command[1].replace("NAME", "ops"))
+        made = subprocess.run(
+            [sys.executable, "-m", "widthwise.cli", *arguments], capture_output=True, text=True, env=CLEAN, check=True
+        )
+        bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        assert httpx.get(f"{url}/v1/calibrations", headers=bearer, trust_env=False).status_code == 200
+    with serving(tmp_path, "--host", "0.0.0.0") as (_, said):  # noqa: S104
+        assert "keys      asked for\n" in said
+        assert made.stdout.strip() not in said
 
 
-def test_unless_that_is_allowed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WIDTHWISE_ALLOW_UNAUTHENTICATED", "true")
-    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  nothing is ever accepted
-        port = listener.getsockname()[1]
-        ran = run("serve", "--host", "0.0.0.0", "--port", port, "--data-dir", tmp_path, "--workers", 0)  # noqa: S104
-    assert "is in use" in ran.err  # it went on to listen
+def test_only_a_trusted_proxy_names_the_client(tmp_path: Path) -> None:
+    """Wrong keys count against the address that a trusted proxy names, else against the caller's own."""
+    statuses: dict[str, list[int]] = {}
+    for trusted in ("127.0.0.1", "192.0.2.1"):
+        variables = {
+            "WIDTHWISE_REQUIRE_KEYS": "true",
+            "WIDTHWISE_FAILED_KEYS_PER_MINUTE": "1",
+            "WIDTHWISE_TRUSTED_PROXIES": trusted,
+        }
+        with serving(tmp_path, **variables) as (url, _):
+            statuses[trusted] = [
+                httpx.get(
+                    f"{url}/v1/exponents",
+                    headers={"Authorization": "Bearer wrong", "X-Forwarded-For": client},
+                    trust_env=False,
+                ).status_code
+                for client in ("198.51.100.1", "198.51.100.2", "198.51.100.1")
+            ]
+    assert statuses == {"127.0.0.1": [401, 401, 429], "192.0.2.1": [401, 429, 429]}
+
+
+def test_keys_need_a_pepper_that_every_process_of_a_shared_database_has(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIDTHWISE_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("WIDTHWISE_REQUIRE_KEYS", "true")
+    ran = run("serve", "--port", 0, "--data-dir", tmp_path, "--workers", 0)
+    assert (ran.code, ran.out) == (1, "")
+    assert "openssl rand -hex 32" in ran.err
+    assert "WIDTHWISE_PEPPER_FILE" in ran.err
 
 
 def test_settings_that_are_wrong(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from widthwise.cli import console
 from widthwise.cli.calibrate import calibrate
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
+from widthwise.cli.keys import keys
 from widthwise.cli.migrate import migrate
 from widthwise.cli.serve import serve
 from widthwise.cli.transfer import transfer
@@ -59,6 +60,7 @@ def widthwise(
 
 for command in (serve, worker, transfer, calibrate, exponents, workers, demo, migrate):
     app.command()(command)
+app.add_typer(keys)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

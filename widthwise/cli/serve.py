@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import shlex
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from widthwise.cli import console
-from widthwise.errors import InvalidInputError
+from widthwise.errors import InvalidInputError, WidthwiseError
 from widthwise.version import VERSION
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def serve(
     """Serve the page, the API and its workers until Ctrl-C or SIGTERM.
 
     Needs nothing else: the database is a SQLite file in the data directory, brought up to date first. Only this
-    machine can reach it. WIDTHWISE_DATABASE_URL names another database, which `widthwise migrate` brings up to date.
+    machine can reach it; with another --host it asks for API keys (`widthwise keys`). WIDTHWISE_DATABASE_URL names
+    another database, which `widthwise migrate` brings up to date.
     With WIDTHWISE_REDIS_URL this is the API alone, and each `widthwise worker` is woken through that broker.
 
     \b
@@ -81,6 +83,7 @@ def serve(
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            forwarded_allow_ips=settings.trusted_proxies,  # others can't claim another address by a header
             lifespan="on",
         )
         server = _server(config, lambda: _announce(settings, address))
@@ -177,8 +180,30 @@ def _announce(settings: "Settings", address: str) -> None:
         f"  API       {address}/v1/transfers, /v1/calibrations, /v1/exponents, …",
         f"  database  {database}",
         f"  workers   {workers}",
+        *_about_keys(settings),
         "Ctrl-C stops it.",
     )
     out = console.stdout()
     out.print("\n".join(lines), soft_wrap=True, markup=False)  # at once: who reads the first line may stop us
     out.file.flush()
+
+
+def _about_keys(settings: "Settings") -> list[str]:
+    """Say how the first API key is made, where one is needed and there is none."""
+    if not settings.asks_for_keys:
+        return []
+    from service.store import open_store
+
+    try:
+        store = open_store(settings.database_url)
+        try:
+            store.check_ready()
+            some = any(key.valid for key in store.list_keys())
+        finally:
+            store.close()
+    except WidthwiseError:
+        some = True  # the database does not answer or is not migrated: /readyz says so, and this is about keys
+    if some:
+        return ["  keys      asked for"]
+    where = f" --data-dir {shlex.quote(str(settings.data_dir))}" if settings.embedded else ""
+    return [f"  keys      asked for, and none is valid yet: widthwise keys create --owner NAME --scope admin{where}"]

@@ -1,0 +1,208 @@
+"""`widthwise keys`: make, list and revoke the API keys of a service, in its database."""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from widthwise.cli import console
+from widthwise.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from service.store import Store
+    from service.store.records import ApiKey
+
+#: A key that was forgotten ends by itself, and four times a year is often enough to be practised (chosen).
+DEFAULT_EXPIRY = "90d"
+MAX_DAYS = 3660  # ten years (chosen): a longer life is a slip of the finger, or `never`
+
+_HOURS = {"h": 1, "d": 24}
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")  # the column's length; nothing that a log line must quote
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,64}")
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+keys = typer.Typer(
+    name="keys", no_args_is_help=True, help="Make, list and revoke the API keys of a service, in its database."
+)
+
+_DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the embedded database (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
+]
+
+
+class ScopeName(StrEnum):
+    """What a key may do; the same words as service.auth.caller.Scope, which needs the service installed."""
+
+    READ = "read"
+    CALIBRATE = "calibrate"
+    ADMIN = "admin"
+
+
+@keys.command()
+def create(
+    *,
+    owner: Annotated[str, typer.Option(metavar="NAME", help="Whose calibrations it reads and makes.")],
+    scope: Annotated[
+        ScopeName,
+        typer.Option(help="read; calibrate: read and run calibrations; admin: both, of every owner."),
+    ],
+    name: Annotated[str, typer.Option(metavar="TEXT", help="What it is for, as `keys list` shows it.")] = "",
+    expires: Annotated[
+        str, typer.Option(metavar="30d|12h|never", help="How long it holds, in days or hours.")
+    ] = DEFAULT_EXPIRY,
+    data_dir: _DataDir = None,
+) -> None:
+    """Make an API key. The key is shown this once: stdout holds it alone, and only a digest of it is stored.
+
+    \b
+    Examples:
+      widthwise keys create --owner alice --scope calibrate
+      KEY=$(widthwise keys create --owner ci --scope read --name nightly --expires 30d)
+      WIDTHWISE_DATABASE_URL=postgresql://… WIDTHWISE_PEPPER_FILE=pepper widthwise keys create --owner ops --scope admin
+    """
+    if not _OWNER.fullmatch(owner):
+        raise InvalidInputError(
+            f"the owner {owner[:80]!r} can't be used; give 1 to 64 letters, digits, dots, dashes, underscores, @ or +",
+            field="owner",
+        )
+    if not _NAME.fullmatch(name):
+        raise InvalidInputError(f"the name {name[:80]!r} can't be used; give up to 64 printable characters")
+    lifetime = lifetime_seconds(expires)
+    with _opened(data_dir) as (settings, store):
+        from service.auth.pepper import load_pepper
+        from service.auth.tokens import digest_of, make_token
+
+        pepper = load_pepper(settings)
+        token = make_token()
+        key = store.create_key(
+            token.key_id,
+            owner=owner,
+            name=name,
+            scopes=[scope.value],
+            digest=digest_of(pepper, token.secret),
+            lifetime_seconds=lifetime,
+        )
+        until = "until it is revoked" if key.expires_at is None else f"until {_day(key.expires_at)}"
+        console.say(f"Key {key.id} of {owner}, scope {scope.value}, holds {until}. It is shown this once:")
+        sys.stdout.write(f"{token.reveal()}\n")
+        sys.stdout.flush()
+        console.say("Use it: WIDTHWISE_API_KEY=… widthwise exponents, or the header `Authorization: Bearer …`.")
+
+
+@keys.command("list")
+def list_keys(
+    *,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Those of one owner.")] = None,
+    data_dir: _DataDir = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
+) -> None:
+    """List the API keys, newest first, with what became of them; no secret is stored, so none is shown.
+
+    \b
+    Examples:
+      widthwise keys list
+      widthwise keys list --owner alice --json
+    """
+    with _opened(data_dir) as (_, store):
+        found = store.list_keys(owner)
+    if as_json:
+        console.print_json([_body(key) for key in found])
+        return
+    if not found:
+        console.say("There is no key. Make one: widthwise keys create --help")
+        return
+    table = console.new_table("id", "owner", "scope", "name", "state", "expires", "last used", left=7)
+    for key in found:
+        expires = "never" if key.expires_at is None else _day(key.expires_at)
+        used = "" if key.last_used_at is None else _minute(key.last_used_at)
+        table.add_row(key.id, key.owner, ", ".join(key.scopes), key.name, _state(key), expires, used)
+    console.show(f"{len(found)} key{'' if len(found) == 1 else 's'}", table)
+
+
+@keys.command()
+def revoke(
+    *,
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    data_dir: _DataDir = None,
+) -> None:
+    """End a key now; services that have just seen it follow within seconds.
+
+    \b
+    Examples:
+      widthwise keys revoke 0123456789abcdef
+    """
+    if not _KEY_ID.fullmatch(key_id):  # which may be a whole key: it is not shown
+        raise InvalidInputError(
+            "the ID is not a key's id: give its 16 hexadecimal digits, the part between ww_ and the next _",
+            field="key_id",
+        )
+    with _opened(data_dir) as (_, store):
+        key = store.revoke_key(key_id)
+    console.say(f"Key {key.id} of {key.owner} is revoked.")
+
+
+def lifetime_seconds(text: str) -> float | None:
+    """Give how long "90d" or "12h" is, None for "never"; InvalidInputError for anything else.
+
+    >>> lifetime_seconds("12h"), lifetime_seconds("never")
+    (43200.0, None)
+    """
+    if text == "never":
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})([hd])", text)
+    hours = int(found[1]) * _HOURS[found[2]] if found else 0
+    if not 1 <= hours <= MAX_DAYS * 24:
+        raise InvalidInputError(
+            f"--expires is {text[:40]!r}; give days such as {DEFAULT_EXPIRY}, hours such as 12h (up to {MAX_DAYS}d), "
+            "or never",
+            field="expires",
+        )
+    return hours * 3600.0
+
+
+@contextmanager
+def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
+    """Give the settings and their store; an embedded database is brought up to date first, as `serve` does."""
+    with console.needs("service"):
+        from service.settings import load_settings
+        from service.store import open_store
+        from service.store.schema import upgrade
+
+    settings = load_settings(data_dir=data_dir)
+    if settings.embedded:
+        upgrade(settings.database_url)
+    store = open_store(settings.database_url)
+    try:
+        store.check_ready()  # says what to do about a database that was not migrated
+        yield settings, store
+    finally:
+        store.close()
+
+
+def _state(key: "ApiKey") -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    return "valid" if key.valid else "expired"
+
+
+def _body(key: "ApiKey") -> dict[str, Any]:
+    times = {name: getattr(key, name) for name in ("created_at", "expires_at", "revoked_at", "last_used_at")}
+    shown = {name: None if time is None else time.isoformat() for name, time in times.items()}
+    words = {"id": key.id, "owner": key.owner, "name": key.name, "scopes": list(key.scopes), "state": _state(key)}
+    return {**words, **shown}
+
+
+def _day(time: datetime) -> str:
+    return f"{time:%Y-%m-%d}"
+
+
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
