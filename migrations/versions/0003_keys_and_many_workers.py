@@ -11,6 +11,25 @@ depends_on = None
 OLD_KEY = "uq_calibrations_idempotency_key"
 NEW_KEY = "uq_calibrations_owner_idempotency_key"
 
+#: Columns of 0002's exponents that name their family since, and the filters that it had an index for.
+WORDS = ("parameterization", "optimizer", "alignment", "architecture", "dataset", "source")
+OLD_FILTERS = ("calibration_id", "role", "quantity", *WORDS)
+FAMILIES = sa.table("exponent_families", sa.column("id"), *map(sa.column, WORDS))
+EXPONENTS = sa.table("exponents", sa.column("family_id"), *map(sa.column, WORDS))
+#: Columns before (created_at, id) in the indexes of exponents.
+NEW_LISTINGS = (
+    ("owner",),
+    *(
+        (*owner, "family_id", *filters)
+        for owner in ((), ("owner",))
+        for filters in ((), ("role",), ("quantity",), ("role", "quantity"))
+    ),
+)
+
+
+def _index(columns: tuple[str, ...]) -> str:
+    return op.f(f"ix_exponents_{'_'.join(columns)}_created_at_id")
+
 
 def upgrade() -> None:
     """Go to this revision; what 0002 held belongs to no owner, so to administrators where keys are asked for."""
@@ -39,11 +58,7 @@ def upgrade() -> None:
             batch_op.f("ix_calibrations_owner_created_at_id"), ["owner", "created_at", "id"], unique=False
         )
 
-    with op.batch_alter_table("exponents") as batch_op:
-        batch_op.add_column(sa.Column("owner", sa.String(length=64), server_default=sa.text("''"), nullable=False))
-        batch_op.create_index(
-            batch_op.f("ix_exponents_owner_created_at_id"), ["owner", "created_at", "id"], unique=False
-        )
+    _gather_families()
 
     with op.batch_alter_table("shards") as batch_op:
         batch_op.add_column(sa.Column("queued_at", sa.DateTime(timezone=True), nullable=True))
@@ -78,9 +93,7 @@ def downgrade() -> None:
             batch_op.f("ix_shards_state_created_at_position"), ["state", "created_at", "position"], unique=False
         )
 
-    with op.batch_alter_table("exponents") as batch_op:
-        batch_op.drop_index(batch_op.f("ix_exponents_owner_created_at_id"))
-        batch_op.drop_column("owner")
+    _spread_families()
 
     op.execute(
         "UPDATE calibrations SET idempotency_key = NULL WHERE idempotency_key IS NOT NULL AND EXISTS "
@@ -96,3 +109,53 @@ def downgrade() -> None:
             batch_op.drop_column(column)
 
     op.drop_table("api_keys")
+
+
+def _gather_families() -> None:
+    """Take the words that every exponent of a calibration shares into a table of their combinations."""
+    op.create_table(
+        "exponent_families",
+        sa.Column("id", sa.Integer(), nullable=False),
+        *(sa.Column(word, sa.String(length=64), nullable=False) for word in WORDS),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exponent_families")),
+        sa.UniqueConstraint(*WORDS, name="uq_exponent_families"),
+    )
+    combinations = sa.select(*(EXPONENTS.c[word] for word in WORDS)).distinct()
+    op.execute(sa.insert(FAMILIES).from_select(WORDS, combinations))
+    with op.batch_alter_table("exponents") as batch_op:
+        batch_op.add_column(sa.Column("owner", sa.String(length=64), server_default=sa.text("''"), nullable=False))
+        batch_op.add_column(sa.Column("family_id", sa.Integer(), nullable=True))
+        for column in OLD_FILTERS:
+            batch_op.drop_index(_index((column,)))
+    found = sa.select(FAMILIES.c.id).where(*(FAMILIES.c[word] == EXPONENTS.c[word] for word in WORDS))
+    op.execute(sa.update(EXPONENTS).values(family_id=found.scalar_subquery()))
+    with op.batch_alter_table("exponents") as batch_op:
+        batch_op.alter_column("family_id", existing_type=sa.Integer(), nullable=False)
+        batch_op.create_foreign_key(
+            batch_op.f("fk_exponents_family_id_exponent_families"), "exponent_families", ["family_id"], ["id"]
+        )
+        for word in WORDS:
+            batch_op.drop_column(word)
+        for columns in NEW_LISTINGS:
+            batch_op.create_index(_index(columns), [*columns, "created_at", "id"], unique=False)
+
+
+def _spread_families() -> None:
+    """Write its family's words into every exponent again."""
+    with op.batch_alter_table("exponents") as batch_op:
+        for columns in NEW_LISTINGS:
+            batch_op.drop_index(_index(columns))
+        for word in WORDS:
+            batch_op.add_column(sa.Column(word, sa.String(length=64), nullable=True))
+    for word in WORDS:
+        found = sa.select(FAMILIES.c[word]).where(FAMILIES.c.id == EXPONENTS.c.family_id)
+        op.execute(sa.update(EXPONENTS).values({word: found.scalar_subquery()}))
+    with op.batch_alter_table("exponents") as batch_op:
+        batch_op.drop_constraint(batch_op.f("fk_exponents_family_id_exponent_families"), type_="foreignkey")
+        for column in ("family_id", "owner"):
+            batch_op.drop_column(column)
+        for word in WORDS:
+            batch_op.alter_column(word, existing_type=sa.String(length=64), nullable=False)
+        for column in OLD_FILTERS:
+            batch_op.create_index(_index((column,)), [column, "created_at", "id"], unique=False)
+    op.drop_table("exponent_families")

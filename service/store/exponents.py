@@ -6,13 +6,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store.clock import now
-from service.store.door import storable
+from service.store.door import checked_limit
+from service.store.families import family_of
 from service.store.identifiers import new_id
-from service.store.paging import page
+from service.store.listing import Listing, read_rows
+from service.store.paging import decode_cursor, page_of
 from service.store.provenance import provenance_of
 from service.store.records import ExponentFilter, ExponentRow, Page
 from service.store.tables import exponents
-from widthwise.errors import InvalidInputError
 
 SOURCE = "calibration"  # of every stored row: measured by the calibration it names
 
@@ -21,14 +22,19 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[
     """Store the estimates of a calibration; `estimates` are values that `checked` gave."""
     spec = calibration.spec
     proxy = spec.get("proxy") or {}
-    common = {
-        "calibration_id": calibration.id,
-        "source": SOURCE,
+    if not estimates:
+        return
+    family = {
         "parameterization": spec["parameterization"],
         "optimizer": spec["optimizer"],
         "alignment": spec["alignment"] if isinstance(spec["alignment"], str) else "measured",
         "architecture": proxy.get("architecture", "external"),
         "dataset": proxy.get("dataset", "external"),
+        "source": SOURCE,
+    }
+    common = {
+        "calibration_id": calibration.id,
+        "family_id": family_of(connection, family),
         "provenance": provenance_of(calibration),
         "owner": calibration.owner,
     }
@@ -62,17 +68,10 @@ def list_page(
     connection: sa.Connection, owner: str | None, where: ExponentFilter, cursor: str | None, limit: int
 ) -> Page[ExponentRow]:
     """Give the exponents that match, newest first; owner: of this one alone."""
-    query = sa.select(exponents)
-    if owner is not None:
-        query = query.where(exponents.c.owner == owner)
-    for name in where.__slots__:
-        wanted = getattr(where, name)
-        if wanted is None:
-            continue
-        if not storable(wanted):
-            raise InvalidInputError(f"{name} is {wanted!r}, which no name can be; give printable text.", field=name)
-        query = query.where(exponents.c[name] == wanted)
-    return page(connection, query, exponents, _read, cursor=cursor, limit=limit, newest_first=True)
+    checked_limit(limit)
+    after = None if cursor is None else decode_cursor(exponents.name, cursor)
+    # one row more than asked for says whether another page follows
+    return page_of(exponents, read_rows(connection, Listing(owner, where, after), limit + 1), _read, limit)
 
 
 def _read(row: sa.Row[Any]) -> ExponentRow:

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,7 +64,11 @@ def page(
         query = query.where(key < after if newest_first else key > after)
     order = [column.desc() if newest_first else column.asc() for column in (table.c.created_at, table.c.id)]
     # one row more than asked for says whether another page follows
-    rows = connection.execute(query.order_by(*order).limit(limit + 1)).all()
+    return page_of(table, connection.execute(query.order_by(*order).limit(limit + 1)).all(), read, limit)
+
+
+def page_of(table: sa.Table, rows: Sequence[sa.Row[Any]], read: Callable[[sa.Row[Any]], T], limit: int) -> Page[T]:
+    """Give the page that rows of a listing make, of which there may be one more than `limit`."""
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(

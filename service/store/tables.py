@@ -153,11 +153,29 @@ measurements = sa.Table(
     sa.Index(None, "shard_id"),
 )
 
+#: What every exponent of a calibration is measured under. Few rows, however many exponents: the distinct combinations.
+exponent_families = sa.Table(
+    "exponent_families",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("parameterization", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("optimizer", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("alignment", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("architecture", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("dataset", sa.String(NAME_LENGTH), nullable=False),
+    sa.Column("source", sa.String(NAME_LENGTH), nullable=False),
+    sa.UniqueConstraint(
+        "parameterization", "optimizer", "alignment", "architecture", "dataset", "source", name="uq_exponent_families"
+    ),
+)
+
 exponents = sa.Table(
     "exponents",
     metadata,
     sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
     sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("family_id", sa.ForeignKey("exponent_families.id"), nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),  # its calibration's
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("quantity", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("role", sa.String(NAME_LENGTH), nullable=False),
@@ -168,33 +186,18 @@ exponents = sa.Table(
     sa.Column("degrees_of_freedom", sa.Integer, nullable=False),
     sa.Column("theory", sa.Double),
     sa.Column("widths", sa.JSON, nullable=False),
-    sa.Column("source", sa.String(NAME_LENGTH), nullable=False),
-    sa.Column("parameterization", sa.String(NAME_LENGTH), nullable=False),
-    sa.Column("optimizer", sa.String(NAME_LENGTH), nullable=False),
-    sa.Column("alignment", sa.String(NAME_LENGTH), nullable=False),
-    sa.Column("architecture", sa.String(NAME_LENGTH), nullable=False),
-    sa.Column("dataset", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("provenance", sa.JSON, nullable=False),
-    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),  # its calibration's
     sa.UniqueConstraint("calibration_id", "quantity", "role"),
     sa.CheckConstraint(_finite("value"), name="value"),
     sa.CheckConstraint("(interval_low IS NULL) = (interval_high IS NULL)", name="interval"),
+    # everyone's and one owner's, as they are: service/store/listing.py
     sa.Index(None, "created_at", "id"),
-    # one for each filter, in the order of the page: rows are few and written once, lists are read often
+    sa.Index(None, "owner", "created_at", "id"),
+    # those of a family, with or without a role and a quantity: rows are written once, lists are read often
     *(
-        sa.Index(None, column, "created_at", "id")
-        for column in (
-            "calibration_id",
-            "parameterization",
-            "optimizer",
-            "alignment",
-            "role",
-            "quantity",
-            "source",
-            "architecture",
-            "dataset",
-            "owner",
-        )
+        sa.Index(None, *owner, "family_id", *filters, "created_at", "id")
+        for owner in ((), ("owner",))
+        for filters in ((), ("role",), ("quantity",), ("role", "quantity"))
     ),
 )
 
