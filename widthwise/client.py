@@ -11,6 +11,7 @@ Bodies and answers are the JSON of the contract (the service's /docs page). What
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -23,6 +24,7 @@ from widthwise.errors import ServiceError
 
 DEFAULT_URL = "http://127.0.0.1:8000"  # where `widthwise serve` listens
 URL_VARIABLE = "WIDTHWISE_URL"
+KEY_VARIABLE = "WIDTHWISE_API_KEY"
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
 POLL_SECONDS = 1.0  # chosen: trials take about a second; an answer with Retry-After is asked again after that instead
@@ -85,6 +87,7 @@ def service_url(url: str | None = None) -> str:
     return url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
 
+_KEY = re.compile(r"[\x21-\x7e]{0,512}")  # printable ASCII: what a header can carry
 _CALIBRATION = ("state",)  # what tells a calibration from any other object
 
 
@@ -95,23 +98,34 @@ class Client:
         self,
         base_url: str | None = None,
         *,
+        api_key: str | None = None,
         timeout_seconds: float = 30.0,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Prepare to ask the service at `base_url` (default: see `service_url`); nothing is sent yet.
 
+        api_key: for a service that asks for one (default: WIDTHWISE_API_KEY). It goes to this service alone, since no
+        redirect is followed, and into no error's text.
         transport: how requests are carried, for instance to an application in this process.
         sleep: how a watcher waits, given the seconds; for instance the wait of a threading.Event.
         """
         self.url = service_url(base_url).rstrip("/")
         self._sleep = sleep
+        self._key = (api_key if api_key is not None else os.environ.get(KEY_VARIABLE, "")).strip()
+        if not _KEY.fullmatch(self._key):  # the HTTP library would quote it in its own refusal
+            raise ServiceError(
+                f"the API key holds what no key holds (it has {len(self._key)} characters); give one as `widthwise "
+                f"keys create` printed it, as api_key or in {KEY_VARIABLE}"
+            )
         try:
             parts = urlsplit(self.url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
                 raise ValueError("an address has a scheme, a host and perhaps a port and a path")
             self._http = httpx.Client(
                 base_url=self.url,
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                follow_redirects=False,  # to wherever one leads, with the key
                 timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a host that is there accepts within 5 s
                 transport=transport,
                 # A proxy from the environment can't reach this machine's loopback.
@@ -217,8 +231,8 @@ class Client:
     def watch(self, calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Iterator[Calibration]:
         """Give the calibration now and again until it has ended; the last one given is final.
 
-        It waits as long as the service asks (Retry-After), else a second, and outlives `outage_seconds` in which the
-        service is not there or not ready.
+        It waits as long as the service asks (Retry-After), else a second, also where it asks too often (429), and
+        outlives `outage_seconds` in which the service is not there or not ready.
         """
         unreachable_since: float | None = None
         while True:
@@ -226,6 +240,9 @@ class Client:
             try:
                 answer = self._ask("GET", _address(calibration_id))
             except ServiceError as error:
+                if error.status == httpx.codes.TOO_MANY_REQUESTS:
+                    self._sleep(error.retry_after_seconds or POLL_SECONDS)
+                    continue
                 if error.status not in (None, httpx.codes.SERVICE_UNAVAILABLE):
                     raise
                 unreachable_since = unreachable_since or time.monotonic()
@@ -331,7 +348,26 @@ class Client:
             )
         lines = [f"{problem['title']}: {problem.get('detail', 'no detail was given')}"]
         lines += _listed(problem, lines[0])
-        return ServiceError("\n".join(lines), status=response.status_code, problem=problem)
+        if advice := _ADVICE.get((response.status_code, bool(self._key))):
+            lines.append(advice)
+        text = "\n".join(lines)
+        return ServiceError(
+            text.replace(self._key, "(the key)") if self._key else text,  # whatever a service may echo
+            status=response.status_code,
+            problem=problem,
+            retry_after_seconds=_retry_after(response) if "Retry-After" in response.headers else None,
+        )
+
+
+#: What to do, by status and whether a key was sent.
+_ADVICE = {
+    (
+        401,
+        False,
+    ): f"Set {KEY_VARIABLE} to a key of this service (its operator: widthwise keys create), or pass api_key.",
+    (401, True): f"The key in {KEY_VARIABLE}, or given as api_key, is not accepted; ask the operator for another.",
+    (403, True): f"Set {KEY_VARIABLE} to a key with that scope (its operator: widthwise keys create --scope …).",
+}
 
 
 def _address(calibration_id: str) -> str:

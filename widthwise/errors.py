@@ -39,7 +39,15 @@ class EstimateError(WidthwiseError, ValueError):
 class ServiceError(WidthwiseError):
     """The service answered with a problem, or could not be reached."""
 
-    def __init__(self, message: str, *, status: int | None = None, problem: dict[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        problem: dict[str, object] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status  #: HTTP status, None if the service could not be reached
         self.problem = problem or {}  #: the RFC 9457 body, if there was one
+        self.retry_after_seconds = retry_after_seconds  #: how long the service asks to wait, if it does

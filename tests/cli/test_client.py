@@ -222,3 +222,56 @@ def test_an_answer_of_another_service() -> None:
         for ask in (lambda: list(client.exponents()), lambda: client.calibration("x"), lambda: client.transfer({})):
             with pytest.raises(ServiceError, match="is it a Widthwise service"):
                 ask()
+
+
+KEY = "ww_0123456789abcdef_" + "s" * 43
+
+
+def test_the_key_goes_to_the_service_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent as a bearer token, by argument or by the environment; a redirect is not followed."""
+    asked: list[tuple[str, str | None]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((str(request.url), request.headers.get("Authorization")))
+        return httpx.Response(307, headers={"Location": "http://elsewhere.test/steal"})
+
+    monkeypatch.setenv("WIDTHWISE_API_KEY", f"{KEY}\n")
+    clients = [
+        Client("http://service.test", transport=httpx.MockTransport(answer)),
+        Client("http://service.test", api_key="another", transport=httpx.MockTransport(answer)),
+        Client("http://service.test", api_key="", transport=httpx.MockTransport(answer)),
+    ]
+    for client in clients:
+        with client, pytest.raises(ServiceError) as failed:
+            client.calibration("cal_1")
+        assert KEY not in str(failed.value) + repr(failed.value)
+    address = "http://service.test/v1/calibrations/cal_1"
+    assert asked == [(address, f"Bearer {KEY}"), (address, "Bearer another"), (address, None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "advice"),
+    [(401, "", "Set WIDTHWISE_API_KEY"), (401, KEY, "is not accepted"), (403, KEY, "a key with that scope")],
+)
+def test_a_refused_key_is_not_shown_and_what_to_do_is(status: int, key: str, advice: str) -> None:
+    echo = {"title": "Refused", "detail": f"You sent {KEY}." if key else "No key."}
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, json=echo))
+    with Client("http://service.test", api_key=key, transport=transport) as client, pytest.raises(ServiceError) as it:
+        client.calibration("cal_1")
+    assert advice in str(it.value)
+    assert KEY not in str(it.value)
+
+
+@pytest.mark.parametrize("key", ["ww_two words", "ww_\nX-Evil: 1", "ww_ä", "x" * 513])
+def test_what_is_no_key_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ServiceError, match="widthwise keys create") as refused:
+        Client("http://service.test", api_key=key)
+    assert key not in str(refused.value)
+
+
+def test_watching_waits_as_long_as_a_limit_asks() -> None:
+    pauses: list[float] = []
+    limited = httpx.Response(429, json={"title": "Too many requests"}, headers={"Retry-After": "7"})
+    with client_of(scripted([state("running"), limited, limited, state("succeeded")]), pauses.append) as client:
+        assert [seen["state"] for seen in client.watch("cal_1", outage_seconds=0)] == ["running", "succeeded"]
+    assert pauses == [0, 7, 7]
