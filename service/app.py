@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service import openapi, problems
 from service.auth.guard import Guard, make_guard
+from service.bodies import direct_routes
 from service.bounds import Bounds
 from service.broker import make_doorbell
 from service.calibrations.routes import router as calibrations
@@ -16,6 +17,8 @@ from service.dashboard.routes import router as dashboard
 from service.exponents.routes import router as exponents
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
+from service.logs import Watch
+from service.metrics import Metrics
 from service.origin import LocalCallersOnly
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
@@ -97,6 +100,8 @@ def create_app(
     app.state.store = store
     app.state.settings = settings
     app.state.guard = guard = make_guard(settings)
+    app.state.metrics = metrics = Metrics(guard)
+    app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds
     app.state.poll_seconds = poll_seconds
@@ -106,9 +111,14 @@ def create_app(
         app.router.routes.extend(router.routes)
     bodies = (TransferRequest, CalibrationSpec, Extension, TrialsUpload)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
-    if settings.loopback and not (settings.allow_unauthenticated or settings.asks_for_keys):
-        app.add_middleware(LocalCallersOnly)
-    app.add_middleware(Bounds, max_bytes=settings.max_body_bytes)
+    local_only = settings.loopback and not (settings.allow_unauthenticated or settings.asks_for_keys)
+    app.add_middleware(
+        Bounds,
+        max_bytes=settings.max_body_bytes,
+        watcher=Watch(metrics, log_requests=settings.log_requests),
+        local_only=LocalCallersOnly() if local_only else None,
+        direct=direct_routes(app),
+    )
     return app
 
 

@@ -27,7 +27,9 @@ async def admit(request: Request, needed: Scope) -> Caller | None:
     guard: Guard | None = request.app.state.guard
     if guard is None:
         return None
-    return await guard.admit(request, needed, lambda: get_store(request))
+    caller = await guard.admit(request, needed, lambda: get_store(request))
+    request.state.caller = caller  # for the log
+    return caller
 
 
 def store_of(request: Request, caller: Caller | None) -> Store:

@@ -7,31 +7,21 @@ another site's page.
 
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from service.errors import ForeignOriginError
-from service.problems import problem_response
 from service.settings import LOOPBACK_HOSTS
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class LocalCallersOnly:
-    """Answer 403 to a foreign Host, and to a changing request from a foreign page."""
+    """Finds a foreign Host, and a changing request from a foreign page: `service.bounds` answers them with 403."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self) -> None:
         self._known: set[bytes] = set()  #: Host headers found good: one or two in the life of a service
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            found = self._fault(scope)
-            if found is not None:
-                await problem_response(ForeignOriginError(found), scope["path"])(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
-
-    def _fault(self, scope: Scope) -> str | None:
+    def fault(self, scope: Scope) -> str | None:
+        """Say what is foreign about a request; None if nothing is."""
         changing = scope["method"] not in _SAFE_METHODS
         for name, value in scope["headers"]:
             if name == b"host":

@@ -374,7 +374,8 @@ async def stream_events(
     """
     calibration, after = watched
     state: Any = request.app.state
-    async for event in logic.event_stream(
-        store, calibration, after=after, stream_seconds=state.stream_seconds, poll_seconds=state.poll_seconds
-    ):
-        yield event
+    with state.metrics.open_stream():
+        async for event in logic.event_stream(
+            store, calibration, after=after, stream_seconds=state.stream_seconds, poll_seconds=state.poll_seconds
+        ):
+            yield event

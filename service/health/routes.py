@@ -1,10 +1,12 @@
-"""GET /livez and /readyz: for whatever restarts the process, and for whatever sends it traffic."""
+"""GET /livez, /readyz and /metrics: for what restarts the process, what sends it traffic, and what watches it."""
 
 from fastapi import APIRouter, Request, Response
 
 from service.dependencies import StoreDependency
 from service.health.broker import BrokerProbe
 from service.health.schemas import Live, Ready
+from service.health.scraper import Scraper
+from service.metrics import CONTENT_TYPE, Metrics
 from service.openapi import problems
 from service.problems import json_response
 from widthwise.version import VERSION
@@ -39,3 +41,27 @@ def get_readiness(request: Request, store: StoreDependency) -> Response:
     store.check_ready()
     probe: BrokerProbe = request.app.state.broker_probe
     return json_response(Ready(broker=probe.state()), headers=_NO_STORE)
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Give the metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Metrics in Prometheus's text form.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **problems(),
+    },
+)
+async def get_metrics(request: Request, _: Scraper) -> Response:
+    """Give what this process answered, and what the database says of shards, calibrations and workers.
+
+    The database is read every few seconds at most. While it does not answer, `widthwise_database_up` is 0 and a key
+    that was good within the last hour is still good here.
+    """
+    metrics: Metrics = request.app.state.metrics
+    text = await metrics.expose(request.app.state.store)
+    return Response(text, headers={**_NO_STORE, "Content-Type": CONTENT_TYPE})

@@ -41,6 +41,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "GET /v1/exponents",
         "GET /v1/workers",
         "GET /livez",
+        "GET /metrics",
         "GET /readyz",
     }
 

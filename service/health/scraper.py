@@ -1,0 +1,41 @@
+"""Who may read /metrics: a key with scope read, which goes on counting while the database is down."""
+
+import hashlib
+import time
+from collections.abc import MutableMapping
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.auth.caller import Scope
+from service.dependencies import NEEDED, admit
+from service.errors import NotReadyError
+from service.store.errors import SchemaError, StoreUnavailableError
+
+REMEMBERED_SECONDS = 3600.0  # chosen: an outage is seen from its beginning, and a revoked key is not good for ever
+MANY = 100  # keys remembered (chosen): scrapers are few
+
+
+async def scraper(request: Request) -> None:
+    """Let a scraper in; 401, 403, 429 for others, and 503 for a key that can't be looked up now."""
+    remembered: MutableMapping[bytes, float] = request.app.state.scrapers
+    presented = hashlib.sha256(request.headers.get("authorization", "").encode("latin-1", "replace")).digest()
+    now = time.monotonic()
+    try:
+        caller = await admit(request, Scope.READ)
+    except (StoreUnavailableError, SchemaError, NotReadyError):
+        if remembered.get(presented, 0.0) <= now:
+            raise
+        return
+    except Exception:
+        remembered.pop(presented, None)  # revoked meanwhile, or its scope was taken away
+        raise
+    if caller is not None:
+        if len(remembered) >= MANY:
+            remembered.clear()
+        remembered[presented] = now + REMEMBERED_SECONDS
+
+
+NEEDED[scraper] = Scope.READ
+
+Scraper = Annotated[None, Depends(scraper)]
