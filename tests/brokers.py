@@ -69,6 +69,16 @@ class BrokerServer:
         self.stop(number)
         self.start()
 
+    def freeze(self) -> None:
+        """Let it answer nothing; it still takes connections."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGCONT)
+
     def client(self) -> "redis.Redis":
         """Give a client that waits two seconds at most."""
         return redis.Redis(port=self.port, socket_timeout=2, socket_connect_timeout=2)

@@ -1,0 +1,95 @@
+"""A cluster on Postgres and a broker, and the calibration that most failures are tried on."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.store import ShardState
+from tests.brokers import BrokerServer, installed_brokers
+from tests.databases import GivenPostgres
+from tests.failures.cluster import Cluster
+
+STEERED_CHILD = str(Path(__file__).with_name("steered_child.py"))
+RATES = [0.005, 0.01, 0.02]  # the steered child's losses have their optimum in the middle
+WIDTHS = [32, 64]
+#: One round: two shards of three trials.
+SPEC: dict[str, Any] = {
+    "parameterization": "standard",
+    "optimizer": "adam",
+    "widths": WIDTHS,
+    "seeds": 1,
+    "steps": 10,
+    "learning_rates": RATES,
+    "search": "grid",
+    "mesh": 1.0,
+}
+
+MakeCluster = Callable[..., Cluster]
+
+
+def steered(*behaviour: object) -> tuple[str, ...]:
+    """Give the command of a steered child with this behaviour."""
+    return (sys.executable, STEERED_CHILD, *map(str, behaviour))
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[BrokerServer]:
+    """A broker of the test's own, which it may stop."""
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with BrokerServer(installed_brokers()["valkey"], folder) as server:
+        yield server
+
+
+@pytest.fixture
+def make_cluster(tmp_path: Path) -> Iterator[MakeCluster]:
+    """Make clusters; every process of theirs is ended with the test."""
+    with ExitStack() as stack:
+        made = 0
+
+        def make(database_url: str, redis_url: str | None = None, **options: Any) -> Cluster:
+            nonlocal made
+            made += 1
+            folder = tmp_path / f"cluster-{made}"
+            folder.mkdir()
+            return stack.enter_context(Cluster(folder, database_url, redis_url, **options))
+
+        yield make
+
+
+@pytest.fixture
+def cluster(make_cluster: MakeCluster, postgres: GivenPostgres, valkey: BrokerServer) -> Cluster:
+    """A cluster on Postgres and a broker, with leases that no test waits for."""
+    return make_cluster(postgres.new_migrated(), valkey.url)
+
+
+def assert_whole(cluster: Cluster, identifier: str) -> None:
+    """Every shard has succeeded once, and every trial is there once with its one loss."""
+    calibration = cluster.store.get_calibration(identifier)
+    assert calibration.state.value == "succeeded", calibration.reason
+    assert calibration.progress.shards == {ShardState.SUCCEEDED: len(WIDTHS)}
+    rows = cluster.store.list_trials(identifier).items
+    found = Counter((row.width, row.learning_rate, row.seed) for row in rows)
+    assert found == {(width, rate, 0): 1 for width in WIDTHS for rate in RATES}
+    assert {row.loss for row in rows} == {width + offset for width in WIDTHS for offset in (0.0, 1.0)}
+    assert_events_whole(cluster, identifier)
+
+
+def assert_events_whole(cluster: Cluster, identifier: str) -> None:
+    """Events are numbered without a gap; each shard went from state to state without a break, and succeeded once."""
+    events = cluster.store.list_events(identifier)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    at: dict[str, str] = {}
+    for event in events:
+        if event.kind == "shard":
+            assert at.get(event.data["shard_id"], "queued") == event.data["from"]
+            at[event.data["shard_id"]] = event.data["to"]
+    for shard in cluster.store.list_shards(identifier):
+        assert at.get(shard.id, "queued") == shard.state.value
+    told = [event.data for event in events if event.kind == "shard" and event.data["to"] == "succeeded"]
+    assert set(Counter(data["shard_id"] for data in told).values()) <= {1}
