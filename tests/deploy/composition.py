@@ -74,10 +74,9 @@ def in_its_environment(composition: Composition, name: str, changes: Mapping[str
 
 
 def replaced(text: str, changes: Mapping[str, str]) -> str:
-    """Give a text with each old part replaced; every change must be one of the places that a container has."""
-    for old, new in changes.items():
-        text = text.replace(old, new)
-    return text
+    """Give a text with each old part replaced, the longest first, and nothing replaced twice."""
+    longest_first = sorted(changes, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda match: changes[match[0]], text)
 
 
 def _fill(value: Any, given: Mapping[str, str]) -> Any:
