@@ -14,10 +14,10 @@ RESULTS = Path(__file__).parent.parent / "docs" / "results"
 PACKAGES = ("widthwise", "jax", "jaxlib", "optax", "numpy", "scipy", "torch", "mup")
 
 
-def machine() -> dict[str, Any]:
+def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """The processor, its cores, and the versions of what computes; a package that is absent is left out."""
     versions = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
@@ -34,13 +34,21 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write_result(name: str, title: str, command: str, lines: Sequence[str], data: Mapping[str, Any]) -> Path:
+def write_result(
+    name: str,
+    title: str,
+    command: str,
+    lines: Sequence[str],
+    data: Mapping[str, Any],
+    *,
+    packages: Sequence[str] = PACKAGES,
+) -> Path:
     """Write two files of that name into docs/results, as JSON and as a page for people; give the page's path.
 
-    Both are written by the command alone, so that every number in them was measured.
+    Both are written by the command alone, so that every number in them was measured. packages: whose versions matter.
     """
     RESULTS.mkdir(parents=True, exist_ok=True)
-    where = machine()
+    where = machine(packages)
     text = json.dumps({"command": command, "machine": where, **data}, allow_nan=False, separators=(",", ":"))
     (RESULTS / f"{name}.json").write_text(text + "\n")
     versions = ", ".join(f"{package} {number}" for package, number in where["versions"].items())

@@ -4,7 +4,7 @@ import gc
 
 #: Allocations between two collections.  One answer for a large model makes thousands of objects and no cycles; at
 #: the default of 700 they have the whole heap of modules searched again and again, two thirds of such an answer's time
-#: (measured with benchmarks/http_transfers.py).  Chosen: some ten such answers.
+#: (measured with benchmarks/service_transfers.py).  Chosen: some ten such answers.
 ALLOCATIONS = 50_000
 
 

