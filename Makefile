@@ -56,7 +56,7 @@ format: $(STAMP)  ## put the code into the house's format
 bench: $(STAMP)  ## measure plans per second and requests per second
 	@$(BIN)/python -m benchmarks.plans
 	@echo
-	@$(BIN)/python -m benchmarks.http_transfers
+	@$(BIN)/python -m benchmarks.service_transfers
 
 EVIDENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes held_out_width cost
 

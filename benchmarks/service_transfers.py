@@ -1,6 +1,6 @@
 """Requests per second of POST /v1/transfers beside a bare FastAPI route that echoes the same body, in one run.
 
-    python -m benchmarks.http_transfers [--seconds 3] [--rounds 5] [--connections 16]
+    python -m benchmarks.service_transfers [--seconds 3] [--rounds 5] [--connections 16]
 
 Each app is one uvicorn process. The two are loaded in turn, round by round, so that both see the same noise; the ratio
 of each round is what counts, the rates depend on the machine. The client is a process of its own. Beside the rates
@@ -132,8 +132,8 @@ def measure(server: tuple[int, int], body: bytes, seconds: float, connections: i
 def compare(body: dict[str, Any], seconds: float, rounds: int, connections: int) -> None:
     encoded = json.dumps(body).encode()
     with (
-        serving("benchmarks.http_transfers:echo_app") as echo_server,
-        serving("benchmarks.http_transfers:transfers_app", "--factory") as transfers_server,
+        serving("benchmarks.service_transfers:echo_app") as echo_server,
+        serving("benchmarks.service_transfers:transfers_app", "--factory") as transfers_server,
     ):
         for server in (echo_server, transfers_server):  # warm both up
             measure(server, encoded, min(1.0, seconds), connections)
