@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -21,21 +22,25 @@ from tests.cli.conftest import Run
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
 
 
-def serve(data_dir: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
+def serve(
+    data_dir: Path, *options: str, stderr: IO[str] | int = subprocess.PIPE, **variables: str
+) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "widthwise.cli", "serve", "--data-dir", str(data_dir), "--workers", "0"]
     return subprocess.Popen(
         [*command, "--port", "0", *options],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env={**CLEAN, **variables},
     )
 
 
 @contextmanager
-def serving(data_dir: Path, *options: str, **variables: str) -> Iterator[tuple[str, str]]:
+def serving(
+    data_dir: Path, *options: str, stderr: IO[str] | int = subprocess.PIPE, **variables: str
+) -> Iterator[tuple[str, str]]:
     """A service that is up: its address on this machine, and what it said at its start."""
-    process = serve(data_dir, *options, **variables)
+    process = serve(data_dir, *options, stderr=stderr, **variables)
     assert process.stdout is not None
     lines = list(takewhile(lambda line: line != "Ctrl-C stops it.\n", process.stdout))
     try:
