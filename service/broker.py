@@ -88,9 +88,11 @@ class CeleryDoorbell:
     broker does: a name that is looked up for long can't be bounded in any other way.
     """
 
-    def __init__(self, settings: Settings, *, ring_seconds: float = RING_SECONDS) -> None:
+    def __init__(
+        self, settings: Settings, *, ring_seconds: float = RING_SECONDS, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
         self._settings = settings
-        self._ring_seconds = ring_seconds
+        self._ring_seconds, self._pause_seconds = ring_seconds, pause_seconds
         self._calls: queue.Queue[_Call] = queue.Queue(WAITING_MAXIMUM)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -137,8 +139,8 @@ class CeleryDoorbell:
             now = time.monotonic()
             if now < self._silent_until:
                 return
-            self._silent_until = now + PAUSE_SECONDS
-        log.warning("broker_unavailable", reason=reason, silent_seconds=PAUSE_SECONDS)
+            self._silent_until = now + self._pause_seconds
+        log.warning("broker_unavailable", reason=reason, silent_seconds=self._pause_seconds)
 
 
 class _Call:

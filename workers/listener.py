@@ -26,9 +26,10 @@ class Listener:
     in time whatever the broker does. Its pool of one thread leaves the connection alive while a shard runs.
     """
 
-    def __init__(self, settings: Settings, worker: Worker) -> None:
+    def __init__(self, settings: Settings, worker: Worker, *, restart_seconds: float = RESTART_SECONDS) -> None:
         self._settings = settings
         self._worker = worker
+        self._restart_seconds = restart_seconds
         self._controller: Any = None
         self._thread = threading.Thread(target=self._listen, daemon=True, name="listener")
 
@@ -58,7 +59,7 @@ class Listener:
                 self._controller.start()
             except Exception:
                 log.exception("listener_failed", worker_id=self._worker.worker_id)
-            if self._worker.stop.wait(RESTART_SECONDS):
+            if self._worker.stop.wait(self._restart_seconds):
                 return
             log.warning("listener_restarts", worker_id=self._worker.worker_id)
 
@@ -68,12 +69,14 @@ class Listener:
         app = make_celery(self._settings)
         worker = self._worker
 
-        @app.task(name=TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+        # not shared: Celery would give this task to every application that is made later, that of a restart among them
+        @app.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
         def shard(shard_id: str) -> None:
             del shard_id  # any shard that waits is as good: they are taken in the table's order
             worker.work()
 
         app.finalize()
+        app.set_default()  # the pool's thread looks for its task there, and where it finds none it says nothing
         return WorkController(
             app=app,
             hostname=f"widthwise@{self._worker.worker_id}",

@@ -1,0 +1,168 @@
+"""The doorbell on real brokers: what it sends, and that nothing a broker does holds up whoever rings."""
+
+import base64
+import json
+import logging
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.broker import QUEUE, RING_SECONDS, TASK, CeleryDoorbell, make_celery, make_doorbell
+from service.settings import Settings, load_settings
+from tests.brokers import BrokerServer
+from tests.store.samples import sample_spec
+from widthwise.errors import InvalidInputError
+
+MARGIN_SECONDS = 1.0  # of a loaded machine, beyond the bound itself
+
+
+def settings_of(url: str) -> Settings:
+    return load_settings(redis_url=url)
+
+
+def messages(broker: BrokerServer) -> Counter[str]:
+    """How often each shard is announced in the queue."""
+    sent: Counter[str] = Counter()
+    for text in broker.client().lrange(QUEUE, 0, -1):
+        message = json.loads(text)
+        assert message["headers"]["task"] == TASK
+        assert message["content-type"] == "application/json"
+        arguments, _, _ = json.loads(base64.b64decode(message["body"]))
+        sent[arguments[0]] += 1
+    return sent
+
+
+def timed(ring: Callable[[], object]) -> tuple[object, float]:
+    begun = time.monotonic()
+    return ring(), time.monotonic() - begun
+
+
+def test_one_message_for_each_shard(own_broker: BrokerServer) -> None:
+    bell = CeleryDoorbell(settings_of(own_broker.url))
+    assert bell.ring(["a", "b"]) == ("a", "b")
+    assert bell.ring([]) == ()
+    assert bell.ring(["b", "c"]) == ("b", "c")
+    assert messages(own_broker) == {"a": 1, "b": 2, "c": 1}
+
+
+def test_many_threads_ring_at_once_over_one_connection(own_broker: BrokerServer) -> None:
+    bell = CeleryDoorbell(settings_of(own_broker.url))
+    bell.ring(["first"])
+    before = own_broker.client().info("stats")["total_connections_received"]
+    sent: list[str] = []
+    threads = [
+        threading.Thread(target=lambda n=number: sent.extend(bell.ring([f"{n}-{i}" for i in range(10)])))
+        for number in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    after = own_broker.client().info("stats")["total_connections_received"]
+    assert after - before == 1  # this one's
+    assert len(sent) == 200
+    assert messages(own_broker) == Counter(sent) + Counter(["first"])
+
+
+def test_a_broker_that_is_down_costs_nothing_and_is_found_again(own_broker: BrokerServer) -> None:
+    own_broker.stop()
+    bell = CeleryDoorbell(settings_of(own_broker.url), pause_seconds=0.0)
+    with capture_logs() as logs:
+        for _ in range(3):
+            sent, seconds = timed(lambda: bell.ring(["a"]))
+            assert sent == ()
+            assert seconds < RING_SECONDS + MARGIN_SECONDS
+    assert {line["event"] for line in logs} == {"broker_unavailable"}
+    own_broker.start()
+    assert bell.ring(["b"]) == ("b",)
+    own_broker.restart(signal.SIGKILL)  # the connection is stale now
+    assert bell.ring(["c"]) == ("c",)
+
+
+def test_after_a_failure_nobody_waits(own_broker: BrokerServer) -> None:
+    bell = CeleryDoorbell(settings_of(own_broker.url), pause_seconds=600.0)
+    own_broker.stop()
+    with capture_logs() as logs:
+        bell.ring(["a"])
+        own_broker.start()
+        assert bell.ring(["b"]) == ()
+        assert len(logs) == 1
+    assert messages(own_broker) == {}
+
+
+def test_a_silent_broker_is_waited_for_two_seconds_and_once(own_broker: BrokerServer) -> None:
+    bell = CeleryDoorbell(settings_of(own_broker.url))
+    assert bell.ring(["a"]) == ("a",)
+    own_broker.freeze()
+    try:
+        with capture_logs() as logs:
+            results: list[tuple[object, float]] = []
+            threads = [
+                threading.Thread(target=lambda: results.append(timed(lambda: bell.ring(["b"])))) for _ in range(8)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert all(sent == () and seconds < RING_SECONDS + MARGIN_SECONDS for sent, seconds in results)
+            assert len(logs) == 1
+    finally:
+        own_broker.thaw()
+
+
+def test_a_host_that_takes_no_connection_and_a_name_that_nobody_knows() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]  # a full queue of connections answers no more
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        for url in (f"redis://127.0.0.1:{port}/0", "redis://broker.invalid:6379/0"):
+            sent, seconds = timed(lambda url=url: CeleryDoorbell(settings_of(url)).ring(["a"]))
+            assert sent == ()
+            assert seconds < RING_SECONDS + MARGIN_SECONDS
+        for filler in fillers:
+            filler.close()
+
+
+def test_a_password_is_in_no_log(own_broker: BrokerServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    secret = "correct-horse"  # noqa: S105  nobody's
+    url = own_broker.url.replace("redis://", f"redis://:{secret}@")
+    own_broker.client().config_set("requirepass", "another")
+    bell = CeleryDoorbell(settings_of(url), pause_seconds=0.0)
+    with capture_logs() as logs:
+        assert bell.ring(["a"]) == ()
+        own_broker.stop()
+        assert bell.ring(["a"]) == ()
+    assert len(logs) == 2
+    assert secret not in f"{logs} {caplog.text} {bell!r}"
+    assert secret not in repr(make_celery(settings_of(url)))
+
+
+def test_without_a_broker_there_is_none() -> None:
+    assert make_doorbell(load_settings()) is None
+    with pytest.raises(InvalidInputError, match="WIDTHWISE_REDIS_URL"):
+        make_celery(load_settings())
+
+
+def test_what_was_sent_counts_as_announced(own_broker: BrokerServer, settings: Settings) -> None:
+    from service.store import open_store
+
+    bell = CeleryDoorbell(settings_of(own_broker.url), pause_seconds=0.0)
+    store = open_store(settings.database_url, doorbell=bell)
+    told = store.create_calibration(sample_spec(widths=[32, 64])).calibration.id
+    assert all(shard.published_at is not None for shard in store.list_shards(told))
+    assert set(messages(own_broker)) == {shard.id for shard in store.list_shards(told)}
+    own_broker.stop()
+    begun = time.monotonic()
+    untold = store.create_calibration(sample_spec(widths=[32, 64])).calibration.id
+    assert time.monotonic() - begun < RING_SECONDS + MARGIN_SECONDS
+    assert all(shard.published_at is None for shard in store.list_shards(untold))
+    store.close()
