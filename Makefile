@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format bench evidence secrets clean
+.PHONY: help install demo serve test check format audit bench evidence secrets clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ check: $(STAMP)  ## format, lint, types and import contracts
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+audit: $(STAMP)  ## look every pinned package up in the database of known vulnerabilities
+	@$(BIN)/python requirements/audit.py
 
 bench: $(STAMP)  ## measure plans per second and requests per second
 	@$(BIN)/python -m benchmarks.plans
