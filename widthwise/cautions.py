@@ -43,7 +43,7 @@ def cautions(
         *_on_base_width(widths),
         *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
-        *_on_placements(tensors, placements, distinct, stated),
+        *(_on_placements(tensors, placements, distinct, stated) if distinct else ()),
         *_on_other_sizes(base, target),
         *(_on_epsilon(base, target, g, widths, epsilon_power) if epsilon_power else ()),
     )
@@ -162,11 +162,10 @@ def _on_output(
     stated: tuple[int | None, int | None],
     placements: Sequence[Placement],
 ) -> Iterator[Caution]:
-    if not _sp_with_full_alignment(parameterization, alignment):
-        return
     outputs = [p.fans.target_out for p in placements if p.role is Role.READOUT]
     outputs += [d for d in stated if d is not None]
-    if outputs and min(outputs) <= SMALL_OUTPUT:
+    # the alignment last: comparing fractions takes longer than all the rest
+    if outputs and min(outputs) <= SMALL_OUTPUT and _sp_with_full_alignment(parameterization, alignment):
         yield Caution(
             "small_output_dimension",
             f"output dimension {min(outputs)} with {parameterization.value!r} and full alignment: the logits can "
@@ -274,6 +273,7 @@ def _on_epsilon(
     if widths is None or base.epsilon is None:
         return
     base_width, target_width = widths
+    growth = target_width / base_width
     noise = (target.batch_tokens or base.batch_tokens or NOMINAL_BATCH_TOKENS) ** -0.5
     worst: tuple[float, Role, float, float] | None = None
     smallest = math.inf
@@ -281,7 +281,7 @@ def _on_epsilon(
         epsilon = by_role(base.epsilon, role)
         if not epsilon:
             continue
-        scale = (target_width / base_width) ** -g[role]
+        scale = growth ** -g[role]
         smallest = min(smallest, epsilon, epsilon * scale**power)
         measured = by_role(base.gradient_rms, role)
         expected = target_width ** -g[role] * noise if measured is None else measured * scale
