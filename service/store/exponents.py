@@ -9,7 +9,7 @@ from service.store.clock import now
 from service.store.door import checked_limit
 from service.store.families import family_of
 from service.store.identifiers import new_id
-from service.store.listing import Listing, read_rows
+from service.store.listing import read_rows
 from service.store.paging import decode_cursor, page_of
 from service.store.provenance import provenance_of
 from service.store.records import ExponentFilter, ExponentRow, Page
@@ -71,7 +71,7 @@ def list_page(
     checked_limit(limit)
     after = None if cursor is None else decode_cursor(exponents.name, cursor)
     # one row more than asked for says whether another page follows
-    return page_of(exponents, read_rows(connection, Listing(owner, where, after), limit + 1), _read, limit)
+    return page_of(exponents, read_rows(connection, owner, where, after, limit + 1), _read, limit)
 
 
 def _read(row: sa.Row[Any]) -> ExponentRow:

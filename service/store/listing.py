@@ -12,6 +12,7 @@ What all exponents of a calibration share is their family, and families are few.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,56 +29,126 @@ RECENT_ROWS = 2000  # looked at before many families are: about a millisecond (m
 RECENT_PER_ITEM = 8  # rows looked at for each that the page may hold, where that is more (chosen)
 
 WORDS = tuple(column.name for column in families.c if column.name != "id")
+FILTERS = ("role", "quantity")
 
 _Conditions = list[sa.ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Which exponents are wanted: whose (None: everyone's), which, and from where on."""
+class Shape:
+    """What a listing is restricted by, without the values: listings of one shape share their statements."""
 
-    owner: str | None
-    where: ExponentFilter
-    after: tuple[datetime, str] | None = None  #: created_at and id of the last row that was seen
+    names: frozenset[str]  #: the filters that are given
+    owned: bool  #: of one owner alone
+    goes_on: bool  #: after a row that was seen
 
-    def __post_init__(self) -> None:
-        """Refuse what no column can hold."""
-        for field in fields(self.where):
-            value = getattr(self.where, field.name)
-            if value is not None and not storable(value):
-                message = f"{field.name} is {value!r}, which no name can be; give printable text."
-                raise InvalidInputError(message, field=field.name)
+    def words(self) -> _Conditions:
+        """The conditions on the family."""
+        return [families.c[name] == sa.bindparam(name) for name in WORDS if name in self.names]
 
-    def given(self, table: sa.FromClause, *names: str) -> _Conditions:
-        """Give the filters among `names` that are set, on the columns of a table."""
-        wanted = ((table.c[name], getattr(self.where, name)) for name in names)
-        return [column == value for column, value in wanted if value is not None]
+    def filters(self, table: sa.FromClause) -> _Conditions:
+        """The conditions on a row of the family."""
+        return [table.c[name] == sa.bindparam(name) for name in FILTERS if name in self.names]
 
     def reachable(self, table: sa.FromClause) -> _Conditions:
-        """Give the conditions on owner and place in the order: they and a family lead every index that is used."""
-        whose = [] if self.owner is None else [table.c.owner == self.owner]
-        if self.after is None:
+        """The conditions on owner and place in the order: with a family, or without, every index leads by them."""
+        whose = [table.c.owner == sa.bindparam("owner")] if self.owned else []
+        if not self.goes_on:
             return whose
-        instant, identifier = self.after
-        place = sa.tuple_(sa.literal(instant, UtcDateTime), sa.literal(identifier, sa.String))
+        place = sa.tuple_(sa.bindparam("instant", type_=UtcDateTime), sa.bindparam("identifier", type_=sa.String))
         return [*whose, sa.tuple_(table.c.created_at, table.c.id) < place]
 
 
-def read_rows(connection: sa.Connection, listing: Listing, count: int) -> Sequence[sa.Row[Any]]:
-    """Give the newest `count` exponents of a listing, newest first, each with the words of its family."""
-    words = listing.given(families, *WORDS)
-    filters = listing.given(exponents, "calibration_id", "role", "quantity")
-    if listing.where.calibration_id is not None or not (words or filters):
-        query = _with_family(exponents).where(*words, *filters, *listing.reachable(exponents))
-        return connection.execute(query.order_by(*_newest(exponents)).limit(count)).all()
-    matching = sa.select(families.c.id).where(*words)
-    if _has_more_than(connection, matching, FEW_FAMILIES):
-        rows = _among_recent(connection, listing, words, count)
-        if rows is not None:
+def read_rows(
+    connection: sa.Connection,
+    owner: str | None,
+    where: ExponentFilter,
+    after: tuple[datetime, str] | None,
+    count: int,
+) -> Sequence[sa.Row[Any]]:
+    """Give the newest `count` exponents that match, newest first, each with the words of its family.
+
+    owner: of this one alone. after: created_at and id of the last row that was seen.
+    """
+    values = {field.name: getattr(where, field.name) for field in fields(where)}
+    values = {name: value for name, value in values.items() if value is not None}
+    for name, value in values.items():
+        if not storable(value):
+            raise InvalidInputError(f"{name} is {value!r}, which no name can be; give printable text.", field=name)
+    shape = Shape(frozenset(values), owner is not None, after is not None)
+    instant, identifier = after or (None, None)
+    values |= {"owner": owner, "instant": instant, "identifier": identifier, "count": count}
+
+    def run(statement: sa.Select[Any], **more: int) -> Sequence[sa.Row[Any]]:
+        return connection.execute(statement, {**values, **more}).all()
+
+    if not shape.names or "calibration_id" in shape.names:
+        return run(_plain(shape))
+    if run(_matching_families(shape), skipped=FEW_FAMILIES):
+        looked_at = max(RECENT_ROWS, RECENT_PER_ITEM * count)
+        rows = run(_among_recent(shape), looked_at=looked_at)
+        if len(rows) == count or not run(_further(shape), skipped=looked_at):
             return rows
-    merged = _merged(connection, listing, words, count)
-    query = _with_family(exponents).where(exponents.c.id.in_(merged)).order_by(*_newest(exponents))
-    return connection.execute(query).all()
+    return run(_merged(shape, lateral=connection.dialect.name != "sqlite"), before_last=count - 1)
+
+
+@lru_cache
+def _plain(shape: Shape) -> sa.Select[Any]:
+    """The newest rows, of one calibration where that is asked for."""
+    of_one = [exponents.c[name] == sa.bindparam(name) for name in ("calibration_id",) if name in shape.names]
+    query = _with_family(exponents).where(
+        *of_one, *shape.words(), *shape.filters(exponents), *shape.reachable(exponents)
+    )
+    return query.order_by(*_newest(exponents)).limit(sa.bindparam("count"))
+
+
+@lru_cache
+def _matching_families(shape: Shape) -> sa.Select[Any]:
+    """A family that matches, beyond the first `skipped`."""
+    return sa.select(families.c.id).where(*shape.words()).offset(sa.bindparam("skipped")).limit(1)
+
+
+@lru_cache
+def _among_recent(shape: Shape) -> sa.Select[Any]:
+    """Those of the newest `looked_at` rows that match."""
+    newest = sa.select(exponents).where(*shape.reachable(exponents)).order_by(*_newest(exponents))
+    recent = newest.limit(sa.bindparam("looked_at")).subquery("recent")
+    query = _with_family(recent).where(*shape.words(), *shape.filters(recent))
+    return query.order_by(*_newest(recent)).limit(sa.bindparam("count"))
+
+
+@lru_cache
+def _further(shape: Shape) -> sa.Select[Any]:
+    """A row beyond the newest `skipped`, whether it matches or not."""
+    newest = sa.select(exponents.c.id).where(*shape.reachable(exponents)).order_by(*_newest(exponents))
+    return newest.offset(sa.bindparam("skipped")).limit(1)
+
+
+@lru_cache
+def _merged(shape: Shape, *, lateral: bool) -> sa.Select[Any]:
+    """The page, family by family. lateral: the database knows LATERAL."""
+    row = exponents.alias("row_of_family")
+
+    def of_family(family: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        found = sa.select(row.c.created_at, row.c.id).where(row.c.family_id == family, *shape.filters(row))
+        return found.where(*shape.reachable(row)).order_by(*_newest(row))
+
+    newest = of_family(families.c.id).with_only_columns(row.c.created_at).limit(1).scalar_subquery()
+    heads = sa.select(families.c.id, newest.label("newest")).where(*shape.words()).cte("heads")
+    known = sa.select(heads.c.newest).where(heads.c.newest.is_not(None)).order_by(heads.c.newest.desc())
+    # that of the last family that is needed if each gives one row; families of the same instant are kept
+    last = known.offset(sa.bindparam("before_last")).limit(1).scalar_subquery()
+    bound = sa.func.coalesce(last, sa.select(sa.func.min(heads.c.newest)).scalar_subquery())
+    chosen = sa.select(heads.c.id).where(heads.c.newest >= bound).cte("chosen")
+    rows = of_family(chosen.c.id).limit(sa.bindparam("count"))
+    if lateral:
+        each: sa.FromClause = rows.lateral("each")
+        joined = chosen.join(each, sa.true())
+    else:  # SQLite runs a correlated IN for each family
+        each = exponents.alias("each")
+        joined = chosen.join(each, each.c.id.in_(rows.with_only_columns(row.c.id)))
+    ids = sa.select(each.c.id).select_from(joined).order_by(*_newest(each)).limit(sa.bindparam("count"))
+    return _with_family(exponents).where(exponents.c.id.in_(ids)).order_by(*_newest(exponents))
 
 
 def _newest(table: sa.FromClause) -> tuple[sa.UnaryExpression[Any], ...]:
@@ -88,47 +159,3 @@ def _newest(table: sa.FromClause) -> tuple[sa.UnaryExpression[Any], ...]:
 def _with_family(table: sa.FromClause) -> sa.Select[Any]:
     words = (families.c[word] for word in WORDS)
     return sa.select(table, *words).join_from(table, families, families.c.id == table.c.family_id)
-
-
-def _has_more_than(connection: sa.Connection, query: sa.Select[Any], count: int) -> bool:
-    return connection.execute(query.offset(count).limit(1)).first() is not None
-
-
-def _among_recent(
-    connection: sa.Connection, listing: Listing, words: _Conditions, count: int
-) -> Sequence[sa.Row[Any]] | None:
-    """Give the page if the newest rows hold it, or if there are no others; else None."""
-    looked_at = max(RECENT_ROWS, RECENT_PER_ITEM * count)
-    newest = sa.select(exponents).where(*listing.reachable(exponents)).order_by(*_newest(exponents))
-    recent = newest.limit(looked_at).subquery("recent")
-    query = _with_family(recent).where(*words, *listing.given(recent, "role", "quantity"))
-    rows = connection.execute(query.order_by(*_newest(recent)).limit(count)).all()
-    if len(rows) < count and _has_more_than(connection, newest.with_only_columns(exponents.c.id), looked_at):
-        return None
-    return rows
-
-
-def _merged(connection: sa.Connection, listing: Listing, words: _Conditions, count: int) -> sa.Select[Any]:
-    """Give the query for the ids of a page, family by family."""
-
-    def of_family(family: sa.ColumnElement[Any]) -> sa.Select[Any]:
-        filters = listing.given(row, "role", "quantity")
-        found = sa.select(row.c.created_at, row.c.id).where(row.c.family_id == family, *filters)
-        return found.where(*listing.reachable(row)).order_by(*_newest(row))
-
-    row = exponents.alias("row_of_family")
-    head = of_family(families.c.id).with_only_columns(row.c.created_at).limit(1).scalar_subquery()
-    heads = sa.select(families.c.id, head.label("newest")).where(*words).cte("heads")
-    known = heads.c.newest.is_not(None)
-    # that of the last family that is needed if each gives one row; families of the same instant are kept
-    last = sa.select(heads.c.newest).where(known).order_by(heads.c.newest.desc()).offset(count - 1).limit(1)
-    bound = sa.func.coalesce(last.scalar_subquery(), sa.select(sa.func.min(heads.c.newest)).scalar_subquery())
-    chosen = sa.select(heads.c.id).where(heads.c.newest >= bound).cte("chosen")
-    if connection.dialect.name == "sqlite":  # it knows no LATERAL, and runs a correlated IN for each family
-        each: sa.FromClause = exponents.alias("each")
-        ids = of_family(chosen.c.id).with_only_columns(row.c.id).limit(count)
-        joined = chosen.join(each, each.c.id.in_(ids))
-    else:
-        each = of_family(chosen.c.id).limit(count).lateral("each")
-        joined = chosen.join(each, sa.true())
-    return sa.select(each.c.id).select_from(joined).order_by(*_newest(each)).limit(count)

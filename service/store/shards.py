@@ -21,8 +21,11 @@ ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the 
 CANDIDATES = 8  # claimable shards read at once: a rival that took the first leaves others
 UNHEARD_SECONDS = 30.0  # after which a shard that was never announced is announced again (chosen)
 LOST_SECONDS = 600.0  # after which a message that no worker has come for counts as lost (chosen)
-ANNOUNCED_AT_ONCE = 500  # shards announced again in one sweep; the next one goes on (chosen)
+ANNOUNCED_AT_ONCE = 500  # shards at the head of the queue that a sweep looks at (chosen)
 REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
+
+#: The order of claims: the oldest calibration first, and its shards by their position.
+QUEUE_ORDER = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
 
 
 def waiting() -> sa.ColumnElement[bool]:
@@ -66,12 +69,11 @@ def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Clai
 
 def _oldest(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
     """Give the first shards under a condition, in the order of claims."""
-    order = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
     query = (
-        sa.select(shards.c.id, *order)
+        sa.select(shards.c.id, *QUEUE_ORDER)
         .join(calibrations, calibrations.c.id == shards.c.calibration_id)
         .where(condition, calibrations.c.cancel_requested_at.is_(None))
-        .order_by(*order)
+        .order_by(*QUEUE_ORDER)
         .limit(CANDIDATES)
     )
     return connection.execute(query).all()
@@ -272,19 +274,27 @@ def abandon(connection: sa.Connection, worker_id: str) -> int:
 
 def mark_published(connection: sa.Connection, shard_ids: Sequence[str]) -> None:
     """Note that the doorbell rang for these shards."""
-    connection.execute(sa.update(shards).where(shards.c.id.in_(shard_ids)).values(published_at=now()))
+    # Rows that somebody holds are left out: they are being claimed or cancelled, and to wait for one while holding
+    # others would be a deadlock. (SQLite drops the clause: there the transaction has the whole file.)
+    free = sa.select(shards.c.id).where(shards.c.id.in_(shard_ids)).with_for_update(skip_locked=True)
+    connection.execute(sa.update(shards).where(shards.c.id.in_(free)).values(published_at=now()))
 
 
 def unheard(connection: sa.Connection) -> list[str]:
-    """Give shards that wait and whose message was never sent, or seems to be lost; the oldest first."""
+    """Give shards at the head of the queue whose message was never sent, or seems to be lost.
+
+    Any message brings a worker to the head, so those behind need none: however long the queue is, it is not all
+    announced again every ten minutes.
+    """
     lost = shards.c.published_at < now(-LOST_SECONDS)
     never_sent = sa.and_(shards.c.published_at.is_(None), shards.c.queued_at < now(-UNHEARD_SECONDS))
     # the message of a claim whose worker died was for that worker
     since_expiry = sa.or_(shards.c.published_at.is_(None), shards.c.published_at < shards.c.lease_until)
     found: list[str] = []
-    for condition in (sa.and_(waiting(), sa.or_(never_sent, lost)), sa.and_(expired(), sa.or_(since_expiry, lost))):
-        query = sa.select(shards.c.id).where(condition).order_by(shards.c.created_at).limit(ANNOUNCED_AT_ONCE)
-        found += connection.execute(query).scalars()
+    for condition, missed in ((waiting(), sa.or_(never_sent, lost)), (expired(), sa.or_(since_expiry, lost))):
+        head = sa.select(shards.c.id, missed.label("missed")).where(condition)
+        rows = connection.execute(head.order_by(*QUEUE_ORDER).limit(ANNOUNCED_AT_ONCE))
+        found += [row.id for row in rows if row.missed]
     return found
 
 
