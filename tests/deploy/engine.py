@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
@@ -25,6 +26,7 @@ from tests.deploy.composition import ROOT, Composition, in_its_environment, read
 
 CONFINE = Path(__file__).with_name("confine.sh")
 IMAGE_USER = 10001  # of the Dockerfile
+RUN_SECONDS = 60.0  # for one command; a migration takes 2 s
 READY_SECONDS = 60.0  # for one service to be healthy; Postgres's first start takes 3 s
 
 #: What `valkey-cli` does with commands on stdin, for machines without any client of the servers' own.
@@ -66,15 +68,20 @@ class Engine:
         """Give everything that a service has written."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
-    def run(self, name: str, *words: str, timeout: float = 60.0) -> "subprocess.CompletedProcess[str]":
+    def run(self, name: str, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a service's own command until it ends, or `words` in the service's environment (`compose exec`)."""
+        ran = self.run_on(name, words, b"")
+        return subprocess.CompletedProcess(ran.args, ran.returncode, ran.stdout.decode(), ran.stderr.decode())
+
+    def run_on(self, name: str, words: Sequence[str], given: bytes) -> "subprocess.CompletedProcess[bytes]":
+        """Do what `run` does with `given` on stdin; bytes come back."""
         return subprocess.run(
             self._confined(name, self._words(name, list(words) or self.composition.command(name))),
             env=self._environment(name),
             cwd=self._folder_of(name),
+            input=given,
             capture_output=True,
-            text=True,
-            timeout=timeout,
+            timeout=RUN_SECONDS,
             check=False,
         )
 
@@ -147,6 +154,7 @@ class Engine:
         if name == "postgres":
             path.insert(0, str(_postgres_programs()))
             environment["PGPORT"] = str(self.ports["postgres"])
+            environment["PGHOST"] = str(self._folder_of("postgres"))  # its socket is there
         if self.composition.services[name].get("build", {}).get("target") == "service":
             environment["PYTHONPATH"] = str(self.folder / "without-jax")
         return environment | {"PATH": os.pathsep.join(path)}

@@ -15,6 +15,10 @@ def migrate(
         Path | None, typer.Option(help="Directory of the embedded database (WIDTHWISE_DATA_DIR; ./widthwise-data).")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if there is something to do.")] = False,
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", help="The database comes from a backup: end every claim in it, before it is used."),
+    ] = False,
 ) -> None:
     """Bring the database to the schema that this version needs; nothing happens if it is there already.
 
@@ -24,13 +28,17 @@ def migrate(
     Examples:
       widthwise migrate
       widthwise migrate --check --data-dir ~/widthwise
+      widthwise migrate --restored                    after a backup was restored
       WIDTHWISE_DATABASE_URL=postgresql://… widthwise migrate
     """
     with console.needs("service"):
         from service.settings import load_settings
         from service.store.engine import create_store_engine
+        from service.store.restored import end_claims
         from service.store.schema import check_schema, current_revision, head_revision, upgrade
 
+    if check and restored:
+        raise InvalidInputError("--check changes nothing, and --restored does; give one of them", field="--restored")
     settings = load_settings(data_dir=data_dir)
     sqlite_file = settings.database_url.removeprefix("sqlite:///")
     if check and sqlite_file != settings.database_url and not Path(sqlite_file).exists():
@@ -42,8 +50,11 @@ def migrate(
             check_schema(engine)
         elif before != head_revision():
             upgrade(engine)
+        ended = end_claims(engine) if restored else 0
     finally:
         engine.dispose()
     head = head_revision()
     done = "is at" if check or before == head else f"went from {before or 'empty'} to"
     console.stdout().print(f"The database {done} revision {head}.", soft_wrap=True)
+    if restored:
+        console.stdout().print(f"Every claim of before is void; {ended} running shards wait again.", soft_wrap=True)
