@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from service.store import Claim, Lease, Store
+from service.store.engine import Database, create_store_engine
 from widthwise.errors import EstimateError
 
 
@@ -115,3 +119,29 @@ def fit_sample(
     if len(completed) < 2:
         raise EstimateError(f"{len(completed)} completed trials; at least 2 are needed")
     return SampleResult(len(trials))
+
+
+def pass_time(url: str, column: sa.Column[Any], seconds: float, *where: sa.ColumnElement[bool]) -> None:
+    """Make a stored time that much older, as if so many seconds had passed since."""
+    engine = create_store_engine(url)
+    (key, *_) = column.table.primary_key.columns
+    with Database(engine).write() as connection:
+        rows = connection.execute(sa.select(key, column).where(column.is_not(None), *where)).all()
+        for identifier, moment in rows:
+            older = {column.name: moment - timedelta(seconds=seconds)}
+            connection.execute(sa.update(column.table).where(key == identifier).values(older))
+    engine.dispose()
+
+
+class Bell:
+    """A doorbell that remembers what it rang for; `works`: whether its messages are sent."""
+
+    def __init__(self) -> None:
+        self.works = True
+        self.rung: list[str] = []
+
+    def ring(self, shard_ids: Sequence[str]) -> Sequence[str]:
+        """Ring, and say for which shards a message was sent."""
+        sent = list(shard_ids) if self.works else []
+        self.rung += sent
+        return sent
