@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
+from anyio import CapacityLimiter
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
@@ -32,6 +33,7 @@ from widthwise.errors import WidthwiseError
 CACHE_SECONDS = 5.0  # chosen: a revoked key ends while its owner looks on, and a busy one costs no query a request
 RECHECK_SECONDS = 1.0  # others use what is known while one request reads it anew (chosen): no rush at each expiry
 TOUCH_SECONDS = 60.0  # between two notes of a key's last use, which the store keeps to the minute
+LOOKUPS = 4  # of unknown keys at once (chosen): a query takes 1 ms, and guesses must leave the threads to others
 MANY = 10_000  # keys known at once (chosen): 5 MB
 CHALLENGE = 'Bearer realm="widthwise"'
 
@@ -72,6 +74,7 @@ class Guard:
         self._clock = clock
         self._compare = compare
         self._known: dict[tuple[str, str], _Known] = {}
+        self._lookups: CapacityLimiter | None = None  # belongs to an event loop, so it is made in one
         self._toucher = ThreadPoolExecutor(1, "touch-key")
 
     async def admit(self, connection: HTTPConnection, needed: Scope, store: Callable[[], Store]) -> Caller:
@@ -105,7 +108,7 @@ class Guard:
         return caller
 
     def close(self) -> None:
-        """Wait for what is still being written."""
+        """Wait for a note that is being written; those that still wait are dropped."""
         self._toucher.shutdown(cancel_futures=True)
 
     def _presented(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -128,19 +131,26 @@ class Guard:
     ) -> Caller:
         """Ask the database for a key that is not known, or no longer."""
         address = f"address:{_network(connection)}"
-        if known is None:
+        if known is not None:
+            known.fresh_until = self._clock() + RECHECK_SECONDS
+            try:
+                return await self._read(address, key_id, digest, known, store)
+            except BaseException:
+                known.fresh_until = -math.inf
+                raise
+        self._lookups = self._lookups or CapacityLimiter(LOOKUPS)
+        async with self._lookups:  # each is counted before the next is let in, so that a burst can't slip through
             wait = await self.limits.wait(address, self._failed_keys_per_minute)
             if wait:
                 raise self._too_many("Too many requests with a wrong key came from your address", wait)
-        else:
-            known.fresh_until = self._clock() + RECHECK_SECONDS
+            return await self._read(address, key_id, digest, None, store)
+
+    async def _read(
+        self, address: str, key_id: str | None, digest: str, known: _Known | None, store: Callable[[], Store]
+    ) -> Caller:
+        """Look a key up and remember it if it is good; else count it against the address."""
         opened = None if key_id is None else store()
-        try:
-            found = None if opened is None else await run_in_threadpool(opened.find_key, key_id or "")
-        except BaseException:
-            if known is not None:
-                known.fresh_until = -math.inf
-            raise
+        found = None if opened is None else await run_in_threadpool(opened.find_key, key_id or "")
         same = matches(None if found is None else found.digest, digest, self._compare)
         if found is None or opened is None or not (same and found.valid):
             if key_id is not None:

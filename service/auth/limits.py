@@ -39,10 +39,17 @@ class Counting(Protocol):
 class Limits:
     """Limits of a minute by name, in memory or shared."""
 
-    def __init__(self, shared: Counting | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """shared: what counts for every process; else this one counts for itself."""
+    def __init__(
+        self,
+        shared: Counting | None = None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """shared: what counts for every process, waited for as long as patience_seconds; else this one counts."""
         self.unchecked = 0  #: requests that passed uncounted because Redis did not answer
         self._shared = shared
+        self._patience_seconds = patience_seconds
         self._clock = clock
         self._memory = Windows(clock)
         self._threads: CapacityLimiter | None = None  # belongs to an event loop, so it is made in one
@@ -63,7 +70,7 @@ class Limits:
     async def _ask(self, question: Callable[[str, int], float], name: str, limit: int) -> float:
         if self._clock() >= self._asked_again_at:
             self._threads = self._threads or CapacityLimiter(THREADS)
-            with move_on_after(PATIENCE_SECONDS):
+            with move_on_after(self._patience_seconds):
                 return await to_thread.run_sync(
                     self._guarded, question, name, limit, limiter=self._threads, abandon_on_cancel=True
                 )
@@ -90,8 +97,8 @@ class Limits:
 class RedisWindows:
     """Sliding windows in Redis, of the `limits` library: one script of one round trip for a request."""
 
-    def __init__(self, url: str) -> None:
-        """url: redis:// or rediss://; nothing is sent yet."""
+    def __init__(self, url: str, *, socket_seconds: float = SOCKET_SECONDS) -> None:
+        """url: redis:// or rediss://; nothing is sent yet. socket_seconds: to connect, and for one answer."""
         from limits.storage import RedisStorage
         from limits.strategies import SlidingWindowCounterRateLimiter
         from redis.backoff import NoBackoff
@@ -100,8 +107,8 @@ class RedisWindows:
         self._storage = RedisStorage(
             url,
             key_prefix="widthwise-limits",
-            socket_timeout=SOCKET_SECONDS,
-            socket_connect_timeout=SOCKET_SECONDS,
+            socket_timeout=socket_seconds,
+            socket_connect_timeout=socket_seconds,
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # handed on to redis-py, which tries thrice else
         )
         self._strategy = SlidingWindowCounterRateLimiter(self._storage)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from starlette.requests import HTTPConnection
 
 from service.app import create_app
-from service.auth.guard import CACHE_SECONDS, _network
+from service.auth.caller import Scope
+from service.auth.guard import CACHE_SECONDS, LOOKUPS, _network
 from service.auth.limits import PAUSE_SECONDS, Limits, RedisWindows
 from service.auth.tokens import make_token
 from service.auth.windows import MANY, WINDOW_SECONDS, Windows
@@ -107,6 +108,23 @@ def test_an_address_with_many_wrong_keys_is_not_looked_at(settings: Settings, st
         assert here.get("/v1/calibrations", headers=bearer(new)).status_code == 200  # known by now
 
 
+def test_a_burst_of_wrong_keys_does_not_slip_through(settings: Settings, store: Store) -> None:
+    """200 at once are not all looked up before the first of them counts."""
+    counted, app = CountedStore(store), keyed_app(settings, store, failed_keys_per_minute=3)
+
+    async def burst() -> list[BaseException | object]:
+        requests = []
+        for _ in range(200):
+            headers = [(b"authorization", bearer(make_token())["Authorization"].encode())]
+            request = HTTPConnection({"type": "http", "headers": headers, "client": ("192.0.2.1", 1)})
+            requests.append(app.state.guard.admit(request, Scope.READ, lambda: counted))
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    refused = [getattr(refusal, "status", None) for refusal in asyncio.run(burst())]
+    assert set(refused) == {401, 429}
+    assert len(counted.found) < 3 + LOOKUPS
+
+
 def test_a_request_without_a_key_is_no_wrong_key(settings: Settings, store: Store) -> None:
     with client_at(keyed_app(settings, store, failed_keys_per_minute=1)) as client:
         assert {client.get("/v1/calibrations").status_code for _ in range(5)} == {401}
@@ -182,6 +200,11 @@ def test_names_that_are_counted_are_bounded() -> None:
 # in Redis -----------------------------------------------------------------------------------------
 
 
+def patient(url: str, clock: Clock | None = None) -> Limits:
+    """Limits in Redis that wait for it as long as a loaded machine may take."""
+    return Limits(RedisWindows(url, socket_seconds=20.0), patience_seconds=20.0, clock=clock or time.monotonic)
+
+
 def take(limits: Limits, times: int, limit: int = 5, name: str = "a") -> list[bool]:
     """Whether each of some requests is allowed."""
 
@@ -192,7 +215,7 @@ def take(limits: Limits, times: int, limit: int = 5, name: str = "a") -> list[bo
 
 
 def test_processes_share_one_count(broker: BrokerServer | GivenBroker) -> None:
-    one, two = Limits(RedisWindows(broker.url)), Limits(RedisWindows(broker.url))
+    one, two = patient(broker.url), patient(broker.url)
     assert take(one, 3) == [True] * 3
     assert take(two, 3) == [True, True, False]
     assert take(two, 1, name="b") == [True]
@@ -216,6 +239,9 @@ def test_the_service_counts_in_redis(settings: Settings, store: Store, broker: B
         keyed_app(settings, store, redis_url=broker.url, requests_per_minute=2, failed_keys_per_minute=2)
         for _ in range(2)
     ]
+    for app in apps:
+        assert app.state.guard.limits._shared is not None  # as the settings say
+        app.state.guard.limits = patient(broker.url)
     with client_at(apps[0]) as one, client_at(apps[1]) as two:
         statuses = [client.get("/v1/parameterizations", headers=bearer(key)).status_code for client in (one, two, two)]
         assert statuses == [200, 200, 429]
@@ -228,7 +254,7 @@ def test_the_service_counts_in_redis(settings: Settings, store: Store, broker: B
 
 def test_requests_pass_uncounted_while_redis_is_gone(own_broker: BrokerServer) -> None:
     clock = Clock()
-    limits = Limits(RedisWindows(own_broker.url), clock=clock)
+    limits = patient(own_broker.url, clock)
     assert take(limits, 6) == [True] * 5 + [False]
     own_broker.stop()
     assert take(limits, 10) == [True] * 10
