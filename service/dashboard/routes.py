@@ -13,11 +13,15 @@ router = APIRouter(include_in_schema=False)
 _FOLDER = Path(__file__).parent
 _ASSETS = {
     "page.css": "text/css",
+    "calibrations.js": "text/javascript",
     "dashboard.js": "text/javascript",
+    "elements.js": "text/javascript",
+    "service.js": "text/javascript",
+    "workers.js": "text/javascript",
 }
-#: No inline script or style, nothing from another origin, no framing.
+#: No inline script or style, nothing from another origin, no framing. blob: a picture that was fetched with a key.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

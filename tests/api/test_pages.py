@@ -1,6 +1,7 @@
 """The pages for a browser: offline, strict, and complete."""
 
 import re
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -8,9 +9,11 @@ from fastapi import FastAPI
 from tests.api.client import Client, problem
 
 PAGES = ["/", "/docs", "/problems/not-found"]
+FOLDER = Path(__file__).parents[2] / "service" / "dashboard"
+SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/assets/dashboard.js", "/assets/page.css"])
+@pytest.mark.parametrize("path", [*PAGES, *(f"/assets/{name}" for name in SCRIPTS), "/assets/page.css"])
 def test_nothing_comes_from_elsewhere(client: Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
@@ -42,9 +45,43 @@ def test_every_link_leads_somewhere(client: Client) -> None:
                 assert anchor in anchors, address
 
 
-def test_the_script_sets_text_only(client: Client) -> None:
-    script = client.get("/assets/dashboard.js").text
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", script)
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_scripts_set_text_only(client: Client, name: str) -> None:
+    script = client.get(f"/assets/{name}").text
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|DOMParser|document\.write|eval\(|Function\(", script)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_what_a_script_imports_is_there(client: Client, name: str) -> None:
+    """A name that is not exported stops the whole page, in the browser alone."""
+    for names, address in re.findall(r'^import \{([^}]+)\} from "([^"]+)";', client.get(f"/assets/{name}").text, re.M):
+        exported = client.get(address)
+        assert exported.status_code == 200, address
+        for imported in names.split(","):
+            found = rf"^export (?:async )?(?:function|class|const) {imported.strip()}\b"
+            assert re.search(found, exported.text, re.M), (imported, address)
+
+
+def test_every_element_that_a_script_asks_for_is_on_the_page(client: Client) -> None:
+    there = set(re.findall(r' id="([^"]+)"', client.get("/").text))
+    for name in SCRIPTS:
+        script = client.get(f"/assets/{name}").text
+        asked = set(re.findall(r'(?:byId|tell|showWarnings)\("([\w-]+)"', script))
+        assert asked <= there, name
+
+
+def test_the_key_travels_in_a_header_alone(client: Client) -> None:
+    """Not in an address, which stands in logs and in the history; not kept beyond the tab; and one place sends it."""
+    scripts = {name: client.get(f"/assets/{name}").text for name in SCRIPTS}
+    together = "".join(scripts.values())
+    assert "sessionStorage" in scripts["service.js"]
+    assert not re.search(r"localStorage|document\.cookie|indexedDB|EventSource\(|XMLHttpRequest|sendBeacon", together)
+    assert [name for name, text in scripts.items() if re.search(r"\bfetch\(", text)] == ["service.js"]
+    assert scripts["service.js"].count("await fetch(") == 1
+    assert 'type="password"' in client.get("/").text
+    # what an image or a link loads by itself carries no header
+    assert not re.search(r"\.src = (?!URL\.createObjectURL)", together)
+    assert not re.search(r"\.href =", together)
 
 
 def test_the_reference_names_every_operation_and_schema(client: Client, app: FastAPI) -> None:
