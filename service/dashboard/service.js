@@ -41,7 +41,10 @@ async function send(path, options = {}) {
   try {
     detail = (await answer.json()).detail || detail;
   } catch { /* a proxy's page: its status says enough */ }
-  if (answer.status === 401 && used === key()) for (const listener of listeners) listener(used ? detail : "");
+  if (answer.status === 401 && used === key()) {
+    setKey(null); // sent again and again, a wrong one would use up what its address may try
+    for (const listener of listeners) listener(used ? detail : "");
+  }
   throw new Refused(answer.status, detail, Number(answer.headers.get("Retry-After")));
 }
 
