@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from service.store import ShardState, Store
 from service.store.engine import Database, create_store_engine
+from service.store.rounds import Search
 from service.store.shards import ANNOUNCED_AT_ONCE, LOST_SECONDS, UNHEARD_SECONDS, mark_published
 from service.store.tables import shards
 from tests.databases import GivenPostgres
-from tests.store.samples import Bell, pass_time, sample_spec
+from tests.store.samples import Bell, pass_time, plan_sample, sample_spec
 
 ONE = sample_spec(widths=[32], seeds=1)
 
@@ -120,7 +121,8 @@ def test_marking_waits_for_no_row(postgres: GivenPostgres) -> None:
     (On SQLite a transaction has the whole file: nothing is waited for while something is held.)
     """
     engine = create_store_engine(postgres.new_migrated())
-    store, database = Store(engine), Database(engine)
+    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store, database = Store(engine, search=search), Database(engine)
     identifier = store.create_calibration(sample_spec(widths=[32], seeds=2)).calibration.id
     first, second = (shard.id for shard in store.list_shards(identifier))
     with database.write() as holder:

@@ -1,0 +1,194 @@
+"""Databases as released versions left them: rows in every table of revisions 0001 and 0002.
+
+Never changed once a revision is released: what is here must upgrade for ever.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+#: Of a calibration that both revisions took.
+SPEC: dict[str, Any] = {
+    "runner": "worker",
+    "parameterization": "mup",
+    "optimizer": "adam",
+    "alignment": "full",
+    "form": "table_9",
+    "widths": [32, 64],
+    "seeds": 1,
+    "learning_rates": [0.1, 0.2, 0.4],
+    "steps": 10,
+    "search": "grid",
+    "measure": ["learning_rate"],
+    "proxy": {
+        "architecture": "mlp",
+        "depth": 2,
+        "head_dim": 16,
+        "sequence_length": 8,
+        "batch_size": 16,
+        "dataset": "python_docs",
+    },
+}
+SHARD = {"width": 32, "learning_rates": [0.1, 0.2, 0.4], "seeds": [0]}
+
+CALIBRATION: dict[str, Any] = {
+    "created_at": NOW,
+    "runner": "worker",
+    "spec": SPEC,
+    "spec_digest": "d" * 64,
+    "trials_total": 6,
+    "last_event": 1,
+}
+TRIAL: dict[str, Any] = {
+    "created_at": NOW,
+    "width": 32,
+    "learning_rate": 0.1,
+    "seed": 0,
+    "status": "completed",
+    "loss": 2.5,
+    "seconds": 1.5,
+    "steps": 10,
+    "flops": 1e9,
+}
+EXPONENT: dict[str, Any] = {
+    "created_at": NOW,
+    "quantity": "learning_rate",
+    "role": "hidden",
+    "value": 1.1,
+    "standard_error": 0.05,
+    "interval_low": 0.9,
+    "interval_high": 1.3,
+    "degrees_of_freedom": 2,
+    "theory": 1.0,
+    "widths": [32, 64],
+    "source": "calibration",
+    "parameterization": "mup",
+    "optimizer": "adam",
+    "alignment": "full",
+    "architecture": "mlp",
+    "dataset": "python_docs",
+    "provenance": {"spec_sha256": "d" * 64, "environments": []},
+}
+
+_FIRST: list[tuple[str, dict[str, Any]]] = [
+    ("workers", {"id": "w1", "host": "here", "device": "cpu", "versions": {"jax": "0.10.2"}, "last_seen": NOW}),
+    (
+        "calibrations",
+        {
+            **CALIBRATION,
+            "id": "cal_done",
+            "state": "succeeded",
+            "idempotency_key": "k1",
+            "started_at": NOW,
+            "finished_at": NOW,
+            "result": {"trials": 1},
+        },
+    ),
+    ("calibrations", {**CALIBRATION, "id": "cal_open", "state": "running", "created_at": NOW + timedelta(hours=1)}),
+    (
+        "calibrations",
+        {**CALIBRATION, "id": "cal_bad", "state": "failed", "reason": "1 shard(s) failed", "finished_at": NOW},
+    ),
+    (
+        "shards",
+        {
+            "id": "shd_done",
+            "calibration_id": "cal_done",
+            "created_at": NOW,
+            "position": 0,
+            "spec": SHARD,
+            "state": "succeeded",
+            "attempts": 1,
+            "epoch": 1,
+            "worker_id": "w1",
+            "environment": {"device": "cpu"},
+            "started_at": NOW,
+            "finished_at": NOW,
+        },
+    ),
+    (
+        "shards",
+        {
+            "id": "shd_open",
+            "calibration_id": "cal_open",
+            "created_at": NOW + timedelta(hours=1),
+            "position": 0,
+            "spec": SHARD,
+            "state": "queued",
+            "attempts": 0,
+            "epoch": 0,
+        },
+    ),
+    (
+        "shards",
+        {
+            "id": "shd_held",
+            "calibration_id": "cal_open",
+            "created_at": NOW + timedelta(hours=1),
+            "position": 1,
+            "spec": {**SHARD, "width": 64},
+            "state": "running",
+            "attempts": 1,
+            "epoch": 1,
+            "worker_id": "w1",
+            "lease_until": NOW + timedelta(days=36500),
+        },
+    ),
+    (
+        "shards",
+        {
+            "id": "shd_bad",
+            "calibration_id": "cal_bad",
+            "created_at": NOW,
+            "position": 0,
+            "spec": SHARD,
+            "state": "failed",
+            "attempts": 3,
+            "epoch": 3,
+            "reason": "out of memory",
+        },
+    ),
+    ("trials", {**TRIAL, "id": "tri_done", "calibration_id": "cal_done", "shard_id": "shd_done"}),
+    ("trials", {**TRIAL, "id": "tri_up", "calibration_id": "cal_done", "shard_id": None, "learning_rate": 0.2}),
+    ("exponents", {**EXPONENT, "id": "exp_hidden", "calibration_id": "cal_done"}),
+    ("exponents", {**EXPONENT, "id": "exp_readout", "calibration_id": "cal_done", "role": "readout"}),
+    # of another family
+    ("exponents", {**EXPONENT, "id": "exp_other", "calibration_id": "cal_bad", "optimizer": "sgd", "dataset": "café"}),
+    ("events", {"calibration_id": "cal_done", "seq": 1, "created_at": NOW, "kind": "calibration", "data": {}}),
+]
+
+#: What 0002 added to rows of these tables, and its own table.
+_SECOND: list[tuple[str, dict[str, Any]]] = [
+    (
+        "calibrations",
+        {
+            **CALIBRATION,
+            "id": "cal_more",
+            "state": "queued",
+            "idempotency_key": "k2",
+            "created_at": NOW + timedelta(hours=2),
+            "extends": "cal_done",
+            "rounds": 3,
+            "environments": [{"device": "cpu"}],
+            "expected": {"stages": [], "shards": 0, "seconds": None},
+        },
+    ),
+    ("trials", {**TRIAL, "id": "tri_role", "calibration_id": "cal_more", "role": "hidden", "gamma": 2.0, "horizon": 5}),
+    (
+        "measurements",
+        {
+            "id": "mea_1",
+            "calibration_id": "cal_more",
+            "shard_id": None,
+            "created_at": NOW,
+            "width": 32,
+            "seed": 0,
+            "kind": "gradients",
+            "data": {"hidden": 1e-6},
+        },
+    ),
+]
+
+#: Rows by the revision that wrote them, parents first.
+RELEASED = {"0001": _FIRST, "0002": [*_FIRST, *_SECOND]}

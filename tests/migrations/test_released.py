@@ -1,0 +1,158 @@
+"""From every released schema: each row goes up, down and up again, and the service goes on with it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from service.store import ExponentFilter, ShardState, Store
+from service.store.engine import create_store_engine
+from service.store.records import WorkerState
+from service.store.rounds import Search
+from service.store.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
+from service.store.tables import metadata
+from tests.databases import GivenPostgres, SqliteFiles
+from tests.migrations.released import CALIBRATION, NOW, RELEASED
+from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
+
+Databases = SqliteFiles | GivenPostgres
+
+
+def insert(engine: sa.Engine, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    """Insert rows into the tables that the database has, whatever its revision."""
+    found = sa.MetaData()
+    found.reflect(engine)
+    with engine.begin() as connection:
+        for table, values in rows:
+            connection.execute(sa.insert(found.tables[table]).values(**values))
+
+
+def contents(engine: sa.Engine) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, with columns by name, in an order of their own."""
+    found = sa.MetaData()
+    found.reflect(engine)
+    with engine.begin() as connection:
+        return {
+            name: sorted((tuple(sorted((key, repr(value)) for key, value in row.items())) for row in rows), key=repr)
+            for name, table in found.tables.items()
+            for rows in [connection.execute(sa.select(table)).mappings().all()]
+        }
+
+
+@pytest.fixture(params=sorted(RELEASED))
+def revision(request: pytest.FixtureRequest) -> str:
+    """Each released revision before the newest."""
+    found: str = request.param
+    return found
+
+
+def test_every_released_revision_is_here() -> None:
+    assert max(RELEASED) == f"{int(head_revision()) - 1:04}"
+    tables = {revision: {table for table, _ in rows} for revision, rows in RELEASED.items()}
+    assert set(metadata.tables) - tables["0002"] == {"api_keys", "exponent_families"}  # made by 0003
+    assert tables["0002"] - tables["0001"] == {"measurements"}
+
+
+def test_rows_come_back_as_they_were(databases: Databases, revision: str) -> None:
+    engine = create_store_engine(databases.new())
+    upgrade(engine, revision)
+    insert(engine, RELEASED[revision])
+    before = contents(engine)
+    for _ in range(2):
+        upgrade(engine)
+        check_schema(engine)
+        check_metadata(engine)
+        downgrade(engine, revision)
+        assert contents(engine) == before
+    downgrade(engine, "base")
+    assert sa.inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
+
+
+def test_the_service_goes_on_with_them(databases: Databases, revision: str) -> None:
+    engine = create_store_engine(databases.new())
+    upgrade(engine, revision)
+    insert(engine, RELEASED[revision])
+    upgrade(engine)
+    store = Store(engine)
+    done = store.get_calibration("cal_done")
+    assert (done.state, done.owner, done.result, done.progress.trials_done) == ("succeeded", "", {"trials": 1}, 2)
+    assert [row.loss for row in store.list_trials("cal_done").items] == [2.5, 2.5]
+    assert len(store.list_events("cal_done")) == 1
+    assert {row.id for row in store.list_exponents().items} == {"exp_hidden", "exp_readout", "exp_other"}
+    (other,) = store.list_exponents(ExponentFilter(dataset="café")).items
+    assert (other.id, other.optimizer, other.parameterization, other.architecture) == (
+        "exp_other",
+        "sgd",
+        "mup",
+        "mlp",
+    )
+    assert len(store.list_exponents(ExponentFilter(optimizer="adam", dataset="python_docs")).items) == 2
+    assert store.of("ada").list_calibrations().items == ()  # administrators alone see what had no owner
+    queued, held = store.list_shards("cal_open")
+    assert (queued.state, queued.queued_at, queued.published_at) == (
+        ShardState.QUEUED,
+        NOW + timedelta(hours=1),  # since it was made, for all that is known
+        None,
+    )
+    assert held.state is ShardState.RUNNING
+    (worker,) = store.list_workers()
+    assert (worker.state, worker.totals, worker.started_at, worker.shard_id) == (
+        WorkerState.STALE,
+        {},
+        None,
+        "shd_held",
+    )
+    claim = store.claim_shard("new")
+    assert claim is not None
+    assert (claim.shard_id, claim.request_id) == ("shd_open", None)
+    retried = store.retry_calibration("cal_bad")
+    assert retried.state == "running"
+    assert store.list_shards("cal_bad")[0].state is ShardState.QUEUED
+    if revision == "0002":
+        more = store.get_calibration("cal_more")
+        assert (more.extends, more.rounds, more.progress.trials_done) == ("cal_done", 3, 1)
+        (row,) = store.list_trials("cal_more").items
+        assert (row.role, row.gamma, row.horizon) == ("hidden", 2.0, 5)
+        assert len(store.list_measurements("cal_more").items) == 1
+    engine.dispose()
+
+
+def test_of_equal_keys_of_two_owners_the_oldest_row_keeps_it(databases: Databases) -> None:
+    """0002 knows no owners: a key that two used can be one calibration's alone."""
+    engine = create_store_engine(databases.new())
+    upgrade(engine)
+    same = {**CALIBRATION, "state": "queued", "idempotency_key": "k"}
+    insert(
+        engine,
+        [
+            ("calibrations", {**same, "id": "cal_b", "owner": "ada"}),
+            ("calibrations", {**same, "id": "cal_a", "owner": "ben"}),  # of one instant: the first by its id
+            ("calibrations", {**same, "id": "cal_new", "owner": "cleo", "created_at": NOW.replace(year=2027)}),
+            ("calibrations", {**same, "id": "cal_own", "owner": "ada", "idempotency_key": "l"}),
+            ("calibrations", {**same, "id": "cal_none", "owner": "ada", "idempotency_key": None}),
+        ],
+    )
+    downgrade(engine, "0002")
+    with engine.begin() as connection:
+        rows = connection.execute(sa.text("SELECT id, idempotency_key FROM calibrations"))
+        kept = {row.id: row.idempotency_key for row in rows}
+    assert kept == {"cal_a": "k", "cal_b": None, "cal_new": None, "cal_own": "l", "cal_none": None}
+    engine.dispose()
+
+
+def test_a_new_calibration_of_an_old_family_joins_it(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
+    upgrade(engine, "0002")
+    insert(engine, RELEASED["0002"])
+    upgrade(engine)
+    store = Store(engine, fit=fit_sample, search=Search(plan_sample, lambda spec: plan_sample(spec, (), ())))
+    for _ in range(2):
+        store.of("ada").create_calibration(sample_spec(parameterization="mup"))
+        run_all(store, "w2")
+    with engine.begin() as connection:
+        families = connection.execute(sa.text("SELECT count(*) FROM exponent_families")).scalar_one()
+    assert families == 2
+    assert len(store.of("ada").list_exponents(ExponentFilter(parameterization="mup")).items) == 4
+    engine.dispose()
