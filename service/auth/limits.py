@@ -16,9 +16,7 @@ from service.auth.windows import WINDOW_SECONDS, Windows, seconds_until_allowed
 
 SOCKET_SECONDS = 0.2  # for Redis to connect and to answer (chosen): it takes 1 ms where all is well
 PATIENCE_SECONDS = 0.25  # of a request, whatever holds Redis up, a name server that hangs included (chosen)
-PAUSE_SECONDS = (
-    5.0  # after a failure Redis is not asked (chosen): a dead one costs a request in so many seconds its wait
-)
+PAUSE_SECONDS = 5.0  # after a failure Redis is not asked (chosen): a dead one holds up a request in so many seconds
 THREADS = 8  # that wait for Redis at once (chosen): never all of those that routes run in
 
 _log = structlog.get_logger(__name__)

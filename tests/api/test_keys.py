@@ -17,7 +17,7 @@ from service.auth import guard as guarding
 from service.auth.caller import Caller, Scope
 from service.auth.guard import CACHE_SECONDS, TOUCH_SECONDS, Guard
 from service.auth.limits import Limits
-from service.auth.tokens import Token, digest_of, make_token, matches, parse_token
+from service.auth.tokens import DUMMY_DIGEST, Token, digest_of, make_token, matches, parse_token
 from service.errors import UnauthorizedError
 from service.settings import Settings
 from service.store import Store
@@ -297,6 +297,11 @@ def test_the_last_use_is_noted_once_a_minute_and_holds_nobody_up(store: Store) -
     until(lambda: len(counted.touched) > 1)
     guard.close()
     assert counted.touched == [key.key_id] * 2
+
+
+def test_the_dummy_digest_matches_nothing() -> None:
+    assert not matches(None, DUMMY_DIGEST)
+    assert matches("a" * 64, "a" * 64)
 
 
 def test_scopes_include_those_before_them() -> None:

@@ -1,6 +1,7 @@
 """Another owner's calibrations are not there, secrets reach no log, and hostile text is only text."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -14,13 +15,17 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
+from service.auth.caller import Scope
+from service.auth.guard import CACHE_SECONDS
 from service.calibrations.schemas import CalibrationSpec
-from service.settings import Settings
+from service.settings import CLIENT_VARIABLES, Settings
 from service.store import Store
 from tests.api.client import Client, client_of, problem
 from tests.api.keyed import Keyed, bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT, bowl, finished, spec, submit
+from tests.api.test_keys import OPEN_OPERATIONS, OPEN_PAGES
 from tests.cli.test_serve import CLEAN, serving
+from widthwise.cli.keys import DEFAULT_EXPIRY
 
 ROOT = Path(__file__).parents[2]
 
@@ -431,3 +436,20 @@ def test_headers_without_end_are_refused_and_the_service_goes_on(tmp_path: Path)
                     pass  # cut while it was still being sent
             assert not answer or answer.split()[1] in (b"400", b"401", b"413", b"431"), (head[:40], answer[:200])
         assert httpx.get(f"{url}/livez", trust_env=False).status_code == 200
+
+
+# the document -------------------------------------------------------------------------------------
+
+
+def test_the_document_says_what_holds() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    opened = set(re.findall(r"`(/[^`]*)`", text.partition("Open without a key:")[2].partition(". The page")[0]))
+    assert opened == OPEN_PAGES | {operation.removeprefix("GET ") for operation in OPEN_OPERATIONS} | {"/openapi.json"}
+    assert f"known for {CACHE_SECONDS:.0f} seconds" in text
+    assert f"after {int(DEFAULT_EXPIRY.removesuffix('d'))} days" in text
+    assert all(f"| `{scope.value}` |" in text for scope in Scope)
+    named = set(re.findall(r"WIDTHWISE_[A-Z_]+", text)) - CLIENT_VARIABLES
+    assert {name.removeprefix("WIDTHWISE_").removesuffix("_FILE").lower() for name in named} <= set(
+        Settings.model_fields
+    )
+    assert all((ROOT / "tests" / "api" / name).exists() for name in re.findall(r"test_\w+\.py", text))
