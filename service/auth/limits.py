@@ -13,6 +13,7 @@ import structlog
 from anyio import CapacityLimiter, move_on_after, to_thread
 
 from service.auth.windows import WINDOW_SECONDS, Windows, seconds_until_allowed
+from widthwise.errors import InvalidInputError
 
 SOCKET_SECONDS = 0.2  # for Redis to connect and to answer (chosen): it takes 1 ms where all is well
 PATIENCE_SECONDS = 0.25  # of a request, whatever holds Redis up, a name server that hangs included (chosen)
@@ -96,11 +97,20 @@ class RedisWindows:
     """Sliding windows in Redis, of the `limits` library: one script of one round trip for a request."""
 
     def __init__(self, url: str, *, socket_seconds: float = SOCKET_SECONDS) -> None:
-        """url: redis:// or rediss://; nothing is sent yet. socket_seconds: to connect, and for one answer."""
-        from limits.storage import RedisStorage
-        from limits.strategies import SlidingWindowCounterRateLimiter
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
+        """url: redis:// or rediss://; nothing is sent yet. socket_seconds: to connect, and for one answer.
+
+        Raises InvalidInputError without Redis's client.
+        """
+        try:
+            from limits.storage import RedisStorage
+            from limits.strategies import SlidingWindowCounterRateLimiter
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
+        except ImportError:
+            raise InvalidInputError(
+                "WIDTHWISE_REDIS_URL is set, but Redis's client is missing; install widthwise[broker], or unset it.",
+                field="WIDTHWISE_REDIS_URL",
+            ) from None
 
         self._storage = RedisStorage(
             url,

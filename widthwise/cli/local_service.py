@@ -18,8 +18,11 @@ STOP_SECONDS = 15.0  # chosen: above serve.GRACEFUL_SECONDS and pool.STOP_SECOND
 LAST_LINES = 5  # of its log, shown where it does not start
 
 _ADDRESS = re.compile(r"serves at (http://\S+)")
-#: Would lead it to another database or beyond this machine.
-_NOT_PASSED_ON = ("WIDTHWISE_DATABASE_URL", "WIDTHWISE_HOST", "WIDTHWISE_URL")
+#: Would lead it to another database or broker, or beyond this machine, where a key is needed.
+_NOT_PASSED_ON = (
+    *("WIDTHWISE_DATABASE_URL", "WIDTHWISE_DATABASE_URL_FILE", "WIDTHWISE_REDIS_URL", "WIDTHWISE_REDIS_URL_FILE"),
+    *("WIDTHWISE_HOST", "WIDTHWISE_URL", "WIDTHWISE_REQUIRE_KEYS"),
+)
 
 
 @contextmanager
