@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format audit bench evidence secrets clean
+.PHONY: help install demo serve test check format audit bench evidence secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ bench: $(STAMP)  ## measure plans per second and requests per second
 	@$(BIN)/python -m benchmarks.plans
 	@echo
 	@$(BIN)/python -m benchmarks.service_transfers
+
+soak: $(STAMP)  ## 200 calibrations while everything is killed and restarted (8 minutes)
+	@$(BIN)/python -m benchmarks.soak
 
 EVIDENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes held_out_width cost
 

@@ -63,6 +63,7 @@ class Cluster:
             "WIDTHWISE_LEASE_SECONDS": str(lease_seconds),
             **({} if redis_url is None else {"WIDTHWISE_REDIS_URL": redis_url}),
         }
+        self.api: Process | None = None
         self._processes: list[Process] = []
 
     def start(self, command: tuple[str, ...], log: str, **environment: str) -> Process:
@@ -86,7 +87,14 @@ class Cluster:
                 return False
 
         until(answers, START_SECONDS)
+        self.api = process
         return process
+
+    def restart_api(self, number: int = signal.SIGKILL) -> None:
+        """End the API process and start another on its port."""
+        if self.api is not None:
+            stop(self.api, number)
+        self.start_api()
 
     def start_worker(self, name: str, *child: str, **environment: str) -> Process:
         """Start a worker whose child process is this command; without one the real engine."""
