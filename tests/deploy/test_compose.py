@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from service.health.routes import router
 from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
 from service.store.engine import POOL_OVERFLOW, POOL_SIZE
+from tests.brokers import installed_brokers
 from tests.deploy.composition import COMPOSE_FILES, ROOT, Composition, read, replaced
+from tests.deploy.engine import postgres_programs
 from widthwise.cli.app import app
 from widthwise.cli.serve import GRACEFUL_SECONDS
 from workers import pool
@@ -179,6 +181,14 @@ def test_the_health_check_asks_a_route_that_exists_and_needs_no_key() -> None:
     assert path in {route.path for route in router.routes}
 
 
+def test_the_brokers_password_is_read_as_configuration() -> None:
+    """On its command line it would show for a moment only: the server hides its arguments once it runs."""
+    script = MAIN.command("redis")[-1]
+    before, _, configuration = script.partition("<<CONFIGURATION\n")
+    assert "requirepass" not in before
+    assert configuration == "requirepass $(cat /run/secrets/redis_password)\nCONFIGURATION\n"
+
+
 def test_the_gpus_are_reserved() -> None:
     for composition in BOTH:
         (device,) = composition.services["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
@@ -210,6 +220,17 @@ def test_images_are_pinned() -> None:
             assert service["pull_policy"] == "never"  # a registry's image of that name would be another's
         else:
             assert re.search(r":\d+\.\d+(-\w+)?$", service["image"])
+    # the servers that these tests run
+    for name, program in (("postgres", postgres_programs() / "postgres"), ("redis", installed_brokers()["valkey"])):
+        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+        pinned = MAIN.services[name]["image"].split(":")[1].split("-")[0]
+        assert re.search(rf"(v=|\) ){re.escape(pinned)}\b", said)
+
+
+def test_postgres_keeps_its_data_in_the_volume() -> None:
+    (volume,) = MAIN.services["postgres"]["volumes"]
+    place = Path(volume.split(":")[1])
+    assert place in Path(MAIN.environment("postgres")["PGDATA"]).parents
 
 
 def test_both_files_run_workers_alike() -> None:

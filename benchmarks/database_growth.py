@@ -1,0 +1,117 @@
+"""How much a database grows with the work done: bytes of a trial, of its event, and of a whole calibration.
+
+    python -m benchmarks.database_growth
+
+Calibrations are made, run and fitted through the store as workers do it, without training. What a real one adds in
+measurements and in a larger result is not in it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.record import write_result
+from benchmarks.service_database import migrated_database, server_version
+from service.store import Store
+from service.store.engine import create_store_engine
+from service.store.rounds import Search
+from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
+
+CALIBRATIONS = 50  # chosen: the tables then grow by hundreds of pages, so that a page's size no longer shows
+RATES = [0.001 * 2**k for k in range(8)]
+SPEC = sample_spec(widths=[32, 64, 128, 256], seeds=2, learning_rates=RATES)
+TRIALS = len(SPEC["widths"]) * SPEC["seeds"] * len(RATES)
+TABLES = ("calibrations", "shards", "trials", "events", "exponents")
+COMMAND = "python -m benchmarks.database_growth"
+
+
+def sizes(engine: sa.Engine) -> dict[str, int]:
+    """Bytes of each table with its indexes, and of the whole."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            each = {
+                name: connection.execute(
+                    sa.text("SELECT pg_total_relation_size(CAST(:name AS regclass))"), {"name": name}
+                )
+                for name in TABLES
+            }
+            whole = connection.execute(sa.text("SELECT pg_database_size(current_database())"))
+            return {name: found.scalar_one() for name, found in each.items()} | {"whole": whole.scalar_one()}
+    path = str(engine.url.database)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return {"whole": os.stat(path).st_size}  # noqa: PTH116  the name is a text
+
+
+def measure(url: str) -> dict[str, Any]:
+    """Run the calibrations on an empty database; give bytes before and after, and rows."""
+    engine = create_store_engine(url)
+    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store = Store(engine, lease=timedelta(hours=1), fit=fit_sample, search=search)
+    try:
+        before = sizes(engine)
+        for _ in range(CALIBRATIONS):
+            store.create_calibration(SPEC)
+        run_all(store)
+        with engine.connect() as connection:
+            rows = {
+                name: connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar_one()  # noqa: S608  our names
+                for name in TABLES
+            }
+        assert rows["trials"] == CALIBRATIONS * TRIALS
+        return {"server": server_version(engine), "before": before, "after": sizes(engine), "rows": rows}
+    finally:
+        store.close()
+
+
+def grown(measured: Mapping[str, Any], name: str) -> int:
+    """Bytes by which a table grew."""
+    return int(measured["after"][name] - measured["before"][name])
+
+
+def lines(postgres: Mapping[str, Any], sqlite: Mapping[str, Any]) -> list[str]:
+    """The page."""
+    rows = postgres["rows"]
+    whole = {name: grown(measured, "whole") / CALIBRATIONS for name, measured in (("p", postgres), ("s", sqlite))}
+    return [
+        f"{CALIBRATIONS} calibrations of {TRIALS} trials each: made, claimed, stored one by one and fitted. Indexes",
+        "and what updates left behind are counted. Nothing is ever deleted.",
+        "",
+        "| table | rows of one calibration | bytes of a row, Postgres |",
+        "|---|---|---|",
+        *(
+            f"| `{name}` | {rows[name] / CALIBRATIONS:.0f} | {grown(postgres, name) / rows[name]:.0f} |"
+            for name in TABLES
+        ),
+        "",
+        "| | bytes of one calibration | of one trial | a million trials |",
+        "|---|---|---|---|",
+        *(_row(measured, whole[name]) for name, measured in (("p", postgres), ("s", sqlite))),
+    ]
+
+
+def _row(measured: Mapping[str, Any], calibration: float) -> str:
+    each = calibration / TRIALS
+    return f"| {measured['server']} | {calibration:,.0f} | {each:,.0f} | {each / 1e3:.2f} GB |"  # a million of them
+
+
+def main() -> None:
+    measured = {}
+    for kind in ("postgresql", "sqlite"):
+        with migrated_database(kind) as url:
+            measured[kind] = measure(url)
+        print(f"{measured[kind]['server']}: {grown(measured[kind], 'whole') / CALIBRATIONS / TRIALS:.0f} bytes a trial")
+    page = lines(measured["postgresql"], measured["sqlite"])
+    data = {"calibrations": CALIBRATIONS, "trials_each": TRIALS, **measured}
+    path = write_result(
+        "database_growth", "Database growth", COMMAND, page, data, packages=("widthwise", "sqlalchemy", "psycopg")
+    )
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
