@@ -18,7 +18,7 @@ from service.store.transitions import add_events, lock_calibration, move_calibra
 from widthwise.errors import InvalidInputError
 
 ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
-CANDIDATES = 8  # claimable shards read at once: a rival that took the first leaves others
+CANDIDATES = 8  # claimable shards read at once: where rivals took all of one calibration, there may be another
 UNHEARD_SECONDS = 30.0  # after which a shard that was never announced is announced again (chosen)
 LOST_SECONDS = 600.0  # after which a message that no worker has come for counts as lost (chosen)
 ANNOUNCED_AT_ONCE = 500  # shards at the head of the queue that a sweep looks at (chosen)
@@ -60,9 +60,10 @@ def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Clai
             found = [*_oldest(connection, waiting()), *_oldest(connection, expired())]
         if not found:
             return None
-        for candidate in sorted(found, key=lambda row: (row.created_at, row.calibration_id, row.position)):
+        ordered = sorted(found, key=lambda row: (row.created_at, row.calibration_id, row.position))
+        for calibration_id in dict.fromkeys(row.calibration_id for row in ordered):
             with database.write() as connection:
-                claim = _claim(connection, candidate, worker_id, lease_seconds)
+                claim = _claim(connection, calibration_id, worker_id, lease_seconds)
             if claim is not None:
                 return claim
 
@@ -70,7 +71,7 @@ def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Clai
 def _oldest(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
     """Give the first shards under a condition, in the order of claims."""
     query = (
-        sa.select(shards.c.id, *QUEUE_ORDER)
+        sa.select(*QUEUE_ORDER)
         .join(calibrations, calibrations.c.id == shards.c.calibration_id)
         .where(condition, calibrations.c.cancel_requested_at.is_(None))
         .order_by(*QUEUE_ORDER)
@@ -79,15 +80,19 @@ def _oldest(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Seq
     return connection.execute(query).all()
 
 
-def _claim(
-    connection: sa.Connection, candidate: sa.Row[*tuple[Any, ...]], worker_id: str, lease_seconds: float
-) -> Claim | None:
-    locked = lock_calibration(connection, candidate.calibration_id)
+def _claim(connection: sa.Connection, calibration_id: str, worker_id: str, lease_seconds: float) -> Claim | None:
+    """Take the first claimable shard of a calibration."""
+    locked = lock_calibration(connection, calibration_id)
     if locked.cancel_requested_at is not None:
+        return None
+    # looked for only now: rivals may have taken several while this waited for the lock
+    first = sa.select(shards.c.id).where(shards.c.calibration_id == calibration_id, claimable())
+    shard_id = connection.execute(first.order_by(shards.c.position).limit(1)).scalar_one_or_none()
+    if shard_id is None:
         return None
     row = move_shard(
         connection,
-        candidate.id,
+        shard_id,
         ShardState.RUNNING,
         claimable(),
         attempts=shards.c.attempts + 1,

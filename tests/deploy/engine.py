@@ -64,6 +64,10 @@ class Engine:
         """Give the value of one of the secrets."""
         return (self.folder / "secrets" / name).read_text(encoding="utf-8")
 
+    def path(self) -> str:
+        """Give the PATH on which the images' and the servers' programs are found."""
+        return os.pathsep.join([str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
+
     def log(self, name: str) -> str:
         """Give everything that a service has written."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
@@ -149,7 +153,7 @@ class Engine:
 
     def _environment(self, name: str) -> dict[str, str]:
         environment = in_its_environment(self.composition, name, self._changes(name))
-        path = [str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+        path = [self.path()]
         environment |= {"HOME": str(self._folder_of(name)), "TMPDIR": str(self._folder_of(name))}
         if name == "postgres":
             path.insert(0, str(postgres_programs()))
