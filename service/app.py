@@ -24,6 +24,7 @@ from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store.schema import upgrade
 from service.store.store import Store, open_store
+from service.tracing import Tracing, start_tracing
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferRequest
 from service.workers.routes import router as workers
@@ -53,6 +54,7 @@ def create_app(
     *,
     stream_seconds: float = STREAM_SECONDS,
     poll_seconds: float = POLL_SECONDS,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Build the application.
 
@@ -60,8 +62,11 @@ def create_app(
     it starts and closes it when it stops, and brings an embedded (SQLite) database to the newest schema first. On
     Postgres `widthwise migrate` does that, and /readyz says so while it has not.
     stream_seconds, poll_seconds: longest time of one event stream, and the time between its reads.
+    tracing: what sends its traces; else made as the settings say.
     Raises InvalidInputError where keys are asked for and there is no pepper to hash them with.
     """
+
+    tracing = start_tracing(settings, "widthwise-api") if tracing is None else tracing
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,7 +74,7 @@ def create_app(
             try:
                 yield
             finally:
-                await _close(guard)
+                await _close(guard, tracing)
             return
         if settings.database_url.startswith("sqlite:"):
             await run_in_threadpool(upgrade, settings.database_url)
@@ -80,7 +85,7 @@ def create_app(
             yield
         finally:
             app.state.store = None
-            await _close(guard)
+            await _close(guard, tracing)
             opened.close()
 
     app = FastAPI(
@@ -94,8 +99,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # one address for each resource
         separate_input_output_schemas=False,
-        # Nothing is exported yet, and FastAPI would look for OpenTelemetry's providers anew at each request.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=tracing.for_fastapi(),
     )
     app.state.store = store
     app.state.settings = settings
@@ -115,14 +119,16 @@ def create_app(
     app.add_middleware(
         Bounds,
         max_bytes=settings.max_body_bytes,
-        watcher=Watch(metrics, log_requests=settings.log_requests),
+        watcher=Watch(metrics, tracing, log_requests=settings.log_requests),
         local_only=LocalCallersOnly() if local_only else None,
-        direct=direct_routes(app),
+        direct={} if tracing.on else direct_routes(app),  # it is the router that names a span
     )
     return app
 
 
-async def _close(guard: Guard | None) -> None:
-    """Let the guard write what it still has to, before the store closes."""
+async def _close(guard: Guard | None, tracing: Tracing) -> None:
+    """Let the guard write what it still has to, before the store closes, and send the last spans."""
     if guard is not None:
         await run_in_threadpool(guard.close)
+    if tracing.on:
+        await run_in_threadpool(tracing.stop)

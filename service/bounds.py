@@ -28,7 +28,7 @@ DRAIN_SECONDS = 5.0
 class Watcher(Protocol):
     """Something that is told of every request."""
 
-    def began(self) -> None:
+    def began(self, request_id: str) -> None:
         """A request has come."""
         ...
 
@@ -67,7 +67,6 @@ class Bounds:
             await self.app(scope, receive, send)
             return
         began = perf_counter()
-        self._watcher.began()
         request_id = length = b""
         expects = False
         for name, value in scope["headers"]:
@@ -79,6 +78,7 @@ class Bounds:
                 expects = True
         request_id = request_id or os.urandom(8).hex().encode()
         shown = scope.setdefault("state", {})["request_id"] = request_id.decode()
+        self._watcher.began(shown)
         tokens = bind_contextvars(request_id=shown)
         status = 0
 

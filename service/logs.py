@@ -10,6 +10,7 @@ import structlog
 from starlette.types import Scope
 
 from service.metrics import Metrics, method_of, route_of
+from service.tracing import Tracing
 
 _IDENTIFIER = re.compile(r"cal_[0-9a-f]{24}")  # ours alone: any other text, such as a key, has no place in a log
 #: Asked every few seconds by machines: their lines are of interest only to those who look for them.
@@ -22,13 +23,16 @@ _log = structlog.get_logger(__name__)
 class Watch:
     """Counts every request, and writes a line for it if that is asked for."""
 
-    def __init__(self, metrics: Metrics, *, log_requests: bool) -> None:
+    def __init__(self, metrics: Metrics, tracing: Tracing, *, log_requests: bool) -> None:
         self._metrics = metrics
+        self._tracing = tracing
         self._log_requests = log_requests
 
-    def began(self) -> None:
+    def began(self, request_id: str) -> None:
         """Count a request as being answered."""
         self._metrics.in_flight += 1
+        if self._tracing.on:
+            self._tracing.mark_request(request_id)
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
         """Count it as answered, and log it."""
@@ -38,12 +42,18 @@ class Watch:
             _write(scope, status, seconds)
 
 
+def _calibration_of(scope: Scope) -> str | None:
+    """The id in a request's path, if it has an id's form: what else a client writes there is not quoted."""
+    found = scope.get("path_params", {}).get("calibration_id")
+    return found if found is not None and _IDENTIFIER.fullmatch(found) else None
+
+
 def _write(scope: Scope, status: int, seconds: float) -> None:
     """Write the line; the request's id is bound to everything that is logged meanwhile."""
     route = route_of(scope)
     fields = {"method": method_of(scope), "route": route, "status": status, "ms": round(1e3 * seconds, 2)}
-    calibration_id = scope.get("path_params", {}).get("calibration_id")
-    if calibration_id is not None and _IDENTIFIER.fullmatch(calibration_id):
+    calibration_id = _calibration_of(scope)
+    if calibration_id is not None:
         fields["calibration_id"] = calibration_id
     state = scope["state"]
     caller = state.get("caller")

@@ -8,6 +8,7 @@ import structlog
 
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
+from service.tracing import start_tracing
 from workers.probe import PROBE_COMMAND, Probe
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Outcome, Supervisor
 from workers.totals import Totals
@@ -54,6 +55,7 @@ class Worker:
         self._one_at_a_time = threading.Lock()
         self._pause = FIRST_PAUSE_SECONDS
         self._probe = Probe(probe_command)
+        self._tracing = start_tracing(settings, "widthwise-worker")
         self._maintenance = threading.Thread(target=self._maintain, daemon=True, name="maintenance")
 
     def __enter__(self) -> "Worker":
@@ -71,6 +73,7 @@ class Worker:
         with self._one_at_a_time:  # a shard that is being given back
             self._probe.end()
             self._reached(lambda: self._store.stop_worker(self.worker_id, totals=self.totals.to_dict()))
+        self._tracing.stop()
 
     def work(self, *, wait: bool = True) -> bool:
         """Claim the next shard and run it to its end; say whether there was one.
@@ -97,7 +100,9 @@ class Worker:
             self._describe()
             return False
         self._probe.end()  # before the shard's child: some accelerators serve one program alone
-        outcome = self._supervisor.run(claim)
+        with self._tracing.shard(claim) as ended:
+            outcome = self._supervisor.run(claim)
+            ended(outcome.value)
         if outcome is Outcome.FAILED:
             self.stop.wait(self._pause)
             self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
