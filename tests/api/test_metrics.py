@@ -18,6 +18,7 @@ from service.store.clock import now
 from service.store.tables import workers
 from service.work_metrics import LISTED_SECONDS
 from tests.api.client import Client, client_of, problem
+from tests.api.keyed import Clock, CountedStore, bearer, keyed_app, keyed_settings, new_key
 from tests.api.samples import CONTRACT, finished, submit
 from tests.databases import SqliteFiles
 from tests.workers.waiting import until
@@ -235,3 +236,41 @@ def test_each_application_counts_for_itself(settings: Settings, store: Store) ->
 
 def test_the_method_is_get(client: Client) -> None:
     problem(client.post("/metrics"), 405, "method-not-allowed")
+
+
+def test_a_scraper_needs_a_key_and_keeps_it_through_an_outage(settings: Settings, store: Store) -> None:
+    """A key that was good is good while the database is down; one that was not is still refused."""
+    reader, stranger, revoked = (new_key(store, scope="read") for _ in range(3))
+    counted: Any = CountedStore(store)
+    app = create_app(keyed_settings(settings), counted)
+    app.state.guard._clock = clock = Clock()  # so that what the guard keeps for seconds is old at once
+    with client_of(app) as client:
+        problem(client.get("/metrics"), 401, "unauthorized")
+        for key in (reader, revoked):
+            assert client.get("/metrics", headers=bearer(key)).status_code == 200
+        store.revoke_key(revoked.key_id)
+        clock.now += 60
+        problem(client.get("/metrics", headers=bearer(revoked)), 401, "unauthorized")
+        counted.down = True
+        clock.now += 60
+        response = client.get("/metrics", headers=bearer(reader))
+        assert response.status_code == 200
+        assert 'widthwise_auth_failures_total{reason="unauthorized"} 2.0' in response.text
+        problem(client.get("/v1/workers", headers=bearer(reader)), 503, "not-ready")
+        for key in (stranger, revoked):
+            problem(client.get("/metrics", headers=bearer(key)), 503, "not-ready")
+        problem(client.get("/metrics"), 401, "unauthorized")
+
+
+def test_refusals_and_limits_are_counted(settings: Settings, store: Store) -> None:
+    key = new_key(store, scope="read")
+    with client_of(keyed_app(settings, store, requests_per_minute=3)) as client:
+        client.get("/v1/workers")
+        identifier = "cal_000000000000000000000000"
+        client.post(f"/v1/calibrations/{identifier}/retry", headers=bearer(key))
+        client.get("/v1/workers", headers=bearer(key))
+        text = client.get("/metrics", headers=bearer(key)).text
+        assert client.get("/metrics", headers=bearer(key)).status_code == 429
+    assert 'widthwise_auth_failures_total{reason="unauthorized"} 1.0' in text
+    assert 'widthwise_auth_failures_total{reason="forbidden"} 1.0' in text
+    assert "widthwise_rate_limited_total 0.0" in text
