@@ -13,10 +13,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format audit bench evidence secrets soak clean
+.PHONY: help install demo serve test check format audit bench bench-service evidence secrets soak clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(STAMP)  ## make .venv with every extra
 	@echo "$(VENV) is ready: make demo, make serve, make test"
@@ -63,6 +63,11 @@ bench: $(STAMP)  ## measure plans per second and requests per second
 
 soak: $(STAMP)  ## 200 calibrations while everything is killed and restarted (8 minutes)
 	@$(BIN)/python -m benchmarks.soak
+
+BENCH_SERVICE := service_transfers service_submit service_exponents service_claim
+
+bench-service: $(STAMP)  ## load the API and its database (TEST_DATABASE_URL, else a Postgres from PyPI), some minutes
+	@for each in $(BENCH_SERVICE); do $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 EVIDENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes held_out_width cost
 

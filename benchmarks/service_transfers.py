@@ -1,34 +1,32 @@
-"""Requests per second of POST /v1/transfers beside a bare FastAPI route that echoes the same body, in one run.
+"""POST /v1/transfers beside a bare FastAPI route that echoes the same body, in one run.
 
     python -m benchmarks.service_transfers [--seconds 3] [--rounds 5] [--connections 16]
 
-Each app is one uvicorn process. The two are loaded in turn, round by round, so that both see the same noise; the ratio
-of each round is what counts, the rates depend on the machine. The client is a process of its own. Beside the rates
-stands the processor time that each server spent on a request: the steadier ratio on a machine that others share.
+Each app is one uvicorn process with the same settings. They are loaded in turn, round by round, so that all see the
+same noise; the ratio of each round is what counts, the rates depend on the machine. The client is a process of its own.
+Beside the rates stands the processor time that each server spent on a request: the steadier ratio on a machine that
+others share. The service is measured as on one machine (no key), with its line in the log for every request, which
+the echo does not write, and with an API key asked for and counted.
 """
 
 import argparse
 import asyncio
 import json
-import os
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from benchmarks import record
+from benchmarks.service_database import migrated_database
+from benchmarks.service_process import PACKAGES, Connection, Server, percentile, serving
+from service.auth.tokens import digest_of, make_token
+from service.store import open_store
 
-from benchmarks.plans import machine
-
-AIM = 0.7  # of the echo's requests per second
-HOST = "127.0.0.1"
+AIM = 0.8  # of the echo's requests per second
+PEPPER = "the benchmark's own, of a database that is dropped"
 
 #: The contract's own example.
 SMALL: dict[str, Any] = {
@@ -39,120 +37,108 @@ SMALL: dict[str, Any] = {
     "target": {"width": 4096},
 }
 EXAMPLE = Path(__file__).parents[1] / "examples" / "gpt2_small_to_xl.json"
-
-echo_app = FastAPI()
-
-
-@echo_app.post("/v1/transfers")
-async def echo(body: dict[str, Any]) -> dict[str, Any]:
-    """Give the body back: what FastAPI itself costs."""
-    return body
-
-
-def transfers_app() -> FastAPI:
-    """The service as `widthwise serve` runs it, with its database in a directory of its own."""
-    from service.app import create_app
-    from service.collector import calm_collector
-    from service.settings import load_settings
-
-    app = create_app(load_settings())
-    calm_collector()
-    return app
+ECHO, OPEN, LOGGED, KEYED = "echo", "no key", "no key, request log", "with a key"
+QUIET = {"WIDTHWISE_LOG_REQUESTS": "false"}  # the echo writes no line for each request either
 
 
 @contextmanager
-def serving(app: str, *options: str) -> Iterator[tuple[int, int]]:
-    """A uvicorn process that serves `app`; gives its port and its process id."""
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port = int(free.getsockname()[1])
-    with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", *options]
-        environment = {"WIDTHWISE_DATA_DIR": directory, "PATH": "", "PYTHONPATH": str(Path(__file__).parents[1])}
-        process = subprocess.Popen([*command, "--no-access-log"], env=environment)
-        try:
-            _wait(port, process)
-            yield port, process.pid
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
+def servers() -> Iterator[dict[str, tuple[Server, dict[str, str]]]]:
+    """Every server by its name, with the headers that its clients send."""
+    with ExitStack() as stack:
+        url = stack.enter_context(migrated_database("sqlite"))
+        store, token = open_store(url), make_token()
+        store.create_key(
+            token.key_id, owner="ada", name="benchmark", scopes=["read"], digest=digest_of(PEPPER, token.secret)
+        )
+        store.close()
+        keyed = {
+            **QUIET,
+            "WIDTHWISE_DATABASE_URL": url,
+            "WIDTHWISE_REQUIRE_KEYS": "true",
+            "WIDTHWISE_PEPPER": PEPPER,
+            "WIDTHWISE_REQUESTS_PER_MINUTE": "1000000",  # counted, and not reached
+        }
+        service = ("benchmarks.service_process:service_app", "--factory")
+        yield {
+            ECHO: (stack.enter_context(serving("benchmarks.service_process:echo_app")), {}),
+            OPEN: (stack.enter_context(serving(*service, **QUIET)), {}),
+            LOGGED: (stack.enter_context(serving(*service)), {}),
+            KEYED: (stack.enter_context(serving(*service, **keyed)), {"Authorization": f"Bearer {token.reveal()}"}),
+        }
 
 
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/openapi.json", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"no answer from the server on port {port}")
-
-
-async def load(port: int, body: bytes, seconds: float, connections: int) -> list[float]:
+async def load(server: Server, headers: dict[str, str], body: bytes, seconds: float, connections: int) -> list[float]:
     """Seconds of each request while `connections` clients send one after another for `seconds`."""
-    request = (
-        f"POST /v1/transfers HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    ).encode() + body
-    times: list[float] = []
+    taken: list[float] = []
     end = time.perf_counter() + seconds
 
     async def client() -> None:
-        reader, writer = await asyncio.open_connection(HOST, port, limit=1 << 24)
-        while (start := time.perf_counter()) < end:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200"):
-                raise RuntimeError(f"the server answered {head[:200]!r}")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
-            times.append(time.perf_counter() - start)
-        writer.close()
+        async with Connection(server, headers) as connection:
+            request = connection.request("POST", "/v1/transfers", body)
+            while time.perf_counter() < end:
+                answer = await connection.send(request)
+                if answer.status != 200:
+                    raise RuntimeError(f"the server answered {answer.status} {answer.body[:200]!r}")
+                taken.append(answer.seconds)
 
     await asyncio.gather(*(client() for _ in range(connections)))
-    return times
+    return taken
 
 
-def processor_seconds(pid: int) -> float:
-    """Processor time of a process so far, in user and system mode (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def measure(server: Server, headers: dict[str, str], body: bytes, seconds: float, connections: int) -> dict[str, float]:
+    """Requests per second, processor milliseconds per request and the 99th percentile."""
+    spent = server.processor_seconds()
+    taken = asyncio.run(load(server, headers, body, seconds, connections))
+    spent = server.processor_seconds() - spent
+    return {
+        "requests_per_second": len(taken) / seconds,
+        "processor_ms": 1e3 * spent / len(taken),
+        "p99_ms": percentile(taken, 99),
+    }
 
 
-def measure(server: tuple[int, int], body: bytes, seconds: float, connections: int) -> tuple[float, float, float]:
-    """Requests per second, processor milliseconds per request and the 99th percentile in milliseconds."""
-    port, pid = server
-    spent = processor_seconds(pid)
-    times = asyncio.run(load(port, body, seconds, connections))
-    spent = processor_seconds(pid) - spent
-    return len(times) / seconds, 1e3 * spent / len(times), 1e3 * statistics.quantiles(times, n=100)[98]
-
-
-def compare(body: dict[str, Any], seconds: float, rounds: int, connections: int) -> None:
+def compare(body: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Load every server in turn; give each round, and the medians with their ratios to the echo's."""
     encoded = json.dumps(body).encode()
-    with (
-        serving("benchmarks.service_transfers:echo_app") as echo_server,
-        serving("benchmarks.service_transfers:transfers_app", "--factory") as transfers_server,
-    ):
-        for server in (echo_server, transfers_server):  # warm both up
-            measure(server, encoded, min(1.0, seconds), connections)
-        print(f"{'':>6} {'requests/s':^27} {'processor ms/request':^27} {'p99 ms':^19}")
-        print(f"{'round':>6} " + f"{'echo':>9} {'transfers':>9} {'ratio':>7} " * 2 + f"{'echo':>9} {'transfers':>9}")
-        rates, costs = [], []
-        for number in range(1, rounds + 1):
-            rate, cost, p99 = zip(
-                measure(echo_server, encoded, seconds, connections),
-                measure(transfers_server, encoded, seconds, connections),
-                strict=True,
+    rounds: list[dict[str, dict[str, float]]] = []
+    with servers() as every:
+        for server, headers in every.values():  # warm up
+            measure(server, headers, encoded, min(1.0, options.seconds), options.connections)
+        for _ in range(options.rounds):
+            rounds.append(
+                {
+                    name: measure(server, headers, encoded, options.seconds, options.connections)
+                    for name, (server, headers) in every.items()
+                }
             )
-            rates.append(rate[1] / rate[0])
-            costs.append(cost[0] / cost[1])
-            print(
-                f"{number:>6} {rate[0]:>9,.0f} {rate[1]:>9,.0f} {rates[-1]:>7.2f} "
-                f"{cost[0]:>9.3f} {cost[1]:>9.3f} {costs[-1]:>7.2f} {p99[0]:>9.1f} {p99[1]:>9.1f}"
-            )
-    print(f"median ratio: {statistics.median(rates):.2f} by rate, {statistics.median(costs):.2f} by processor time")
+            print("   ".join(f"{name} {found['requests_per_second']:,.0f}/s" for name, found in rounds[-1].items()))
+    medians = {
+        name: {quantity: statistics.median(one[name][quantity] for one in rounds) for quantity in rounds[0][name]}
+        for name in rounds[0]
+    }
+    ratios = {
+        name: {
+            "by_rate": statistics.median(
+                one[name]["requests_per_second"] / one[ECHO]["requests_per_second"] for one in rounds
+            ),
+            "by_processor": statistics.median(one[ECHO]["processor_ms"] / one[name]["processor_ms"] for one in rounds),
+        }
+        for name in (OPEN, LOGGED, KEYED)
+    }
+    print({name: {how: round(value, 2) for how, value in each.items()} for name, each in ratios.items()}, flush=True)
+    return {"bytes": len(encoded), "medians": medians, "ratios": ratios, "rounds": rounds}
+
+
+def table(outcome: dict[str, Any]) -> list[str]:
+    """One body's table."""
+    lines = ["| | requests/s | ratio | processor ms | ratio | p99 ms |", "|---|---|---|---|---|---|"]
+    for name, found in outcome["medians"].items():
+        ratio = outcome["ratios"].get(name, {"by_rate": 1.0, "by_processor": 1.0})
+        lines.append(
+            f"| {name} | {found['requests_per_second']:,.0f} | {ratio['by_rate']:.2f} | {found['processor_ms']:.3f} "
+            f"| {ratio['by_processor']:.2f} | {found['p99_ms']:.1f} |"
+        )
+    return lines
 
 
 def main() -> None:
@@ -161,13 +147,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
-    print(f"requests per second, {options.connections} connections, one process each (aim: ratio of at least {AIM})")
-    print(machine())
-    print(f"\na width alone, {len(json.dumps(SMALL))} bytes:")
-    compare(SMALL, options.seconds, options.rounds, options.connections)
     example = json.loads(EXAMPLE.read_text())
-    print(f"\n{EXAMPLE.name}, {len(example['tensors'])} tensors, {len(json.dumps(example)):,} bytes:")
-    compare(example, options.seconds, options.rounds, options.connections)
+    small, large = compare(SMALL, options), compare(example, options)
+    lines = [
+        f"{options.connections} connections, one process for each server, {options.rounds} rounds of "
+        f"{options.seconds:g} s, in turn; medians. The echo is a FastAPI route that gives its body back. The aim is "
+        f"{AIM} of its requests a second.",
+        "",
+        f"A width alone, {small['bytes']} bytes:",
+        "",
+        *table(small),
+        "",
+        f"`{EXAMPLE.name}`, {len(example['tensors'])} tensors, {large['bytes']:,} bytes:",
+        "",
+        *table(large),
+    ]
+    command = f"python -m benchmarks.service_transfers --seconds {options.seconds:g} --rounds {options.rounds}"
+    title = "Transfers over HTTP beside a bare echo"
+    record.write_result("service_transfers", title, command, lines, {"small": small, "large": large}, packages=PACKAGES)
 
 
 if __name__ == "__main__":
