@@ -179,7 +179,7 @@ class Engine:
         return folder
 
     def _give(self, name: str, folder: Path) -> None:
-        if can_confine():
+        if os.geteuid() == 0:
             os.chown(folder, self._user(name), -1)
         folder.chmod(0o700 if name == "postgres" else 0o755)
 
@@ -189,7 +189,9 @@ class Engine:
 
     def _confined(self, name: str, words: list[str]) -> list[str]:
         if not can_confine():
-            return words
+            # Postgres refuses to run as root
+            as_another = ["setpriv", "--reuid", str(self._user(name)), "--clear-groups"]
+            return [*as_another, *words] if os.geteuid() == 0 and name == "postgres" else words
         closed, kept = _closed_and_kept()
         rights = [str(self._folder_of(name)), str(self._user(name)), ":".join(closed), ":".join(kept)]
         return ["unshare", "--mount", "sh", str(CONFINE), *rights, *words]
