@@ -1,6 +1,6 @@
 """How the throughput of one calibration grows with its workers, on Postgres and a broker.
 
-    python -m benchmarks.scaling [--trial-seconds 0.5] [--steps 1000] [--repeats 2] [--dry]
+    python -m benchmarks.scaling [--trial-seconds 0.5] [--steps 300] [--repeats 2] [--dry]
 
 Twice: with a child process that only waits, so that no core is short and what is seen is the system's own (claims,
 messages, writes, the start of children); and with the real engine, which the cores of this machine bound. Every series
@@ -30,6 +30,7 @@ from widthwise.estimate.search import next_round
 
 WORKERS = (1, 2, 4)
 PATIENCE_SECONDS = 1200.0  # for one calibration; then something hangs
+LOOK_SECONDS = 0.1  # between looks at the end: more often would take the cores from what is measured (chosen)
 SIGTERM = 15
 CHILD = (sys.executable, str(Path(__file__).with_name("soak_child.py")))  # its losses are a formula
 SPEC: dict[str, Any] = {
@@ -60,7 +61,12 @@ WAITING = {
     "steps": 1_000_000,
     "learning_rates": [2.0**power for power in range(-10, -4)],
 }
-REAL = {**SPEC, "widths": [32, 48, 64, 96], "seeds": 4, "learning_rates": [2.0**power for power in range(-10, -2)]}
+REAL = {
+    **SPEC,
+    "widths": [32, 40, 48, 56, 64, 72, 80, 88],  # a shard each, of nearly one size
+    "seeds": 1,
+    "learning_rates": [2.0**power for power in range(-10, -2)],
+}
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def run_once(
         store = open_store(database_url, doorbell=CeleryDoorbell(settings))
         began = time.monotonic()
         identifier = store.create_calibration(spec).calibration.id
-        until(lambda: _shards_left(store, identifier) == 0, PATIENCE_SECONDS)
+        until(lambda: _shards_left(store, identifier) == 0, PATIENCE_SECONDS, every=LOOK_SECONDS)
         seconds = time.monotonic() - began
         calibration = store.get_calibration(identifier)
         shards = store.list_shards(identifier)
@@ -168,7 +174,7 @@ def main() -> None:
     """Run both series and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trial-seconds", type=float, default=0.5, help="what each trial of the waiting child takes")
-    parser.add_argument("--steps", type=int, default=1000, help="of the real engine's trials")
+    parser.add_argument("--steps", type=int, default=300, help="of the real engine's trials")
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--dry", action="store_true", help="write no page")
     options = parser.parse_args()

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
@@ -43,7 +44,7 @@ def make_celery(settings: Settings, *, socket_seconds: float = 5.0) -> "Celery":
             field="WIDTHWISE_REDIS_URL",
         ) from None
     # set_as_current: two applications in one process (tests) must not find each other
-    app = Celery("widthwise", broker=settings.redis_url, set_as_current=False)
+    app = Celery("widthwise", broker=_verified(settings.redis_url), set_as_current=False)
     app.conf.update(
         # delivery: late, so that messages of a busy worker go to those that are idle
         task_acks_late=True,  # an early one parks a second message behind a running shard (measured)
@@ -79,6 +80,14 @@ def make_celery(settings: Settings, *, socket_seconds: float = 5.0) -> "Celery":
         worker_soft_shutdown_timeout=10.0,  # a cold stop lets the shard be given back first, which takes 1 s
     )
     return app
+
+
+def _verified(url: str) -> str:
+    """Give a broker's URL that has the server's certificate checked: Kombu's default takes any (measured, 5.7)."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss" or "ssl_cert_reqs=" in parts.query:
+        return url
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, "ssl_cert_reqs=required")))))
 
 
 class CeleryDoorbell:

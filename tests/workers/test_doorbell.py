@@ -5,10 +5,12 @@ import json
 import logging
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
@@ -116,6 +118,33 @@ def test_a_silent_broker_is_waited_for_two_seconds_and_once(own_broker: BrokerSe
         own_broker.thaw()
 
 
+def test_a_broker_whose_answer_never_ends_is_left_after_two_seconds() -> None:
+    """No timeout of a socket helps: a byte comes again and again, and the line does not end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        stop = threading.Event()
+
+        def dribble() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"+")
+                while not stop.wait(0.2):
+                    connection.sendall(b"O")
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        bell = CeleryDoorbell(settings_of(f"redis://127.0.0.1:{listener.getsockname()[1]}/0"), pause_seconds=600.0)
+        with capture_logs() as logs:
+            sent, seconds = timed(lambda: bell.ring(["a"]))
+            assert sent == ()
+            assert seconds < RING_SECONDS + MARGIN_SECONDS
+            sent, seconds = timed(lambda: bell.ring(["b"]))  # the publisher is still at it
+            assert sent == ()
+            assert seconds < MARGIN_SECONDS
+            assert len(logs) == 1
+        stop.set()
+        thread.join()
+
+
 def test_a_host_that_takes_no_connection_and_a_name_that_nobody_knows() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         port = listener.getsockname()[1]
@@ -166,3 +195,13 @@ def test_what_was_sent_counts_as_announced(own_broker: BrokerServer, settings: S
     assert time.monotonic() - begun < RING_SECONDS + MARGIN_SECONDS
     assert all(shard.published_at is None for shard in store.list_shards(untold))
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "checked"),
+    [("", ssl.CERT_REQUIRED), ("?ssl_ca_certs=/ca.pem", ssl.CERT_REQUIRED), ("?ssl_cert_reqs=none", ssl.CERT_NONE)],
+)
+def test_a_broker_behind_tls_shows_its_certificate_unless_told_otherwise(query: str, checked: ssl.VerifyMode) -> None:
+    with make_celery(settings_of(f"rediss://:secret@broker:6379/0{query}")).connection() as connection:
+        assert connection.ssl["ssl_cert_reqs"] is checked
+        assert "secret" not in connection.as_uri()
