@@ -53,8 +53,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="session")
 def settings(sqlite_files: SqliteFiles) -> Settings:
-    """Settings of the service: a database of its own, no workers."""
-    return load_settings(database_url=sqlite_files.new_migrated(), workers=0)
+    """Settings of the service: a database of its own, no workers, and no log among what the commands print."""
+    return load_settings(database_url=sqlite_files.new_migrated(), workers=0, log_requests=False)
 
 
 @pytest.fixture(scope="session")
