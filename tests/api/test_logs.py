@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 import structlog
+from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from service.app import create_app
@@ -101,6 +104,18 @@ def test_what_a_request_logs_carries_its_id(settings: Settings, store: Store) ->
     something, _, later = lines
     assert something["request_id"] == response.headers["x-request-id"]
     assert "request_id" not in later
+
+
+def test_nothing_is_left_bound_after_a_request(app: FastAPI) -> None:
+    """A server may answer one request after another in the same context."""
+
+    async def twice() -> dict[str, Any]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            for path in ("/livez", "/nowhere"):
+                await client.get(path)
+        return structlog.contextvars.get_contextvars()
+
+    assert anyio.run(twice) == {}
 
 
 def test_a_request_is_followed_to_its_shards(client: Client, store: Store) -> None:

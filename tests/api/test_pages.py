@@ -78,6 +78,8 @@ def test_the_key_travels_in_a_header_alone(client: Client) -> None:
     assert not re.search(r"localStorage|document\.cookie|indexedDB|EventSource\(|XMLHttpRequest|sendBeacon", together)
     assert [name for name, text in scripts.items() if re.search(r"\bfetch\(", text)] == ["service.js"]
     assert scripts["service.js"].count("await fetch(") == 1
+    assert re.findall(r"\$\{used\}.*|.*\$\{key.*", together) == ["${used}`;"]
+    assert "headers.Authorization = `Bearer ${used}`;" in scripts["service.js"]
     assert 'type="password"' in client.get("/").text
     # what an image or a link loads by itself carries no header
     assert not re.search(r"\.src = (?!URL\.createObjectURL)", together)
