@@ -65,10 +65,14 @@ def read_rows(
     where: ExponentFilter,
     after: tuple[datetime, str] | None,
     count: int,
+    *,
+    few_families: int = FEW_FAMILIES,
+    recent_rows: int = RECENT_ROWS,
 ) -> Sequence[sa.Row[Any]]:
     """Give the newest `count` exponents that match, newest first, each with the words of its family.
 
-    owner: of this one alone. after: created_at and id of the last row that was seen.
+    owner: of this one alone. after: created_at and id of the last row that was seen. few_families, recent_rows: where
+    one way of reading gives way to another; the rows are the same.
     """
     values = {field.name: getattr(where, field.name) for field in fields(where)}
     values = {name: value for name, value in values.items() if value is not None}
@@ -84,8 +88,8 @@ def read_rows(
 
     if not shape.names or "calibration_id" in shape.names:
         return run(_plain(shape))
-    if run(_matching_families(shape), skipped=FEW_FAMILIES):
-        looked_at = max(RECENT_ROWS, RECENT_PER_ITEM * count)
+    if run(_matching_families(shape), skipped=few_families):
+        looked_at = max(recent_rows, RECENT_PER_ITEM * count)
         rows = run(_among_recent(shape), looked_at=looked_at)
         if len(rows) == count or not run(_further(shape), skipped=looked_at):
             return rows
