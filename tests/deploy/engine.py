@@ -27,7 +27,7 @@ from tests.deploy.composition import ROOT, Composition, in_its_environment, read
 CONFINE = Path(__file__).with_name("confine.sh")
 IMAGE_USER = 10001  # of the Dockerfile
 RUN_SECONDS = 60.0  # for one command; a migration takes 2 s
-READY_SECONDS = 60.0  # for one service to be healthy; Postgres's first start takes 3 s
+READY_SECONDS = 120.0  # for one service to be healthy, on a machine that does much else
 
 #: What `valkey-cli` does with commands on stdin, for machines without any client of the servers' own.
 CLIENT = """\
