@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from typer import rich_utils
 
 from tests.cli.conftest import Run
 from widthwise.cli.app import app
@@ -17,7 +18,7 @@ KEYS = ("keys create", "keys list", "keys revoke")
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERMINAL_WIDTH", "200")
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 200)  # it reads TERMINAL_WIDTH once, at the session's first help
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
