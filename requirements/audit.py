@@ -38,7 +38,7 @@ def verdict(report: Mapping[str, Any] | None, pinned: int) -> tuple[int, list[st
         names = f": {', '.join(named[:SHOWN])}{', …' if len(named) > SHOWN else ''}" if named else ""
         lines.append(
             f"NOT AUDITED: {missing} of {pinned} packages could not be looked up{names}. The database of "
-            "vulnerabilities was not reached; run this where it is."
+            "vulnerabilities was not reached; run this where PyPI itself answers."
         )
     if vulnerable:
         return VULNERABLE, lines
