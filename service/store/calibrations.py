@@ -44,6 +44,21 @@ class Submission:
     request_id: str | None = None
 
 
+def submitted_before(
+    connection: sa.Connection, submission: Submission, digest: str, extends: str | None
+) -> sa.Row[Any] | None:
+    """Give the row that this owner's key named before; IdempotencyConflictError if that was another specification."""
+    if checked_key(submission.idempotency_key) is None:
+        return None
+    query = sa.select(calibrations).where(
+        calibrations.c.owner == submission.owner, calibrations.c.idempotency_key == submission.idempotency_key
+    )
+    existing = connection.execute(query).one_or_none()
+    if existing is not None and (existing.spec_digest, existing.extends) != (digest, extends):
+        raise IdempotencyConflictError(str(submission.idempotency_key), existing.id)
+    return existing
+
+
 def begin(spec: JsonObject, search: Search) -> Beginning:
     """Check a specification and plan its first round."""
     plain, digest = checked_spec(spec)
@@ -60,8 +75,7 @@ def create(
     connection: sa.Connection, beginning: Beginning, submission: Submission
 ) -> tuple[sa.Row[Any], list[str], bool]:
     """Insert a calibration and its shards; give its row, the shards' ids, and whether it existed already."""
-    idempotency_key = submission.idempotency_key
-    checked_key(idempotency_key)
+    checked_key(submission.idempotency_key)
     insert = (
         insert_or(connection, calibrations)
         .values(
@@ -73,7 +87,7 @@ def create(
             spec_digest=beginning.digest,
             owner=submission.owner,
             request_id=submission.request_id,
-            idempotency_key=idempotency_key,
+            idempotency_key=submission.idempotency_key,
             trials_total=beginning.trials_total,
             last_event=0,
             extends=beginning.extends,
@@ -86,13 +100,8 @@ def create(
     )
     created = connection.execute(insert).one_or_none()
     if created is None:
-        existing = connection.execute(
-            sa.select(calibrations).where(
-                calibrations.c.owner == submission.owner, calibrations.c.idempotency_key == idempotency_key
-            )
-        ).one()
-        if (existing.spec_digest, existing.extends) != (beginning.digest, beginning.extends):
-            raise IdempotencyConflictError(str(idempotency_key), existing.id)
+        existing = submitted_before(connection, submission, beginning.digest, beginning.extends)
+        assert existing is not None  # noqa: S101  # its key was in the way
         return existing, [], True
     shard_ids = rounds.insert(connection, created, beginning.shards)
     data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}

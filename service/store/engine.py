@@ -25,6 +25,9 @@ CONNECT_TIMEOUT_SECONDS = 5  # Postgres: a dead host is noticed within a request
 #: How SQLite ends what it says of a file that is no database, or no longer a sound one.
 DAMAGED = ("file is not a database", "disk image is malformed")
 
+#: Postgres's codes for a table and a column that are not there.
+UNDEFINED = ("42P01", "42703")
+
 SQLITE_PREFIX = "sqlite:///"
 
 _WRITE = "widthwise_write"  # execution option that marks a connection whose transaction will write
@@ -164,15 +167,25 @@ def _translated(file: str | None) -> Iterator[None]:
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise StoreUnavailableError(f"The database did not serve the request ({cause}); try again.") from error
+        raise StoreUnavailableError(
+            f"The database did not serve the request ({cause_of(error)}); try again."
+        ) from error
     except sa.exc.DatabaseError as error:
+        if getattr(error.orig, "sqlstate", None) in UNDEFINED:
+            raise SchemaError(
+                f"The database lacks a table or column ({cause_of(error)}); run `widthwise migrate`."
+            ) from (error)
         if not isinstance(error.orig, sqlite3.DatabaseError) or not str(error.orig).endswith(DAMAGED):
             raise
         raise SchemaError(
             f"The database file {file or ''} can't be read ({error.orig}); restore it from a copy, or move it away "
             "and start with an empty one."
         ) from error
+
+
+def cause_of(error: sa.exc.SQLAlchemyError) -> str:
+    """Give the first line of what the driver said, which holds no parameter of the statement."""
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
 def insert_or(connection: sa.Connection, table: sa.Table) -> Any:

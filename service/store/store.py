@@ -1,6 +1,7 @@
 """The store: every read and write of calibrations, shards, trials, measurements, exponents, events and workers."""
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -22,9 +23,10 @@ from service.store import (
 )
 from service.store import trials as trials_of
 from service.store.calibrations import Submission
-from service.store.door import LIMIT_MAXIMUM
+from service.store.door import LIMIT_MAXIMUM, checked_spec
 from service.store.doorbell import Doorbell, NoDoorbell
 from service.store.engine import Database, create_store_engine
+from service.store.errors import StoreUnavailableError
 from service.store.finishing import Fit, default_fit
 from service.store.records import (
     ApiKey,
@@ -48,6 +50,8 @@ from service.store.records import (
 from service.store.rounds import Search, default_search
 from service.store.schema import check_schema
 from service.store.states import CalibrationState
+
+log = logging.getLogger(__name__)
 
 
 class Store:
@@ -103,12 +107,17 @@ class Store:
         specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
         request_id: kept for the logs of those who work on it.
         """
-        beginning = calibrations.begin(spec, self._searched())
         submission = Submission(self._owner, idempotency_key, request_id)
+        replayed_id = self._submitted_before(submission, spec, None)
+        if replayed_id is not None:
+            return CreatedCalibration(self.get_calibration(replayed_id), replayed=True)
+        beginning = calibrations.begin(spec, self._searched())
         with self._database.write() as connection:
             row, shard_ids, replayed = calibrations.create(connection, beginning, submission)
+            # read before the commit: nothing that fails after it may deny what is stored
+            created = calibrations.get(connection, row.id)
         self._ring(shard_ids)
-        return CreatedCalibration(self.get_calibration(row.id), replayed=replayed)
+        return CreatedCalibration(created, replayed=replayed)
 
     def extend_calibration(
         self,
@@ -126,6 +135,10 @@ class Store:
         submission = Submission(self._owner, idempotency_key, request_id)
         with self._database.read() as connection:
             self._require(connection, parent_id)
+        replayed_id = self._submitted_before(submission, spec, parent_id)
+        if replayed_id is not None:
+            return CreatedCalibration(self.get_calibration(replayed_id), replayed=True)
+        with self._database.read() as connection:
             beginning = extensions.begin(connection, parent_id, spec, self._searched())
         with self._database.write() as connection:
             identifier, shard_ids, replayed = extensions.create(connection, beginning, submission)
@@ -134,6 +147,15 @@ class Store:
             self._follow(identifier)  # nothing may be left to run
         return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
 
+    def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
+        """Give the calibration that a key named before, without the planning that a new one takes."""
+        if submission.idempotency_key is None:
+            return None
+        _, digest = checked_spec(spec)
+        with self._database.read() as connection:
+            row = calibrations.submitted_before(connection, submission, digest, extends)
+        return None if row is None else str(row.id)
+
     def _searched(self) -> Search:
         return self._search or default_search()
 
@@ -141,8 +163,12 @@ class Store:
         # after the commit: a worker must find the row it is rung for
         sent = self._doorbell.ring(list(shard_ids)) if shard_ids else ()
         if sent:
-            with self._database.write() as connection:
-                shards.mark_published(connection, sent)
+            try:
+                with self._database.write() as connection:
+                    shards.mark_published(connection, sent)
+            except StoreUnavailableError:
+                # what was committed stays so, and is no error of the caller's; the shards are announced once more
+                log.warning("shards announced, but not marked so: the database went away")
         return len(sent)
 
     def _require(self, connection: sa.Connection, calibration_id: str) -> None:

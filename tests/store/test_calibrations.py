@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,11 +18,14 @@ from service.store import (
     NotFoundError,
     ShardState,
     Store,
+    StoreUnavailableError,
 )
 from service.store.engine import Database, create_store_engine
 from service.store.paging import decode_cursor, encode_cursor
+from service.store.rounds import Search
 from service.store.tables import calibrations
-from tests.store.samples import run_all, run_claim, sample_spec, trial
+from tests.databases import SqliteFiles
+from tests.store.samples import plan_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 
 
@@ -262,3 +266,38 @@ def test_the_doorbell_rings_after_the_commit(make_store: Callable[..., Store]) -
     assert all(shard.published_at is not None for shard in shards)
     store.create_calibration(sample_spec(), idempotency_key="k")
     assert len(rung) == len(shards)  # a replay rings nothing
+
+
+def test_a_replay_plans_nothing(make_store: Callable[..., Store]) -> None:
+    planned: list[object] = []
+
+    def plan(spec: object, trials: object, measurements: object) -> list[dict[str, object]]:
+        planned.append(spec)
+        return plan_sample(spec, trials, measurements)  # type: ignore[arg-type]
+
+    store = make_store(plan=plan)
+    first = store.create_calibration(sample_spec(), idempotency_key="k").calibration
+    planned.clear()
+    again = store.create_calibration(sample_spec(), idempotency_key="k")
+    assert (again.calibration.id, again.replayed, planned) == (first.id, True, [])
+
+
+def test_a_database_that_goes_away_after_the_commit_denies_nothing(sqlite_files: SqliteFiles) -> None:
+    url = sqlite_files.new_migrated()
+    file = Path(url.removeprefix("sqlite:///"))
+    aside = file.with_suffix(".aside")
+
+    class Bell:
+        def ring(self, shard_ids: list[str]) -> list[str]:
+            file.rename(aside)
+            return shard_ids
+
+    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store = Store(create_store_engine(url), doorbell=Bell(), search=search)
+    created = store.create_calibration(sample_spec()).calibration
+    assert created.state is CalibrationState.QUEUED
+    with pytest.raises(StoreUnavailableError, match="removed or replaced"):
+        store.get_calibration(created.id)
+    aside.rename(file)
+    assert [shard.published_at for shard in store.list_shards(created.id)] == [None] * 4  # announced again later
+    store.close()

@@ -5,6 +5,7 @@ import pytest
 from service.store import (
     FINAL_CALIBRATION_STATES,
     CalibrationState,
+    SchemaError,
     ShardState,
     Store,
     StoreUnavailableError,
@@ -18,6 +19,7 @@ from service.store.states import (
     calibration_sources,
 )
 from service.store.transitions import lock_calibration, move_calibration
+from tests.databases import PostgresServer, SqliteFiles
 from tests.store.samples import sample_spec
 
 
@@ -35,6 +37,14 @@ def test_a_move_outside_the_table_is_a_programming_mistake(store: Store) -> None
     with pytest.raises(AssertionError, match="queued → succeeded is no transition"), database.write() as connection:
         move_calibration(connection, lock_calibration(connection, identifier), CalibrationState.SUCCEEDED)
     assert store.get_calibration(identifier).last_event == 1
+
+
+def test_a_database_without_tables_names_the_command(databases: SqliteFiles | PostgresServer) -> None:
+    store = open_store(databases.new())
+    expected = (SchemaError, StoreUnavailableError)  # Postgres tells a missing table from what may pass
+    with pytest.raises(expected, match=r"run `widthwise migrate`|no such table"):
+        store.list_calibrations()
+    store.close()
 
 
 def test_a_database_that_is_not_there_is_unavailable() -> None:
