@@ -45,7 +45,7 @@ QUIET = {"WIDTHWISE_LOG_REQUESTS": "false"}  # the echo writes no line for each 
 def servers() -> Iterator[dict[str, tuple[Server, dict[str, str]]]]:
     """Every server by its name, with the headers that its clients send."""
     with ExitStack() as stack:
-        url = stack.enter_context(migrated_database("sqlite"))
+        url = stack.enter_context(migrated_database())
         store, token = open_store(url), make_token()
         store.create_key(
             token.key_id, owner="ada", name="benchmark", scopes=["read"], digest=digest_of(PEPPER, token.secret)

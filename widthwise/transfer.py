@@ -216,12 +216,19 @@ def _quantities(values: _Values, multipliers: Sequence[float], scaling: RoleScal
         if scaling.weight_decay_mode is WeightDecayMode.DECOUPLED:
             decay /= shift.multiplier  # η·λ stays
         multipliers = (first * shift.multiplier, *between, decay, last)
-    learning_rate, epsilon, init_std, forward_multiplier, weight_decay, gradient_rms = [
-        _new_quantity((None if value is None else value * multiplier, multiplier, exponent))
-        for value, multiplier, exponent in zip(values, multipliers, scaling.exponents, strict=True)
-    ]
-    shown = epsilon if scaling.has_epsilon else None
-    return learning_rate, shown, init_std, forward_multiplier, weight_decay, gradient_rms
+    # written out, which takes two thirds of a loop's time: every layer of every answer passes here
+    rate, epsilon, std, forward, decay, gradient = values
+    m_rate, m_epsilon, m_std, m_forward, m_decay, m_gradient = multipliers
+    e_rate, e_epsilon, e_std, e_forward, e_decay, e_gradient = scaling.exponents
+    new = _new_quantity
+    return (
+        new((None if rate is None else rate * m_rate, m_rate, e_rate)),
+        new((None if epsilon is None else epsilon * m_epsilon, m_epsilon, e_epsilon)) if scaling.has_epsilon else None,
+        new((None if std is None else std * m_std, m_std, e_std)),
+        new((None if forward is None else forward * m_forward, m_forward, e_forward)),
+        new((None if decay is None else decay * m_decay, m_decay, e_decay)),
+        new((None if gradient is None else gradient * m_gradient, m_gradient, e_gradient)),
+    )
 
 
 def _growth(role: Role, fans: Fans) -> str:
