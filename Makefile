@@ -41,7 +41,7 @@ serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
 test: $(STAMP)  ## run the whole test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
