@@ -212,10 +212,10 @@ def _base_values(base: Base) -> Mapping[Role, _Values]:
 
 def _quantities(values: _Values, multipliers: Sequence[float], scaling: RoleScaling, shift: _Shift) -> _Quantities:
     if shift.multiplier != 1:
-        first, *between, decay, last = multipliers
+        first, *between, of_decay, last = multipliers
         if scaling.weight_decay_mode is WeightDecayMode.DECOUPLED:
-            decay /= shift.multiplier  # η·λ stays
-        multipliers = (first * shift.multiplier, *between, decay, last)
+            of_decay /= shift.multiplier  # η·λ stays
+        multipliers = (first * shift.multiplier, *between, of_decay, last)
     # written out, which takes two thirds of a loop's time: every layer of every answer passes here
     rate, epsilon, std, forward, decay, gradient = values
     m_rate, m_epsilon, m_std, m_forward, m_decay, m_gradient = multipliers

@@ -29,10 +29,10 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(_STDERR),  # type: ignore[arg-type]  # it writes and flushes
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_STDERR)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -42,6 +42,19 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
     logging.basicConfig(level=max(severity, logging.INFO), handlers=[handler], force=True)
     for name in LINES_OF_NO_USE:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Stderr:
+    """What sys.stderr is when a line is written: it may be exchanged, and the one before closed."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_STDERR = _Stderr()
 
 
 def _json_line(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:

@@ -139,7 +139,7 @@ def test_nothing_is_left_when_it_is_stopped_at_work(
     process, client, data_dir = service
     identifier = client.submit_calibration(LONG)["id"]
     give_up = time.monotonic() + 30
-    while sum("workers.child" in command for command in processes_marked(MARK, data_dir).values()) < 2:
+    while sum(command.endswith("workers.child ") for command in processes_marked(MARK, data_dir).values()) < 2:
         assert time.monotonic() < give_up, "the children did not start"
         time.sleep(0.05)
     assert client.calibration(identifier)["state"] == "running"
