@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from widthwise import alignment as alignments
 from widthwise.alignment import AlignmentLike, Number
@@ -32,9 +32,12 @@ class _Shift(NamedTuple):
     reason: str
 
 
+_ROLES = tuple(Role)  # going over the enumeration itself takes ten times as long
+
 _UNCHANGED = (1.0,) * len(QUANTITIES)
 
 #: Quantity(…) from one tuple: the constructor of a NamedTuple takes twice as long, and a large model makes thousands.
+_new_layer: Callable[[tuple[Any, ...]], LayerPlan] = partial(tuple.__new__, LayerPlan)
 _new_quantity: Callable[[tuple[float | None, float, float]], Quantity] = partial(tuple.__new__, Quantity)
 
 
@@ -150,12 +153,11 @@ def _layers(
     growth = f"width ×{ratio:.6g}"
     for role, scaling in setting.scalings.items():
         if role is Role.SCALAR:
-            quantities = _quantities(values[role], _UNCHANGED, scaling, shift)
-            yield LayerPlan(role, *quantities, f"{setting.rules[role]}{shift.reason}")
-            continue
-        multipliers = [ratio**-exponent for exponent in scaling.exponents]  # both fans grow alike: the role's own law
-        quantities = _quantities(values[role], multipliers, scaling, shift)
-        yield LayerPlan(role, *quantities, f"{growth}: {setting.layer_rules[role]}{shift.reason}")
+            multipliers, reason = _UNCHANGED, f"{setting.rules[role]}{shift.reason}"
+        else:  # both fans grow alike: the role's own law
+            multipliers = tuple([ratio**-exponent for exponent in scaling.exponents])
+            reason = f"{growth}: {setting.layer_rules[role]}{shift.reason}"
+        yield _new_layer((role, *_quantities(values[role], multipliers, scaling, shift), reason))
 
 
 def _tensor_plans(
@@ -198,7 +200,7 @@ def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: S
 def _base_values(base: Base) -> Mapping[Role, _Values]:
     given = (base.learning_rate, base.epsilon, base.init_std, 1.0, base.weight_decay, base.gradient_rms)
     if base.gamma is None and not any(isinstance(values, dict) for values in given):
-        return dict.fromkeys(Role, given)  # type: ignore[arg-type]  # no mapping is left among them
+        return dict.fromkeys(_ROLES, given)  # type: ignore[arg-type]  # no mapping is left among them
     by_roles: dict[Role, _Values] = {}
     for role in Role:
         learning_rate, gamma = by_role(base.learning_rate, role), by_role(base.gamma, role)
