@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails, to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.metrics import route_of
 from service.store import errors as store_errors
 from widthwise import errors as library
 
@@ -169,7 +170,7 @@ def add_handlers(app: FastAPI) -> None:
         answer = from_library(exception)
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             request_id = str(getattr(request.state, "request_id", ""))
-            _log.error("request_failed", path=request.url.path, request_id=request_id, exc_info=exception)
+            _log.error("request_failed", route=route_of(request.scope), request_id=request_id, exc_info=exception)
         return problem_response(answer, request.url.path)
 
     async def on_validation_error(request: Request, exception: Exception) -> Response:
@@ -193,7 +194,7 @@ def add_handlers(app: FastAPI) -> None:
         _log.error(
             "request_crashed",
             method=request.method,
-            path=request.url.path,
+            route=route_of(request.scope),  # not the path, which may hold what was pasted into it
             request_id=request_id,
             exc_info=exception,
         )

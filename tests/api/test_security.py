@@ -233,14 +233,14 @@ digest = digest_of(load_pepper(settings), key.secret)
 store.create_key(key.key_id, owner="alice", name="", scopes=["admin"], digest=digest)
 app = create_app(settings, store)
 
-@app.get("/broken")
-async def broken(request: __import__("fastapi").Request) -> None:
+@app.get("/broken/{name}")
+async def broken(name: str, request: __import__("fastapi").Request) -> None:
     header = request.headers["authorization"]
     raise ValueError("it broke")
 
 with client_of(app) as client:
     headers = {"Authorization": "Bearer " + token}
-    statuses = [client.get(path, headers=headers).status_code for path in ("/v1/calibrations", "/broken")]
+    statuses = [client.get(path, headers=headers).status_code for path in ("/v1/calibrations", "/broken/" + token)]
     store.find_key = None  # the guard itself breaks
     statuses.append(client.get("/v1/calibrations", headers={"Authorization": "Bearer " + sys.argv[2]}).status_code)
     statuses.append(client.get("/v1/calibrations?api_key=" + token).status_code)
