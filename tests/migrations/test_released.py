@@ -13,7 +13,7 @@ from service.store.rounds import Search
 from service.store.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
 from service.store.tables import metadata
 from tests.databases import GivenPostgres, SqliteFiles
-from tests.migrations.released import CALIBRATION, NOW, RELEASED
+from tests.migrations.released import CALIBRATION, NOW, RELEASED, TRIAL
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 
 Databases = SqliteFiles | GivenPostgres
@@ -116,6 +116,20 @@ def test_the_service_goes_on_with_them(databases: Databases, revision: str) -> N
         (row,) = store.list_trials("cal_more").items
         assert (row.role, row.gamma, row.horizon) == ("hidden", 2.0, 5)
         assert len(store.list_measurements("cal_more").items) == 1
+    engine.dispose()
+
+
+def test_going_back_drops_what_0001_has_no_place_for(databases: Databases) -> None:
+    engine = create_store_engine(databases.new())
+    upgrade(engine)
+    trial = {**TRIAL, "calibration_id": "cal_1"}
+    more = [{"role": "hidden"}, {"role": "hidden", "gamma": 2.0}, {"horizon": 9}]
+    rows = [("trials", {**trial, "id": f"tri_{number}", **values}) for number, values in enumerate(more, start=2)]
+    calibration = {**CALIBRATION, "id": "cal_1", "state": "running"}
+    insert(engine, [("calibrations", calibration), ("trials", {**trial, "id": "tri_1"}), *rows])
+    downgrade(engine, "0001")
+    with engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT id FROM trials")).scalars().all() == ["tri_1"]
     engine.dispose()
 
 
