@@ -16,7 +16,7 @@ from service.store.engine import create_store_engine
 from service.store.rounds import Search
 from service.store.schema import check_metadata, check_schema, current_revision, downgrade, upgrade
 from tests.databases import GivenPostgres, SqliteFiles
-from tests.migrations.test_schema import CALIBRATION, insert
+from tests.migrations.released import CALIBRATION, insert
 from tests.store.samples import fit_sample, plan_sample, run_claim, sample_spec
 
 WRITERS = 8
@@ -77,7 +77,7 @@ def test_17_every_schema_goes_up_down_and_up(databases: SqliteFiles | GivenPostg
     engine = create_store_engine(databases.new())
     if revision != "base":
         upgrade(engine, revision)
-        insert(engine, [("calibrations", CALIBRATION)])
+        insert(engine, [("calibrations", {**CALIBRATION, "id": "cal_1", "state": "running"})])
     upgrade(engine)
     check_schema(engine)
     check_metadata(engine)

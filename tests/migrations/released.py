@@ -6,6 +6,8 @@ Never changed once a revision is released: what is here must upgrade for ever.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: Of a calibration that both revisions took.
@@ -192,3 +194,12 @@ _SECOND: list[tuple[str, dict[str, Any]]] = [
 
 #: Rows by the revision that wrote them, parents first.
 RELEASED = {"0001": _FIRST, "0002": [*_FIRST, *_SECOND]}
+
+
+def insert(engine: sa.Engine, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    """Insert rows into the tables that the database has, whatever its revision."""
+    found = sa.MetaData()
+    found.reflect(engine)
+    with engine.begin() as connection:
+        for table, values in rows:
+            connection.execute(sa.insert(found.tables[table]).values(**values))

@@ -13,19 +13,10 @@ from service.store.rounds import Search
 from service.store.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
 from service.store.tables import metadata
 from tests.databases import GivenPostgres, SqliteFiles
-from tests.migrations.released import CALIBRATION, NOW, RELEASED, TRIAL
+from tests.migrations.released import CALIBRATION, NOW, RELEASED, TRIAL, insert
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 
 Databases = SqliteFiles | GivenPostgres
-
-
-def insert(engine: sa.Engine, rows: list[tuple[str, dict[str, Any]]]) -> None:
-    """Insert rows into the tables that the database has, whatever its revision."""
-    found = sa.MetaData()
-    found.reflect(engine)
-    with engine.begin() as connection:
-        for table, values in rows:
-            connection.execute(sa.insert(found.tables[table]).values(**values))
 
 
 def contents(engine: sa.Engine) -> dict[str, list[tuple[Any, ...]]]:
