@@ -38,6 +38,16 @@ def store_of(request: Request, caller: Caller | None) -> Store:
     return store if caller is None else store.of(caller.owner, everyone=caller.everyone)
 
 
+def key_watch(request: Request, store: Store) -> Callable[[], Awaitable[bool]]:
+    """Give what says whether the key of an admitted request still counts; always so where no keys are asked for."""
+    guard: Guard | None = request.app.state.guard
+    return _always if guard is None else guard.watch(request.state.caller, store)
+
+
+async def _always() -> bool:
+    return True
+
+
 def _store_for(needed: Scope) -> Callable[[Request], Awaitable[Store]]:
     async def scoped_store(request: Request) -> Store:
         return store_of(request, await admit(request, needed))

@@ -4,14 +4,15 @@
             └ else: limit of wrong keys of the address ─ database ─ compare ─┘
 
 A key that this process has found good is never held up by wrong keys from the same address. What is known is read from
-the database again after CACHE_SECONDS, so a revoked or expired key is refused that much later at most.
+the database again after CACHE_SECONDS, so a revoked or expired key is refused that much later at most, and its open
+streams end.
 """
 
 import hmac
 import ipaddress
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -106,6 +107,23 @@ class Guard:
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{needed.value}"'},
             )
         return caller
+
+    def watch(self, caller: Caller, store: Store) -> Callable[[], Awaitable[bool]]:
+        """Give what says whether a caller's key still counts, for an answer that goes on after it was admitted.
+
+        It asks the database no more often than every CACHE_SECONDS, and raises what the store raises (503).
+        """
+        fresh_until = self._clock() + CACHE_SECONDS
+
+        async def still_good() -> bool:
+            nonlocal fresh_until
+            if self._clock() < fresh_until:
+                return True
+            fresh_until = self._clock() + CACHE_SECONDS
+            found = await run_in_threadpool(store.find_key, caller.key_id)
+            return found is not None and found.valid
+
+        return still_good
 
     def close(self) -> None:
         """Wait for a note that is being written; those that still wait are dropped."""

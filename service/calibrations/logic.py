@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -144,16 +144,24 @@ def _external_estimate(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def event_stream(
-    store: Store, calibration: Calibration, *, after: int, stream_seconds: float, poll_seconds: float
+    store: Store,
+    calibration: Calibration,
+    *,
+    after: int,
+    stream_seconds: float,
+    poll_seconds: float,
+    key_counts: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Give events with a number above `after` as they come; end when the calibration has, or at the time limit.
+    """Give events with a number above `after` as they come.
+
+    It ends when the calibration has, at the time limit, or once the caller's key no longer counts.
 
     Each read is a short transaction of its own: nothing is held while the stream waits. The last event of a stream
     that ended with its calibration is `end`, without a number.
     """
     deadline = time.monotonic() + stream_seconds
     finished = calibration.state in FINAL_CALIBRATION_STATES
-    while True:
+    while await key_counts():
         events = await run_in_threadpool(store.list_events, calibration.id, after=after, limit=LIMIT_MAXIMUM)
         for event in events:
             after = event.seq

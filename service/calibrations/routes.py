@@ -27,7 +27,7 @@ from service.calibrations.schemas import (
 )
 from service.calibrations.shards import ShardList, shard_body
 from service.calibrations.width_plot import width_plot
-from service.dependencies import CalibrateStore, ReadStore
+from service.dependencies import CalibrateStore, ReadStore, key_watch
 from service.errors import NothingMoreError
 from service.identifiers import CalibrationId
 from service.openapi import json_body, problems
@@ -370,12 +370,17 @@ async def stream_events(
     trials and measurements.
 
     The id of an event is its number, by which a stream resumes (`Last-Event-ID`). It ends with the calibration, after
-    an event `end`, or after ten minutes: connect again with the last number.
+    an event `end`, after ten minutes, or with its key: connect again with the last number.
     """
     calibration, after = watched
     state: Any = request.app.state
     with state.metrics.open_stream():
         async for event in logic.event_stream(
-            store, calibration, after=after, stream_seconds=state.stream_seconds, poll_seconds=state.poll_seconds
+            store,
+            calibration,
+            after=after,
+            stream_seconds=state.stream_seconds,
+            poll_seconds=state.poll_seconds,
+            key_counts=key_watch(request, store),
         ):
             yield event

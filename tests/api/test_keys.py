@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -24,7 +25,7 @@ from service.store import Store
 from tests.api.client import Client, client_of, problem
 from tests.api.keyed import PEPPER, Clock, CountedStore, Keyed, bearer, keyed_app, keyed_settings, new_key
 from tests.api.samples import spec, submit
-from tests.workers.waiting import until
+from tests.workers.waiting import LONG_SECONDS, PATIENCE_SECONDS, until
 
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
 OPEN_PAGES = {"/", "/docs", "/assets/{name}", "/problems/{slug}"}
@@ -238,6 +239,32 @@ def test_what_is_known_is_read_again_after_seconds(store: Store) -> None:
         with pytest.raises(UnauthorizedError, match="revoked"):
             admit(guard, counted, header)
     assert len(counted.found) == 3
+
+
+def test_an_open_stream_ends_with_its_key(settings: Settings, store: Store) -> None:
+    class Counted(CountedStore):
+        def of(self, _owner: str, **_: bool) -> "Counted":
+            return self
+
+    clock, counted, key = Clock(), Counted(store), new_key(store)
+    app = create_app(keyed_settings(settings), counted, stream_seconds=LONG_SECONDS, poll_seconds=0.02)  # type: ignore[arg-type]
+    app.state.guard = guard_of(clock=clock)
+    ended: list[httpx.Response] = []
+    with client_of(app) as client:
+        address = f"/v1/calibrations/{submit(Keyed(client, key), runner='external')}/events"
+        stream = threading.Thread(target=lambda: ended.append(client.get(address, headers=bearer(key))))
+        stream.start()
+        until(lambda: app.state.metrics.streams == 1)
+        clock.now += CACHE_SECONDS
+        until(lambda: len(counted.found) == 2)  # once when it was admitted, once since
+        store.revoke_key(key.key_id)
+        assert not ended  # what is known counts for seconds
+        clock.now += CACHE_SECONDS
+        stream.join(PATIENCE_SECONDS)
+        told = ended[0].text
+        assert "event: calibration" in told
+        assert "event: end" not in told  # which would say that the calibration has ended
+        assert client.get(address, headers=bearer(key)).status_code == 401  # to connect again
 
 
 def test_a_database_that_is_down_is_503_and_heals(settings: Settings, store: Store) -> None:
