@@ -13,6 +13,7 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 _HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/page.css"></head><body>
 <header class="bar"><a class="brand" href="/">Widthwise</a>
 <nav><a href="/">Dashboard</a><a href="/docs">API</a><a href="/openapi.json">OpenAPI</a></nav></header>

@@ -13,6 +13,7 @@ router = APIRouter(include_in_schema=False)
 _FOLDER = Path(__file__).parent
 _ASSETS = {
     "page.css": "text/css",
+    "icon.svg": "image/svg+xml",
     "calibrations.js": "text/javascript",
     "dashboard.js": "text/javascript",
     "elements.js": "text/javascript",
@@ -52,7 +53,7 @@ async def get_docs(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 async def get_asset(name: str) -> Response:
-    """Give a style sheet or script of the pages."""
+    """Give a style sheet, script or picture of the pages."""
     if name not in _ASSETS:
         raise NotFoundError("There is no such asset.")
     return Response(_asset(name), headers=_HEADERS, media_type=_ASSETS[name])

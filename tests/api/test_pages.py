@@ -13,7 +13,9 @@ FOLDER = Path(__file__).parents[2] / "service" / "dashboard"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
 
 
-@pytest.mark.parametrize("path", [*PAGES, *(f"/assets/{name}" for name in SCRIPTS), "/assets/page.css"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, *(f"/assets/{name}" for name in SCRIPTS), "/assets/page.css", "/assets/icon.svg"]
+)
 def test_nothing_comes_from_elsewhere(client: Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
@@ -23,6 +25,14 @@ def test_nothing_comes_from_elsewhere(client: Client, path: str) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
     for address in re.findall(r"""(?:src|href)=["']([^"']+)["']|url\(([^)]+)\)|@import\s+(\S+)""", response.text):
         assert "".join(address).startswith(("/", "#")), address
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_names_its_icon(client: Client, path: str) -> None:
+    """A browser that is told of none asks for /favicon.ico, and the log fills with 404s."""
+    address = re.findall(r'<link rel="icon" href="([^"]+)"', client.get(path).text)
+    assert len(address) == 1
+    assert client.get(address[0]).headers["content-type"] == "image/svg+xml"
 
 
 @pytest.mark.parametrize("path", PAGES)
