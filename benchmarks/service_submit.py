@@ -20,7 +20,7 @@ from benchmarks.service_process import PACKAGES, Connection, Server, serving, ti
 from service.store.engine import create_store_engine
 from service.store.tables import calibrations, shards
 
-#: A calibration of eight shards.
+#: A calibration of seven shards.
 BODY = {
     "parameterization": "mup",
     "optimizer": "adam",
