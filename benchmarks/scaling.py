@@ -24,8 +24,9 @@ from benchmarks.service_database import migrated_database
 from service.broker import CeleryDoorbell
 from service.settings import load_settings
 from service.store import ShardState, Store, open_store
-from tests.brokers import BrokerServer, installed_brokers
-from tests.failures.cluster import Cluster, stop, until
+from testbed.brokers import BrokerServer, installed_brokers
+from testbed.cluster import Cluster, stop
+from testbed.waiting import until
 from widthwise.estimate.search import next_round
 
 WORKERS = (1, 2, 4)

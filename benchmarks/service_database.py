@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store.schema import upgrade
-from tests.databases import GivenPostgres, own_postgres_server
+from testbed.databases import GivenPostgres, own_postgres_server
 
 
 @contextmanager

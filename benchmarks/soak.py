@@ -26,9 +26,9 @@ from benchmarks.soak_checks import Snapshot, snapshot, violations
 from benchmarks.soak_child import REAL_STEPS
 from benchmarks.soak_disturbances import Crew, Disturbances
 from service.store import StoreUnavailableError
-from tests.brokers import BrokerServer, installed_brokers
-from tests.databases import PostgresServer, own_postgres_server
-from tests.failures.cluster import Cluster
+from testbed.brokers import BrokerServer, installed_brokers
+from testbed.cluster import Cluster
+from testbed.databases import PostgresServer, own_postgres_server
 from widthwise.errors import ServiceError
 
 LEASE_SECONDS = 5.0  # instead of 60 s, so that a dead worker's shards come back within the soak

@@ -14,9 +14,9 @@ import redis
 from service.broker import QUEUE, CeleryDoorbell
 from service.settings import load_settings
 from service.store import StoreUnavailableError
-from tests.brokers import BrokerServer
-from tests.databases import PostgresServer
-from tests.failures.cluster import Cluster, Process, stop
+from testbed.brokers import BrokerServer
+from testbed.cluster import Cluster, Process, stop
+from testbed.databases import PostgresServer
 
 #: Mean seconds between two disturbances of a kind in a run of five minutes (chosen: a kill every four seconds leaves
 #: time to work in between, and every kind comes several times); a shorter run has them closer together.

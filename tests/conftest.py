@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers import BrokerServer, GivenBroker, installed_brokers
-from tests.databases import GivenPostgres, PostgresServer, SqliteFiles, own_postgres_server
+from testbed.brokers import BrokerServer, GivenBroker, installed_brokers
+from testbed.databases import GivenPostgres, PostgresServer, SqliteFiles, own_postgres_server
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.settings import Settings, load_settings
 from service.store import Store, open_store
+from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of
-from tests.databases import SqliteFiles
 
 
 @pytest.fixture

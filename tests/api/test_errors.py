@@ -13,9 +13,9 @@ from service.app import create_app
 from service.errors import ALL_ERRORS, ApiError
 from service.settings import Settings, load_settings
 from service.store import open_store
+from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT, changed, submit
-from tests.databases import SqliteFiles
 
 TEXT = json.dumps(CONTRACT)
 

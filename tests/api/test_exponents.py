@@ -8,9 +8,9 @@ from service.app import create_app
 from service.exponents.schemas import ExponentPage
 from service.settings import Settings, load_settings
 from service.store import open_store
+from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of
 from tests.api.samples import finished
-from tests.databases import SqliteFiles
 
 MEASURED = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}
 

@@ -12,10 +12,10 @@ from service.app import create_app
 from service.health.broker import KEPT_SECONDS, PATIENCE_SECONDS, BrokerProbe
 from service.settings import Settings, load_settings
 from service.store import Store, open_store
+from testbed.brokers import BrokerServer, GivenBroker
+from testbed.databases import SqliteFiles
+from testbed.waiting import until
 from tests.api.client import Client, client_of, problem
-from tests.brokers import BrokerServer, GivenBroker
-from tests.databases import SqliteFiles
-from tests.workers.waiting import until
 
 
 def test_live_and_ready(client: Client) -> None:

@@ -22,10 +22,10 @@ from service.auth.tokens import DUMMY_DIGEST, Token, digest_of, make_token, matc
 from service.errors import UnauthorizedError
 from service.settings import Settings
 from service.store import Store
+from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, until
 from tests.api.client import Client, client_of, problem
 from tests.api.keyed import PEPPER, Clock, CountedStore, Keyed, bearer, keyed_app, keyed_settings, new_key
 from tests.api.samples import spec, submit
-from tests.workers.waiting import LONG_SECONDS, PATIENCE_SECONDS, until
 
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
 OPEN_PAGES = {"/", "/docs", "/assets/{name}", "/problems/{slug}"}

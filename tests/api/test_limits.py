@@ -23,9 +23,9 @@ from service.auth.tokens import make_token
 from service.auth.windows import MANY, WINDOW_SECONDS, Windows
 from service.settings import Settings
 from service.store import Store
+from testbed.brokers import BrokerServer, GivenBroker
 from tests.api.client import Client, problem
 from tests.api.keyed import Clock, CountedStore, bearer, keyed_app, keyed_settings, new_key
-from tests.brokers import BrokerServer, GivenBroker
 
 LONG_SECONDS = 5.0  # far above the service's patience of 0.25 s, far below what a client of Redis waits by default
 

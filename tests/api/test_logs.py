@@ -18,11 +18,11 @@ from structlog.testing import capture_logs
 from service.app import create_app
 from service.settings import Settings
 from service.store import Store
+from testbed.waiting import LONG_SECONDS
 from tests.api.client import Client, client_of
 from tests.api.keyed import bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT, submit
 from tests.workers.conftest import fake_child
-from tests.workers.waiting import LONG_SECONDS
 from workers.supervisor import Outcome, Supervisor
 
 

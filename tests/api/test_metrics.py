@@ -17,11 +17,11 @@ from service.store import Store, open_store
 from service.store.clock import now
 from service.store.tables import workers
 from service.work_metrics import LISTED_SECONDS
+from testbed.databases import SqliteFiles
+from testbed.waiting import until
 from tests.api.client import Client, client_of, problem
 from tests.api.keyed import Clock, CountedStore, bearer, keyed_app, keyed_settings, new_key
 from tests.api.samples import CONTRACT, finished, submit
-from tests.databases import SqliteFiles
-from tests.workers.waiting import until
 
 DOCS = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 

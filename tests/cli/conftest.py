@@ -15,8 +15,8 @@ import uvicorn
 from service.app import create_app
 from service.settings import Settings, load_settings
 from service.store import open_store
+from testbed.databases import SqliteFiles
 from tests.cli.bowl import bowl_loss, spec, trials
-from tests.databases import SqliteFiles
 from widthwise.cli import main
 from widthwise.client import Client
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import processes_marked
+from testbed.processes import processes_marked
 from widthwise.cli import console
 from widthwise.cli.demo import REQUEST, SWEEP, read_example, tour
 from widthwise.client import Client

@@ -14,8 +14,8 @@ from service.auth.tokens import digest_of, parse_token
 from service.settings import load_settings
 from service.store import open_store
 from service.store.schema import upgrade
+from testbed.databases import PostgresServer
 from tests.cli.conftest import Run
-from tests.databases import PostgresServer
 from widthwise.cli.keys import ScopeName, lifetime_seconds
 from widthwise.errors import InvalidInputError
 

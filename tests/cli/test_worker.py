@@ -12,8 +12,8 @@ import pytest
 
 from service.store import open_store
 from service.store.schema import upgrade
+from testbed.waiting import PATIENCE_SECONDS, until
 from tests.cli.conftest import Run
-from tests.workers.waiting import PATIENCE_SECONDS, until
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
 

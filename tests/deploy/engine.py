@@ -10,7 +10,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tests.brokers import installed_brokers
+from testbed.brokers import installed_brokers
+from testbed.waiting import free_port
 from tests.deploy.composition import ROOT, Composition, in_its_environment, read, replaced
 
 CONFINE = Path(__file__).with_name("confine.sh")
@@ -51,7 +51,7 @@ class Engine:
         """folder: empty; others must be able to enter it, as far up as it goes."""
         self.composition = composition or read()
         self.folder = folder
-        self.ports = {name: _free_port() for name in ("api", "postgres", "redis")}
+        self.ports = {name: free_port() for name in ("api", "postgres", "redis")}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         folder.chmod(0o755)
         for name in ("secrets", "bin", "without-jax"):
@@ -279,10 +279,3 @@ def postgres_programs() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall18" / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

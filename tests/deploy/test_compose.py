@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from service.health.routes import router
 from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
 from service.store.engine import POOL_OVERFLOW, POOL_SIZE
-from tests.brokers import installed_brokers
+from testbed.brokers import installed_brokers
 from tests.deploy.composition import COMPOSE_FILES, ROOT, Composition, read, replaced
 from tests.deploy.engine import postgres_programs
 from widthwise.cli.app import app

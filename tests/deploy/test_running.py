@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from tests.brokers import installed_brokers
+from testbed.brokers import installed_brokers
+from testbed.waiting import until
 from tests.deploy.engine import Engine, can_confine, processes_that_show
-from tests.workers.waiting import until
 from widthwise.client import Client, ServiceError
 
 SPEC = {

@@ -6,9 +6,10 @@ import pytest
 
 from service.broker import CeleryDoorbell
 from service.settings import load_settings
-from tests.brokers import BrokerServer, GivenBroker
-from tests.databases import GivenPostgres, PostgresServer
-from tests.failures.cluster import Cluster, stop, until
+from testbed.brokers import BrokerServer, GivenBroker
+from testbed.cluster import Cluster, stop
+from testbed.databases import GivenPostgres, PostgresServer
+from testbed.waiting import until
 
 WIDTHS = [8, 16]
 RATES = [0.01, 0.03, 0.1, 0.3]

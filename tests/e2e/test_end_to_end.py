@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import processes_marked
+from testbed.processes import processes_marked
 from widthwise.client import Client
 
 #: In the environment of everything that one service starts, whichever session it puts itself in.

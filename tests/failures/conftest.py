@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from service.store import ShardState
-from tests.brokers import BrokerServer, installed_brokers
-from tests.databases import GivenPostgres
-from tests.failures.cluster import Cluster
+from testbed.brokers import BrokerServer, installed_brokers
+from testbed.cluster import Cluster
+from testbed.databases import GivenPostgres
 
 STEERED_CHILD = str(Path(__file__).with_name("steered_child.py"))
 RATES = [0.005, 0.01, 0.02]  # the steered child's losses have their optimum in the middle

@@ -9,11 +9,11 @@ import pytest
 
 from service.broker import QUEUE
 from service.store.engine import CONNECT_TIMEOUT_SECONDS
-from tests.brokers import BrokerServer
-from tests.databases import PostgresServer
-from tests.failures.cluster import Cluster, until
+from testbed.brokers import BrokerServer
+from testbed.cluster import Cluster
+from testbed.databases import PostgresServer
+from testbed.waiting import is_alive, until
 from tests.failures.conftest import SPEC, MakeCluster, assert_whole, steered
-from tests.workers.waiting import is_alive
 from widthwise.errors import ServiceError
 
 COPIES = 5  # of every message

@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from service.store.engine import create_store_engine
 from service.store.schema import upgrade
-from tests.brokers import BrokerServer
-from tests.databases import GivenPostgres, SqliteFiles
-from tests.failures.cluster import Cluster, stop, until
+from testbed.brokers import BrokerServer
+from testbed.cluster import Cluster, stop
+from testbed.databases import GivenPostgres, SqliteFiles
+from testbed.waiting import until
 from tests.failures.conftest import SPEC, MakeCluster, assert_whole, steered
 from widthwise.errors import ServiceError
 

@@ -10,7 +10,7 @@ from benchmarks.soak_checks import Snapshot, snapshot, violations
 from service.store import CalibrationState, Store
 from service.store.engine import create_store_engine
 from service.store.rounds import Search
-from tests.databases import SqliteFiles
+from testbed.databases import SqliteFiles
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 
 LEASE_SECONDS = 60.0

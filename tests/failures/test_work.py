@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from service.store import CalibrationState, ShardState
 from service.store.engine import create_store_engine
-from tests.databases import SqliteFiles
-from tests.failures.cluster import Cluster, stop, until
+from testbed.cluster import Cluster, stop
+from testbed.databases import SqliteFiles
+from testbed.waiting import is_alive, until
 from tests.failures.conftest import SPEC, MakeCluster, assert_events_whole, assert_whole, steered
-from tests.workers.waiting import is_alive
 
 LEASE_SECONDS = 5.0  # of a worker that is to lose one: the shortest that a loaded machine keeps
 RELEASE_SECONDS = 1.0  # the design's bound from SIGTERM to the shard's place in the queue

@@ -12,7 +12,7 @@ from service.store.records import WorkerState
 from service.store.rounds import Search
 from service.store.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
 from service.store.tables import metadata
-from tests.databases import GivenPostgres, SqliteFiles
+from testbed.databases import GivenPostgres, SqliteFiles
 from tests.migrations.released import CALIBRATION, NOW, RELEASED, TRIAL, insert
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 

@@ -17,7 +17,7 @@ from service.store.schema import (
     upgrade,
 )
 from service.store.tables import metadata
-from tests.databases import GivenPostgres, SqliteFiles
+from testbed.databases import GivenPostgres, SqliteFiles
 
 Databases = SqliteFiles | GivenPostgres
 

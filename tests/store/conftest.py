@@ -8,7 +8,7 @@ import pytest
 from service.store import Store
 from service.store.engine import create_store_engine
 from service.store.rounds import NextRound, Search
-from tests.databases import GivenPostgres, SqliteFiles
+from testbed.databases import GivenPostgres, SqliteFiles
 from tests.store.samples import fit_sample, plan_sample
 
 

@@ -24,7 +24,7 @@ from service.store.engine import Database, create_store_engine
 from service.store.paging import decode_cursor, encode_cursor
 from service.store.rounds import Search
 from service.store.tables import calibrations
-from tests.databases import SqliteFiles
+from testbed.databases import SqliteFiles
 from tests.store.samples import plan_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 

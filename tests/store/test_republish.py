@@ -10,7 +10,7 @@ from service.store.engine import Database, create_store_engine
 from service.store.rounds import Search
 from service.store.shards import ANNOUNCED_AT_ONCE, LOST_SECONDS, UNHEARD_SECONDS, mark_published
 from service.store.tables import shards
-from tests.databases import GivenPostgres
+from testbed.databases import GivenPostgres
 from tests.store.samples import Bell, pass_time, plan_sample, sample_spec
 
 ONE = sample_spec(widths=[32], seeds=1)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from service.store import Store, StoreUnavailableError
 from service.store.engine import create_store_engine
-from tests.databases import GivenPostgres, PostgresServer
+from testbed.databases import GivenPostgres, PostgresServer
 from tests.store.samples import sample_spec
 
 

@@ -19,7 +19,7 @@ from service.store.states import (
     calibration_sources,
 )
 from service.store.transitions import lock_calibration, move_calibration
-from tests.databases import PostgresServer, SqliteFiles
+from testbed.databases import PostgresServer, SqliteFiles
 from tests.store.samples import sample_spec
 
 

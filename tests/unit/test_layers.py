@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("widthwise", "service", "workers", "migrations", "testbed", "benchmarks")
 DATABASE = {"sqlalchemy", "alembic"}
 LIBRARY = {"numpy", "scipy", "widthwise"}
 ENGINE = {"jax", "optax", "workers.engine"} | LIBRARY
@@ -37,15 +38,19 @@ def faults(path: str, source: str) -> list[str]:
     if path.startswith("widthwise/") and not path.startswith("widthwise/cli/") and path != "widthwise/client.py":
         wrong |= {m for m in modules if not within(m, LIBRARY | set(sys.stdlib_module_names))}
         wrong |= {m for m in modules if within(m, {"widthwise.cli"})}
-    if not path.startswith(("service/store/", "migrations/")):
+    if not path.startswith(("service/store/", "migrations/", "testbed/", "benchmarks/")):
         wrong |= {m for m in modules if within(m, DATABASE)}
     if path.startswith("service/"):
         wrong |= {m for m in modules if within(m, {"workers", "jax", "optax"})}
-    return sorted(wrong)
+    if not path.startswith(("benchmarks/", "testbed/")):
+        wrong |= {m for m in modules if within(m, {"benchmarks", "testbed"})}
+    if path.startswith("testbed/"):
+        wrong |= {m for m in modules if within(m, {"benchmarks"})}
+    return sorted(wrong | {m for m in modules if within(m, {"tests"})})
 
 
 def test_every_module_keeps_to_its_layer() -> None:
-    files = [path for top in ("widthwise", "service", "workers", "migrations") for path in (ROOT / top).rglob("*.py")]
+    files = [path for top in PACKAGES for path in (ROOT / top).rglob("*.py")]
     assert len(files) > 90  # fewer: the search lost a package
     found = {str(p.relative_to(ROOT)): faults(str(p.relative_to(ROOT)), p.read_text(encoding="utf-8")) for p in files}
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
@@ -61,6 +66,10 @@ def test_every_module_keeps_to_its_layer() -> None:
         ("service/dashboard/x.py", "sqlalchemy.orm"),
         ("workers/x.py", "alembic"),
         ("service/store/x.py", "workers.pool"),
+        ("service/x.py", "testbed.waiting"),
+        ("workers/x.py", "benchmarks.record"),
+        ("testbed/x.py", "benchmarks.record"),
+        ("benchmarks/x.py", "tests.store.samples"),
     ],
 )
 def test_a_planted_import_is_seen(path: str, planted: str) -> None:

@@ -12,9 +12,9 @@ from service.settings import Settings, load_settings
 from service.store import Claim, Store
 from service.store.engine import create_store_engine
 from service.store.rounds import Search
-from tests.databases import SqliteFiles
+from testbed.databases import SqliteFiles
+from testbed.waiting import LONG_SECONDS
 from tests.store.samples import fit_sample, plan_sample, sample_spec
-from tests.workers.waiting import LONG_SECONDS
 from workers.supervisor import Supervisor
 
 #: One round, which is easy to foresee.

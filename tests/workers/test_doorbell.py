@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.broker import QUEUE, RING_SECONDS, TASK, CeleryDoorbell, make_celery, make_doorbell
 from service.settings import Settings, load_settings
-from tests.brokers import BrokerServer
+from testbed.brokers import BrokerServer
 from tests.store.samples import sample_spec
 from widthwise.errors import InvalidInputError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from tests.workers.waiting import until
+from testbed.waiting import until
 from widthwise.errors import InvalidInputError
 from workers.gpus import choose_gpus, gpu_environment
 from workers.pool import WorkerPool

@@ -15,10 +15,10 @@ import pytest
 from service.broker import QUEUE, CeleryDoorbell
 from service.settings import Settings, load_settings
 from service.store import CalibrationState, ShardState, Store, WorkerState, open_store
-from tests.brokers import BrokerServer
+from testbed.brokers import BrokerServer
+from testbed.waiting import PATIENCE_SECONDS, is_alive, until
 from tests.store.samples import sample_spec
 from tests.workers.conftest import fake_child
-from tests.workers.waiting import PATIENCE_SECONDS, is_alive, until
 from workers.listener import Listener
 from workers.pool import WORKER_COMMAND
 from workers.worker import Worker

@@ -9,9 +9,9 @@ import pytest
 
 from service.settings import Settings
 from service.store import Store
+from testbed.waiting import is_alive, until
 from tests.store.samples import sample_spec
 from tests.workers.conftest import fake_child
-from tests.workers.waiting import is_alive, until
 from workers.probe import PROBE_COMMAND
 from workers.worker import Worker
 

@@ -17,10 +17,10 @@ from service.settings import Settings
 from service.store import CalibrationState, Claim, Lease, Shard, ShardState, Store
 from service.store.engine import create_store_engine
 from service.store.rounds import Search
-from tests.processes import processes_marked
+from testbed.processes import processes_marked
+from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial
 from tests.workers.conftest import fake_child
-from tests.workers.waiting import LONG_SECONDS, is_alive, until
 from workers.supervisor import Outcome, Supervisor
 
 Make = Callable[..., Supervisor]

@@ -12,9 +12,9 @@ import pytest
 
 from service.settings import Settings
 from service.store import Claim, Lease, Store
+from testbed.waiting import PATIENCE_SECONDS, until
 from tests.store.samples import sample_spec
 from tests.workers.conftest import fake_child
-from tests.workers.waiting import PATIENCE_SECONDS, until
 from workers.pool import WORKER_COMMAND
 from workers.supervisor import Outcome, Supervisor
 from workers.totals import Totals

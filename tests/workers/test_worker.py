@@ -14,9 +14,9 @@ import pytest
 from service.settings import Settings, load_settings
 from service.store import CalibrationState, ShardState, Store
 from service.store.schema import downgrade
+from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, is_alive, until
 from tests.store.samples import sample_spec
 from tests.workers.conftest import fake_child
-from tests.workers.waiting import LONG_SECONDS, PATIENCE_SECONDS, is_alive, until
 from workers.node import run_worker
 from workers.pool import WORKER_COMMAND, WorkerPool
 

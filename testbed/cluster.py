@@ -1,46 +1,27 @@
-"""A small cluster for tests: an API process, worker processes, a database and perhaps a broker, all of them real."""
+"""A small cluster: an API process, worker processes, a database and perhaps a broker, all of them real."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
 from service.store import Store, open_store
-from tests.processes import processes_marked
+from testbed.processes import processes_marked
+from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, free_port, until
 from widthwise.client import Client
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 #: In the environment of everything that one cluster starts, whichever session it puts itself in.
 MARK = "WIDTHWISE_DATA_DIR"
 START_SECONDS = 60.0  # an API process takes 2 s on a quiet machine
-PATIENCE_SECONDS = 60.0  # how long any condition may take on a loaded machine; it measures nothing
-LONG_SECONDS = 600.0  # a lease or deadline that no test waits for
 WORKER = (sys.executable, "-m", "workers")
 SERVE = (sys.executable, "-m", "widthwise.cli", "serve", "--workers", "0")
 
 Process = subprocess.Popen[bytes]
-
-
-def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS, every: float = 0.02) -> None:
-    """Wait for a condition; it fails after this time."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, f"the condition did not come about within {seconds:g} s"
-        time.sleep(every)
-
-
-def free_port() -> int:
-    """Give a port that nothing listens on, so that a server can come back where it was."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Cluster:

