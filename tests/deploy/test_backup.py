@@ -13,12 +13,12 @@ from typing import Protocol
 
 import pytest
 
-from service.store import Claim, Lease, Store
+from service.store import Lease, Store
 from service.store.engine import create_store_engine
 from service.store.rounds import Search
 from tests.deploy.engine import Engine
 from tests.deploy.operations import blocks
-from tests.store.samples import fit_sample, plan_sample, run_all, run_claim, sample_spec, trial
+from tests.store.samples import claimed, fit_sample, plan_sample, run_all, run_claim, sample_spec, trial
 
 
 class Site(Protocol):
@@ -132,12 +132,6 @@ def everything(store: Store, calibration_id: str) -> tuple[object, ...]:
         store.list_shards(calibration_id),
         exponents,
     )
-
-
-def claimed(store: Store, worker_id: str) -> Claim:
-    claim = store.claim_shard(worker_id)
-    assert claim is not None
-    return claim
 
 
 def write_until(stop: threading.Event, store: Store, begun: threading.Event) -> None:

@@ -68,6 +68,13 @@ def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> di
     }
 
 
+def claimed(store: Store, worker_id: str = "w") -> Claim:
+    """Claim, and insist on getting something."""
+    claim = store.claim_shard(worker_id)
+    assert claim is not None
+    return claim
+
+
 def run_claim(store: Store, claim: Claim) -> None:
     """Report every trial that is not stored yet, and finish."""
     for rate in claim.shard.learning_rates:

@@ -9,17 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.store import CalibrationState, Claim, Lease, ShardState, Store
+from service.store import CalibrationState, Lease, ShardState, Store
 from service.store.shards import ATTEMPTS_MAXIMUM
-from tests.store.samples import run_all, run_claim, sample_spec, trial
+from tests.store.samples import claimed, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
-
-
-def claimed(store: Store, worker_id: str = "w") -> Claim:
-    """Claim, and insist on getting something."""
-    claim = store.claim_shard(worker_id)
-    assert claim is not None
-    return claim
 
 
 def test_a_claim_carries_what_a_child_needs(store: Store) -> None:

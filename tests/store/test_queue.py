@@ -5,19 +5,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from service.store import CalibrationState, Claim, ShardState, Store
+from service.store import CalibrationState, ShardState, Store
 from service.store.tables import shards
-from tests.store.samples import pass_time, run_all, sample_spec
+from tests.store.samples import claimed, pass_time, run_all, sample_spec
 
 THREADS = 8
 SHARDS = 400
-
-
-def claimed(store: Store, worker_id: str = "w") -> Claim:
-    """Claim, and insist on getting something."""
-    claim = store.claim_shard(worker_id)
-    assert claim is not None
-    return claim
 
 
 def test_expired_claims_keep_their_place(make_store: Callable[..., Store]) -> None:

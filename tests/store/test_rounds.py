@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.store import CalibrationState, Claim, Lease, ShardState, Store
+from service.store import CalibrationState, Lease, ShardState, Store
 from service.store.engine import Database, create_store_engine
 from service.store.tables import calibrations, shards
-from tests.store.samples import SampleResult, fit_sample, run_all, run_claim, sample_spec, trial
+from tests.store.samples import SampleResult, claimed, fit_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 
 SPEC = sample_spec(seeds=1, search="telescope", learning_rates=[0.001, 0.01, 0.1])
@@ -45,12 +45,6 @@ def dying(spec: Any, trials: Any, measurements: Any) -> Any:
     if trials:
         raise Crash
     return telescope(spec, trials, measurements)
-
-
-def claimed(store: Store) -> Claim:
-    claim = store.claim_shard("w")
-    assert claim is not None
-    return claim
 
 
 def run_round_one(store: Store) -> str:
