@@ -2,8 +2,8 @@
 
     python -m benchmarks.database_growth
 
-Calibrations are made, run and fitted through the store as workers do it, without training. What a real one adds in
-measurements and in a larger result is not in it.
+Calibrations of usual size are made, searched, run and fitted through the store as workers do it, with losses from a
+formula in place of training. What measurements add is not in it.
 """
 
 import os
@@ -16,15 +16,12 @@ import sqlalchemy as sa
 
 from benchmarks.record import write_result
 from benchmarks.service_database import migrated_database, server_version
-from service.store import Store
+from benchmarks.service_rows import ENVIRONMENT, specification
+from benchmarks.soak_child import loss_of
+from service.store import CalibrationState, Claim, Store
 from service.store.engine import create_store_engine
-from service.store.rounds import Search
-from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 
 CALIBRATIONS = 50  # chosen: the tables then grow by hundreds of pages, so that a page's size no longer shows
-RATES = [0.001 * 2**k for k in range(8)]
-SPEC = sample_spec(widths=[32, 64, 128, 256], seeds=2, learning_rates=RATES)
-TRIALS = len(SPEC["widths"]) * SPEC["seeds"] * len(RATES)
 TABLES = ("calibrations", "shards", "trials", "events", "exponents")
 COMMAND = "python -m benchmarks.database_growth"
 
@@ -47,22 +44,36 @@ def sizes(engine: sa.Engine) -> dict[str, int]:
     return {"whole": os.stat(path).st_size}  # noqa: PTH116  the name is a text
 
 
+def run(store: Store, claim: Claim) -> None:
+    """Report a claim's environment and trials one by one, as a child does, and finish it."""
+    store.record_environment(claim, ENVIRONMENT)
+    width, steps = claim.shard.width, claim.spec["steps"]
+    for rate in claim.shard.learning_rates:
+        for seed in claim.shard.seeds:
+            loss = loss_of(width, rate, seed)
+            trial = {"width": width, "learning_rate": rate, "seed": seed, "loss": loss, "steps": steps}
+            status = "diverged" if loss is None else "completed"
+            store.record_trial(claim, {**trial, "status": status, "seconds": 0.5, "flops": 1e9})
+    store.finish_shard(claim)
+
+
 def measure(url: str) -> dict[str, Any]:
     """Run the calibrations on an empty database; give bytes before and after, and rows."""
     engine = create_store_engine(url)
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store = Store(engine, lease=timedelta(hours=1), fit=fit_sample, search=search)
+    store = Store(engine, lease=timedelta(hours=1))
     try:
         before = sizes(engine)
         for _ in range(CALIBRATIONS):
-            store.create_calibration(SPEC)
-        run_all(store)
+            store.create_calibration(specification())
+        while (claim := store.claim_shard("worker")) is not None:
+            run(store, claim)
+        ended = store.list_calibrations(state=CalibrationState.SUCCEEDED, limit=CALIBRATIONS).items
+        assert len(ended) == CALIBRATIONS, f"{len(ended)} of {CALIBRATIONS} calibrations succeeded"
         with engine.connect() as connection:
             rows = {
                 name: connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar_one()  # noqa: S608  our names
                 for name in TABLES
             }
-        assert rows["trials"] == CALIBRATIONS * TRIALS
         return {"server": server_version(engine), "before": before, "after": sizes(engine), "rows": rows}
     finally:
         store.close()
@@ -76,9 +87,10 @@ def grown(measured: Mapping[str, Any], name: str) -> int:
 def lines(postgres: Mapping[str, Any], sqlite: Mapping[str, Any]) -> list[str]:
     """The page."""
     rows = postgres["rows"]
+    trials = rows["trials"] / CALIBRATIONS
     whole = {name: grown(measured, "whole") / CALIBRATIONS for name, measured in (("p", postgres), ("s", sqlite))}
     return [
-        f"{CALIBRATIONS} calibrations of {TRIALS} trials each: made, claimed, stored one by one and fitted. Indexes",
+        f"{CALIBRATIONS} calibrations of {trials:.0f} trials each: claimed, stored one by one and fitted. Indexes",
         "and what updates left behind are counted. Nothing is ever deleted.",
         "",
         "| table | rows of one calibration | bytes of a row, Postgres |",
@@ -90,12 +102,12 @@ def lines(postgres: Mapping[str, Any], sqlite: Mapping[str, Any]) -> list[str]:
         "",
         "| | bytes of one calibration | of one trial | a million trials |",
         "|---|---|---|---|",
-        *(_row(measured, whole[name]) for name, measured in (("p", postgres), ("s", sqlite))),
+        *(_row(measured, whole[name], trials) for name, measured in (("p", postgres), ("s", sqlite))),
     ]
 
 
-def _row(measured: Mapping[str, Any], calibration: float) -> str:
-    each = calibration / TRIALS
+def _row(measured: Mapping[str, Any], calibration: float, trials: float) -> str:
+    each = calibration / trials
     return f"| {measured['server']} | {calibration:,.0f} | {each:,.0f} | {each / 1e3:.2f} GB |"  # a million of them
 
 
@@ -104,9 +116,10 @@ def main() -> None:
     for kind in ("postgresql", "sqlite"):
         with migrated_database(kind) as url:
             measured[kind] = measure(url)
-        print(f"{measured[kind]['server']}: {grown(measured[kind], 'whole') / CALIBRATIONS / TRIALS:.0f} bytes a trial")
+        each = grown(measured[kind], "whole") / measured[kind]["rows"]["trials"]
+        print(f"{measured[kind]['server']}: {each:.0f} bytes a trial")
     page = lines(measured["postgresql"], measured["sqlite"])
-    data = {"calibrations": CALIBRATIONS, "trials_each": TRIALS, **measured}
+    data = {"calibrations": CALIBRATIONS, **measured}
     path = write_result(
         "database_growth", "Database growth", COMMAND, page, data, packages=("widthwise", "sqlalchemy", "psycopg")
     )
