@@ -41,9 +41,7 @@ serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
 test: $(STAMP)  ## run the whole test suite
-	@# those of the command share one service and see what others left in it: in order, in one process
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/cli
-	@$(BIN)/python -m pytest tests/cli
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
