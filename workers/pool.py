@@ -126,8 +126,15 @@ class WorkerPool:
             member.restart_at = now + member.pause
             log.warning("worker_died", worker_id=member.worker_id, status=status, restart_in_seconds=member.pause)
         elif now >= member.restart_at:
+            member.pause = min(2 * member.pause, LAST_PAUSE_SECONDS)
+            try:
+                process = self._spawn(member.worker_id, member.environment)
+            except OSError as error:  # no memory for it, or too many processes: it must not end this thread
+                member.restart_at = now + member.pause
+                log.warning(
+                    "worker_not_started", worker_id=member.worker_id, error=str(error), again_in_seconds=member.pause
+                )
+                return
             if member.process.stdin is not None:
                 member.process.stdin.close()
-            member.process = self._spawn(member.worker_id, member.environment)
-            member.started, member.restart_at = now, None
-            member.pause = min(2 * member.pause, LAST_PAUSE_SECONDS)
+            member.process, member.started, member.restart_at = process, now, None

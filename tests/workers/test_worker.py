@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.settings import Settings, load_settings
 from service.store import CalibrationState, ShardState, Store
@@ -162,6 +163,20 @@ def test_the_pool_restarts_a_worker_and_its_shard_is_free_at_once(
         assert_complete(store, identifier)
         (pid,) = pool.pids()
     assert not is_alive(pid)
+
+
+def test_the_pool_tries_again_where_a_worker_can_not_be_started(settings: Settings, tmp_path: Path) -> None:
+    program = tmp_path / "worker"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    with capture_logs() as logs, WorkerPool(settings, count=1, command=[str(program)]) as pool:
+        (pid,) = pool.pids()
+        program.chmod(0)  # starting it fails now, as it does where memory is short
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: "worker_not_started" in [line["event"] for line in logs])
+        program.chmod(0o755)
+        until(lambda: pool.pids() != (pid,))
+        assert is_alive(*pool.pids())
 
 
 def test_local_workers_do_not_outlive_their_parent(store: Store, settings: Settings, tmp_path: Path) -> None:
