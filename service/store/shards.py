@@ -1,4 +1,4 @@
-"""Shards: claimed by one statement, held by a lease on the database's clock, every write fenced by its epoch."""
+"""Shards: claimed by one statement, held by a lease on the database's clock, every write fenced by epoch and worker."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,8 +48,15 @@ def claimable() -> sa.ColumnElement[bool]:
 
 
 def held_by(claim: Claim) -> sa.ColumnElement[bool]:
-    """The fence: the shard still belongs to this claim."""
-    return sa.and_(shards.c.epoch == claim.epoch, shards.c.state == ShardState.RUNNING)
+    """The fence: the shard still belongs to this claim.
+
+    The worker counts too: a failover that loses the commit of a claim hands its epoch out a second time.
+    """
+    return sa.and_(
+        shards.c.epoch == claim.epoch,
+        shards.c.worker_id == claim.worker_id,
+        shards.c.state == ShardState.RUNNING,
+    )
 
 
 def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Claim | None:

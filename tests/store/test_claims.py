@@ -1,4 +1,4 @@
-"""Claims: one worker for each shard, leases on the database's clock, writes fenced by the epoch."""
+"""Claims: one worker for each shard, leases on the database's clock, writes fenced by epoch and worker."""
 
 import itertools
 import math
@@ -8,9 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from service.store import CalibrationState, Lease, ShardState, Store
+from service.store.engine import Database, create_store_engine
 from service.store.shards import ATTEMPTS_MAXIMUM
+from service.store.tables import shards
 from tests.store.samples import claimed, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 
@@ -99,6 +102,24 @@ def test_a_stolen_claim_writes_nothing(make_store: Callable[..., Store]) -> None
     run_claim(store, new)
     assert [row.loss for row in store.list_trials(identifier).items] == [1.0, 2.5]
     assert store.record_trial(new, trial(new, 0.01, loss=9.0)) is Lease.LOST  # ended: even its own claim is void
+
+
+def test_a_claim_that_a_failover_lost_writes_nothing_under_its_epoch(store: Store, url: str) -> None:
+    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
+    lost = claimed(store, "lost")
+    engine = create_store_engine(url)
+    with Database(engine).write() as connection:  # the standby had not heard of the claim
+        as_before = {"state": "queued", "attempts": 0, "epoch": 0, "worker_id": None, "lease_until": None}
+        connection.execute(sa.update(shards).where(shards.c.id == lost.shard_id).values(as_before))
+    engine.dispose()
+    new = claimed(store, "new")
+    assert (new.shard_id, new.epoch) == (lost.shard_id, lost.epoch)
+    assert store.check_lease(lost) is Lease.LOST
+    assert store.extend_lease(lost) is Lease.LOST
+    assert store.record_trial(lost, trial(lost, 0.01, loss=9.0)) is Lease.LOST
+    assert store.release_shard(lost) is Lease.LOST
+    assert store.check_lease(new) is Lease.HELD
+    assert store.list_trials(identifier).items == ()
 
 
 def test_a_released_shard_is_queued_and_not_counted(store: Store) -> None:
