@@ -19,7 +19,7 @@ from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.logs import Watch
 from service.metrics import Metrics
-from service.origin import LocalCallersOnly
+from service.origin import OwnPagesOnly
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store.schema import upgrade
@@ -115,12 +115,13 @@ def create_app(
         app.router.routes.extend(router.routes)
     bodies = (TransferRequest, CalibrationSpec, Extension, TrialsUpload)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
-    local_only = settings.loopback and not (settings.allow_unauthenticated or settings.asks_for_keys)
+    # Opened on purpose it is called by the name of a proxy, or of its machine in the network.
+    own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)
     app.add_middleware(
         Bounds,
         max_bytes=settings.max_body_bytes,
         watcher=Watch(metrics, tracing, log_requests=settings.log_requests),
-        local_only=LocalCallersOnly() if local_only else None,
+        own_pages_only=None if settings.asks_for_keys else own_pages_only,
         direct={} if tracing.on else direct_routes(app),  # it is the router that names a span
     )
     return app

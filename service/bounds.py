@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from service.errors import BodyTooLargeError, ForeignOriginError
 from service.metrics import CUT
-from service.origin import LocalCallersOnly
+from service.origin import OwnPagesOnly
 from service.problems import problem_response
 
 #: What is echoed goes into logs: no spaces, no control characters.
@@ -52,14 +52,14 @@ class Bounds:
         max_bytes: int,
         *,
         watcher: Watcher,
-        local_only: LocalCallersOnly | None = None,
+        own_pages_only: OwnPagesOnly | None = None,
         direct: Mapping[tuple[str, str], ASGIApp] | None = None,
     ) -> None:
-        """local_only: refuses other machines and sites. direct: routes by method and path that need no router."""
+        """own_pages_only: refuses the pages of other sites. direct: routes by method and path that need no router."""
         self.app = app
         self.max_bytes = max_bytes
         self._watcher = watcher
-        self._local_only = local_only
+        self._own_pages_only = own_pages_only
         self._direct = direct or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +96,7 @@ class Bounds:
                 found = f"The body's Content-Length is {length[:20].decode()} bytes"
                 # A client that asked first (Expect: 100-continue) has sent nothing, and won't.
                 await self._refuse(scope, receive, send_with_id, found, drain=not expects)
-            elif self._local_only is not None and (foreign := self._local_only.fault(scope)) is not None:
+            elif self._own_pages_only is not None and (foreign := self._own_pages_only.fault(scope)) is not None:
                 await problem_response(ForeignOriginError(foreign), scope["path"])(scope, receive, send_with_id)
             elif declared:  # the server delivers no more than that
                 await self._direct.get((scope["method"], scope["path"]), self.app)(scope, receive, send_with_id)

@@ -4,7 +4,7 @@
     ├── MalformedRequestError        400  the bytes are not JSON, or not UTF-8
     ├── UnauthorizedError            401  no API key, or none that is good
     ├── ForbiddenError               403  the key's scope is too narrow
-    ├── ForeignOriginError           403  a service without keys was called from elsewhere
+    ├── ForeignOriginError           403  a service without keys was called by a foreign page or name
     ├── NotFoundError                404  no such resource
     ├── MethodNotAllowedError        405  the path exists, the method does not
     ├── ConflictError                409  the resource is in a state that does not allow this
@@ -87,10 +87,12 @@ class ForeignOriginError(ApiError):
 
     status = 403
     slug = "foreign-origin"
-    title = "Only this machine may call this service"
+    title = "Another site's page may not call this service"
     explanation = (
-        "The service asks for no key, so it answers programs on its own machine and its own page alone. Call it as "
-        "127.0.0.1 or localhost; behind a proxy that keeps others out, set WIDTHWISE_ALLOW_UNAUTHENTICATED=true."
+        "The service asks for no key, so of the pages that a browser shows its own alone may change something. On "
+        "loopback it is called as 127.0.0.1 or localhost; behind a proxy that keeps others out, set "
+        "WIDTHWISE_ALLOW_UNAUTHENTICATED=true. Then any name will do, and the proxy must pass the Host header on: a "
+        "page's Origin has to name the same host."
     )
 
 

@@ -1,4 +1,4 @@
-"""A service without keys answers this machine's programs and its own page, and no other site's."""
+"""A service without keys is changed by programs and its own pages alone, and on loopback goes by its own name."""
 
 import asyncio
 
@@ -49,6 +49,32 @@ def test_callers(settings: Settings, store: Store, method: str, headers: dict[st
         assert "x-request-id" in answer.headers
 
 
-def test_a_service_opened_on_purpose_answers_under_any_name(settings: Settings, store: Store) -> None:
-    opened = load_settings(database_url=settings.database_url, allow_unauthenticated=True)
-    assert asyncio.run(ask(opened, store, "GET", Host="widthwise.example")).status_code == 200
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {}, 200),
+        ("GET", {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, 200),
+        ("POST", {}, 200),  # a program
+        ("POST", {"Origin": "https://widthwise.example"}, 200),
+        ("POST", {"Origin": "https://WIDTHWISE.example:8443", "Sec-Fetch-Site": "same-origin"}, 200),
+        ("POST", {"Origin": "https://widthwise.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ("POST", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("POST", {"Origin": "https://evil.widthwise.example", "Sec-Fetch-Site": "same-site"}, 403),
+        ("POST", {"Origin": "http://evil.example"}, 403),
+        ("POST", {"Origin": "http://[evil"}, 403),
+        ("POST", {"Origin": "null"}, 403),
+        ("POST", {"Origin": "null", "Host": "[none"}, 403),
+        # behind a proxy that puts the service's own address into the Host header
+        ("POST", {"Origin": "https://widthwise.example", "Sec-Fetch-Site": "same-origin", "Host": "127.0.0.1"}, 200),
+        ("POST", {"Origin": "http://widthwise.example", "Host": "127.0.0.1"}, 403),
+    ],
+)
+def test_a_service_opened_on_purpose_answers_under_any_name_and_no_foreign_page(
+    settings: Settings, store: Store, *, host: str, method: str, headers: dict[str, str], status: int
+) -> None:
+    opened = load_settings(database_url=settings.database_url, host=host, allow_unauthenticated=True)
+    answer = asyncio.run(ask(opened, store, method, **{"Host": "widthwise.example", **headers}))
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["type"] == "/problems/foreign-origin"
