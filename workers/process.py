@@ -72,10 +72,14 @@ class ChildProcess:
 
     def kill(self) -> int:
         """End the child and its group at once; give its exit status (negative: the signal)."""
+        self.send_kill()
+        return self._reap()
+
+    def send_kill(self) -> None:
+        """Send the child and its group SIGKILL and wait for nothing: for a thread that is not its supervisor's."""
         if self._process.returncode is None:  # not reaped, so the group's number is still its own
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-        return self._reap()
 
     def wait(self) -> int:
         """Let a child that has finished end by itself, for a moment; give its exit status."""

@@ -1,9 +1,11 @@
 """The supervisor of one claim: starts its child process, stores what it reports, and kills it when it must.
 
 It kills the child when the lease is lost, a cancel is requested, the deadline passes or the worker is to stop;
-every write carries the claim's epoch, so a child that outlives its claim changes nothing.
+every write carries the claim's epoch, so a child that outlives its claim changes nothing. A silent database may
+hold the supervisor up without end, so a thread that never asks it keeps the deadline and the lease's end.
 """
 
+import contextvars
 import signal
 import socket
 import sys
@@ -151,6 +153,8 @@ class _Watch:
     unstored: dict[str, Any] | None = None  #: a message the database was not there to take
     error: tuple[str, str] | None = None  #: kind and message of the child's own report of a fault
     finished: bool = False
+    overdue: bool = False  #: the child was killed since its time was over
+    over: threading.Event = field(default_factory=threading.Event)  #: the watch has ended
     deadline: float = field(init=False)
     held_until: float = field(init=False)
     next_check: float = field(init=False)
@@ -169,14 +173,31 @@ class _Watch:
 
     def until_the_end(self) -> Outcome:
         """Watch until the child has ended or has to be killed."""
+        keep_time = contextvars.copy_context().run  # its log lines say whose they are, too
+        threading.Thread(target=keep_time, args=(self._keep_time,), daemon=True, name="deadline").start()
+        try:
+            return self._watch()
+        finally:
+            self.over.set()
+
+    def _keep_time(self) -> None:
+        """Kill the child at its deadline or its lease's end, whatever comes first; a thread of its own.
+
+        The watch may wait for an answer of the database without end: a frozen one keeps its connections open.
+        """
+        while (left := min(self.deadline, self.held_until) - time.monotonic()) > 0:
+            if self.over.wait(left):
+                return
+        self.overdue = True
+        self.child.send_kill()
+        log.warning("child_overdue", of="deadline" if time.monotonic() >= self.deadline else "lease")
+
+    def _watch(self) -> Outcome:
         while True:
             if self.supervisor.stop.is_set():
                 return self._release()
-            if time.monotonic() > self.deadline:
-                return self._fail(
-                    f"The attempt took longer than its deadline of {self.supervisor.deadline_seconds:g} s.",
-                    retryable=True,
-                )
+            if self.overdue:
+                return self._too_late()
             try:
                 lease = self._step()
             except Ended:
@@ -193,6 +214,13 @@ class _Watch:
         self.child.kill()
         lease = self.supervisor.insist(lambda: self.supervisor.store.release_shard(self.claim))
         return Outcome.LOST if lease is Lease.LOST else Outcome.RELEASED
+
+    def _too_late(self) -> Outcome:
+        """Judge a child whose time was over: at its deadline, or with a lease that another may hold by now."""
+        if time.monotonic() < self.deadline:
+            return self._give_way(Lease.LOST)
+        reason = f"The attempt took longer than its deadline of {self.supervisor.deadline_seconds:g} s."
+        return self._fail(reason, retryable=True)
 
     def _fail(self, reason: str, *, retryable: bool) -> Outcome:
         """End the attempt and say why."""
@@ -270,6 +298,8 @@ class _Watch:
         if self.error is not None:
             kind, message = self.error
             return self._fail(f"{kind}: {message}", retryable=kind not in FINAL_ERROR_KINDS)
+        if self.overdue:
+            return self._too_late()
         words = self.child.last_words()
         said = f"Its last words:\n{words}" if words else "It said nothing."
         reason = f"The child process ended {_in_words(status)} before it had finished. {said}"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -197,6 +198,42 @@ def test_an_unreachable_database_is_waited_for(settings: Settings, store: Store,
     impatient.close()
     assert outcomes == [Outcome.SUCCEEDED]
     assert store.get_calibration(claim.calibration_id).progress.trials_done == 2
+
+
+class Silent:
+    """A store whose database answers no extension of a lease until `answers` is set, and everything else."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def extend_lease(self, claim: Claim) -> Lease:
+        self.asked.set()
+        self.answers.wait(LONG_SECONDS)
+        return self._store.extend_lease(claim)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+#: Lease and deadline in seconds: which of them is the first to end, and the lease is extended after a sixth of it.
+TIMES = {Outcome.FAILED: (6.0, 2.0), Outcome.LOST: (3.0, LONG_SECONDS)}
+
+
+@pytest.mark.parametrize("outcome", TIMES)
+def test_a_silent_database_keeps_no_child_alive(
+    store: Store, claim: Claim, supervise: Make, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
+) -> None:
+    monkeypatch.setenv("SILENT_MARK", claim.shard_id)
+    silent, (lease, deadline) = Silent(store), TIMES[outcome]
+    supervisor = supervise("hang", store=silent, lease_seconds=lease, deadline_seconds=deadline)
+    thread, outcomes = running(supervisor, claim)
+    until(silent.asked.is_set)
+    until(lambda: processes_marked("SILENT_MARK", claim.shard_id) == {})
+    assert outcomes == []  # it waits for the database still
+    silent.answers.set()
+    thread.join()
+    assert outcomes == [outcome]
 
 
 def _impatient(url: str) -> Store:
