@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from widthwise.vocabulary import ExponentQuantity
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 APART = timedelta(minutes=5)  # between two calibrations (chosen)
 
@@ -25,7 +27,7 @@ RARE_CALIBRATIONS = 20  # of the dataset rare_corpus, spread over all the time
 OLD_SHARE = 0.1  # of the time, at its beginning, in which old_books was used; mean_field with measured in a tenth of it
 
 ROLES = ("embedding", "hidden", "readout", "vector")
-QUANTITIES = ("learning_rate", "epsilon")
+QUANTITIES = (ExponentQuantity.LEARNING_RATE.value, ExponentQuantity.EPSILON.value)
 ROWS_EACH = len(ROLES) * len(QUANTITIES)  # exponents of one calibration
 RARE_ROLE = 1000  # one calibration in so many has a role "scalar" in place of "vector"
 

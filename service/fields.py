@@ -114,8 +114,3 @@ OwnOrReplacedOmega = Annotated[
     ReadoutOmega | None,
     Field(description="Replaces the readout's ω; by default ½ for a named alignment, and the measured one else."),
 ]
-
-
-def alignment_name(alignment: Any) -> str:
-    """Name under which an alignment is stored and filtered: full, none or measured."""
-    return alignment if isinstance(alignment, str) else "measured"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import AlignmentKind
 
 Number = Fraction | float | int
 
@@ -85,6 +86,15 @@ def parse(alignment: AlignmentLike, readout_omega: Number | None = None) -> Alig
         return parsed
     omega = checked_exponent(readout_omega, "readout_omega")
     return replace(parsed, readout=replace(parsed.readout, omega=omega))
+
+
+def kind_of(alignment: str | Mapping[str, Mapping[str, float]]) -> AlignmentKind:
+    """The kind under which an exponent is stored and found, of an alignment as a specification gives it.
+
+    >>> kind_of("full").value, kind_of({"hidden": {}, "readout": {}}).value
+    ('full', 'measured')
+    """
+    return AlignmentKind(alignment) if isinstance(alignment, str) else AlignmentKind.MEASURED
 
 
 def _measured(by_role: Mapping[str, Mapping[str, float]]) -> Alignment:

@@ -62,10 +62,10 @@ class Calibration(TypedDict):
 
 
 class Exponent(TypedDict):
-    """A measured exponent as GET /v1/exponents lists it: the quantity ∝ width^(−value)."""
+    """A measured exponent as GET /v1/exponents lists it; `quantity` says what goes as which power."""
 
     id: str
-    quantity: str
+    quantity: str  #: a `widthwise.vocabulary.ExponentQuantity`
     role: str
     value: float
     standard_error: float | None

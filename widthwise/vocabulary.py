@@ -1,7 +1,7 @@
-"""The words of the field that appear in every interface: roles, parameterizations, optimizers, modes."""
+"""The words that appear in every interface: of the field, and of what is measured and stored."""
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from widthwise.errors import InvalidInputError
 
@@ -57,6 +57,91 @@ class Form(StrEnum):
     TABLE_9 = "table_9"  #: √n on the embedding, 1/√n on the readout (also Everett et al. 2024)
     TABLE_8 = "table_8"  #: 1/n multiplier on the readout (the `mup` package)
     TABLE_3 = "table_3"  #: no multipliers, readout init variance 1/n²
+
+
+class AlignmentName(StrEnum):
+    """The alignments that have a name (`widthwise.alignment`)."""
+
+    FULL = "full"
+    NONE = "none"
+
+
+class AlignmentKind(StrEnum):
+    """Under which alignment an exponent is stored."""
+
+    FULL = AlignmentName.FULL.value
+    NONE = AlignmentName.NONE.value
+    MEASURED = "measured"  #: the specification gave exponents by role
+
+
+class ExponentQuantity(StrEnum):
+    """What a stored exponent is of, and the sign of its value: most fall with the width, some do not."""
+
+    meaning: str  #: what scales
+    law: str  #: how it scales with the value that is stored
+
+    def __new__(cls, word: str, meaning: str, law: str) -> Self:
+        """A member with its word, its meaning and its law."""
+        member = str.__new__(cls, word)
+        member._value_, member.meaning, member.law = word, meaning, law
+        return member
+
+    LEARNING_RATE = (
+        "learning_rate",
+        "the best learning rate of the role's tensors, where one sweep moves those of all roles alike",
+        "width^(−value)",
+    )
+    LEARNING_RATE_BY_ROLE = (
+        "learning_rate_by_role",
+        "the best learning rate of the role's tensors, from a sweep of their own γ",
+        "width^(−value)",
+    )
+    LEARNING_RATE_OVER_TOKENS = (
+        "learning_rate_over_tokens",
+        "the best learning rate of the model, over the tokens that it is trained on",
+        "tokens^(−value)",
+    )
+    MAX_STABLE_LEARNING_RATE = (
+        "max_stable_learning_rate",
+        "the largest stable learning rate of the role's tensors under the alignment that was measured",
+        "width^(−value)",
+    )
+    EPSILON = (
+        "epsilon",
+        "the RMS of the gradients of the role's tensors, which epsilon has to follow",
+        "width^(−value)",
+    )
+    ALPHA = (
+        "alpha",
+        "how large ΔW z is beside its factors, the weights' update and the initial activations (α)",
+        "width^value",
+    )
+    OMEGA = (
+        "omega",
+        "how large W Δz is beside its factors, the initial weights and the change of the activations (ω)",
+        "width^value",
+    )
+    U = (
+        "u",
+        "how large ΔW Δz is beside its factors, the weights' update and the change of the activations (u)",
+        "width^value",
+    )
+
+    @property
+    def sentence(self) -> str:
+        """What it is, and what goes as which power: "`epsilon`: the RMS of …, ∝ width^(−value)"."""
+        return f"`{self.value}`: {self.meaning}, ∝ {self.law}"
+
+
+class ExponentRole(StrEnum):
+    """What a stored exponent is for: the tensors of one role, or the whole model."""
+
+    EMBEDDING = Role.EMBEDDING.value
+    HIDDEN = Role.HIDDEN.value
+    READOUT = Role.READOUT.value
+    VECTOR = Role.VECTOR.value
+    SCALAR = Role.SCALAR.value
+    ALL = "all"  #: one exponent for every role
 
 
 Word = TypeVar("Word", bound=StrEnum)

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from service.fields import Cursor, Limit
 from service.identifiers import IDENTIFIER_PATTERN
 from widthwise.estimate.corpora import DATASET
-from widthwise.vocabulary import Optimizer, Parameterization, Role
+from widthwise.vocabulary import AlignmentKind, ExponentQuantity, ExponentRole, Optimizer, Parameterization
 
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
+QUANTITIES = "; ".join(quantity.sentence for quantity in ExponentQuantity) + "."
 
 
 class ExponentQuery(BaseModel):
@@ -20,11 +20,13 @@ class ExponentQuery(BaseModel):
 
     parameterization: Parameterization | None = Field(None, description="That the trials were run in.")
     optimizer: Optimizer | None = Field(None, description="That the trials were run with.")
-    alignment: Literal["full", "none", "measured"] | None = Field(
+    alignment: AlignmentKind | None = Field(
         None, description="`measured` where the specification gave exponents by role."
     )
-    role: Role | None = Field(None, description="Role of the tensors that the exponent is for.")
-    quantity: Literal["learning_rate", "epsilon"] | None = Field(None, description="What scales with width.")
+    role: ExponentRole | None = Field(
+        None, description="Role of the tensors that the exponent is for; `all` of one that is the same for every role."
+    )
+    quantity: ExponentQuantity | None = Field(None, description=f"What scales. {QUANTITIES}")
     source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
     architecture: Literal["mlp", "transformer"] | None = Field(None, description="Architecture of the proxy.")
     dataset: Annotated[str, StringConstraints(pattern=DATASET)] | None = Field(
@@ -38,23 +40,23 @@ class ExponentQuery(BaseModel):
 
 
 class ExponentBody(BaseModel):
-    """One measured exponent: the quantity is proportional to width^(−value) for tensors of the role."""
+    """One measured exponent: what goes as which power of width or tokens depends on its quantity."""
 
     id: str
     created_at: datetime
-    quantity: str = Field(description="What scales: learning_rate, epsilon.")
-    role: Role
+    quantity: ExponentQuantity = Field(description=f"What scales. {QUANTITIES}")
+    role: ExponentRole = Field(description="`all`: one exponent for the tensors of every role.")
     value: float
     standard_error: float | None
     interval: tuple[float, float] | None = Field(description="95 % interval; null without degrees of freedom.")
     degrees_of_freedom: int
-    theory: float | None = Field(description="What theory says for the same setting.")
+    theory: float | None = Field(description="What theory says for the same setting; null where it says nothing.")
     widths: list[int] = Field(description="Widths behind the estimate.")
     source: str
     calibration_id: str
     parameterization: str
     optimizer: str
-    alignment: str
+    alignment: AlignmentKind
     architecture: str
     dataset: str
     provenance: dict[str, Any] = Field(description="Digest of the specification, devices and versions that ran it.")

@@ -14,6 +14,7 @@ from service.store.paging import decode_cursor, page_of
 from service.store.provenance import provenance_of
 from service.store.records import ExponentFilter, ExponentRow, Page
 from service.store.tables import exponents
+from widthwise.alignment import kind_of
 
 SOURCE = "calibration"  # of every stored row: measured by the calibration it names
 
@@ -27,7 +28,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[
     family = {
         "parameterization": spec["parameterization"],
         "optimizer": spec["optimizer"],
-        "alignment": spec["alignment"] if isinstance(spec["alignment"], str) else "measured",
+        "alignment": kind_of(spec["alignment"]).value,
         "architecture": proxy.get("architecture", "external"),
         "dataset": proxy.get("dataset", "external"),
         "source": SOURCE,

@@ -281,13 +281,13 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class ExponentRow:
-    """One stored estimate of an exponent: quantity ∝ width^(−value) for tensors of `role`."""
+    """One stored estimate of an exponent, of the tensors of `role`."""
 
     id: str
     calibration_id: str
     created_at: datetime
-    quantity: str
-    role: str
+    quantity: str  #: an ExponentQuantity, which says what goes as which power
+    role: str  #: an ExponentRole
     value: float
     standard_error: float | None
     interval: tuple[float, float] | None
@@ -297,7 +297,7 @@ class ExponentRow:
     source: str  #: "calibration": measured by the calibration named
     parameterization: str
     optimizer: str
-    alignment: str  #: "full", "none", or "measured" where the specification gave one by role
+    alignment: str  #: an AlignmentKind
     architecture: str
     dataset: str
     provenance: JsonObject  #: specification digest, and device and versions of each kind that ran a shard

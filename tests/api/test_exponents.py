@@ -1,16 +1,25 @@
 """GET /v1/exponents: filters and pages over what calibrations measured."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from service.app import create_app
 from service.exponents.schemas import ExponentPage
 from service.settings import Settings, load_settings
 from service.store import open_store
+from service.store.records import ShardSpec
 from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of
-from tests.api.samples import finished
+from tests.api.samples import finished, spec
+from tests.cli.bowl import RATES, bowl_loss
+from tests.unit.estimate.measured import records
+from widthwise.estimate.calibration import CalibrationResult, fit_calibration
+from widthwise.estimate.search import next_round
+from widthwise.vocabulary import ExponentQuantity
 
 MEASURED = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}
 
@@ -89,3 +98,59 @@ def test_by_calibration(client: Client) -> None:
     items = client.get("/v1/exponents", params={"calibration_id": identifier}).json()["items"]
     assert {item["calibration_id"] for item in items} == {identifier}
     assert len(items) == 4
+
+
+def everything() -> CalibrationResult:
+    """The fit of a calibration that measures all there is: searched to its end, on losses and sizes that are known."""
+    asked = spec(
+        measure=["learning_rate", "gamma", "epsilon", "alignment", "coordinates", "horizon"],
+        proxy={"architecture": "mlp", "depth": 2, "sequence_length": 8, "batch_size": 16},
+        learning_rates=RATES,
+    )
+    powers = {"gradient_rms": -0.5, "alpha": 0.8, "omega": 0.5, "u": 0.7, "log_alignment": 0.5}
+    constants = {"epsilon": 1e-12, "underflow_share": 0.0}
+    tensors = dict.fromkeys(("embedding", "first", "second", "readout"), powers)
+    shape = partial(records, widths=asked["widths"], seeds=asked["seeds"])
+    measurements = [
+        *shape("epsilon", {0: tensors}, constants=constants),
+        *shape("alignment", {5: tensors}),
+        *shape("coordinates", {}),
+    ]
+    trials: list[dict[str, Any]] = []
+    while planned := next_round(asked, trials, measurements):
+        trials += [
+            {
+                "width": width,
+                "learning_rate": rate,
+                "seed": seed,
+                "role": role,
+                "gamma": gamma,
+                "horizon": horizon,
+                "status": "completed",
+                "loss": bowl_loss(width, rate * gamma, seed, drift=0.25),
+            }
+            for shard in planned
+            for width, rate, seed, role, gamma, horizon in ShardSpec.from_dict(shard).trials()
+        ]
+    return fit_calibration(asked, trials, measurements)
+
+
+def test_whatever_a_fit_gives_is_listed_found_and_described(sqlite_files: SqliteFiles) -> None:
+    fitted = everything()
+    given = {(exponent.quantity.value, exponent.role.value) for exponent in fitted.exponents}
+    quantities, roles = {quantity for quantity, _ in given}, {role for _, role in given}
+    assert quantities == {quantity.value for quantity in ExponentQuantity}
+    assert roles == {"embedding", "hidden", "readout", "vector", "all"}
+    settings = load_settings(database_url=sqlite_files.new_migrated())
+    store = open_store(settings.database_url, fit=lambda *_: fitted)
+    app = create_app(settings, store)
+    schemas = app.openapi()["components"]
+    described = Draft202012Validator({"$ref": "#/components/schemas/ExponentPage", "components": schemas})
+    with client_of(app) as client:
+        finished(client)
+        for query in ({}, *({"quantity": each} for each in quantities), *({"role": each} for each in roles)):
+            page = client.get("/v1/exponents", params=query).json()
+            described.validate(page)
+            wanted = {pair for pair in given if set(query.values()) <= set(pair)}
+            assert {(item["quantity"], item["role"]) for item in page["items"]} == wanted
+    store.close()

@@ -1,5 +1,6 @@
 """`widthwise calibrate` and `widthwise exponents`: submit, watch, leave, show."""
 
+import inspect
 import io
 import json
 import re
@@ -13,9 +14,12 @@ import pytest
 from rich.console import Console
 
 from service.calibrations.logic import SOONEST_LOOK_SECONDS
+from testbed.waiting import PATIENCE_SECONDS
 from tests.cli.bowl import spec
 from tests.cli.conftest import Run
+from widthwise.cli.calibrate import calibrate
 from widthwise.cli.calibrations import follow
+from widthwise.cli.specification import EXTENDED, PROXY, SETTING, WAYS
 from widthwise.client import Client
 
 OPTIONS = [
@@ -153,9 +157,6 @@ def test_refusals(run: Run, url: str, unused_url: str) -> None:
     assert run("calibrate", "-p", "standard").code == 2
     assert run("calibrate", "spec.json", "--watch", "x").code == 2
     assert run("calibrate", "--extend", "x", "--cancel", "y").code == 2
-    refused = run("calibrate", "--extend", "x", "--steps", "5")
-    assert refused.code == 2
-    assert "--steps" in refused.err
     assert run("calibrate", *OPTIONS, "--widths", "a,b", "--url", url).code == 2
     ran = run("calibrate", *OPTIONS, "--widths", "64", "--url", url)
     assert ran.code == 1
@@ -166,14 +167,45 @@ def test_refusals(run: Run, url: str, unused_url: str) -> None:
     assert run("calibrate", "--watch", "cal_missing", "--url", url).code == 1
 
 
+@pytest.mark.parametrize(
+    ("way", "refused"),
+    [
+        ("--watch x", ["--steps 5", "--widths 64,128", "--no-tied", "--detach", "--key k"]),
+        ("--cancel x", ["-p mup", "--seeds 3", "--depth 2", "--detach"]),
+        ("--compare x y", ["--mesh 0.5", "--no-early-stopping", "--key k"]),
+        ("--extend x", ["--steps 5", "--optimizer adam", "--dataset d"]),
+    ],
+)
+def test_a_way_of_asking_refuses_the_options_that_it_does_not_take(
+    run: Run, unused_url: str, way: str, refused: list[str]
+) -> None:
+    """Each by itself, and all at once: the error names every one."""
+    names = [option.split()[0].replace("-p", "--parameterization") for option in refused]
+    for options, named in [*((o, [n]) for o, n in zip(refused, names, strict=True)), (" ".join(refused), names)]:
+        ran = run("calibrate", *way.split(), *options.split(), "--url", unused_url)
+        assert ran.code == 2, options
+        assert all(name in ran.err for name in named), ran.err
+    ran = run("calibrate", *way.split(), "--json", "--url", unused_url)
+    assert ran.code == 1
+    assert f"no service at {unused_url}" in ran.err  # so it was asked
+
+
+def test_every_option_has_its_place() -> None:
+    places = (*SETTING, *EXTENDED, *PROXY, *WAYS, "detach", "key", "url", "as_json")
+    assert sorted(places) == sorted(inspect.signature(calibrate).parameters)
+
+
 def test_ctrl_c_leaves_it_running_and_says_how_to_watch_again(url: str, client: Client) -> None:
     identifier = client.submit_calibration(spec())["id"]
     command = [sys.executable, "-m", "widthwise.cli", "calibrate", "--watch", identifier, "--url", url]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert "queued" in process.stderr.readline()  # it watches
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert "queued" in process.stderr.readline()  # it watches
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()  # nothing happens if it has ended
     assert process.returncode == 130
     assert f"widthwise calibrate --watch {identifier} --url {url}" in err
     assert out == ""
@@ -202,6 +234,8 @@ def test_exponents_by_filter(run: Run, url: str, finish: Callable[..., str]) -> 
     listed = json.loads(run("exponents", "-o", "adamw", "--role", "hidden", "--json", "--url", url).out)
     assert {(item["role"], item["calibration_id"]) for item in listed} == {("hidden", identifier)}
     assert len(json.loads(run("exponents", "--limit", 2, "--json", "--url", url).out)) == 2
+    for none in (("--alignment", "measured"), ("--role", "all"), ("--quantity", "learning_rate_over_tokens")):
+        assert json.loads(run("exponents", *none, "--json", "--url", url).out) == []
 
 
 def test_no_exponents(run: Run, url: str) -> None:

@@ -77,6 +77,17 @@ def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:
     assert "The best learning rate goes as tokens^(−h) with h = 0.300, 95 % interval 0.200 to 0.400." in lines
 
 
+def test_every_exponent_is_said_to_go_as_its_own_power(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {**SLOPE, "role": "hidden", "theory": None, "widths": [64, 128]}
+    stored = ("omega", "learning_rate", "learning_rate_over_tokens", "epsilon", "of_a_newer_service")
+    lines = shown(capsys, exponents=[{**row, "quantity": quantity} for quantity in stored])
+    assert (
+        "Measured exponents (learning rate, epsilon ∝ width^(−exponent); learning rate over tokens ∝ "
+        "tokens^(−exponent); omega ∝ width^exponent)"
+    ) in " ".join(lines)
+    assert "of a newer service hidden 0.020 −0.050 to 0.090 – 64,128" in lines
+
+
 def test_without_a_sweep_there_is_no_table_of_optima(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys, ["coordinates"], optima=[], coordinates={"outcome": "fail", "judgements": []})
     assert "Coordinate check: fail" in lines

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from widthwise import Role, init_exponents, largest_stable
+from widthwise.vocabulary import ExponentQuantity
 
 ROOT = Path(__file__).parents[2]
 THEORY = (ROOT / "docs" / "theory.md").read_text()
@@ -49,6 +50,12 @@ def test_every_warning_is_described(section: str, modules: list[str], fewest: in
     assert len(codes) >= fewest
     described = THEORY[THEORY.index(section) :].partition("\n## ")[0]
     assert {code for code in codes if f"`{code}`" not in described} == set()
+
+
+def test_every_stored_quantity_is_described_as_the_service_describes_it() -> None:
+    page = (ROOT / "docs" / "calibration.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \| (\S+) \|$", page.partition("## What is stored")[2], re.MULTILINE)
+    assert listed == [(quantity.value, quantity.meaning, quantity.law) for quantity in ExponentQuantity]
 
 
 def test_documents_and_benchmarks_named_in_the_sources_exist() -> None:

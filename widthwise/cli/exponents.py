@@ -8,9 +8,8 @@ import typer
 
 from widthwise.cli import console, options
 from widthwise.cli.results import show_exponents
-from widthwise.cli.words import AlignmentName
 from widthwise.client import Client
-from widthwise.vocabulary import Optimizer, Parameterization, Role
+from widthwise.vocabulary import AlignmentKind, ExponentQuantity, ExponentRole, Optimizer, Parameterization
 
 _FILTERS, _OUTPUT = "Only those with", options.OUTPUT
 
@@ -19,9 +18,9 @@ def exponents(
     *,
     parameterization: Annotated[Parameterization | None, options.parameterization(_FILTERS)] = None,
     optimizer: Annotated[Optimizer | None, options.optimizer(_FILTERS)] = None,
-    alignment: Annotated[AlignmentName | None, options.alignment("Which exponents were tested.", _FILTERS)] = None,
-    role: Annotated[Role | None, typer.Option(rich_help_panel=_FILTERS)] = None,
-    quantity: Annotated[str | None, options.named(panel=_FILTERS)] = None,
+    alignment: Annotated[AlignmentKind | None, options.alignment("Which exponents were tested.", _FILTERS)] = None,
+    role: Annotated[ExponentRole | None, typer.Option(rich_help_panel=_FILTERS)] = None,
+    quantity: Annotated[ExponentQuantity | None, typer.Option(rich_help_panel=_FILTERS)] = None,
     architecture: Annotated[str | None, options.named(panel=_FILTERS)] = None,
     dataset: Annotated[str | None, options.named(panel=_FILTERS)] = None,
     calibration: Annotated[str | None, options.identifier(panel=_FILTERS)] = None,
@@ -35,6 +34,7 @@ def exponents(
     Examples:
       widthwise exponents
       widthwise exponents -p mup -o adam --role hidden
+      widthwise exponents --quantity learning_rate_over_tokens
       widthwise exponents --calibration ID --json
     """
     with Client(url) as client:

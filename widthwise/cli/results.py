@@ -5,6 +5,7 @@ from typing import Any
 
 from widthwise.cli import console
 from widthwise.client import Calibration
+from widthwise.vocabulary import ExponentQuantity
 
 Part = Mapping[str, Any]
 
@@ -38,7 +39,8 @@ def show_result(calibration: Calibration) -> None:
 def show_exponents(exponents: Iterable[Part], title: str) -> None:
     """Print measured exponents of one calibration beside theory's."""
     table = console.new_table("quantity", "role", "exponent", "95 % interval", "theory", "widths", left=2)
-    for exponent in exponents:
+    shown = list(exponents)
+    for exponent in shown:
         theory = exponent["theory"]
         table.add_row(
             exponent["quantity"].replace("_", " "),
@@ -48,7 +50,16 @@ def show_exponents(exponents: Iterable[Part], title: str) -> None:
             "–" if theory is None else console.signed(theory),
             ",".join(map(str, exponent["widths"])),
         )
-    console.show(f"{title} (quantity ∝ width^(−exponent); alpha, omega and u: ratio ∝ width^exponent)", table)
+    console.show(f"{title} ({_laws(exponent['quantity'] for exponent in shown)})", table)
+
+
+def _laws(quantities: Iterable[str]) -> str:
+    """Which of the quantities go as which power; a newer service's own are left out."""
+    known, by_law = set(quantities), dict[str, list[str]]()
+    for quantity in ExponentQuantity:
+        if quantity in known:
+            by_law.setdefault(quantity.law.replace("value", "exponent"), []).append(quantity.replace("_", " "))
+    return "; ".join(f"{', '.join(names)} ∝ {law}" for law, names in by_law.items())
 
 
 def _show_optima(optima: Iterable[Part]) -> None:

@@ -27,10 +27,10 @@ from widthwise.estimate.readings import Readings, read
 from widthwise.estimate.slopes import Slope
 from widthwise.plan import Caution
 from widthwise.stability import largest_stable, solve, theoretical_exponents
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
 
 ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index: it sums over nothing
-QUANTITIES = ("alpha", "omega", "u")
+QUANTITIES = (ExponentQuantity.ALPHA, ExponentQuantity.OMEGA, ExponentQuantity.U)
 DRAWS = 400  # chosen: the ends of a 95 % interval are then known to a tenth of its length
 DISTINCT = 0.1  # chosen: below it two exponents are one for the widths that anyone transfers over
 
@@ -39,8 +39,8 @@ DISTINCT = 0.1  # chosen: below it two exponents are one for the widths that any
 class AlignmentExponent:
     """One of α, ω, u of one role: the ratio grows as width^value."""
 
-    quantity: str
-    role: str
+    quantity: ExponentQuantity
+    role: ExponentRole
     step: int  #: where it is largest
     value: Slope  #: there, as measured
     used: float  #: clipped to [½, 1]
@@ -66,8 +66,8 @@ class AlignmentPart:
             "program",
             "measured": [
                 {
-                    "quantity": found.quantity,
-                    "role": found.role,
+                    "quantity": found.quantity.value,
+                    "role": found.role.value,
                     "step": found.step,
                     "exponent": found.value.to_dict(),
                     "used": found.used,
@@ -109,13 +109,13 @@ def fit_alignment(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
         found
         for role in ROLES
         for quantity in QUANTITIES
-        if (found := _largest(readings, role.value, quantity)) is not None
+        if (found := _largest(readings, ExponentRole(role), quantity)) is not None
     )
     stored = [
         found.value.estimate(
             found.quantity,
             found.role,
-            float(getattr(declared.hidden if found.role == Role.HIDDEN else declared.readout, found.quantity)),
+            float(getattr(declared.hidden if found.role == ExponentRole.HIDDEN else declared.readout, found.quantity)),
         )
         for found in measured
     ]
@@ -145,11 +145,11 @@ def log_ratio(tensor: Mapping[str, Any], quantity: str) -> float | None:
         raise InvalidInputError(f"a measurement of alignment has no {missing}", field="measurements") from missing
 
 
-def _largest(readings: Readings, role: str, quantity: str) -> AlignmentExponent | None:
+def _largest(readings: Readings, role: ExponentRole, quantity: ExponentQuantity) -> AlignmentExponent | None:
     """The exponent at the step where it is largest."""
     by_step = {}
     for step in readings.snapshots:
-        slope = readings.slope([step], readings.names(step, role), lambda tensor: log_ratio(tensor, quantity))
+        slope = readings.slope([step], readings.names(step, role), lambda tensor: log_ratio(tensor, quantity.value))
         if slope is not None:
             by_step[step] = slope
     if not by_step:
@@ -214,8 +214,8 @@ def _stable_rates(
         high = max(float(best[role]), float(np.quantile(c_D, 1 - outside)))
         rates.append(
             ExponentEstimate(
-                quantity="max_stable_learning_rate",
-                role=role.value,
+                quantity=ExponentQuantity.MAX_STABLE_LEARNING_RATE,
+                role=ExponentRole(role),
                 value=float(best[role]) + shift,
                 standard_error=(high - low) / (2 * quantile(dof or np.inf)),
                 interval=(low + shift, high + shift) if dof else None,
@@ -251,7 +251,7 @@ def _differing(rates: Sequence[ExponentEstimate]) -> list[Caution]:
     differing = [
         rate
         for rate in rates
-        if rate.role != Role.VECTOR
+        if rate.role != ExponentRole.VECTOR
         and rate.theory is not None
         and abs(rate.value - rate.theory) > DISTINCT
         and (rate.interval is None or not rate.interval[0] <= rate.theory <= rate.interval[1])

@@ -29,7 +29,7 @@ from widthwise.estimate.surface import Surface
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
 
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no width to scale with
 PREDICTED = (2, 4, 16)  # times the largest width (chosen): near, the aim of a held-out test, and as far as a plan goes
@@ -95,8 +95,8 @@ class CalibrationResult:
             "predictions": list(self._predictions()),
             "exponents": [
                 {
-                    "quantity": exponent.quantity,
-                    "role": exponent.role,
+                    "quantity": exponent.quantity.value,
+                    "role": exponent.role.value,
                     **_estimate_dict(exponent),
                     "theory": exponent.theory,
                     "widths": list(exponent.widths),
@@ -278,8 +278,8 @@ def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -
         prescribed = 0.0 if one_rate else c
         low_high = drift.interval
         yield ExponentEstimate(
-            quantity="learning_rate",
-            role=role.value,
+            quantity=ExponentQuantity.LEARNING_RATE,
+            role=ExponentRole(role),
             value=prescribed + drift.value,
             standard_error=drift.standard_error,
             interval=None if low_high is None else (prescribed + low_high[0], prescribed + low_high[1]),

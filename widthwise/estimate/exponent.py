@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from widthwise.plan import Caution
+from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 
 @dataclass(frozen=True)
 class ExponentEstimate:
-    """A measured exponent of one role: the quantity is proportional to width^(−value)."""
+    """A measured exponent."""
 
-    quantity: str
-    role: str
-    value: float
+    quantity: ExponentQuantity
+    role: ExponentRole
+    value: float  #: with the sign that the quantity's law gives it
     standard_error: float
     interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
     degrees_of_freedom: int

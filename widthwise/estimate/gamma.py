@@ -25,7 +25,7 @@ from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
 
 #: γ to train at first, in octaves (chosen): where γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is
 #: the trial of the plain sweep.
@@ -246,8 +246,8 @@ def _exponent(spec: Mapping[str, Any], drift: RoleDrift) -> ExponentEstimate:
     law = drift.learning_rate
     negated = _negated(law.interval)
     return ExponentEstimate(
-        quantity="learning_rate_by_role",
-        role=drift.role.value,
+        quantity=ExponentQuantity.LEARNING_RATE_BY_ROLE,
+        role=ExponentRole(drift.role),
         value=prescribed - law.slope,
         standard_error=law.standard_error,
         interval=None if negated is None else (prescribed + negated[0], prescribed + negated[1]),

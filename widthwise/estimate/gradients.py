@@ -16,7 +16,7 @@ from widthwise.estimate.slopes import Slope
 from widthwise.optimizers import epsilon_power
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
 
 EPSILON_SHARE = 0.01  # chosen: ε at this share of √v takes 1 % off a typical update
 UNDERFLOW_SHARE = 1e-3  # chosen: entries that lose their v; a few are noise of dead units, more are a layer's
@@ -106,7 +106,7 @@ def fit_gradients(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
         if (found := _exponent(readings, role, float(theory[Role(role)].g))) is not None
     )
     needs = _needs(readings, epsilon_power(spec["optimizer"]))
-    stored = [found.value.estimate("epsilon", found.role, found.theory) for found in roles]
+    stored = [found.value.estimate(ExponentQuantity.EPSILON, ExponentRole(found.role), found.theory) for found in roles]
     return GradientPart(
         exponents=tuple(exponent for exponent in stored if exponent is not None),
         warnings=(*readings.cautions(), *_exponent_warnings(roles), *_epsilon_warnings(spec, needs)),

@@ -23,8 +23,7 @@ from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
-
-QUANTITY = "learning_rate_over_tokens"
+from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 PUBLISHED = (
     ("Bjorck et al. 2409.19913", 0.32, 0.32),
@@ -78,8 +77,8 @@ class HorizonResult:
         if law is None:
             return ()
         estimate = ExponentEstimate(
-            quantity=QUANTITY,
-            role="all",
+            quantity=ExponentQuantity.LEARNING_RATE_OVER_TOKENS,
+            role=ExponentRole.ALL,
             value=law.value,
             standard_error=law.standard_error,
             interval=law.interval,

@@ -9,6 +9,7 @@ import numpy as np
 
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import quantile
+from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Slope:
         interval = None if self.interval is None else (-self.interval[1], -self.interval[0])
         return Slope(0.0 - self.value, self.standard_error, interval, self.degrees_of_freedom, self.widths)
 
-    def estimate(self, quantity: str, role: str, theory: float | None) -> ExponentEstimate | None:
+    def estimate(self, quantity: ExponentQuantity, role: ExponentRole, theory: float | None) -> ExponentEstimate | None:
         """The exponent to store; None where nothing states its error."""
         if self.standard_error is None:
             return None

@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.estimate.synthetic import SPEC, parabola, trial
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.horizon import QUANTITY, HorizonResult, fit_horizon
+from widthwise.estimate.horizon import HorizonResult, fit_horizon
+from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 HORIZONS = (100, 200, 400, 800)
 PROXY = {"architecture": "transformer", "sequence_length": 64, "batch_size": 32}
@@ -61,7 +62,11 @@ def test_a_known_exponent_is_recovered(exponent: float) -> None:
     assert estimate.value == pytest.approx(exponent, abs=0.05)
     assert estimate.interval is not None
     assert abs(estimate.value - exponent) < 4 * estimate.standard_error  # whether it covers is the next test's to say
-    assert (estimate.quantity, estimate.role, estimate.theory) == (QUANTITY, "all", None)
+    assert (estimate.quantity, estimate.role, estimate.theory) == (
+        ExponentQuantity.LEARNING_RATE_OVER_TOKENS,
+        ExponentRole.ALL,
+        None,
+    )
     assert (estimate.degrees_of_freedom, estimate.widths) == (2, (64,))
     assert codes(result) == []
 
