@@ -1,9 +1,14 @@
-"""Every change of state: the row locked, the move checked against the table of transitions, an event written."""
+"""Every change of state: the row locked, the move checked against the table of transitions, an event written.
+
+Statements that every claim and every trial runs are built once, here and in `shards`, with parameters: to build them
+anew each time was most of a claim's work in the client.
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from service.store.clock import now
 from service.store.door import storable
@@ -19,6 +24,20 @@ from service.store.states import (
 )
 from service.store.tables import calibrations, events, shards
 
+#: An event before it has a number: its kind and data.
+Entry = tuple[str, JsonObject]
+
+THE_CALIBRATION = calibrations.c.id == sa.bindparam("calibration")
+LOCKED = sa.select(calibrations).where(THE_CALIBRATION).with_for_update(key_share=True)
+LOCKED_IF_FREE = sa.select(calibrations).where(THE_CALIBRATION).with_for_update(key_share=True, skip_locked=True)
+NUMBERED_ON = (
+    sa.update(calibrations)
+    .where(THE_CALIBRATION)
+    .values(last_event=calibrations.c.last_event + sa.bindparam("added"))
+    .returning(calibrations.c.last_event)
+)
+APPENDED = sa.insert(events).values(created_at=now())
+
 
 def lock_calibration(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
     """Give a calibration's row, locked until the transaction ends.
@@ -27,34 +46,35 @@ def lock_calibration(connection: sa.Connection, calibration_id: str) -> sa.Row[A
     turns, can't deadlock, and number their events without gaps. (SQLite has no row locks and drops the
     clause; there BEGIN IMMEDIATE is the lock.)
     """
-    query = sa.select(calibrations).where(calibrations.c.id == calibration_id).with_for_update(key_share=True)
-    row = connection.execute(query).one_or_none() if storable(calibration_id) else None
+    found = connection.execute(LOCKED, {"calibration": calibration_id}) if storable(calibration_id) else None
+    row = None if found is None else found.one_or_none()
     if row is None:
         raise NotFoundError("calibration", calibration_id)
     return row
 
 
-def add_events(connection: sa.Connection, calibration_id: str, entries: Sequence[tuple[str, JsonObject]]) -> None:
-    """Append (kind, data) events of a locked calibration, numbered on from its last one."""
+def lock_if_free(connection: sa.Connection, calibration_id: str) -> sa.Row[Any] | None:
+    """Give the same without a wait: None if somebody else has it locked."""
+    return connection.execute(LOCKED_IF_FREE, {"calibration": calibration_id}).one_or_none()
+
+
+def add_events(connection: sa.Connection, calibration_id: str, entries: Sequence[Entry], **values: Any) -> None:
+    """Append events of a locked calibration, numbered on from its last one; values: columns of its row to set."""
     if not entries:
         return
-    raised = (
-        sa.update(calibrations)
-        .where(calibrations.c.id == calibration_id)
-        .values(last_event=calibrations.c.last_event + len(entries))
-        .returning(calibrations.c.last_event)
-    )
-    first = connection.execute(raised).scalar_one() - len(entries) + 1
-    for seq, (kind, data) in enumerate(entries, start=first):
-        connection.execute(
-            sa.insert(events).values(
-                calibration_id=calibration_id, seq=seq, created_at=now(), kind=kind, data=dict(data)
-            )
-        )
+    raised = NUMBERED_ON.values(**values) if values else NUMBERED_ON
+    last = connection.execute(raised, {"calibration": calibration_id, "added": len(entries)}).scalar_one()
+    rows = [
+        {"calibration_id": calibration_id, "seq": seq, "kind": kind, "data": dict(data)}
+        for seq, (kind, data) in enumerate(entries, start=last - len(entries) + 1)
+    ]
+    connection.execute(APPENDED, rows)
 
 
-def move_calibration(connection: sa.Connection, locked: sa.Row[Any], target: CalibrationState, **values: Any) -> None:
-    """Take a locked calibration to another state, with its event; values: other columns to set."""
+def move_calibration(
+    connection: sa.Connection, locked: sa.Row[Any], target: CalibrationState, *earlier: Entry, **values: Any
+) -> None:
+    """Take a locked calibration to another state, with its event after earlier ones; values: other columns to set."""
     source = CalibrationState(locked.state)
     if source not in calibration_sources(target):
         raise AssertionError(f"calibration {locked.id}: {source} → {target} is no transition")
@@ -62,9 +82,41 @@ def move_calibration(connection: sa.Connection, locked: sa.Row[Any], target: Cal
         values["finished_at"] = now()
     else:
         values |= {"started_at": sa.func.coalesce(calibrations.c.started_at, now()), "finished_at": None}
-    connection.execute(sa.update(calibrations).where(calibrations.c.id == locked.id).values(state=target, **values))
     data = {"from": source.value, "to": target.value, "reason": values.get("reason")}
-    add_events(connection, locked.id, [("calibration", data)])
+    add_events(connection, locked.id, [*earlier, ("calibration", data)], state=target, **values)
+
+
+def moved_shard(target: ShardState, *where: sa.ColumnElement[bool], **values: Any) -> ReturningUpdate[Any]:
+    """The UPDATE of shards to a state, if they are in one from which it follows; gives what `shard_entry` reads."""
+    if target in FINAL_SHARD_STATES:
+        values["finished_at"] = now()
+    if target is ShardState.QUEUED:
+        values |= {"queued_at": now(), "published_at": None, "finished_at": None}
+    if target is not ShardState.RUNNING:
+        values["lease_until"] = None
+    names = ("id", "calibration_id", "spec", "state", "attempts", "epoch", "worker_id", "reason")
+    return (
+        sa.update(shards)
+        .where(shards.c.state.in_(shard_sources(target)), *where)
+        .values(state=target, **values)
+        .returning(*(shards.c[name] for name in names))
+    )
+
+
+def shard_entry(source: ShardState, row: sa.Row[Any], *, with_reason: bool = False) -> Entry:
+    """The event of a shard's move, from its new row."""
+    data = {
+        "shard_id": row.id,
+        "width": row.spec["width"],
+        "seeds": row.spec["seeds"],
+        "kind": row.spec.get("kind", "sweep"),
+        "from": source.value,
+        "to": row.state.value,
+        "attempt": row.attempts,
+        "worker_id": row.worker_id,
+        "reason": row.reason if with_reason else None,
+    }
+    return "shard", data
 
 
 def move_shard(
@@ -80,30 +132,7 @@ def move_shard(
     then nothing was written.
     """
     source = connection.execute(sa.select(shards.c.state).where(shards.c.id == shard_id)).scalar_one()
-    if target in FINAL_SHARD_STATES:
-        values["finished_at"] = now()
-    if target is ShardState.QUEUED:
-        values |= {"queued_at": now(), "published_at": None, "finished_at": None}
-    if target is not ShardState.RUNNING:
-        values["lease_until"] = None
-    moved = (
-        sa.update(shards)
-        .where(shards.c.id == shard_id, shards.c.state.in_(shard_sources(target)), *where)
-        .values(state=target, **values)
-        .returning(*shards.c)
-    )
-    row = connection.execute(moved).one_or_none()
+    row = connection.execute(moved_shard(target, shards.c.id == shard_id, *where, **values)).one_or_none()
     if row is not None:
-        data = {
-            "shard_id": row.id,
-            "width": row.spec["width"],
-            "seeds": row.spec["seeds"],
-            "kind": row.spec.get("kind", "sweep"),
-            "from": source.value,
-            "to": target.value,
-            "attempt": row.attempts,
-            "worker_id": row.worker_id,
-            "reason": row.reason if "reason" in values else None,
-        }
-        add_events(connection, row.calibration_id, [("shard", data)])
+        add_events(connection, row.calibration_id, [shard_entry(source, row, with_reason="reason" in values)])
     return row
