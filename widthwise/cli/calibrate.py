@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import typer
 
-from widthwise.cli import console, options, words
+from widthwise.cli import console, options, specification, words
 from widthwise.cli.calibrations import duration, follow
 from widthwise.cli.results import show_comparison, show_result
 from widthwise.cli.words import AlignmentName, EpsilonRule, FeedForward, LearningRateRule, Search
@@ -129,8 +129,8 @@ def calibrate(
         ),
     ] = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Submit and leave; don't wait.", rich_help_panel=_OUTPUT)
-    ] = False,
+        bool | None, typer.Option("--detach", help="Submit and leave; don't wait.", rich_help_panel=_OUTPUT)
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(
@@ -159,82 +159,31 @@ def calibrate(
       widthwise calibrate --cancel ID
       widthwise calibrate --compare ID OTHER
     """
-    setting = {
-        "parameterization": parameterization,
-        "optimizer": optimizer,
-        "alignment": alignment,
-        "readout_omega": readout_omega,
-        "form": form,
-        "epsilon": epsilon,
-        "learning_rate_rule": learning_rate_rule,
-        "epsilon_rule": epsilon_rule,
-        "learning_rates": words.numbers(learning_rates, "--learning-rates"),
-        "steps": steps,
-        "search": search,
-        "early_stopping": early_stopping,
-        "measure": None if measure is None else measure.split(","),
-        "horizons": words.integers(horizons, "--horizons"),
-    }
-    more = {"widths": words.integers(widths, "--widths"), "seeds": seeds, "mesh": mesh}
-    proxy = {
-        "architecture": architecture,
-        "depth": depth,
-        "head_dim": head_dim,
-        "sequence_length": sequence_length,
-        "batch_size": batch_size,
-        "dataset": dataset,
-        "feed_forward": feed_forward,
-        "qk_norm": qk_norm,
-        "tied": tied,
-    }
-    _check_one_thing_is_asked(
-        {"FILE": spec, "--extend": extend, "--watch": watch, "--cancel": cancel, "--compare": compare},
-        words.given({**setting, **proxy}),
-    )
+    given = words.given(locals())  # every option that was given, by its name
+    specification.check_way(given)
     with Client(url) as client:
         if compare is not None:
             _show_comparison(client.compare(*compare), as_json=as_json)
-            return
-        if cancel is not None:
+        elif cancel is not None:
             _show(client.cancel(cancel), as_json=as_json)
-            return
-        if watch is None:
+        elif watch is not None:
+            _watch(client, watch, as_json=as_json)
+        else:
             key = key or uuid4().hex
             if extend is not None:
-                calibration = client.extend_calibration(extend, words.given(more), idempotency_key=key)
+                submitted = client.extend_calibration(extend, specification.extension(given), idempotency_key=key)
             else:
-                asked = words.read_request(spec) if spec is not None else {}
-                if spec is None:
-                    required = {"--parameterization": parameterization, "--optimizer": optimizer, "--widths": widths}
-                    words.require(required)
-                _merge(asked, {**setting, **more}, proxy)
-                calibration = client.submit_calibration(asked, idempotency_key=key)
-            console.say(f"Calibration {calibration['id']}: {_cost(calibration)}.")
-            if detach or calibration["spec"].get("runner") == "external":
-                _show(calibration, as_json=as_json)
-                return
-            watch = calibration["id"]
-        _watch(client, watch, as_json=as_json)
+                submitted = client.submit_calibration(specification.specification(given), idempotency_key=key)
+            _go_on(client, submitted, detach=bool(detach), as_json=as_json)
 
 
-def _check_one_thing_is_asked(ways: dict[str, Any], setting: dict[str, Any]) -> None:
-    """Refuse two ways of asking at once, and a setting for an extension, which keeps its calibration's own."""
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) > 1:
-        raise typer.BadParameter(f"give one of {', '.join(ways)}", param_hint=" and ".join(given))
-    if ways["--extend"] is not None and setting:
-        option = f"--{next(iter(setting)).replace('_', '-')}"
-        raise typer.BadParameter("an extension takes --widths, --seeds and --mesh only", param_hint=option)
-
-
-def _merge(asked: dict[str, Any], setting: dict[str, Any], proxy: dict[str, Any]) -> None:
-    """Put the options that were given into a specification."""
-    asked |= words.given(setting)
-    given = words.given(proxy)
-    if given:
-        before = asked.get("proxy")
-        before = before if isinstance(before, dict) else {}
-        asked["proxy"] = {"architecture": "mlp"} | before | given
+def _go_on(client: Client, submitted: Calibration, *, detach: bool, as_json: bool) -> None:
+    """Say what was submitted; watch it, unless told to leave or nobody here runs it."""
+    console.say(f"Calibration {submitted['id']}: {_cost(submitted)}.")
+    if detach or submitted["spec"].get("runner") == "external":
+        _show(submitted, as_json=as_json)
+    else:
+        _watch(client, submitted["id"], as_json=as_json)
 
 
 def _watch(client: Client, calibration_id: str, *, as_json: bool) -> None:
