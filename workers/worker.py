@@ -16,7 +16,7 @@ from workers.totals import Totals
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 10.0  # at most between reports: a worker counts as stale after six that are missed
-SWEEP_SECONDS = 5.0  # between looks for what a crash or a lost message left unfinished (chosen)
+SWEEP_SECONDS = 5.0  # between looks whether a sweep is due: one worker at a time does it for all (chosen)
 FORGET_SECONDS = 3600.0  # between looks for workers that are gone for a week (chosen)
 FIRST_PAUSE_SECONDS = 1.0  # after a failed attempt, doubled while failures follow each other: a broken machine
 LAST_PAUSE_SECONDS = 30.0  # must not use up the attempts of every shard in the queue (chosen)
@@ -133,8 +133,7 @@ class Worker:
         """Report, and see to what nobody else would, until told to stop."""
         duties: list[tuple[float, Callable[[], object]]] = [
             (self._heartbeat_seconds, self._supervisor.heartbeat),
-            (SWEEP_SECONDS, self._store.finish_ready_calibrations),
-            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.republish())),
+            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.sweep(self.worker_id))),
             (FORGET_SECONDS, self._store.forget_workers),
         ]
         due = [0.0] * len(duties)

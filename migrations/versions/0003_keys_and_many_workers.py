@@ -78,9 +78,19 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("totals", sa.JSON(none_as_null=True), nullable=True))
 
+    op.create_table(
+        "sweeps",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("worker_id", sa.String(length=255), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sweeps")),
+    )
+
 
 def downgrade() -> None:
     """Go back to 0002: keys, owners and workers' totals are lost; of equal idempotency keys the oldest row keeps it."""
+    op.drop_table("sweeps")
+
     with op.batch_alter_table("workers") as batch_op:
         for column in ("totals", "stopped_at", "started_at"):
             batch_op.drop_column(column)

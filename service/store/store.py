@@ -19,6 +19,7 @@ from service.store import (
     measurements,
     retry,
     shards,
+    sweeps,
     workers,
 )
 from service.store import trials as trials_of
@@ -354,17 +355,38 @@ class Store:
     def abandon_worker(self, worker_id: str) -> int:
         """End the leases of a worker known to be dead, so that others need not wait; give their number."""
         with self._database.write() as connection:
+            sweeps.give_back(connection, worker_id)
             return shards.abandon(connection, worker_id)
+
+    def sweep(self, worker_id: str) -> int:
+        """Republish and finish what is ready, if that is due and no other worker is at it; give the messages sent.
+
+        Every worker calls it every few seconds, and one at a time does it for all. A worker whose sweep was cut short
+        by the database goes on with its next call.
+        """
+        if not sweeps.take(self._database, worker_id):
+            return 0
+        sent = self.republish()
+        for identifier in self._ready():
+            if not sweeps.take(self._database, worker_id):  # a fit took so long that another began anew
+                return sent
+            self._follow(identifier)
+        with self._database.write() as connection:
+            sweeps.give_back(connection, worker_id, sweeps.PERIOD_SECONDS)
+        return sent
 
     def finish_ready_calibrations(self) -> int:
         """Finish what a crash left behind: rounds not begun, fits not made, dead claims out of attempts or cancelled.
 
-        Every worker calls it now and then; gives how many calibrations ended.
+        Give how many calibrations ended. Workers call `sweep`, which does this for all of them.
         """
+        return sum(self._follow(identifier) for identifier in self._ready())
+
+    def _ready(self) -> list[str]:
+        """End dead claims; give the calibrations that only wait for somebody to go on with them."""
         shards.end_dead_claims(self._database)
         with self._database.read() as connection:
-            ready = shards.ready_calibrations(connection)
-        return sum(self._follow(identifier) for identifier in ready)
+            return shards.ready_calibrations(connection)
 
     def republish(self) -> int:
         """Ring again for shards that wait and whose message was never sent or seems lost; give how many were sent."""
@@ -394,6 +416,7 @@ class Store:
     def stop_worker(self, worker_id: str, *, totals: JsonObject | None = None) -> None:
         """Note that the worker has ended in order."""
         with self._database.write() as connection:
+            sweeps.give_back(connection, worker_id)
             workers.stop(connection, worker_id, totals)
 
     def forget_workers(self) -> int:

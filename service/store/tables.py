@@ -225,6 +225,14 @@ workers = sa.Table(
     sa.Index(None, "last_seen", "id"),
 )
 
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("name", sa.String(NAME_LENGTH), primary_key=True),
+    sa.Column("due_at", UtcDateTime, nullable=False),  # while a worker has it: when it counts as dead
+    sa.Column("worker_id", sa.String(KEY_LENGTH)),  # whose it is; NULL: nobody's
+)
+
 api_keys = sa.Table(
     "api_keys",
     metadata,

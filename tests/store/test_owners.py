@@ -32,7 +32,7 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
 NOT_BY_OWNER = {
     *("claim_shard", "check_lease", "extend_lease", "record_environment", "record_trial", "record_measurement"),
     *("finish_shard", "fail_shard", "release_shard", "cancel_shard", "abandon_worker", "finish_ready_calibrations"),
-    *("republish", "heartbeat", "stop_worker", "forget_workers", "backlog", "check_ready", "close", "of"),
+    *("republish", "sweep", "heartbeat", "stop_worker", "forget_workers", "backlog", "check_ready", "close", "of"),
     *("create_key", "find_key", "list_keys", "revoke_key", "touch_key", "restored"),
 }
 OTHERWISE_HERE = {"create_calibration", "list_calibrations", "list_exponents", "list_workers"}
