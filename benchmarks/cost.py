@@ -8,7 +8,6 @@ One question, asked of each on the same cores: the best base learning rate at th
 widths. An independent sweep with other seeds and a finer mesh gives the answer that all are held to.
 """
 
-import argparse
 import math
 import os
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bank import MLP
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from widthwise.estimate import fit_calibration
 from widthwise.estimate.shards import cut
 from widthwise.estimate.telescope import seeds_of
@@ -293,9 +292,9 @@ def _number(value: float | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="tiny sizes; prints, and writes nothing")
-    parser.add_argument("--no-torch", action="store_true", help="this engine alone; prints, and writes nothing")
+    parser = arguments(__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes; implies --dry")
+    parser.add_argument("--no-torch", action="store_true", help="this engine alone; implies --dry")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--steps", type=int, help="of each run; more of them make a process's start matter less")
     options = parser.parse_args()
@@ -303,10 +302,8 @@ def main() -> None:
     if options.steps:
         question["steps"] = options.steps
     report = measure(question, torch=not options.no_torch, processes=options.processes)
-    print("\n".join(lines(report)))
-    if not options.quick and not options.no_torch:
-        command = "python -m benchmarks.cost" + (f" --steps {options.steps}" if options.steps else "")
-        print(write_result("cost", "What finding the best learning rate costs", command, lines(report), report))
+    options.dry |= options.quick or options.no_torch
+    write_result("cost", "What finding the best learning rate costs", lines(report), report, options)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How much a database grows with the work done: bytes of a trial, of its event, and of a whole calibration.
 
-    python -m benchmarks.database_growth
+    python -m benchmarks.database_growth [--dry]
 
 Calibrations of usual size are made, searched, run and fitted through the store as workers do it, with losses from a
 formula in place of training. What measurements add is not in it.
@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from benchmarks.service_database import migrated_database, server_version
 from benchmarks.service_rows import ENVIRONMENT, specification
 from benchmarks.soak_child import loss_of
@@ -23,7 +23,6 @@ from service.store.engine import create_store_engine
 
 CALIBRATIONS = 50  # chosen: the tables then grow by hundreds of pages, so that a page's size no longer shows
 TABLES = ("calibrations", "shards", "trials", "events", "exponents")
-COMMAND = "python -m benchmarks.database_growth"
 
 
 def sizes(engine: sa.Engine) -> dict[str, int]:
@@ -112,6 +111,7 @@ def _row(measured: Mapping[str, Any], calibration: float, trials: float) -> str:
 
 
 def main() -> None:
+    options = arguments(__doc__).parse_args()
     measured = {}
     for kind in ("postgresql", "sqlite"):
         with migrated_database(kind) as url:
@@ -120,10 +120,8 @@ def main() -> None:
         print(f"{measured[kind]['server']}: {each:.0f} bytes a trial")
     page = lines(measured["postgresql"], measured["sqlite"])
     data = {"calibrations": CALIBRATIONS, **measured}
-    path = write_result(
-        "database_growth", "Database growth", COMMAND, page, data, packages=("widthwise", "sqlalchemy", "psycopg")
-    )
-    print(path)
+    packages = ("widthwise", "sqlalchemy", "psycopg")
+    write_result("database_growth", "Database growth", page, data, options, packages=packages)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.stats import beta
 
 from benchmarks.bank import specification
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from widthwise.errors import EstimateError
 from widthwise.estimate.grids import default_learning_rates
 from widthwise.estimate.optimum import fit_optimum
@@ -177,22 +177,15 @@ def main() -> None:
         "A stop is wrong where the trial, trained to its end, had a learning rate within an octave of the best of its "
         "sweep. The bound takes trials for independent; those of one sweep are not quite.",
     ]
-    print("\n".join(lines))
     print(f"{time.perf_counter() - begun:.0f} s")
-    if not options.dry:
-        data = {
-            "margins": computed,
-            "sweeps": [
-                {
-                    **asdict(s),
-                    "chosen_on": s in CHOSEN_ON,
-                    **asdict(verdicts[s]),
-                    "runs": [asdict(r) for r in curves[s]],
-                }
-                for s in curves
-            ],
-        }
-        print(write_result("early_stopping", "Early stopping", "python -m benchmarks.early_stopping", lines, data))
+    data = {
+        "margins": computed,
+        "sweeps": [
+            {**asdict(s), "chosen_on": s in CHOSEN_ON, **asdict(verdicts[s]), "runs": [asdict(r) for r in curves[s]]}
+            for s in curves
+        ],
+    }
+    write_result("early_stopping", "Early stopping", lines, data, options)
 
 
 def margins(sweeps: Sequence[Sequence[Run]]) -> tuple[list[float], float]:
@@ -316,9 +309,8 @@ def _row(name: str, verdict: Verdict) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--bank", default="build/curves", help="folder of the curves made so far")
-    parser.add_argument("--dry", action="store_true", help="write no page")
     return parser.parse_args()
 
 

@@ -16,7 +16,6 @@ Regret is (loss − lowest loss) / lowest loss. The loss between two swept learn
 
 import argparse
 import math
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from benchmarks.bank import Bank, specification
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from benchmarks.transfer_slopes import slope
 from widthwise.estimate import fit_calibration
 from widthwise.estimate.grids import HALF_OCTAVE, default_learning_rates
@@ -61,15 +60,13 @@ def main() -> None:
         f"model, {options.steps} steps, {options.seeds} seeds, full alignment. Trials were run at commit "
         f"{bank.commits()}.",
     ]
-    print("\n".join(_summary(cells)))
     default = options.held_out == HELD_OUT and options.widths == WIDTHS
-    given = " ".join(sys.argv[1:])
     write_result(
         "held_out_width" if default else f"held_out_width_{options.held_out}",
         "Held-out width: what a calibration is worth where it extrapolates",
-        f"python -m benchmarks.held_out_width {given}".strip(),
         lines,
         {"cells": cells},
+        options,
     )
 
 
@@ -175,7 +172,7 @@ def _summary(cells: list[dict[str, Any]]) -> list[str]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     kinds = [kind.value for kind in Parameterization]
     parser.add_argument("--parameterizations", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--optimizers", nargs="+", default=list(OPTIMIZERS))

@@ -1,7 +1,7 @@
 """How the best learning rate falls with training tokens: horizons branched from one run with a constant learning rate.
 
     python -m benchmarks.horizon
-    python -m benchmarks.horizon --widths 32 --horizons 50 100 --seeds 1      # half a minute, to see what it does
+    python -m benchmarks.horizon --widths 32 --horizons 50 100 --seeds 1 --dry      # half a minute, to see what it does
 
 The MLP language model under Adam at two widths; minutes on one core. The exponent over tokens is fitted as a
 calibration that measures `horizon` fits it, and stands beside the published ones, which disagree.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bank import MLP
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from widthwise.estimate.horizon import PUBLISHED, HorizonResult, fit_horizon
 from workers.child import SINGLE_THREADED
 
@@ -47,15 +47,8 @@ def main() -> None:
         width: fit_horizon(spec, [trial for trial in trials if trial["width"] == width]) for width in options.widths
     }
     lines = _page(options, result, alone, trials, seconds)
-    print("\n".join(lines))
-    if not options.dry:
-        write_result(
-            "horizon",
-            "How the best learning rate falls with training tokens",
-            "python -m benchmarks.horizon",
-            lines,
-            {"spec": spec, "seconds": round(seconds), "result": result.to_dict(), "trials": _brief(trials)},
-        )
+    data = {"spec": spec, "seconds": round(seconds), "result": result.to_dict(), "trials": _brief(trials)}
+    write_result("horizon", "How the best learning rate falls with training tokens", lines, data, options)
 
 
 def _specification(options: argparse.Namespace) -> dict[str, Any]:
@@ -120,11 +113,10 @@ def _brief(trials: Sequence[dict[str, Any]]) -> list[list[Any]]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64])
     parser.add_argument("--horizons", type=int, nargs="+", default=[100, 200, 400, 800, 1600], help="steps, ascending")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--dry", action="store_true", help="write no page")
     return parser.parse_args()
 
 

@@ -13,7 +13,6 @@ Reported for each scenario: how often the 95 % interval holds the true exponent,
 the largest width, and the bias of both.
 """
 
-import argparse
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from widthwise.errors import EstimateError
 from widthwise.estimate import fit_calibration
 
@@ -205,10 +204,10 @@ def summary(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="scenarios whose name holds this; nothing is written")
+    parser.add_argument("--only", help="scenarios whose name holds this; no page is made")
     options = parser.parse_args()
     began = time.perf_counter()
     results = []
@@ -220,9 +219,8 @@ def main() -> None:
     overall = _overall(results)
     print(f"{seconds:.0f} s; overall {overall}")
     if options.only is None:
-        write_result("known_truth", "Known truth", "python -m benchmarks.known_truth", _page(results, overall), {
-            "seconds": seconds, "overall": overall, "scenarios": results,
-        })  # fmt: skip
+        data = {"seconds": seconds, "overall": overall, "scenarios": results}
+        write_result("known_truth", "Known truth", _page(results, overall), data, options)
 
 
 def _overall(results: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -1,10 +1,9 @@
 """Are gradient exponents, alignment and activations what theory says? Measured, with planted errors, on one core.
 
-    python -m benchmarks.measured_exponents
+    python -m benchmarks.measured_exponents [--dry]
 
 Gradients at init of all four parameterizations on both proxies; alignment through training, with the learning-rate
-exponents that the linear program gives for it; the coordinate check on right prescriptions and on wrong ones. The last
-writes docs/results/measured_exponents.{json,md}.
+exponents that the linear program gives for it; the coordinate check on right prescriptions and on wrong ones.
 """
 
 import os
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from widthwise.estimate.alignments import AlignmentPart, fit_alignment
 from widthwise.estimate.coordinates import CoordinateCheck, check_coordinates
 from widthwise.estimate.gradients import GradientPart, fit_gradients
@@ -55,7 +54,8 @@ def without(field: str, *names: str) -> Change:
     def change(prescription: "Prescription") -> "Prescription":
         values = getattr(prescription, field)
         spoilt = names or [name for name in values if name not in ("embedding", "readout")]
-        return replace(prescription, **{field: {**values, **dict.fromkeys(spoilt, 1.0)}})
+        changed: dict[str, Any] = {field: {**values, **dict.fromkeys(spoilt, 1.0)}}
+        return replace(prescription, **changed)
 
     return change
 
@@ -98,6 +98,7 @@ def specification(architecture: str, widths: Sequence[int], **changes: Any) -> d
 
 
 def main() -> None:
+    options = arguments(__doc__).parse_args()
     for name, value in SINGLE_THREADED.items():  # as a worker's child sets them, before JAX is imported
         os.environ.setdefault(name, value)
     begun = process_time()
@@ -108,11 +109,9 @@ def main() -> None:
     seconds = process_time() - begun
     lines = [*gradient_lines(gradients), "", *alignment_lines(found), "", *coordinate_lines(found), ""]
     lines.append(f"All of it took {seconds:.0f} s of one core.")
-    print("\n".join(lines))
-    page = write_result(
+    write_result(
         "measured_exponents",
         "Gradient exponents, alignment and the coordinate check, measured",
-        "python -m benchmarks.measured_exponents",
         lines,
         {
             "seconds": seconds,
@@ -130,8 +129,8 @@ def main() -> None:
                 if name in PARAMETERIZATIONS
             ],
         },
+        options,
     )
-    print(page)
 
 
 def initial_gradients(architecture: str) -> dict[str, GradientPart]:

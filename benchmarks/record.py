@@ -1,17 +1,38 @@
 """Results that last: one measurement as JSON and as a page, with the machine and the versions that gave it."""
 
+import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent.parent / "docs" / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results"
+MEASURED = ("benchmarks", "testbed", "service", "widthwise", "workers", "migrations")  # folders that decide a result
 PACKAGES = ("widthwise", "jax", "jaxlib", "optax", "numpy", "scipy", "torch", "mup")
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The command line of a benchmark that has a page: `--dry`, and what `write_result` is to name.
+
+    The commit is read here, before anything is measured: it may have moved on by the end.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dry", action="store_true", help="print the page, and write nothing into docs/results")
+    parser.set_defaults(commit=commit(), command=command(sys.argv))
+    return parser
+
+
+def command(argv: Sequence[str]) -> str:
+    """The command line of a benchmark's process, from its `sys.argv`."""
+    return shlex.join(["python", "-m", f"benchmarks.{Path(argv[0]).stem}", *argv[1:]])
 
 
 def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
@@ -29,7 +50,6 @@ def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": versions,
-        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
 
@@ -37,25 +57,30 @@ def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
 def write_result(
     name: str,
     title: str,
-    command: str,
     lines: Sequence[str],
     data: Mapping[str, Any],
+    options: argparse.Namespace,
     *,
     packages: Sequence[str] = PACKAGES,
-) -> Path:
-    """Write two files of that name into docs/results, as JSON and as a page for people; give the page's path.
+    folder: Path = RESULTS,
+) -> None:
+    """Print a page and, unless `options.dry`, write it into docs/results, as JSON and as Markdown.
 
-    Both are written by the command alone, so that every number in them was measured. packages: whose versions matter.
+    Both are written by the command alone, so that every number in them was measured. options: as `arguments` parses
+    them. packages: whose versions matter.
     """
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    where = machine(packages)
-    text = json.dumps({"command": command, "machine": where, **data}, allow_nan=False, separators=(",", ":"))
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    print("\n".join(lines))
+    if options.dry:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    where = {**machine(packages), "commit": options.commit}
+    text = json.dumps({"command": options.command, "machine": where, **data}, allow_nan=False, separators=(",", ":"))
+    (folder / f"{name}.json").write_text(text + "\n")
     versions = ", ".join(f"{package} {number}" for package, number in where["versions"].items())
     page = [
         f"# {title}",
         "",
-        f"    {command}",
+        f"    {options.command}",
         "",
         *lines,
         "",
@@ -64,9 +89,9 @@ def write_result(
         f"All of it, as JSON: [{name}.json]({name}.json).",
         "",
     ]
-    path = RESULTS / f"{name}.md"
+    path = folder / f"{name}.md"
     path.write_text("\n".join(page))
-    return path
+    print(f"\nWritten to {path}")
 
 
 def _processor() -> str:
@@ -77,7 +102,16 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def commit() -> str:
-    """The commit of the working tree, short; "unknown" outside a repository."""
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
+def commit(root: Path = ROOT) -> str:
+    """The commit of the working tree, short; "unknown" outside a repository.
+
+    It ends in "-dirty" where a file that decides a result is not as committed: the commit then can't give it again.
+    """
+    found = _git(root, "rev-parse", "--short", "HEAD")
+    if not found:
+        return "unknown"
+    return f"{found}-dirty" if _git(root, "status", "--porcelain", "--", *MEASURED) else found
+
+
+def _git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False).stdout.strip()

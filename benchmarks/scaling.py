@@ -7,7 +7,6 @@ messages, writes, the start of children); and with the real engine, which the co
 runs within one command, and its ratios are to its own single worker.
 """
 
-import argparse
 import os
 import statistics
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from benchmarks.service_database import migrated_database
 from service.broker import CeleryDoorbell
 from service.settings import load_settings
@@ -27,7 +26,6 @@ from service.store import ShardState, Store, open_store
 from testbed.brokers import BrokerServer, installed_brokers
 from testbed.cluster import Cluster, stop
 from testbed.waiting import until
-from widthwise.estimate.search import next_round
 
 WORKERS = (1, 2, 4)
 PATIENCE_SECONDS = 1200.0  # for one calibration; then something hangs
@@ -173,11 +171,10 @@ def table(points: Sequence[Point]) -> tuple[list[str], list[dict[str, Any]]]:
 
 def main() -> None:
     """Run both series and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--trial-seconds", type=float, default=0.5, help="what each trial of the waiting child takes")
     parser.add_argument("--steps", type=int, default=300, help="of the real engine's trials")
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--dry", action="store_true", help="write no page")
     options = parser.parse_args()
     real = {**REAL, "steps": options.steps}
     waiting = series(WAITING, (*CHILD, str(options.trial_seconds)), options.repeats, "waiting child")
@@ -186,10 +183,11 @@ def main() -> None:
     real_rows, real_data = table(trained)
     cores = len(os.sched_getaffinity(0))
     best = min(cores, WORKERS[-1])
+    runs = "one run" if options.repeats == 1 else f"the median of {options.repeats} runs, there and back,"
     lines = [
         "One calibration, its shards shared by 1, 2 and 4 worker processes on this one machine, with Postgres and a "
         "broker beside them. The time counts from the submission to the end of the last shard; "
-        f"{options.repeats} runs of each, there and back, medians.",
+        f"{runs} of each.",
         "",
         f"A child that waits {options.trial_seconds:g} s for each trial and computes nothing ({waiting[0].shards} "
         f"shards, {waiting[0].trials} trials), so that the cores bound nothing and what is lost is the system's own:",
@@ -209,19 +207,7 @@ def main() -> None:
         "real": real_data,
         "points": [vars(point) for point in (*waiting, *trained)],
     }
-    print("\n".join(lines))
-    if not options.dry:
-        arguments = f"--trial-seconds {options.trial_seconds:g} --steps {options.steps} --repeats {options.repeats}"
-        print(
-            write_result(
-                "scaling", "Throughput with more workers", f"python -m benchmarks.scaling {arguments}", lines, data
-            )
-        )
-
-
-def planned(spec: dict[str, Any]) -> int:
-    """Give how many shards the first round of a specification has."""
-    return len(next_round(spec, [], []))
+    write_result("scaling", "Throughput with more workers", lines, data, options)
 
 
 if __name__ == "__main__":

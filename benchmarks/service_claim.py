@@ -1,12 +1,10 @@
-"""Claiming shards of a long queue, by 1, 2 and 4 workers; and what watches the queue.
+"""Claiming shards of a long queue, by 1, 2, 4 and 8 workers; and what watches the queue.
 
-    python -m benchmarks.service_claim [--queued 100000] [--finished 1000000] [--claims 500]
+    python -m benchmarks.service_claim [--queued 100000] [--finished 1000000] [--claims 500] [--dry]
 
 A worker is a process with a store of its own that claims and gives back nothing: what is measured is the claim alone.
 """
 
-import argparse
-import json
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -28,7 +26,7 @@ from service.store.engine import create_store_engine
 from service.store.tables import calibrations, shards
 
 EACH = 8  # shards of a calibration
-WORKERS = (1, 2, 4)
+WORKERS = (1, 2, 4, 8)
 WATCHES = 10  # times that each of those that watch the queue is measured
 
 
@@ -116,7 +114,7 @@ def watch(url: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record.arguments(__doc__)
     parser.add_argument("--queued", type=int, default=100_000)
     parser.add_argument("--finished", type=int, default=1_000_000, help="shards that have ended, in the same table")
     parser.add_argument("--claims", type=int, default=500, help="of each worker")
@@ -152,14 +150,9 @@ def main() -> None:
         "## Plans of a claim",
         *(line for plan in found for line in ("", "```", *plan, "```")),
     ]
-    command = (
-        f"python -m benchmarks.service_claim --queued {options.queued} --finished {options.finished} "
-        f"--claims {options.claims}"
-    )
     data = {"database": version, "rates": rates, "watched_ms": watched, "plans": found, "sweeps": sweeps}
     title = f"Claiming from a queue of {options.queued:,} shards"
-    record.write_result("service_claim", title, command, lines, data, packages=PACKAGES)
-    print(json.dumps({"rates": rates, "watched_ms": watched}, indent=2))
+    record.write_result("service_claim", title, lines, data, options, packages=PACKAGES)
 
 
 if __name__ == "__main__":

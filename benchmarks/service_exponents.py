@@ -1,13 +1,12 @@
 """GET /v1/exponents over a million stored rows: each filter, several, and those that match few rows or none.
 
-    python -m benchmarks.service_exponents [--rows 1000000] [--requests 20] [--database postgresql] [--plans]
+    python -m benchmarks.service_exponents [--rows 1000000] [--requests 20] [--database postgresql] [--plans] [--dry]
 
 Every case is asked as an owner of many rows, as one of few, and as an administrator, who sees everyone's; at the first
 page, at three depths and at the last. One client sends one request after another, so a time is the service's alone. The
 database's plan of every statement is read: one that scans the table of exponents ends the command with an error.
 """
 
-import argparse
 import asyncio
 import re
 import sys
@@ -254,7 +253,7 @@ def page(outcomes: list[Outcome], about: dict[str, Any], requests: int) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record.arguments(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--requests", type=int, default=20, help="at each depth of each case")
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
@@ -272,9 +271,8 @@ def main() -> None:
         sys.exit(f"The table is scanned: {found}")
     name = "service_exponents" if options.database == "postgresql" else "service_exponents_sqlite"
     title = f"Reading {about['rows']:,} stored exponents"
-    command = f"python -m benchmarks.service_exponents --rows {options.rows} --database {options.database}"
     data = {"about": about, "depths": DEPTHS, "outcomes": [asdict(outcome) for outcome in outcomes]}
-    record.write_result(name, title, command, page(outcomes, about, options.requests), data, packages=PACKAGES)
+    record.write_result(name, title, page(outcomes, about, options.requests), data, options, packages=PACKAGES)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """POST /v1/calibrations from 200 clients at once, everything sent twice: nothing doubled.
 
-    python -m benchmarks.service_submit [--clients 200] [--each 10]
+    python -m benchmarks.service_submit [--clients 200] [--each 10] [--dry]
 
 One API process, Postgres, no broker and no worker. Every client sends its requests one after another, each with an
 Idempotency-Key and each of them twice, as a client does that lost an answer; so half of the requests are replays.
 """
 
-import argparse
 import asyncio
 import json
 import time
@@ -74,7 +73,7 @@ async def submit(server: Server, clients: int, each: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record.arguments(__doc__)
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--each", type=int, default=10, help="calibrations of each client")
     options = parser.parse_args()
@@ -107,9 +106,8 @@ def main() -> None:
         f"| new | {new['p50_ms']:.0f} | {new['p99_ms']:.0f} | {new['longest_ms']:.0f} |",
         f"| replayed | {replayed['p50_ms']:.0f} | {replayed['p99_ms']:.0f} | {replayed['longest_ms']:.0f} |",
     ]
-    command = f"python -m benchmarks.service_submit --clients {options.clients} --each {options.each}"
     title = f"Submitting calibrations from {options.clients} clients at once"
-    record.write_result("service_submit", title, command, lines, outcome, packages=PACKAGES)
+    record.write_result("service_submit", title, lines, outcome, options, packages=PACKAGES)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """POST /v1/transfers beside a bare FastAPI route that echoes the same body, in one run.
 
-    python -m benchmarks.service_transfers [--seconds 3] [--rounds 5] [--connections 16]
+    python -m benchmarks.service_transfers [--seconds 3] [--rounds 5] [--connections 16] [--dry]
 
 Each app is one uvicorn process with the same settings. They are loaded in turn, round by round, so that all see the
 same noise; the ratio of each round is what counts, the rates depend on the machine. The client is a process of its own.
@@ -142,7 +142,7 @@ def table(outcome: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = record.arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=16)
@@ -162,9 +162,9 @@ def main() -> None:
         "",
         *table(large),
     ]
-    command = f"python -m benchmarks.service_transfers --seconds {options.seconds:g} --rounds {options.rounds}"
     title = "Transfers over HTTP beside a bare echo"
-    record.write_result("service_transfers", title, command, lines, {"small": small, "large": large}, packages=PACKAGES)
+    data = {"small": small, "large": large}
+    record.write_result("service_transfers", title, lines, data, options, packages=PACKAGES)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ killed, frozen and restarted and messages are doubled and dropped, at random. Th
 trial may be missing or doubled, and every result must equal the undisturbed run's. Exits with 1 where one does not.
 """
 
-import argparse
 import random
 import signal
 import sys
@@ -18,10 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from benchmarks.soak_checks import Snapshot, snapshot, violations
 from benchmarks.soak_child import REAL_STEPS
 from benchmarks.soak_disturbances import Crew, Disturbances
@@ -124,7 +124,7 @@ def unfinished(cluster: Cluster, run: Run) -> int:
     found = insist(look)
     for one in found:
         if one["state"] == "failed" and "stopped reporting" in (one["reason"] or ""):
-            insist(lambda identifier=one["id"]: cluster.client.retry(identifier))
+            insist(partial(cluster.client.retry, one["id"]))
             run.retried += 1
     return sum(one["state"] != "failed" or "stopped reporting" in (one["reason"] or "") for one in found)
 
@@ -314,13 +314,12 @@ def report(done: Soak, *, workers: int, seconds: float, seed: int) -> tuple[list
 
 def main() -> int:
     """Run the soak, print it and write its page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--calibrations", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=300.0, help="how long it is disturbed")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--real", type=int, default=4, help="of the calibrations, those that the real engine runs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--dry", action="store_true", help="write no page")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process is ended
     done = soak(
@@ -331,11 +330,7 @@ def main() -> int:
         seed=options.seed,
     )
     lines, data = report(done, workers=options.workers, seconds=options.seconds, seed=options.seed)
-    print("\n".join(lines))
-    if not options.dry:
-        given = " ".join(sys.argv[1:])
-        command = f"python -m benchmarks.soak {given}".rstrip()
-        print(f"\nWritten to {write_result('soak', 'Soak', command, lines, data)}")
+    write_result("soak", "Soak", lines, data, options)
     return 1 if done.violations else 0
 
 

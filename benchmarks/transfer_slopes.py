@@ -1,7 +1,7 @@
 """How the best learning rate moves with width: one global rate, and the theory's rates by layer. On two cores.
 
     python -m benchmarks.transfer_slopes
-    python -m benchmarks.transfer_slopes --widths 64 128 --steps 50      # minutes, to see what it does
+    python -m benchmarks.transfer_slopes --widths 64 128 --steps 50 --dry      # minutes, to see what it does
 
 docs/theory.md's proxy experiment (the MLP language model under Adam-atan2, base width 64): the slope of
 log2(best base learning rate) over log2(width), with its 95 % interval, beside what theory expects and, for the global
@@ -10,13 +10,12 @@ rate, beside Everett et al. 2024's fits at widths 768 and up. Trials are kept in
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.bank import Bank, specification
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from widthwise.estimate.grids import default_learning_rates
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
@@ -52,9 +51,9 @@ def main() -> None:
     write_result(
         "transfer_slopes",
         "How the best learning rate moves with width",
-        f"python -m benchmarks.transfer_slopes {' '.join(sys.argv[1:])}".strip(),
         [*head, *(_line(row) for row in rows), *notes],
         {"slopes": rows},
+        options,
     )
 
 
@@ -75,11 +74,13 @@ def sweep(bank: Bank, kind: str, rule: str, widths: Sequence[int], options: argp
 
 def slope(optima: dict[int, Optimum]) -> PowerLaw:
     """The plain power law through interior optima."""
-    inside = {width: found for width, found in optima.items() if found.standard_error is not None}
-    errors = moderated_errors(
-        [found.standard_error for found in inside.values()], [found.degrees_of_freedom for found in inside.values()]
-    )
-    return fit_power_law(list(inside), [found.log2_learning_rate for found in inside.values()], errors)
+    inside = [
+        (width, found.log2_learning_rate, found.standard_error, found.degrees_of_freedom)
+        for width, found in optima.items()
+        if found.standard_error is not None
+    ]
+    widths, centres, errors, freedom = zip(*inside, strict=True)
+    return fit_power_law(widths, centres, moderated_errors(errors, freedom))
 
 
 def _row(kind: str, rule: str, optima: dict[int, Optimum]) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--skip", nargs="*", default=[], metavar="RULE:KIND", help="such as per_layer:ntk")
     parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--other-widths", type=int, nargs="+", default=[32, 64, 128, 512], help="another base width")

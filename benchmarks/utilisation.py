@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bank import MLP, specification
-from benchmarks.record import write_result
+from benchmarks.record import arguments, write_result
 from workers.child import SINGLE_THREADED
 
 PROXIES = {"mlp": MLP, "transformer": {**MLP, "architecture": "transformer", "sequence_length": 64, "batch_size": 32}}
@@ -82,11 +82,9 @@ def main() -> None:
         else "",
     ]
     lines += [] if found[0]["lanes"] is None else _lane_lines(found[0]["lanes"])
-    print("\n".join(lines))
     print(f"{time.perf_counter() - begun:.0f} s")
-    if not options.dry:
-        data = {"processes": processes, "peak": peak, "rounds": options.rounds, "cases": cases, "children": found}
-        print(write_result("utilisation", "Utilisation", "python -m benchmarks.utilisation", lines, data))
+    data = {"processes": processes, "peak": peak, "rounds": options.rounds, "cases": cases, "children": found}
+    write_result("utilisation", "Utilisation", lines, data, options)
 
 
 def _answers(children: list["subprocess.Popen[str]"]) -> list[dict[str, Any]]:
@@ -224,11 +222,10 @@ def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128, 256, 512])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--processes", type=int, help="one for each core unless given; give 1 on an accelerator")
-    parser.add_argument("--dry", action="store_true", help="write no page")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
