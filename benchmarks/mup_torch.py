@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from widthwise.estimate.cost import VOCABULARY_SIZE, trial_flops
+from widthwise.estimate.cost import COOLDOWN_SHARE, VOCABULARY_SIZE, trial_flops
 from workers.engine.data import load_corpus
 from workers.engine.optimizers import ADAM_B1, ADAM_B2
 from workers.engine.proxies import build_proxy
 from workers.engine.proxies.contract import NORM_FLOOR
 from workers.engine.specification import SweepSpec
-from workers.engine.training import COOLDOWN_SHARE, WARMUP_SHARE, draw, held_out_starts, training_windows
+from workers.engine.training import WARMUP_SHARE, draw, held_out_starts, training_windows
 
 HEALTH_CHECKS = 10  # a run: one that diverged ends there, which a careful user's script does too
 TRIED_STEPS = 10  # by which the faster number of threads is found, after as many to warm up (chosen)

@@ -86,13 +86,10 @@ def _report(learning_rates: list[float], losses: dict[int, dict[float, list[floa
             continue
         best = optima[width]
         print(f"n={width}: best base rate {best.learning_rate:.3g} ({best.kind}), loss {best.loss:.4f}")
-    inside = {width: best for width, best in optima.items() if best.standard_error}
+    inside = [(n, best.log2_learning_rate, best.standard_error) for n, best in optima.items() if best.standard_error]
     if len(inside) >= 2:
-        law = fit_power_law(
-            list(inside),
-            [best.log2_learning_rate for best in inside.values()],
-            [best.standard_error for best in inside.values()],
-        )
+        widths, centres, errors = zip(*inside, strict=True)
+        law = fit_power_law(widths, centres, errors)
         print(f"slope of the optimum over width: {law.slope:+.3f} ± {law.standard_error:.3f} (0 = transfers)")
 
 

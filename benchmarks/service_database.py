@@ -98,7 +98,7 @@ def fill(engine: sa.Engine, table: sa.Table, rows: Iterator[dict[str, Any]] | Se
         else:
             marks = ", ".join("?" for _ in names)
             statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"  # noqa: S608  names of our own tables
-            cursor.executemany(statement, values())
+            cursor.executemany(statement, values())  # type: ignore[arg-type]  # sqlite3 takes them one by one
     return count
 
 
