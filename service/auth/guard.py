@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
 from service.auth.caller import Caller, Scope
-from service.auth.limits import Limits, RedisWindows
+from service.auth.limits import Counted, Limits, RedisWindows
 from service.auth.pepper import load_pepper
 from service.auth.tokens import Compare, digest_of, matches, parse_token
 from service.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
@@ -97,7 +97,7 @@ class Guard:
             key_id = None if token is None else token.key_id
             caller = await self._look_up(connection, key_id, digest, known, store)
         if self._requests_per_minute:
-            wait = await self.limits.take(f"key:{caller.key_id}", self._requests_per_minute)
+            wait = await self.limits.take(Counted.KEY, caller.key_id, self._requests_per_minute)
             if wait:
                 raise self._too_many(f"This key may send {self._requests_per_minute} requests a minute", wait)
         if not caller.may(needed):
@@ -148,7 +148,7 @@ class Guard:
         store: Callable[[], Store],
     ) -> Caller:
         """Ask the database for a key that is not known, or no longer."""
-        address = f"address:{_network(connection)}"
+        address = _network(connection)
         if known is not None:
             known.fresh_until = self._clock() + RECHECK_SECONDS
             try:
@@ -158,7 +158,7 @@ class Guard:
                 raise
         self._lookups = self._lookups or CapacityLimiter(LOOKUPS)
         async with self._lookups:  # each is counted before the next is let in, so that a burst can't slip through
-            wait = await self.limits.wait(address, self._failed_keys_per_minute)
+            wait = await self.limits.wait(Counted.ADDRESS, address, self._failed_keys_per_minute)
             if wait:
                 raise self._too_many("Too many requests with a wrong key came from your address", wait)
             return await self._read(address, key_id, digest, None, store)
@@ -173,7 +173,7 @@ class Guard:
         if found is None or opened is None or not (same and found.valid):
             if key_id is not None:
                 self._known.pop((key_id, digest), None)
-            await self.limits.take(address, self._failed_keys_per_minute)
+            await self.limits.take(Counted.ADDRESS, address, self._failed_keys_per_minute)
             # who holds the secret may know what became of the key, and no one else
             raise self._refusal(_ended(found) if found is not None and same else "The API key is not valid.")
         return self._remember(found, digest, known, opened)

@@ -7,6 +7,7 @@ many did is told (`Limits.unchecked`).
 import math
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
 
 import structlog
@@ -21,6 +22,13 @@ PAUSE_SECONDS = 5.0  # after a failure Redis is not asked (chosen): a dead one h
 THREADS = 8  # that wait for Redis at once (chosen): never all of those that routes run in
 
 _log = structlog.get_logger(__name__)
+
+
+class Counted(StrEnum):
+    """Whose requests are counted."""
+
+    KEY = "key"  #: by its id
+    ADDRESS = "address"  #: by `guard`'s name of a network, for requests with a wrong key
 
 
 class Counting(Protocol):
@@ -50,21 +58,22 @@ class Limits:
         self._shared = shared
         self._patience_seconds = patience_seconds
         self._clock = clock
-        self._memory = Windows(clock)
+        # apart, so that whoever has many addresses can't push a key's count out
+        self._memory = {kind: Windows(clock) for kind in Counted}
         self._threads: CapacityLimiter | None = None  # belongs to an event loop, so it is made in one
         self._asked_again_at = -math.inf
 
-    async def take(self, name: str, limit: int) -> float:
+    async def take(self, kind: Counted, name: str, limit: int) -> float:
         """Count one request and give 0, or give the seconds to wait; without Redis no other request runs meanwhile."""
         if self._shared is None:
-            return self._memory.take(name, limit)
-        return await self._ask(self._shared.take, name, limit)
+            return self._memory[kind].take(name, limit)
+        return await self._ask(self._shared.take, f"{kind}:{name}", limit)
 
-    async def wait(self, name: str, limit: int) -> float:
+    async def wait(self, kind: Counted, name: str, limit: int) -> float:
         """Give the seconds until one more is allowed, counting none."""
         if self._shared is None:
-            return self._memory.wait(name, limit)
-        return await self._ask(self._shared.wait, name, limit)
+            return self._memory[kind].wait(name, limit)
+        return await self._ask(self._shared.wait, f"{kind}:{name}", limit)
 
     async def _ask(self, question: Callable[[str, int], float], name: str, limit: int) -> float:
         if self._clock() >= self._asked_again_at:

@@ -1,4 +1,4 @@
-"""Sliding windows in memory: how many requests of each key came in the last minute, and when the next may come.
+"""Sliding windows in memory: how many requests of each name came in the last minute, and when the next may come.
 
 The `limits` library counts in Redis (`service.auth.limits`). Its memory storage starts a thread at nearly every hit of
 a quiet service, 1.4 ms where a transfer takes 0.1 ms (measured on two busy cores), so a process alone counts here.

@@ -18,7 +18,7 @@ from starlette.requests import HTTPConnection
 from service.app import create_app
 from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS, LOOKUPS, _network
-from service.auth.limits import PAUSE_SECONDS, Limits, RedisWindows
+from service.auth.limits import PAUSE_SECONDS, Counted, Limits, RedisWindows
 from service.auth.tokens import make_token
 from service.auth.windows import MANY, WINDOW_SECONDS, Windows
 from service.settings import Settings
@@ -197,6 +197,18 @@ def test_names_that_are_counted_are_bounded() -> None:
     assert len(windows) == 1
 
 
+def test_many_addresses_push_no_key_out() -> None:
+    limits = Limits(clock=Clock())
+
+    async def ask() -> None:
+        assert await limits.take(Counted.KEY, "busy", 1) == 0
+        for number in range(MANY + 1):
+            await limits.wait(Counted.ADDRESS, f"network {number}", 10)
+        assert await limits.take(Counted.KEY, "busy", 1) > 0
+
+    asyncio.run(ask())
+
+
 # in Redis -----------------------------------------------------------------------------------------
 
 
@@ -209,7 +221,7 @@ def take(limits: Limits, times: int, limit: int = 5, name: str = "a") -> list[bo
     """Whether each of some requests is allowed."""
 
     async def ask() -> list[bool]:
-        return [await limits.take(name, limit) == 0 for _ in range(times)]
+        return [await limits.take(Counted.KEY, name, limit) == 0 for _ in range(times)]
 
     return asyncio.run(ask())
 
@@ -221,7 +233,11 @@ def test_processes_share_one_count(broker: BrokerServer | GivenBroker) -> None:
     assert take(two, 1, name="b") == [True]
 
     async def waits() -> tuple[float, float, float]:
-        return await one.wait("a", 5), await one.take("a", 5), await one.wait("b", 5)
+        return (
+            await one.wait(Counted.KEY, "a", 5),
+            await one.take(Counted.KEY, "a", 5),
+            await one.wait(Counted.KEY, "b", 5),
+        )
 
     looked, taken, free = asyncio.run(waits())
     assert 0 < looked <= 2 * WINDOW_SECONDS
