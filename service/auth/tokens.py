@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 ID_BYTES = 8  # 16 hexadecimal digits: unique without a lookup, short enough to read out (chosen)
 SECRET_BYTES = 32  # 256 bits: no one guesses it, so a fast digest is enough, unlike for a password
 KEY_ID = re.compile(r"[0-9a-f]{16}")
-_TOKEN = re.compile(r"ww_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")  # 43 characters of base64url hold 32 bytes
+_TOKEN = re.compile(rf"ww_({KEY_ID.pattern})_([A-Za-z0-9_-]{{43}})")  # 43 characters of base64url hold 32 bytes
 
 #: Compared with where there is no row, so that an unknown id takes the steps of a known one. No HMAC-SHA256 is known
 #: that gives it, and a match with it counts for nothing.

@@ -26,7 +26,6 @@ MAX_DAYS = 3660  # ten years (chosen): a longer life is a slip of the finger, or
 _HOURS = {"h": 1, "d": 24}
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")  # the column's length; nothing that a log line must quote
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,64}")
-_KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 keys = typer.Typer(
     name="keys", no_args_is_help=True, help="Make, list and revoke the API keys of a service, in its database."
@@ -139,7 +138,10 @@ def revoke(
     Examples:
       widthwise keys revoke 0123456789abcdef
     """
-    if not _KEY_ID.fullmatch(key_id):  # which may be a whole key: it is not shown
+    with console.needs("service"):
+        from service.auth.tokens import KEY_ID
+
+    if not KEY_ID.fullmatch(key_id):  # which may be a whole key: it is not shown
         raise InvalidInputError(
             "the ID is not a key's id: give its 16 hexadecimal digits, the part between ww_ and the next _",
             field="key_id",
