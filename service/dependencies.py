@@ -62,24 +62,22 @@ def _caller_with(needed: Scope) -> Callable[[Request], Awaitable[Caller | None]]
     return caller
 
 
-_read_store, _calibrate_store, _admin_store = (_store_for(scope) for scope in Scope)
+_read_store, _calibrate_store = _store_for(Scope.READ), _store_for(Scope.CALIBRATE)
 _reader = _caller_with(Scope.READ)
 
 #: The scope that each dependency asks for, by which the OpenAPI document says what a route needs.
 NEEDED: dict[Callable[..., object], Scope] = {
     _read_store: Scope.READ,
     _calibrate_store: Scope.CALIBRATE,
-    _admin_store: Scope.ADMIN,
     _reader: Scope.READ,
 }
 
 #: The store itself, of a route that needs no key.
 StoreDependency = Annotated[Store, Depends(get_store)]
 
-#: The store as the caller of a request may see it, by what the route needs: to read, to run work, or to administer.
+#: The store as the caller of a request may see it, by what the route needs: to read, or to run work.
 ReadStore = Annotated[Store, Depends(_read_store)]
 CalibrateStore = Annotated[Store, Depends(_calibrate_store)]
-AdminStore = Annotated[Store, Depends(_admin_store)]
 
 #: The caller of a route that reads but needs no store; None where no keys are asked for.
 Reader = Annotated[Caller | None, Depends(_reader)]
