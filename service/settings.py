@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -164,6 +164,13 @@ class Settings(BaseSettings):
         "extra `tracing`.",
     )
 
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)  #: the files that secrets came from, by setting
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        named = {name: os.environ.get(f"{PREFIX}{name.upper()}{FILE_SUFFIX}") for name in SECRETS - given.keys()}
+        self._files = {name: path for name, path in named.items() if path}
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str) -> str:
@@ -226,11 +233,19 @@ class Settings(BaseSettings):
         return self.host in LOOPBACK_HOSTS
 
     def as_environment(self) -> dict[str, str]:
-        """Give the variables from which another process reads these same settings; an empty one counts as not set."""
+        """Give the variables from which a worker reads these same settings; an empty one counts as not set.
+
+        A secret from a file is handed on as that file's name; the pepper, which no worker needs, not at all.
+        """
         values = self.model_dump(mode="json")
+        if self.database_password is not None and not self.embedded:
+            values["database_url"] = without_password(self.database_url)
+        if self.redis_password is not None and self.redis_url is not None:
+            values["redis_url"] = without_password(self.redis_url)
+        values |= dict.fromkeys(("pepper", *self._files))
+        files = self._files | {"pepper": ""}
         named = {f"{PREFIX}{name.upper()}": "" if value is None else str(value) for name, value in values.items()}
-        # what the files said is in the values
-        return named | {f"{PREFIX}{name.upper()}{FILE_SUFFIX}": "" for name in SECRETS}
+        return named | {f"{PREFIX}{name.upper()}{FILE_SUFFIX}": files.get(name, "") for name in SECRETS}
 
     @classmethod
     def settings_customise_sources(
@@ -285,6 +300,18 @@ def with_password(url: str, password: str) -> str:
         raise InvalidInputError("The URL holds a password, and another one is given apart; give one.", field="password")
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{encoded}@{host}"))
+
+
+def without_password(url: str) -> str:
+    """Give a URL without its password.
+
+    >>> without_password("postgresql://widthwise:s%2Fcret@db/widthwise")
+    'postgresql://widthwise@db/widthwise'
+    """
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{name}@{host}" if name else host))
 
 
 def _readable(url: str) -> bool:

@@ -15,6 +15,7 @@ import structlog
 from service.settings import Settings
 from workers.gpus import gpu_environment
 from workers.identity import machine_id
+from workers.process import without_settings
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,7 @@ class WorkerPool:
         command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
         self._command = tuple(command)
-        environment = {**os.environ, **settings.as_environment()}
+        environment = without_settings(os.environ) | settings.as_environment()
         numbers = range(settings.workers if count is None else count)
         places = {f"gpu{gpu}": gpu_environment(gpu) for gpu in gpus} or {str(number): {} for number in numbers}
         self._places = {name: environment | own for name, own in places.items()}

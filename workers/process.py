@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from service.settings import PREFIX
+
 LINE_MAXIMUM = 1 << 20  # bytes of one message; a trial takes 200 (chosen)
 QUEUE_MAXIMUM = 1000  # messages read ahead; beyond it the child waits on its pipe (chosen)
 LAST_WORDS = 20  # lines of stderr kept for the reason of a failure (chosen)
 LAST_WORD_MAXIMUM = 500  # characters of one such line (chosen)
+KEPT = ("WIDTHWISE_DATA_DIR",)  # a child needs no setting but its job; by this one a person tells whose it is
 EXIT_SECONDS = 2.0  # for a child that has finished to end by itself: Python and JAX take 0.3 s
 
 
@@ -36,6 +39,7 @@ class ChildProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=without_settings(os.environ) | {name: os.environ[name] for name in KEPT if name in os.environ},
             start_new_session=True,
         )
         self._messages: queue.Queue[dict[str, Any] | ProtocolError | Ended] = queue.Queue(QUEUE_MAXIMUM)
@@ -127,6 +131,11 @@ class ChildProcess:
             text = line.decode("utf-8", "replace").rstrip()
             if text:
                 self._words.append(text[:LAST_WORD_MAXIMUM])
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment without any setting or key of ours: anybody's `ps` may show what is in one."""
+    return {name: value for name, value in environment.items() if not name.upper().startswith(PREFIX)}
 
 
 def _lines(pipe: IO[bytes] | None) -> Any:
