@@ -40,7 +40,6 @@ router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 _SPEC = TypeAdapter(CalibrationSpec)
 _EXTENSION = TypeAdapter(Extension)
 _UPLOAD = TypeAdapter(TrialsUpload)
-_RETRY_AFTER = "2"  # seconds (chosen): a quick calibration's trials take about as long
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
 IdempotencyKey = Annotated[
@@ -84,7 +83,7 @@ _SHOWN: dict[str, Any] = {
 
 
 def _accepted(created: CreatedCalibration) -> Response:
-    headers = {"Location": f"/v1/calibrations/{created.calibration.id}", "Retry-After": _RETRY_AFTER}
+    headers = {"Location": f"/v1/calibrations/{created.calibration.id}", "Retry-After": str(logic.SOONEST_LOOK_SECONDS)}
     if created.replayed:
         headers["Idempotency-Replayed"] = "true"
     return json_response(logic.calibration_body(created.calibration), 202, headers)
@@ -293,7 +292,7 @@ def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> R
     the same request sent twice retries once.
     """
     calibration = store.retry_calibration(calibration_id)
-    headers = {"Location": f"/v1/calibrations/{calibration.id}", "Retry-After": _RETRY_AFTER}
+    headers = {"Location": f"/v1/calibrations/{calibration.id}", "Retry-After": str(logic.SOONEST_LOOK_SECONDS)}
     return json_response(logic.calibration_body(calibration), 202, headers)
 
 
