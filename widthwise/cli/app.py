@@ -48,7 +48,7 @@ def widthwise(
 
     \b
     Start here:
-      widthwise demo       the whole service in under three minutes
+      widthwise demo       the whole service in a minute or two
       widthwise serve      the service itself: page, API and local workers
       widthwise transfer examples/gpt2_small_to_xl.json
 
