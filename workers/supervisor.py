@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import structlog
 from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 from workers.process import ChildProcess, Ended, ProtocolError
-from workers.totals import Totals
+from workers.totals import Outcome, Totals
 
 log = structlog.get_logger(__name__)
 
@@ -34,16 +33,6 @@ RETRY_SECONDS = 0.5  # between attempts to reach a database that does not answer
 
 #: Kinds of error that another attempt would meet again.
 FINAL_ERROR_KINDS = frozenset({"invalid_input"})
-
-
-class Outcome(StrEnum):
-    """How a claim ended, as its worker sees it."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"  #: this attempt; the store decides whether another follows
-    CANCELLED = "cancelled"
-    RELEASED = "released"  #: given back, since the worker is to stop
-    LOST = "lost"  #: another worker has the shard, or the database can't be reached for longer than the lease
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,7 @@ class Supervisor:
                 log.exception("supervisor_failed")
                 outcome = self.report_failure(claim, f"The worker failed ({error!r}); see its log.", retryable=True)
             log.info("shard_ended", outcome=outcome.value)
-        self.totals.count_shard(outcome.value)
+        self.totals.count_shard(outcome)
         return outcome
 
     def _run(self, claim: Claim) -> Outcome:

@@ -2,12 +2,23 @@
 
 import threading
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
-SHARD_OUTCOMES = ("succeeded", "failed", "cancelled", "released", "lost")
-TRIAL_STATUSES = ("completed", "diverged", "stopped", "failed")
+from service.store.records import TrialStatus
+
 #: Upper bounds in seconds: a trial takes from 0.1 s (a tiny proxy) to minutes (chosen, three for each decade).
 TRIAL_SECONDS_BOUNDS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+
+
+class Outcome(StrEnum):
+    """How a claim ended, as its worker sees it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  #: this attempt; the store decides whether another follows
+    CANCELLED = "cancelled"
+    RELEASED = "released"  #: given back, since the worker is to stop
+    LOST = "lost"  #: another worker has the shard, or the database can't be reached for longer than the lease
 
 
 class Totals:
@@ -15,17 +26,17 @@ class Totals:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._shards = dict.fromkeys(SHARD_OUTCOMES, 0)
-        self._trials = dict.fromkeys(TRIAL_STATUSES, 0)
+        self._shards = {outcome.value: 0 for outcome in Outcome}
+        self._trials = {status.value: 0 for status in TrialStatus}
         self._buckets = dict.fromkeys(TRIAL_SECONDS_BOUNDS, 0)
         self._timed, self._seconds = 0, 0.0
         self._lease_losses = 0
         self._republished = 0
 
-    def count_shard(self, outcome: str) -> None:
-        """Count a claim by how it ended: one of SHARD_OUTCOMES."""
+    def count_shard(self, outcome: Outcome) -> None:
+        """Count a claim by how it ended."""
         with self._lock:
-            self._shards[outcome] += 1
+            self._shards[outcome.value] += 1
 
     def count_trial(self, trial: Mapping[str, Any]) -> None:
         """Count a trial that was stored, by its status and its seconds."""

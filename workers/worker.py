@@ -10,8 +10,8 @@ from service.settings import Settings
 from service.store import Store, StoreUnavailableError
 from service.tracing import start_tracing
 from workers.probe import PROBE_COMMAND, Probe
-from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Outcome, Supervisor
-from workers.totals import Totals
+from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Supervisor
+from workers.totals import Outcome, Totals
 
 log = structlog.get_logger(__name__)
 

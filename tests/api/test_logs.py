@@ -23,7 +23,8 @@ from tests.api.client import Client, client_of
 from tests.api.keyed import bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT, submit
 from tests.workers.conftest import fake_child
-from workers.supervisor import Outcome, Supervisor
+from workers.supervisor import Supervisor
+from workers.totals import Outcome
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from testbed.processes import processes_marked
 from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial
 from tests.workers.conftest import fake_child
-from workers.supervisor import Outcome, Supervisor
+from workers.supervisor import Supervisor
+from workers.totals import Outcome
 
 Make = Callable[..., Supervisor]
 

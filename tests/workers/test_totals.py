@@ -16,8 +16,8 @@ from testbed.waiting import PATIENCE_SECONDS, until
 from tests.store.samples import sample_spec
 from tests.workers.conftest import fake_child
 from workers.pool import WORKER_COMMAND
-from workers.supervisor import Outcome, Supervisor
-from workers.totals import Totals
+from workers.supervisor import Supervisor
+from workers.totals import Outcome, Totals
 
 Make = Callable[..., Supervisor]
 
