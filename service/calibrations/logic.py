@@ -17,7 +17,7 @@ from service.store.records import Calibration, MeasurementRow, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES
 from service.store.store import Store
 from widthwise.estimate.corpora import CORPORA, FILE_PREFIX, is_known
-from widthwise.estimate.cost import trial_flops
+from widthwise.estimate.cost import run_flops
 from widthwise.stability import theoretical_exponents
 
 SOONEST_LOOK_SECONDS = 2  # between two looks at a calibration (chosen): a quick one's trials take about as long
@@ -125,19 +125,8 @@ def estimate(calibration: Calibration) -> dict[str, Any]:
 
 def _external_estimate(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The whole grid, by whomever it is trained."""
-    proxy, each = spec["proxy"], int(spec["seeds"]) * len(spec["learning_rates"])
-    flops = math.fsum(
-        trial_flops(
-            proxy["architecture"],
-            width,
-            depth=proxy["depth"],
-            sequence_length=proxy["sequence_length"],
-            windows=spec["steps"] * proxy["batch_size"],
-            feed_forward=proxy.get("feed_forward", "gelu"),
-            head_dim=proxy.get("head_dim"),
-        )
-        for width in spec["widths"]
-    )
+    each = int(spec["seeds"]) * len(spec["learning_rates"])
+    flops = math.fsum(run_flops(spec, width) for width in spec["widths"])
     trials = each * len(spec["widths"])
     counts = {"trials": trials, "shards": 0, "training_steps": trials * spec["steps"], "flops": each * flops}
     return {**counts, "seconds": None, "seconds_from": None, "workers": None}

@@ -20,15 +20,14 @@ from service.numbers import Whole
 from service.store.door import LIMIT_MAXIMUM
 from service.store.states import CalibrationState, ShardState
 from widthwise.estimate.corpora import DATASET
-from widthwise.estimate.grids import default_learning_rates
+from widthwise.estimate.grids import default_horizons, default_learning_rates
 from widthwise.vocabulary import Form
 
 MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
 CLOSEST = 1e-6  # chosen: learning rates that differ by less than this share can't be told apart by any loss
 LARGEST_LOSS = 1e100  # chosen: far beyond any loss, and its square is still a finite float
 MAX_STEPS = 100_000  # chosen: some 100 times what a proxy needs
-HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over horizons has a degree of freedom
-MAX_HORIZON = max(HORIZON_FACTORS) * MAX_STEPS
+MAX_HORIZON = max(default_horizons(MAX_STEPS))
 MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
 
 #: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
@@ -36,6 +35,8 @@ MAX_LEARNING_RATE = 1e6
 
 LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
 ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
+Seeds = Annotated[int, Whole(1, 32)]  # chosen: the mean of 32 has a sixth of one run's error
+Mesh = Annotated[float, Field(ge=1 / 16, le=1)]  # octaves (chosen)
 Dataset = Annotated[
     str,
     StringConstraints(pattern=DATASET),
@@ -122,7 +123,7 @@ class CalibrationSpec(BaseModel):
         description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
         "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
     )
-    seeds: Annotated[int, Whole(1, 32)] = Field(default=2, description="Runs of each cell, with seeds 0, 1, …")
+    seeds: Seeds = Field(default=2, description="Runs of each cell, with seeds 0, 1, …")
     steps: Annotated[int, Whole(1, MAX_STEPS)] = Field(default=200, description="Optimizer steps of one run.")
     epsilon: Annotated[
         float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
@@ -140,10 +141,7 @@ class CalibrationSpec(BaseModel):
         "two meshes apart, around the prediction at each next one, with more than half of the seeds. `grid`: all of "
         "them at every width. Both go on where an optimum lies at the edge.",
     )
-    mesh: Annotated[
-        float,
-        Field(ge=0.0625, le=1, description="Finest spacing of the learning rates around each optimum, in octaves."),
-    ] = 0.5
+    mesh: Mesh = Field(default=0.5, description="Finest spacing of the learning rates around each optimum, in octaves.")
     early_stopping: bool = Field(True, description="Stop trials that can't come near the best one.")
     measure: Annotated[
         list[Measured],
@@ -194,7 +192,7 @@ class CalibrationSpec(BaseModel):
             rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
             object.__setattr__(self, "learning_rates", list(rates))
         if "horizon" in self.measure and not self.horizons:
-            object.__setattr__(self, "horizons", [factor * self.steps for factor in HORIZON_FACTORS])
+            object.__setattr__(self, "horizons", default_horizons(self.steps))
         return self
 
 
@@ -206,8 +204,8 @@ class Extension(BaseModel):
     widths: Annotated[list[ProxyWidth], Field(min_length=1, max_length=15)] | None = Field(
         None, description="Widths to add, above the smallest one: that is the base of every multiplier."
     )
-    seeds: Annotated[int, Whole(1, 32)] | None = Field(None, description="Runs of each cell in all.")
-    mesh: Annotated[float, Field(ge=0.0625, le=1)] | None = Field(
+    seeds: Seeds | None = Field(None, description="Runs of each cell in all.")
+    mesh: Mesh | None = Field(
         None, description="Finest spacing of the learning rates around each optimum, in octaves: below what it was."
     )
 

@@ -26,7 +26,9 @@ class ExponentQuery(BaseModel):
     role: ExponentRole | None = Field(
         None, description="Role of the tensors that the exponent is for; `all` of one that is the same for every role."
     )
-    quantity: ExponentQuantity | None = Field(None, description=f"What scales. {QUANTITIES}")
+    quantity: ExponentQuantity | None = Field(
+        None, description="What scales: a `quantity` of the answer, which says what each means."
+    )
     source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
     architecture: Literal["mlp", "transformer"] | None = Field(None, description="Architecture of the proxy.")
     dataset: Annotated[str, StringConstraints(pattern=DATASET)] | None = Field(

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from service.store.records import FlopRate, JsonObject, ShardSpec
-from widthwise.estimate.cost import COOLDOWN_SHARE, trial_flops
+from widthwise.estimate.cost import COOLDOWN_SHARE, run_flops
 
 #: Runs that cost the same: kind of shard, width, and steps of a branched horizon (0: the specification's own).
 Cell = tuple[str, int, int]
@@ -43,17 +43,7 @@ def cell_steps(spec: JsonObject, cell: Cell) -> float:
 
 def cell_flops(spec: JsonObject, cell: Cell) -> float:
     """Floating-point operations of one run of a cell that completes; measurements on the way are not counted."""
-    proxy = spec["proxy"]
-    return trial_flops(
-        proxy["architecture"],
-        cell[1],
-        depth=proxy["depth"],
-        sequence_length=proxy["sequence_length"],
-        windows=round(cell_steps(spec, cell) * proxy["batch_size"]),
-        evaluated=cell[0] != "measure",
-        feed_forward=proxy.get("feed_forward", "gelu"),
-        head_dim=proxy.get("head_dim"),
-    )
+    return run_flops(spec, cell[1], steps=cell_steps(spec, cell), evaluated=cell[0] != "measure")
 
 
 def flops_by_width(spec: JsonObject, counted: Mapping[Cell, int]) -> dict[int, float]:

@@ -25,7 +25,6 @@ from widthwise.estimate.exponent import ExponentEstimate, Part
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
-from widthwise.estimate.surface import Surface
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
@@ -89,7 +88,7 @@ class CalibrationResult:
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON-ready values, all finite."""
         return {
-            "optima": [_optimum_dict(found.surface, found.optimum) for found in self.optima if found.optimum],
+            "optima": [found.to_dict() for found in self.optima],
             "drift": None if self.drift is None else _estimate_dict(self.drift),
             "candidates": [] if self.candidates is None else self.candidates.to_list(),
             "predictions": list(self._predictions()),
@@ -295,19 +294,4 @@ def _estimate_dict(estimate: Drift | ExponentEstimate) -> dict[str, Any]:
         "standard_error": estimate.standard_error,
         "interval": None if estimate.interval is None else list(estimate.interval),
         "degrees_of_freedom": estimate.degrees_of_freedom,
-    }
-
-
-def _optimum_dict(surface: Surface, optimum: Optimum) -> dict[str, Any]:
-    return {
-        "width": surface.width,
-        "learning_rate": optimum.learning_rate,
-        "interval": None if optimum.interval is None else list(optimum.interval),
-        "standard_error_log2": optimum.standard_error,
-        "kind": optimum.kind,
-        "next_to_divergence": optimum.next_to_divergence,
-        "loss": optimum.loss,
-        "completed": surface.completed_count,
-        "diverged": surface.diverged_count,
-        "stopped": surface.stopped_count,
     }

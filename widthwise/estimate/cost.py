@@ -4,6 +4,9 @@ The service estimates a calibration with it and the engine reports its trials wi
 products with weights and those of attention; norms, activations and the optimizer are left out.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from widthwise.errors import InvalidInputError
 
 # Byte values: no tokenizer to ship, and far from the small outputs under which SP drifts (Haas et al. 2505.22491).
@@ -113,3 +116,23 @@ def trial_flops(
         head_dim=head_dim,
     )
     return each * (windows + held_out * _FORWARD_SHARE)
+
+
+def run_flops(spec: Mapping[str, Any], width: int, *, steps: float | None = None, evaluated: bool = True) -> float:
+    """Operations of one run of a specification at `width`, of `steps` steps (its own unless given).
+
+    >>> proxy = {"architecture": "mlp", "depth": 2, "sequence_length": 8, "batch_size": 256}
+    >>> run_flops({"steps": 200, "proxy": proxy}, 32, steps=1, evaluated=False)
+    28311552.0
+    """
+    proxy = spec["proxy"]
+    return trial_flops(
+        proxy["architecture"],
+        width,
+        depth=proxy["depth"],
+        sequence_length=proxy["sequence_length"],
+        windows=round((spec["steps"] if steps is None else steps) * proxy["batch_size"]),
+        evaluated=evaluated,
+        feed_forward=proxy.get("feed_forward", "gelu"),  # an MLP has none
+        head_dim=proxy.get("head_dim"),
+    )

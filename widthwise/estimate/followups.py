@@ -6,6 +6,7 @@ from typing import Any
 
 from widthwise.estimate.bracket import Outcomes, lattice_points, next_rates
 from widthwise.estimate.gamma import gamma_learning_rate, gamma_roles, next_gammas
+from widthwise.estimate.grids import default_horizons
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.shards import cut, shard
 from widthwise.estimate.widths import WidthOptimum
@@ -14,7 +15,6 @@ Trials = Sequence[Mapping[str, Any]]
 Shards = list[dict[str, Any]]
 
 MEASURED_BY_RUNS = ("epsilon", "alignment", "coordinates")  # each from one run a width and seed, without a sweep
-HORIZON_FACTORS = (1, 2, 4)  # times `steps`, where the specification names no horizons
 # Four times the tokens lower the optimum by an octave if LR ∝ tokens^−½, the steepest published (Complete(d)P), and the
 # window of a parabola is another octave
 OCTAVES_BELOW, OCTAVES_ABOVE = 2.0, 1.0
@@ -45,8 +45,8 @@ def horizon_shards(spec: Mapping[str, Any], trials: Trials, optimum: Optimum | N
     """
     if optimum is None:
         return []
-    steps, width, mesh = int(spec["steps"]), min(spec["widths"]), float(spec.get("mesh", 0.5))
-    horizons = sorted(spec.get("horizons") or [factor * steps for factor in HORIZON_FACTORS])
+    width, mesh = min(spec["widths"]), float(spec.get("mesh", 0.5))
+    horizons = sorted(spec.get("horizons") or default_horizons(int(spec["steps"])))
     by_horizon = [Outcomes.of(trials, width, horizon) for horizon in horizons]
     seeds = range(int(spec["seeds"]))
     rates = {rate for outcomes in by_horizon for rate in outcomes.rates} or _around_horizon(optimum, mesh)

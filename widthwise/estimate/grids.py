@@ -1,4 +1,4 @@
-"""The learning rates that a calibration tries when its user names none: measured, as pure data.
+"""The learning rates and horizons that a calibration tries when its user names none: measured, as pure data.
 
 All multipliers are 1 at the base width, so every parameterization starts as one model there and its best base learning
 rate is the same. It depends on the optimizer, the architecture and the base width.
@@ -59,6 +59,7 @@ HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the op
 # Downwards more room: under the wrong alignment the optimum falls by up to half an octave for each doubling of the
 # width. Upwards two octaves, since training breaks down one to four octaves above the optimum.
 OCTAVES_BELOW, OCTAVES_ABOVE = 3.0, 2.0
+HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over tokens has a degree of freedom
 
 
 def default_learning_rates(
@@ -86,3 +87,12 @@ def default_learning_rates(
     steps = round(centre / HALF_OCTAVE)  # on a common lattice, so that grids of different widths share points
     below, above = round(OCTAVES_BELOW / HALF_OCTAVE), round(OCTAVES_ABOVE / HALF_OCTAVE)
     return tuple(2.0 ** (HALF_OCTAVE * k) for k in range(steps - below, steps + above + 1))
+
+
+def default_horizons(steps: int) -> list[int]:
+    """The horizons in steps, ascending: the specification's own, and longer ones.
+
+    >>> default_horizons(200)
+    [200, 400, 800]
+    """
+    return [factor * steps for factor in HORIZON_FACTORS]

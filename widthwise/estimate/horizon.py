@@ -91,7 +91,11 @@ class HorizonResult:
     def to_dict(self) -> dict[str, Any]:
         """The optimum of every horizon, the exponent, and what others published."""
         return {
-            "optima": [_optimum_dict(entry, entry.found.optimum) for entry in self.optima if entry.found.optimum],
+            "optima": [
+                {"width": entry.found.width, "steps": entry.horizon, "tokens": entry.tokens, **optimum}
+                for entry in self.optima
+                if (optimum := entry.found.to_dict()) is not None
+            ],
             "exponent": None
             if self.law is None
             else {
@@ -249,19 +253,3 @@ def _horizon_cautions(entry: HorizonOptimum) -> Iterator[Caution]:
             f"{where}: a learning rate next to the best one, {optimum.learning_rate:.3g}, diverged; the optimum is "
             "known to the spacing of the learning rates only.",
         )
-
-
-def _optimum_dict(entry: HorizonOptimum, optimum: Optimum) -> dict[str, Any]:
-    return {
-        "width": entry.found.width,
-        "steps": entry.horizon,
-        "tokens": entry.tokens,
-        "learning_rate": optimum.learning_rate,
-        "interval": None if optimum.interval is None else list(optimum.interval),
-        "standard_error_log2": optimum.standard_error,
-        "kind": optimum.kind,
-        "next_to_divergence": optimum.next_to_divergence,
-        "loss": optimum.loss,
-        "completed": entry.found.surface.completed_count,
-        "diverged": entry.found.surface.diverged_count,
-    }

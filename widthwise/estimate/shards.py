@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from widthwise.estimate.cost import trial_flops
+from widthwise.estimate.cost import run_flops
 
 # Operations, at some 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, a core's worth
 # of WORTH_TWO: from there on two children end sooner than one. More than two pay on machines with more cores only, so
@@ -45,7 +45,7 @@ def cut(
     by_rates: dict[tuple[float, ...], list[int]] = {}
     for seed in sorted({seed for _, seed in wanted}):
         by_rates.setdefault(tuple(rate for rate, other in wanted if other == seed), []).append(seed)
-    each = run_flops(spec, width, max(horizons, default=None))
+    each = run_flops(spec, width, steps=max(horizons, default=None))
     shards = []
     for rates, seeds in by_rates.items():
         parts = _parts(len(rates) * len(seeds), each)
@@ -59,26 +59,12 @@ def cut(
     return shards
 
 
-def run_flops(spec: Mapping[str, Any], width: int, steps: int | None = None) -> float:
-    """Operations of one run at `width`, of `steps` steps (the specification's unless given)."""
-    proxy = spec["proxy"]
-    return trial_flops(
-        proxy["architecture"],
-        width,
-        depth=proxy["depth"],
-        sequence_length=proxy["sequence_length"],
-        windows=(spec["steps"] if steps is None else steps) * proxy["batch_size"],
-        feed_forward=proxy.get("feed_forward", "gelu"),
-        head_dim=proxy.get("head_dim"),
-    )
-
-
 def longest_first(spec: Mapping[str, Any], shards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The order in which workers take them: what takes longest starts first, ties by content."""
 
     def flops(part: Mapping[str, Any]) -> float:
         runs = len(part["learning_rates"]) * len(part["seeds"]) * max(1, len(part["gammas"]))
-        return runs * run_flops(spec, part["width"], max(part["horizons"], default=None))
+        return runs * run_flops(spec, part["width"], steps=max(part["horizons"], default=None))
 
     return sorted(shards, key=lambda part: (-flops(part), -part["width"], repr(part)))
 

@@ -37,6 +37,24 @@ class WidthOptimum:
             "add larger ones",
         }[self.optimum.kind]
 
+    def to_dict(self) -> dict[str, Any] | None:
+        """The optimum and the trials behind it as JSON-ready values; None without an optimum."""
+        surface, optimum = self.surface, self.optimum
+        if optimum is None:
+            return None
+        return {
+            "width": surface.width,
+            "learning_rate": optimum.learning_rate,
+            "interval": None if optimum.interval is None else list(optimum.interval),
+            "standard_error_log2": optimum.standard_error,
+            "kind": optimum.kind,
+            "next_to_divergence": optimum.next_to_divergence,
+            "loss": optimum.loss,
+            "completed": surface.completed_count,
+            "diverged": surface.diverged_count,
+            "stopped": surface.stopped_count,
+        }
+
 
 def fit_optima(trials: Sequence[Mapping[str, Any]]) -> tuple[WidthOptimum, ...]:
     """The optimum of every width that has trials, ascending; also of a calibration that is still running.

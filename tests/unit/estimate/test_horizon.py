@@ -147,6 +147,16 @@ def test_divergence_is_evidence_and_never_wins() -> None:
     assert [row["steps"] for row in result.to_dict()["optima"]] == [100, 200, 400]
 
 
+def test_every_trial_of_a_horizon_is_counted_as_in_any_sweep() -> None:
+    trials = branches(np.random.default_rng(0), horizons=(100, 200))
+    trials[0] = {**trials[0], "status": "stopped", "loss": None}
+    counted = fitted(trials).to_dict()["optima"]
+    assert [(each["steps"], each["completed"], each["stopped"], each["diverged"]) for each in counted] == [
+        (100, len(trials) // 2 - 1, 1, 0),
+        (200, len(trials) // 2, 0, 0),
+    ]
+
+
 def test_missing_horizons_and_trials_are_named() -> None:
     trials = branches(np.random.default_rng(0), horizons=(100, 200, 400))
     trials[3] = {**trials[3], "status": "failed", "loss": None}
