@@ -20,7 +20,7 @@ from service.store import trials as trial_rows
 from service.store.calibrations import has_active_shards
 from service.store.door import checked_json, cleaned_text
 from service.store.engine import Database
-from service.store.errors import StateConflictError
+from service.store.errors import NotFoundError, StateConflictError
 from service.store.expectation import expected_of
 from service.store.provenance import with_provenance
 from service.store.records import JsonObject, ShardSpec
@@ -211,7 +211,10 @@ def _changed(locked: sa.Row[Any], seen: sa.Row[Any]) -> bool:
 
 
 def _row(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
-    return connection.execute(sa.select(calibrations).where(calibrations.c.id == calibration_id)).one()
+    row = connection.execute(sa.select(calibrations).where(calibrations.c.id == calibration_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("calibration", calibration_id)
+    return row
 
 
 def _failures(connection: sa.Connection, calibration_id: str) -> str | None:

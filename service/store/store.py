@@ -2,10 +2,11 @@
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Self
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self
 
 import sqlalchemy as sa
 
@@ -27,7 +28,7 @@ from service.store.calibrations import Submission
 from service.store.door import LIMIT_MAXIMUM, checked_spec
 from service.store.doorbell import Doorbell, NoDoorbell
 from service.store.engine import Database, create_store_engine
-from service.store.errors import StoreUnavailableError
+from service.store.errors import NotFoundError, StoreUnavailableError
 from service.store.finishing import Fit, default_fit
 from service.store.records import (
     ApiKey,
@@ -53,6 +54,24 @@ from service.store.schema import check_schema
 from service.store.states import CalibrationState
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+
+def lost_if_gone(
+    method: Callable[Concatenate["Store", Claim, P], Lease],
+) -> Callable[Concatenate["Store", Claim, P], Lease]:
+    """Make a method of a claim give LOST where the calibration is no longer there: a backup without it was restored."""
+
+    @wraps(method)
+    def held_or_lost(store: "Store", claim: Claim, /, *args: P.args, **kwargs: P.kwargs) -> Lease:
+        try:
+            return method(store, claim, *args, **kwargs)
+        except NotFoundError as error:
+            log.warning("a claim is lost: %s", error)
+            return Lease.LOST
+
+    return held_or_lost
 
 
 class Store:
@@ -145,7 +164,7 @@ class Store:
             identifier, shard_ids, replayed = extensions.create(connection, beginning, submission)
         self._ring(shard_ids)
         if not replayed:
-            self._follow(identifier)  # nothing may be left to run
+            self._follow_committed(identifier)  # nothing may be left to run
         return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
 
     def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
@@ -182,6 +201,13 @@ class Store:
         self._ring(followed.shard_ids)
         return followed.ended
 
+    def _follow_committed(self, calibration_id: str) -> None:
+        """Do the same after a write that stays: it must not seem to have failed, and a sweep does the rest."""
+        try:
+            self._follow(calibration_id)
+        except StoreUnavailableError as error:
+            log.warning("what follows in calibration %s is left to the next sweep: %s", calibration_id, error)
+
     def get_calibration(self, calibration_id: str) -> Calibration:
         """Give one calibration with its progress."""
         with self._database.read() as connection:
@@ -215,7 +241,7 @@ class Store:
             shard_ids = retry.retry(connection, calibration_id)
         self._ring(shard_ids)
         if not shard_ids:
-            self._follow(calibration_id)
+            self._follow_committed(calibration_id)
         return self.get_calibration(calibration_id)
 
     def list_shards(self, calibration_id: str) -> tuple[Shard, ...]:
@@ -289,31 +315,37 @@ class Store:
         """Take the next shard that is queued or whose lease ran out; None if there is none."""
         return shards.claim_next(self._database, worker_id, self._lease_seconds)
 
+    @lost_if_gone
     def check_lease(self, claim: Claim) -> Lease:
         """Say whether the claim still holds, writing nothing."""
         with self._database.read() as connection:
             return shards.check(connection, claim)
 
+    @lost_if_gone
     def extend_lease(self, claim: Claim) -> Lease:
         """Hold the shard for another lease, counted from now by the database's clock."""
         with self._database.write() as connection:
             return shards.extend(connection, claim, self._lease_seconds)
 
+    @lost_if_gone
     def record_environment(self, claim: Claim, environment: JsonObject) -> Lease:
         """Store which device and versions run the shard."""
         with self._database.write() as connection:
             return shards.record_environment(connection, claim, environment, self._lease_seconds)
 
+    @lost_if_gone
     def record_trial(self, claim: Claim, trial: Trial | Mapping[str, Any]) -> Lease:
         """Store a trial of the shard; a second report of the same trial replaces the first."""
         with self._database.write() as connection:
             return shards.record_trial(connection, claim, trial, self._lease_seconds)
 
+    @lost_if_gone
     def record_measurement(self, claim: Claim, measurement: Measurement | Mapping[str, Any]) -> Lease:
         """Store a measurement of the shard; a second report of the same replaces the first."""
         with self._database.write() as connection:
             return shards.record_measurement(connection, claim, measurement, self._lease_seconds)
 
+    @lost_if_gone
     def finish_shard(self, claim: Claim) -> Lease:
         """End the shard; the last of a round begins the next one or ends the calibration.
 
@@ -324,6 +356,7 @@ class Store:
         self._after(claim, waits=waits)
         return lease
 
+    @lost_if_gone
     def fail_shard(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
         """End the attempt: back to the queue if retryable and attempts remain, else failed for good."""
         with self._database.write() as connection:
@@ -331,6 +364,7 @@ class Store:
         self._after(claim, waits=waits)
         return lease
 
+    @lost_if_gone
     def release_shard(self, claim: Claim) -> Lease:
         """Give the shard back untouched (graceful stop): queued again, the attempt not counted."""
         with self._database.write() as connection:
@@ -343,13 +377,14 @@ class Store:
         if waits:
             self._ring([claim.shard_id])
         else:
-            self._follow(claim.calibration_id)
+            self._follow_committed(claim.calibration_id)
 
+    @lost_if_gone
     def cancel_shard(self, claim: Claim) -> Lease:
         """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
         with self._database.write() as connection:
             lease = shards.cancel(connection, claim)
-        self._follow(claim.calibration_id)
+        self._follow_committed(claim.calibration_id)
         return lease
 
     def abandon_worker(self, worker_id: str) -> int:
