@@ -34,6 +34,11 @@ MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
 MAX_LEARNING_RATE = 1e6
 
 LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
+DISTINCT = {"uniqueItems": True}
+LearningRates = Annotated[list[LearningRate], Field(min_length=3, max_length=64, json_schema_extra=DISTINCT)]
+Horizons = Annotated[
+    list[Annotated[int, Whole(1, MAX_HORIZON)]], Field(min_length=2, max_length=8, json_schema_extra=DISTINCT)
+]
 ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
 Seeds = Annotated[int, Whole(1, 32)]  # chosen: the mean of 32 has a sixth of one run's error
 Mesh = Annotated[float, Field(ge=1 / 16, le=1)]  # octaves (chosen)
@@ -117,9 +122,8 @@ class CalibrationSpec(BaseModel):
     proxy: Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")] = Field(
         MlpProxy(architecture="mlp"), description="The small model that is trained, and on what."
     )
-    learning_rates: Annotated[list[LearningRate], Field(min_length=3, max_length=64)] = Field(
-        default=[],
-        json_schema_extra={"uniqueItems": True, "default": None},
+    learning_rates: LearningRates | None = Field(
+        default=None,
         description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
         "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
     )
@@ -158,9 +162,8 @@ class CalibrationSpec(BaseModel):
         description="Base learning rate of the runs that measure epsilon, alignment and coordinates. Left out: the "
         "middle of the learning rates.",
     )
-    horizons: Annotated[list[Annotated[int, Whole(1, MAX_HORIZON)]], Field(min_length=2, max_length=8)] = Field(
-        default=[],
-        json_schema_extra={"uniqueItems": True, "default": None},
+    horizons: Horizons | None = Field(
+        default=None,
         description="Steps of each horizon, where `horizon` is measured: distinct, kept in ascending order. Left out: "
         "steps, twice and four times it.",
     )
@@ -178,7 +181,9 @@ class CalibrationSpec(BaseModel):
 
     @field_validator("widths", "learning_rates", "horizons")
     @classmethod
-    def _distinct_ascending(cls, values: list[float]) -> list[float]:
+    def _distinct_ascending(cls, values: list[float] | None) -> list[float] | None:
+        if values is None:
+            return None
         ascending = sorted(values)
         for lower, upper in pairwise(ascending):
             if upper < lower * (1 + CLOSEST):
@@ -188,11 +193,11 @@ class CalibrationSpec(BaseModel):
     @model_validator(mode="after")
     def _with_lists(self) -> Self:
         # the model is frozen for everyone else
-        if not self.learning_rates:
+        if self.learning_rates is None:
             rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
             object.__setattr__(self, "learning_rates", list(rates))
-        if "horizon" in self.measure and not self.horizons:
-            object.__setattr__(self, "horizons", default_horizons(self.steps))
+        if self.horizons is None:
+            object.__setattr__(self, "horizons", default_horizons(self.steps) if "horizon" in self.measure else [])
         return self
 
 
