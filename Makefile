@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format audit bench bench-service evidence secrets soak clean
+.PHONY: help install demo serve test check format audit bench bench-science bench-service evidence secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -56,24 +56,40 @@ format: $(STAMP)  ## put the code into the house's format
 audit: $(STAMP)  ## look every pinned package up in the database of known vulnerabilities
 	@$(BIN)/python requirements/audit.py
 
-bench: $(STAMP)  ## measure plans per second and requests per second
+bench: $(STAMP)  ## print milliseconds per plan, and requests per second beside a bare echo
 	@$(BIN)/python -m benchmarks.plans
 	@echo
-	@$(BIN)/python -m benchmarks.service_transfers
+	@$(BIN)/python -m benchmarks.service_transfers --dry
 
-soak: $(STAMP)  ## 200 calibrations while everything is killed and restarted (8 minutes)
-	@$(BIN)/python -m benchmarks.soak
+# The pages of docs/results. Each is a target of its own: `make horizon` measures that page again and writes it.
+SCIENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes \
+	held_out_width held_out_width_256 cost
+SERVICE := service_transfers service_submit service_exponents service_claim database_growth scaling soak
 
-BENCH_SERVICE := service_transfers service_submit service_exponents service_claim
+# What a page's command is given beyond its defaults
+transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
+held_out_width: OPTIONS := --parameterizations standard mup
+held_out_width_256: OPTIONS := --widths 16 32 64 --held-out 256 --parameterizations ntk mean_field
 
-bench-service: $(STAMP)  ## load the API and its database (TEST_DATABASE_URL, else a Postgres from PyPI), some minutes
-	@for each in $(BENCH_SERVICE); do $(BIN)/python -m benchmarks.$$each || exit 1; done
+.PHONY: $(SCIENCE) $(SERVICE)
+.NOTPARALLEL: # two measurements at once would measure each other
 
-EVIDENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes held_out_width cost
+$(SCIENCE) $(SERVICE): $(STAMP)
+	@$(BIN)/python -m benchmarks.$(patsubst held_out_width_%,held_out_width,$@) $(OPTIONS)
 
-evidence: $(STAMP)  ## measure everything in docs/results again (an hour and a half on two quiet cores)
+cost: $(VENV)/.bench
+
+$(VENV)/.bench: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
-	@for each in $(EVIDENCE); do $(BIN)/python -m benchmarks.$$each || exit 1; done
+	@touch $@
+
+soak:  ## 200 calibrations while everything is killed and restarted (8 minutes; writes docs/results/soak.*)
+
+bench-science: $(SCIENCE)  ## measure the science's pages of docs/results again (hours on two cores)
+
+bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
+
+evidence: bench-science bench-service  ## measure every page of docs/results again (one alone: make horizon)
 
 # Compose hands a secret's file over with the owner and mode that it has here, and each container has a user of its own:
 # so anyone may read the files, and nobody but you reaches the folder. What is there already is kept.

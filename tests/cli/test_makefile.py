@@ -20,6 +20,29 @@ def test_help_is_the_default_and_lists_every_target() -> None:
     assert all(f"make {target} " in shown for target in targets[1].split())
 
 
+def commands(target: str) -> list[str]:
+    """The benchmarks that a target runs."""
+    return re.findall(r"-m (benchmarks\..*)", make("--dry-run", target).stdout)
+
+
+def test_every_page_of_results_is_made_by_the_target_of_its_name() -> None:
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "results").glob("*.md")}
+    del pages["README"]
+    assert len(pages) > 10
+    modules = {
+        name: re.findall(r"^    python -m (benchmarks\.\w+)", page, re.MULTILINE) for name, page in pages.items()
+    }
+    assert {name: [ran.split()[0] for ran in commands(name)] for name in pages} == modules
+    everything = commands("evidence")
+    assert [name for name in pages if commands(name)[0] not in everything] == []
+    assert [ran for ran in everything if "--dry" in ran] == []
+    assert len(everything) == len(pages)
+
+
+def test_bench_writes_no_page() -> None:
+    assert commands("bench") == ["benchmarks.plans", "benchmarks.service_transfers --dry"]
+
+
 def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
