@@ -21,12 +21,19 @@ LOCK_TIMEOUT_MS = 10_000  # Postgres: a row stays locked for milliseconds (chose
 MIGRATION_LOCK_TIMEOUT_MS = 60_000  # Postgres: a rival migration takes about a second (chosen)
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000  # Postgres: a frozen process must not hold its locks for ever (chosen)
 CONNECT_TIMEOUT_SECONDS = 5  # Postgres: a dead host is noticed within a request's patience (chosen)
+#: Postgres: a host that falls silent while we wait for it is noticed in 20 s, a third of a lease (chosen). No limit of
+#: the server's reaches us then, and Linux itself would wait for two hours.
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
+TCP_USER_TIMEOUT_MS = 20_000  # Postgres: the same while what we sent is unanswered by its host (chosen)
 
 #: How SQLite ends what it says of a file that is no database, or no longer a sound one.
 DAMAGED = ("file is not a database", "disk image is malformed")
 
 #: Postgres's codes for a table and a column that are not there.
 UNDEFINED = ("42P01", "42703")
+#: And for a server that only reads, as a standby does after a failover, and for a transaction that was idle too long:
+#: both pass, though the driver calls them internal errors.
+READ_ONLY, IDLE_TOO_LONG = "25006", "25P03"
 
 SQLITE_PREFIX = "sqlite:///"
 
@@ -78,6 +85,7 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
         # None: the driver begins no transaction of its own, ours do (see _begin)
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
         json_serializer=dump_json,
+        hide_parameters=True,  # specifications and idempotency keys are no text for a log
         **pool,
     )
 
@@ -122,23 +130,36 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
 
 
 def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
+    connect = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+        **KEEPALIVES,
+    }
     if for_migration:
         # a migration may take long, but must not queue for ever: behind its wait every query would queue too
-        waits = f"-c lock_timeout={MIGRATION_LOCK_TIMEOUT_MS}"
-        connect = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": waits}
-        return sa.create_engine(url, poolclass=NullPool, connect_args=connect)
+        waits = {"options": f"-c lock_timeout={MIGRATION_LOCK_TIMEOUT_MS}"}
+        return sa.create_engine(url, poolclass=NullPool, connect_args=connect | waits, hide_parameters=True)
     limits = (
         f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} "
         f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
     )
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": limits},
+        connect_args=connect | {"options": limits},
         json_serializer=dump_json,
+        hide_parameters=True,  # as above
     )
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _leave_standby(context: sa.ExceptionContext) -> None:
+        # a server that only reads answers pings: its connections would stay in the pool for ever
+        if _code(context.original_exception) == READ_ONLY:
+            context.is_disconnect = True
+
+    return engine
 
 
 class Database:
@@ -171,7 +192,11 @@ def _translated(file: str | None) -> Iterator[None]:
             f"The database did not serve the request ({cause_of(error)}); try again."
         ) from error
     except sa.exc.DatabaseError as error:
-        if getattr(error.orig, "sqlstate", None) in UNDEFINED:
+        if _code(error.orig) in (READ_ONLY, IDLE_TOO_LONG):
+            raise StoreUnavailableError(
+                f"The database did not serve the request ({cause_of(error)}); try again."
+            ) from error
+        if _code(error.orig) in UNDEFINED:
             raise SchemaError(
                 f"The database lacks a table or column ({cause_of(error)}); run `widthwise migrate`."
             ) from (error)
@@ -181,6 +206,11 @@ def _translated(file: str | None) -> Iterator[None]:
             f"The database file {file or ''} can't be read ({error.orig}); restore it from a copy, or move it away "
             "and start with an empty one."
         ) from error
+
+
+def _code(error: BaseException | None) -> str | None:
+    """Postgres's code for what went wrong; None of another database's errors."""
+    return getattr(error, "sqlstate", None)
 
 
 def cause_of(error: sa.exc.SQLAlchemyError) -> str:
