@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from service.store.queue import ATTEMPTS_MAXIMUM
 from service.store.records import Shard, Worker, WorkerState
-from service.store.shards import ATTEMPTS_MAXIMUM
 from service.store.states import ShardState
 
 

@@ -1,4 +1,7 @@
-"""Shards: claimed by one statement, held by a lease on the database's clock, every write fenced by epoch and worker."""
+"""Shards: claimed in one transaction, held by a lease on the database's clock, each write fenced by epoch and worker.
+
+Statements that every claim, trial and report runs are built once; a name in capitals is such a statement, or a part.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,112 +9,89 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store import measurements as measurement_rows
+from service.store import queue
 from service.store import trials as trial_rows
-from service.store.clock import now
+from service.store.clock import DatabaseTime, now
 from service.store.door import checked_json, checked_measurement, checked_trial, cleaned_text
 from service.store.engine import Database
 from service.store.provenance import add_environment
+from service.store.queue import ATTEMPTS_MAXIMUM, QUEUE_ORDER, claimable, expired, waiting
 from service.store.records import Claim, JsonObject, Lease, Measurement, ShardSpec, Trial, TrialStatus
 from service.store.states import CalibrationState, ShardState
 from service.store.tables import calibrations, shards
-from service.store.transitions import add_events, lock_calibration, move_calibration, move_shard
+from service.store.transitions import (
+    THE_CALIBRATION,
+    add_events,
+    lock_calibration,
+    lock_if_free,
+    move_calibration,
+    move_shard,
+    moved_shard,
+    shard_entry,
+)
 from widthwise.errors import InvalidInputError
 
-ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
-CANDIDATES = 8  # claimable shards read at once: where rivals took all of one calibration, there may be another
 UNHEARD_SECONDS = 30.0  # after which a shard that was never announced is announced again (chosen)
 LOST_SECONDS = 600.0  # after which a message that no worker has come for counts as lost (chosen)
 ANNOUNCED_AT_ONCE = 500  # shards at the head of the queue that a sweep looks at (chosen)
 REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
 
-#: The order of claims: the oldest calibration first, and its shards by their position.
-QUEUE_ORDER = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
+#: When a lease taken now ends; with a parameter.
+LEASE_END = DatabaseTime(sa.bindparam("lease_seconds", type_=sa.Double))
 
 
-def waiting() -> sa.ColumnElement[bool]:
-    """The condition on a shard's row that it waits for a worker."""
-    return sa.and_(shards.c.state == ShardState.QUEUED, shards.c.attempts < ATTEMPTS_MAXIMUM)
-
-
-def expired() -> sa.ColumnElement[bool]:
-    """The condition that its worker has stopped reporting, and another may take it."""
-    return sa.and_(
-        shards.c.state == ShardState.RUNNING,
-        shards.c.lease_until < now(),
-        shards.c.attempts < ATTEMPTS_MAXIMUM,
-    )
-
-
-def claimable() -> sa.ColumnElement[bool]:
-    """The condition on a shard's row under which a worker may take it."""
-    return sa.or_(waiting(), expired())
-
-
-def held_by(claim: Claim) -> sa.ColumnElement[bool]:
-    """The fence: the shard still belongs to this claim.
-
-    The worker counts too: a failover that loses the commit of a claim hands its epoch out a second time.
-    """
-    return sa.and_(
-        shards.c.epoch == claim.epoch,
-        shards.c.worker_id == claim.worker_id,
-        shards.c.state == ShardState.RUNNING,
-    )
+FIRST_SHARD = (
+    sa.select(shards.c.id, shards.c.state)
+    .where(shards.c.calibration_id == sa.bindparam("calibration"), claimable())
+    .order_by(shards.c.position)
+    .limit(1)
+)
+TAKEN = moved_shard(
+    ShardState.RUNNING,
+    shards.c.id == sa.bindparam("shard"),
+    claimable(),
+    attempts=shards.c.attempts + 1,
+    epoch=shards.c.epoch + 1,
+    worker_id=sa.bindparam("taker"),
+    lease_until=LEASE_END,
+    started_at=sa.func.coalesce(shards.c.started_at, now()),
+)
 
 
 def claim_next(database: Database, worker_id: str, lease_seconds: float) -> Claim | None:
-    """Take the next claimable shard, oldest calibration and largest width first."""
+    """Take the next claimable shard, oldest calibration and largest width first; None if there is none.
+
+    A calibration that somebody has locked is passed over. If that is so of every claimable one, the oldest is waited
+    for; StoreUnavailableError if it stays locked for RIVAL_TIMEOUT_MS.
+    """
+    if database.engine.dialect.name == "sqlite" and queue.is_empty(database):
+        return None  # who polls an empty queue takes no write lock: SQLite has one
     while True:
-        with database.read() as connection:
-            # apart, each reads no further than its limit along the index; with OR the whole queue would be sorted
-            found = [*_oldest(connection, waiting()), *_oldest(connection, expired())]
-        if not found:
-            return None
-        ordered = sorted(found, key=lambda row: (row.created_at, row.calibration_id, row.position))
-        for calibration_id in dict.fromkeys(row.calibration_id for row in ordered):
-            with database.write() as connection:
-                claim = _claim(connection, calibration_id, worker_id, lease_seconds)
-            if claim is not None:
-                return claim
+        with database.write() as connection:
+            locked = queue.next_calibration(connection)
+            if locked is None:
+                return None
+            claim = _claim(connection, locked, worker_id, lease_seconds)
+        if claim is not None:
+            return claim
 
 
-def _oldest(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """Give the first shards under a condition, in the order of claims."""
-    query = (
-        sa.select(*QUEUE_ORDER)
-        .join(calibrations, calibrations.c.id == shards.c.calibration_id)
-        .where(condition, calibrations.c.cancel_requested_at.is_(None))
-        .order_by(*QUEUE_ORDER)
-        .limit(CANDIDATES)
-    )
-    return connection.execute(query).all()
-
-
-def _claim(connection: sa.Connection, calibration_id: str, worker_id: str, lease_seconds: float) -> Claim | None:
-    """Take the first claimable shard of a calibration."""
-    locked = lock_calibration(connection, calibration_id)
+def _claim(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lease_seconds: float) -> Claim | None:
+    """Take the first claimable shard of a locked calibration; None if rivals were faster, or it is to be cancelled."""
     if locked.cancel_requested_at is not None:
         return None
-    # looked for only now: rivals may have taken several while this waited for the lock
-    first = sa.select(shards.c.id).where(shards.c.calibration_id == calibration_id, claimable())
-    shard_id = connection.execute(first.order_by(shards.c.position).limit(1)).scalar_one_or_none()
-    if shard_id is None:
+    first = connection.execute(FIRST_SHARD, {"calibration": locked.id}).one_or_none()
+    if first is None:
         return None
-    row = move_shard(
-        connection,
-        shard_id,
-        ShardState.RUNNING,
-        claimable(),
-        attempts=shards.c.attempts + 1,
-        epoch=shards.c.epoch + 1,
-        worker_id=worker_id,
-        lease_until=now(lease_seconds),
-        started_at=sa.func.coalesce(shards.c.started_at, now()),
-    )
-    if row is None:
+    taking = {"shard": first.id, "taker": worker_id, "lease_seconds": lease_seconds}
+    row = connection.execute(TAKEN, taking).one_or_none()
+    if row is None:  # its worker was not dead, and has extended its lease
         return None
+    entry = shard_entry(first.state, row)
     if locked.state is CalibrationState.QUEUED:
-        move_calibration(connection, locked, CalibrationState.RUNNING)
+        move_calibration(connection, locked, CalibrationState.RUNNING, entry)
+    else:
+        add_events(connection, locked.id, [entry])
     shard = ShardSpec.from_dict(row.spec)
     return Claim(
         shard_id=row.id,
@@ -135,27 +115,57 @@ def _done(connection: sa.Connection, calibration_id: str, shard: ShardSpec) -> t
     return tuple(identity[1:] for identity in sorted(ran, key=lambda found: (found[1:3], found[4], found[5] or 0)))
 
 
+def held_by(shard_id: Any, epoch: Any, worker_id: Any) -> sa.ColumnElement[bool]:
+    """The fence: the shard still belongs to the claim.
+
+    The worker counts too: a failover that loses the commit of a claim hands its epoch out a second time.
+    """
+    return sa.and_(
+        shards.c.id == shard_id,
+        shards.c.epoch == epoch,
+        shards.c.worker_id == worker_id,
+        shards.c.state == ShardState.RUNNING,
+    )
+
+
+#: Whether cancel was asked for: read with the fence, so that a worker learns it from each write.
+CANCEL_FLAG = sa.select(calibrations.c.cancel_requested_at).where(THE_CALIBRATION)
+HELD = held_by(sa.bindparam("shard"), sa.bindparam("claimed_epoch"), sa.bindparam("claimed_by"))
+CHECKED = CANCEL_FLAG.where(sa.exists().where(HELD))
+EXTENDED = (
+    sa.update(shards)
+    .where(HELD)
+    .values(lease_until=LEASE_END)
+    .returning(CANCEL_FLAG.scalar_subquery().label("cancel_requested_at"))
+)
+
+
 def check(connection: sa.Connection, claim: Claim) -> Lease:
     """Say whether the claim holds."""
-    held = connection.execute(sa.select(shards.c.id).where(shards.c.id == claim.shard_id, held_by(claim)))
-    return _verdict(connection, claim) if held.first() else Lease.LOST
+    return _verdict(connection.execute(CHECKED, _parameters(claim)).one_or_none())
 
 
 def extend(connection: sa.Connection, claim: Claim, lease_seconds: float, **values: Any) -> Lease:
     """Hold the shard for another lease, and set other columns of it."""
-    extended = (
-        sa.update(shards)
-        .where(shards.c.id == claim.shard_id, held_by(claim))
-        .values(lease_until=now(lease_seconds), **values)
-        .returning(shards.c.id)
-    )
-    return _verdict(connection, claim) if connection.execute(extended).first() else Lease.LOST
+    extended = EXTENDED.values(**values) if values else EXTENDED
+    parameters = {**_parameters(claim), "lease_seconds": lease_seconds}
+    return _verdict(connection.execute(extended, parameters).one_or_none())
 
 
-def _verdict(connection: sa.Connection, claim: Claim) -> Lease:
-    """HELD, or CANCEL_REQUESTED if the flag is up."""
-    flag = sa.select(calibrations.c.cancel_requested_at).where(calibrations.c.id == claim.calibration_id)
-    return Lease.HELD if connection.execute(flag).scalar_one() is None else Lease.CANCEL_REQUESTED
+def _parameters(claim: Claim) -> dict[str, Any]:
+    return {
+        "shard": claim.shard_id,
+        "claimed_epoch": claim.epoch,
+        "claimed_by": claim.worker_id,
+        "calibration": claim.calibration_id,
+    }
+
+
+def _verdict(held: sa.Row[Any] | None) -> Lease:
+    """HELD, or CANCEL_REQUESTED if the flag is up; LOST if the fence let no row pass."""
+    if held is None:
+        return Lease.LOST
+    return Lease.HELD if held.cancel_requested_at is None else Lease.CANCEL_REQUESTED
 
 
 def record_environment(connection: sa.Connection, claim: Claim, environment: JsonObject, lease_seconds: float) -> Lease:
@@ -222,7 +232,7 @@ def finish(connection: sa.Connection, claim: Claim) -> tuple[Lease, bool]:
 
     This and the next two also say whether the shard waits again.
     """
-    lock_calibration(connection, claim.calibration_id)
+    locked = lock_calibration(connection, claim.calibration_id)
     if claim.shard.kind == "measure":
         wanted, what = len(claim.shard.measurements()), "measurements"
         found = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
@@ -233,45 +243,46 @@ def finish(connection: sa.Connection, claim: Claim) -> tuple[Lease, bool]:
         stored = len(ran & claim.shard.trials())
     if stored < wanted:
         reason = f"The child process ended with {stored} of {wanted} {what} stored."
-        return _end_attempt(connection, claim, reason, retryable=True)
+        return _end_attempt(connection, locked, claim, reason, retryable=True)
     return _moved(connection, claim, ShardState.SUCCEEDED, reason=None)
 
 
 def fail(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> tuple[Lease, bool]:
     """End the attempt with its reason."""
-    lock_calibration(connection, claim.calibration_id)
-    return _end_attempt(connection, claim, reason, retryable=retryable)
+    locked = lock_calibration(connection, claim.calibration_id)
+    return _end_attempt(connection, locked, claim, reason, retryable=retryable)
 
 
-def _end_attempt(connection: sa.Connection, claim: Claim, reason: str, *, retryable: bool) -> tuple[Lease, bool]:
+def _end_attempt(
+    connection: sa.Connection, locked: sa.Row[Any], claim: Claim, reason: str, *, retryable: bool
+) -> tuple[Lease, bool]:
     """Queue the shard again if that may help, else fail it."""
     values: dict[str, Any] = {"reason": cleaned_text(reason, REASON_MAXIMUM)}
     target = ShardState.QUEUED if retryable and claim.attempt < ATTEMPTS_MAXIMUM else ShardState.FAILED
-    if target is ShardState.QUEUED and _verdict(connection, claim) is Lease.CANCEL_REQUESTED:
+    if target is ShardState.QUEUED and locked.cancel_requested_at is not None:
         target = ShardState.CANCELLED  # nobody would claim it again
     return _moved(connection, claim, target, **values)
 
 
 def _moved(connection: sa.Connection, claim: Claim, target: ShardState, **values: Any) -> tuple[Lease, bool]:
-    row = move_shard(connection, claim.shard_id, target, held_by(claim), **values)
+    fence = held_by(claim.shard_id, claim.epoch, claim.worker_id)
+    row = move_shard(connection, claim.shard_id, target, fence, **values)
     return (Lease.LOST, False) if row is None else (Lease.HELD, target is ShardState.QUEUED)
 
 
 def release(connection: sa.Connection, claim: Claim) -> tuple[Lease, bool]:
     """Queue the shard again as if this attempt had not begun (its epoch stays used)."""
-    lock_calibration(connection, claim.calibration_id)
-    cancelled = _verdict(connection, claim) is Lease.CANCEL_REQUESTED
-    target = ShardState.CANCELLED if cancelled else ShardState.QUEUED
+    locked = lock_calibration(connection, claim.calibration_id)
+    target = ShardState.QUEUED if locked.cancel_requested_at is None else ShardState.CANCELLED
     return _moved(connection, claim, target, attempts=shards.c.attempts - 1, worker_id=None)
 
 
 def cancel(connection: sa.Connection, claim: Claim) -> Lease:
     """End the shard as cancelled; programming mistake unless that was requested."""
-    lock_calibration(connection, claim.calibration_id)
-    if _verdict(connection, claim) is not Lease.CANCEL_REQUESTED:
+    locked = lock_calibration(connection, claim.calibration_id)
+    if locked.cancel_requested_at is None:
         raise AssertionError(f"nobody asked to cancel calibration {claim.calibration_id}")
-    row = move_shard(connection, claim.shard_id, ShardState.CANCELLED, held_by(claim))
-    return Lease.LOST if row is None else Lease.HELD
+    return _moved(connection, claim, ShardState.CANCELLED)[0]
 
 
 def abandon(connection: sa.Connection, worker_id: str) -> int:
@@ -324,7 +335,9 @@ def end_dead_claims(database: Database) -> None:
         ).all()
     for row in found:
         with database.write() as connection:
-            locked = lock_calibration(connection, row.calibration_id)
+            locked = lock_if_free(connection, row.calibration_id)
+            if locked is None:
+                continue  # a frozen process must not keep the others waiting; the next sweep looks again
             if locked.cancel_requested_at is not None:
                 move_shard(connection, row.id, ShardState.CANCELLED, dead)
                 continue

@@ -25,6 +25,13 @@ RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
 #: What is unique among a calibration's trials.
 IDENTITY_COLUMNS = ("calibration_id", "width", "learning_rate", "seed", "role", "gamma", "horizon")
 
+#: The identities of a width's trials; built once, since every claim reads them.
+IDENTITIES = sa.select(*(trials.c[name] for name in IDENTITY_COLUMNS[1:])).where(
+    trials.c.calibration_id == sa.bindparam("calibration"),
+    trials.c.width == sa.bindparam("of_width"),
+    trials.c.status.in_(sa.bindparam("statuses", expanding=True)),
+)
+
 #: Rows of one INSERT, of 15 parameters each: 7,500, below SQLite's 32,766 and Postgres's 65,535.
 ROWS_PER_STATEMENT = 500
 
@@ -94,13 +101,8 @@ def identities(
     connection: sa.Connection, calibration_id: str, width: int, statuses: Sequence[TrialStatus]
 ) -> set[TrialIdentity]:
     """Give which trials of a width are stored with one of these statuses."""
-    query = sa.select(trials).where(
-        trials.c.calibration_id == calibration_id, trials.c.width == width, trials.c.status.in_(statuses)
-    )
-    return {
-        (row.width, row.learning_rate, row.seed, row.role or None, row.gamma, row.horizon or None)
-        for row in connection.execute(query)
-    }
+    found = connection.execute(IDENTITIES, {"calibration": calibration_id, "of_width": width, "statuses": statuses})
+    return {(row.width, row.learning_rate, row.seed, row.role or None, row.gamma, row.horizon or None) for row in found}
 
 
 def count(connection: sa.Connection, calibration_id: str) -> int:

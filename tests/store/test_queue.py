@@ -5,12 +5,27 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from service.store import CalibrationState, ShardState, Store
+import pytest
+import sqlalchemy as sa
+
+from service.store import CalibrationState, ShardState, Store, StoreUnavailableError
+from service.store.calibrations import cancel
+from service.store.engine import Database
+from service.store.queue import ATTEMPTS_MAXIMUM
 from service.store.tables import shards
+from service.store.transitions import lock_calibration
+from testbed.waiting import until
 from tests.store.samples import claimed, pass_time, run_all, sample_spec
 
+ON_POSTGRES = pytest.mark.parametrize("databases", ["postgres"], indirect=True)  # SQLite has no locks of rows
 THREADS = 8
 SHARDS = 400
+
+
+def is_waited_for(connection: sa.Connection) -> bool:
+    """Whether another connection waits for a lock that this one has."""
+    waits = sa.text("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+    return connection.execute(waits).first() is not None
 
 
 def test_expired_claims_keep_their_place(make_store: Callable[..., Store]) -> None:
@@ -33,20 +48,22 @@ def test_what_waits_again_goes_to_its_place(store: Store) -> None:
     assert claimed(store).calibration_id == first
 
 
-def test_eight_threads_claim_400_shards_once(make_store: Callable[..., Store]) -> None:
-    """Eight stores, as eight processes have; a "database is locked" would raise here."""
+@pytest.mark.parametrize("calibrations", [1, 4])
+def test_eight_threads_claim_400_shards_once(make_store: Callable[..., Store], calibrations: int) -> None:
+    """Eight stores, as eight processes have; a "database is locked" would raise here.
+
+    Nobody stops while something waits, although rivals have it locked for most of the time.
+    """
     stores = [make_store() for _ in range(THREADS)]
-    for _ in range(4):
-        stores[0].create_calibration(sample_spec(widths=[16, 32], seeds=SHARDS // 8))
+    for _ in range(calibrations):
+        stores[0].create_calibration(sample_spec(widths=[16, 32], seeds=SHARDS // (2 * calibrations)))
     gate = threading.Barrier(THREADS)
 
     def work(number: int) -> list[tuple[str, int]]:
         gate.wait()
-        return [
-            (claim.shard_id, claim.epoch)
-            for claim in iter(lambda: stores[number].claim_shard(f"w{number}"), None)
-            if claim is not None
-        ]
+        claims = list(iter(lambda: stores[number].claim_shard(f"w{number}"), None))
+        assert stores[number].backlog().shards[ShardState.QUEUED] == 0
+        return [(claim.shard_id, claim.epoch) for claim in claims if claim is not None]
 
     with ThreadPoolExecutor(THREADS) as pool:
         taken = [claim for claims in pool.map(work, range(THREADS)) for claim in claims]
@@ -54,6 +71,78 @@ def test_eight_threads_claim_400_shards_once(make_store: Callable[..., Store]) -
     assert Counter(epoch for _, epoch in taken) == {1: SHARDS}
     assert len({shard_id for shard_id, _ in taken}) == SHARDS
     assert stores[0].backlog().shards[ShardState.RUNNING] == SHARDS
+
+
+def test_nobody_who_finds_nothing_waits_for_a_writer(store: Store) -> None:
+    """On SQLite he must not even ask for the lock: it is one for all."""
+    with Database(store._engine).write():
+        assert store.claim_shard("w") is None
+
+
+@ON_POSTGRES
+def test_a_locked_calibration_is_passed_over(store: Store) -> None:
+    first, second = (store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id for _ in range(2))
+    with Database(store._engine).write() as frozen:
+        lock_calibration(frozen, first)
+        assert claimed(store).calibration_id == second
+    assert claimed(store).calibration_id == first
+
+
+@ON_POSTGRES
+def test_an_expired_claim_on_a_locked_calibration_is_passed_over(make_store: Callable[..., Store]) -> None:
+    store, dying = make_store(), make_store(lease_seconds=-1.0)
+    first, second = (store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id for _ in range(2))
+    assert claimed(dying).calibration_id == first
+    with Database(store._engine).write() as frozen:
+        lock_calibration(frozen, first)
+        assert claimed(store).calibration_id == second
+        with pytest.raises(StoreUnavailableError, match="lock timeout"):
+            store.claim_shard("w")
+    assert claimed(store).calibration_id == first
+
+
+@ON_POSTGRES
+def test_the_oldest_is_waited_for_where_all_are_locked(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
+    database = Database(store._engine)
+    with ThreadPoolExecutor(1) as pool, database.write() as rival:
+        lock_calibration(rival, identifier)
+        waiting = pool.submit(store.claim_shard, "w")
+        until(lambda: is_waited_for(rival) or waiting.done())
+        rival.commit()
+        claim = waiting.result()
+    assert claim is not None
+    assert claim.calibration_id == identifier
+
+
+@ON_POSTGRES
+def test_what_is_cancelled_while_it_is_waited_for_is_not_claimed(store: Store) -> None:
+    """Its claim had expired, so that cancelling leaves its shard as it is."""
+    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
+    claimed(store)
+    store.abandon_worker("w")
+    with ThreadPoolExecutor(1) as pool, Database(store._engine).write() as rival:
+        cancel(rival, identifier)
+        waiting = pool.submit(store.claim_shard, "other")
+        until(lambda: is_waited_for(rival) or waiting.done())
+        rival.commit()
+        assert waiting.result() is None
+    (shard,) = store.list_shards(identifier)
+    assert shard.worker_id == "w"
+
+
+@ON_POSTGRES
+def test_one_locked_calibration_keeps_no_dead_claim_of_others(make_store: Callable[..., Store]) -> None:
+    store, dying = make_store(), make_store(lease_seconds=-1.0)
+    first, second = (store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id for _ in range(2))
+    for _ in range(2 * ATTEMPTS_MAXIMUM):
+        dying.claim_shard("dead")
+    with Database(store._engine).write() as frozen:
+        lock_calibration(frozen, first)
+        assert store.finish_ready_calibrations() == 1
+        assert store.get_calibration(second).state is CalibrationState.FAILED
+    assert store.finish_ready_calibrations() == 1
+    assert store.get_calibration(first).state is CalibrationState.FAILED
 
 
 def test_the_backlog_in_numbers(make_store: Callable[..., Store], url: str) -> None:
