@@ -1,6 +1,6 @@
 """Calibrations: created with their first shards, read with their progress, cancelled on request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -71,6 +71,12 @@ def begin(spec: JsonObject, search: Search) -> Beginning:
     return Beginning(plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
 
 
+def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
+    """Add the time that it is expected to take: a read that nobody who writes should wait for."""
+    time = expected_time(connection, beginning.spec, beginning.expected)
+    return replace(beginning, expected={**beginning.expected, **time})
+
+
 def create(
     connection: sa.Connection, beginning: Beginning, submission: Submission
 ) -> tuple[sa.Row[Any], list[str], bool]:
@@ -92,7 +98,7 @@ def create(
             last_event=0,
             extends=beginning.extends,
             environments=list(beginning.environments),
-            expected={**beginning.expected, **expected_time(connection, beginning.spec, beginning.expected)},
+            expected=beginning.expected,
         )
         # a second request with the key waits here for the first to commit, then finds its row
         .on_conflict_do_nothing(index_elements=[calibrations.c.owner, calibrations.c.idempotency_key])

@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from service.store.clock import now
 from service.store.effort import Cell, cells, flops_by_width, seconds_at
 from service.store.expectation import StageName, expected_cells, expected_of, stage_name, stage_of_trial, to_come
-from service.store.records import FlopRate, JsonObject, Progress, ShardSpec, TrialStatus
+from service.store.records import FlopRate, JsonObject, Progress, ShardSpec
 from service.store.states import CalibrationState, ShardState
 from service.store.tables import calibrations, measurements, shards, trials, workers
 from service.store.workers import ALIVE_SECONDS
+from widthwise.vocabulary import TrialStatus
 
 RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines and versions change (chosen)
+LOOKED_AT = 300  # newest calibrations among which these are found, however many there are (chosen)
 
 
 def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Progress]:
@@ -105,11 +107,16 @@ def _rates(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Fl
 
 
 def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> float:
-    """Seconds that a shard takes beyond those of its trials, to start a process and compile: the mean; 0 if unknown."""
+    """Seconds that a shard takes beyond those of its trials, to start a process and compile: the mean; 0 if unknown.
+
+    Of shards that were claimed once: for others the time in which they waited again would count.
+    """
     spent = (
         sa.select(shards.c.started_at, shards.c.finished_at, sa.func.sum(trials.c.seconds))
         .join(trials, trials.c.shard_id == shards.c.id)
-        .where(shards.c.calibration_id.in_(calibration_ids), shards.c.state == ShardState.SUCCEEDED)
+        .where(
+            shards.c.calibration_id.in_(calibration_ids), shards.c.state == ShardState.SUCCEEDED, shards.c.epoch == 1
+        )
         .group_by(shards.c.id, shards.c.started_at, shards.c.finished_at)
     )
     beyond = [
@@ -122,8 +129,8 @@ def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> floa
 def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObject) -> JsonObject:
     """Estimate the time of a calibration before it starts: {"seconds", "seconds_from", "workers"}.
 
-    From the trials of the newest calibrations of the same architecture in this database, if there are any, and the
-    workers that have reported within a minute (one at least).
+    From the trials of the latest calibrations of the same architecture among the newest in this database, if there are
+    any, and the workers that have reported within a minute (one at least).
     """
     alive = (
         sa.select(sa.func.count())
@@ -131,13 +138,19 @@ def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObj
         .where(workers.c.last_seen > now(-ALIVE_SECONDS), workers.c.stopped_at.is_(None))
     )
     count = max(1, connection.execute(alive).scalar_one())
-    recent = (
-        sa.select(calibrations.c.id)
-        .where(
-            calibrations.c.runner != "external",
-            calibrations.c.spec["proxy"]["architecture"].as_string() == spec["proxy"]["architecture"],
-        )
+    newest = (
+        sa.select(calibrations.c.id, calibrations.c.created_at, calibrations.c.runner, calibrations.c.spec)
         .order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
+        .limit(LOOKED_AT)
+        .subquery()
+    )
+    recent = (
+        sa.select(newest.c.id)
+        .where(
+            newest.c.runner != "external",
+            newest.c.spec["proxy"]["architecture"].as_string() == spec["proxy"]["architecture"],
+        )
+        .order_by(newest.c.created_at.desc(), newest.c.id.desc())
         .limit(RECENT_CALIBRATIONS)
     )
     recently = connection.execute(recent).scalars().all()

@@ -132,6 +132,8 @@ class Store:
         if replayed_id is not None:
             return CreatedCalibration(self.get_calibration(replayed_id), replayed=True)
         beginning = calibrations.begin(spec, self._searched())
+        with self._database.read() as connection:
+            beginning = calibrations.timed(connection, beginning)
         with self._database.write() as connection:
             row, shard_ids, replayed = calibrations.create(connection, beginning, submission)
             # read before the commit: nothing that fails after it may deny what is stored
@@ -160,6 +162,7 @@ class Store:
             return CreatedCalibration(self.get_calibration(replayed_id), replayed=True)
         with self._database.read() as connection:
             beginning = extensions.begin(connection, parent_id, spec, self._searched())
+            beginning = calibrations.timed(connection, beginning)
         with self._database.write() as connection:
             identifier, shard_ids, replayed = extensions.create(connection, beginning, submission)
         self._ring(shard_ids)

@@ -1,0 +1,74 @@
+"""Estimates of time: from shards that ran through, found without looking at every row, while nobody waits to write."""
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store import Store
+from service.store.engine import Database, create_store_engine
+from service.store.progress import LOOKED_AT
+from service.store.tables import calibrations, shards
+from tests.store.samples import claimed, pass_time, run_all, run_claim, sample_spec
+
+TRANSFORMER = sample_spec(proxy={**sample_spec()["proxy"], "architecture": "transformer"})
+
+
+def seconds(store: Store, spec: dict[str, Any]) -> float | None:
+    """What is expected of a new calibration."""
+    expected = store.create_calibration(spec).calibration.expected
+    assert expected is not None
+    found: float | None = expected["seconds"]
+    return found
+
+
+def test_a_shard_that_waited_again_tells_nothing_of_how_long_one_takes(store: Store, url: str) -> None:
+    store.create_calibration(sample_spec())
+    store.release_shard(claimed(store))
+    pass_time(url, shards.c.started_at, 2 * 86400.0)  # its worker was stopped on Friday; on Sunday it goes on
+    run_all(store)
+    found = seconds(store, sample_spec())
+    assert found is not None
+    assert found < 600
+
+
+def test_nor_of_the_time_left(store: Store, url: str) -> None:
+    identifier = store.create_calibration(sample_spec()).calibration.id
+    store.release_shard(claimed(store))
+    pass_time(url, shards.c.started_at, 2 * 86400.0)
+    run_claim(store, claimed(store))
+    left = store.get_calibration(identifier).progress.seconds_left
+    assert left is not None
+    assert left < 600
+
+
+def test_only_the_newest_rows_are_looked_at(store: Store, url: str) -> None:
+    store.create_calibration(sample_spec())
+    run_all(store)
+    store.create_calibration(TRANSFORMER)
+    engine = create_store_engine(url)
+    with Database(engine).write() as connection:
+        newest = sa.select(calibrations).order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
+        row = dict(connection.execute(newest.limit(1)).mappings().one())
+        more = [{**row, "id": f"cal_{number}"} for number in range(LOOKED_AT - 2)]  # with the two that are there
+        connection.execute(sa.insert(calibrations), more)
+    engine.dispose()
+    assert seconds(store, sample_spec()) is not None  # it is the last of those
+    assert seconds(store, sample_spec()) is None
+
+
+def test_nobody_waits_to_write_meanwhile(make_store: Callable[..., Store]) -> None:
+    store = make_store()
+    parent = store.create_calibration(sample_spec()).calibration.id
+    run_all(store)
+    writing: list[str] = []
+
+    @sa.event.listens_for(store._engine, "before_cursor_execute")
+    def _note(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if connection.get_execution_options().get("widthwise_write"):
+            writing.append(statement)
+
+    store.create_calibration(sample_spec(), idempotency_key="k")
+    store.extend_calibration(parent, sample_spec(seeds=3))
+    assert any("INSERT INTO calibrations" in statement for statement in writing)
+    assert [statement for statement in writing if "FROM workers" in statement or "sum(" in statement] == []
