@@ -1,24 +1,36 @@
-"""A worker's surroundings: a migrated SQLite file, settings that name it, and claims of a small calibration."""
+"""A worker's surroundings: a migrated SQLite file, settings that name it, small calibrations, and processes."""
 
+import os
+import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from service.settings import Settings, load_settings
-from service.store import Claim, Store
+from service.store import CalibrationState, Claim, ShardState, Store
 from service.store.engine import create_store_engine
 from service.store.rounds import Search
 from testbed.databases import SqliteFiles
 from testbed.waiting import LONG_SECONDS
 from tests.store.samples import fit_sample, plan_sample, sample_spec
+from workers.pool import WORKER_COMMAND
 from workers.supervisor import Supervisor
 
 #: One round, which is easy to foresee.
 SEARCH = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
+
+RATES = [0.005, 0.01, 0.02]  # the fake child's losses have their optimum in the middle
+SPEC = sample_spec(widths=[32, 64], seeds=1, learning_rates=RATES, mesh=1.0)  # one round: 2 shards of 3 trials
+
+Process = subprocess.Popen[Any]
+Spawn = Callable[..., Process]
 
 FAKE_CHILD = str(Path(__file__).with_name("fake_child.py"))
 
@@ -26,6 +38,44 @@ FAKE_CHILD = str(Path(__file__).with_name("fake_child.py"))
 def fake_child(*arguments: str) -> list[str]:
     """The command of a fake child with this behaviour."""
     return [sys.executable, FAKE_CHILD, *arguments]
+
+
+def ended(store: Store, *identifiers: str) -> bool:
+    """Whether these calibrations have ended."""
+    return all(store.get_calibration(identifier).finished_at is not None for identifier in identifiers)
+
+
+def assert_complete(store: Store, identifier: str) -> None:
+    """A calibration of SPEC succeeded, each of its shards too, and every trial is there once."""
+    calibration = store.get_calibration(identifier)
+    assert calibration.state is CalibrationState.SUCCEEDED, calibration.reason
+    assert calibration.progress.shards == {ShardState.SUCCEEDED: 2}
+    counts = Counter((row.width, row.learning_rate, row.seed) for row in store.list_trials(identifier).items)
+    assert counts == {(width, rate, 0): 1 for width in SPEC["widths"] for rate in RATES}
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    """Start processes; those that a test leaves behind, a failed one too, are killed."""
+    with ExitStack() as stack:
+
+        def start(command: list[str], **options: Any) -> Process:
+            process = stack.enter_context(subprocess.Popen(command, **options))
+            stack.callback(process.kill)  # before the wait for its end
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def start(settings: Settings, spawn: Spawn) -> Spawn:
+    """Start workers on the test's database, with children of this behaviour."""
+
+    def run(name: str, *behaviour: str, **environment: str) -> Process:
+        command = [*WORKER_COMMAND, "--id", name, "--child", *fake_child(*behaviour)]
+        return spawn(command, env={**os.environ, **environment})
+
+    return run
 
 
 @pytest.fixture

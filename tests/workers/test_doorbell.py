@@ -130,7 +130,7 @@ def test_a_broker_whose_answer_never_ends_is_left_after_two_seconds() -> None:
                 while not stop.wait(0.2):
                     connection.sendall(b"O")
 
-        thread = threading.Thread(target=dribble)
+        thread = threading.Thread(target=dribble, daemon=True)  # a test that fails does not wait for it
         thread.start()
         bell = CeleryDoorbell(settings_of(f"redis://127.0.0.1:{listener.getsockname()[1]}/0"), pause_seconds=600.0)
         with capture_logs() as logs:

@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,18 +12,13 @@ import pytest
 
 from service.broker import QUEUE, CeleryDoorbell
 from service.settings import Settings, load_settings
-from service.store import CalibrationState, ShardState, Store, WorkerState, open_store
+from service.store import ShardState, Store, WorkerState, open_store
 from testbed.brokers import BrokerServer
 from testbed.waiting import PATIENCE_SECONDS, is_alive, until
-from tests.store.samples import sample_spec
-from tests.workers.conftest import fake_child
+from tests.workers.conftest import SPEC, Spawn, assert_complete, ended, fake_child
 from workers.listener import Listener
 from workers.pool import WORKER_COMMAND
 from workers.worker import Worker
-
-Start = Callable[..., "subprocess.Popen[bytes]"]
-RATES = [0.005, 0.01, 0.02]
-SPEC = sample_spec(widths=[32, 64], seeds=1, learning_rates=RATES, mesh=1.0)  # one round: 2 shards of 3 trials
 
 
 @pytest.fixture
@@ -45,19 +38,9 @@ def ringing(node_settings: Settings) -> Iterator[Store]:
 
 
 @pytest.fixture
-def start(node_settings: Settings) -> Iterator[Start]:
-    """Start nodes, with children of this behaviour."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def run(name: str, *behaviour: str, **environment: str) -> "subprocess.Popen[bytes]":
-        command = [*WORKER_COMMAND, "--id", name, "--child", *fake_child(*behaviour)]
-        started.append(subprocess.Popen(command, env={**os.environ, **environment}))
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
+def start(node_settings: Settings, start: Spawn) -> Spawn:
+    """Start nodes: workers whose settings name a broker."""
+    return start
 
 
 @pytest.fixture
@@ -83,17 +66,10 @@ def listening(node_settings: Settings) -> Iterator[Callable[..., Worker]]:
         store.close()
 
 
-def ended(store: Store, *identifiers: str) -> bool:
-    return all(store.get_calibration(identifier).finished_at is not None for identifier in identifiers)
-
-
-def assert_complete(store: Store, identifier: str) -> None:
-    """Every shard succeeded at its first attempt, and every trial is there once."""
-    assert store.get_calibration(identifier).state is CalibrationState.SUCCEEDED
+def assert_undisturbed(store: Store, identifier: str) -> None:
+    """A calibration of SPEC is complete, and each of its shards needed one attempt."""
+    assert_complete(store, identifier)
     assert [shard.attempts for shard in store.list_shards(identifier)] == [1, 1]
-    counts = Counter((row.width, row.learning_rate, row.seed) for row in store.list_trials(identifier).items)
-    assert len(counts) == 6
-    assert set(counts.values()) == {1}
 
 
 def waiting_messages(broker: BrokerServer) -> int:
@@ -111,7 +87,7 @@ def test_a_message_wakes_a_worker(ringing: Store, own_broker: BrokerServer, list
     worker = listening("run")
     identifier = ringing.create_calibration(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
-    assert_complete(ringing, identifier)
+    assert_undisturbed(ringing, identifier)
     until(lambda: waiting_messages(own_broker) == 0)  # acknowledged
     assert worker.totals.to_dict()["shards"]["succeeded"] == 2
 
@@ -127,7 +103,7 @@ def test_doubled_messages_and_those_of_finished_work_do_nothing(
     until(lambda: ended(ringing, identifier))
     bell.ring(shards)
     until(lambda: waiting_messages(own_broker) == 0)
-    assert_complete(ringing, identifier)
+    assert_undisturbed(ringing, identifier)
 
 
 def test_a_message_that_makes_no_sense_ends_nothing(
@@ -138,7 +114,7 @@ def test_a_message_that_makes_no_sense_ends_nothing(
     own_broker.client().lpush(QUEUE, "{", "[]", '{"body": "x"}')
     identifier = ringing.create_calibration(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
-    assert_complete(ringing, identifier)
+    assert_undisturbed(ringing, identifier)
 
 
 def test_a_restarted_broker_wakes_again(
@@ -149,7 +125,7 @@ def test_a_restarted_broker_wakes_again(
     own_broker.restart(signal.SIGKILL)
     identifier = ringing.create_calibration(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
-    assert_complete(ringing, identifier)
+    assert_undisturbed(ringing, identifier)
 
 
 def test_a_broker_that_is_down_at_the_start_wakes_once_it_is_up(
@@ -160,7 +136,7 @@ def test_a_broker_that_is_down_at_the_start_wakes_once_it_is_up(
     own_broker.start()
     identifier = ringing.create_calibration(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
-    assert_complete(ringing, identifier)
+    assert_undisturbed(ringing, identifier)
 
 
 def test_the_listener_begins_again_should_celery_end(
@@ -174,45 +150,43 @@ def test_the_listener_begins_again_should_celery_end(
     until(lambda: state.should_stop is None)
     identifier = ringing.create_calibration(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
-    assert_complete(ringing, identifier)
+    assert_undisturbed(ringing, identifier)
 
 
-def test_without_any_message_a_node_finds_the_work(store: Store, own_broker: BrokerServer, start: Start) -> None:
+def test_without_any_message_a_node_finds_the_work(store: Store, own_broker: BrokerServer, start: Spawn) -> None:
     """The store of this test rings nowhere: as if every message were lost, or Redis flushed."""
     start("w", "run")
     until(lambda: listeners(own_broker))
     identifier = store.create_calibration(SPEC).calibration.id
     until(lambda: ended(store, identifier))
-    assert_complete(store, identifier)
+    assert_undisturbed(store, identifier)
 
 
-def test_two_nodes_share_the_calibrations_and_say_what_they_did(ringing: Store, start: Start) -> None:
+def test_two_nodes_share_the_calibrations_and_say_what_they_did(ringing: Store, start: Spawn, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        start(name, "run", WIDTHWISE_LEASE_SECONDS="6")  # so that it reports every second
-    until(lambda: len(ringing.list_workers()) == 2)
+        # the first child waits for a second one, so that each node has one; both nodes report every second
+        start(name, "meet", str(tmp_path), WIDTHWISE_LEASE_SECONDS="6")
     identifiers = [ringing.create_calibration(SPEC).calibration.id for _ in range(4)]
     until(lambda: ended(ringing, *identifiers))
     for identifier in identifiers:
-        assert_complete(ringing, identifier)
+        assert_undisturbed(ringing, identifier)
     until(lambda: sum(w.totals["shards"]["succeeded"] for w in ringing.list_workers()) == 8)  # with their next reports
     workers = ringing.list_workers()
-    assert all(worker.totals["shards"]["succeeded"] for worker in workers)
+    assert [bool(worker.totals["shards"]["succeeded"]) for worker in workers] == [True, True]
     assert sum(worker.totals["trials"]["completed"] for worker in workers) == 24
 
 
 def test_a_stopped_node_gives_its_shard_back_at_once(
-    ringing: Store, own_broker: BrokerServer, start: Start, tmp_path: Path
+    ringing: Store, own_broker: BrokerServer, start: Spawn, tmp_path: Path
 ) -> None:
     identifier = ringing.create_calibration(SPEC).calibration.id
     note = tmp_path / "pid"
     node = start("w", "pid", str(note))
     until(note.exists)
     own_broker.client().delete(QUEUE)
-    begun = time.monotonic()
     node.terminate()
     node.terminate()  # a second signal changes nothing
     until(lambda: ringing.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2})
-    assert time.monotonic() - begun < 1.0 + 1.0  # the second one for a loaded machine
     assert node.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(int(note.read_text()))
     assert [shard.attempts for shard in ringing.list_shards(identifier)] == [0, 0]
@@ -221,7 +195,7 @@ def test_a_stopped_node_gives_its_shard_back_at_once(
 
 
 def test_a_silent_broker_holds_up_no_end(
-    ringing: Store, own_broker: BrokerServer, start: Start, tmp_path: Path
+    ringing: Store, own_broker: BrokerServer, start: Spawn, tmp_path: Path
 ) -> None:
     identifier = ringing.create_calibration(SPEC).calibration.id
     note = tmp_path / "pid"
@@ -260,11 +234,11 @@ def test_one_shard_at_a_time(ringing: Store, node_settings: Settings, tmp_path: 
     }
 
 
-def test_an_orphaned_node_ends(ringing: Store, node_settings: Settings, tmp_path: Path) -> None:
+def test_an_orphaned_node_ends(ringing: Store, spawn: Spawn, tmp_path: Path) -> None:
     identifier = ringing.create_calibration(SPEC).calibration.id
     note = tmp_path / "pid"
     command = [*WORKER_COMMAND, "--exit-with-parent", "--child", *fake_child("pid", str(note))]
-    node = subprocess.Popen(command, stdin=subprocess.PIPE)
+    node = spawn(command, stdin=subprocess.PIPE)
     until(note.exists)
     assert node.stdin is not None
     node.stdin.close()
@@ -272,16 +246,15 @@ def test_an_orphaned_node_ends(ringing: Store, node_settings: Settings, tmp_path
     assert ringing.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2}
 
 
-def test_a_process_that_can_not_end_by_itself_is_ended() -> None:
+def test_a_process_that_can_not_end_by_itself_is_ended(spawn: Spawn) -> None:
     program = (
         "import signal, threading, time\n"
         "from workers.stopping import end_in_time, stop_on_signals\n"
         "stop = threading.Event()\nstop_on_signals(stop)\nend_in_time(stop, 0.2)\nprint('up', flush=True)\n"
         "while True:\n    time.sleep(600)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    with process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        os.kill(process.pid, signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 1
+    process = spawn([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(PATIENCE_SECONDS) == 1

@@ -1,7 +1,6 @@
 """The supervisor with real child processes: every way in which a claim can end."""
 
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from service.store.rounds import Search
 from testbed.processes import processes_marked
 from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial
-from tests.workers.conftest import fake_child
+from tests.workers.conftest import Spawn, fake_child
 from workers.supervisor import Supervisor
 from workers.totals import Outcome
 
@@ -244,7 +243,7 @@ def _impatient(url: str) -> Store:
     return Store(engine, fit=fit_sample)
 
 
-def test_an_orphaned_child_ends(tmp_path: Path) -> None:
+def test_an_orphaned_child_ends(spawn: Spawn, tmp_path: Path) -> None:
     """A worker killed with SIGKILL closes its child's stdin, and the child goes."""
     note = tmp_path / "pid"
     program = (
@@ -252,7 +251,7 @@ def test_an_orphaned_child_ends(tmp_path: Path) -> None:
         f"child = ChildProcess({fake_child('pid', str(note))!r}, {{'spec': {{}}, 'shard': {{}}, 'done': []}})\n"
         f"time.sleep({LONG_SECONDS})"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program])
+    parent = spawn([sys.executable, "-c", program])
     until(note.exists)
     child = int(note.read_text())
     assert is_alive(child)

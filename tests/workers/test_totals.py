@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from service.settings import Settings
 from service.store import Claim, Lease, Store
 from testbed.waiting import PATIENCE_SECONDS, until
 from tests.store.samples import sample_spec
-from tests.workers.conftest import fake_child
+from tests.workers.conftest import Spawn, fake_child
 from workers.pool import WORKER_COMMAND
 from workers.supervisor import Supervisor
 from workers.totals import Outcome, Totals
@@ -98,20 +97,20 @@ def test_a_mistake_of_ours_fails_the_attempt_at_once(store: Store, claim: Claim,
     assert store.check_lease(claim) is Lease.LOST  # it is in the queue again
 
 
-def test_every_line_of_a_shard_says_whose_it_is(store: Store, settings: Settings) -> None:
+@pytest.mark.usefixtures("settings")
+def test_every_line_of_a_shard_says_whose_it_is(store: Store, spawn: Spawn) -> None:
     identifier = store.create_calibration(sample_spec(widths=[32], seeds=1), request_id="req-7").calibration.id
-    worker = subprocess.Popen(
+    worker = spawn(
         [*WORKER_COMMAND, "--id", "w", "--child", *fake_child("abort")],
         env={**os.environ, "WIDTHWISE_LOG_FORMAT": "json", "WIDTHWISE_LOG_LEVEL": "debug"},
         stderr=subprocess.PIPE,
         text=True,
     )
-    with worker:
-        until(lambda: store.get_calibration(identifier).progress.trials_done > 1)  # the second attempt
-        worker.terminate()
-        assert worker.wait(PATIENCE_SECONDS) == 0
-        assert worker.stderr is not None
-        lines = [json.loads(line) for line in worker.stderr]
+    until(lambda: store.get_calibration(identifier).progress.trials_done > 1)  # the second attempt
+    worker.terminate()
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    assert worker.stderr is not None
+    lines = [json.loads(line) for line in worker.stderr]
     (shard,) = store.list_shards(identifier)
     whose = {"calibration_id": identifier, "shard_id": shard.id, "request_id": "req-7", "worker_id": "w"}
     events = [line["event"] for line in lines if line.items() >= whose.items()]

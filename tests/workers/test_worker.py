@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,46 +16,26 @@ from service.store import CalibrationState, ShardState, Store
 from service.store.schema import downgrade
 from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, is_alive, until
 from tests.store.samples import sample_spec
-from tests.workers.conftest import fake_child
+from tests.workers.conftest import RATES, SPEC, Spawn, assert_complete, ended, fake_child
 from workers.node import run_worker
 from workers.pool import WORKER_COMMAND, WorkerPool
 
-Start = Callable[..., "subprocess.Popen[bytes]"]
-RATES = [0.005, 0.01, 0.02]  # the fake child's losses have their optimum in the middle
-SPEC = sample_spec(widths=[32, 64], seeds=1, learning_rates=RATES, mesh=1.0)  # one round: 2 shards of 3 trials
+
+@contextmanager
+def worker_of_this_process(settings: Settings, *behaviour: str) -> Iterator[None]:
+    """A worker on a thread, which is stopped whatever becomes of the test."""
+    stop = threading.Event()
+    options = {"command": fake_child(*behaviour), "probe_command": ()}
+    thread = threading.Thread(target=run_worker, args=(settings, "w", stop), kwargs=options)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
-@pytest.fixture
-def start(settings: Settings) -> Iterator[Start]:
-    """Start worker processes on the test's database."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def run(name: str, *behaviour: str, **environment: str) -> "subprocess.Popen[bytes]":
-        command = [*WORKER_COMMAND, "--id", name, "--child", *fake_child(*behaviour)]
-        started.append(subprocess.Popen(command, env={**os.environ, **environment}))
-        return started[-1]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
-
-
-def ended(store: Store, identifier: str) -> bool:
-    """Whether a calibration has ended (the fit of made-up losses may refuse them)."""
-    return store.get_calibration(identifier).finished_at is not None
-
-
-def assert_complete(store: Store, identifier: str) -> None:
-    """Every shard succeeded, and every trial is there once."""
-    assert store.get_calibration(identifier).progress.shards == {ShardState.SUCCEEDED: 2}
-    rows = store.list_trials(identifier).items
-    counts = Counter((row.width, row.learning_rate, row.seed) for row in rows)
-    assert len(counts) == 6
-    assert set(counts.values()) == {1}
-
-
-def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Start, tmp_path: Path) -> None:
+def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Spawn, tmp_path: Path) -> None:
     identifier = store.create_calibration(SPEC).calibration.id
     note = tmp_path / "pid"
     victim = start("victim", "slow", str(note), WIDTHWISE_LEASE_SECONDS="2")
@@ -76,7 +55,7 @@ def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Start, t
     assert told.count("other") == 2
 
 
-def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Start) -> None:
+def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Spawn) -> None:
     """A mesh of half an octave asks for learning rates between those of the grid, once these are known."""
     identifier = store.create_calibration({**SPEC, "mesh": 0.5}).calibration.id
     for name in ("one", "two"):
@@ -92,7 +71,7 @@ def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Star
 
 
 def test_a_stopped_worker_gives_its_shard_back_before_its_lease_ends(
-    store: Store, start: Start, tmp_path: Path
+    store: Store, start: Spawn, tmp_path: Path
 ) -> None:
     identifier = store.create_calibration(SPEC).calibration.id
     note = tmp_path / "pid"
@@ -107,13 +86,8 @@ def test_a_stopped_worker_gives_its_shard_back_before_its_lease_ends(
 
 def test_a_failed_attempt_is_made_again(store: Store, settings: Settings, tmp_path: Path) -> None:
     identifier = store.create_calibration(SPEC).calibration.id
-    stop = threading.Event()
-    command = fake_child("once", str(tmp_path / "note"))
-    thread = threading.Thread(target=run_worker, args=(settings, "w", stop), kwargs={"command": command})
-    thread.start()
-    until(lambda: ended(store, identifier))
-    stop.set()
-    thread.join()
+    with worker_of_this_process(settings, "once", str(tmp_path / "note")):
+        until(lambda: ended(store, identifier))
     assert_complete(store, identifier)
     assert sorted(shard.attempts for shard in store.list_shards(identifier)) == [1, 2]
 
@@ -122,19 +96,15 @@ def test_three_crashes_fail_the_calibration(store: Store, settings: Settings) ->
     # each attempt stores one more trial and dies: four are more than three attempts can store
     spec = sample_spec(widths=[32], seeds=1, learning_rates=[0.001, 0.01, 0.1, 1.0])
     identifier = store.create_calibration(spec).calibration.id
-    stop = threading.Event()
-    thread = threading.Thread(target=run_worker, args=(settings, "w", stop), kwargs={"command": fake_child("abort")})
-    thread.start()
-    until(lambda: ended(store, identifier))
-    stop.set()
-    thread.join()
+    with worker_of_this_process(settings, "abort"):
+        until(lambda: ended(store, identifier))
     calibration = store.get_calibration(identifier)
     assert calibration.state is CalibrationState.FAILED
     assert "RESOURCE_EXHAUSTED" in (calibration.reason or "")
     assert calibration.progress.trials_done == 3
 
 
-def test_a_worker_refuses_a_schema_it_does_not_know(settings: Settings, start: Start) -> None:
+def test_a_worker_refuses_a_schema_it_does_not_know(settings: Settings, start: Spawn) -> None:
     downgrade(settings.database_url, "base")
     worker = start("w", "run")
     assert worker.wait(PATIENCE_SECONDS) == 2
@@ -179,7 +149,7 @@ def test_the_pool_tries_again_where_a_worker_can_not_be_started(settings: Settin
         assert is_alive(*pool.pids())
 
 
-def test_local_workers_do_not_outlive_their_parent(store: Store, settings: Settings, tmp_path: Path) -> None:
+def test_local_workers_do_not_outlive_their_parent(store: Store, spawn: Spawn, tmp_path: Path) -> None:
     identifier = store.create_calibration(SPEC).calibration.id
     note, pids = tmp_path / "note", tmp_path / "pids"
     worker = [*WORKER_COMMAND, "--child", *fake_child("pid", str(note))]
@@ -188,7 +158,7 @@ def test_local_workers_do_not_outlive_their_parent(store: Store, settings: Setti
         f"pool = WorkerPool(load_settings(), count=1, command={worker!r})\n"
         f"pool.start()\npathlib.Path({str(pids)!r}).write_text(str(pool.pids()[0]))\ntime.sleep({LONG_SECONDS})"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program])
+    parent = spawn([sys.executable, "-c", program])
     until(lambda: note.exists() and pids.exists() and pids.read_text())
     parent.kill()
     parent.wait()
