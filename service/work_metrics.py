@@ -7,14 +7,14 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from service.store.records import Backlog, TrialStatus, Worker, WorkerState
+from service.store.records import Backlog, Worker, WorkerState
 from service.store.states import CalibrationState, ShardState
+from widthwise.vocabulary import Outcome, TrialStatus
 
 #: Workers that were last seen longer ago are left out (chosen): each restart makes new names, and by now every
 #: scraper has seen the last numbers of the old ones.
 LISTED_SECONDS = 900.0
 
-OUTCOMES = ("succeeded", "failed", "cancelled", "released", "lost")  # as workers/totals.py reports them
 LARGEST = 1e15  # chosen: no count or sum of seconds reaches it, and whole numbers below it are exact
 
 
@@ -68,8 +68,8 @@ def _totals(workers: Sequence[Worker]) -> Iterator[Metric]:
     for worker in workers:
         totals = worker.totals
         seen.add_metric([worker.id], worker.seconds_since_seen)
-        for outcome in OUTCOMES:
-            shards.add_metric([worker.id, outcome], _number(_member(totals, "shards").get(outcome)))
+        for outcome in Outcome:
+            shards.add_metric([worker.id, outcome.value], _number(_member(totals, "shards").get(outcome.value)))
         for status in TrialStatus:
             trials.add_metric([worker.id, status.value], _number(_member(totals, "trials").get(status.value)))
         timed = _member(totals, "trial_seconds")

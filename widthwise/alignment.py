@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import AlignmentKind
+from widthwise.vocabulary import AlignmentKind, AlignmentName
 
 Number = Fraction | float | int
 
@@ -57,9 +57,9 @@ class Alignment:
         return hash(self.name)
 
 
-FULL = Alignment("full", RoleAlignment.of(1, 0.5, 1), RoleAlignment.of(1, 0.5, 1))
-NONE = Alignment("none", RoleAlignment.of(0.5, 0.5, 0.5), RoleAlignment.of(0.5, 0.5, 0.5))
-_NAMED = {"full": FULL, "none": NONE}
+FULL = Alignment(AlignmentName.FULL.value, RoleAlignment.of(1, 0.5, 1), RoleAlignment.of(1, 0.5, 1))
+NONE = Alignment(AlignmentName.NONE.value, RoleAlignment.of(0.5, 0.5, 0.5), RoleAlignment.of(0.5, 0.5, 0.5))
+_NAMED: Mapping[str, Alignment] = {AlignmentName.FULL: FULL, AlignmentName.NONE: NONE}
 
 AlignmentLike = Alignment | str | Mapping[str, Mapping[str, float]]
 
@@ -111,4 +111,4 @@ def _measured(by_role: Mapping[str, Mapping[str, float]]) -> Alignment:
                 field=f"alignment.{role}",
             )
         roles[role] = RoleAlignment.of(values["alpha"], values["omega"], values["u"], role=role)
-    return Alignment("measured", roles["hidden"], roles["readout"])
+    return Alignment(AlignmentKind.MEASURED.value, roles["hidden"], roles["readout"])

@@ -74,6 +74,84 @@ class AlignmentKind(StrEnum):
     MEASURED = "measured"  #: the specification gave exponents by role
 
 
+class Runner(StrEnum):
+    """Who trains the models of a calibration."""
+
+    WORKER = "worker"  #: this service
+    EXTERNAL = "external"  #: its user, who uploads the losses
+
+
+class Search(StrEnum):
+    """How the learning rates are searched."""
+
+    TELESCOPE = "telescope"  #: all at the smallest width, then a few around the prediction at each next one
+    GRID = "grid"  #: all at every width
+
+
+class LearningRateRule(StrEnum):
+    """Which learning rate each tensor trains with."""
+
+    PER_LAYER = "per_layer"  #: the base one times what theory prescribes
+    GLOBAL = "global"  #: the base one
+
+
+class EpsilonRule(StrEnum):
+    """Which epsilon each tensor trains with."""
+
+    PER_LAYER = "per_layer"  #: the base one times what theory prescribes
+    CONSTANT = "constant"  #: the base one
+
+
+class FeedForward(StrEnum):
+    """What the transformer's feed-forward part computes."""
+
+    GELU = "gelu"
+    SWIGLU = "swiglu"
+
+
+class Measured(StrEnum):
+    """What a calibration can measure."""
+
+    LEARNING_RATE = "learning_rate"  #: the best one of each width
+    GAMMA = "gamma"  #: the learning rate's multiplier by role
+    EPSILON = "epsilon"  #: gradients
+    ALIGNMENT = "alignment"
+    COORDINATES = "coordinates"  #: the size of activations
+    HORIZON = "horizon"  #: the best learning rate over tokens
+
+
+#: Each from one run a width and seed, without a sweep.
+MEASURED_BY_RUNS = (Measured.EPSILON, Measured.ALIGNMENT, Measured.COORDINATES)
+
+
+class ShardKind(StrEnum):
+    """What the runs of a shard vary, or that they measure."""
+
+    SWEEP = "sweep"
+    GAMMA = "gamma"
+    HORIZON = "horizon"
+    MEASURE = "measure"
+
+
+class TrialStatus(StrEnum):
+    """How a training run ended; only `completed` has a loss."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    STOPPED = "stopped"  #: early, since it could not come near the best
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    """How a claim of a shard ended, as its worker sees it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  #: this attempt; the store decides whether another follows
+    CANCELLED = "cancelled"
+    RELEASED = "released"  #: given back, since the worker is to stop
+    LOST = "lost"  #: another worker has the shard, or the database can't be reached for longer than the lease
+
+
 class ExponentQuantity(StrEnum):
     """What a stored exponent is of, and the sign of its value: most fall with the width, some do not."""
 

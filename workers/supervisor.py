@@ -20,8 +20,9 @@ import structlog
 
 from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Outcome
 from workers.process import ChildProcess, Ended, ProtocolError
-from workers.totals import Outcome, Totals
+from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 

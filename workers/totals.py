@@ -2,23 +2,12 @@
 
 import threading
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
-from service.store.records import TrialStatus
+from widthwise.vocabulary import Outcome, TrialStatus
 
 #: Upper bounds in seconds: a trial takes from 0.1 s (a tiny proxy) to minutes (chosen, three for each decade).
 TRIAL_SECONDS_BOUNDS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-
-
-class Outcome(StrEnum):
-    """How a claim ended, as its worker sees it."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"  #: this attempt; the store decides whether another follows
-    CANCELLED = "cancelled"
-    RELEASED = "released"  #: given back, since the worker is to stop
-    LOST = "lost"  #: another worker has the shard, or the database can't be reached for longer than the lease
 
 
 class Totals:

@@ -9,9 +9,10 @@ import structlog
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
 from service.tracing import start_tracing
+from widthwise.vocabulary import Outcome
 from workers.probe import PROBE_COMMAND, Probe
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Supervisor
-from workers.totals import Outcome, Totals
+from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 

@@ -28,7 +28,6 @@ from service.store.records import (
     ShardSpec,
     Trial,
     TrialRow,
-    TrialStatus,
     Worker,
     WorkerState,
 )
@@ -63,7 +62,6 @@ __all__ = [
     "StoreUnavailableError",
     "Trial",
     "TrialRow",
-    "TrialStatus",
     "Worker",
     "WorkerState",
     "open_store",

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.store.engine import dump_json
-from service.store.records import JsonObject, Measurement, Trial, TrialStatus
+from service.store.records import JsonObject, Measurement, Trial
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Role, known_word
+from widthwise.vocabulary import Role, TrialStatus, known_word
 
 LARGEST_INTEGER = 2**63 - 1  # a BIGINT
 LARGEST_WIDTH = 2**31 - 1  # an INTEGER

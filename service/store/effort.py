@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from service.store.records import FlopRate, JsonObject, ShardSpec
 from widthwise.estimate.cost import COOLDOWN_SHARE, run_flops
+from widthwise.vocabulary import MEASURED_BY_RUNS, ShardKind
 
 #: Runs that cost the same: kind of shard, width, and steps of a branched horizon (0: the specification's own).
 Cell = tuple[str, int, int]
@@ -15,11 +16,13 @@ def cells(shards: Iterable[ShardSpec]) -> Counter[Cell]:
     """Count the runs of shards by what they cost: trials, or for a measure shard its measurements."""
     counted: Counter[Cell] = Counter()
     for shard in shards:
-        if shard.kind == "measure":
-            counted["measure", shard.width, 0] += len(shard.seeds) * len(shard.measure)
+        if shard.kind == ShardKind.MEASURE:
+            counted[ShardKind.MEASURE, shard.width, 0] += len(shard.seeds) * len(shard.measure)
             continue
-        each = len(shard.learning_rates) * len(shard.seeds) * (len(shard.gammas) if shard.kind == "gamma" else 1)
-        for horizon in shard.horizons if shard.kind == "horizon" else (0,):
+        each = (
+            len(shard.learning_rates) * len(shard.seeds) * (len(shard.gammas) if shard.kind == ShardKind.GAMMA else 1)
+        )
+        for horizon in shard.horizons if shard.kind == ShardKind.HORIZON else (0,):
             counted[shard.kind, shard.width, horizon] += each
     return counted
 
@@ -32,10 +35,10 @@ def cell_steps(spec: JsonObject, cell: Cell) -> float:
     [100, 120, 50]
     """
     kind, _, horizon = cell
-    if kind == "measure":  # one run gives a measurement of every kind asked for
-        kinds = len(set(spec.get("measure") or ()) & {"epsilon", "alignment", "coordinates"})
+    if kind == ShardKind.MEASURE:  # one run gives a measurement of every kind asked for
+        kinds = len(set(spec.get("measure") or ()) & set(MEASURED_BY_RUNS))
         return float(spec["steps"] / max(1, kinds))
-    if kind == "horizon":
+    if kind == ShardKind.HORIZON:
         before = max((steps for steps in spec.get("horizons") or () if steps < horizon), default=0)
         return COOLDOWN_SHARE * horizon + (1 - COOLDOWN_SHARE) * (horizon - before)
     return float(spec["steps"])
@@ -43,7 +46,7 @@ def cell_steps(spec: JsonObject, cell: Cell) -> float:
 
 def cell_flops(spec: JsonObject, cell: Cell) -> float:
     """Floating-point operations of one run of a cell that completes; measurements on the way are not counted."""
-    return run_flops(spec, cell[1], steps=cell_steps(spec, cell), evaluated=cell[0] != "measure")
+    return run_flops(spec, cell[1], steps=cell_steps(spec, cell), evaluated=cell[0] != ShardKind.MEASURE)
 
 
 def flops_by_width(spec: JsonObject, counted: Mapping[Cell, int]) -> dict[int, float]:

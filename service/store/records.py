@@ -8,18 +8,10 @@ from itertools import product
 from typing import Any, Generic, TypeVar
 
 from service.store.states import CalibrationState, ShardState
+from widthwise.vocabulary import ShardKind, TrialStatus
 
 JsonObject = Mapping[str, Any]
 T = TypeVar("T")
-
-
-class TrialStatus(StrEnum):
-    """How a training run ended; only `completed` has a loss."""
-
-    COMPLETED = "completed"
-    DIVERGED = "diverged"
-    STOPPED = "stopped"
-    FAILED = "failed"
 
 
 class Lease(StrEnum):
@@ -65,7 +57,7 @@ class Calibration:
     created_at: datetime
     state: CalibrationState
     spec: JsonObject
-    runner: str  #: "worker" or "external"
+    runner: str  #: a Runner
     reason: str | None  #: why it failed; None otherwise
     cancel_requested: bool  #: cancel was asked for; the state follows once running shards have stopped
     result: JsonObject | None  #: CalibrationResult.to_dict() once succeeded
@@ -102,7 +94,7 @@ class ShardSpec:
     width: int
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
-    kind: str = "sweep"  #: "sweep", "gamma", "horizon" or "measure"
+    kind: ShardKind = ShardKind.SWEEP
     role: str | None = None  #: of a gamma shard: whose learning rate γ multiplies
     gammas: tuple[float, ...] = ()  #: of a gamma shard
     horizons: tuple[int, ...] = ()  #: of a horizon shard: steps
@@ -110,21 +102,21 @@ class ShardSpec:
 
     def trials(self) -> set[TrialIdentity]:
         """Give the identity of every trial in it: learning rates × seeds × what its kind varies."""
-        if self.kind == "measure":
+        if self.kind == ShardKind.MEASURE:
             return set()
-        gammas = self.gammas if self.kind == "gamma" else (1.0,)
-        horizons = self.horizons if self.kind == "horizon" else (None,)
-        role = self.role if self.kind == "gamma" else None
+        gammas = self.gammas if self.kind == ShardKind.GAMMA else (1.0,)
+        horizons = self.horizons if self.kind == ShardKind.HORIZON else (None,)
+        role = self.role if self.kind == ShardKind.GAMMA else None
         return set(product((self.width,), self.learning_rates, self.seeds, (role,), gammas, horizons))
 
     def measurements(self) -> set[MeasurementIdentity]:
         """Give the identity of every measurement in it: seeds × kinds."""
-        return set(product((self.width,), self.seeds, self.measure)) if self.kind == "measure" else set()
+        return set(product((self.width,), self.seeds, self.measure)) if self.kind == ShardKind.MEASURE else set()
 
     def to_dict(self) -> dict[str, Any]:
         """Give its JSON form, as the child process reads it."""
         return {
-            "kind": self.kind,
+            "kind": self.kind.value,
             "width": self.width,
             "learning_rates": list(self.learning_rates),
             "seeds": list(self.seeds),
@@ -141,7 +133,7 @@ class ShardSpec:
             width=int(value["width"]),
             learning_rates=tuple(float(rate) for rate in value["learning_rates"]),
             seeds=tuple(int(seed) for seed in value["seeds"]),
-            kind=value.get("kind") or "sweep",
+            kind=ShardKind(value.get("kind") or ShardKind.SWEEP),
             role=value.get("role"),
             gammas=tuple(float(gamma) for gamma in value.get("gammas") or ()),
             horizons=tuple(int(steps) for steps in value.get("horizons") or ()),

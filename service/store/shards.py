@@ -16,7 +16,7 @@ from service.store.door import checked_json, checked_measurement, checked_trial,
 from service.store.engine import Database
 from service.store.provenance import add_environment
 from service.store.queue import ATTEMPTS_MAXIMUM, QUEUE_ORDER, claimable, expired, waiting
-from service.store.records import Claim, JsonObject, Lease, Measurement, ShardSpec, Trial, TrialStatus
+from service.store.records import Claim, JsonObject, Lease, Measurement, ShardSpec, Trial
 from service.store.states import CalibrationState, ShardState
 from service.store.tables import calibrations, shards
 from service.store.transitions import (
@@ -30,6 +30,7 @@ from service.store.transitions import (
     shard_entry,
 )
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import TrialStatus
 
 UNHEARD_SECONDS = 30.0  # after which a shard that was never announced is announced again (chosen)
 LOST_SECONDS = 600.0  # after which a message that no worker has come for counts as lost (chosen)

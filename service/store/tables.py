@@ -5,8 +5,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from service.store.clock import UtcDateTime
-from service.store.records import TrialStatus
 from service.store.states import CalibrationState, ShardState
+from widthwise.vocabulary import TrialStatus
 
 metadata = sa.MetaData(
     naming_convention={

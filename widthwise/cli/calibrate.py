@@ -8,9 +8,17 @@ import typer
 from widthwise.cli import console, options, specification, words
 from widthwise.cli.calibrations import duration, follow
 from widthwise.cli.results import show_comparison, show_result
-from widthwise.cli.words import AlignmentName, EpsilonRule, FeedForward, LearningRateRule, Search
 from widthwise.client import Calibration, Client
-from widthwise.vocabulary import Form, Optimizer, Parameterization
+from widthwise.vocabulary import (
+    AlignmentName,
+    EpsilonRule,
+    FeedForward,
+    Form,
+    LearningRateRule,
+    Optimizer,
+    Parameterization,
+    Search,
+)
 
 _SETTING, _SWEEP, _PROXY, _OUTPUT = options.SETTING, "Sweep", "Proxy", options.OUTPUT
 INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended, so neither 0 nor 1 fits

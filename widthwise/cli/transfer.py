@@ -6,8 +6,7 @@ import typer
 
 from widthwise.cli import console, options, words
 from widthwise.cli.plans import show_plan
-from widthwise.cli.words import AlignmentName
-from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, WeightDecayMode
+from widthwise.vocabulary import AlignmentName, Form, Layout, Optimizer, Parameterization, WeightDecayMode
 
 _SETTING, _BASE, _WHENCE, _OUTPUT = options.SETTING, "Base and target", "Where the exponents come from", "Output"
 _BY_ROLE = "one number, or ROLE=NUMBER once for each role"

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +12,6 @@ from widthwise.errors import InvalidInputError
 
 STDIN = "-"
 FILE_LIMIT = 64 << 20  # bytes of one request file (chosen): some 400,000 tensors; guards against a wrong file
-
-
-class AlignmentName(StrEnum):
-    """The alignments that have a name; measured ones are given in a file."""
-
-    FULL = "full"
-    NONE = "none"
-
-
-class Search(StrEnum):
-    """How the learning rates are searched."""
-
-    TELESCOPE = "telescope"
-    GRID = "grid"
-
-
-class LearningRateRule(StrEnum):
-    """Which learning rate each tensor trains with."""
-
-    PER_LAYER = "per_layer"
-    GLOBAL = "global"
-
-
-class EpsilonRule(StrEnum):
-    """Which epsilon each tensor trains with."""
-
-    PER_LAYER = "per_layer"
-    CONSTANT = "constant"
-
-
-class FeedForward(StrEnum):
-    """What the transformer's feed-forward part computes."""
-
-    GELU = "gelu"
-    SWIGLU = "swiglu"
 
 
 def number_or_by_role(values: Sequence[str] | None, option: str) -> float | dict[str, float] | None:

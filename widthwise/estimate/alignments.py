@@ -27,7 +27,7 @@ from widthwise.estimate.readings import Readings, read
 from widthwise.estimate.slopes import Slope
 from widthwise.plan import Caution
 from widthwise.stability import largest_stable, solve, theoretical_exponents
-from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured, Role
 
 ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index: it sums over nothing
 QUANTITIES = (ExponentQuantity.ALPHA, ExponentQuantity.OMEGA, ExponentQuantity.U)
@@ -101,7 +101,7 @@ def fit_alignment(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
     >>> fit_alignment({"measure": ["learning_rate"]}, ()) is None
     True
     """
-    readings = read(spec, measurements, "alignment")
+    readings = read(spec, measurements, Measured.ALIGNMENT)
     if readings is None:
         return None
     declared = parse(spec.get("alignment", "full"), spec.get("readout_omega"))

@@ -28,7 +28,7 @@ from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
-from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no width to scale with
 PREDICTED = (2, 4, 16)  # times the largest width (chosen): near, the aim of a held-out test, and as far as a plan goes
@@ -175,7 +175,7 @@ def fit_calibration(
         if len(interior) > 1:
             law = fit_power_law(widths, log_optima, errors)
             drift = Drift(*candidates.drift, degrees_of_freedom=len(interior) - 2)
-    asked = bool(optima) or "learning_rate" in spec.get("measure", ("learning_rate",))
+    asked = bool(optima) or Measured.LEARNING_RATE in spec.get("measure", (Measured.LEARNING_RATE,))
     return CalibrationResult(
         optima=found,
         power_law=law,
@@ -218,31 +218,31 @@ def _parts(
     optima: tuple[WidthOptimum, ...],
 ) -> Iterator[tuple[str, Part]]:
     """Every part that the specification asks for, by name; each module is loaded when it is first needed."""
-    found: dict[str, Part | None] = {}
+    found: dict[Measured, Part | None] = {}
     measure = spec.get("measure", ())
-    if "gamma" in measure:
+    if Measured.GAMMA in measure:
         from widthwise.estimate.gamma import fit_gamma
 
-        found["gamma"] = fit_gamma(spec, trials, optima)
-    if "horizon" in measure:
+        found[Measured.GAMMA] = fit_gamma(spec, trials, optima)
+    if Measured.HORIZON in measure:
         from widthwise.estimate.horizon import fit_horizon
 
-        found["horizon"] = fit_horizon(spec, trials)
-    if "epsilon" in measure:
+        found[Measured.HORIZON] = fit_horizon(spec, trials)
+    if Measured.EPSILON in measure:
         from widthwise.estimate.gradients import fit_gradients
 
-        found["epsilon"] = fit_gradients(spec, measurements)
-    if "alignment" in measure:
+        found[Measured.EPSILON] = fit_gradients(spec, measurements)
+    if Measured.ALIGNMENT in measure:
         from widthwise.estimate.alignments import fit_alignment
 
-        found["alignment"] = fit_alignment(spec, measurements)
-    if "coordinates" in measure:
+        found[Measured.ALIGNMENT] = fit_alignment(spec, measurements)
+    if Measured.COORDINATES in measure:
         from widthwise.estimate.coordinates import check_coordinates
 
-        found["coordinates"] = check_coordinates(spec, measurements)
+        found[Measured.COORDINATES] = check_coordinates(spec, measurements)
     for name, part in found.items():
         if part is not None:
-            yield name, part
+            yield name.value, part
 
 
 def _prescribed(spec: Mapping[str, Any]) -> dict[Role, float]:
@@ -267,7 +267,7 @@ def _theory_drift(spec: Mapping[str, Any]) -> float:
 
 
 def _is_global(spec: Mapping[str, Any]) -> bool:
-    return bool(spec.get("learning_rate_rule", "per_layer") == "global")
+    return bool(spec.get("learning_rate_rule") == LearningRateRule.GLOBAL)
 
 
 def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -> Iterator[ExponentEstimate]:

@@ -30,7 +30,7 @@ from widthwise.estimate.slopes import Slope
 from widthwise.parameterization import init_exponents
 from widthwise.plan import Caution
 from widthwise.stability import solve
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Measured, Role
 
 # Exponents of the theory are multiples of ½, so a planted error moves a slope by ½ or more: the check tells a slope
 # from its neighbours ±½, and what lies nearer than halfway is finite width.
@@ -138,7 +138,7 @@ def check_coordinates(spec: Mapping[str, Any], measurements: Sequence[Mapping[st
 
     None where the specification does not ask for coordinates. Raises InvalidInputError for malformed records.
     """
-    readings = read(spec, measurements, "coordinates")
+    readings = read(spec, measurements, Measured.COORDINATES)
     if readings is None:
         return None
     steps = list(readings.snapshots)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import FeedForward
 
 # Byte values: no tokenizer to ship, and far from the small outputs under which SP drifts (Haas et al. 2505.22491).
 VOCABULARY_SIZE = 256
@@ -45,7 +46,7 @@ def held_out_windows(predicted: int) -> int:
     return -(-HELD_OUT_PREDICTIONS // (predicted * HELD_OUT_PIECES)) * HELD_OUT_PIECES
 
 
-def feed_forward_units(width: int, feed_forward: str = "gelu", head_dim: int | None = None) -> int:
+def feed_forward_units(width: int, feed_forward: str = FeedForward.GELU, head_dim: int | None = None) -> int:
     """d_ff of the transformer: 4n with "gelu"; with "swiglu" 8n/3, rounded for one head and times the heads.
 
     So d_ff/n is the same at every width of whole heads, and all widths are one family. Raises InvalidInputError for
@@ -54,10 +55,12 @@ def feed_forward_units(width: int, feed_forward: str = "gelu", head_dim: int | N
     >>> feed_forward_units(64), feed_forward_units(64, "swiglu", 16), feed_forward_units(128, "swiglu", 16)
     (256, 172, 344)
     """
-    if feed_forward == "gelu":
+    if feed_forward == FeedForward.GELU:
         return FEED_FORWARD_RATIO * width
-    if feed_forward != "swiglu":
-        raise InvalidInputError(f"feed_forward is {feed_forward!r}; give gelu or swiglu", field="proxy.feed_forward")
+    if feed_forward != FeedForward.SWIGLU:
+        raise InvalidInputError(
+            f"feed_forward is {feed_forward!r}; give {' or '.join(FeedForward)}", field="proxy.feed_forward"
+        )
     if head_dim is None:
         raise InvalidInputError("d_ff of swiglu is counted by heads; give head_dim", field="proxy.head_dim")
     return width // head_dim * round(GATED_RATIO * head_dim)
@@ -69,7 +72,7 @@ def window_flops(
     *,
     depth: int,
     sequence_length: int,
-    feed_forward: str = "gelu",
+    feed_forward: str = FeedForward.GELU,
     head_dim: int | None = None,
 ) -> float:
     """Operations to train on one window of `sequence_length` bytes; lookup tables cost none.
@@ -85,7 +88,7 @@ def window_flops(
         return _TRAINING * ((sequence_length + depth) * width**2 + readout)
     inner = feed_forward_units(width, feed_forward, head_dim)
     # query, key, value, output; up and down, and the gate
-    block = 4 * width**2 + (3 if feed_forward == "swiglu" else 2) * width * inner
+    block = 4 * width**2 + (3 if feed_forward == FeedForward.SWIGLU else 2) * width * inner
     # Scores and their mixing: two products of T·T·n a block, each 2 operations forward and 4 backward
     attention = 2 * depth * sequence_length**2 * width
     return _TRAINING * ((depth * block + readout) * positions + attention)
@@ -99,7 +102,7 @@ def trial_flops(
     sequence_length: int,
     windows: int,
     evaluated: bool = True,
-    feed_forward: str = "gelu",
+    feed_forward: str = FeedForward.GELU,
     head_dim: int | None = None,
 ) -> float:
     """Operations of one run that trains on `windows` windows (steps times batch size) and is then evaluated.
@@ -133,6 +136,6 @@ def run_flops(spec: Mapping[str, Any], width: int, *, steps: float | None = None
         sequence_length=proxy["sequence_length"],
         windows=round((spec["steps"] if steps is None else steps) * proxy["batch_size"]),
         evaluated=evaluated,
-        feed_forward=proxy.get("feed_forward", "gelu"),  # an MLP has none
+        feed_forward=proxy.get("feed_forward", FeedForward.GELU),  # an MLP has none
         head_dim=proxy.get("head_dim"),
     )

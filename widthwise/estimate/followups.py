@@ -10,11 +10,11 @@ from widthwise.estimate.grids import default_horizons
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.shards import cut, shard
 from widthwise.estimate.widths import WidthOptimum
+from widthwise.vocabulary import MEASURED_BY_RUNS, ShardKind
 
 Trials = Sequence[Mapping[str, Any]]
 Shards = list[dict[str, Any]]
 
-MEASURED_BY_RUNS = ("epsilon", "alignment", "coordinates")  # each from one run a width and seed, without a sweep
 # Four times the tokens lower the optimum by an octave if LR ∝ tokens^−½, the steepest published (Complete(d)P), and the
 # window of a parabola is another octave
 OCTAVES_BELOW, OCTAVES_ABOVE = 2.0, 1.0
@@ -23,7 +23,7 @@ HORIZON_SPACING = 0.5  # octaves between the learning rates of a horizon: five i
 
 def measure_shards(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> Shards:
     """One shard for each width, with the seeds that lack a measurement."""
-    kinds = [kind for kind in MEASURED_BY_RUNS if kind in (spec.get("measure") or ())]
+    kinds = [kind.value for kind in MEASURED_BY_RUNS if kind in (spec.get("measure") or ())]
     if not kinds:
         return []
     rates = sorted(spec["learning_rates"])
@@ -33,7 +33,7 @@ def measure_shards(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, 
     for width in sorted(set(spec["widths"])):
         seeds = [s for s in range(int(spec["seeds"])) if any((width, s, kind) not in known for kind in kinds)]
         if seeds:
-            shards.append(shard("measure", width, [probe], seeds, measure=kinds))
+            shards.append(shard(ShardKind.MEASURE, width, [probe], seeds, measure=kinds))
     return shards
 
 
@@ -60,7 +60,7 @@ def horizon_shards(spec: Mapping[str, Any], trials: Trials, optimum: Optimum | N
         grid = [float(rate) for rate in spec["learning_rates"]]
         beyond = (next_rates(each, None, grid, mesh=mesh, spacing=math.inf) for each in by_horizon)
         cells = {(rate, seed) for further in beyond for rate in further for seed in seeds}
-    return cut(spec, width, cells, kind="horizon", horizons=horizons)
+    return cut(spec, width, cells, kind=ShardKind.HORIZON, horizons=horizons)
 
 
 def gamma_shards(spec: Mapping[str, Any], trials: Trials, optima: Sequence[WidthOptimum]) -> Shards:
@@ -89,7 +89,7 @@ def gamma_shards(spec: Mapping[str, Any], trials: Trials, optima: Sequence[Width
             if new := tuple(gamma for gamma in further if gamma not in tried):
                 missing = {new: seeds}
             shards += [
-                shard("gamma", width, [rate], lacking, role=role.value, gammas=list(gammas))
+                shard(ShardKind.GAMMA, width, [rate], lacking, role=role.value, gammas=list(gammas))
                 for gammas, lacking in missing.items()
             ]
     return shards

@@ -25,7 +25,7 @@ from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
-from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
 #: γ to train at first, in octaves (chosen): where γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is
 #: the trial of the plain sweep.
@@ -152,7 +152,7 @@ def fit_gamma(spec: Mapping[str, Any], trials: Trials, optima: Sequence[WidthOpt
 
     Raises `InvalidInputError` for malformed trials.
     """
-    if "gamma" not in spec.get("measure", ()):
+    if Measured.GAMMA not in spec.get("measure", ()):
         return None
     by_width = {entry.width: entry.optimum for entry in optima}
     gammas = tuple(_role_gammas(trials, by_width))
@@ -242,7 +242,7 @@ def _exponent(spec: Mapping[str, Any], drift: RoleDrift) -> ExponentEstimate:
             form=spec.get("form", "table_9"),
         )[drift.role].c
     )
-    prescribed = 0.0 if spec.get("learning_rate_rule", "per_layer") == "global" else theory
+    prescribed = 0.0 if spec.get("learning_rate_rule") == LearningRateRule.GLOBAL else theory
     law = drift.learning_rate
     negated = _negated(law.interval)
     return ExponentEstimate(

@@ -16,7 +16,7 @@ from widthwise.estimate.slopes import Slope
 from widthwise.optimizers import epsilon_power
 from widthwise.plan import Caution
 from widthwise.stability import theoretical_exponents
-from widthwise.vocabulary import ExponentQuantity, ExponentRole, Role
+from widthwise.vocabulary import EpsilonRule, ExponentQuantity, ExponentRole, Measured, Role
 
 EPSILON_SHARE = 0.01  # chosen: ε at this share of √v takes 1 % off a typical update
 UNDERFLOW_SHARE = 1e-3  # chosen: entries that lose their v; a few are noise of dead units, more are a layer's
@@ -96,7 +96,7 @@ def fit_gradients(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
     >>> fit_gradients({"measure": ["learning_rate"]}, ()) is None
     True
     """
-    readings = read(spec, measurements, "epsilon")
+    readings = read(spec, measurements, Measured.EPSILON)
     if readings is None:
         return None
     theory = theoretical_exponents(spec["parameterization"], spec["optimizer"], form=spec.get("form", "table_9"))
@@ -186,7 +186,7 @@ def _exponent_warnings(roles: Sequence[GradientExponent]) -> list[Caution]:
 def _epsilon_warnings(spec: Mapping[str, Any], needs: Sequence[EpsilonNeed]) -> list[Caution]:
     """Roles whose epsilon comes near what it is added to, or whose squares float32 loses, each at its worst width."""
     found = []
-    rule = "one constant" if spec.get("epsilon_rule") == "constant" else "the rule by role"
+    rule = "one constant" if spec.get("epsilon_rule") == EpsilonRule.CONSTANT else "the rule by role"
     for role in dict.fromkeys(need.role for need in needs):
         own = [need for need in needs if need.role == role]
         worst = max(own, key=lambda need: need.share)

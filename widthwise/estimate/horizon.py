@@ -23,7 +23,7 @@ from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.plan import Caution
-from widthwise.vocabulary import ExponentQuantity, ExponentRole
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured
 
 PUBLISHED = (
     ("Bjorck et al. 2409.19913", 0.32, 0.32),
@@ -123,7 +123,7 @@ def fit_horizon(spec: Mapping[str, Any], trials: Trials) -> HorizonResult | None
 
     Raises `InvalidInputError` for malformed trials or an unknown architecture.
     """
-    if "horizon" not in spec.get("measure", ()):
+    if Measured.HORIZON not in spec.get("measure", ()):
         return None
     optima = tuple(_horizon_optima(spec, trials))
     law = _fit_law(optima)

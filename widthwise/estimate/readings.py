@@ -8,6 +8,7 @@ from typing import Any
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.slopes import Slope, fit_slope
 from widthwise.plan import Caution
+from widthwise.vocabulary import Measured
 
 Tensors = Mapping[str, Mapping[str, Any]]  #: by name, the role, the fan-in and the scalars of one snapshot
 
@@ -97,7 +98,7 @@ def log_of(key: str) -> Callable[[Mapping[str, Any]], float | None]:
     return log_size
 
 
-def read(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]], kind: str) -> Readings | None:
+def read(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]], kind: Measured) -> Readings | None:
     """The readings of `kind`; None where the specification does not ask for it.
 
     Raises InvalidInputError for a record that does not have the shape of a measurement.

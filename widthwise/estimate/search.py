@@ -22,11 +22,12 @@ from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.shards import cut, longest_first
 from widthwise.estimate.telescope import SURE, Known, around, predict, seeds_of, spacing_of
 from widthwise.estimate.widths import fit_optima
+from widthwise.vocabulary import Measured, Runner, Search, ShardKind, TrialStatus
 
 Trials = Sequence[Mapping[str, Any]]
 Cells = set[tuple[float, int]]
 
-SWEPT = ("learning_rate", "gamma", "horizon")  # what needs the optimum of a sweep
+SWEPT = {Measured.LEARNING_RATE, Measured.GAMMA, Measured.HORIZON}  # what needs the optimum of a sweep
 
 
 def next_round(
@@ -44,24 +45,24 @@ def next_round(
 
     Raises InvalidInputError where the specification leaves nothing to run, or a trial is malformed.
     """
-    if spec.get("runner") == "external":
+    if spec.get("runner") == Runner.EXTERNAL:
         return []
     _check(spec)
-    measured = set(spec.get("measure") or ["learning_rate"])
+    measured = set(spec.get("measure") or [Measured.LEARNING_RATE])
     shards = measure_shards(spec, measurements)
-    if not measured & set(SWEPT):
+    if not measured & SWEPT:
         return longest_first(spec, shards)
     widths = sorted({int(width) for width in spec["widths"]})
-    if measured & set(SWEPT) == {"horizon"}:
+    if measured & SWEPT == {Measured.HORIZON}:
         widths = widths[:1]  # the only one where horizons are branched
     optima = fit_optima(trials)
     optimum = {entry.width: entry.optimum for entry in optima}
     wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
     for width, cells in wanted.items():
         shards += cut(spec, width, cells)
-    if "horizon" in measured and widths[0] not in wanted:
+    if Measured.HORIZON in measured and widths[0] not in wanted:
         shards += horizon_shards(spec, trials, optimum.get(widths[0]))
-    if "gamma" in measured and not wanted:
+    if Measured.GAMMA in measured and not wanted:
         shards += gamma_shards(spec, trials, optima)
     return longest_first(spec, shards)
 
@@ -108,7 +109,7 @@ def _wanted(
     ]
     wanted: dict[int, Cells] = {}
     for index, (width, outcome) in enumerate(outcomes.items()):
-        telescoped = spec.get("search", "grid") == "telescope" and index > 0
+        telescoped = spec.get("search", Search.GRID) == Search.TELESCOPE and index > 0
         seeds = seeds_of(int(spec["seeds"]), telescoped)
         spacing = spacing_of(mesh, int(spec["seeds"]), telescoped)
         rates: Iterable[float] = outcome.rates
@@ -140,7 +141,7 @@ def _predicted_rates(
 
 def _pretended(spec: Mapping[str, Any], part: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Trials of a shard whose losses lie on one parabola around the middle of the learning rates, γ included."""
-    if part["kind"] == "measure":
+    if part["kind"] == ShardKind.MEASURE:
         return []
     rates = sorted(spec["learning_rates"])
     middle = math.log2(rates[len(rates) // 2])
@@ -152,7 +153,7 @@ def _pretended(spec: Mapping[str, Any], part: Mapping[str, Any]) -> list[dict[st
             "role": part["role"],
             "gamma": gamma,
             "horizon": horizon,
-            "status": "completed",
+            "status": TrialStatus.COMPLETED.value,
             "loss": 1.0 + (math.log2(rate * gamma) - middle) ** 2,
         }
         for rate in part["learning_rates"]

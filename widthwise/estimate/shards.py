@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from widthwise.estimate.cost import run_flops
+from widthwise.vocabulary import ShardKind
 
 # Operations, at some 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, a core's worth
 # of WORTH_TWO: from there on two children end sooner than one. More than two pay on machines with more cores only, so
@@ -13,10 +14,10 @@ WORTH_TWO, WORTH_MORE = 1e11, 6e11
 MOST_SHARDS = 8  # of one width and round (chosen): an accelerator runs a whole sweep as one program, so not one a trial
 
 
-def shard(kind: str, width: int, rates: Sequence[float], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
+def shard(kind: ShardKind, width: int, rates: Sequence[float], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
     """A shard as JSON, with every member."""
     return {
-        "kind": kind,
+        "kind": kind.value,
         "width": width,
         "learning_rates": list(rates),
         "seeds": list(seeds),
@@ -33,7 +34,7 @@ def cut(
     width: int,
     cells: Iterable[tuple[float, int]],
     *,
-    kind: str = "sweep",
+    kind: ShardKind = ShardKind.SWEEP,
     horizons: Sequence[int] = (),
 ) -> list[dict[str, Any]]:
     """The (learning rate, seed) cells of one width as shards, each a complete table of learning rates and seeds.

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widthwise.errors import InvalidInputError
-
-STATUSES = ("completed", "diverged", "stopped", "failed")
+from widthwise.vocabulary import TrialStatus
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def _surface(width: int, cells: Mapping[tuple[float, int], tuple[str, float | No
     column = {seed: j for j, seed in enumerate(seeds)}
     for (learning_rate, seed), (status, loss) in cells.items():
         at = row[learning_rate], column[seed]
-        diverged[at], stopped[at] = status == "diverged", status == "stopped"
+        diverged[at], stopped[at] = status == TrialStatus.DIVERGED, status == TrialStatus.STOPPED
         if loss is not None:
             losses[at] = loss
     return Surface(width, learning_rates, seeds, losses, diverged, stopped)
@@ -111,12 +110,12 @@ def _read(trial: Mapping[str, Any], index: int) -> tuple[int, float, int, tuple[
             f"the learning rate of trial {index} is {learning_rate}; give a positive finite number",
             field=f"{where}.learning_rate",
         )
-    if status not in STATUSES:
+    if status not in tuple(TrialStatus):
         raise InvalidInputError(
-            f"the status of trial {index} is {status!r}; give one of {', '.join(STATUSES)}",
+            f"the status of trial {index} is {status!r}; give one of {', '.join(TrialStatus)}",
             field=f"{where}.status",
         )
-    if status != "completed":
+    if status != TrialStatus.COMPLETED:
         return width, learning_rate, seed, (status, None)
     if loss is None or not math.isfinite(loss):
         raise InvalidInputError(
