@@ -295,7 +295,7 @@ class Store:
 
         Each: {"width" (one of the specification's), "learning_rate" > 0, "seed" ≥ 0, "loss": finite or
         None = diverged}; of one given twice the last counts. All or none are stored. StateConflictError unless
-        the runner is external and the state queued or running.
+        the runner is external and the state queued or running, and beyond TRIALS_PER_WIDTH for each width.
         """
         with self._database.write() as connection:
             self._require(connection, calibration_id)

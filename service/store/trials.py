@@ -12,16 +12,19 @@ from service.store.engine import insert_or
 from service.store.errors import StateConflictError
 from service.store.identifiers import new_id
 from service.store.paging import page
-from service.store.records import Page, Trial, TrialIdentity, TrialRow
+from service.store.records import Page, Trial, TrialIdentity, TrialRow, TrialStatus
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.tables import trials
 from service.store.transitions import add_events, lock_calibration, move_calibration
-from widthwise.vocabulary import TrialStatus
 
 #: Trials that need not be run again; "failed" ones may.
 DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
 
 RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
+
+#: Uploaded trials of one calibration, for each of its widths: 64 learning rates of 32 seeds, the most that a
+#: specification can name. Every plot, comparison and fit reads them all.
+TRIALS_PER_WIDTH = 64 * 32
 
 #: What is unique among a calibration's trials.
 IDENTITY_COLUMNS = ("calibration_id", "width", "learning_rate", "seed", "role", "gamma", "horizon")
@@ -93,6 +96,13 @@ def upload(connection: sa.Connection, calibration_id: str, given: Sequence[Trial
     checked_widths(checked, locked.spec["widths"])
     changed = upsert(connection, locked.id, None, checked)
     if changed:
+        total, most = count(connection, locked.id), TRIALS_PER_WIDTH * len(locked.spec["widths"])
+        if total > most:
+            raise StateConflictError(
+                f"Calibration {locked.id!r} would have {total} trials, and takes {most} at most: {TRIALS_PER_WIDTH} "
+                "for each width, which is 64 learning rates of 32 seeds. Leave out learning rates far from the "
+                "optimum, or create another calibration for the rest."
+            )
         if locked.state is CalibrationState.QUEUED:
             move_calibration(connection, locked, CalibrationState.RUNNING)
         add_events(connection, locked.id, [("trials", {"stored": changed})])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.store import (
+    Calibration,
     CalibrationState,
     ExponentFilter,
     Lease,
@@ -19,7 +20,7 @@ from service.store import (
     Store,
     TrialRow,
 )
-from service.store.trials import ROWS_PER_STATEMENT
+from service.store.trials import ROWS_PER_STATEMENT, TRIALS_PER_WIDTH
 from tests.store.samples import SampleEstimate, SampleResult, fit_sample, run_all, sample_spec, trial
 from widthwise.errors import EstimateError, InvalidInputError
 
@@ -199,6 +200,26 @@ def test_uploads_are_stored_all_or_none(store: Store) -> None:
         with pytest.raises(InvalidInputError, match=message):
             store.upload_trials(identifier, [UPLOAD[0], UPLOAD[1] | bad])
     assert store.get_calibration(identifier).progress.trials_done == 0
+
+
+def test_a_calibration_takes_as_many_trials_as_a_specification_can_name(store: Store) -> None:
+    identifier = store.create_calibration(sample_spec(**EXTERNAL)).calibration.id
+
+    def upload(count: int, *, first: int = 0, **more: Any) -> Calibration:
+        seeds = range(first, first + count)
+        return store.upload_trials(
+            identifier, [{"width": 32, "learning_rate": 0.001, "seed": seed, "loss": 1.0} | more for seed in seeds]
+        )
+
+    most = 2 * TRIALS_PER_WIDTH
+    full = upload(most - 1)
+    for count in (2, 500):
+        message = rf"would have {most - 1 + count} trials, and takes {most} at most: .*create another calibration"
+        with pytest.raises(StateConflictError, match=message):
+            upload(count, first=most - 1)
+    assert store.get_calibration(identifier) == full  # none of them is stored
+    assert upload(1, first=most - 1).progress.trials_done == most
+    assert upload(5, loss=2.0).progress.trials_done == most  # what is there may be corrected
 
 
 def test_an_external_calibration_is_finished_on_request(store: Store) -> None:
