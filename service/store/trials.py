@@ -12,10 +12,11 @@ from service.store.engine import insert_or
 from service.store.errors import StateConflictError
 from service.store.identifiers import new_id
 from service.store.paging import page
-from service.store.records import Page, Trial, TrialIdentity, TrialRow, TrialStatus
+from service.store.records import Page, Trial, TrialIdentity, TrialRow
 from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.tables import trials
 from service.store.transitions import add_events, lock_calibration, move_calibration
+from widthwise.vocabulary import TrialStatus
 
 #: Trials that need not be run again; "failed" ones may.
 DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
