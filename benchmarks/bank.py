@@ -52,6 +52,7 @@ class Bank:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._commit = commit()  # of the code that is loaded now: the tree may move on while trials run
         folder.mkdir(parents=True, exist_ok=True)
 
     def trials(self, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -79,7 +80,7 @@ class Bank:
                 shard = {"width": width, "learning_rates": missing, "seeds": [seed]}
                 with self._path(spec).open("a") as lines:
                     for trial in run_shard(spec, shard):
-                        lines.write(json.dumps({**trial.to_dict(), "commit": commit()}) + "\n")
+                        lines.write(json.dumps({**trial.to_dict(), "commit": self._commit}) + "\n")
                         lines.flush()
         asked = {(width, rate, seed) for rate in rates for seed in seeds}
         return [

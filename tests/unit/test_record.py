@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with one commit, of a benchmark and a page."""
-    for name in ("benchmarks/speed.py", "docs/speed.md"):
+    for name in ("benchmarks/horizon.py", "docs/horizon.md"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("as committed\n")
     who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -26,11 +26,11 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_tree_is_named_by_its_commit(repository: Path) -> None:
-    (repository / "docs" / "speed.md").write_text("a page decides no result\n")
+    (repository / "docs" / "horizon.md").write_text("a page decides no result\n")
     assert re.fullmatch("[0-9a-f]{7,}", commit(repository))
 
 
-@pytest.mark.parametrize("name", ["benchmarks/speed.py", "benchmarks/new.py", "workers/new.py"])
+@pytest.mark.parametrize("name", ["benchmarks/horizon.py", "benchmarks/untracked", "workers/new.py"])
 def test_a_tree_with_other_code_than_its_commit_is_dirty(repository: Path, name: str) -> None:
     (repository / name).parent.mkdir(exist_ok=True)
     (repository / name).write_text("changed\n")
@@ -47,13 +47,13 @@ def test_the_command_is_what_was_run() -> None:
 
 @pytest.mark.parametrize("dry", [False, True])
 def test_a_page_is_written_unless_dry(tmp_path: Path, capsys: pytest.CaptureFixture[str], dry: bool) -> None:
-    options = argparse.Namespace(dry=dry, commit="abc1234", command="python -m benchmarks.speed")
-    write_result("speed", "Speed", ["As fast as light."], {"metres": 299792458}, options, folder=tmp_path)
+    options = argparse.Namespace(dry=dry, commit="abc1234", command="python -m benchmarks.horizon")
+    write_result("horizon", "Speed", ["As fast as light."], {"metres": 299792458}, options, folder=tmp_path)
     assert "As fast as light." in capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if dry else ["speed.json", "speed.md"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if dry else ["horizon.json", "horizon.md"])
     if not dry:
-        page, data = (tmp_path / "speed.md").read_text(), json.loads((tmp_path / "speed.json").read_text())
-        assert page.startswith("# Speed\n\n    python -m benchmarks.speed\n\nAs fast as light.\n")
+        page, data = (tmp_path / "horizon.md").read_text(), json.loads((tmp_path / "horizon.json").read_text())
+        assert page.startswith("# Speed\n\n    python -m benchmarks.horizon\n\nAs fast as light.\n")
         assert "commit abc1234." in page
         assert (data["command"], data["machine"]["commit"], data["metres"]) == (options.command, "abc1234", 299792458)
 
