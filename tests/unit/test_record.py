@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with one commit, of a benchmark and a page."""
-    for name in ("benchmarks/horizon.py", "docs/horizon.md"):
+    """A repository with one commit, of a benchmark and a document."""
+    for name in ("benchmarks/horizon.py", "docs/theory.md"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text("as committed\n")
     who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_tree_is_named_by_its_commit(repository: Path) -> None:
-    (repository / "docs" / "horizon.md").write_text("a page decides no result\n")
+    (repository / "docs" / "theory.md").write_text("it decides no result\n")
     assert re.fullmatch("[0-9a-f]{7,}", commit(repository))
 
 
@@ -50,9 +50,10 @@ def test_a_page_is_written_unless_dry(tmp_path: Path, capsys: pytest.CaptureFixt
     options = argparse.Namespace(dry=dry, commit="abc1234", command="python -m benchmarks.horizon")
     write_result("horizon", "Speed", ["As fast as light."], {"metres": 299792458}, options, folder=tmp_path)
     assert "As fast as light." in capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if dry else ["horizon.json", "horizon.md"])
+    written = {path.suffix: path.read_text() for path in tmp_path.glob("horizon.*")}
+    assert sorted(written) == ([] if dry else [".json", ".md"])
     if not dry:
-        page, data = (tmp_path / "horizon.md").read_text(), json.loads((tmp_path / "horizon.json").read_text())
+        page, data = written[".md"], json.loads(written[".json"])
         assert page.startswith("# Speed\n\n    python -m benchmarks.horizon\n\nAs fast as light.\n")
         assert "commit abc1234." in page
         assert (data["command"], data["machine"]["commit"], data["metres"]) == (options.command, "abc1234", 299792458)
