@@ -56,9 +56,9 @@ def service(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Client, Pat
         env=environment | {MARK: str(data_dir)},
     )
     assert process.stdout is not None
-    address = re.search(r"http://\S+", process.stdout.readline())
-    assert address is not None, (tmp_path / "log").read_text()
     try:
+        address = re.search(r"http://\S+", process.stdout.readline())
+        assert address is not None, (tmp_path / "log").read_text()
         with Client(address[0]) as client:
             yield process, client, data_dir
     finally:
