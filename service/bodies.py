@@ -1,9 +1,13 @@
 """Reading a JSON body: bytes to a validated model in one pass in Rust, each fault a clear 4xx."""
 
+import asyncio
+import sys
 from collections.abc import Callable, Coroutine
+from itertools import takewhile
 from json import loads
 from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +15,14 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.errors import InvalidRequestError, MalformedRequestError, UnsupportedMediaTypeError
+from service.errors import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    InvalidRequestError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+)
+from service.outlines import MAX_OUTLINE, outline
 from service.problems import faults, invalid_request
 
 T = TypeVar("T")
@@ -22,14 +33,31 @@ _JSON_INVALID = "json_invalid"
 #: Listing a fault takes microseconds, and a body of megabytes can hold a million; no one reads more than a few.
 MANY_FAULTS = 1_000
 
+MAX_BYTES = 1 << 16  # of a body that holds no long list (chosen): the largest specification takes some thousands
+ANY_SIZE = sys.maxsize  # for a body that holds a long list: the service's cap on all of them is the only one
+BODY_SECONDS = 60.0  # for a body to arrive (chosen): 16 MiB over 2.5 Mbit/s
 
-async def read_json(request: Request, adapter: TypeAdapter[T]) -> T:
+#: Bodies over MAX_OUTLINE are validated off the event loop, one at a time. Pydantic holds the interpreter's lock while
+#: it reads one, so others wait for that long all the same; a second one at once would only double the memory.
+_ONE_AT_A_TIME = CapacityLimiter(1)
+
+
+async def read_json(
+    request: Request, adapter: TypeAdapter[T], max_bytes: int = MAX_BYTES, seconds: float = BODY_SECONDS
+) -> T:
     """Give the request's body as `adapter`'s type.
 
-    Raises UnsupportedMediaTypeError (415), MalformedRequestError (400) or InvalidRequestError (422); a body over the
-    cap has been refused before (`service.bounds`).
+    max_bytes: of this kind of body; the service's cap on all of them holds before (`service.bounds`).
+    seconds: how long its client may take to send it.
+    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), BodyTimeoutError (408), MalformedRequestError (400)
+    or InvalidRequestError (422), and ClientDisconnect where the client left.
     """
-    raw = next((value for name, value in request.scope["headers"] if name == b"content-type"), b"")
+    raw = length = b""
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            raw = raw or value
+        elif name == b"content-length":
+            length = value
     declared = raw.decode("latin-1")
     media_type = declared.partition(";")[0].strip().lower()
     if media_type != "application/json" and not (
@@ -40,28 +68,55 @@ async def read_json(request: Request, adapter: TypeAdapter[T]) -> T:
             f"The request has {got}; send the header 'Content-Type: application/json'.",
             headers={"Accept-Post": "application/json"},
         )
-    body = await _whole_body(request.receive)
+    if length.isdigit() and int(length) > max_bytes:  # at most 19 digits: others were refused before
+        raise _too_large(max_bytes)
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _whole_body(request.receive, max_bytes)
+    except TimeoutError:
+        raise BodyTimeoutError(
+            f"The body had not come in whole after {seconds:g} seconds; send it again.",
+            headers={"Connection": "close"},
+        ) from None
     if not body.strip():
         raise MalformedRequestError("The body is empty; send a JSON object (/docs shows an example).")
-    try:
-        return adapter.validate_json(body)
-    except ValidationError as error:
-        raise _refusal(error, body) from None
+    if len(body) <= MAX_OUTLINE:
+        return _validated(adapter, body)
+    return await to_thread.run_sync(_validated_large, adapter, body, limiter=_ONE_AT_A_TIME)
 
 
-async def _whole_body(receive: Receive) -> bytes:
+async def _whole_body(receive: Receive, max_bytes: int) -> bytes:
     """Give the body, which mostly comes as one message: Starlette's own way costs as much as its validation."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    while message.get("more_body", False):
+    parts: list[bytes] = []
+    received, more = 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        parts.append(message.get("body", b""))
-    return b"".join(parts)
+        part: bytes = message.get("body", b"")
+        received += len(part)
+        if received > max_bytes:
+            raise _too_large(max_bytes)
+        parts.append(part)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(max_bytes: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body is too large; this address reads at most {max_bytes} bytes.")
+
+
+def _validated(adapter: TypeAdapter[T], body: bytes, *, is_outline: bool = False) -> T:
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error, body, is_outline=is_outline) from None
+
+
+def _validated_large(adapter: TypeAdapter[T], body: bytes) -> T:
+    """Validate what little is outside the long list first: see `service.outlines`."""
+    _validated(adapter, outline(body), is_outline=True)
+    return _validated(adapter, body)
 
 
 class DirectRoute(APIRoute):
@@ -116,7 +171,7 @@ def _handler(app: FastAPI, error: Exception) -> Any:
     return next((app.exception_handlers[kind] for kind in kinds if kind in app.exception_handlers), None)
 
 
-def _refusal(error: ValidationError, body: bytes) -> Exception:
+def _refusal(error: ValidationError, body: bytes, *, is_outline: bool) -> Exception:
     if error.error_count() > MANY_FAULTS:
         return InvalidRequestError(
             f"The body has {error.error_count()} faults, too many to list; see the schema at /docs."
@@ -124,7 +179,12 @@ def _refusal(error: ValidationError, body: bytes) -> Exception:
     details = error.errors(include_url=False, include_context=False)
     if details[0]["type"] == _JSON_INVALID:
         why = details[0]["msg"].removeprefix("Invalid JSON: ")
+        if is_outline:
+            why = f"{why.partition(' at line ')[0]}, outside its list of tensors or trials"
         return MalformedRequestError(f"The body is not JSON: {why}.")
+    if is_outline:  # which later items it has says nothing of their places in the body
+        for detail in details:
+            detail["loc"] = tuple(takewhile(lambda part: isinstance(part, str) or part == 0, detail["loc"]))
     document: Any = None
     try:
         document = loads(body)

@@ -7,6 +7,7 @@
     ├── ForeignOriginError           403  a service without keys was called by a foreign page or name
     ├── NotFoundError                404  no such resource
     ├── MethodNotAllowedError        405  the path exists, the method does not
+    ├── BodyTimeoutError             408  the body did not come in time
     ├── ConflictError                409  the resource is in a state that does not allow this
     ├── BodyTooLargeError            413  the body is over the cap
     ├── UnsupportedMediaTypeError    415  the body is not application/json
@@ -15,7 +16,9 @@
     │   ├── UnplacedTensorsError     422  tensors whose role or fan axes can't be known; lists them
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over the limit of the key, or of wrong keys of an address
+    ├── HeadTooLargeError            431  address and headers are larger than this server reads
     ├── NotReadyError                503  the database or its schema is not there
+    ├── BusyError                    503  too many connections, or too much of large bodies at once
     └── UnexpectedError              500  a mistake of ours; says nothing but the request id
 
     NothingMoreError                 204  not an error: leaves a route that can only stream
@@ -114,6 +117,15 @@ class MethodNotAllowedError(ApiError):
     explanation = "This address answers other methods; the Allow header lists them."
 
 
+class BodyTimeoutError(ApiError):
+    """408: the client took too long to send its body."""
+
+    status = 408
+    slug = "body-timeout"
+    title = "The body did not come in time"
+    explanation = "A body that was announced has to come in whole within a minute. Send it again, or in smaller parts."
+
+
 class ConflictError(ApiError):
     """409: the resource's state does not allow this now."""
 
@@ -192,6 +204,15 @@ class TooManyRequestsError(ApiError):
     )
 
 
+class HeadTooLargeError(ApiError):
+    """431: the address and the headers of a request are larger than this server reads."""
+
+    status = 431
+    slug = "head-too-large"
+    title = "The address or the headers are too large"
+    explanation = "The address and headers of a request may take 64 KiB together. Send less, or fewer of them."
+
+
 class NothingMoreError(Exception):
     """204, no error: the stream that a client wants to resume has ended, and it saw every event."""
 
@@ -203,6 +224,18 @@ class NotReadyError(ApiError):
     slug = "not-ready"
     title = "The service is not ready"
     explanation = "The database can't be reached or its schema is not the one this version needs (`widthwise migrate`)."
+
+
+class BusyError(ApiError):
+    """503: this process has as many connections, or as much of large bodies, as it takes at once."""
+
+    status = 503
+    slug = "busy"
+    title = "The service is busy"
+    explanation = (
+        "A process of the service takes a bounded number of connections and of bytes of large bodies at once. Try "
+        "again after as many seconds as the Retry-After header says."
+    )
 
 
 class UnexpectedError(ApiError):
@@ -221,6 +254,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     ForeignOriginError,
     NotFoundError,
     MethodNotAllowedError,
+    BodyTimeoutError,
     ConflictError,
     BodyTooLargeError,
     UnsupportedMediaTypeError,
@@ -229,6 +263,8 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     UnplacedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
+    HeadTooLargeError,
     UnexpectedError,
     NotReadyError,
+    BusyError,
 )  #: in the order of their statuses: the pages under /problems/ and their test go through these

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from service.auth.caller import Scope
-from service.bodies import DirectRoute, read_json
+from service.bodies import ANY_SIZE, DirectRoute, read_json
 from service.dependencies import admit, store_of
 from service.openapi import json_body, problems
 from service.problems import json_response
@@ -37,7 +37,7 @@ async def create_transfer(request: Request) -> Response:
     with what would settle it.
     """
     caller = await admit(request, Scope.READ)
-    body = await read_json(request, _REQUEST)
+    body = await read_json(request, _REQUEST, ANY_SIZE)
     if isinstance(body.exponents, TheoryExponents):
         exponents = None
     else:
