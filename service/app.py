@@ -24,6 +24,7 @@ from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store.schema import upgrade
 from service.store.store import Store, open_store
+from service.streams import Streams
 from service.tracing import Tracing, start_tracing
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferRequest
@@ -104,7 +105,8 @@ def create_app(
     app.state.store = store
     app.state.settings = settings
     app.state.guard = guard = make_guard(settings)
-    app.state.metrics = metrics = Metrics(guard)
+    app.state.streams = streams = Streams()
+    app.state.metrics = metrics = Metrics(guard, streams)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds

@@ -15,7 +15,7 @@
     │   ├── InvalidInputError        422  refused by the library (`widthwise.errors`), with its field
     │   ├── UnplacedTensorsError     422  tensors whose role or fan axes can't be known; lists them
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
-    ├── TooManyRequestsError         429  over the limit of the key, or of wrong keys of an address
+    ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
     ├── HeadTooLargeError            431  address and headers are larger than this server reads
     ├── NotReadyError                503  the database or its schema is not there
     ├── BusyError                    503  too many connections, or too much of large bodies at once
@@ -193,14 +193,15 @@ class KeyReusedError(InvalidRequestError):
 
 
 class TooManyRequestsError(ApiError):
-    """429: too many requests of one key, or with wrong keys from one address; Retry-After says when to go on."""
+    """429: too many requests of a key, wrong keys from an address, or open streams; Retry-After says when to go on."""
 
     status = 429
     slug = "too-many-requests"
     title = "Too many requests"
     explanation = (
         "A key may send WIDTHWISE_REQUESTS_PER_MINUTE requests a minute, and an address may send "
-        "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Wait as long as the Retry-After header says."
+        "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Event streams are bounded too: those that a key has open at "
+        "once, and those of a whole process. Wait as long as the Retry-After header says."
     )
 
 

@@ -3,7 +3,6 @@
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from anyio import CapacityLimiter, move_on_after, to_thread
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -12,6 +11,7 @@ from starlette.types import Scope
 
 from service.auth.guard import Guard
 from service.store.store import Store
+from service.streams import Streams
 from service.work_metrics import Snapshot, work_families
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
@@ -48,14 +48,14 @@ class Metrics:
     and its checks, costs several times as much, and every request passes here.
     """
 
-    def __init__(self, guard: Guard | None = None) -> None:
-        """guard: tells of refusals; None where no keys are asked for."""
+    def __init__(self, guard: Guard | None = None, streams: Streams | None = None) -> None:
+        """guard: tells of refusals; None where no keys are asked for. streams: those that are open."""
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         self.in_flight = 0
-        self.streams = 0
         self._guard = guard
+        self._streams = streams or Streams()
         self._requests: dict[tuple[str, str, int], list[float]] = {}  #: counts by bound, the rest, the sum of seconds
         self._snapshot: Snapshot | None = None
         self._read_at = 0.0  #: by the monotonic clock
@@ -70,15 +70,6 @@ class Metrics:
             row = self._requests.setdefault(key, [0.0] * (len(BOUNDS) + 2))
         row[bisect_left(BOUNDS, seconds)] += 1
         row[-1] += seconds
-
-    @contextmanager
-    def open_stream(self) -> Iterator[None]:
-        """Count an event stream for as long as it is open."""
-        self.streams += 1
-        try:
-            yield
-        finally:
-            self.streams -= 1
 
     async def expose(self, store: Store | None) -> bytes:
         """Give everything in Prometheus's text form, within PATIENCE_SECONDS whatever the database does."""
@@ -108,7 +99,7 @@ class Metrics:
         yield GaugeMetricFamily(
             "widthwise_http_requests_in_flight", "Requests being answered now, open streams included.", self.in_flight
         )
-        yield GaugeMetricFamily("widthwise_event_streams_open", "Event streams that are open now.", self.streams)
+        yield GaugeMetricFamily("widthwise_event_streams_open", "Event streams that are open now.", self._streams.open)
         yield from self._guard_families()
         up = self._snapshot is not None
         yield GaugeMetricFamily("widthwise_database_up", "1 if the database answered, 0 if not.", int(up))
@@ -143,9 +134,8 @@ class Metrics:
         refused.add_metric(["unauthorized"], 0 if guard is None else guard.unauthorized)
         refused.add_metric(["forbidden"], 0 if guard is None else guard.forbidden)
         yield refused
-        yield CounterMetricFamily(
-            "widthwise_rate_limited", "Requests refused with 429.", 0 if guard is None else guard.limited
-        )
+        limited = self._streams.refused + (0 if guard is None else guard.limited)
+        yield CounterMetricFamily("widthwise_rate_limited", "Requests refused with 429.", limited)
         yield CounterMetricFamily(
             "widthwise_rate_limit_unchecked",
             "Requests let through uncounted because Redis did not answer.",

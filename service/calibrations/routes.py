@@ -1,6 +1,6 @@
 """The calibration routes: submit, watch, cancel, and upload what was trained elsewhere."""
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -8,6 +8,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
+from service.auth.caller import Caller
 from service.bodies import read_json
 from service.calibrations import logic
 from service.calibrations.comparison import Comparing, ComparisonBody, compare
@@ -245,7 +246,7 @@ def compare_calibrations(
 )
 async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing."""
-    upload = await read_json(request, _UPLOAD, _MAX_UPLOAD_BYTES)
+    upload = await read_json(request, _UPLOAD)
     trials = [trial.model_dump() for trial in upload.trials]
     calibration = await run_in_threadpool(store.upload_trials, calibration_id, trials)
     return json_response(logic.calibration_body(calibration))
@@ -348,9 +349,20 @@ def _watched(
     """Look the calibration up before the stream starts: afterwards there is no status left to send."""
     calibration = store.get_calibration(calibration_id)
     after = int(last_event_id or 0)
+    if after > calibration.last_event:  # seen before the database was restored from a backup
+        after = 0
     if calibration.state in FINAL_CALIBRATION_STATES and after >= max(calibration.last_event, 1):
         raise NothingMoreError
     return calibration, after
+
+
+async def _counted(
+    request: Request, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
+) -> AsyncIterator[tuple[Calibration, int]]:
+    """Count the stream until its response has ended, however it ends; 429 if too many are open."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    with request.app.state.streams.one_more(None if caller is None else caller.key_id):
+        yield watched
 
 
 @router.get(
@@ -360,27 +372,27 @@ def _watched(
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The calibration has ended and every event was seen: a browser stops reconnecting."},
-        **problems(404, 422, 503),
+        **problems(404, 422, 429, 503),
     },
 )
 async def stream_events(
-    request: Request, store: ReadStore, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
+    request: Request, store: ReadStore, watched: Annotated[tuple[Calibration, int], Depends(_counted)]
 ) -> AsyncIterable[ServerSentEvent]:
     """Give its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
     trials and measurements.
 
     The id of an event is its number, by which a stream resumes (`Last-Event-ID`). It ends with the calibration, after
-    an event `end`, after ten minutes, or with its key: connect again with the last number.
+    an event `end`, after ten minutes, or with its key: connect again with the last number. A number above the
+    calibration's last, as after a restore from a backup, gives them all.
     """
     calibration, after = watched
     state: Any = request.app.state
-    with state.metrics.open_stream():
-        async for event in logic.event_stream(
-            store,
-            calibration,
-            after=after,
-            stream_seconds=state.stream_seconds,
-            poll_seconds=state.poll_seconds,
-            key_counts=key_watch(request, store),
-        ):
-            yield event
+    async for event in logic.event_stream(
+        store,
+        calibration,
+        after=after,
+        stream_seconds=state.stream_seconds,
+        poll_seconds=state.poll_seconds,
+        key_counts=key_watch(request, store),
+    ):
+        yield event

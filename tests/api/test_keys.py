@@ -254,7 +254,7 @@ def test_an_open_stream_ends_with_its_key(settings: Settings, store: Store) -> N
         address = f"/v1/calibrations/{submit(Keyed(client, key), runner='external')}/events"
         stream = threading.Thread(target=lambda: ended.append(client.get(address, headers=bearer(key))))
         stream.start()
-        until(lambda: app.state.metrics.streams == 1)
+        until(lambda: app.state.streams.open == 1)
         clock.now += CACHE_SECONDS
         until(lambda: len(counted.found) == 2)  # once when it was admitted, once since
         store.revoke_key(key.key_id)
