@@ -1,19 +1,24 @@
 """Every bad input is a clear 4xx in the form of RFC 9457, and a mistake of ours says nothing."""
 
+import asyncio
 import json
 import tracemalloc
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from html import escape
 from typing import Any
 
 import pytest
+from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from structlog.testing import capture_logs
 
 from service.app import create_app
-from service.errors import ALL_ERRORS, ApiError
+from service.bodies import MAX_BYTES, read_json
+from service.bounds import LARGE_BODIES
+from service.errors import ALL_ERRORS, ApiError, BodyTimeoutError
 from service.outlines import MAX_ITEM, MAX_OUTLINE, outline
 from service.settings import Settings, load_settings
 from service.store import open_store
@@ -434,3 +439,91 @@ def first_items(value: Any) -> Any:
 def test_the_outline_is_json_without_later_items(document: Any, indent: int | None) -> None:
     body = json.dumps(document, indent=indent, ensure_ascii=False).encode()
     assert json.loads(outline(body)) == first_items(document)
+
+
+async def answer(
+    app: FastAPI, receive: Callable[[], Awaitable[Any]], length: int | None = None
+) -> tuple[int, dict[bytes, bytes]]:
+    """Send a transfer whose body comes from `receive`; give the answer's status and headers, or 0 if there was none."""
+    start: dict[str, Any] = {"status": 0, "headers": []}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    scope = {"type": "http", "method": "POST", "path": "/v1/transfers", "query_string": b"", "headers": headers}
+    await app({**scope, "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}, receive, send)
+    return start["status"], dict(start["headers"])
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_unfinished_large_bodies_take_bounded_memory(settings: Settings, declared: bool) -> None:
+    """One more than there is room for is refused; the room comes back when those before it end."""
+    app = create_app(settings)
+    part = 9 * settings.max_body_bytes // 10
+    length = settings.max_body_bytes if declared else None
+    left = asyncio.Event()
+
+    def unfinished() -> Callable[[], Awaitable[Any]]:
+        parts = iter([b" " * part])
+
+        async def receive() -> Any:
+            for body in parts:
+                return {"type": "http.request", "body": body, "more_body": True}
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        return receive
+
+    async def whole() -> Any:
+        return {"type": "http.request", "body": b" " * part + TEXT.encode(), "more_body": False}
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            held = [tasks.create_task(answer(app, unfinished(), length)) for _ in range(LARGE_BODIES)]
+            for _ in held:
+                await asyncio.sleep(0)  # each reads what has come of it, and waits
+            status, headers = await answer(app, whole, length)
+            assert (status, headers[b"retry-after"], headers[b"connection"]) == (503, b"5", b"close")
+            small = json.dumps(CONTRACT).encode()
+
+            async def receive() -> Any:
+                return {"type": "http.request", "body": small, "more_body": False}
+
+            assert (await answer(app, receive, len(small)))[0] == 200
+            left.set()
+        assert [task.result()[0] for task in held] == [0] * LARGE_BODIES
+        for _ in range(2 * LARGE_BODIES):
+            assert (await answer(app, whole, length))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_a_body_that_does_not_come_is_408() -> None:
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
+        await read_json(Request(scope, receive), TypeAdapter(dict), seconds=0.01)
+
+    with pytest.raises(BodyTimeoutError, match=r"after 0\.01 seconds") as raised:
+        asyncio.run(run())
+    assert raised.value.headers == {"Connection": "close"}
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_each_kind_of_body_has_a_cap_of_its_own(client: Client, declared: bool) -> None:
+    """One that holds no long list is refused before it is read in whole."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 10_000
+
+    headers = {"Content-Type": "application/json"}
+    body = b" " * (MAX_BYTES + 1) if declared else chunks()
+    found = problem(client.request("POST", "/v1/calibrations", content=body, headers=headers), 413, "body-too-large")
+    assert str(MAX_BYTES) in found["detail"]

@@ -119,6 +119,36 @@ def test_nothing_is_left_bound_after_a_request(app: FastAPI) -> None:
     assert anyio.run(twice) == {}
 
 
+@pytest.mark.parametrize("path", ["/v1/transfers", "/v1/calibrations"])
+@pytest.mark.parametrize("sent", [b"", b"x" * 10])
+def test_a_client_that_leaves_while_it_sends_is_no_mistake_of_ours(app: FastAPI, path: str, sent: bytes) -> None:
+    """Not even where it left before the first byte of its body."""
+    with logged() as lines:
+        assert anyio.run(left_early, app, path, sent) == []
+        with client_of(app) as client:
+            metrics = client.get("/metrics").text
+    assert [(line["event"], line["status"], line["log_level"]) for line in lines][:1] == [("request", 499, "info")]
+    assert not any(line["log_level"] in ("warning", "error") for line in lines)
+    assert f'widthwise_http_requests_total{{method="POST",route="{path}",status="499"}} 1.0' in metrics
+
+
+async def left_early(app: FastAPI, path: str, sent: bytes) -> list[Any]:
+    """Begin a request, leave after `sent`, and give what was answered."""
+    messages = iter([{"type": "http.request", "body": sent, "more_body": True}] if sent else [])
+    answered: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        answered.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    await app({**scope, "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}, receive, send)
+    return answered
+
+
 def test_a_request_is_followed_to_its_shards(client: Client, store: Store) -> None:
     """Response header → line of the API → calibration → lines of the worker, and of what it logs meanwhile."""
     with logged() as lines:
