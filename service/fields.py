@@ -3,14 +3,14 @@
 Strict throughout: "3" and true are not numbers. Every number is finite, every string and list bounded.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from service.numbers import Whole
 from service.store.door import LIMIT_MAXIMUM
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
-from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
+from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization, Role
 
 #: For every model that is read from a request.
 REQUEST = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
@@ -94,7 +94,7 @@ def named_or_measured(value: Any) -> str:
 
 
 AlignmentField = Annotated[
-    Annotated[Literal["full", "none"], Tag("named")] | Annotated[MeasuredAlignment, Tag("measured")],
+    Annotated[AlignmentName, Tag("named")] | Annotated[MeasuredAlignment, Tag("measured")],
     Discriminator(named_or_measured),
     Field(
         description="How updates align with activations: `full` (α, ω, u) = (1, ½, 1), `none` = (½, ½, ½), or measured "

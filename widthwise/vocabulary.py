@@ -60,7 +60,7 @@ class Form(StrEnum):
 
 
 class AlignmentName(StrEnum):
-    """The alignments that have a name (`widthwise.alignment`)."""
+    """The alignments that have a name."""
 
     FULL = "full"
     NONE = "none"

@@ -21,7 +21,17 @@ from service.store.door import LIMIT_MAXIMUM
 from service.store.states import CalibrationState, ShardState
 from widthwise.estimate.corpora import DATASET
 from widthwise.estimate.grids import default_horizons, default_learning_rates
-from widthwise.vocabulary import Form
+from widthwise.vocabulary import (
+    AlignmentName,
+    EpsilonRule,
+    FeedForward,
+    Form,
+    LearningRateRule,
+    Measured,
+    Runner,
+    Search,
+    TrialStatus,
+)
 
 MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
 CLOSEST = 1e-6  # chosen: learning rates that differ by less than this share can't be told apart by any loss
@@ -52,9 +62,6 @@ Dataset = Annotated[
         "its plain name. A runner `external` may name its own."
     ),
 ]
-
-
-Measured = Literal["learning_rate", "gamma", "epsilon", "alignment", "coordinates", "horizon"]
 
 
 class Atan2(BaseModel):
@@ -90,7 +97,7 @@ class TransformerProxy(BaseModel):
     sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=64, description="Bytes in one window.")
     batch_size: Annotated[int, Whole(1, 8192)] = Field(default=32, description="Windows in one step.")
     dataset: Dataset = "python_docs"
-    feed_forward: Literal["gelu", "swiglu"] = Field("gelu", description="What the feed-forward part computes.")
+    feed_forward: FeedForward = Field(FeedForward.GELU, description="What the feed-forward part computes.")
     qk_norm: bool = Field(False, description="RMS norm of queries and keys, without gain, over each head.")
     tied: bool = Field(False, description="The readout reads the embedding table.")
 
@@ -106,7 +113,7 @@ class CalibrationSpec(BaseModel):
 
     parameterization: ParameterizationField
     optimizer: OptimizerField
-    alignment: AlignmentField = "full"
+    alignment: AlignmentField = AlignmentName.FULL
     readout_omega: OwnOrReplacedOmega = None
     form: FormField = Form.TABLE_9
     widths: Annotated[
@@ -132,15 +139,16 @@ class CalibrationSpec(BaseModel):
     epsilon: Annotated[
         float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
     ] = 1e-12
-    learning_rate_rule: Literal["per_layer", "global"] = Field(
-        "per_layer", description="`global`: one learning rate for every tensor at every width, as most people train."
+    learning_rate_rule: LearningRateRule = Field(
+        LearningRateRule.PER_LAYER,
+        description="`global`: one learning rate for every tensor at every width, as most people train.",
     )
-    epsilon_rule: Literal["per_layer", "constant"] = Field(
-        "per_layer", description="`constant`: the same ε for every tensor at every width."
+    epsilon_rule: EpsilonRule = Field(
+        EpsilonRule.PER_LAYER, description="`constant`: the same ε for every tensor at every width."
     )
     atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
-    search: Literal["telescope", "grid"] = Field(
-        "telescope",
+    search: Search = Field(
+        Search.TELESCOPE,
         description="How the learning rates are searched. `telescope`: all of them at the smallest width, then three, "
         "two meshes apart, around the prediction at each next one, with more than half of the seeds. `grid`: all of "
         "them at every width. Both go on where an optimum lies at the edge.",
@@ -151,12 +159,12 @@ class CalibrationSpec(BaseModel):
         list[Measured],
         Field(
             min_length=1,
-            max_length=6,
+            max_length=len(Measured),
             json_schema_extra={"uniqueItems": True},
             description="What is measured: the best learning rate of each width; γ, the learning rate's multiplier by "
             "role; gradients, for epsilon; alignment; the coordinate check; the best learning rate over horizons.",
         ),
-    ] = ["learning_rate"]
+    ] = [Measured.LEARNING_RATE]
     probe_learning_rate: LearningRate | None = Field(
         None,
         description="Base learning rate of the runs that measure epsilon, alignment and coordinates. Left out: the "
@@ -167,16 +175,16 @@ class CalibrationSpec(BaseModel):
         description="Steps of each horizon, where `horizon` is measured: distinct, kept in ascending order. Left out: "
         "steps, twice and four times it.",
     )
-    runner: Literal["worker", "external"] = Field(
-        "worker", description="`worker`: this service trains. `external`: you train, upload the trials and finish."
+    runner: Runner = Field(
+        Runner.WORKER, description="`worker`: this service trains. `external`: you train, upload the trials and finish."
     )
 
     @field_validator("measure")
     @classmethod
-    def _distinct(cls, kinds: list[str]) -> list[str]:
+    def _distinct(cls, kinds: list[Measured]) -> list[Measured]:
         for index, kind in enumerate(kinds):
             if kind in kinds[:index]:
-                raise ValueError(f"holds {kind!r} twice; give each once")
+                raise ValueError(f"holds {kind.value!r} twice; give each once")
         return kinds
 
     @field_validator("widths", "learning_rates", "horizons")
@@ -197,7 +205,9 @@ class CalibrationSpec(BaseModel):
             rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
             object.__setattr__(self, "learning_rates", list(rates))
         if self.horizons is None:
-            object.__setattr__(self, "horizons", default_horizons(self.steps) if "horizon" in self.measure else [])
+            object.__setattr__(
+                self, "horizons", default_horizons(self.steps) if Measured.HORIZON in self.measure else []
+            )
         return self
 
 
@@ -287,7 +297,7 @@ class CalibrationBody(BaseModel):
 
     id: str
     state: CalibrationState
-    runner: Literal["worker", "external"]
+    runner: Runner
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -323,9 +333,7 @@ class TrialBody(BaseModel):
     role: str | None = Field(None, description="Whose learning rate was multiplied by gamma; null in a plain sweep.")
     gamma: float | None = Field(None, description="By what; null in a plain sweep.")
     horizon: int | None = Field(None, description="Steps of a branched horizon; null: the specification's own.")
-    status: Literal["completed", "diverged", "stopped", "failed"] = Field(
-        description="`stopped`: ended early, since it could not come near the best."
-    )
+    status: TrialStatus = Field(description="`stopped`: ended early, since it could not come near the best.")
     loss: float | None = Field(description="Final loss in nats; null unless completed.")
     seconds: float | None
     steps: int | None

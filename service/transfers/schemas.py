@@ -21,7 +21,7 @@ from service.fields import (
 from service.identifiers import IDENTIFIER_PATTERN
 from service.numbers import Whole
 from widthwise.tensors import MAX_AXIS, MAX_DIMENSIONS
-from widthwise.vocabulary import Form, Layout, Role, WeightDecayMode
+from widthwise.vocabulary import AlignmentName, Form, Layout, Role, WeightDecayMode
 
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
 
@@ -116,7 +116,7 @@ class TransferRequest(BaseModel):
 
     parameterization: ParameterizationField
     optimizer: OptimizerField
-    alignment: AlignmentField = "full"
+    alignment: AlignmentField = AlignmentName.FULL
     base: Base
     target: Target
     readout_omega: OwnOrReplacedOmega = None
