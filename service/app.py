@@ -12,7 +12,8 @@ from service.bodies import direct_routes
 from service.bounds import Bounds
 from service.broker import make_doorbell
 from service.calibrations.routes import router as calibrations
-from service.calibrations.schemas import CalibrationSpec, Extension, TrialsUpload
+from service.calibrations.schemas import TrialsUpload
+from service.calibrations.specification import CalibrationSpec, Extension
 from service.dashboard.routes import router as dashboard
 from service.exponents.routes import router as exponents
 from service.health.broker import BrokerProbe
@@ -37,7 +38,7 @@ POLL_SECONDS = 1.0  # chosen: between reads of new events; trials take seconds
 _DESCRIPTION = (
     "Tune a small model, train a large one: per-tensor learning rates, epsilons, inits and decays for any width, from "
     "theory (Everett et al. 2024, arXiv 2407.05872) and from measured exponents. Errors are problem documents "
-    "(RFC 9457). Numbers are finite, and unknown fields are refused."
+    "(RFC 9457). Numbers are finite, and unknown fields and query parameters are refused."
 )
 _TAGS = (
     {"name": "transfers", "description": "From a tuned base to every hyperparameter of the target."},

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from service.auth.caller import Caller, Scope
 from service.auth.guard import Guard
 from service.errors import NotReadyError
+from service.problems import faults, invalid_request
 from service.store.store import Store
 
 
@@ -22,13 +23,17 @@ def get_store(request: Request) -> Store:
 async def admit(request: Request, needed: Scope) -> Caller | None:
     """Give the caller of a request, None where the service asks for no keys; 401, 403 or 429 for others.
 
+    422 for a query parameter where the route has none; the model of one that has some refuses the rest.
     With a key that is known and limits in memory it never suspends.
     """
     guard: Guard | None = request.app.state.guard
-    if guard is None:
-        return None
-    caller = await guard.admit(request, needed, lambda: get_store(request))
-    request.state.caller = caller  # for the log
+    caller = None
+    if guard is not None:
+        caller = await guard.admit(request, needed, lambda: get_store(request))
+        request.state.caller = caller  # for the log
+    if request.scope["query_string"] and not request.scope["route"].dependant.query_params:
+        unknown = [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in request.query_params]
+        raise invalid_request(faults(unknown))
     return caller
 
 

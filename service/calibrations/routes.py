@@ -18,8 +18,6 @@ from service.calibrations.plot import learning_rate_plot
 from service.calibrations.schemas import (
     CalibrationBody,
     CalibrationPage,
-    CalibrationSpec,
-    Extension,
     Listing,
     MeasurementPage,
     TrialListing,
@@ -27,6 +25,7 @@ from service.calibrations.schemas import (
     TrialsUpload,
 )
 from service.calibrations.shards import ShardList, shard_body
+from service.calibrations.specification import CalibrationSpec, Extension
 from service.calibrations.width_plot import width_plot
 from service.dependencies import CalibrateStore, ReadStore, key_watch
 from service.errors import NothingMoreError
@@ -164,7 +163,7 @@ def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) ->
     "/{calibration_id}",
     operation_id="getCalibration",
     summary="Show a calibration",
-    responses={200: _SHOWN, **problems(404, 503)},
+    responses={200: _SHOWN, **problems(404, 422, 503)},
 )
 def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Give its state, progress, and once succeeded its optima and exponents."""
@@ -178,7 +177,7 @@ def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response
     "/{calibration_id}/shards",
     operation_id="listShards",
     summary="List the shards of a calibration",
-    responses={200: {"model": ShardList}, **problems(404, 503)},
+    responses={200: {"model": ShardList}, **problems(404, 422, 503)},
 )
 def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Give every unit of work planned so far, with its state, its attempts and the worker that has it.
@@ -246,7 +245,7 @@ def compare_calibrations(
 )
 async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing."""
-    upload = await read_json(request, _UPLOAD)
+    upload = await read_json(request, _UPLOAD, _MAX_UPLOAD_BYTES)
     trials = [trial.model_dump() for trial in upload.trials]
     calibration = await run_in_threadpool(store.upload_trials, calibration_id, trials)
     return json_response(logic.calibration_body(calibration))
@@ -270,7 +269,7 @@ def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     "/{calibration_id}/cancel",
     operation_id="cancelCalibration",
     summary="Cancel a calibration",
-    responses={200: {"model": CalibrationBody}, **problems(404, 503)},
+    responses={200: {"model": CalibrationBody}, **problems(404, 422, 503)},
 )
 def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Ask for its end: what waits is cancelled at once, what runs stops within seconds; trials are kept.
@@ -285,7 +284,7 @@ def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     operation_id="retryCalibration",
     summary="Retry a failed calibration",
     status_code=202,
-    responses={202: _RETRIED, **problems(404, 409, 503)},
+    responses={202: _RETRIED, **problems(404, 409, 422, 503)},
 )
 def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Queue its failed shards again, with all their attempts; every trial and measurement is kept.
@@ -301,7 +300,7 @@ def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> R
 def _picture(description: str) -> dict[int | str, dict[str, Any]]:
     """The responses of a route that draws."""
     picture = {"description": description, "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
-    return {200: picture, **problems(404, 503)}
+    return {200: picture, **problems(404, 422, 503)}
 
 
 def _svg(picture: str) -> Response:

@@ -53,7 +53,7 @@ def get_readiness(request: Request, store: StoreDependency) -> Response:
             "description": "Metrics in Prometheus's text form.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
-        **problems(),
+        **problems(422),
     },
 )
 async def get_metrics(request: Request, _: Scraper) -> Response:

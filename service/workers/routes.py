@@ -19,7 +19,7 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
     "/v1/workers",
     operation_id="listWorkers",
     summary="List the workers",
-    responses={200: {"model": WorkerList}, **problems(503)},
+    responses={200: {"model": WorkerList}, **problems(422, 503)},
 )
 def list_workers(store: ReadStore) -> Response:
     """Give every worker with its device, its versions and what it runs, the one that reported last first.

@@ -368,3 +368,26 @@ def test_refusals_are_counted(app: FastAPI, client: Client, store: Store) -> Non
     client.get("/v1/calibrations", headers=bearer("nonsense"))
     client.post("/v1/calibrations", headers=bearer(new_key(store, scope="read")))
     assert (guard.unauthorized, guard.forbidden, guard.limited, guard.limits.unchecked) == (2, 1, 0, 0)
+
+
+# what every operation that asks for a key refuses besides ------------------------------------------
+
+
+def test_an_unknown_query_parameter_is_refused_everywhere(app: FastAPI, client: Client, store: Store) -> None:
+    """By whoever may ask, and after the key: who has none learns nothing."""
+    key = new_key(store)
+    for method, address, operation in operations(app):
+        if not operation["security"]:
+            assert client.request(method, f"{address}?x=1").status_code == 200  # a probe may add what it likes
+            continue
+        assert client.request(method, f"{address}?x=1").status_code == 401
+        told = problem(client.request(method, f"{address}?x=1&y=", headers=bearer(key)), 422, "invalid-request")
+        assert {"query.x", "query.y"} <= {fault["field"] for fault in told["errors"]}, (method, address)
+        assert "There is no field 'x' here" in str(told["errors"])
+        assert "422" in operation["responses"], (method, address)
+
+
+def test_without_keys_an_unknown_query_parameter_is_refused_too(settings: Settings, store: Store) -> None:
+    with client_of(create_app(settings, store)) as client:
+        problem(client.get("/v1/workers?x=1"), 422, "invalid-request")
+        problem(client.post("/v1/transfers?x=1"), 422, "invalid-request")
