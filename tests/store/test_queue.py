@@ -41,6 +41,15 @@ def test_expired_claims_keep_their_place(make_store: Callable[..., Store]) -> No
     assert order == wanted[2:]
 
 
+def test_what_expired_and_what_waits_take_turns_by_age(store: Store) -> None:
+    made = [store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id for _ in range(4)]
+    claims = [claimed(store, worker) for worker in ("released", "dead", "released", "dead")]
+    for released in claims[::2]:
+        store.release_shard(released)
+    store.abandon_worker("dead")
+    assert [claimed(store).calibration_id for _ in made] == made
+
+
 def test_what_waits_again_goes_to_its_place(store: Store) -> None:
     first = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
     store.create_calibration(sample_spec(widths=[32], seeds=1))
