@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.calibrations.schemas import CalibrationSpec, Extension
+from service.calibrations.specification import CalibrationSpec, Extension
 from service.errors import InvalidInputError
 from service.problems import faults
 

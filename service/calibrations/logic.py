@@ -9,7 +9,8 @@ import anyio
 from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from service.calibrations.schemas import CalibrationSpec, Estimate
+from service.calibrations.schemas import Estimate
+from service.calibrations.specification import CalibrationSpec
 from service.errors import InvalidInputError
 from service.store.door import LIMIT_MAXIMUM
 from service.store.expectation import expected_of

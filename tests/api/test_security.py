@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS
-from service.calibrations.schemas import CalibrationSpec
+from service.calibrations.specification import CalibrationSpec
 from service.settings import CLIENT_VARIABLES, Settings
 from service.store import Store
 from tests.api.client import Client, client_of, problem

@@ -1,0 +1,217 @@
+"""The specification of a calibration, which is also what is stored with every default filled in, and its extension."""
+
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
+
+from service.fields import (
+    REQUEST,
+    AlignmentField,
+    FormField,
+    OptimizerField,
+    OwnOrReplacedOmega,
+    ParameterizationField,
+)
+from service.numbers import Whole
+from widthwise.estimate.corpora import DATASET
+from widthwise.estimate.grids import default_horizons, default_learning_rates
+from widthwise.vocabulary import (
+    AlignmentName,
+    EpsilonRule,
+    FeedForward,
+    Form,
+    LearningRateRule,
+    Measured,
+    Runner,
+    Search,
+)
+
+MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
+CLOSEST = 1e-6  # chosen: learning rates that differ by less than this share can't be told apart by any loss
+MAX_STEPS = 100_000  # chosen: some 100 times what a proxy needs
+MAX_HORIZON = max(default_horizons(MAX_STEPS))
+
+#: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
+MAX_LEARNING_RATE = 1e6
+
+LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
+DISTINCT = {"uniqueItems": True}
+LearningRates = Annotated[list[LearningRate], Field(min_length=3, max_length=64, json_schema_extra=DISTINCT)]
+Horizons = Annotated[
+    list[Annotated[int, Whole(1, MAX_HORIZON)]], Field(min_length=2, max_length=8, json_schema_extra=DISTINCT)
+]
+ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
+Seeds = Annotated[int, Whole(1, 32)]  # chosen: the mean of 32 has a sixth of one run's error
+Mesh = Annotated[float, Field(ge=1 / 16, le=1)]  # octaves (chosen)
+Dataset = Annotated[
+    str,
+    StringConstraints(pattern=DATASET),
+    Field(
+        description="Name of the text that the proxy reads. `python_docs`: the English documentation that every Python "
+        "ships, 0.5 MB; `python_source`: the source of its standard library, 11 MB; `synthetic`: a made language whose "
+        "entropy is known, 5 MB; `file:NAME`: a file that the operator placed in the workers' folder of corpora, by "
+        "its plain name. A runner `external` may name its own."
+    ),
+]
+
+
+class Atan2(BaseModel):
+    """The two constants of the update a·atan2(m̂, b·√v̂)."""
+
+    model_config = REQUEST
+
+    a: Annotated[float, Field(gt=0, le=100)] = 1.0
+    b: Annotated[float, Field(gt=0, le=100)] = 1.0
+
+
+class MlpProxy(BaseModel):
+    """A byte-level MLP language model: seconds a trial on one core. The defaults show the theory (measured)."""
+
+    model_config = REQUEST
+
+    architecture: Literal["mlp"]
+    depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual hidden layers.")
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=16, description="Not used by the MLP.")
+    sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=8, description="Bytes of context.")
+    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=256, description="Windows in one step.")
+    dataset: Dataset = "python_docs"
+
+
+class TransformerProxy(BaseModel):
+    """A decoder-only byte-level transformer; its width grows by heads of constant width."""
+
+    model_config = REQUEST
+
+    architecture: Literal["transformer"]
+    depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual blocks.")
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=16, description="Width of one head; divides every width.")
+    sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=64, description="Bytes in one window.")
+    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=32, description="Windows in one step.")
+    dataset: Dataset = "python_docs"
+    feed_forward: FeedForward = Field(FeedForward.GELU, description="What the feed-forward part computes.")
+    qk_norm: bool = Field(False, description="RMS norm of queries and keys, without gain, over each head.")
+    tied: bool = Field(False, description="The readout reads the embedding table.")
+
+
+class CalibrationSpec(BaseModel):
+    """A job that measures exponents: learning rates × widths × seeds of small training runs.
+
+    The base width is the smallest. At width n every tensor is trained with the base learning rate times what the
+    theory prescribes for it, so where the theory is right the best base learning rate is the same at every width.
+    """
+
+    model_config = REQUEST
+
+    parameterization: ParameterizationField
+    optimizer: OptimizerField
+    alignment: AlignmentField = AlignmentName.FULL
+    readout_omega: OwnOrReplacedOmega = None
+    form: FormField = Form.TABLE_9
+    widths: Annotated[
+        list[ProxyWidth],
+        Field(
+            min_length=2,
+            max_length=16,
+            json_schema_extra={"uniqueItems": True},
+            description="Widths to train at, in units: distinct, kept in ascending order. An exponent needs two, "
+            "an interval around it three.",
+        ),
+    ]
+    proxy: Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")] = Field(
+        MlpProxy(architecture="mlp"), description="The small model that is trained, and on what."
+    )
+    learning_rates: LearningRates | None = Field(
+        default=None,
+        description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
+        "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
+    )
+    seeds: Seeds = Field(default=2, description="Runs of each cell, with seeds 0, 1, …")
+    steps: Annotated[int, Whole(1, MAX_STEPS)] = Field(default=200, description="Optimizer steps of one run.")
+    epsilon: Annotated[
+        float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
+    ] = 1e-12
+    learning_rate_rule: LearningRateRule = Field(
+        LearningRateRule.PER_LAYER,
+        description="`global`: one learning rate for every tensor at every width, as most people train.",
+    )
+    epsilon_rule: EpsilonRule = Field(
+        EpsilonRule.PER_LAYER, description="`constant`: the same ε for every tensor at every width."
+    )
+    atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
+    search: Search = Field(
+        Search.TELESCOPE,
+        description="How the learning rates are searched. `telescope`: all of them at the smallest width, then three, "
+        "two meshes apart, around the prediction at each next one, with more than half of the seeds. `grid`: all of "
+        "them at every width. Both go on where an optimum lies at the edge.",
+    )
+    mesh: Mesh = Field(default=0.5, description="Finest spacing of the learning rates around each optimum, in octaves.")
+    early_stopping: bool = Field(True, description="Stop trials that can't come near the best one.")
+    measure: Annotated[
+        list[Measured],
+        Field(
+            min_length=1,
+            max_length=len(Measured),
+            json_schema_extra={"uniqueItems": True},
+            description="What is measured: the best learning rate of each width; γ, the learning rate's multiplier by "
+            "role; gradients, for epsilon; alignment; the coordinate check; the best learning rate over horizons.",
+        ),
+    ] = [Measured.LEARNING_RATE]
+    probe_learning_rate: LearningRate | None = Field(
+        None,
+        description="Base learning rate of the runs that measure epsilon, alignment and coordinates. Left out: the "
+        "middle of the learning rates.",
+    )
+    horizons: Horizons | None = Field(
+        default=None,
+        description="Steps of each horizon, where `horizon` is measured: distinct, kept in ascending order. Left out: "
+        "steps, twice and four times it.",
+    )
+    runner: Runner = Field(
+        Runner.WORKER, description="`worker`: this service trains. `external`: you train, upload the trials and finish."
+    )
+
+    @field_validator("measure")
+    @classmethod
+    def _distinct(cls, kinds: list[Measured]) -> list[Measured]:
+        for index, kind in enumerate(kinds):
+            if kind in kinds[:index]:
+                raise ValueError(f"holds {kind.value!r} twice; give each once")
+        return kinds
+
+    @field_validator("widths", "learning_rates", "horizons")
+    @classmethod
+    def _distinct_ascending(cls, values: list[float] | None) -> list[float] | None:
+        if values is None:
+            return None
+        ascending = sorted(values)
+        for lower, upper in pairwise(ascending):
+            if upper < lower * (1 + CLOSEST):
+                raise ValueError(f"holds {lower} and {upper}, which are the same or nearly; give each once")
+        return ascending
+
+    @model_validator(mode="after")
+    def _with_lists(self) -> Self:
+        # the model is frozen for everyone else
+        if self.learning_rates is None:
+            rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
+            object.__setattr__(self, "learning_rates", list(rates))
+        if self.horizons is None:
+            object.__setattr__(
+                self, "horizons", default_horizons(self.steps) if Measured.HORIZON in self.measure else []
+            )
+        return self
+
+
+class Extension(BaseModel):
+    """What a succeeded calibration is to have more of: widths, seeds or a finer mesh, one of them at least."""
+
+    model_config = REQUEST
+
+    widths: Annotated[list[ProxyWidth], Field(min_length=1, max_length=15)] | None = Field(
+        None, description="Widths to add, above the smallest one: that is the base of every multiplier."
+    )
+    seeds: Seeds | None = Field(None, description="Runs of each cell in all.")
+    mesh: Mesh | None = Field(
+        None, description="Finest spacing of the learning rates around each optimum, in octaves: below what it was."
+    )
