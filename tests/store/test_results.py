@@ -21,7 +21,16 @@ from service.store import (
     TrialRow,
 )
 from service.store.trials import ROWS_PER_STATEMENT, TRIALS_PER_WIDTH
-from tests.store.samples import SampleEstimate, SampleResult, fit_sample, run_all, sample_spec, trial
+from tests.store.samples import (
+    Crash,
+    SampleEstimate,
+    SampleResult,
+    crashing_fit,
+    fit_sample,
+    run_all,
+    sample_spec,
+    trial,
+)
 from widthwise.errors import EstimateError, InvalidInputError
 
 EXTERNAL = {"runner": "external"}
@@ -95,15 +104,6 @@ def test_a_faulty_fit_ends_one_calibration_and_no_worker(
     assert calibration.state is CalibrationState.FAILED
     assert reason in (calibration.reason or "")
     assert store.list_exponents().items == ()
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-def crashing_fit(spec: Any, trials: Any, measurements: Any) -> Any:
-    """Stand for a process killed between the last shard and the result."""
-    raise Crash
 
 
 def test_a_crash_before_the_fit_is_made_good_by_another_worker(make_store: Callable[..., Store]) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.store import CalibrationState, Lease, ShardState, Store
 from service.store.engine import Database, create_store_engine
 from service.store.tables import calibrations, shards
-from tests.store.samples import SampleResult, claimed, fit_sample, run_all, run_claim, sample_spec, trial
+from tests.store.samples import Crash, SampleResult, claimed, fit_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 
 SPEC = sample_spec(seeds=1, search="telescope", learning_rates=[0.001, 0.01, 0.1])
@@ -34,10 +34,6 @@ def telescope(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], meas
 def always(planned: list[dict[str, Any]]) -> Callable[..., Any]:
     """A plan that asks for the same whatever came out."""
     return lambda *_: planned
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 def dying(spec: Any, trials: Any, measurements: Any) -> Any:

@@ -16,18 +16,19 @@ from service.store.shards import UNHEARD_SECONDS
 from service.store.sweeps import HELD_SECONDS, PERIOD_SECONDS
 from service.store.tables import shards, sweeps
 from testbed.databases import SqliteFiles
-from tests.store.samples import Bell, SampleResult, fit_sample, pass_time, plan_sample, run_all, sample_spec
+from tests.store.samples import (
+    Bell,
+    Crash,
+    SampleResult,
+    crashing_fit,
+    fit_sample,
+    pass_time,
+    plan_sample,
+    run_all,
+    sample_spec,
+)
 
 ONE = sample_spec(widths=[32], seeds=1)
-
-
-class Crash(BaseException):
-    """The process dies here."""
-
-
-def crashing_fit(spec: Any, trials: Any, measurements: Any) -> Any:
-    """A fit in which the process dies."""
-    raise Crash
 
 
 def left_behind(store: Store) -> str:
