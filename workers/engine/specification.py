@@ -6,12 +6,21 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Form, Optimizer, Parameterization, Role, known_word
+from widthwise.vocabulary import (
+    MEASURED_BY_RUNS,
+    EpsilonRule,
+    FeedForward,
+    Form,
+    LearningRateRule,
+    Optimizer,
+    Parameterization,
+    Role,
+    ShardKind,
+    known_word,
+)
 
 Word = TypeVar("Word", Parameterization, Optimizer, Form)
 
-KINDS = ("sweep", "gamma", "horizon", "measure")
-MEASUREMENTS = ("epsilon", "alignment", "coordinates")
 MAX_SEED = 2**31 - 1  # chosen: fits every random generator and every integer column
 
 
@@ -81,12 +90,12 @@ class SweepSpec:
                 sequence_length=_positive_integer(proxy, "sequence_length", "spec.proxy"),
                 batch_size=_positive_integer(proxy, "batch_size", "spec.proxy"),
                 dataset=_value(proxy, "dataset", str, "spec.proxy"),
-                feed_forward=_choice(proxy, "feed_forward", ("gelu", "swiglu"), "spec.proxy"),
+                feed_forward=_choice(proxy, "feed_forward", tuple(FeedForward), "spec.proxy"),
                 qk_norm=_value({"qk_norm": False, **proxy}, "qk_norm", bool, "spec.proxy"),
                 tied=_value({"tied": False, **proxy}, "tied", bool, "spec.proxy"),
             ),
-            learning_rate_rule=_choice(spec, "learning_rate_rule", ("per_layer", "global"), "spec"),
-            epsilon_rule=_choice(spec, "epsilon_rule", ("per_layer", "constant"), "spec"),
+            learning_rate_rule=_choice(spec, "learning_rate_rule", tuple(LearningRateRule), "spec"),
+            epsilon_rule=_choice(spec, "epsilon_rule", tuple(EpsilonRule), "spec"),
             atan2=(_positive_number(atan2, "a", "spec.atan2"), _positive_number(atan2, "b", "spec.atan2")),
             early_stopping=_value({"early_stopping": True, **spec}, "early_stopping", bool, "spec"),
         )
@@ -99,11 +108,11 @@ class Shard:
     width: int
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
-    kind: str = "sweep"  #: one of KINDS
+    kind: str = "sweep"  #: a ShardKind
     role: Role | None = None  #: of a `gamma` shard: the role whose learning rate is multiplied
     gammas: tuple[float, ...] = ()  #: of a `gamma` shard: the multipliers γ
     horizons: tuple[int, ...] = ()  #: of a `horizon` shard: steps, ascending
-    measure: tuple[str, ...] = ()  #: of a `measure` shard: some of MEASUREMENTS
+    measure: tuple[str, ...] = ()  #: of a `measure` shard: some of MEASURED_BY_RUNS
 
     @classmethod
     def from_dict(cls, shard: Mapping[str, Any]) -> "Shard":
@@ -117,10 +126,10 @@ class Shard:
                 )
         role = shard.get("role")
         measure = tuple(shard.get("measure") or ())
-        unknown = [name for name in measure if name not in MEASUREMENTS]
+        unknown = [name for name in measure if name not in MEASURED_BY_RUNS]
         if unknown:
             raise InvalidInputError(
-                f"shard.measure holds {unknown[0]!r}; it takes {', '.join(MEASUREMENTS)}", field="shard.measure"
+                f"shard.measure holds {unknown[0]!r}; it takes {', '.join(MEASURED_BY_RUNS)}", field="shard.measure"
             )
         return cls(
             width=_positive_integer(shard, "width", "shard"),
@@ -128,7 +137,7 @@ class Shard:
                 _positive_number({"learning_rates": rate}, "learning_rates", "shard") for rate in rates
             ),
             seeds=tuple(seeds),
-            kind=_choice(shard, "kind", KINDS, "shard"),
+            kind=_choice(shard, "kind", tuple(ShardKind), "shard"),
             role=None if role is None else known_word(Role, role, "shard.role"),
             gammas=tuple(_positive_number({"gammas": gamma}, "gammas", "shard") for gamma in shard.get("gammas") or ()),
             horizons=tuple(

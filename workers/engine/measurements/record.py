@@ -16,7 +16,7 @@ class Measurement:
 
     width: int
     seed: int
-    kind: str  #: one of specification.MEASUREMENTS
+    kind: str  #: one of vocabulary.MEASURED_BY_RUNS
     #: all finite: "learning_rate", "steps", "diverged_at" (null or a step) and "snapshots", each with its "step" and
     #: its "tensors" by name: "role", "fan_in" and the scalars of the kind
     data: dict[str, Any]
