@@ -244,7 +244,10 @@ def compare_calibrations(
     openapi_extra=json_body(TrialsUpload, UPLOAD_EXAMPLES),
 )
 async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
-    """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing."""
+    """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing.
+
+    409 if it would then have more than 2,048 trials for each of its widths: 64 learning rates of 32 seeds.
+    """
     upload = await read_json(request, _UPLOAD, _MAX_UPLOAD_BYTES)
     trials = [trial.model_dump() for trial in upload.trials]
     calibration = await run_in_threadpool(store.upload_trials, calibration_id, trials)
