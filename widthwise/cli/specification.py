@@ -79,7 +79,7 @@ def specification(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def extension(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the body of POST /v1/calibrations/{id}/extend; typer.BadParameter for an option that can't be read."""
+    """Give the body of POST /v1/calibrations/{id}/extensions; typer.BadParameter for an option that can't be read."""
     return _fields(given, EXTENDED)
 
 
