@@ -1,7 +1,7 @@
 """Every change of state: the row locked, the move checked against the table of transitions, an event written.
 
-Statements that every claim and every trial runs are built once, here and in `shards`, with parameters: to build them
-anew each time was most of a claim's work in the client.
+Statements that every claim and every trial runs are built once, here, in `queue` and in `shards`, with parameters:
+building them anew is work for the client at every claim. A name in capitals is such a statement, or a part of one.
 """
 
 from collections.abc import Sequence
