@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import IO
@@ -16,6 +16,7 @@ from typing import IO
 import httpx
 import pytest
 
+from service.heads import MAX_HEAD_BYTES
 from service.store.schema import head_revision
 from tests.cli.conftest import Run
 
@@ -80,6 +81,24 @@ def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
             assert stream.status_code == 200
             process.terminate()
             _, err = process.communicate(timeout=30)  # the stream itself would go on for ten minutes
+    assert process.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_unfinished_requests_are_bounded_and_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    process = serve(tmp_path)
+    assert process.stdout is not None
+    host, _, port = process.stdout.readline().split()[-1].removeprefix("http://").partition(":")
+    head = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "
+    body = head.replace(b"GET /livez", b"POST /v1/transfers").replace(b"X: ", b"Content-Type: application/json\r\n")
+    body += b"Content-Length: 9\r\n\r\n{"
+    with ExitStack() as stack:
+        for begin in (b"", head, body, head + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"):
+            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            connection.sendall(begin)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
+        process.terminate()
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "Traceback" not in err
 

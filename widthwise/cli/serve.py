@@ -60,6 +60,7 @@ def serve(
 
         from service.app import create_app
         from service.collector import calm_collector
+        from service.heads import BoundedProtocol
         from service.settings import load_settings
         from service.store.schema import upgrade
 
@@ -79,6 +80,8 @@ def serve(
         address = _address(settings.host, listener.getsockname()[1])
         config = uvicorn.Config(
             create_app(settings),
+            http=BoundedProtocol,
+            ws="none",  # no route speaks it
             log_config=None,  # ours, above
             log_level="warning",
             access_log=False,
