@@ -448,6 +448,12 @@ def test_the_document_says_what_holds() -> None:
     assert f"known for {CACHE_SECONDS:.0f} seconds" in text
     assert f"after {int(DEFAULT_EXPIRY.removesuffix('d'))} days" in text
     assert all(f"| `{scope.value}` |" in text for scope in Scope)
+    assert f"| {MAX_HEAD_BYTES >> 10} KiB, whole within {HEAD_SECONDS:.0f} seconds |" in text
+    assert f"| connections | {MAX_CONNECTIONS} |" in text
+    assert f"`WIDTHWISE_MAX_BODY_BYTES`, whole within {BODY_SECONDS:.0f} seconds" in text
+    assert f"| {MAX_BYTES >> 10} KiB; {_MAX_UPLOAD_BYTES >> 20} MiB |" in text
+    assert f"in a body over {MAX_OUTLINE >> 10} KiB | {MAX_OUTLINE >> 10} KiB |" in text
+    assert f"| {LARGE_BODIES} of the largest |" in text
     named = set(re.findall(r"WIDTHWISE_[A-Z_]+", text)) - CLIENT_VARIABLES
     assert {name.removeprefix("WIDTHWISE_").removesuffix("_FILE").lower() for name in named} <= set(
         Settings.model_fields
