@@ -17,7 +17,12 @@ from structlog.testing import capture_logs
 
 from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS
+from service.bodies import BODY_SECONDS, MAX_BYTES
+from service.bounds import LARGE_BODIES
+from service.calibrations.routes import _MAX_UPLOAD_BYTES
 from service.calibrations.specification import CalibrationSpec
+from service.heads import HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD_BYTES
+from service.outlines import MAX_OUTLINE
 from service.settings import CLIENT_VARIABLES, Settings
 from service.store import Store
 from tests.api.client import Client, client_of, problem
