@@ -200,8 +200,8 @@ class TooManyRequestsError(ApiError):
     title = "Too many requests"
     explanation = (
         "A key may send WIDTHWISE_REQUESTS_PER_MINUTE requests a minute, and an address may send "
-        "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Event streams are bounded too: those that a key has open at "
-        "once, and those of a whole process. Wait as long as the Retry-After header says."
+        "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Event streams are bounded too: those that a key has open "
+        "at once, and those of a whole process. Wait as long as the Retry-After header says."
     )
 
 

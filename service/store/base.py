@@ -82,8 +82,11 @@ class StoreBase:
         self._ring(followed.shard_ids)
         return followed.ended
 
-    def _follow_committed(self, calibration_id: str) -> None:
-        """Do the same after a write that stays: it must not seem to have failed, and a sweep does the rest."""
+    def _follow_or_leave(self, calibration_id: str) -> None:
+        """Do the same, or leave it to the next sweep where the database is away or keeps a row locked.
+
+        A write that was committed before must not seem to have failed, nor one calibration hold up a sweep of all.
+        """
         try:
             self._follow(calibration_id)
         except StoreUnavailableError as error:

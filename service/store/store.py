@@ -86,7 +86,7 @@ class Store(WorkStore):
             identifier, shard_ids, replayed = extensions.create(connection, beginning, submission)
         self._ring(shard_ids)
         if not replayed:
-            self._follow_committed(identifier)  # nothing may be left to run
+            self._follow_or_leave(identifier)  # nothing may be left to run
         return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
 
     def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
@@ -131,7 +131,7 @@ class Store(WorkStore):
             shard_ids = retry.retry(connection, calibration_id)
         self._ring(shard_ids)
         if not shard_ids:
-            self._follow_committed(calibration_id)
+            self._follow_or_leave(calibration_id)
         return self.get_calibration(calibration_id)
 
     def list_shards(self, calibration_id: str) -> tuple[Shard, ...]:

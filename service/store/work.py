@@ -101,14 +101,14 @@ class WorkStore(StoreBase):
         if waits:
             self._ring([claim.shard_id])
         else:
-            self._follow_committed(claim.calibration_id)
+            self._follow_or_leave(claim.calibration_id)
 
     @lost_if_gone
     def cancel_shard(self, claim: Claim) -> Lease:
         """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
         with self._database.write() as connection:
             lease = shards.cancel(connection, claim)
-        self._follow_committed(claim.calibration_id)
+        self._follow_or_leave(claim.calibration_id)
         return lease
 
     def abandon_worker(self, worker_id: str) -> int:
@@ -129,7 +129,7 @@ class WorkStore(StoreBase):
         for identifier in self._ready():
             if not sweeps.take(self._database, worker_id):  # a fit took so long that another began anew
                 return sent
-            self._follow(identifier)
+            self._follow_or_leave(identifier)
         with self._database.write() as connection:
             sweeps.give_back(connection, worker_id, sweeps.PERIOD_SECONDS)
         return sent

@@ -10,11 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import CalibrationState, Store, StoreUnavailableError
-from service.store.engine import create_store_engine
+from service.store.engine import Database, create_store_engine
 from service.store.rounds import Search
 from service.store.shards import UNHEARD_SECONDS
 from service.store.sweeps import HELD_SECONDS, PERIOD_SECONDS
 from service.store.tables import shards, sweeps
+from service.store.transitions import lock_calibration
 from testbed.databases import SqliteFiles
 from tests.store.samples import (
     Bell,
@@ -152,6 +153,22 @@ def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: Sqlit
     assert states(store) == ["succeeded"]
     for one in (store, dying):
         one.close()
+
+
+@pytest.mark.parametrize("databases", ["postgres"], indirect=True)  # SQLite has no locks of rows
+def test_a_calibration_that_stays_locked_holds_no_other_up(make_store: Callable[..., Store]) -> None:
+    dying, sweeping = make_store(fit=crashing_fit), make_store()
+    locked, _ = (left_behind(dying) for _ in range(2))
+
+    @sa.event.listens_for(sweeping._engine, "connect")
+    def _wait_less(connection: Any, _record: object) -> None:
+        connection.execute("SET lock_timeout = 100")
+        connection.commit()
+
+    with Database(dying._engine).write() as frozen:
+        lock_calibration(frozen, locked)
+        sweeping.sweep("w")
+    assert states(dying) == ["succeeded", "running"]
 
 
 def test_a_look_at_what_is_not_due_writes_nothing(make_store: Callable[..., Store]) -> None:
