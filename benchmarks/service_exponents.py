@@ -196,7 +196,7 @@ def measure(url: str, rows: int, requests: int) -> list[Outcome]:
     }
     with (
         callers(url) as tokens,
-        serving("benchmarks.service_process:service_app", "--factory", **environment) as server,
+        serving("service", **environment) as server,
     ):
         for caller, token in tokens.items():
             store = Store(engine).of(caller, everyone=caller == "administrator")

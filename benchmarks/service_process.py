@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import uvicorn
 from fastapi import FastAPI
 
 HOST = "127.0.0.1"
@@ -25,19 +26,23 @@ STOP_SECONDS = 30.0
 #: What the pages of this benchmark name beside the machine.
 PACKAGES = ("widthwise", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "psycopg")
 
-echo_app = FastAPI()
+
+def serve_echo(port: int) -> None:
+    """Give each body back: what FastAPI and uvicorn cost by themselves."""
+    app = FastAPI()
+
+    @app.post("/v1/transfers")
+    async def echo(body: dict[str, Any]) -> dict[str, Any]:
+        return body
+
+    uvicorn.run(app, host=HOST, port=port, log_level="warning", access_log=False)
 
 
-@echo_app.post("/v1/transfers")
-async def echo(body: dict[str, Any]) -> dict[str, Any]:
-    """Give the body back: what FastAPI itself costs."""
-    return body
-
-
-def service_app() -> FastAPI:
-    """The service as `widthwise serve` runs it, by the environment's settings and without workers."""
+def serve_service(port: int) -> None:
+    """Serve as `widthwise serve` does, by the environment's settings and without workers."""
     from service.app import create_app
     from service.collector import calm_collector
+    from service.heads import BoundedProtocol
     from service.settings import load_settings
     from workers.logs import configure_logging
 
@@ -45,7 +50,19 @@ def service_app() -> FastAPI:
     configure_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
     calm_collector()
-    return app
+    uvicorn.run(
+        app,
+        host=HOST,
+        port=port,
+        http=BoundedProtocol,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+    )
+
+
+SERVERS = {"echo": serve_echo, "service": serve_service}
 
 
 @dataclass(frozen=True)
@@ -62,20 +79,15 @@ class Server:
 
 
 @contextmanager
-def serving(app: str, *options: str, **environment: str) -> Iterator[Server]:
-    """A uvicorn process that serves `app`, with a data directory of its own; its log goes to a file that is dropped."""
+def serving(name: str, **environment: str) -> Iterator[Server]:
+    """A process of one of SERVERS, with a data directory of its own; its log goes to a file that is dropped."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = int(free.getsockname()[1])
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as log:
-        command = [sys.executable, "-m", "uvicorn", app, "--host", HOST, "--port", str(port), *options]
+        command = [sys.executable, "-m", "benchmarks.service_process", name, str(port)]
         settings = {"WIDTHWISE_DATA_DIR": directory, "PATH": "", "PYTHONPATH": str(Path(__file__).parents[1])}
-        process = subprocess.Popen(
-            [*command, "--log-level", "warning", "--no-access-log"],
-            env={**settings, **environment},
-            stdout=log,
-            stderr=log,
-        )
+        process = subprocess.Popen(command, env={**settings, **environment}, stdout=log, stderr=log)
         try:
             _wait(port, process, log)
             yield Server(port, process.pid)
@@ -153,3 +165,7 @@ def times(seconds: Sequence[float]) -> dict[str, float]:
         "p99_ms": round(percentile(seconds, 99), 3),
         "longest_ms": round(1e3 * max(seconds), 3),
     }
+
+
+if __name__ == "__main__":
+    SERVERS[sys.argv[1]](int(sys.argv[2]))

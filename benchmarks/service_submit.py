@@ -79,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     wanted = options.clients * options.each
     with migrated_database() as url:
-        with serving("benchmarks.service_process:service_app", "--factory", WIDTHWISE_DATABASE_URL=url) as server:
+        with serving("service", WIDTHWISE_DATABASE_URL=url) as server:
             outcome = asyncio.run(submit(server, options.clients, options.each))
         engine = create_store_engine(url)
         with engine.connect() as connection:

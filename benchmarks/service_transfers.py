@@ -2,11 +2,11 @@
 
     python -m benchmarks.service_transfers [--seconds 3] [--rounds 5] [--connections 16] [--dry]
 
-Each app is one uvicorn process with the same settings. They are loaded in turn, round by round, so that all see the
-same noise; the ratio of each round is what counts, the rates depend on the machine. The client is a process of its own.
-Beside the rates stands the processor time that each server spent on a request: the steadier ratio on a machine that
-others share. The service is measured as on one machine (no key), with its line in the log for every request, which
-the echo does not write, and with an API key asked for and counted.
+Each app is one uvicorn process, the service's with the bounds that `widthwise serve` sets. They are loaded in turn,
+round by round, so that all see the same noise; the ratio of each round is what counts, the rates depend on the machine.
+The client is a process of its own. Beside the rates stands the processor time that each server spent on a request: the
+steadier ratio on a machine that others share. The service is measured as on one machine (no key), with its line in the
+log for every request, which the echo does not write, and with an API key asked for and counted.
 """
 
 import argparse
@@ -58,12 +58,11 @@ def servers() -> Iterator[dict[str, tuple[Server, dict[str, str]]]]:
             "WIDTHWISE_PEPPER": PEPPER,
             "WIDTHWISE_REQUESTS_PER_MINUTE": "1000000",  # counted, and not reached
         }
-        service = ("benchmarks.service_process:service_app", "--factory")
         yield {
-            ECHO: (stack.enter_context(serving("benchmarks.service_process:echo_app")), {}),
-            OPEN: (stack.enter_context(serving(*service, **QUIET)), {}),
-            LOGGED: (stack.enter_context(serving(*service)), {}),
-            KEYED: (stack.enter_context(serving(*service, **keyed)), {"Authorization": f"Bearer {token.reveal()}"}),
+            ECHO: (stack.enter_context(serving("echo")), {}),
+            OPEN: (stack.enter_context(serving("service", **QUIET)), {}),
+            LOGGED: (stack.enter_context(serving("service")), {}),
+            KEYED: (stack.enter_context(serving("service", **keyed)), {"Authorization": f"Bearer {token.reveal()}"}),
         }
 
 

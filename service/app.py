@@ -78,7 +78,7 @@ def create_app(
             finally:
                 await _close(guard, tracing)
             return
-        if settings.database_url.startswith("sqlite:"):
+        if settings.embedded:
             await run_in_threadpool(upgrade, settings.database_url)
         bell = make_doorbell(settings)
         opened = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=bell)

@@ -76,7 +76,8 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
             "The store needs a SQLite file: each connection to an in-memory database sees its own.",
             field="database_url",
         )
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # for its user alone, where there was none: its rows have owners, and whoever reads the file reads them all
+    Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     pool: dict[str, Any] = (
         {"poolclass": NullPool} if for_migration else {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW}
     )

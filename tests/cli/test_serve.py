@@ -161,6 +161,14 @@ def test_keys_need_a_pepper_that_every_process_of_a_shared_database_has(
     assert "WIDTHWISE_PEPPER_FILE" in ran.err
 
 
+def test_a_new_data_directory_is_its_users_alone(run: Run, tmp_path: Path) -> None:
+    """Keys have owners, but whoever reads the database's file reads everyone's rows."""
+    run("migrate", "--data-dir", tmp_path / "migrated")
+    with serving(tmp_path / "served"):
+        for name in ("migrated", "served"):
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o700, name
+
+
 def test_settings_that_are_wrong(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     occupied = tmp_path / "file"
     occupied.write_text("", encoding="utf-8")

@@ -75,7 +75,7 @@ def serve(
         configure_logging(settings.log_level, settings.log_format)
         logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
         logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
-        if settings.database_url.startswith("sqlite:"):
+        if settings.embedded:
             upgrade(settings.database_url)  # before the workers look at it
         address = _address(settings.host, listener.getsockname()[1])
         config = uvicorn.Config(
@@ -137,7 +137,8 @@ def _no_cancelled_stream(record: logging.LogRecord) -> bool:
 
 def _make_data_dir(settings: "Settings") -> None:
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # for its user alone, as the store makes the database's folder
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputError(
             f"the data directory {settings.data_dir} can't be made: {error.strerror}; give another with --data-dir"
@@ -170,7 +171,7 @@ def _address(host: str, port: int) -> str:
 
 def _announce(settings: "Settings", address: str) -> None:
     """Say where everything is, on stdout."""
-    embedded = settings.database_url.startswith("sqlite:")
+    embedded = settings.embedded
     database = settings.database_url.removeprefix("sqlite:///") if embedded else "the one in WIDTHWISE_DATABASE_URL"
     count = settings.workers
     workers = f"{count} local process{'' if count == 1 else 'es'}"
