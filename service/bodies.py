@@ -1,6 +1,5 @@
 """Reading a JSON body: bytes to a validated model in one pass in Rust, each fault a clear 4xx."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from itertools import takewhile
@@ -16,7 +15,6 @@ from starlette.routing import request_response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import (
-    BodyTimeoutError,
     BodyTooLargeError,
     InvalidRequestError,
     MalformedRequestError,
@@ -35,22 +33,18 @@ MANY_FAULTS = 1_000
 
 MAX_BYTES = 1 << 16  # of a body that holds no long list (chosen): the largest specification takes some thousands
 ANY_SIZE = sys.maxsize  # for a body that holds a long list: the service's cap on all of them is the only one
-BODY_SECONDS = 60.0  # for a body to arrive (chosen): 16 MiB over 2.5 Mbit/s
 
 #: Bodies over MAX_OUTLINE are validated off the event loop, one at a time. Pydantic holds the interpreter's lock while
 #: it reads one, so others wait for that long all the same; a second one at once would only double the memory.
 _ONE_AT_A_TIME = CapacityLimiter(1)
 
 
-async def read_json(
-    request: Request, adapter: TypeAdapter[T], max_bytes: int = MAX_BYTES, seconds: float = BODY_SECONDS
-) -> T:
+async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = MAX_BYTES) -> T:
     """Give the request's body as `adapter`'s type.
 
     max_bytes: of this kind of body; the service's cap on all of them holds before (`service.bounds`).
-    seconds: how long its client may take to send it.
-    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), BodyTimeoutError (408), MalformedRequestError (400)
-    or InvalidRequestError (422), and ClientDisconnect where the client left.
+    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), MalformedRequestError (400) or InvalidRequestError
+    (422), and ClientDisconnect where the client left or took too long (`service.heads` has answered it).
     """
     raw = length = b""
     for name, value in request.scope["headers"]:
@@ -70,14 +64,7 @@ async def read_json(
         )
     if length.isdigit() and int(length) > max_bytes:  # at most 19 digits: others were refused before
         raise _too_large(max_bytes)
-    try:
-        async with asyncio.timeout(seconds):
-            body = await _whole_body(request.receive, max_bytes)
-    except TimeoutError:
-        raise BodyTimeoutError(
-            f"The body had not come in whole after {seconds:g} seconds; send it again.",
-            headers={"Connection": "close"},
-        ) from None
+    body = await _whole_body(request.receive, max_bytes)
     if not body.strip():
         raise MalformedRequestError("The body is empty; send a JSON object (/docs shows an example).")
     if len(body) <= MAX_OUTLINE:

@@ -1,7 +1,8 @@
 """What uvicorn leaves unbounded of a connection: the size of a request's head, the time for it, and how many there are.
 
 uvicorn's httptools protocol keeps a head of any size, for any time. Its h11 protocol bounds the size alone, and costs
-every request more; so this bounds both, in httptools. A body is bounded by `service.bounds` and `service.bodies`.
+every request more; so this bounds both, in httptools. The size of a body is bounded by `service.bounds` and
+`service.bodies`; its time is bounded here, where one that came with its head, as nearly all do, needs no timer.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.errors import ApiError, BusyError, HeadTooLargeError
+from service.errors import ApiError, BodyTimeoutError, BusyError, HeadTooLargeError
 from service.problems import problem_response
 
 MAX_HEAD_BYTES = 1 << 16  # of address and headers (chosen): what h11 and most proxies allow at the most
 HEAD_SECONDS = 20.0  # for a head to come in whole (chosen): a slow line needs less than one
+BODY_SECONDS = 60.0  # for a body to come in whole (chosen): 16 MiB over 2.5 Mbit/s
 MAX_CONNECTIONS = 800  # at once (chosen): of the 1,024 files that a process usually may open, it needs some itself
 MAX_PIPELINED = 64  # requests of one connection that wait for their turn (chosen): clients in use send one at a time
 BUSY_SECONDS = 5  # after which a client that found no room should come again (chosen)
@@ -27,11 +29,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     A head over MAX_HEAD_BYTES is answered with 431, a connection over MAX_CONNECTIONS with 503, and both are closed. A
     connection on which no request is answered, and that uvicorn does not time itself, is closed after HEAD_SECONDS
-    without a whole head, however much of one has come. Those that are open go on while new ones are refused:
+    without a whole head, however much of one has come. A body that has not come in whole after BODY_SECONDS is answered
+    with 408, unless its answer has begun. Those that are open go on while new ones are refused:
     uvicorn's `limit_concurrency` would refuse their requests too, those of probes and proxies included.
     """
 
     head_seconds = HEAD_SECONDS
+    body_seconds = BODY_SECONDS
     max_connections = MAX_CONNECTIONS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._fresh = 0  #: bytes of the part that the parser is reading
         self._pending = 0  #: bytes since a head began or a piece of a body came: never less than an unfinished head has
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Begin to wait for a head, if there is room for one connection more."""
@@ -52,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._stop_waiting()
+        self._stop_waiting_for_body()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -69,6 +75,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
         if self._in_head or (not self._answering() and self.timeout_keep_alive_task is None):
             self._wait_for_head()
+        elif self._body_timer is None and self._answering() and self.cycle.more_body:
+            self._wait_for_body()
 
     def on_message_begin(self) -> None:
         """Count from here."""
@@ -90,6 +98,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count anew: what follows a piece of a body is another one, or a trailer."""
         self._pending = self._fresh
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait no more for the body."""
+        self._stop_waiting_for_body()
+        super().on_message_complete()
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -113,10 +126,24 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _refuse(self, error: ApiError) -> None:
-        """Answer where no other answer is under way, and close."""
+    def _wait_for_body(self) -> None:
+        self._body_timer = self.loop.call_later(self.body_seconds, self._give_body_up)
+
+    def _stop_waiting_for_body(self) -> None:
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _give_body_up(self) -> None:
+        if self.flow.read_paused:  # it is we who keep it waiting
+            self._wait_for_body()
+        elif not self.cycle.response_started:
+            self._refuse(_too_slow(self.body_seconds), instead=not self.pipeline)
+
+    def _refuse(self, error: ApiError, *, instead: bool = False) -> None:
+        """Answer where no other answer is under way, or instead of the one that has not begun, and close."""
         _log.info("connection_refused", status=error.status)
-        if not self._answering():
+        if instead or not self._answering():
             response = problem_response(error, "/")
             head = b"".join(b"%b: %b\r\n" % pair for pair in response.raw_headers)
             self.transport.write(STATUS_LINE[error.status] + head + b"\r\n" + bytes(response.body))
@@ -126,6 +153,11 @@ class BoundedProtocol(HttpToolsProtocol):
 def _too_many() -> BusyError:
     headers = {"Retry-After": str(BUSY_SECONDS), "Connection": "close"}
     return BusyError(f"There are too many connections; come again in {BUSY_SECONDS} seconds.", headers=headers)
+
+
+def _too_slow(seconds: float) -> BodyTimeoutError:
+    detail = f"The body had not come in whole after {seconds:g} seconds; send it again."
+    return BodyTimeoutError(detail, headers={"Connection": "close"})
 
 
 def _too_large() -> HeadTooLargeError:

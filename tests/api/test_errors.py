@@ -9,16 +9,15 @@ from html import escape
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 from structlog.testing import capture_logs
 
 from service.app import create_app
-from service.bodies import MAX_BYTES, read_json
+from service.bodies import MAX_BYTES
 from service.bounds import LARGE_BODIES
-from service.errors import ALL_ERRORS, ApiError, BodyTimeoutError
+from service.errors import ALL_ERRORS, ApiError
 from service.outlines import MAX_ITEM, MAX_OUTLINE, outline
 from service.settings import Settings, load_settings
 from service.store import open_store
@@ -500,19 +499,6 @@ def test_unfinished_large_bodies_take_bounded_memory(settings: Settings, declare
             assert (await answer(app, whole, length))[0] == 200
 
     asyncio.run(run())
-
-
-def test_a_body_that_does_not_come_is_408() -> None:
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    async def run() -> None:
-        scope = {"type": "http", "headers": [(b"content-type", b"application/json")]}
-        await read_json(Request(scope, receive), TypeAdapter(dict), seconds=0.01)
-
-    with pytest.raises(BodyTimeoutError, match=r"after 0\.01 seconds") as raised:
-        asyncio.run(run())
-    assert raised.value.headers == {"Connection": "close"}
 
 
 @pytest.mark.parametrize("declared", [True, False])

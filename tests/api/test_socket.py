@@ -199,9 +199,10 @@ def test_what_has_no_end_is_cut(address: tuple[str, int], begin: bytes, part: by
 
 
 class Hasty(BoundedProtocol):
-    """Waits for no head longer than a moment."""
+    """Waits for no head and no body longer than a moment."""
 
     head_seconds = 0.2
+    body_seconds = 0.2
 
 
 class Small(BoundedProtocol):
@@ -255,6 +256,49 @@ def test_a_connection_without_a_whole_head_is_closed(hasty: tuple[str, int], beg
                 connection.sendall(trickle)
             except OSError:
                 closed = True
+
+
+@pytest.fixture(scope="module")
+def hasty_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    settings = load_settings(data_dir=tmp_path_factory.mktemp("data"))
+    with running(create_app(settings), Hasty, timeout_keep_alive=600) as address:
+        yield address
+
+
+POST = b"POST /v1/transfers HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize("trickle", [b"", b" "], ids=["nothing", "trickling"])
+@pytest.mark.parametrize("length", [b"Content-Length: 1000\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"])
+def test_a_body_that_does_not_come_in_whole_is_408(
+    hasty_service: tuple[str, int], length: bytes, trickle: bytes
+) -> None:
+    with socket.create_connection(hasty_service, timeout=20) as connection:
+        connection.sendall(ASKED + POST + length)
+        received, give_up = b"", time.monotonic() + 20
+        connection.settimeout(0.05)
+        while b"408" not in received:
+            assert time.monotonic() < give_up, received
+            try:
+                received += connection.recv(65536)
+            except TimeoutError:
+                connection.sendall(b"1\r\n \r\n" if b"chunked" in length else trickle)
+    assert received.count(b"HTTP/1.1") == 2
+    assert b"The body had not come in whole after 0.2 seconds" in received
+
+
+def test_a_body_that_comes_in_time_is_read(hasty_service: tuple[str, int]) -> None:
+    """However many of them, in parts, one after another: each has the time of its own."""
+    body = json.dumps(CONTRACT).encode()
+    with closing(http.client.HTTPConnection(*hasty_service, timeout=20)) as connection:
+        for _ in range(10):
+            connection.request(
+                "POST", "/v1/transfers", iter([body[:100], body[100:]]), {"Content-Type": "application/json"}
+            )
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            answer.read()
+            time.sleep(Hasty.body_seconds / 4)
 
 
 def test_an_answer_may_take_longer_than_a_head(hasty: tuple[str, int]) -> None:

@@ -12,7 +12,7 @@ WEB = {"fastapi", "starlette", "anyio", "pydantic", "pydantic_core"}
 LAYERS = {
     "widthwise/cli/": {
         *("widthwise", "typer", "rich", "uvicorn", "workers"),
-        *(f"service.{part}" for part in ("app", "auth", "collector", "settings", "store")),
+        *(f"service.{part}" for part in ("app", "auth", "collector", "heads", "settings", "store")),
     },
     "widthwise/client.py": {"widthwise", "httpx"},
     "widthwise/": {"widthwise", "numpy", "scipy"},
@@ -20,6 +20,7 @@ LAYERS = {
     "service/settings.py": {"widthwise", "pydantic", "pydantic_settings"},
     "service/broker.py": {"widthwise", "service.settings", "celery", "structlog"},
     "service/tracing.py": {"widthwise", "service.settings", "service.store", "opentelemetry", "fastapi.telemetry"},
+    "service/heads.py": {"service.errors", "service.problems", "uvicorn", "structlog"},
     "service/auth/": {
         *("widthwise", "service.auth", "service.errors", "service.settings", "service.store"),
         *("starlette", "anyio", "limits", "redis", "structlog"),
@@ -37,7 +38,7 @@ LAYERS = {
     },
     "benchmarks/": {
         *("widthwise", "service", "workers", "testbed", "benchmarks"),
-        *("numpy", "scipy", "jax", "torch", "mup", "fastapi", "sqlalchemy", "redis"),
+        *("numpy", "scipy", "jax", "torch", "mup", "fastapi", "uvicorn", "sqlalchemy", "redis"),
     },
 }
 
