@@ -9,7 +9,7 @@ import asyncio
 from typing import Any
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from service.errors import ApiError, BodyTimeoutError, BusyError, HeadTooLargeError
 from service.problems import problem_response
@@ -57,7 +57,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing more."""
         self._stop_waiting()
-        self._stop_waiting_for_body()
+        if self._body_timer is not None:
+            self._body_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,9 +74,10 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._pending > 2 * MAX_HEAD_BYTES or len(self.pipeline) > MAX_PIPELINED:
                 self._refuse(_too_large())
                 return
-        if self._in_head or (not self._answering() and self.timeout_keep_alive_task is None):
+        answering = self._answering()
+        if self._in_head or (not answering and self.timeout_keep_alive_task is None):
             self._wait_for_head()
-        elif self._body_timer is None and self._answering() and self.cycle.more_body:
+        elif answering and self.cycle.more_body and self._body_timer is None:
             self._wait_for_body()
 
     def on_message_begin(self) -> None:
@@ -98,11 +100,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count anew: what follows a piece of a body is another one, or a trailer."""
         self._pending = self._fresh
         super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """Wait no more for the body."""
-        self._stop_waiting_for_body()
-        super().on_message_complete()
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -127,17 +124,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _wait_for_body(self) -> None:
-        self._body_timer = self.loop.call_later(self.body_seconds, self._give_body_up)
+        self._body_timer = self.loop.call_later(self.body_seconds, self._give_body_up, self.cycle)
 
-    def _stop_waiting_for_body(self) -> None:
-        if self._body_timer is not None:
-            self._body_timer.cancel()
-            self._body_timer = None
-
-    def _give_body_up(self) -> None:
-        if self.flow.read_paused:  # it is we who keep it waiting
+    def _give_body_up(self, cycle: RequestResponseCycle) -> None:
+        """Refuse the body of this request if it is still not there; nearly all have come long before."""
+        self._body_timer = None
+        if not self._answering() or not self.cycle.more_body:
+            return
+        if cycle is not self.cycle or self.flow.read_paused:  # that of a later one, or it is we who keep it waiting
             self._wait_for_body()
-        elif not self.cycle.response_started:
+        elif not cycle.response_started:
             self._refuse(_too_slow(self.body_seconds), instead=not self.pipeline)
 
     def _refuse(self, error: ApiError, *, instead: bool = False) -> None:
