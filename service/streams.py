@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from service.errors import TooManyRequestsError
 
 OF_A_KEY = 20  # chosen: a person's pages, one stream each, or a script's calibrations
-IN_ALL = 200  # of a process (chosen): idle ones take 0.4 of a core (measured), and requests still find threads
+IN_ALL = 200  # of a process (chosen): each reads once a second, and requests still find threads
 RETRY_SECONDS = 10  # chosen: streams end after ten minutes, and pages are closed at any time
 
 
