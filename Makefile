@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format audit bench bench-science bench-service evidence secrets soak clean
+.PHONY: help install demo serve test check format audit bench bench-science bench-service evidence pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,9 @@ bench-science: $(SCIENCE)  ## measure the science's pages of docs/results again 
 bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
 
 evidence: bench-science bench-service  ## measure every page of docs/results again (one alone: make horizon)
+
+pages: $(STAMP)  ## say which pages of docs/results name no commit at which they can be made again
+	@$(BIN)/python -m benchmarks.pages
 
 # Compose hands a secret's file over with the owner and mode that it has here, and each container has a user of its own:
 # so anyone may read the files, and nobody but you reaches the folder. What is there already is kept.
