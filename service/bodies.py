@@ -90,7 +90,7 @@ async def _whole_body(receive: Receive, max_bytes: int) -> bytes:
 
 
 def _too_large(max_bytes: int) -> BodyTooLargeError:
-    return BodyTooLargeError(f"The body is too large; this address reads at most {max_bytes} bytes.")
+    return BodyTooLargeError(f"The body is too large; this address reads at most {max_bytes} bytes: send less.")
 
 
 def _validated(adapter: TypeAdapter[T], body: bytes, *, is_outline: bool = False) -> T:

@@ -160,7 +160,7 @@ class Bounds:
             await _refuse(scope, receive, send, error, drain=True)
 
     def _too_large(self, found: str) -> BodyTooLargeError:
-        detail = f"{found}; this server reads at most {self.max_bytes}."
+        detail = f"{found}; this server reads at most {self.max_bytes}: send less."
         return BodyTooLargeError(detail, headers={"Connection": "close"})
 
 

@@ -50,7 +50,7 @@ def outline(body: bytes) -> bytes:
         size += len(found)
         if size > MAX_OUTLINE:
             raise BodyTooLargeError(
-                f"More than {MAX_OUTLINE} bytes of the body are outside its list of tensors or trials."
+                f"More than {MAX_OUTLINE} bytes of the body are outside its list of tensors or trials: send less there."
             )
         kept.append(found)
     return b"".join(kept) + (tail or b"")
