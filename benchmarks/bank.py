@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import commit
+from widthwise.calibration.grids import HALF_OCTAVE
 from widthwise.errors import EstimateError
-from widthwise.estimate.grids import HALF_OCTAVE
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.surface import Surface, surfaces_by_width
 from workers.child import SINGLE_THREADED

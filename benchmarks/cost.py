@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.bank import MLP
 from benchmarks.record import arguments, write_result
 from widthwise.estimate import fit_calibration
-from widthwise.estimate.shards import cut
-from widthwise.estimate.telescope import seeds_of
+from widthwise.search.cut import cut
+from widthwise.search.telescope import seeds_of
 from workers.local import LocalResult, run_calibration, run_shards
 
 Trials = Sequence[Mapping[str, Any]]

@@ -22,8 +22,8 @@ from scipy.stats import beta
 
 from benchmarks.bank import specification
 from benchmarks.record import arguments, write_result
+from widthwise.calibration.grids import default_learning_rates
 from widthwise.errors import EstimateError
-from widthwise.estimate.grids import default_learning_rates
 from widthwise.estimate.optimum import fit_optimum
 from widthwise.vocabulary import Optimizer
 from workers.child import SINGLE_THREADED

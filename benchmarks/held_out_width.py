@@ -26,8 +26,8 @@ from scipy.interpolate import PchipInterpolator
 from benchmarks.bank import Bank, specification
 from benchmarks.record import arguments, write_result
 from benchmarks.transfer_slopes import slope
+from widthwise.calibration.grids import HALF_OCTAVE, default_learning_rates
 from widthwise.estimate import fit_calibration
-from widthwise.estimate.grids import HALF_OCTAVE, default_learning_rates
 from widthwise.estimate.surface import Surface
 from widthwise.vocabulary import Parameterization
 

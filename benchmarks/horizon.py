@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.bank import MLP
 from benchmarks.record import arguments, write_result
-from widthwise.estimate.horizon import PUBLISHED, HorizonResult, fit_horizon
+from widthwise.estimate.parts.horizon import PUBLISHED, HorizonResult, fit_horizon
 from workers.child import SINGLE_THREADED
 
 # Octaves around the best learning rate of 200 steps at the base width: shorter runs want more, longer ones less

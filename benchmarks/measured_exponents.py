@@ -13,9 +13,9 @@ from time import process_time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.record import arguments, write_result
-from widthwise.estimate.alignments import AlignmentPart, fit_alignment
-from widthwise.estimate.coordinates import CoordinateCheck, check_coordinates
-from widthwise.estimate.gradients import GradientPart, fit_gradients
+from widthwise.estimate.parts.alignments import AlignmentPart, fit_alignment
+from widthwise.estimate.parts.coordinates import CoordinateCheck, check_coordinates
+from widthwise.estimate.parts.gradients import GradientPart, fit_gradients
 from workers.child import SINGLE_THREADED
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ GRADIENT_SEEDS = {"mlp": 12, "transformer": 6}  # a gradient each: more where th
 RUN_WIDTHS = {"mlp": (32, 64, 128, 256), "transformer": (32, 64, 128)}
 RUN_SEEDS = (10, 11)  # not 0 and 1: the margins of the coordinate check were set on runs of those
 RUN_STEPS = 32
-# base learning rates: near the optimum of widthwise/estimate/grids.py at the smallest width
+# base learning rates: near the optimum of widthwise/calibration/grids.py at the smallest width
 LEARNING_RATES = {"mlp": 2.0**-6, "transformer": 2.0**-6}
 
 Change = Callable[["Prescription"], "Prescription"]

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from widthwise.estimate.cost import COOLDOWN_SHARE, VOCABULARY_SIZE, trial_flops
+from widthwise.calibration.cost import COOLDOWN_SHARE, VOCABULARY_SIZE, trial_flops
 from workers.engine.data import load_corpus
 from workers.engine.optimizers import ADAM_B1, ADAM_B2
 from workers.engine.proxies import build_proxy

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from widthwise.calibration.grids import default_learning_rates
 from widthwise.errors import EstimateError
-from widthwise.estimate.grids import default_learning_rates
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import fit_power_law
 from workers.child import SINGLE_THREADED

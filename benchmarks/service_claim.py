@@ -22,8 +22,8 @@ from benchmarks.service_database import (
 from benchmarks.service_process import PACKAGES, percentile, times
 from benchmarks.service_rows import calibration_rows, drawn_words, shard_rows
 from service.store import Store, open_store
-from service.store.engine import create_store_engine
-from service.store.tables import calibrations, shards
+from service.store.database.engine import create_store_engine
+from service.store.database.tables import calibrations, shards
 
 EACH = 8  # shards of a calibration
 WORKERS = (1, 2, 4, 8)

@@ -43,9 +43,9 @@ from benchmarks.service_rows import (
 )
 from service.auth.tokens import digest_of, make_token
 from service.store import ExponentFilter, Store, open_store
-from service.store.engine import create_store_engine
-from service.store.paging import encode_cursor
-from service.store.tables import calibrations, exponent_families, exponents
+from service.store.database.engine import create_store_engine
+from service.store.database.paging import encode_cursor
+from service.store.database.tables import calibrations, exponent_families, exponents
 
 AIM_MS = 25.0  # p99
 LIMIT = 50  # the route's default

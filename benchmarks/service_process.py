@@ -42,7 +42,7 @@ def serve_service(port: int) -> None:
     """Serve as `widthwise serve` does, by the environment's settings and without workers."""
     from service.app import create_app
     from service.collector import calm_collector
-    from service.heads import BoundedProtocol
+    from service.http.connection_limits import BoundedProtocol
     from service.settings import load_settings
     from workers.logs import configure_logging
 

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from benchmarks import record
 from benchmarks.service_database import migrated_database, server_version
 from benchmarks.service_process import PACKAGES, Connection, Server, serving, times
-from service.store.engine import create_store_engine
-from service.store.tables import calibrations, shards
+from service.store.database.engine import create_store_engine
+from service.store.database.tables import calibrations, shards
 
 #: A calibration of seven shards.
 BODY = {

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from service.store import Store
-from service.store.door import LIMIT_MAXIMUM
-from service.store.records import Calibration, Event, ExponentFilter, Shard
+from service.store.database.records import Calibration, Event, ExponentFilter, Shard
+from service.store.database.validation import LIMIT_MAXIMUM
 
 #: Of a trial: what a second run of it may change.
 OF_A_RUN = frozenset({"seconds"})

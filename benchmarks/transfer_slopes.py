@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.bank import Bank, specification
 from benchmarks.record import arguments, write_result
-from widthwise.estimate.grids import default_learning_rates
+from widthwise.calibration.grids import default_learning_rates
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law

@@ -159,7 +159,7 @@ def _case(name: str, width: int) -> dict[str, Any]:
     """The training of one proxy at one width: seconds a step, as often as it is called."""
     import jax
 
-    from widthwise.estimate.cost import trial_flops
+    from widthwise.calibration.cost import trial_flops
     from workers.engine.trials import Setting
 
     ground = _ground(name, width)
@@ -195,7 +195,7 @@ def _ground(name: str, width: int) -> Any:
 
 def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
     """On an accelerator: a whole grid with three seeds as one program, against one trial at a time."""
-    from widthwise.estimate.grids import default_learning_rates
+    from widthwise.calibration.grids import default_learning_rates
     from workers.engine.batch import run_batches
     from workers.engine.sweep import Program
     from workers.engine.trials import Setting

@@ -5,8 +5,8 @@ from typing import Literal
 import sqlalchemy as sa
 from alembic import context
 
-from service.store.clock import UtcDateTime
-from service.store.tables import metadata
+from service.store.database.clock import UtcDateTime
+from service.store.database.tables import metadata
 
 
 def _render(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -33,7 +33,7 @@ if handed is not None:
     _run(handed)
 else:
     from service.settings import load_settings
-    from service.store.engine import create_store_engine
+    from service.store.database.engine import create_store_engine
 
     engine = create_store_engine(load_settings().database_url, for_migration=True)
     with engine.begin() as own:

@@ -6,30 +6,30 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from service import openapi, problems
 from service.auth.guard import Guard, make_guard
-from service.bodies import direct_routes
-from service.bounds import Bounds
 from service.broker import make_doorbell
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
 from service.calibrations.specification import CalibrationSpec, Extension
 from service.dashboard.routes import router as dashboard
 from service.exponents.routes import router as exponents
+from service.fleet.routes import router as workers
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
-from service.logs import Watch
-from service.metrics import Metrics
-from service.origin import OwnPagesOnly
+from service.http import openapi, problems
+from service.http.csrf import OwnPagesOnly
+from service.http.middleware import Bounds
+from service.http.request_bodies import direct_routes
+from service.http.streams import Streams
+from service.observability.logs import Watch
+from service.observability.metrics import Metrics
+from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
-from service.store.schema import upgrade
+from service.store.database.schema import upgrade
 from service.store.store import Store, open_store
-from service.streams import Streams
-from service.tracing import Tracing, start_tracing
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferRequest
-from service.workers.routes import router as workers
 from widthwise.version import VERSION
 
 STREAM_SECONDS = 600.0  # chosen: proxies cut longer streams anyway, and a client resumes without loss

@@ -19,8 +19,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from service.store.schema import upgrade
-from service.store.tables import metadata
+from service.store.database.schema import upgrade
+from service.store.database.tables import metadata
 
 _numbers = itertools.count()
 

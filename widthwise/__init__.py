@@ -8,7 +8,6 @@
 Importing this package loads neither a web framework nor JAX, PyTorch or scipy.
 """
 
-from widthwise.alignment import Alignment, RoleAlignment
 from widthwise.errors import (
     EstimateError,
     InvalidInputError,
@@ -17,12 +16,13 @@ from widthwise.errors import (
     WidthwiseError,
 )
 from widthwise.model import Base, Target
-from widthwise.parameterization import RoleExponents, convert, init_exponents, shift
-from widthwise.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
-from widthwise.setting import Exponents
-from widthwise.stability import largest_stable, solve, theoretical_exponents
-from widthwise.tensors import Tensor
-from widthwise.transfer import transfer
+from widthwise.tensors.placement import Tensor
+from widthwise.theory.alignment import Alignment, RoleAlignment
+from widthwise.theory.parameterization import RoleExponents, convert, init_exponents, shift
+from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
+from widthwise.transfers.exponents import Exponents
+from widthwise.transfers.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.transfers.transfer import transfer
 from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from widthwise.errors import EstimateError, InvalidInputError, WidthwiseError
 from widthwise.estimate import CalibrationResult, fit_calibration
-from widthwise.estimate.search import next_round
+from widthwise.search.rounds import next_round
 from workers.process import ChildProcess, Ended, ProtocolError
 
 CHILD_COMMAND = (sys.executable, "-m", "workers.child")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from service.observability.tracing import start_tracing
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
-from service.tracing import start_tracing
 from widthwise.vocabulary import Outcome
 from workers.probe import PROBE_COMMAND, Probe
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Supervisor

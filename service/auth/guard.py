@@ -27,7 +27,7 @@ from service.auth.pepper import load_pepper
 from service.auth.tokens import Compare, digest_of, matches, parse_token
 from service.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from service.settings import Settings
-from service.store.records import ApiKey
+from service.store.database.records import ApiKey
 from service.store.store import Store
 from widthwise.errors import WidthwiseError
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.identifiers import IDENTIFIER_PATTERN
-from service.store.provenance import codes, describe
-from service.store.records import Calibration
+from service.http.identifiers import IDENTIFIER_PATTERN
+from service.store.database.records import Calibration
+from service.store.results.provenance import codes, describe
 
 
 class Difference(BaseModel):

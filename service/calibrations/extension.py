@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.calibrations.specification import CalibrationSpec, Extension
 from service.errors import InvalidInputError
-from service.problems import faults
+from service.http.problems import faults
 
 _SPEC = TypeAdapter(CalibrationSpec)
 

@@ -12,14 +12,14 @@ from starlette.concurrency import run_in_threadpool
 from service.calibrations.schemas import Estimate
 from service.calibrations.specification import CalibrationSpec
 from service.errors import InvalidInputError
-from service.store.door import LIMIT_MAXIMUM
-from service.store.expectation import expected_of
-from service.store.records import Calibration, MeasurementRow, TrialRow
-from service.store.states import FINAL_CALIBRATION_STATES
+from service.store.database.records import Calibration, MeasurementRow, TrialRow
+from service.store.database.states import FINAL_CALIBRATION_STATES
+from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.store import Store
-from widthwise.estimate.corpora import CORPORA, FILE_PREFIX, is_known
-from widthwise.estimate.cost import run_flops
-from widthwise.stability import theoretical_exponents
+from service.store.work.expectation import expected_of
+from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, is_known
+from widthwise.calibration.cost import run_flops
+from widthwise.theory.stability import theoretical_exponents
 
 SOONEST_LOOK_SECONDS = 2  # between two looks at a calibration (chosen): a quick one's trials take about as long
 LATEST_LOOK_SECONDS = 10  # chosen: whoever watches sees that it moves

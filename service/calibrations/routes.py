@@ -9,12 +9,10 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from service.auth.caller import Caller
-from service.bodies import read_json
 from service.calibrations import logic
 from service.calibrations.comparison import Comparing, ComparisonBody, compare
 from service.calibrations.examples import EXTENSION_EXAMPLES, SPEC_EXAMPLES, UPLOAD_EXAMPLES
 from service.calibrations.extension import extended
-from service.calibrations.plot import learning_rate_plot
 from service.calibrations.schemas import (
     CalibrationBody,
     CalibrationPage,
@@ -26,14 +24,16 @@ from service.calibrations.schemas import (
 )
 from service.calibrations.shards import ShardList, shard_body
 from service.calibrations.specification import CalibrationSpec, Extension
-from service.calibrations.width_plot import width_plot
-from service.dependencies import CalibrateStore, ReadStore, key_watch
 from service.errors import NothingMoreError
-from service.identifiers import CalibrationId
-from service.openapi import json_body, problems
-from service.problems import json_response
-from service.store.records import Calibration, CreatedCalibration
-from service.store.states import FINAL_CALIBRATION_STATES
+from service.http.dependencies import CalibrateStore, ReadStore, key_watch
+from service.http.identifiers import CalibrationId
+from service.http.openapi import json_body, problems
+from service.http.problems import json_response
+from service.http.request_bodies import read_json
+from service.store.database.records import Calibration, CreatedCalibration
+from service.store.database.states import FINAL_CALIBRATION_STATES
+from widthwise.figures.sweep import learning_rate_plot
+from widthwise.figures.widths import width_plot
 
 router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.calibrations.specification import LearningRate, ProxyWidth
-from service.fields import REQUEST, Cursor, Limit
-from service.numbers import Whole
-from service.store.door import LIMIT_MAXIMUM
-from service.store.states import CalibrationState, ShardState
+from service.http.fields import REQUEST, Cursor, Limit
+from service.http.numbers import Whole
+from service.store.database.states import CalibrationState, ShardState
+from service.store.database.validation import LIMIT_MAXIMUM
 from widthwise.vocabulary import Runner, TrialStatus
 
 LARGEST_LOSS = 1e100  # chosen: far beyond any loss, and its square is still a finite float

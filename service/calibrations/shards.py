@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.store.queue import ATTEMPTS_MAXIMUM
-from service.store.records import Shard, Worker, WorkerState
-from service.store.states import ShardState
+from service.store.database.records import Shard, Worker, WorkerState
+from service.store.database.states import ShardState
+from service.store.work.queue import ATTEMPTS_MAXIMUM
 
 
 class ShardWorker(BaseModel):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
-from service.fields import (
+from service.http.fields import (
     REQUEST,
     AlignmentField,
     FormField,
@@ -13,9 +13,9 @@ from service.fields import (
     OwnOrReplacedOmega,
     ParameterizationField,
 )
-from service.numbers import Whole
-from widthwise.estimate.corpora import DATASET
-from widthwise.estimate.grids import default_horizons, default_learning_rates
+from service.http.numbers import Whole
+from widthwise.calibration.corpora import DATASET
+from widthwise.calibration.grids import default_horizons, default_learning_rates
 from widthwise.vocabulary import (
     AlignmentName,
     EpsilonRule,

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from service.dependencies import ReadStore
 from service.exponents.schemas import ExponentPage, ExponentQuery
-from service.openapi import problems
-from service.problems import json_response
-from service.store.records import ExponentFilter, ExponentRow
+from service.http.dependencies import ReadStore
+from service.http.openapi import problems
+from service.http.problems import json_response
+from service.store.database.records import ExponentFilter, ExponentRow
 
 router = APIRouter(tags=["exponents"])
 

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service.fields import Cursor, Limit
-from service.identifiers import IDENTIFIER_PATTERN
-from widthwise.estimate.corpora import DATASET
+from service.http.fields import Cursor, Limit
+from service.http.identifiers import IDENTIFIER_PATTERN
+from widthwise.calibration.corpora import DATASET
 from widthwise.vocabulary import AlignmentKind, ExponentQuantity, ExponentRole, Optimizer, Parameterization
 
 QUANTITIES = "; ".join(quantity.sentence for quantity in ExponentQuantity) + "."

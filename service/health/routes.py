@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Request, Response
 
-from service.dependencies import StoreDependency
 from service.health.broker import BrokerProbe
 from service.health.schemas import Live, Ready
 from service.health.scraper import Scraper
-from service.metrics import CONTENT_TYPE, Metrics
-from service.openapi import problems
-from service.problems import json_response
+from service.http.dependencies import StoreDependency
+from service.http.openapi import problems
+from service.http.problems import json_response
+from service.observability.metrics import CONTENT_TYPE, Metrics
 from widthwise.version import VERSION
 
 router = APIRouter(tags=["health"])

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.auth.caller import Scope
-from service.dependencies import NEEDED, admit
 from service.errors import NotReadyError
-from service.store.errors import SchemaError, StoreUnavailableError
+from service.http.dependencies import NEEDED, admit
+from service.store.database.errors import SchemaError, StoreUnavailableError
 
 REMEMBERED_SECONDS = 3600.0  # chosen: an outage is seen from its beginning, and a revoked key is not good for ever
 MANY = 100  # keys remembered (chosen): scrapers are few

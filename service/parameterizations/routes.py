@@ -8,12 +8,12 @@ from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-from service.dependencies import Reader
-from service.fields import FormField, ReadoutOmega
-from service.openapi import problems
+from service.http.dependencies import Reader
+from service.http.fields import FormField, ReadoutOmega
+from service.http.openapi import problems
 from service.parameterizations.schemas import Parameterizations
-from widthwise.setting import REFERENCE
-from widthwise.stability import theoretical_exponents
+from widthwise.theory.stability import theoretical_exponents
+from widthwise.transfers.exponents import REFERENCE
 from widthwise.vocabulary import Form, Optimizer, Parameterization
 
 router = APIRouter(tags=["parameterizations"])

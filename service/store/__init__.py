@@ -1,10 +1,9 @@
 """All SQL of Widthwise: the table of work and its results, on SQLite and Postgres.
 
-`open_store(url)` gives a `Store`; `service.store.schema.upgrade(url)` makes its tables.
+`open_store(url)` gives a `Store`; `service.store.database.schema.upgrade(url)` makes its tables.
 """
 
-from service.store.doorbell import Doorbell, NoDoorbell
-from service.store.errors import (
+from service.store.database.errors import (
     IdempotencyConflictError,
     NotFoundError,
     SchemaError,
@@ -12,7 +11,7 @@ from service.store.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from service.store.records import (
+from service.store.database.records import (
     ApiKey,
     Backlog,
     Calibration,
@@ -31,8 +30,9 @@ from service.store.records import (
     Worker,
     WorkerState,
 )
-from service.store.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
+from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.store import Store, open_store
+from service.store.work.doorbell import Doorbell, NoDoorbell
 
 __all__ = [
     "FINAL_CALIBRATION_STATES",

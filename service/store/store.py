@@ -4,14 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from service.store import calibrations, exponents, extensions, finishing, keys, measurements, retry
-from service.store import trials as trials_of
-from service.store.calibrations import Submission
-from service.store.door import LIMIT_MAXIMUM, checked_spec
-from service.store.doorbell import Doorbell
-from service.store.engine import create_store_engine
-from service.store.finishing import Fit
-from service.store.records import (
+from service.store.database.engine import create_store_engine
+from service.store.database.records import (
     ApiKey,
     Calibration,
     CreatedCalibration,
@@ -24,8 +18,15 @@ from service.store.records import (
     Shard,
     TrialRow,
 )
-from service.store.states import CalibrationState
-from service.store.work import WorkStore
+from service.store.database.states import CalibrationState
+from service.store.database.validation import LIMIT_MAXIMUM, checked_spec
+from service.store.results import exponents, keys, measurements
+from service.store.results import trials as trials_of
+from service.store.work import calibrations, extensions, finishing, retry
+from service.store.work.calibrations import Submission
+from service.store.work.doorbell import Doorbell
+from service.store.work.finishing import Fit
+from service.store.work.work_store import WorkStore
 
 
 class Store(WorkStore):

@@ -4,18 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 from service.errors import ConflictError, InvalidInputError, NotFoundError
-from service.store import errors as store_errors
-from service.store.door import LIMIT_MAXIMUM
-from service.store.records import Calibration, ExponentFilter, ExponentRow
-from service.store.states import CalibrationState
+from service.store.database import errors as store_errors
+from service.store.database.records import Calibration, ExponentFilter, ExponentRow
+from service.store.database.states import CalibrationState
+from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.store import Store
 from service.transfers import schemas
-from widthwise.alignment import parse
 from widthwise.model import Base, Target
-from widthwise.plan import Plan
-from widthwise.setting import Exponents
-from widthwise.tensors import Tensor
-from widthwise.transfer import transfer
+from widthwise.tensors.placement import Tensor
+from widthwise.theory.alignment import parse
+from widthwise.transfers.exponents import Exponents
+from widthwise.transfers.plan import Plan
+from widthwise.transfers.transfer import transfer
 
 
 def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:

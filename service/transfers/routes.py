@@ -6,14 +6,14 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from service.auth.caller import Scope
-from service.bodies import ANY_SIZE, DirectRoute, read_json
-from service.dependencies import admit, store_of
-from service.openapi import json_body, problems
-from service.problems import json_response
+from service.http.dependencies import admit, store_of
+from service.http.openapi import json_body, problems
+from service.http.problems import json_response
+from service.http.request_bodies import ANY_SIZE, DirectRoute, read_json
 from service.transfers.examples import EXAMPLES
 from service.transfers.logic import calibrated_exponents, make_plan
 from service.transfers.schemas import Plan, TheoryExponents, TransferRequest
-from widthwise.setting import Exponents
+from widthwise.transfers.exponents import Exponents
 
 router = APIRouter(tags=["transfers"], route_class=DirectRoute)
 

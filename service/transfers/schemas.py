@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from service.fields import (
+from service.http.fields import (
     REQUEST,
     AlignmentField,
     FormField,
@@ -18,9 +18,9 @@ from service.fields import (
     Size,
     Tokens,
 )
-from service.identifiers import IDENTIFIER_PATTERN
-from service.numbers import Whole
-from widthwise.tensors import MAX_AXIS, MAX_DIMENSIONS
+from service.http.identifiers import IDENTIFIER_PATTERN
+from service.http.numbers import Whole
+from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS
 from widthwise.vocabulary import AlignmentName, Form, Layout, Role, WeightDecayMode
 
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count

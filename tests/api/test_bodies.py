@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.app import create_app
-from service.bodies import MAX_BYTES
-from service.bounds import LARGE_BODIES
-from service.outlines import MAX_ITEM, MAX_OUTLINE, outline
+from service.http.middleware import LARGE_BODIES
+from service.http.outlines import MAX_ITEM, MAX_OUTLINE, outline
+from service.http.request_bodies import MAX_BYTES
 from service.settings import Settings
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT

@@ -18,9 +18,9 @@ from starlette.types import Message
 from service.app import create_app
 from service.auth.tokens import Token
 from service.errors import TooManyRequestsError
+from service.http.streams import IN_ALL, OF_A_KEY, Streams
 from service.settings import Settings
 from service.store import Store
-from service.streams import IN_ALL, OF_A_KEY, Streams
 from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, until
 from tests.api.client import Client, client_of, problem
 from tests.api.keyed import Keyed, bearer, keyed_settings, new_key

@@ -11,14 +11,14 @@ from service.app import create_app
 from service.exponents.schemas import ExponentPage
 from service.settings import Settings, load_settings
 from service.store import open_store
-from service.store.records import ShardSpec
+from service.store.database.records import ShardSpec
 from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of
 from tests.api.samples import finished, spec
 from tests.cli.bowl import RATES, bowl_loss
 from tests.unit.estimate.measured import records
 from widthwise.estimate.calibration import CalibrationResult, fit_calibration
-from widthwise.estimate.search import next_round
+from widthwise.search.rounds import next_round
 from widthwise.vocabulary import ExponentQuantity
 
 MEASURED = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}

@@ -11,12 +11,12 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app
-from service.metrics import KEPT_SECONDS, PATIENCE_SECONDS, Metrics
+from service.observability.metrics import KEPT_SECONDS, PATIENCE_SECONDS, Metrics
+from service.observability.work_metrics import LISTED_SECONDS
 from service.settings import Settings, load_settings
 from service.store import Store, open_store
-from service.store.clock import now
-from service.store.tables import workers
-from service.work_metrics import LISTED_SECONDS
+from service.store.database.clock import now
+from service.store.database.tables import workers
 from testbed.databases import SqliteFiles
 from testbed.waiting import until
 from tests.api.client import Client, client_of, problem

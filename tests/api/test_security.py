@@ -17,12 +17,12 @@ from structlog.testing import capture_logs
 
 from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS
-from service.bodies import MAX_BYTES
-from service.bounds import LARGE_BODIES
 from service.calibrations.routes import _MAX_UPLOAD_BYTES
 from service.calibrations.specification import CalibrationSpec
-from service.heads import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD_BYTES
-from service.outlines import MAX_OUTLINE
+from service.http.connection_limits import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD_BYTES
+from service.http.middleware import LARGE_BODIES
+from service.http.outlines import MAX_OUTLINE
+from service.http.request_bodies import MAX_BYTES
 from service.settings import CLIENT_VARIABLES, Settings
 from service.store import Store
 from tests.api.client import Client, client_of, problem
@@ -223,7 +223,7 @@ from service.auth.pepper import load_pepper
 from service.auth.tokens import digest_of, parse_token
 from service.settings import load_settings
 from service.store import open_store
-from service.store.schema import upgrade
+from service.store.database.schema import upgrade
 from tests.api.client import client_of
 from workers.logs import configure_logging
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.store import Store
-from service.store.queue import ATTEMPTS_MAXIMUM
+from service.store.work.queue import ATTEMPTS_MAXIMUM
 from tests.api.client import Client, problem
 from tests.api.samples import finished, spec, submit
 from tests.api.test_workers import fall_silent, run_out

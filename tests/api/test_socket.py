@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from service.app import create_app
-from service.heads import MAX_HEAD_BYTES, MAX_PIPELINED, BoundedProtocol
+from service.http.connection_limits import MAX_HEAD_BYTES, MAX_PIPELINED, BoundedProtocol
 from service.settings import load_settings
 from testbed.waiting import until
 from tests.api.samples import CONTRACT

@@ -13,9 +13,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service.app import create_app
+from service.observability.tracing import STOP_SECONDS, Tracing, start_tracing
 from service.settings import Settings
 from service.store import Store
-from service.tracing import STOP_SECONDS, Tracing, start_tracing
 from tests.api.client import client_of
 from tests.api.samples import CONTRACT, submit
 

@@ -11,7 +11,7 @@ from service.transfers.schemas import Plan
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT, changed, finished, submit
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
-from widthwise.tensors import MAX_AXIS
+from widthwise.tensors.placement import MAX_AXIS
 from widthwise.vocabulary import Optimizer
 
 

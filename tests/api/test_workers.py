@@ -5,9 +5,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store import Store
-from service.store.clock import now
-from service.store.tables import shards, workers
-from service.store.workers import ALIVE_SECONDS
+from service.store.database.clock import now
+from service.store.database.tables import shards, workers
+from service.store.work.workers import ALIVE_SECONDS
 from tests.api.client import Client
 from tests.api.samples import submit
 

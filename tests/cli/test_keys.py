@@ -13,7 +13,7 @@ from service.auth.pepper import load_pepper
 from service.auth.tokens import digest_of, parse_token
 from service.settings import load_settings
 from service.store import open_store
-from service.store.schema import upgrade
+from service.store.database.schema import upgrade
 from testbed.databases import PostgresServer
 from tests.cli.conftest import Run
 from widthwise.cli.keys import ScopeName, lifetime_seconds

@@ -16,8 +16,8 @@ from typing import IO
 import httpx
 import pytest
 
-from service.heads import MAX_HEAD_BYTES
-from service.store.schema import head_revision
+from service.http.connection_limits import MAX_HEAD_BYTES
+from service.store.database.schema import head_revision
 from tests.cli.conftest import Run
 
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.store import open_store
-from service.store.schema import upgrade
+from service.store.database.schema import upgrade
 from testbed.waiting import PATIENCE_SECONDS, until
 from tests.cli.conftest import Run
 

@@ -14,8 +14,8 @@ from typing import Protocol
 import pytest
 
 from service.store import Lease, Store
-from service.store.engine import create_store_engine
-from service.store.rounds import Search
+from service.store.database.engine import create_store_engine
+from service.store.work.rounds import Search
 from tests.deploy.engine import Engine
 from tests.deploy.operations import blocks
 from tests.store.samples import claimed, fit_sample, plan_sample, run_all, run_claim, sample_spec, trial

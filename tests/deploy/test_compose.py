@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from service.health.routes import router
 from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
-from service.store.engine import POOL_OVERFLOW, POOL_SIZE
+from service.store.database.engine import POOL_OVERFLOW, POOL_SIZE
 from testbed.brokers import installed_brokers
 from tests.deploy.composition import COMPOSE_FILES, ROOT, Composition, read, replaced
 from tests.deploy.engine import postgres_programs

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from widthwise.calibration.corpora import CORPORA
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.corpora import CORPORA
 from workers.engine import library_texts
 from workers.engine.data import HELD_OUT_SHARE, load_corpus, split
 

@@ -7,8 +7,8 @@ from typing import Any
 import jax
 import pytest
 
+from widthwise.calibration.grids import default_learning_rates
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.grids import default_learning_rates
 from widthwise.vocabulary import Optimizer
 from workers.engine.proxies import ARCHITECTURES
 from workers.engine.sweep import run_shard

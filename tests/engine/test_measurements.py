@@ -13,8 +13,8 @@ import optax
 import pytest
 
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.coordinates import check_coordinates
-from widthwise.estimate.gradients import fit_gradients
+from widthwise.estimate.parts.coordinates import check_coordinates
+from widthwise.estimate.parts.gradients import fit_gradients
 from widthwise.vocabulary import Optimizer
 from workers.engine.data import load_corpus
 from workers.engine.measurements import Measurement, Probe, run_shard, snapshot_steps

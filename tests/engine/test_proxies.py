@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from widthwise.calibration.cost import feed_forward_units, window_flops
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import feed_forward_units, window_flops
 from widthwise.vocabulary import Role
 from workers.engine.proxies import build_proxy
 from workers.engine.proxies.contract import Params, Proxy, Tape, rms_norm

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from widthwise.calibration.cost import run_flops
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import run_flops
 from workers.engine.data import load_corpus
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy

@@ -1,6 +1,6 @@
 """Gradients and activations at init, measured on a network whose width and feed-forward grow by different ratios.
 
-This holds the split of every exponent over fan-in and fan-out (widthwise/scaling.py) against the thing itself.  With
+This holds the split of every exponent over fan-in and fan-out (widthwise/theory/scaling.py) against the thing itself.
 β = a + b of the readout, a residual stream of d units receives gradients of RMS d^(−β); f units of feed-forward, and
 
     up U: d → f    std d^(−½)·s_U,  s_U = min(1, √(f/d)) in muP's class and 1 else

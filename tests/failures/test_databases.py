@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 
 import migrations
 from service.store import ShardState, Store, open_store
-from service.store.engine import create_store_engine
-from service.store.rounds import Search
-from service.store.schema import check_metadata, check_schema, current_revision, downgrade, upgrade
+from service.store.database.engine import create_store_engine
+from service.store.database.schema import check_metadata, check_schema, current_revision, downgrade, upgrade
+from service.store.work.rounds import Search
 from testbed.databases import GivenPostgres, SqliteFiles
 from tests.migrations.released import CALIBRATION, insert
 from tests.store.samples import fit_sample, plan_sample, run_claim, sample_spec

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from service.broker import QUEUE
-from service.store.engine import CONNECT_TIMEOUT_SECONDS
+from service.store.database.engine import CONNECT_TIMEOUT_SECONDS
 from testbed.brokers import BrokerServer
 from testbed.cluster import Cluster
 from testbed.databases import PostgresServer

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from service.store.engine import create_store_engine
-from service.store.schema import upgrade
+from service.store.database.engine import create_store_engine
+from service.store.database.schema import upgrade
 from testbed.brokers import BrokerServer
 from testbed.cluster import Cluster, stop
 from testbed.databases import GivenPostgres, SqliteFiles

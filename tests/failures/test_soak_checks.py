@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.soak_checks import Snapshot, snapshot, violations
 from service.store import CalibrationState, Store
-from service.store.engine import create_store_engine
-from service.store.rounds import Search
+from service.store.database.engine import create_store_engine
+from service.store.work.rounds import Search
 from testbed.databases import SqliteFiles
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import CalibrationState, ShardState
-from service.store.engine import create_store_engine
+from service.store.database.engine import create_store_engine
 from testbed.cluster import Cluster, stop
 from testbed.databases import SqliteFiles
 from testbed.waiting import is_alive, until

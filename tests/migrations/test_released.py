@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import ExponentFilter, ShardState, Store
-from service.store.engine import create_store_engine
-from service.store.records import WorkerState
-from service.store.rounds import Search
-from service.store.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
-from service.store.tables import metadata
+from service.store.database.engine import create_store_engine
+from service.store.database.records import WorkerState
+from service.store.database.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
+from service.store.database.tables import metadata
+from service.store.work.rounds import Search
 from testbed.databases import GivenPostgres, SqliteFiles
 from tests.migrations.released import CALIBRATION, NOW, RELEASED, TRIAL, insert
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec

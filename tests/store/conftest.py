@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from service.store import Store
-from service.store.engine import create_store_engine
-from service.store.rounds import NextRound, Search
+from service.store.database.engine import create_store_engine
+from service.store.work.rounds import NextRound, Search
 from testbed.databases import GivenPostgres, SqliteFiles
 from tests.store.samples import fit_sample, plan_sample
 

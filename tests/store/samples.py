@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store import Claim, Lease, Store
-from service.store.engine import Database, create_store_engine
+from service.store.database.engine import Database, create_store_engine
 from widthwise.errors import EstimateError
 
 

@@ -20,10 +20,10 @@ from service.store import (
     Store,
     StoreUnavailableError,
 )
-from service.store.engine import Database, create_store_engine
-from service.store.paging import decode_cursor, encode_cursor
-from service.store.rounds import Search
-from service.store.tables import calibrations
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.paging import decode_cursor, encode_cursor
+from service.store.database.tables import calibrations
+from service.store.work.rounds import Search
 from testbed.databases import SqliteFiles
 from tests.store.samples import plan_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError

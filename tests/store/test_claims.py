@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import CalibrationState, Lease, ShardState, Store
-from service.store.engine import Database, create_store_engine
-from service.store.queue import ATTEMPTS_MAXIMUM
-from service.store.tables import shards
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import shards
+from service.store.work.queue import ATTEMPTS_MAXIMUM
 from tests.store.samples import claimed, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import Store, StoreUnavailableError
-from service.store.engine import Database, create_store_engine
-from service.store.rounds import Search
-from service.store.tables import calibrations, workers
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import calibrations, workers
+from service.store.work.rounds import Search
 from testbed.databases import GivenPostgres
 from testbed.waiting import until
 from tests.store.samples import fit_sample, plan_sample, sample_spec

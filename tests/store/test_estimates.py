@@ -6,9 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store import Store
-from service.store.engine import Database, create_store_engine
-from service.store.progress import LOOKED_AT
-from service.store.tables import calibrations, shards
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import calibrations, shards
+from service.store.work.progress import LOOKED_AT
 from tests.store.samples import claimed, pass_time, run_all, run_claim, sample_spec
 
 TRANSFORMER = sample_spec(proxy={**sample_spec()["proxy"], "architecture": "transformer"})

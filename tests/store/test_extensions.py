@@ -14,7 +14,7 @@ from service.store import (
     StateConflictError,
     Store,
 )
-from service.store.trials import DONE_STATUSES
+from service.store.results.trials import DONE_STATUSES
 from tests.store.samples import run_all, run_claim, sample_spec, trial
 
 THEORY = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import pytest
 
 from service.settings import load_settings
 from service.store import SchemaError, Store, StoreUnavailableError, open_store
-from service.store.engine import create_store_engine
-from service.store.schema import current_revision, upgrade
+from service.store.database.engine import create_store_engine
+from service.store.database.schema import current_revision, upgrade
 from testbed.databases import SqliteFiles
 from tests.store.samples import sample_spec
 from widthwise.errors import InvalidInputError

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import NotFoundError, Store
-from service.store.tables import api_keys
+from service.store.database.tables import api_keys
 from tests.store.samples import pass_time
 
 

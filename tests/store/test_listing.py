@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.store import ExponentFilter, Store, listing
-from service.store.engine import Database, create_store_engine
-from service.store.families import family_of
-from service.store.tables import calibrations, exponent_families, exponents
+from service.store import ExponentFilter, Store
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import calibrations, exponent_families, exponents
+from service.store.results import listing
+from service.store.results.exponent_families import family_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FAMILIES = [

@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import CalibrationState, ShardState, Store, StoreUnavailableError
-from service.store.calibrations import cancel
-from service.store.engine import Database
-from service.store.queue import ATTEMPTS_MAXIMUM
-from service.store.tables import shards
-from service.store.transitions import lock_calibration
+from service.store.database.engine import Database
+from service.store.database.tables import shards
+from service.store.database.transitions import lock_calibration
+from service.store.work.calibrations import cancel
+from service.store.work.queue import ATTEMPTS_MAXIMUM
 from testbed.waiting import until
 from tests.store.samples import claimed, pass_time, run_all, sample_spec
 

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import ShardState, Store
-from service.store.engine import Database, create_store_engine
-from service.store.rounds import Search
-from service.store.shards import ANNOUNCED_AT_ONCE, LOST_SECONDS, UNHEARD_SECONDS, mark_published
-from service.store.tables import shards
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import shards
+from service.store.work.rounds import Search
+from service.store.work.shards import ANNOUNCED_AT_ONCE, LOST_SECONDS, UNHEARD_SECONDS, mark_published
 from testbed.databases import GivenPostgres
 from tests.store.samples import Bell, pass_time, plan_sample, sample_spec
 

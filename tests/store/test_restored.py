@@ -1,8 +1,8 @@
 """A restored database: what ran when it was backed up waits again, or ends where that was asked for."""
 
 from service.store import CalibrationState, Lease, ShardState, Store
-from service.store.engine import create_store_engine
-from service.store.restored import end_claims
+from service.store.database.engine import create_store_engine
+from service.store.work.restored import end_claims
 from tests.store.samples import claimed, run_all, sample_spec, trial
 
 

@@ -20,7 +20,7 @@ from service.store import (
     Store,
     TrialRow,
 )
-from service.store.trials import ROWS_PER_STATEMENT, TRIALS_PER_WIDTH
+from service.store.results.trials import ROWS_PER_STATEMENT, TRIALS_PER_WIDTH
 from tests.store.samples import (
     Crash,
     SampleEstimate,

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import CalibrationState, Lease, ShardState, Store
-from service.store.engine import Database, create_store_engine
-from service.store.tables import calibrations, shards
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import calibrations, shards
 from tests.store.samples import Crash, SampleResult, claimed, fit_sample, run_all, run_claim, sample_spec, trial
 from widthwise.errors import InvalidInputError
 

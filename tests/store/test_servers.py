@@ -5,7 +5,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import Store, StoreUnavailableError
-from service.store.engine import create_store_engine
+from service.store.database.engine import create_store_engine
 from testbed.databases import GivenPostgres, PostgresServer
 from tests.store.samples import sample_spec
 

@@ -11,14 +11,14 @@ from service.store import (
     StoreUnavailableError,
     open_store,
 )
-from service.store.engine import Database
-from service.store.states import (
+from service.store.database.engine import Database
+from service.store.database.states import (
     CALIBRATION_TRANSITIONS,
     FINAL_SHARD_STATES,
     SHARD_TRANSITIONS,
     calibration_sources,
 )
-from service.store.transitions import lock_calibration, move_calibration
+from service.store.database.transitions import lock_calibration, move_calibration
 from testbed.databases import PostgresServer, SqliteFiles
 from tests.store.samples import sample_spec
 

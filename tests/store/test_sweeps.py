@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from service.store import CalibrationState, Store, StoreUnavailableError
-from service.store.engine import Database, create_store_engine
-from service.store.rounds import Search
-from service.store.shards import UNHEARD_SECONDS
-from service.store.sweeps import HELD_SECONDS, PERIOD_SECONDS
-from service.store.tables import shards, sweeps
-from service.store.transitions import lock_calibration
+from service.store.database.engine import Database, create_store_engine
+from service.store.database.tables import shards, sweeps
+from service.store.database.transitions import lock_calibration
+from service.store.work.rounds import Search
+from service.store.work.shards import UNHEARD_SECONDS
+from service.store.work.sweeps import HELD_SECONDS, PERIOD_SECONDS
 from testbed.databases import SqliteFiles
 from tests.store.samples import (
     Bell,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from service.store import Store
-from service.store.records import Worker, WorkerState
-from service.store.tables import workers
-from service.store.workers import ALIVE_SECONDS, FORGOTTEN_SECONDS
+from service.store.database.records import Worker, WorkerState
+from service.store.database.tables import workers
+from service.store.work.workers import ALIVE_SECONDS, FORGOTTEN_SECONDS
 from tests.store.samples import pass_time, run_claim, sample_spec
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import cost
 from widthwise.estimate import fit_calibration
-from widthwise.estimate.search import next_round
+from widthwise.search.rounds import next_round
 from workers.local import LocalResult
 
 BEST = -5.1

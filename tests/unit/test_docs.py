@@ -34,14 +34,17 @@ def test_tables(parameterization: str) -> None:
 @pytest.mark.parametrize(
     ("section", "modules", "fewest"),
     [
-        ("## 5. Warnings", ["cautions.py", "tied.py"], 13),
+        ("## 5. Warnings", ["transfers/cautions.py", "theory/tied.py"], 13),
         ("## 6. What a calibration", ["estimate/cautions.py"], 12),
         (
             "## 6. What a calibration",
-            [f"estimate/{part}.py" for part in ("readings", "gradients", "alignments", "coordinates")],
+            [
+                "estimate/readings.py",
+                *(f"estimate/parts/{part}.py" for part in ("gradients", "alignments", "coordinates")),
+            ],
             8,
         ),
-        ("## 6. What a calibration", ["estimate/horizon.py", "estimate/gamma.py"], 8),
+        ("## 6. What a calibration", ["estimate/parts/horizon.py", "estimate/parts/gamma.py"], 8),
     ],
 )
 def test_every_warning_is_described(section: str, modules: list[str], fewest: int) -> None:

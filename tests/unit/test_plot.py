@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.calibrations.plot import learning_rate_plot
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
 from widthwise.estimate import fit_calibration
+from widthwise.figures.sweep import learning_rate_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 NO_VALUE = re.compile(r"\b(nan|inf|None)\b")

@@ -4,7 +4,7 @@ import pytest
 
 from widthwise import Base, Exponents, Target, Tensor, transfer
 from widthwise.errors import InvalidInputError
-from widthwise.plan import Plan
+from widthwise.transfers.plan import Plan
 
 TENSORS = (
     Tensor("embedding", (256, 64), (256, 512), role="embedding"),

@@ -17,8 +17,8 @@ from widthwise import (
     solve,
     theoretical_exponents,
 )
-from widthwise.alignment import parse
-from widthwise.stability import required_feature_change
+from widthwise.theory.alignment import parse
+from widthwise.theory.stability import required_feature_change
 
 sixteenths = st.integers(8, 16).map(lambda k: k / 16)
 alignments = st.fixed_dictionaries(

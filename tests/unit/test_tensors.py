@@ -3,7 +3,7 @@
 import pytest
 
 from widthwise import Role, Tensor, UnplacedTensorsError
-from widthwise.tensors import Fans, place
+from widthwise.tensors.placement import Fans, place
 
 
 def one(tensor: Tensor, layout: str | None = None):

@@ -20,7 +20,7 @@ from widthwise import (
     theoretical_exponents,
     transfer,
 )
-from widthwise.plan import QUANTITIES
+from widthwise.transfers.plan import QUANTITIES
 
 parameterizations = st.sampled_from(Parameterization)
 optimizers = st.sampled_from(Optimizer)

@@ -15,8 +15,8 @@ import pytest
 
 from service.settings import Settings, load_settings
 from service.store import CalibrationState, Claim, ShardState, Store
-from service.store.engine import create_store_engine
-from service.store.rounds import Search
+from service.store.database.engine import create_store_engine
+from service.store.work.rounds import Search
 from testbed.databases import SqliteFiles
 from testbed.waiting import LONG_SECONDS
 from tests.store.samples import fit_sample, plan_sample, sample_spec

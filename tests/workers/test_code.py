@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_it_holds_the_engine_and_what_that_reads_of_the_library() -> None:
     names = set(sources())
     assert {"engine/sweep.py", "engine/proxies/mlp.py"} <= names
-    assert {"widthwise/stability.py", "widthwise/scaling.py", "widthwise/estimate/cost.py"} <= names
+    assert {"widthwise/theory/stability.py", "widthwise/theory/scaling.py", "widthwise/calibration/cost.py"} <= names
     assert not names & {"widthwise/client.py", "widthwise/cli/calibrate.py", "widthwise/estimate/calibration.py"}
     assert list(sources()) == sorted(names)
 
@@ -33,7 +33,7 @@ def test_a_changed_source_changes_it_and_another_file_does_not(tmp_path: Path) -
     assert digest() == code_sha256()
     append("widthwise/client.py")
     assert digest() == code_sha256()
-    append("widthwise/scaling.py")
+    append("widthwise/theory/scaling.py")
     changed = digest()
     assert changed != code_sha256()
     append("workers/engine/sweep.py")

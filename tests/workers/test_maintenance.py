@@ -6,9 +6,9 @@ import pytest
 
 from service.settings import Settings
 from service.store import CalibrationState, Store
-from service.store.engine import create_store_engine
-from service.store.shards import UNHEARD_SECONDS
-from service.store.tables import shards
+from service.store.database.engine import create_store_engine
+from service.store.database.tables import shards
+from service.store.work.shards import UNHEARD_SECONDS
 from testbed.waiting import until
 from tests.store.samples import Bell, Crash, crashing_fit, fit_sample, pass_time, run_all, sample_spec
 from tests.workers.conftest import SEARCH

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from service.settings import Settings
 from service.store import CalibrationState, Claim, Lease, Shard, ShardState, Store
-from service.store.engine import create_store_engine
-from service.store.rounds import Search
+from service.store.database.engine import create_store_engine
+from service.store.work.rounds import Search
 from testbed.processes import processes_marked
 from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial

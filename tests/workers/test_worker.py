@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from service.settings import Settings, load_settings
 from service.store import CalibrationState, ShardState, Store
-from service.store.schema import downgrade
+from service.store.database.schema import downgrade
 from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, is_alive, until
 from tests.store.samples import sample_spec
 from tests.workers.conftest import RATES, SPEC, Spawn, assert_complete, ended, fake_child

@@ -17,7 +17,7 @@ from widthwise.errors import InvalidInputError
 if TYPE_CHECKING:
     from service.settings import Settings
     from service.store import Store
-    from service.store.records import ApiKey
+    from service.store.database.records import ApiKey
 
 #: A key that was forgotten ends by itself, and four times a year is often enough to be practised (chosen).
 DEFAULT_EXPIRY = "90d"
@@ -176,7 +176,7 @@ def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
     with console.needs("service"):
         from service.settings import load_settings
         from service.store import open_store
-        from service.store.schema import upgrade
+        from service.store.database.schema import upgrade
 
     settings = load_settings(data_dir=data_dir)
     if settings.embedded:

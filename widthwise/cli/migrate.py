@@ -33,9 +33,9 @@ def migrate(
     """
     with console.needs("service"):
         from service.settings import load_settings
-        from service.store.engine import create_store_engine
-        from service.store.restored import end_claims
-        from service.store.schema import check_schema, current_revision, head_revision, upgrade
+        from service.store.database.engine import create_store_engine
+        from service.store.database.schema import check_schema, current_revision, head_revision, upgrade
+        from service.store.work.restored import end_claims
 
     if check and restored:
         raise InvalidInputError("--check changes nothing, and --restored does; give one of them", field="--restored")

@@ -5,8 +5,8 @@ from typing import Any
 
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target
-from widthwise.tensors import Tensor
-from widthwise.transfer import transfer
+from widthwise.tensors.placement import Tensor
+from widthwise.transfers.transfer import transfer
 
 _SIZES = ("width", "depth", "batch_tokens", "tokens", "head_dim", "output_dimension")
 _TUNED = ("learning_rate", "epsilon", "weight_decay", "init_std", "gamma", "gradient_rms")

@@ -60,9 +60,9 @@ def serve(
 
         from service.app import create_app
         from service.collector import calm_collector
-        from service.heads import BoundedProtocol
+        from service.http.connection_limits import BoundedProtocol
         from service.settings import load_settings
-        from service.store.schema import upgrade
+        from service.store.database.schema import upgrade
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
     if settings.workers:

@@ -26,8 +26,8 @@ from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
-from widthwise.plan import Caution
-from widthwise.stability import theoretical_exponents
+from widthwise.theory.stability import theoretical_exponents
+from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no width to scale with
@@ -221,23 +221,23 @@ def _parts(
     found: dict[Measured, Part | None] = {}
     measure = spec.get("measure", ())
     if Measured.GAMMA in measure:
-        from widthwise.estimate.gamma import fit_gamma
+        from widthwise.estimate.parts.gamma import fit_gamma
 
         found[Measured.GAMMA] = fit_gamma(spec, trials, optima)
     if Measured.HORIZON in measure:
-        from widthwise.estimate.horizon import fit_horizon
+        from widthwise.estimate.parts.horizon import fit_horizon
 
         found[Measured.HORIZON] = fit_horizon(spec, trials)
     if Measured.EPSILON in measure:
-        from widthwise.estimate.gradients import fit_gradients
+        from widthwise.estimate.parts.gradients import fit_gradients
 
         found[Measured.EPSILON] = fit_gradients(spec, measurements)
     if Measured.ALIGNMENT in measure:
-        from widthwise.estimate.alignments import fit_alignment
+        from widthwise.estimate.parts.alignments import fit_alignment
 
         found[Measured.ALIGNMENT] = fit_alignment(spec, measurements)
     if Measured.COORDINATES in measure:
-        from widthwise.estimate.coordinates import check_coordinates
+        from widthwise.estimate.parts.coordinates import check_coordinates
 
         found[Measured.COORDINATES] = check_coordinates(spec, measurements)
     for name, part in found.items():

@@ -7,7 +7,7 @@ from widthwise.estimate.candidates import Candidates, Prediction
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum
-from widthwise.plan import Caution
+from widthwise.transfers.plan import Caution
 
 SMALL_WIDTH = 512  # Everett et al. 2024: widths ≤ 512 left the power law; the shift is of order 1/n (2505.02222)
 FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom

@@ -7,7 +7,7 @@ from typing import Any
 
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.slopes import Slope, fit_slope
-from widthwise.plan import Caution
+from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import Measured
 
 Tensors = Mapping[str, Mapping[str, Any]]  #: by name, the role, the fan-in and the scalars of one snapshot

@@ -9,9 +9,9 @@ import os
 import stat
 from pathlib import Path
 
+from widthwise.calibration.corpora import FILE_PREFIX, file_name
+from widthwise.calibration.cost import HELD_OUT_PREDICTIONS
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.corpora import FILE_PREFIX, file_name
-from widthwise.estimate.cost import HELD_OUT_PREDICTIONS
 
 # chosen: a process holds the text on the host and on its device, and a machine runs a process for each core
 MAX_FILE_BYTES = 512 << 20

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.calibration.corpora import FILE_PREFIX
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.corpora import FILE_PREFIX
 from workers.engine import synthetic
 from workers.engine.corpus_files import read_corpus_file
 from workers.engine.library_texts import python_docs, python_source

@@ -6,8 +6,8 @@ from math import isfinite, log
 
 import jax
 
+from widthwise.calibration.cost import VOCABULARY_SIZE, trial_flops
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import VOCABULARY_SIZE, trial_flops
 from workers.engine.data import Corpus
 from workers.engine.prescription import Prescription, prescribe
 from workers.engine.proxies import build_proxy

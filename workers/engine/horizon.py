@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.calibration.cost import COOLDOWN_SHARE
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import COOLDOWN_SHARE
 from workers.engine.data import load_corpus
 from workers.engine.groundwork import CHUNKS, Groundwork, is_healthy
 from workers.engine.specification import Shard, SweepSpec

@@ -15,8 +15,8 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from widthwise.calibration.cost import COOLDOWN_SHARE, HELD_OUT_PIECES, held_out_windows
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import COOLDOWN_SHARE, HELD_OUT_PIECES, held_out_windows
 from widthwise.vocabulary import Optimizer
 from workers.engine.optimizers import ATAN2_A, ATAN2_B, build_optimizer
 from workers.engine.prescription import Prescription

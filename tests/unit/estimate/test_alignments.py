@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.estimate.measured import records, specification
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.alignments import AlignmentPart, fit_alignment
+from widthwise.estimate.parts.alignments import AlignmentPart, fit_alignment
 
 FULL = {"alpha": 1.0, "omega": 0.5, "u": 1.0}
 LESS = {"alpha": 0.75, "omega": 0.5, "u": 0.6}

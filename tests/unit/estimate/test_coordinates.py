@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.estimate.measured import records, specification
-from widthwise.estimate.coordinates import CoordinateCheck, check_coordinates, verdict
+from widthwise.estimate.parts.coordinates import CoordinateCheck, check_coordinates, verdict
 from widthwise.estimate.slopes import Slope
 
 STEPS = (0, 1, 2, 4, 8)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from widthwise.estimate.corpora import CORPORA, DATASET, file_name, is_known
+from widthwise.calibration.corpora import CORPORA, DATASET, file_name, is_known
 
 
 @pytest.mark.parametrize("dataset", [*CORPORA, "file:notes.txt", "file:A-1_b.c", f"file:{'x' * 59}"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit.estimate.synthetic import SPEC, trial
-from widthwise.estimate.gamma import GAMMAS, GammaResult, fit_gamma, gamma_learning_rate, gamma_roles, next_gammas
+from widthwise.estimate.parts.gamma import GAMMAS, GammaResult, fit_gamma, gamma_learning_rate, gamma_roles, next_gammas
 from widthwise.estimate.widths import fit_optima
 
 WIDTHS = (64, 128, 256, 512)

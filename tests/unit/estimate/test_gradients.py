@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.estimate.measured import WIDTHS, records, specification
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.gradients import GradientPart, fit_gradients
+from widthwise.estimate.parts.gradients import GradientPart, fit_gradients
 from widthwise.estimate.slopes import fit_slope
 
 G = {"embedding": 0.5, "first": 0.5, "second": 0.5, "readout": 0.0}

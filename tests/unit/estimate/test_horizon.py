@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.estimate.synthetic import SPEC, parabola, trial
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.horizon import HorizonResult, fit_horizon
+from widthwise.estimate.parts.horizon import HorizonResult, fit_horizon
 from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 HORIZONS = (100, 200, 400, 800)

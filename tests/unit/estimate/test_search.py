@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.bracket import EXTENSION_LIMIT, LARGEST_RATE
-from widthwise.estimate.search import next_round, outline
-from widthwise.estimate.telescope import around, predict
 from widthwise.estimate.widths import fit_optima
+from widthwise.search.bracket import EXTENSION_LIMIT, LARGEST_RATE
+from widthwise.search.rounds import next_round, outline
+from widthwise.search.telescope import around, predict
 
 Spec = dict[str, Any]
 Records = list[dict[str, Any]]

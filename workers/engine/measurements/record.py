@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from widthwise.estimate.cost import COOLDOWN_SHARE
+from widthwise.calibration.cost import COOLDOWN_SHARE
 
 #: of the steps before the cooldown's end (chosen): init, the end of the warm-up, early, late, the start of the cooldown
 GRADIENT_SHARES = (0.0, 0.05, 0.25, 0.5, 1.0 - COOLDOWN_SHARE)

@@ -6,8 +6,8 @@ with GeLU and an RMS norm without gain after each hidden layer. It trains in sec
 
 import jax
 
+from widthwise.calibration.cost import VOCABULARY_SIZE, predictions
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import VOCABULARY_SIZE, predictions
 from widthwise.vocabulary import Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 from workers.engine.specification import ProxySpec

@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from widthwise.calibration.cost import VOCABULARY_SIZE, feed_forward_units, predictions
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.cost import VOCABULARY_SIZE, feed_forward_units, predictions
 from widthwise.vocabulary import Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 from workers.engine.specification import ProxySpec

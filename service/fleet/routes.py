@@ -1,0 +1,48 @@
+"""GET /v1/workers: who works, on what, and who has fallen silent."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from service.fleet.schemas import WorkerList
+from service.http.dependencies import ReadStore
+from service.http.openapi import problems
+from service.http.problems import json_response
+from service.store.database.records import Worker
+
+router = APIRouter(tags=["workers"])
+
+_NO_CACHE = {"Cache-Control": "no-cache"}
+
+
+@router.get(
+    "/v1/workers",
+    operation_id="listWorkers",
+    summary="List the workers",
+    responses={200: {"model": WorkerList}, **problems(422, 503)},
+)
+def list_workers(store: ReadStore) -> Response:
+    """Give every worker with its device, its versions and what it runs, the one that reported last first.
+
+    A worker that has fallen silent is `stale`, not failed: it may come back, and its shard stays its own until the
+    lease ends.
+    """
+    return json_response({"items": [worker_body(worker) for worker in store.list_workers()]}, headers=_NO_CACHE)
+
+
+def worker_body(worker: Worker) -> dict[str, Any]:
+    """Give the JSON form of a worker (`schemas.WorkerBody`)."""
+    return {
+        "id": worker.id,
+        "state": worker.state,
+        "host": worker.host,
+        "device": worker.device,
+        "versions": worker.versions,
+        "last_seen": worker.last_seen,
+        "seconds_since_seen": round(worker.seconds_since_seen, 3),
+        "started_at": worker.started_at,
+        "stopped_at": worker.stopped_at,
+        "shard_id": worker.shard_id,
+        "calibration_id": worker.calibration_id,
+        "totals": worker.totals,
+    }

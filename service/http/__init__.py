@@ -1,0 +1,1 @@
+"""What every route shares: request bodies, problems, the OpenAPI document, middleware."""

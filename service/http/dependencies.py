@@ -1,0 +1,88 @@
+"""What routes take from the application: its store as the caller may see it, or without keys the store itself."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.auth.caller import Caller, Scope
+from service.auth.guard import Guard
+from service.errors import NotReadyError
+from service.http.problems import faults, invalid_request
+from service.store.store import Store
+
+
+def get_store(request: Request) -> Store:
+    """Give the application's store; 503 while it could not be opened."""
+    store: Store | None = request.app.state.store
+    if store is None:
+        raise NotReadyError("The database is not open; try again.", headers={"Retry-After": "5"})
+    return store
+
+
+async def admit(request: Request, needed: Scope) -> Caller | None:
+    """Give the caller of a request, None where the service asks for no keys; 401, 403 or 429 for others.
+
+    422 for a query parameter where the route has none; the model of one that has some refuses the rest.
+    With a key that is known and limits in memory it never suspends.
+    """
+    guard: Guard | None = request.app.state.guard
+    caller = None
+    if guard is not None:
+        caller = await guard.admit(request, needed, lambda: get_store(request))
+        request.state.caller = caller  # for the log
+    if request.scope["query_string"] and not request.scope["route"].dependant.query_params:
+        unknown = [{"type": "extra_forbidden", "loc": ("query", name), "msg": ""} for name in request.query_params]
+        raise invalid_request(faults(unknown))
+    return caller
+
+
+def store_of(request: Request, caller: Caller | None) -> Store:
+    """Give the store as a caller may see it."""
+    store = get_store(request)
+    return store if caller is None else store.of(caller.owner, everyone=caller.everyone)
+
+
+def key_watch(request: Request, store: Store) -> Callable[[], Awaitable[bool]]:
+    """Give what says whether the key of an admitted request still counts; always so where no keys are asked for."""
+    guard: Guard | None = request.app.state.guard
+    return _always if guard is None else guard.watch(request.state.caller, store)
+
+
+async def _always() -> bool:
+    return True
+
+
+def _store_for(needed: Scope) -> Callable[[Request], Awaitable[Store]]:
+    async def scoped_store(request: Request) -> Store:
+        return store_of(request, await admit(request, needed))
+
+    return scoped_store
+
+
+def _caller_with(needed: Scope) -> Callable[[Request], Awaitable[Caller | None]]:
+    async def caller(request: Request) -> Caller | None:
+        return await admit(request, needed)
+
+    return caller
+
+
+_read_store, _calibrate_store = _store_for(Scope.READ), _store_for(Scope.CALIBRATE)
+_reader = _caller_with(Scope.READ)
+
+#: The scope that each dependency asks for, by which the OpenAPI document says what a route needs.
+NEEDED: dict[Callable[..., object], Scope] = {
+    _read_store: Scope.READ,
+    _calibrate_store: Scope.CALIBRATE,
+    _reader: Scope.READ,
+}
+
+#: The store itself, of a route that needs no key.
+StoreDependency = Annotated[Store, Depends(get_store)]
+
+#: The store as the caller of a request may see it, by what the route needs: to read, or to run work.
+ReadStore = Annotated[Store, Depends(_read_store)]
+CalibrateStore = Annotated[Store, Depends(_calibrate_store)]
+
+#: The caller of a route that reads but needs no store; None where no keys are asked for.
+Reader = Annotated[Caller | None, Depends(_reader)]

@@ -1,0 +1,190 @@
+"""One plain ASGI layer around everything: who may call, the cap on a body, the request id, the count and the log line.
+
+Each layer more costs every request 10 µs (measured), so what every request needs is done in this one.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Protocol
+
+import anyio
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
+
+from service.errors import ApiError, BodyTooLargeError, BusyError, ForeignOriginError
+from service.http.csrf import OwnPagesOnly
+from service.http.problems import problem_response
+from service.observability.metrics import CUT
+
+#: What is echoed goes into logs: no spaces, no control characters.
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+#: How long the rest of a refused body is read and thrown away, so that its sender gets to read the answer (chosen).
+DRAIN_SECONDS = 5.0
+
+#: Bodies that are declared no longer than this are not counted: as many as there are connections take little (chosen).
+SMALL_BODY = 1 << 16
+#: Large bodies that may be held at once, in multiples of the cap on one (chosen): validation takes them one by one.
+LARGE_BODIES = 4
+BUSY_SECONDS = 5  # after which a client that found no room should come again (chosen): a large body takes a few
+
+
+class Watcher(Protocol):
+    """Something that is told of every request."""
+
+    def began(self, request_id: str) -> None:
+        """A request has come."""
+        ...
+
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """It was answered with this status, or not (`metrics.CUT`), after so long."""
+        ...
+
+
+class Bounds:
+    """Refuse a foreign page with 403 and a body over `max_bytes` with 413; give every answer an X-Request-Id.
+
+    A body is refused by its Content-Length before a byte of it is read, or where none is given as soon as the bytes
+    that came exceed the cap; one for which other large ones leave no room is refused with 503. The id is the client's
+    own if it is sane, else a fresh one; it is also in scope["state"] and in every line that is logged meanwhile. A
+    client that left while it sent its body is no mistake: `metrics.CUT`.
+    Every request passes here, so the common case (a small Content-Length) wraps `send` alone.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        *,
+        watcher: Watcher,
+        own_pages_only: OwnPagesOnly | None = None,
+        direct: Mapping[tuple[str, str], ASGIApp] | None = None,
+    ) -> None:
+        """own_pages_only: refuses the pages of other sites. direct: routes by method and path that need no router."""
+        self.app = app
+        self.max_bytes = max_bytes
+        self._watcher = watcher
+        self._own_pages_only = own_pages_only
+        self._direct = direct or {}
+        self._room = LARGE_BODIES * max_bytes  #: bytes of large bodies that may still be read
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = perf_counter()
+        request_id = length = b""
+        expects = False
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                length = value
+            elif name == b"x-request-id" and _SANE_ID.fullmatch(value):
+                request_id = value
+            elif name == b"expect":
+                expects = True
+        request_id = request_id or os.urandom(8).hex().encode()
+        shown = scope.setdefault("state", {})["request_id"] = request_id.decode()
+        self._watcher.began(shown)
+        tokens = bind_contextvars(request_id=shown)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                nonlocal status
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+            await send(message)
+
+        # int() of a long run of digits is slow; more than 19 digits is over any cap
+        size = (int(length) if len(length) <= 19 else sys.maxsize) if length.isdigit() else None
+        app = self._direct.get((scope["method"], scope["path"]), self.app)
+        try:
+            if size is not None and size > self.max_bytes:
+                error = self._too_large(f"The body's Content-Length is {length[:20].decode()} bytes")
+                # A client that asked first (Expect: 100-continue) has sent nothing, and won't.
+                await _refuse(scope, receive, send_with_id, error, drain=not expects)
+            elif self._own_pages_only is not None and (foreign := self._own_pages_only.fault(scope)) is not None:
+                await problem_response(ForeignOriginError(foreign), scope["path"])(scope, receive, send_with_id)
+            elif size is not None and size <= SMALL_BODY:  # the server delivers no more than that
+                await app(scope, receive, send_with_id)
+            else:
+                await self._counting(app, scope, receive, send_with_id)
+        except ClientDisconnect:
+            pass  # nobody is left to answer, and `ended` says so
+        except Exception:
+            status = 500  # the application's outermost layer will answer so
+            raise
+        finally:
+            self._watcher.ended(scope, status or CUT, perf_counter() - began)
+            reset_contextvars(**tokens)
+
+    async def _counting(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the bytes of a body that is large, or whose length is not declared, and give their room back."""
+        started = False
+        received = 0
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            if message["type"] == "http.request":
+                came = len(message.get("body", b""))
+                received += came
+                self._room -= came
+                if received > self.max_bytes:
+                    raise _RefusedError(self._too_large(f"More than {self.max_bytes} bytes of body came"))
+                if self._room < 0:
+                    detail = f"Other large bodies leave no room for this one; come again in {BUSY_SECONDS} seconds."
+                    headers = {"Retry-After": str(BUSY_SECONDS), "Connection": "close"}
+                    raise _RefusedError(BusyError(detail, headers=headers))
+            return message
+
+        error = None
+        try:
+            await app(scope, counted, noted)
+        except _RefusedError as refused:
+            if started:
+                raise
+            error = refused.error
+        finally:
+            self._room += received
+        if error is not None:
+            await _refuse(scope, receive, send, error, drain=True)
+
+    def _too_large(self, found: str) -> BodyTooLargeError:
+        detail = f"{found}; this server reads at most {self.max_bytes}: send less."
+        return BodyTooLargeError(detail, headers={"Connection": "close"})
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, error: ApiError, *, drain: bool) -> None:
+    """Answer, read on for a moment what the client is still sending, and close the connection.
+
+    A close with unread bytes resets the connection, and most clients then lose the answer.
+    """
+    response = problem_response(error, scope["path"])
+    headers = list(response.raw_headers)
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    if drain:
+        with anyio.move_on_after(DRAIN_SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                more = message["type"] == "http.request" and message.get("more_body", False)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _RefusedError(BaseException):
+    """Ends the reading of a body from inside `receive`; no `except Exception` on the way may swallow it."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__()
+        self.error = error

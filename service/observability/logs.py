@@ -1,0 +1,68 @@
+"""The line that is logged for each request, and the watch over requests that writes and counts them.
+
+Never a body, a query or a header: they may hold secrets. The path is shown as its route's template, with the
+calibration's id beside it.
+"""
+
+import re
+
+import structlog
+from starlette.types import Scope
+
+from service.observability.metrics import Metrics, method_of, route_of
+from service.observability.tracing import Tracing
+
+_IDENTIFIER = re.compile(r"cal_[0-9a-f]{24}")  # ours alone: any other text, such as a key, has no place in a log
+#: Asked every few seconds by machines: their lines are of interest only to those who look for them.
+_PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+SERVER_ERROR = 500
+
+_log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Counts every request, and writes a line for it if that is asked for."""
+
+    def __init__(self, metrics: Metrics, tracing: Tracing, *, log_requests: bool) -> None:
+        self._metrics = metrics
+        self._tracing = tracing
+        self._log_requests = log_requests
+
+    def began(self, request_id: str) -> None:
+        """Count a request as being answered."""
+        self._metrics.in_flight += 1
+        if self._tracing.on:
+            self._tracing.mark_request(request_id)
+
+    def ended(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count it as answered, and log it."""
+        self._metrics.in_flight -= 1
+        self._metrics.count(scope, status, seconds)
+        if self._log_requests:
+            _write(scope, status, seconds)
+
+
+def _calibration_of(scope: Scope) -> str | None:
+    """The id in a request's path, if it has an id's form: what else a client writes there is not quoted."""
+    found = scope.get("path_params", {}).get("calibration_id")
+    return found if found is not None and _IDENTIFIER.fullmatch(found) else None
+
+
+def _write(scope: Scope, status: int, seconds: float) -> None:
+    """Write the line; the request's id is bound to everything that is logged meanwhile."""
+    route = route_of(scope)
+    fields = {"method": method_of(scope), "route": route, "status": status, "ms": round(1e3 * seconds, 2)}
+    calibration_id = _calibration_of(scope)
+    if calibration_id is not None:
+        fields["calibration_id"] = calibration_id
+    state = scope["state"]
+    caller = state.get("caller")
+    if caller is not None:
+        fields |= {"key_id": caller.key_id, "owner": caller.owner}
+    fields["request_id"] = state["request_id"]
+    if status >= SERVER_ERROR:
+        _log.warning("request", **fields)
+    elif route in _PROBES:
+        _log.debug("request", **fields)
+    else:
+        _log.info("request", **fields)

@@ -1,0 +1,374 @@
+"""What the store gives back: frozen rows with no tie to the session they were read in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import product
+from typing import Any, Generic, TypeVar
+
+from service.store.database.states import CalibrationState, ShardState
+from widthwise.vocabulary import ShardKind, TrialStatus
+
+JsonObject = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Lease(StrEnum):
+    """What a worker learns from each write it makes for a claim."""
+
+    HELD = "held"  #: the claim is good and the write happened
+    CANCEL_REQUESTED = "cancel_requested"  #: the claim is good, the write happened; stop and call cancel_shard
+    LOST = "lost"  #: another claim, or a final state, replaced this one: nothing was written; kill the child
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing; `next_cursor` is None on the last one."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a calibration is, counted when it is read."""
+
+    trials_done: int
+    trials_total: int  #: planned so far, and of the stages still expected; what there is once it succeeded
+    shards: Mapping[ShardState, int]
+    seconds_left: float | None = None  #: None until it runs and has a trial to judge by
+
+
+@dataclass(frozen=True, slots=True)
+class FlopRate:
+    """How fast stored trials of one width ran."""
+
+    width: int
+    trials: int
+    flops_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """One calibration with its specification, progress and, when it succeeded, its result."""
+
+    id: str
+    created_at: datetime
+    state: CalibrationState
+    spec: JsonObject
+    runner: str  #: a Runner
+    reason: str | None  #: why it failed; None otherwise
+    cancel_requested: bool  #: cancel was asked for; the state follows once running shards have stopped
+    result: JsonObject | None  #: CalibrationResult.to_dict() once succeeded
+    started_at: datetime | None
+    finished_at: datetime | None
+    last_event: int  #: number of its newest event, from 1; 0 before any
+    progress: Progress
+    spec_digest: str = ""  #: SHA-256 of the specification's canonical JSON
+    extends: str | None = None  #: the calibration whose trials it began with
+    rounds: int = 1  #: times that shards were planned
+    environments: tuple[JsonObject, ...] = ()  #: each distinct device, versions and code that ran a part of it
+    expected: JsonObject | None = None  #: the estimate of time made when it was created; None for older rows
+    owner: str = ""  #: whose it is; "" where no key was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedCalibration:
+    """The answer to create_calibration; `replayed` when an idempotency key named an existing one."""
+
+    calibration: Calibration
+    replayed: bool
+
+
+#: What tells one trial of a calibration from every other: width, learning rate, seed, role, γ, horizon.
+TrialIdentity = tuple[int, float, int, str | None, float, int | None]
+#: The same of a measurement: width, seed, kind.
+MeasurementIdentity = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """The work of one width that one child process runs: trials (sweep, gamma, horizon) or measurements (measure)."""
+
+    width: int
+    learning_rates: tuple[float, ...]
+    seeds: tuple[int, ...]
+    kind: ShardKind = ShardKind.SWEEP
+    role: str | None = None  #: of a gamma shard: whose learning rate γ multiplies
+    gammas: tuple[float, ...] = ()  #: of a gamma shard
+    horizons: tuple[int, ...] = ()  #: of a horizon shard: steps
+    measure: tuple[str, ...] = ()  #: of a measure shard: kinds of measurement
+
+    def trials(self) -> set[TrialIdentity]:
+        """Give the identity of every trial in it: learning rates × seeds × what its kind varies."""
+        if self.kind == ShardKind.MEASURE:
+            return set()
+        gammas = self.gammas if self.kind == ShardKind.GAMMA else (1.0,)
+        horizons = self.horizons if self.kind == ShardKind.HORIZON else (None,)
+        role = self.role if self.kind == ShardKind.GAMMA else None
+        return set(product((self.width,), self.learning_rates, self.seeds, (role,), gammas, horizons))
+
+    def measurements(self) -> set[MeasurementIdentity]:
+        """Give the identity of every measurement in it: seeds × kinds."""
+        return set(product((self.width,), self.seeds, self.measure)) if self.kind == ShardKind.MEASURE else set()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give its JSON form, as the child process reads it."""
+        return {
+            "kind": self.kind.value,
+            "width": self.width,
+            "learning_rates": list(self.learning_rates),
+            "seeds": list(self.seeds),
+            "role": self.role,
+            "gammas": list(self.gammas),
+            "horizons": list(self.horizons),
+            "measure": list(self.measure),
+        }
+
+    @classmethod
+    def from_dict(cls, value: JsonObject) -> "ShardSpec":
+        """Read the form that `to_dict` wrote; keys that are absent have their defaults."""
+        return cls(
+            width=int(value["width"]),
+            learning_rates=tuple(float(rate) for rate in value["learning_rates"]),
+            seeds=tuple(int(seed) for seed in value["seeds"]),
+            kind=ShardKind(value.get("kind") or ShardKind.SWEEP),
+            role=value.get("role"),
+            gammas=tuple(float(gamma) for gamma in value.get("gammas") or ()),
+            horizons=tuple(int(steps) for steps in value.get("horizons") or ()),
+            measure=tuple(value.get("measure") or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as stored; `epoch` counts claims, `attempts` those that count against the limit."""
+
+    id: str
+    calibration_id: str
+    position: int
+    spec: ShardSpec
+    state: ShardState
+    attempts: int
+    epoch: int
+    worker_id: str | None
+    lease_until: datetime | None
+    queued_at: datetime  #: when it last began to wait
+    published_at: datetime | None  #: when its message was sent since then
+    reason: str | None  #: of the last failure, kept while it waits to be tried again
+    environment: JsonObject | None  #: device and versions of the child that ran it last
+    started_at: datetime | None
+    finished_at: datetime | None
+    lease_seconds: float | None = None  #: left of the lease, by the database's clock; below 0 it has run out
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to one shard for as long as the lease holds; each write carries its epoch."""
+
+    shard_id: str
+    calibration_id: str
+    worker_id: str
+    epoch: int
+    attempt: int  #: 1 for the first
+    spec: JsonObject  #: the calibration's specification
+    shard: ShardSpec
+    #: What is stored already: (learning rate, seed, role, γ, horizon) of a trial, (kind, seed) of a measurement
+    done: tuple[tuple[Any, ...], ...] = field(default=())
+    request_id: str | None = None  #: of the request that created the calibration, for logs
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training run as a worker reports it; `loss` is finite if completed, else None."""
+
+    width: int
+    learning_rate: float
+    seed: int
+    status: TrialStatus
+    loss: float | None
+    seconds: float | None = None
+    steps: int | None = None
+    flops: float | None = None
+    role: str | None = None  #: whose learning rate was multiplied; None in a plain sweep
+    gamma: float = 1.0  #: by what
+    horizon: int | None = None  #: steps of a branched horizon; None: the specification's own
+
+    @property
+    def identity(self) -> TrialIdentity:
+        """What tells it from every other trial of its calibration."""
+        return (self.width, self.learning_rate, self.seed, self.role, self.gamma, self.horizon)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one run measured apart from its loss, as a worker reports it."""
+
+    width: int
+    seed: int
+    kind: str  #: "epsilon", "alignment" or "coordinates"
+    data: JsonObject
+
+    @property
+    def identity(self) -> MeasurementIdentity:
+        """What tells it from every other measurement of its calibration."""
+        return (self.width, self.seed, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRow:
+    """One stored measurement."""
+
+    id: str
+    calibration_id: str
+    created_at: datetime
+    shard_id: str | None  #: None if it came with the calibration that this one extends
+    width: int
+    seed: int
+    kind: str
+    data: JsonObject
+
+    def to_measurement_dict(self) -> dict[str, Any]:
+        """Give the measurement as the fit reads it."""
+        return {"width": self.width, "seed": self.seed, "kind": self.kind, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One stored training run."""
+
+    id: str
+    calibration_id: str
+    created_at: datetime
+    shard_id: str | None  #: None if uploaded, or if it came with the calibration that this one extends
+    width: int
+    learning_rate: float
+    seed: int
+    status: TrialStatus
+    loss: float | None
+    seconds: float | None
+    steps: int | None
+    flops: float | None
+    role: str | None
+    gamma: float
+    horizon: int | None
+
+    def to_trial_dict(self) -> dict[str, Any]:
+        """Give the trial record as the fit reads it."""
+        return {
+            "width": self.width,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "role": self.role,
+            "gamma": self.gamma,
+            "horizon": self.horizon,
+            "status": self.status.value,
+            "loss": self.loss,
+            "seconds": self.seconds,
+            "steps": self.steps,
+            "flops": self.flops,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExponentRow:
+    """One stored estimate of an exponent, of the tensors of `role`."""
+
+    id: str
+    calibration_id: str
+    created_at: datetime
+    quantity: str  #: an ExponentQuantity, which says what goes as which power
+    role: str  #: an ExponentRole
+    value: float
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    degrees_of_freedom: int
+    theory: float | None
+    widths: Sequence[int]
+    source: str  #: "calibration": measured by the calibration named
+    parameterization: str
+    optimizer: str
+    alignment: str  #: an AlignmentKind
+    architecture: str
+    dataset: str
+    provenance: JsonObject  #: specification digest, and device and versions of each kind that ran a shard
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a calibration; `seq` is 1, 2, 3, … without gaps."""
+
+    calibration_id: str
+    seq: int
+    created_at: datetime
+    kind: str  #: "calibration", "shard": transitions; "trial", "trials", "measurement": results; "round": more shards
+    data: JsonObject
+
+
+class WorkerState(StrEnum):
+    """What a worker does, as far as its reports tell."""
+
+    RUNNING = "running"  #: a shard
+    IDLE = "idle"  #: nothing, and it looks for work
+    STALE = "stale"  #: it has not reported for a while: dead, cut off, or its machine sleeps
+    STOPPED = "stopped"  #: it ended in order
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process that has reported."""
+
+    id: str
+    host: str
+    device: str | None
+    versions: JsonObject
+    last_seen: datetime
+    state: WorkerState
+    seconds_since_seen: float  #: by the database's clock
+    started_at: datetime | None
+    stopped_at: datetime | None
+    totals: JsonObject  #: what it did since it started, as it reports it; {} of older rows
+    shard_id: str | None = None  #: the shard that it holds
+    calibration_id: str | None = None
+    owner: str | None = None  #: of that calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The table of work in numbers."""
+
+    shards: Mapping[ShardState, int]
+    oldest_queued_seconds: float | None  #: how long the shard that waits longest has waited; None: none waits
+    calibrations: Mapping[CalibrationState, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its secret, of which only a digest is stored."""
+
+    id: str
+    created_at: datetime
+    owner: str
+    name: str
+    scopes: tuple[str, ...]
+    digest: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    valid: bool  #: neither revoked nor expired, by the database's clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExponentFilter:
+    """Which exponents to list; None means any."""
+
+    parameterization: str | None = None
+    optimizer: str | None = None
+    alignment: str | None = None
+    role: str | None = None
+    quantity: str | None = None
+    source: str | None = None
+    architecture: str | None = None
+    dataset: str | None = None
+    calibration_id: str | None = None

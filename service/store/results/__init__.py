@@ -1,0 +1,1 @@
+"""What was measured: trials, measurements, exponents; and the API keys."""

@@ -1,0 +1,98 @@
+"""Exponents: one row for each quantity and role that a calibration measured, with all its evidence."""
+
+import math
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.database.clock import now
+from service.store.database.identifiers import new_id
+from service.store.database.paging import decode_cursor, page_of
+from service.store.database.records import ExponentFilter, ExponentRow, Page
+from service.store.database.tables import exponents
+from service.store.database.validation import checked_limit
+from service.store.results.exponent_families import family_of
+from service.store.results.listing import read_rows
+from service.store.results.provenance import provenance_of
+from widthwise.theory.alignment import kind_of
+
+SOURCE = "calibration"  # of every stored row: measured by the calibration it names
+
+
+def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[dict[str, Any]]) -> None:
+    """Store the estimates of a calibration; `estimates` are values that `checked` gave."""
+    spec = calibration.spec
+    proxy = spec.get("proxy") or {}
+    if not estimates:
+        return
+    family = {
+        "parameterization": spec["parameterization"],
+        "optimizer": spec["optimizer"],
+        "alignment": kind_of(spec["alignment"]).value,
+        "architecture": proxy.get("architecture", "external"),
+        "dataset": proxy.get("dataset", "external"),
+        "source": SOURCE,
+    }
+    common = {
+        "calibration_id": calibration.id,
+        "family_id": family_of(connection, family),
+        "provenance": provenance_of(calibration),
+        "owner": calibration.owner,
+    }
+    for estimate in estimates:
+        connection.execute(sa.insert(exponents).values(id=new_id("exp"), created_at=now(), **common, **estimate))
+
+
+def checked(estimate: Any) -> dict[str, Any]:
+    """Give an ExponentEstimate as columns; ValueError if a number of it is not finite."""
+    low, high = estimate.interval if estimate.interval is not None else (None, None)
+    numbers = {
+        "value": estimate.value,
+        "standard_error": estimate.standard_error,
+        "interval_low": low,
+        "interval_high": high,
+        "theory": estimate.theory,
+    }
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f"the estimate of {estimate.quantity} of {estimate.role} has {name} = {number!r}")
+    return {
+        "quantity": str(estimate.quantity),
+        "role": str(estimate.role),
+        **{name: None if number is None else float(number) for name, number in numbers.items()},
+        "degrees_of_freedom": int(estimate.degrees_of_freedom),
+        "widths": [int(width) for width in estimate.widths],
+    }
+
+
+def list_page(
+    connection: sa.Connection, owner: str | None, where: ExponentFilter, cursor: str | None, limit: int
+) -> Page[ExponentRow]:
+    """Give the exponents that match, newest first; owner: of this one alone."""
+    checked_limit(limit)
+    after = None if cursor is None else decode_cursor(exponents.name, cursor)
+    # one row more than asked for says whether another page follows
+    return page_of(exponents, read_rows(connection, owner, where, after, limit + 1), _read, limit)
+
+
+def _read(row: sa.Row[Any]) -> ExponentRow:
+    return ExponentRow(
+        id=row.id,
+        calibration_id=row.calibration_id,
+        created_at=row.created_at,
+        quantity=row.quantity,
+        role=row.role,
+        value=row.value,
+        standard_error=row.standard_error,
+        interval=None if row.interval_low is None else (row.interval_low, row.interval_high),
+        degrees_of_freedom=row.degrees_of_freedom,
+        theory=row.theory,
+        widths=tuple(row.widths),
+        source=row.source,
+        parameterization=row.parameterization,
+        optimizer=row.optimizer,
+        alignment=row.alignment,
+        architecture=row.architecture,
+        dataset=row.dataset,
+        provenance=row.provenance,
+    )

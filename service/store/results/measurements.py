@@ -1,0 +1,85 @@
+"""Measurements: stored once for each width, seed and kind, from a worker."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.database.clock import now
+from service.store.database.engine import insert_or
+from service.store.database.identifiers import new_id
+from service.store.database.paging import page
+from service.store.database.records import Measurement, MeasurementIdentity, MeasurementRow, Page
+from service.store.database.tables import measurements
+from service.store.work.calibrations import require
+
+
+def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checked: Measurement) -> None:
+    """Store a checked measurement in place of an earlier report of it."""
+    insert = insert_or(connection, measurements).values(
+        id=new_id("mea"),
+        calibration_id=calibration_id,
+        shard_id=shard_id,
+        created_at=now(),
+        width=checked.width,
+        seed=checked.seed,
+        kind=checked.kind,
+        data=checked.data,
+    )
+    columns = measurements.c
+    connection.execute(
+        insert.on_conflict_do_update(
+            index_elements=[columns.calibration_id, columns.width, columns.seed, columns.kind],
+            set_={"shard_id": insert.excluded.shard_id, "data": insert.excluded.data},
+        )
+    )
+
+
+def identities(connection: sa.Connection, calibration_id: str, width: int) -> set[MeasurementIdentity]:
+    """Give which measurements of a width are stored."""
+    query = sa.select(measurements.c.width, measurements.c.seed, measurements.c.kind).where(
+        measurements.c.calibration_id == calibration_id, measurements.c.width == width
+    )
+    return {(row.width, row.seed, row.kind) for row in connection.execute(query)}
+
+
+def copy(connection: sa.Connection, source: str, target: str) -> None:
+    """Store every measurement of one calibration with another one too."""
+    query = sa.select(measurements).where(measurements.c.calibration_id == source)
+    found = connection.execute(query.order_by(measurements.c.created_at, measurements.c.id)).all()
+    identifiers = sorted(new_id("mea") for _ in found)
+    rows = [
+        {**row._asdict(), "id": identifier, "calibration_id": target, "shard_id": None}
+        for identifier, row in zip(identifiers, found, strict=True)
+    ]
+    if rows:
+        connection.execute(sa.insert(measurements), rows)
+
+
+def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[MeasurementRow]:
+    """Give a calibration's measurements, oldest first."""
+    require(connection, calibration_id)
+    query = sa.select(measurements).where(measurements.c.calibration_id == calibration_id)
+    return page(connection, query, measurements, _read, cursor=cursor, limit=limit, newest_first=False)
+
+
+def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
+    """Give every measurement as the fit reads it, ordered by width, seed and kind."""
+    query = (
+        sa.select(measurements)
+        .where(measurements.c.calibration_id == calibration_id)
+        .order_by(measurements.c.width, measurements.c.seed, measurements.c.kind)
+    )
+    return [_read(row).to_measurement_dict() for row in connection.execute(query)]
+
+
+def _read(row: sa.Row[Any]) -> MeasurementRow:
+    return MeasurementRow(
+        id=row.id,
+        calibration_id=row.calibration_id,
+        created_at=row.created_at,
+        shard_id=row.shard_id,
+        width=row.width,
+        seed=row.seed,
+        kind=row.kind,
+        data=row.data,
+    )

@@ -1,0 +1,99 @@
+"""Provenance: what decides a loss - specification, code and device - and a warning where they were mixed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.database.records import JsonObject
+from service.store.database.tables import calibrations
+from service.store.database.validation import checked_spec
+
+CODE = "code_sha256"  #: of an environment: digest of the sources that decide a loss; absent before it was recorded
+
+#: What an environment says beside its code: of these, those that differ are named.
+DEVICE = ("device", "device_kind", "platform", "versions", "dataset_sha256", "optimizer_constants")
+
+
+def add_environment(connection: sa.Connection, locked: sa.Row[Any], environment: JsonObject) -> None:
+    """Note what runs a part of a locked calibration, unless it is known."""
+    plain, _ = checked_spec(environment)
+    known = list(locked.environments or ())
+    if plain not in known:
+        connection.execute(
+            sa.update(calibrations).where(calibrations.c.id == locked.id).values(environments=[*known, plain])
+        )
+
+
+def provenance_of(calibration: sa.Row[Any]) -> dict[str, Any]:
+    """What measured a calibration: digest of its specification, and each device, versions and code that ran a part."""
+    environments = list(calibration.environments or ())
+    return {
+        "spec_sha256": calibration.spec_digest,
+        "runner": calibration.runner,
+        "code_sha256": codes(environments),
+        "environments": environments,
+    }
+
+
+def with_provenance(result: JsonObject, calibration: sa.Row[Any]) -> dict[str, Any]:
+    """Give a result as it is stored: with what measured it, and a warning if that was mixed."""
+    mixed = mixed_environments(calibration.environments or ())
+    warned = {"warnings": [*result.get("warnings", ()), *mixed]} if mixed else {}
+    return {**result, **warned, "provenance": provenance_of(calibration)}
+
+
+def codes(environments: Sequence[JsonObject]) -> list[str]:
+    """Give the distinct digests of the code, sorted; none where it was not recorded."""
+    return sorted({str(environment[CODE]) for environment in environments if environment.get(CODE)})
+
+
+def describe(environments: Sequence[JsonObject]) -> dict[str, list[Any]]:
+    """Give what environments say of their devices: each distinct value by its dotted name, in the order it came.
+
+    >>> describe([{"device": "cpu", "versions": {"jax": "1"}}, {"device": "gpu", "versions": {"jax": "1"}}])
+    {'device': ['cpu', 'gpu'], 'versions.jax': ['1']}
+    """
+    found: dict[str, list[Any]] = {}
+    for environment in map(_flat, environments):
+        for name, value in environment.items():
+            if name != "code" and value not in found.setdefault(name, []):
+                found[name].append(value)
+    return found
+
+
+def differing(environments: Sequence[JsonObject]) -> list[str]:
+    """Give which of code, device and each version are not the same in all environments.
+
+    >>> differing([{"device": "cpu", "versions": {"jax": "1"}}, {"device": "gpu", "versions": {"jax": "1"}}])
+    ['device']
+    """
+    flat = [_flat(environment) for environment in environments]
+    names = dict.fromkeys(name for one in flat for name in one)
+    return [name for name in names if any(one.get(name) != flat[0].get(name) for one in flat)]
+
+
+def mixed_environments(environments: Sequence[JsonObject]) -> list[dict[str, str]]:
+    """Give the warning of a calibration whose parts ran under different code or devices; none where all agree."""
+    names = differing(environments)
+    if not names:
+        return []
+    return [
+        {
+            "code": "mixed_environments",
+            "message": f"parts of this calibration ran under different {', '.join(names)}, so a difference between "
+            "its losses may be due to that; run it again on one kind of machine and one version to be sure",
+        }
+    ]
+
+
+def _flat(environment: JsonObject) -> dict[str, Any]:
+    """Give {"code": …, "device": …, "versions.jax": …}."""
+    found: dict[str, Any] = {"code": environment.get(CODE)}
+    for name in DEVICE:
+        value = environment.get(name)
+        if isinstance(value, dict) and name == "versions":
+            found |= {f"{name}.{package}": version for package, version in value.items()}
+        elif value is not None:
+            found[name] = value
+    return found

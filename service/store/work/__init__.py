@@ -1,0 +1,1 @@
+"""The queue of work: calibrations, shards, claims, workers."""

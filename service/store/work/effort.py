@@ -1,0 +1,76 @@
+"""Effort: the operations of shards, known before they run, and the seconds these take at measured rates."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from service.store.database.records import FlopRate, JsonObject, ShardSpec
+from widthwise.calibration.cost import COOLDOWN_SHARE, run_flops
+from widthwise.vocabulary import MEASURED_BY_RUNS, ShardKind
+
+#: Runs that cost the same: kind of shard, width, and steps of a branched horizon (0: the specification's own).
+Cell = tuple[str, int, int]
+
+
+def cells(shards: Iterable[ShardSpec]) -> Counter[Cell]:
+    """Count the runs of shards by what they cost: trials, or for a measure shard its measurements."""
+    counted: Counter[Cell] = Counter()
+    for shard in shards:
+        if shard.kind == ShardKind.MEASURE:
+            counted[ShardKind.MEASURE, shard.width, 0] += len(shard.seeds) * len(shard.measure)
+            continue
+        each = (
+            len(shard.learning_rates) * len(shard.seeds) * (len(shard.gammas) if shard.kind == ShardKind.GAMMA else 1)
+        )
+        for horizon in shard.horizons if shard.kind == ShardKind.HORIZON else (0,):
+            counted[shard.kind, shard.width, horizon] += each
+    return counted
+
+
+def cell_steps(spec: JsonObject, cell: Cell) -> float:
+    """Optimizer steps of one run of a cell, each counted once where runs share them.
+
+    >>> spec = {"steps": 100, "horizons": [100, 200], "measure": ["epsilon", "alignment"]}
+    >>> [round(cell_steps(spec, cell)) for cell in (("sweep", 8, 0), ("horizon", 8, 200), ("measure", 8, 0))]
+    [100, 120, 50]
+    """
+    kind, _, horizon = cell
+    if kind == ShardKind.MEASURE:  # one run gives a measurement of every kind asked for
+        kinds = len(set(spec.get("measure") or ()) & set(MEASURED_BY_RUNS))
+        return float(spec["steps"] / max(1, kinds))
+    if kind == ShardKind.HORIZON:
+        before = max((steps for steps in spec.get("horizons") or () if steps < horizon), default=0)
+        return COOLDOWN_SHARE * horizon + (1 - COOLDOWN_SHARE) * (horizon - before)
+    return float(spec["steps"])
+
+
+def cell_flops(spec: JsonObject, cell: Cell) -> float:
+    """Floating-point operations of one run of a cell that completes; measurements on the way are not counted."""
+    return run_flops(spec, cell[1], steps=cell_steps(spec, cell), evaluated=cell[0] != ShardKind.MEASURE)
+
+
+def flops_by_width(spec: JsonObject, counted: Mapping[Cell, int]) -> dict[int, float]:
+    """Floating-point operations of so many runs of each cell, by width; counts below 0 are 0."""
+    by_width: dict[int, float] = {}
+    for cell, count in counted.items():
+        by_width[cell[1]] = by_width.get(cell[1], 0.0) + max(0, count) * cell_flops(spec, cell)
+    return by_width
+
+
+def seconds_at(flops: Mapping[int, float], rates: Iterable[FlopRate], workers: int) -> float | None:
+    """Seconds that operations of each width take at the rate of the width nearest to it; None without any rate.
+
+    Narrow models run at a fraction of the rate of wide ones, so each width has its own. What is not in a trial's
+    seconds, compiling above all, is not in these either.
+
+    >>> seconds_at({32: 1e9, 512: 8e9}, [FlopRate(64, 3, 1e9), FlopRate(256, 3, 4e9)], workers=1)
+    3.0
+    """
+    known = {rate.width: rate.flops_per_second for rate in rates if rate.flops_per_second > 0}
+    if not known:
+        return None
+    total = 0.0
+    for width, operations in flops.items():
+        nearest = min(known, key=lambda other: (abs(math.log(other / width)), other))
+        total += operations / known[nearest]
+    return total / max(1, workers)

@@ -1,0 +1,46 @@
+"""Extensions: new calibrations that begin with every trial and measurement of a succeeded one, whose result stays."""
+
+import sqlalchemy as sa
+
+from service.store.database.errors import StateConflictError
+from service.store.database.records import JsonObject
+from service.store.database.states import CalibrationState
+from service.store.database.transitions import add_events, lock_calibration, move_calibration
+from service.store.database.validation import checked_spec
+from service.store.results import measurements as measurement_rows
+from service.store.results import trials as trial_rows
+from service.store.work import rounds
+from service.store.work.calibrations import Beginning, Submission, get
+from service.store.work.calibrations import create as create_calibration
+from service.store.work.expectation import expect, stage_of_trial
+from service.store.work.rounds import Search
+
+
+def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, search: Search) -> Beginning:
+    """Plan the first round of an extension; StateConflictError unless its parent, which then is final, succeeded."""
+    parent = get(connection, parent_id)
+    if parent.state is not CalibrationState.SUCCEEDED:
+        raise StateConflictError(
+            f"Calibration {parent.id!r} is {parent.state.value}; only one that has succeeded can be extended."
+        )
+    plain, digest = checked_spec(spec)
+    trials = [one for one in trial_rows.all_of(connection, parent.id) if one["status"] in trial_rows.DONE_STATUSES]
+    measurements = measurement_rows.all_of(connection, parent.id)
+    planned = rounds.next_shards(search, plain, trials, measurements)
+    begun = {stage_of_trial(one["width"], one["role"], one["horizon"]) for one in trials}
+    expected = expect(plain, rounds.outlined(search, plain), planned, begun)
+    total = rounds.count_trials(expected, planned, trials)
+    return Beginning(plain, digest, planned, expected, total, parent.id, parent.environments)
+
+
+def create(connection: sa.Connection, beginning: Beginning, submission: Submission) -> tuple[str, list[str], bool]:
+    """Insert the calibration with its parent's trials; give its id, its shards' ids, and whether it existed already."""
+    row, shard_ids, replayed = create_calibration(connection, beginning, submission)
+    if replayed or beginning.extends is None:
+        return row.id, [], replayed
+    copied = trial_rows.copy(connection, beginning.extends, row.id)
+    measurement_rows.copy(connection, beginning.extends, row.id)
+    add_events(connection, row.id, [("trials", {"stored": copied, "extends": beginning.extends})])
+    if not shard_ids:  # nothing to wait for: it is as if its last shard had ended, or the first trials were uploaded
+        move_calibration(connection, lock_calibration(connection, row.id), CalibrationState.RUNNING)
+    return row.id, shard_ids, False

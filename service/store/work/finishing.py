@@ -1,0 +1,237 @@
+"""Finishing: what follows the last shard of a round - another round, or the end - and the end of uploads.
+
+Plan and fit run outside any transaction, so that no lock waits for arithmetic; their outcome is written only if no
+event has come in since the trials were read. A crash in between leaves a calibration without active shards in state
+running, which the next worker to look takes up.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from service.store.database.engine import Database
+from service.store.database.errors import NotFoundError, StateConflictError
+from service.store.database.records import JsonObject, ShardSpec
+from service.store.database.states import CalibrationState, ShardState
+from service.store.database.tables import calibrations, shards
+from service.store.database.transitions import add_events, lock_calibration, move_calibration
+from service.store.database.validation import checked_json, cleaned_text
+from service.store.results import exponents as exponent_rows
+from service.store.results import measurements as measurement_rows
+from service.store.results import trials as trial_rows
+from service.store.results.provenance import with_provenance
+from service.store.work import rounds
+from service.store.work.calibrations import has_active_shards
+from service.store.work.expectation import expected_of
+from service.store.work.rounds import Search
+from service.store.work.shards import REASON_MAXIMUM
+from widthwise.errors import EstimateError, WidthwiseError
+
+log = logging.getLogger(__name__)
+
+REASONS_SHOWN = 3  # failed shards quoted in a calibration's reason; each shard keeps its own (chosen)
+
+
+class Fit(Protocol):
+    """What turns trials into a result, purely: widthwise.estimate.calibration.fit_calibration."""
+
+    def __call__(self, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]) -> Any:
+        """Give a result with `to_dict()` and `exponents`; raise EstimateError on too little data."""
+
+
+def default_fit(spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]) -> Any:
+    """Fit with the library, imported when first needed: it loads scipy."""
+    from widthwise.estimate.calibration import fit_calibration
+
+    return fit_calibration(spec, trials, measurements)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a calibration is to end."""
+
+    state: CalibrationState
+    reason: str | None = None
+    result: JsonObject | None = None
+    estimates: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What followed the end of a calibration's shards."""
+
+    ended: bool = False  #: this call ended the calibration
+    shard_ids: tuple[str, ...] = ()  #: of the round that this call began
+
+
+def finish_if_ready(database: Database, calibration_id: str, fit: Fit, search: Search) -> Followed:
+    """Begin the next round of a calibration whose shards have all ended, or end it; nothing if another did."""
+    while True:
+        with database.read() as connection:
+            row = _row(connection, calibration_id)
+            if row.state is not CalibrationState.RUNNING or row.runner == "external":
+                return Followed()
+            if has_active_shards(connection, calibration_id):
+                return Followed()
+            failures = _failures(connection, calibration_id)
+            trials = trial_rows.all_of(connection, calibration_id)
+            measurements = measurement_rows.all_of(connection, calibration_id)
+        planned: list[ShardSpec] = []
+        if row.cancel_requested_at is not None:
+            ending = Ending(CalibrationState.CANCELLED)
+        elif failures:
+            ending = Ending(CalibrationState.FAILED, reason=cleaned_text(failures, REASON_MAXIMUM))
+        else:
+            ending, planned = _planned_or_fitted(row, trials, measurements, fit, search)
+        if planned:
+            begun = _begin_round(database, row, planned, trials)
+            if begun is not None:
+                return Followed(shard_ids=tuple(begun))
+        elif (written := _write(database, row, ending)) is not None:
+            return Followed(ended=written)
+
+
+def _planned_or_fitted(
+    row: sa.Row[Any], trials: list[dict[str, Any]], measurements: list[dict[str, Any]], fit: Fit, search: Search
+) -> tuple[Ending, list[ShardSpec]]:
+    """The shards of the next round; if there are none, the end by a fit."""
+    try:
+        planned = rounds.next_shards(search, row.spec, trials, measurements)
+    except Exception as error:  # a fault here must end this calibration, not every worker that tries it
+        if not isinstance(error, WidthwiseError):
+            log.exception("the search of calibration %s failed", row.id)
+        return _faulty("search", error), []
+    return (Ending(CalibrationState.RUNNING), planned) if planned else (_fitted(row, trials, measurements, fit), [])
+
+
+def finish_external(database: Database, calibration_id: str, fit: Fit) -> None:
+    """End a calibration whose trials were uploaded; EstimateError, and no change, if they do not suffice."""
+    written: bool | None = None
+    while not written:
+        with database.read() as connection:
+            row = _row(connection, calibration_id)
+            trials = trial_rows.all_of(connection, calibration_id)
+        if row.runner != "external":
+            raise StateConflictError(
+                f"Calibration {row.id!r} is run by workers and finishes by itself; wait for it, or cancel it."
+            )
+        if row.state is CalibrationState.SUCCEEDED:
+            return
+        if row.state in (CalibrationState.FAILED, CalibrationState.CANCELLED):
+            raise StateConflictError(
+                f"Calibration {row.id!r} has ended ({row.state.value}) and can't be finished; create another."
+            )
+        if not trials:
+            raise EstimateError(f"Calibration {row.id!r} has no trials yet; upload some, then finish it.")
+        ending = _fitted(row, trials, [], fit, raise_estimate_errors=True)
+        written = _write(database, row, ending)
+
+
+def _fitted(
+    row: sa.Row[Any],
+    trials: list[dict[str, Any]],
+    measurements: list[dict[str, Any]],
+    fit: Fit,
+    *,
+    raise_estimate_errors: bool = False,
+) -> Ending:
+    """Fit, say what it was measured with, and check that the result can be stored."""
+    try:
+        result = fit(row.spec, trials, measurements)
+        if raise_estimate_errors and not result.exponents:
+            raise EstimateError(
+                "Fewer than two widths have an optimum inside their learning rates, so no exponent follows yet; "
+                "upload more learning rates, then finish."
+            )
+        return Ending(
+            CalibrationState.SUCCEEDED,
+            result=json.loads(checked_json(with_provenance(result.to_dict(), row), "result")),
+            estimates=tuple(exponent_rows.checked(estimate) for estimate in result.exponents),
+        )
+    except EstimateError as error:
+        if raise_estimate_errors:
+            raise
+        return Ending(CalibrationState.FAILED, reason=str(error))
+    except Exception as error:  # a fault here must end this calibration, not every worker that tries it
+        if not isinstance(error, WidthwiseError):
+            log.exception("the fit of calibration %s failed", row.id)
+        return _faulty("fit", error)
+
+
+def _faulty(what: str, error: Exception) -> Ending:
+    """The end by a fault of ours."""
+    reason = f"The {what} failed ({type(error).__name__}: {error}); this is a fault of widthwise, please report it."
+    return Ending(CalibrationState.FAILED, reason=cleaned_text(reason, REASON_MAXIMUM))
+
+
+def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None:
+    """Write an ending; False if the calibration has ended, None if it has changed since it was read."""
+    with database.write() as connection:
+        locked = lock_calibration(connection, seen.id)
+        if locked.state not in (CalibrationState.RUNNING, CalibrationState.QUEUED):
+            return False
+        if _changed(locked, seen):
+            return None
+        values: dict[str, Any] = {"reason": ending.reason, "result": ending.result}
+        if ending.state is CalibrationState.SUCCEEDED and locked.runner != "external":
+            values["trials_total"] = trial_rows.count(connection, locked.id)  # no stage is still to come
+        exponent_rows.insert(connection, locked, list(ending.estimates))
+        move_calibration(connection, locked, ending.state, **values)
+        return True
+
+
+def _begin_round(
+    database: Database, seen: sa.Row[Any], planned: list[ShardSpec], trials: list[dict[str, Any]]
+) -> list[str] | None:
+    """Store the shards of a round and give their ids; none if the calibration has ended, None if it has changed."""
+    with database.write() as connection:
+        locked = lock_calibration(connection, seen.id)
+        if locked.state is not CalibrationState.RUNNING:
+            return []
+        if _changed(locked, seen):
+            return None
+        total = rounds.count_trials(expected_of(locked), planned, trials)
+        shard_ids = rounds.insert(connection, locked, planned)
+        number = locked.rounds + 1
+        connection.execute(
+            sa.update(calibrations).where(calibrations.c.id == locked.id).values(rounds=number, trials_total=total)
+        )
+        data = {"round": number, "shards": len(planned), "trials_total": total}
+        add_events(connection, locked.id, [("round", data)])
+        return shard_ids
+
+
+def _changed(locked: sa.Row[Any], seen: sa.Row[Any]) -> bool:
+    """Whether anything has happened to a calibration since it was read."""
+    return bool(locked.last_event != seen.last_event or locked.cancel_requested_at != seen.cancel_requested_at)
+
+
+def _row(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
+    row = connection.execute(sa.select(calibrations).where(calibrations.c.id == calibration_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("calibration", calibration_id)
+    return row
+
+
+def _failures(connection: sa.Connection, calibration_id: str) -> str | None:
+    """Give why shards failed for good, in words; None if none did."""
+    query = (
+        sa.select(shards)
+        .where(shards.c.calibration_id == calibration_id, shards.c.state == ShardState.FAILED)
+        .order_by(shards.c.position)
+    )
+    failed = connection.execute(query).all()
+    if not failed:
+        return None
+    shown = [f"{_named(row.spec)}: {row.reason}" for row in failed[:REASONS_SHOWN]]
+    more = f"; and {len(failed) - REASONS_SHOWN} more" if len(failed) > REASONS_SHOWN else ""
+    return f"{len(failed)} shard(s) failed after their last attempt: {'; '.join(shown)}{more}"
+
+
+def _named(spec: JsonObject) -> str:
+    kind = spec.get("kind", "sweep")
+    return f"{'' if kind == 'sweep' else f'{kind}, '}width {spec['width']}, seeds {spec['seeds']}"

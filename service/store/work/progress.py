@@ -1,0 +1,162 @@
+"""Progress: trials and shards counted, and the time left, from the rate at which trials have run so far."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.database.clock import now
+from service.store.database.records import FlopRate, JsonObject, Progress, ShardSpec
+from service.store.database.states import CalibrationState, ShardState
+from service.store.database.tables import calibrations, measurements, shards, trials, workers
+from service.store.work.effort import Cell, cells, flops_by_width, seconds_at
+from service.store.work.expectation import StageName, expected_cells, expected_of, stage_name, stage_of_trial, to_come
+from service.store.work.workers import ALIVE_SECONDS
+from widthwise.vocabulary import TrialStatus
+
+RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines and versions change (chosen)
+LOOKED_AT = 300  # newest calibrations among which these are found, however many there are (chosen)
+
+
+def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Progress]:
+    """Count the trials and shards of some calibrations, in two queries and three for each one that runs."""
+    ids = [row.id for row in rows]
+    by_trials = sa.select(trials.c.calibration_id, sa.func.count().label("trials")).group_by(trials.c.calibration_id)
+    counted = connection.execute(by_trials.where(trials.c.calibration_id.in_(ids)))
+    done = {row.calibration_id: int(row.trials) for row in counted}
+    states: dict[str, dict[ShardState, int]] = {identifier: {} for identifier in ids}
+    by_state = sa.select(shards.c.calibration_id, shards.c.state, sa.func.count()).group_by(
+        shards.c.calibration_id, shards.c.state
+    )
+    for identifier, state, count in connection.execute(by_state.where(shards.c.calibration_id.in_(ids))):
+        states[identifier][state] = count
+    return {
+        row.id: Progress(
+            done.get(row.id, 0), row.trials_total, states[row.id], _seconds_left(connection, row, states[row.id])
+        )
+        for row in rows
+    }
+
+
+def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[ShardState, int]) -> float | None:
+    """What is left, at the rates of the trials that are there, shared by the shards that run.
+
+    Operations at a rate for each width, and for each shard that is still to start what the others took beyond them.
+    """
+    if row.state is not CalibrationState.RUNNING or row.runner == "external":
+        return None
+    rates = _rates(connection, trials.c.calibration_id == row.id)
+    if not rates:
+        return None
+    known: Counter[tuple[StageName, int]] = Counter()
+    current: set[StageName] = set()
+    left: Counter[Cell] = Counter()
+    waiting = 0  # shards that have yet to start their process and compile
+    query = sa.select(shards.c.spec, shards.c.state).where(shards.c.calibration_id == row.id)
+    for spec, state in connection.execute(query):
+        shard = ShardSpec.from_dict(spec)
+        for cell, count in cells([shard]).items():
+            known[stage_name(shard), cell[2]] += count
+            left[cell] += count
+        if state in (ShardState.QUEUED, ShardState.RUNNING):
+            current.add(stage_name(shard))
+            waiting += state is ShardState.QUEUED
+    for width, role, horizon, count in _counted(connection, row.id, trials.c.shard_id.is_(None)):
+        known[stage_of_trial(width, role, horizon), horizon] += count  # of the calibration that this one extends
+    left.subtract(_done(connection, row.id))
+    further = to_come(expected_of(row), known, current)
+    left.update(further)
+    waiting += len({cell[:2] for cell in further})  # a shard at least for each width and kind to come
+    running = max(1, states.get(ShardState.RUNNING, 0))
+    working = seconds_at(flops_by_width(row.spec, left), rates, running)
+    return None if working is None else working + waiting * _overhead(connection, [row.id]) / running
+
+
+def _counted(connection: sa.Connection, calibration_id: str, where: sa.ColumnElement[bool]) -> list[Any]:
+    """Count trials by width, role and horizon."""
+    columns = (trials.c.width, trials.c.role, trials.c.horizon)
+    query = sa.select(*columns, sa.func.count()).where(trials.c.calibration_id == calibration_id, where)
+    return list(connection.execute(query.group_by(*columns)))
+
+
+def _done(connection: sa.Connection, calibration_id: str) -> Counter[Cell]:
+    """Count what the calibration's own shards have stored."""
+    done: Counter[Cell] = Counter()
+    for width, role, horizon, count in _counted(connection, calibration_id, trials.c.shard_id.is_not(None)):
+        done[stage_of_trial(width, role, horizon)[0], width, horizon] += count
+    measured = (
+        sa.select(measurements.c.width, sa.func.count())
+        .where(measurements.c.calibration_id == calibration_id, measurements.c.shard_id.is_not(None))
+        .group_by(measurements.c.width)
+    )
+    for width, count in connection.execute(measured):
+        done["measure", width, 0] += count
+    return done
+
+
+def _rates(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[FlopRate]:
+    """Operations a second of the trials that match, by width."""
+    flops, seconds = sa.func.sum(trials.c.flops), sa.func.sum(trials.c.seconds)
+    query = (
+        sa.select(trials.c.width, sa.func.count(), flops, seconds)
+        .where(*where, trials.c.status == TrialStatus.COMPLETED, trials.c.flops > 0, trials.c.seconds > 0)
+        .group_by(trials.c.width)
+    )
+    return [FlopRate(width, count, float(f / s)) for width, count, f, s in connection.execute(query)]
+
+
+def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> float:
+    """Seconds that a shard takes beyond those of its trials, to start a process and compile: the mean; 0 if unknown.
+
+    Of shards that were claimed once: for others the time in which they waited again would count.
+    """
+    spent = (
+        sa.select(shards.c.started_at, shards.c.finished_at, sa.func.sum(trials.c.seconds))
+        .join(trials, trials.c.shard_id == shards.c.id)
+        .where(
+            shards.c.calibration_id.in_(calibration_ids), shards.c.state == ShardState.SUCCEEDED, shards.c.epoch == 1
+        )
+        .group_by(shards.c.id, shards.c.started_at, shards.c.finished_at)
+    )
+    beyond = [
+        max(0.0, (finished - started).total_seconds() - (seconds or 0.0))
+        for started, finished, seconds in connection.execute(spent)
+    ]
+    return sum(beyond) / len(beyond) if beyond else 0.0
+
+
+def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObject) -> JsonObject:
+    """Estimate the time of a calibration before it starts: {"seconds", "seconds_from", "workers"}.
+
+    From the trials of the latest calibrations of the same architecture among the newest in this database, if there are
+    any, and the workers that have reported within a minute (one at least).
+    """
+    alive = (
+        sa.select(sa.func.count())
+        .select_from(workers)
+        .where(workers.c.last_seen > now(-ALIVE_SECONDS), workers.c.stopped_at.is_(None))
+    )
+    count = max(1, connection.execute(alive).scalar_one())
+    newest = (
+        sa.select(calibrations.c.id, calibrations.c.created_at, calibrations.c.runner, calibrations.c.spec)
+        .order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
+        .limit(LOOKED_AT)
+        .subquery()
+    )
+    recent = (
+        sa.select(newest.c.id)
+        .where(
+            newest.c.runner != "external",
+            newest.c.spec["proxy"]["architecture"].as_string() == spec["proxy"]["architecture"],
+        )
+        .order_by(newest.c.created_at.desc(), newest.c.id.desc())
+        .limit(RECENT_CALIBRATIONS)
+    )
+    recently = connection.execute(recent).scalars().all()
+    rates = _rates(connection, trials.c.calibration_id.in_(recently))
+    if not rates or not expected["stages"]:
+        return {"seconds": None, "seconds_from": None, "workers": count}
+    working = seconds_at(flops_by_width(spec, expected_cells(expected)), rates, count) or 0.0
+    seconds = working + expected["shards"] * _overhead(connection, recently) / count
+    return {"seconds": seconds, "seconds_from": "stored_trials", "workers": count}

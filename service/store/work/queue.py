@@ -1,0 +1,87 @@
+"""The queue: which shards may be claimed, in which order, and whose turn it is.
+
+Its statements are built once: every claim and every look of an idle worker runs them.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.database.clock import now
+from service.store.database.engine import Database
+from service.store.database.states import ShardState
+from service.store.database.tables import calibrations, shards
+from service.store.database.transitions import lock_calibration
+
+ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
+RIVAL_TIMEOUT_MS = 3_000  # of a wait for a row: hundreds of claims of one calibration, one after another (chosen)
+
+#: The order of claims: the oldest calibration first, and its shards by their position.
+QUEUE_ORDER = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
+
+#: What a claim reads of its calibration.
+CLAIM_COLUMNS = ("id", "state", "spec", "request_id", "cancel_requested_at")
+
+
+def waiting() -> sa.ColumnElement[bool]:
+    """The condition on a shard's row that it waits for a worker."""
+    return sa.and_(shards.c.state == ShardState.QUEUED, shards.c.attempts < ATTEMPTS_MAXIMUM)
+
+
+def expired() -> sa.ColumnElement[bool]:
+    """The condition that its worker has stopped reporting, and another may take it."""
+    return sa.and_(
+        shards.c.state == ShardState.RUNNING,
+        shards.c.lease_until < now(),
+        shards.c.attempts < ATTEMPTS_MAXIMUM,
+    )
+
+
+def claimable() -> sa.ColumnElement[bool]:
+    """The condition on a shard's row under which a worker may take it."""
+    return sa.or_(waiting(), expired())
+
+
+def _head(*, free: bool) -> sa.CompoundSelect[Any]:
+    """The calibration at the head of the queue; free: of those that nobody has locked, and locked itself."""
+    heads = []
+    # apart, each reads no further than its first row along the index; with OR the whole queue would be sorted
+    for name, condition in (("waiting", waiting()), ("expired", expired())):
+        head = (
+            sa.select(*(calibrations.c[column] for column in CLAIM_COLUMNS), *QUEUE_ORDER)
+            .join(calibrations, calibrations.c.id == shards.c.calibration_id)
+            .where(condition, calibrations.c.cancel_requested_at.is_(None))
+            .order_by(*QUEUE_ORDER)
+            .limit(1)
+        )
+        if free:
+            head = head.with_for_update(of=calibrations, key_share=True, skip_locked=True)
+        heads.append(sa.select(head.cte(name)))
+    return sa.union_all(*heads).order_by(*(column.name for column in QUEUE_ORDER)).limit(1)
+
+
+HEAD = _head(free=False)
+FREE_HEAD = _head(free=True)
+
+
+def is_empty(database: Database) -> bool:
+    """Say whether no shard may be claimed."""
+    with database.read() as connection:
+        return connection.execute(HEAD).first() is None
+
+
+def next_calibration(connection: sa.Connection) -> sa.Row[Any] | None:
+    """Lock the calibration whose turn it is and give its row; None if no shard may be claimed.
+
+    It is the oldest that nobody else has locked. Where all of them are locked it is the oldest, after a wait; what
+    made it claimable may then be gone. StoreUnavailableError if that takes longer than RIVAL_TIMEOUT_MS.
+    """
+    free = connection.execute(FREE_HEAD).one_or_none()
+    if free is not None:
+        return free
+    head = connection.execute(HEAD).one_or_none()
+    if head is None:
+        return None
+    # only on Postgres: on SQLite this transaction has the whole file
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {RIVAL_TIMEOUT_MS}")
+    return lock_calibration(connection, head.id)

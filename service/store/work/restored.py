@@ -1,0 +1,43 @@
+"""A database that was brought back from a backup: no claim from before the backup may write into it."""
+
+import time
+
+import sqlalchemy as sa
+
+from service.store.database.engine import Database
+from service.store.database.states import ShardState
+from service.store.database.tables import shards
+from service.store.database.transitions import lock_calibration, move_shard
+
+#: The epochs of a restored database go on from the seconds since this day (2026-01-01 UTC): beyond all that the lost
+#: time handed out, since they count claims, and beyond those of an earlier restoration. They fit 32 bits until 2094.
+FENCE_ORIGIN = 1_767_225_600
+
+
+def end_claims(engine: sa.Engine) -> int:
+    """Queue every running shard again, its attempt uncounted, and fence every other; give how many wait again.
+
+    A shard's epochs would otherwise be handed out a second time, and a worker that claimed it in the time that was lost
+    would pass for the one that holds it now. The trials that the backup holds stay; the next claim goes on from them.
+    Running shards of a calibration that was being cancelled end here, and the next sweep ends the calibration.
+    """
+    database = Database(engine)
+    fence = max(1, int(time.time()) - FENCE_ORIGIN)
+    with database.read() as connection:
+        running = connection.execute(
+            sa.select(shards.c.id, shards.c.calibration_id).where(shards.c.state == ShardState.RUNNING)
+        ).all()
+    waiting = 0
+    for row in running:
+        with database.write() as connection:
+            locked = lock_calibration(connection, row.calibration_id)
+            # nobody claims a shard of a calibration that is being cancelled, so nobody would end it either
+            target = ShardState.QUEUED if locked.cancel_requested_at is None else ShardState.CANCELLED
+            waiting += target is ShardState.QUEUED
+            values = {"attempts": shards.c.attempts - 1, "worker_id": None}
+            move_shard(connection, row.id, target, shards.c.state == ShardState.RUNNING, **values)
+    with database.write() as connection:
+        beyond = sa.case((shards.c.epoch < fence, fence), else_=shards.c.epoch + 1)
+        # what has succeeded is never claimed again
+        connection.execute(sa.update(shards).where(shards.c.state != ShardState.SUCCEEDED).values(epoch=beyond))
+    return waiting

@@ -1,0 +1,45 @@
+"""Sweeps: who sees to what a crash or a lost message left behind. It is one worker's work at a time, and any may do it.
+
+A sweep is due by the database's clock. Whoever finds it due takes it for a while, and gives it back with the time of
+the next one; where that worker dies, the sweep is due again when its while is over.
+"""
+
+import sqlalchemy as sa
+
+from service.store.database.clock import now
+from service.store.database.engine import Database, insert_or
+from service.store.database.tables import sweeps
+
+NAME = "work"  # of the one kind there is: shards and calibrations that nobody else would see to
+
+#: From the end of a sweep to the next: just below the 5 s between a worker's looks, so that where one worker is alone
+#: each of its looks finds it due (chosen).
+PERIOD_SECONDS = 4.0
+HELD_SECONDS = 30.0  # half the lease of a shard, after which a worker counts as dead; a fit takes seconds (chosen)
+
+
+def take(database: Database, worker_id: str) -> bool:
+    """Take the sweep if it is due, or hold what this worker has for longer; say whether it is this worker's now.
+
+    Where it is not due, which is what nearly every look finds, nothing is written.
+    """
+    others = sa.select(sweeps.c.name).where(
+        sweeps.c.name == NAME, sweeps.c.due_at > now(), sweeps.c.worker_id.is_distinct_from(worker_id)
+    )
+    with database.read() as connection:
+        if connection.execute(others).first() is not None:
+            return False
+    with database.write() as connection:
+        insert = insert_or(connection, sweeps).values(name=NAME, due_at=now(HELD_SECONDS), worker_id=worker_id)
+        taken = insert.on_conflict_do_update(
+            index_elements=[sweeps.c.name],
+            set_={"due_at": insert.excluded.due_at, "worker_id": insert.excluded.worker_id},
+            where=sa.or_(sweeps.c.due_at <= now(), sweeps.c.worker_id == worker_id),
+        )
+        return connection.execute(taken.returning(sweeps.c.name)).first() is not None
+
+
+def give_back(connection: sa.Connection, worker_id: str, seconds: float = 0.0) -> None:
+    """Let go of the sweep if this worker has it; the next one is due after so many seconds."""
+    held = sa.update(sweeps).where(sweeps.c.name == NAME, sweeps.c.worker_id == worker_id)
+    connection.execute(held.values(due_at=now(seconds), worker_id=None))

@@ -1,0 +1,1 @@
+"""The nouns of a calibration: what search, estimate, store and engine share."""

@@ -1,0 +1,1 @@
+"""What a calibration measures beside the optimum: one module each."""

@@ -1,0 +1,274 @@
+"""Measured alignment: α, ω and u by role, and the largest stable learning-rate exponents that they allow.
+
+Two readings of one ratio, such as ‖ΔW z₀‖ / (‖ΔW‖‖z₀‖) for α (Everett et al. 2024, 2407.05872, section 3):
+
+* **published**: log of the ratio to the base fan-in, at one width. A constant factor k in the ratio adds log k / log n
+  to it, 0.1 to 0.3 at the widths of a proxy, and vanishes only as 1/log n;
+* **exponent**: the slope of the log ratio over log width, free of constants and the thing that decides how a learning
+  rate has to scale. It is what is stored and what the linear program gets.
+
+Training changes alignment, and a learning rate has to be stable all through it: each exponent enters the program at the
+step where it is largest, clipped to [½, 1], where it has a meaning. The interval of the answer comes from draws of the
+exponents within their errors, each solved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+
+from widthwise.errors import InvalidInputError
+from widthwise.estimate.exponent import ExponentEstimate
+from widthwise.estimate.intervals import CONFIDENCE, quantile
+from widthwise.estimate.readings import Readings, read
+from widthwise.estimate.slopes import Slope
+from widthwise.theory.alignment import Alignment, RoleAlignment, parse
+from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
+from widthwise.transfers.plan import Caution
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured, Role
+
+ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index: it sums over nothing
+QUANTITIES = (ExponentQuantity.ALPHA, ExponentQuantity.OMEGA, ExponentQuantity.U)
+DRAWS = 400  # chosen: the ends of a 95 % interval are then known to a tenth of its length
+DISTINCT = 0.1  # chosen: below it two exponents are one for the widths that anyone transfers over
+
+
+@dataclass(frozen=True)
+class AlignmentExponent:
+    """One of α, ω, u of one role: the ratio grows as width^value."""
+
+    quantity: ExponentQuantity
+    role: ExponentRole
+    step: int  #: where it is largest
+    value: Slope  #: there, as measured
+    used: float  #: clipped to [½, 1]
+    by_step: Mapping[int, Slope]
+    published: Mapping[int, float]  #: by width: log of the ratio to the base fan-in, at `step`, mean of the tensors
+
+
+@dataclass(frozen=True)
+class AlignmentPart:
+    """What the alignment of a calibration showed."""
+
+    exponents: tuple[ExponentEstimate, ...]  #: "alpha", "omega", "u" and "max_stable_learning_rate", by role
+    warnings: tuple[Caution, ...]
+    measured: tuple[AlignmentExponent, ...]
+    log_alignment: Mapping[str, Mapping[int, Mapping[int, float]]]  #: A by role, step and width
+    logits: float | None  #: exponent by which the trained logits move under the answer; 0 is non-trivial
+    feature_change: tuple[float, ...]  #: r of embedding and hidden under the answer; 0 is feature learning
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, all finite."""
+        return {
+            "rule": "the slope over width at the step where it is largest, clipped to [1/2, 1], goes into the linear "
+            "program",
+            "measured": [
+                {
+                    "quantity": found.quantity.value,
+                    "role": found.role.value,
+                    "step": found.step,
+                    "exponent": found.value.to_dict(),
+                    "used": found.used,
+                    "steps": [{"step": step, "exponent": slope.to_dict()} for step, slope in found.by_step.items()],
+                    "published": {str(width): value for width, value in found.published.items()},
+                }
+                for found in self.measured
+            ],
+            "log_alignment": {
+                role: [
+                    {"step": step, "by_width": {str(n): a for n, a in widths.items()}} for step, widths in steps.items()
+                ]
+                for role, steps in self.log_alignment.items()
+            },
+            "logits": self.logits,
+            "feature_change": list(self.feature_change),
+        }
+
+
+def fit_alignment(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> AlignmentPart | None:
+    """α, ω and u of hidden tensors and readout, and the learning-rate exponents c that the linear program allows.
+
+    Parameters
+    ----------
+    spec: a calibration's specification; read are `measure`, `parameterization`, `optimizer`, `alignment`,
+        `readout_omega` (both for theory's values alone) and `form`.
+    measurements: records of kind "alignment", one for each width and seed; others are passed over.
+
+    None where the specification does not ask for alignment. Raises InvalidInputError for malformed records.
+
+    >>> fit_alignment({"measure": ["learning_rate"]}, ()) is None
+    True
+    """
+    readings = read(spec, measurements, Measured.ALIGNMENT)
+    if readings is None:
+        return None
+    declared = parse(spec.get("alignment", "full"), spec.get("readout_omega"))
+    measured = tuple(
+        found
+        for role in ROLES
+        for quantity in QUANTITIES
+        if (found := _largest(readings, ExponentRole(role), quantity)) is not None
+    )
+    stored = [
+        found.value.estimate(
+            found.quantity,
+            found.role,
+            float(getattr(declared.hidden if found.role == ExponentRole.HIDDEN else declared.readout, found.quantity)),
+        )
+        for found in measured
+    ]
+    rates: tuple[ExponentEstimate, ...] = ()
+    logits: float | None = None
+    feature_change: tuple[float, ...] = ()
+    if len(measured) == len(ROLES) * len(QUANTITIES) and all(estimate is not None for estimate in stored):
+        rates = _stable_rates(spec, measured, declared)
+        program = solve(spec["parameterization"], spec["optimizer"], _alignment([found.used for found in measured]))
+        logits, feature_change = _rounded(program.logits), tuple(_rounded(r) for r in program.r)
+    return AlignmentPart(
+        exponents=(*(estimate for estimate in stored if estimate is not None), *rates),
+        warnings=(*readings.cautions(), *_clipped(measured), *_differing(rates)),
+        measured=measured,
+        log_alignment={role.value: _by_width(readings, role.value, "log_alignment") for role in ROLES},
+        logits=logits,
+        feature_change=feature_change,
+    )
+
+
+def log_ratio(tensor: Mapping[str, Any], quantity: str) -> float | None:
+    """Natural log of a ratio from its published reading; None where nothing had moved."""
+    try:
+        value = tensor[quantity]
+        return None if value is None else value * log(tensor["fan_in"])
+    except KeyError as missing:
+        raise InvalidInputError(f"a measurement of alignment has no {missing}", field="measurements") from missing
+
+
+def _largest(readings: Readings, role: ExponentRole, quantity: ExponentQuantity) -> AlignmentExponent | None:
+    """The exponent at the step where it is largest."""
+    by_step = {}
+    for step in readings.snapshots:
+        slope = readings.slope([step], readings.names(step, role), lambda tensor: log_ratio(tensor, quantity.value))
+        if slope is not None:
+            by_step[step] = slope
+    if not by_step:
+        return None
+    step = max(by_step, key=lambda step: by_step[step].value)
+    value = by_step[step]
+    used = min(1.0, max(0.5, value.value))
+    return AlignmentExponent(quantity, role, step, value, used, by_step, _by_width(readings, role, quantity)[step])
+
+
+def _by_width(readings: Readings, role: str, quantity: str) -> dict[int, dict[int, float]]:
+    """The published reading by step and width, mean over tensors and seeds."""
+    found: dict[int, dict[int, float]] = {}
+    for step, runs in readings.snapshots.items():
+        for width in readings.widths:
+            values = [
+                tensors[name][quantity]
+                for (own, _), tensors in runs.items()
+                for name in readings.names(step, role)
+                if own == width and tensors[name].get(quantity) is not None
+            ]
+            if values:
+                found.setdefault(step, {})[width] = float(np.mean(values))
+    return found
+
+
+def _alignment(values: Sequence[float]) -> Alignment:
+    """From α, ω, u of the hidden tensors and of the readout, in the order of ROLES and QUANTITIES."""
+    hidden, readout = values[:3], values[3:]
+    return Alignment(
+        "measured",
+        RoleAlignment.of(hidden[0], hidden[1], hidden[2], role="hidden"),
+        RoleAlignment.of(readout[0], readout[1], readout[2], role="readout"),
+    )
+
+
+def _stable_rates(
+    spec: Mapping[str, Any], measured: Sequence[AlignmentExponent], declared: Alignment
+) -> tuple[ExponentEstimate, ...]:
+    """c by role from the linear program, in the form of the specification, with the errors of the alignment."""
+    kind, optimizer = spec["parameterization"], spec["optimizer"]
+    theory = theoretical_exponents(kind, optimizer, declared, form=spec.get("form", "table_9"))
+    plain = largest_stable(kind, optimizer, declared)
+    best = largest_stable(kind, optimizer, _alignment([found.used for found in measured]))
+    slopes = [found.value for found in measured]
+    centre = np.array([slope.value for slope in slopes])
+    error = np.array([slope.standard_error or 0.0 for slope in slopes])
+    dof = min(slope.degrees_of_freedom for slope in slopes)
+    generator = np.random.default_rng(0)  # the same draws each time: a fit is a function of its data
+    noise = generator.standard_t(dof, (DRAWS, len(slopes))) if dof else generator.standard_normal((DRAWS, len(slopes)))
+    drawn = [
+        largest_stable(kind, optimizer, _alignment(list(values)))
+        for values in np.clip(centre + error * noise, 0.5, 1.0)
+    ]
+    outside = (1 - CONFIDENCE) / 2
+    rates = []
+    for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR):
+        c_D = np.array([float(c[role]) for c in drawn])
+        shift = float(theory[role].c - plain[role])  # of the form; the program answers in that of Table 9
+        # the answer itself always lies within: draws about a clipped exponent fall on one side of it
+        low = min(float(best[role]), float(np.quantile(c_D, outside)))
+        high = max(float(best[role]), float(np.quantile(c_D, 1 - outside)))
+        rates.append(
+            ExponentEstimate(
+                quantity=ExponentQuantity.MAX_STABLE_LEARNING_RATE,
+                role=ExponentRole(role),
+                value=float(best[role]) + shift,
+                standard_error=(high - low) / (2 * quantile(dof or np.inf)),
+                interval=(low + shift, high + shift) if dof else None,
+                degrees_of_freedom=dof,
+                theory=float(theory[role].c),
+                widths=slopes[0].widths,
+            )
+        )
+    return tuple(rates)
+
+
+def _clipped(measured: Sequence[AlignmentExponent]) -> list[Caution]:
+    """Exponents that no alignment can have, by more than their noise."""
+    found = []
+    for exponent in measured:
+        excess = abs(exponent.value.value - exponent.used)
+        interval = exponent.value.interval
+        noise = DISTINCT if interval is None else max(DISTINCT, (interval[1] - interval[0]) / 2)
+        if excess > noise:
+            found.append(
+                Caution(
+                    "alignment_clipped",
+                    f"{exponent.quantity} of the {exponent.role} tensors is {exponent.value.value:.2f} over these "
+                    f"widths (step {exponent.step}) and was clipped to {exponent.used:g}: an alignment lies between "
+                    "0.5 and 1, so the ratio is not a power of the width yet. Measure at larger widths.",
+                )
+            )
+    return found
+
+
+def _differing(rates: Sequence[ExponentEstimate]) -> list[Caution]:
+    """Roles whose measured alignment asks for another learning-rate exponent than the declared one."""
+    differing = [
+        rate
+        for rate in rates
+        if rate.role != ExponentRole.VECTOR
+        and rate.theory is not None
+        and abs(rate.value - rate.theory) > DISTINCT
+        and (rate.interval is None or not rate.interval[0] <= rate.theory <= rate.interval[1])
+    ]
+    if not differing:
+        return []
+    listed = ", ".join(f"{rate.role} {rate.value:.2f} in place of {rate.theory:.2f}" for rate in differing)
+    return [
+        Caution(
+            "alignment_differs",
+            f"With the measured alignment the largest stable learning-rate exponents are: {listed}. A smaller "
+            "exponent lets the learning rate fall more slowly with width; a larger one says that the declared "
+            "alignment is unsafe.",
+        )
+    ]
+
+
+def _rounded(value: float) -> float:
+    """Free of the rounding that the linear program leaves."""
+    return round(value, 9) + 0.0

@@ -1,0 +1,264 @@
+"""The coordinate check: do activations keep their size as the model grows, at init and as training moves them?
+
+A parameterization keeps every pre-activation and its change by training O(1) in width; a wrong multiplier or a wrong
+learning-rate exponent makes one of them a power of the width, long before it costs loss (Yang et al. 2022, 2203.03466,
+appendix D.1). All sizes are RMS over a fixed probe batch. Multipliers are relative to the smallest width, which sets
+levels and leaves slopes over width as they are.
+
+What theory expects of the slopes (Everett et al. 2024, 2407.05872, section 2):
+
+* outputs at init: 0 for embedding and hidden; ½ − a − b for the logits, that is 0 in SP and NTK, −½ in muP and MFP;
+* changes by training: −r of the layer, 0 wherever features learn, and minus the exponent left over at the logits.
+
+The two sides differ. Growth at any step breaks stability and fails. A change that shrinks is stable: an alignment below
+the declared one (α of 0.8, say) makes changes shrink as n^(α−1) although nothing is wrong, so only the mean over the
+steps counts there, and only close to −½.
+
+The logits of muP and MFP are a transient: they start as n^(−½), as does the part of their first changes that passes
+through the initial readout, while what training adds is O(1); their slopes go from −½ to 0 within some steps. That is
+harmless: totals after init are shown and not judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from widthwise.estimate.exponent import ExponentEstimate
+from widthwise.estimate.readings import Readings, log_of, read
+from widthwise.estimate.slopes import Slope
+from widthwise.theory.alignment import parse
+from widthwise.theory.parameterization import init_exponents
+from widthwise.theory.stability import solve
+from widthwise.transfers.plan import Caution
+from widthwise.vocabulary import Measured, Role
+
+# Exponents of the theory are multiples of ½, so a planted error moves a slope by ½ or more: the check tells a slope
+# from its neighbours ±½, and what lies nearer than halfway is finite width.
+NEIGHBOUR = 0.5
+MARGIN = NEIGHBOUR / 2
+# Measured: right transformers show changes down to width^(−0.30) (benchmarks/measured_exponents.py), errors −0.5.
+SHRINKING = 0.375
+
+TRANSIENT = (
+    "The logits, and the part of their first changes that passes through the initial readout, start as width^(-1/2), "
+    "and training adds an O(1) part: their slopes drift from -0.5 to 0 within some steps. This transient belongs to "
+    "muP and the mean-field parameterization and is harmless."
+)
+
+
+@dataclass(frozen=True)
+class SizeAtStep:
+    """One size of one layer at one step, as it is."""
+
+    layer: str
+    role: str
+    size: str  #: "output" | "output_change"
+    step: int
+    slope: Slope
+    verdict: str  #: "width_independent" | "grows" | "shrinks" | "can't tell"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One size of one layer against theory."""
+
+    layer: str
+    role: str
+    size: str  #: "output", at init | "output_change", over all steps
+    step: int | None  #: of `slope`; None: the mean over the steps
+    slope: Slope
+    expected: float  #: theory's slope
+    outcome: str  #: "pass" | "fail" | "inconclusive"
+
+    def in_words(self) -> str:
+        """The slope beside theory's."""
+        what = "the output" if self.size == "output" else "the change of the output"
+        when = "over the steps" if self.step is None else f"after {self.step} step(s)" if self.step else "at init"
+        return (
+            f"{what} of {self.layer} goes as width^{self.slope.value:+.2f} {when} and theory expects "
+            f"width^{self.expected:+.2g}"
+        )
+
+
+@dataclass(frozen=True)
+class CoordinateCheck:
+    """What the coordinate check of a calibration found."""
+
+    outcome: str  #: "pass" | "fail" | "inconclusive"
+    reasons: tuple[str, ...]  #: in words, of that outcome
+    notes: tuple[str, ...]  #: what else a reader of the slopes should know
+    judgements: tuple[Judgement, ...]
+    sizes: tuple[SizeAtStep, ...]
+    widths: tuple[int, ...]
+    warnings: tuple[Caution, ...]
+
+    @property
+    def exponents(self) -> tuple[ExponentEstimate, ...]:
+        """None to store: the check is a verdict."""
+        return ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values, all finite."""
+        return {
+            "outcome": self.outcome,
+            "reasons": list(self.reasons),
+            "notes": list(self.notes),
+            "widths": list(self.widths),
+            "judgements": [{**vars(found), "slope": found.slope.to_dict()} for found in self.judgements],
+            "sizes": [{**vars(found), "slope": found.slope.to_dict()} for found in self.sizes],
+        }
+
+
+def verdict(slope: Slope, expected: float = 0.0) -> str:
+    """Whether a size keeps to width^expected: "width_independent", "grows", "shrinks" or "can't tell".
+
+    Width-independent: within MARGIN of `expected`, and the interval excludes the neighbours ±½. Growing and shrinking:
+    beyond MARGIN, and the interval excludes `expected`. Without an interval nothing can be told.
+    """
+    if slope.interval is None:
+        return "can't tell"
+    low, value, high = (bound - expected for bound in (slope.interval[0], slope.value, slope.interval[1]))
+    if abs(value) <= MARGIN and low > -NEIGHBOUR and high < NEIGHBOUR:
+        return "width_independent"
+    if value > MARGIN and low > 0:
+        return "grows"
+    if value < -MARGIN and high < 0:
+        return "shrinks"
+    return "can't tell"
+
+
+def check_coordinates(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> CoordinateCheck | None:
+    """Slopes over width of every layer's output and of its change, each step's verdict, and whether theory holds.
+
+    Parameters
+    ----------
+    spec: a calibration's specification; read are `measure`, `parameterization`, `optimizer`, `alignment` and
+        `readout_omega`.
+    measurements: records of kind "coordinates", one for each width and seed; others are passed over.
+
+    None where the specification does not ask for coordinates. Raises InvalidInputError for malformed records.
+    """
+    readings = read(spec, measurements, Measured.COORDINATES)
+    if readings is None:
+        return None
+    steps = list(readings.snapshots)
+    sizes = tuple(
+        SizeAtStep(name, role, size, step, slope, verdict(slope))
+        for step in steps
+        for name, role in _layers(readings, [step]).items()
+        for size in ("output", "output_change")
+        # at init nothing has moved, and what is left is rounding
+        if not (size == "output_change" and step == 0)
+        and (slope := readings.slope([step], [name], log_of(size))) is not None
+    )
+    expected = _expected(spec)
+    judgements = []
+    for name, role in _layers(readings, steps).items():
+        start = [entry for entry in sizes if (entry.layer, entry.size, entry.step) == (name, "output", 0)]
+        changes = [entry for entry in sizes if (entry.layer, entry.size) == (name, "output_change")]
+        mean = readings.slope([entry.step for entry in changes], [name], log_of("output_change")) if changes else None
+        if start and (theory := expected.get(("output", role))) is not None:
+            judgements.append(_start(start[0], theory))
+        if mean is not None and (theory := expected.get(("output_change", role))) is not None:
+            judgements.append(_change(changes, mean, theory))
+    return _overall(spec, readings, tuple(judgements), sizes)
+
+
+def _layers(readings: Readings, steps: Sequence[int]) -> dict[str, str]:
+    """Role by name of every layer that all runs saw at one of these steps."""
+    return {
+        name: next(iter(readings.snapshots[step].values()))[name]["role"]
+        for step in steps
+        for name in readings.names(step)
+    }
+
+
+def _start(entry: SizeAtStep, expected: float) -> Judgement:
+    """The output at init, which theory fixes from both sides."""
+    found = verdict(entry.slope, expected)
+    outcome = {"width_independent": "pass", "can't tell": "inconclusive"}.get(found, "fail")
+    return Judgement(entry.layer, entry.role, "output", 0, entry.slope, expected, outcome)
+
+
+def _change(changes: Sequence[SizeAtStep], mean: Slope, expected: float) -> Judgement:
+    """The change by training: it grows at no step, and over the steps it does not shrink as for a wrong exponent."""
+    layer, role = changes[0].layer, changes[0].role
+    growing = [entry for entry in changes if verdict(entry.slope, expected) == "grows"]
+    if growing:
+        worst = max(growing, key=lambda entry: entry.slope.value)
+        return Judgement(layer, role, "output_change", worst.step, worst.slope, expected, "fail")
+    outcome = "inconclusive"
+    if mean.interval is not None:
+        low, value, high = (bound - expected for bound in (mean.interval[0], mean.value, mean.interval[1]))
+        if value < -SHRINKING and high < 0:
+            outcome = "fail"
+        elif -SHRINKING <= value <= MARGIN and low > -2 * SHRINKING and high < NEIGHBOUR:
+            outcome = "pass"
+    return Judgement(layer, role, "output_change", None, mean, expected, outcome)
+
+
+def _expected(spec: Mapping[str, Any]) -> Mapping[tuple[str, str], float]:
+    """Theory's slope of (size, role): of outputs at init, and of their change by training."""
+    init = init_exponents(spec["parameterization"])
+    alignment = parse(spec.get("alignment", "full"), spec.get("readout_omega"))
+    program = solve(spec["parameterization"], spec["optimizer"], alignment)
+    readout = init[Role.READOUT]
+    expected = {
+        ("output", Role.EMBEDDING.value): 0.0,
+        ("output", Role.HIDDEN.value): 0.0,
+        ("output", Role.READOUT.value): float(0.5 - readout.a - readout.b),
+        ("output_change", Role.EMBEDDING.value): _zero(-program.r[0]),
+        ("output_change", Role.HIDDEN.value): _zero(-program.r[-1]),
+        ("output_change", Role.READOUT.value): _zero(-program.logits),
+    }
+    if spec.get("proxy", {}).get(
+        "tied"
+    ):  # one learning rate serves two uses, and the table may move too little for one
+        del expected["output_change", Role.EMBEDDING.value]
+    return expected
+
+
+def _zero(value: float) -> float:
+    """Free of the rounding that the linear program leaves."""
+    return round(value, 9) + 0.0
+
+
+def _overall(
+    spec: Mapping[str, Any], readings: Readings, judgements: tuple[Judgement, ...], sizes: tuple[SizeAtStep, ...]
+) -> CoordinateCheck:
+    """Fails if any judged size does; passes if all do."""
+    failed = [found for found in judgements if found.outcome == "fail"]
+    unsure = [found for found in judgements if found.outcome == "inconclusive"]
+    warnings = readings.cautions()
+    if failed:
+        outcome, reasons = "fail", [found.in_words() for found in failed]
+        warnings.append(
+            Caution(
+                "coordinate_check_failed",
+                f"Activations do not scale as theory has it for {spec['parameterization']}: {'; '.join(reasons)}.",
+            )
+        )
+    elif unsure or not judgements:
+        outcome = "inconclusive"
+        reasons = [
+            f"{len(unsure)} of {len(judgements)} slopes are too uncertain to tell from a neighbouring exponent"
+            if judgements
+            else "nothing could be fitted",
+            "an interval needs three widths; more widths and seeds make it narrower",
+        ]
+    else:
+        outcome = "pass"
+        reasons = [f"all {len(judgements)} slopes agree with theory and none of them with an exponent that is 1/2 away"]
+    if readings.diverged:
+        reasons.append("some runs diverged, and what came after is missing")
+        outcome = "inconclusive" if outcome == "pass" else outcome
+    starts_small = any(found.size == "output" and found.expected < 0 for found in judgements)
+    return CoordinateCheck(
+        outcome,
+        tuple(reasons),
+        (TRANSIENT,) if starts_small else (),
+        judgements,
+        sizes,
+        readings.widths,
+        tuple(warnings),
+    )

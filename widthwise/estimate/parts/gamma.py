@@ -1,0 +1,320 @@
+"""The learning rate of each role: sweeps of its constant γ at every width, and the exponents that follow.
+
+A tensor of a role trains at η = β · γ_role · (n/b)^(−c_role) (Everett et al. 2024, 2407.05872, section 4.2): one β for
+all, one γ for each role, tuned at the base width b. Here γ is swept role by role at every width, with β at that width's
+best learning rate and the other roles at γ = 1, where the plain sweep has a trial already. If theory's c is right, the
+best γ of a role is the same at every width. If β · γ drifts as n^(−d), the role's c is what was prescribed plus d.
+
+One-dimensional sweeps see the roles' optima with the others held fixed. Where the best γ of a role depends on the
+others, what is found depends on how well β was placed; so the error of β* counts in each exponent. β · γ is taken with
+the β that was trained: the rounding of β* to a learning rate that was tried then cancels.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from widthwise.estimate.exponent import ExponentEstimate
+from widthwise.estimate.intervals import moderated_errors
+from widthwise.estimate.misfit import misfits
+from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.scaling import PowerLaw, fit_power_law
+from widthwise.estimate.widths import WidthOptimum, fit_optima
+from widthwise.theory.stability import theoretical_exponents
+from widthwise.transfers.plan import Caution
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
+
+#: γ to train at first, in octaves (chosen): where γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is
+#: the trial of the plain sweep.
+GAMMAS = (0.25, 0.5, 2.0, 4.0)
+FARTHEST = 64.0  # Everett et al. 2024 tuned γ within [1e-2, 1e2]; the powers of 2 within that
+
+Trials = Sequence[Mapping[str, Any]]
+
+
+def gamma_roles(spec: Mapping[str, Any]) -> tuple[Role, ...]:
+    """The roles that have tensors of their own in the calibration's proxy: a tied readout is the embedding's table."""
+    tied = bool(spec.get("proxy", {}).get("tied", False))
+    return (Role.EMBEDDING, Role.HIDDEN) if tied else (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
+
+
+def gamma_learning_rate(optima: Sequence[WidthOptimum], width: int) -> float | None:
+    """The base learning rate for the γ sweeps of a width: of those that most seeds completed, the nearest to its best.
+
+    None for a width without an optimum.
+    """
+    for entry in optima:
+        if entry.width == width and entry.optimum is not None:
+            rates, best = entry.surface.learning_rates, entry.optimum.log2_learning_rate
+            completed_L = np.isfinite(entry.surface.losses).sum(axis=1)  # seeds; the best learning rate has one or more
+            most = [rate for rate, seeds in zip(rates, completed_L, strict=True) if seeds == completed_L.max()]
+            return min(most, key=lambda rate: abs(math.log2(rate) - best))
+    return None
+
+
+def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: float) -> tuple[float, ...]:
+    """The γ still to train at for one role, width and base learning rate, ascending; empty where the best is bracketed.
+
+    First GAMMAS. Where the best γ lies at an edge, two octaves beyond that edge, up to FARTHEST.
+
+    >>> next_gammas([], 64, "hidden", 0.01)
+    (0.25, 0.5, 2.0, 4.0)
+    """
+    records = _gamma_records(trials, width, Role(role).value, learning_rate)
+    tried = {float(record["learning_rate"]) for record in records}
+    missing = tuple(gamma for gamma in GAMMAS if gamma not in tried)
+    if missing:
+        return missing
+    optimum, _ = _fitted(records)
+    if optimum is None or optimum.kind == "interior":
+        return ()
+    lowest, highest = min(tried), max(tried)
+    beyond = (lowest / 4, lowest / 2) if optimum.kind == "upper_bound" else (highest * 2, highest * 4)
+    return tuple(gamma for gamma in beyond if 1 / FARTHEST <= gamma <= FARTHEST)
+
+
+@dataclass(frozen=True)
+class RoleGamma:
+    """The best γ of one role at one width, or the reason why there is none."""
+
+    width: int
+    role: Role
+    learning_rate: float  #: base learning rate of the sweep
+    optimum: Optimum | None  #: over γ: its `learning_rate` is the best γ
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class RoleDrift:
+    """How the best γ, and the best learning rate β·γ, of one role move with width: each ∝ width^slope."""
+
+    role: Role
+    gamma: PowerLaw
+    learning_rate: PowerLaw
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GammaResult:
+    """What the γ sweeps of a calibration found."""
+
+    gammas: tuple[RoleGamma, ...]
+    drifts: tuple[RoleDrift, ...]  #: of the roles with two interior optima or more
+    exponents: tuple[ExponentEstimate, ...]
+    warnings: tuple[Caution, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Best γ by role and width; at the smallest width they are the constants to tune a base model with."""
+        return {
+            "optima": [
+                {
+                    "width": found.width,
+                    "role": found.role.value,
+                    "learning_rate": found.learning_rate,
+                    "gamma": found.optimum.learning_rate,
+                    "interval": None if found.optimum.interval is None else list(found.optimum.interval),
+                    "standard_error_log2": found.optimum.standard_error,
+                    "kind": found.optimum.kind,
+                    "next_to_divergence": found.optimum.next_to_divergence,
+                    "loss": found.optimum.loss,
+                }
+                for found in self.gammas
+                if found.optimum is not None
+            ],
+            "base": _base(self.gammas),
+            "drift": [
+                {
+                    "role": drift.role.value,
+                    "value": 0.0 - drift.gamma.slope,
+                    "standard_error": drift.gamma.standard_error,
+                    "interval": _negated(drift.gamma.interval),
+                    "degrees_of_freedom": drift.gamma.degrees_of_freedom,
+                }
+                for drift in self.drifts
+            ],
+        }
+
+
+def fit_gamma(spec: Mapping[str, Any], trials: Trials, optima: Sequence[WidthOptimum]) -> GammaResult | None:
+    """Fit the best γ of each role at each width, and the learning-rate exponent of each role.
+
+    Parameters
+    ----------
+    spec: a calibration's specification. None is given where its `measure` does not ask for "gamma".
+    trials: of all kinds; those with a role are the γ sweeps, the plain ones at the same learning rate are their γ = 1.
+    optima: of the base learning rate, at every width.
+
+    Exponents have the quantity "learning_rate_by_role": the learning rate that is best for a role ∝ width^(−value). A
+    best γ at the edge of its grid, or at a width whose base learning rate is only a bound, stays out of the fit.
+
+    Raises `InvalidInputError` for malformed trials.
+    """
+    if Measured.GAMMA not in spec.get("measure", ()):
+        return None
+    by_width = {entry.width: entry.optimum for entry in optima}
+    gammas = tuple(_role_gammas(trials, by_width))
+    drifts, exponents, warnings = [], [], []
+    for role in gamma_roles(spec):
+        of_role = [found for found in gammas if found.role is role]
+        warnings += [caution for found in of_role for caution in _width_cautions(found, by_width.get(found.width))]
+        drift = _drift(role, of_role, by_width)
+        if drift is None:
+            warnings.append(
+                Caution("no_exponent", f"The best γ of {role.value} is known at fewer than two widths: no exponent.")
+            )
+            continue
+        drifts.append(drift)
+        exponents.append(_exponent(spec, drift))
+        warnings += _drift_cautions(drift)
+    return GammaResult(gammas, tuple(drifts), tuple(exponents), tuple(warnings))
+
+
+def _gamma_records(trials: Trials, width: int, role: str, learning_rate: float) -> list[dict[str, Any]]:
+    """The sweep over γ of one role as plain trials whose learning rate is γ; γ = 1 from the plain sweep if need be."""
+    swept: dict[tuple[float, int], dict[str, Any]] = {}
+    for trial in trials:
+        if trial["width"] != width or trial["learning_rate"] != learning_rate or trial.get("horizon") is not None:
+            continue
+        if trial.get("role") in (role, None):
+            gamma = float(trial.get("gamma", 1.0))
+            record = {**trial, "learning_rate": gamma, "role": None, "gamma": 1.0}
+            key = gamma, int(trial["seed"])
+            if trial.get("role") == role or key not in swept:
+                swept[key] = record
+    return list(swept.values())
+
+
+def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterator[RoleGamma]:
+    """The best γ wherever γ was swept; of several base learning rates the one nearest to the best."""
+    rates: dict[tuple[int, str], set[float]] = {}
+    for trial in trials:
+        if trial.get("role") is not None:
+            rates.setdefault((trial["width"], trial["role"]), set()).add(float(trial["learning_rate"]))
+    for (width, role), tried in sorted(rates.items()):
+        best = optima.get(width)
+        target = math.log2(min(tried)) if best is None else best.log2_learning_rate
+        rate = min(sorted(tried), key=lambda tried: abs(math.log2(tried) - target))
+        optimum, reason = _fitted(_gamma_records(trials, width, role, rate))
+        yield RoleGamma(width, Role(role), rate, optimum, reason)
+
+
+def _fitted(records: Sequence[Mapping[str, Any]]) -> tuple[Optimum | None, str | None]:
+    """The optimum of one sweep, or the reason why it has none."""
+    (found,) = fit_optima(records)
+    return found.optimum, found.reason
+
+
+def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum | None]) -> RoleDrift | None:
+    """The power laws of one role, over the widths where both the best γ and the best learning rate are bracketed."""
+    widths, log_rates, log_gammas, errors, dofs, base_errors = [], [], [], [], [], []
+    for found in gammas:
+        gamma, base = found.optimum, optima.get(found.width)
+        if gamma is None or gamma.standard_error is None or base is None or base.standard_error is None:
+            continue
+        widths.append(found.width)
+        log_gammas.append(gamma.log2_learning_rate)
+        log_rates.append(math.log2(found.learning_rate) + gamma.log2_learning_rate)
+        errors.append(gamma.standard_error)
+        dofs.append(gamma.degrees_of_freedom)
+        base_errors.append(base.standard_error)
+    if len(widths) < 2:
+        return None
+    gamma_errors = moderated_errors(errors, dofs)
+    return RoleDrift(
+        role=role,
+        gamma=fit_power_law(widths, log_gammas, gamma_errors),
+        learning_rate=fit_power_law(widths, log_rates, np.hypot(gamma_errors, base_errors)),
+        widths=tuple(widths),
+    )
+
+
+def _exponent(spec: Mapping[str, Any], drift: RoleDrift) -> ExponentEstimate:
+    """What was prescribed for the role, plus its drift."""
+    theory = float(
+        theoretical_exponents(
+            spec["parameterization"],
+            spec["optimizer"],
+            spec.get("alignment", "full"),
+            readout_omega=spec.get("readout_omega"),
+            form=spec.get("form", "table_9"),
+        )[drift.role].c
+    )
+    prescribed = 0.0 if spec.get("learning_rate_rule") == LearningRateRule.GLOBAL else theory
+    law = drift.learning_rate
+    negated = _negated(law.interval)
+    return ExponentEstimate(
+        quantity=ExponentQuantity.LEARNING_RATE_BY_ROLE,
+        role=ExponentRole(drift.role),
+        value=prescribed - law.slope,
+        standard_error=law.standard_error,
+        interval=None if negated is None else (prescribed + negated[0], prescribed + negated[1]),
+        degrees_of_freedom=law.degrees_of_freedom,
+        theory=theory,
+        widths=drift.widths,
+    )
+
+
+def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]:
+    """What is doubtful about the best γ of one width."""
+    where = f"Width {found.width}, γ of {found.role.value}"
+    if found.optimum is None:
+        yield Caution("no_optimum", f"{where}: no best γ; {found.reason}.")
+        return
+    if found.optimum.kind != "interior":
+        edge, side = ("smallest", "below") if found.optimum.kind == "upper_bound" else ("largest", "above")
+        yield Caution(
+            "optimum_at_grid_edge",
+            f"{where}: the best is the {edge} tried, {found.optimum.learning_rate:g}, so it lies there or {side}; "
+            "it stays out of the fit.",
+        )
+    if found.optimum.next_to_divergence:
+        yield Caution(
+            "next_to_divergence",
+            f"{where}: a γ next to the best one, {found.optimum.learning_rate:.3g}, diverged; "
+            "the best is known to the spacing of γ only.",
+        )
+    if base is None or base.kind != "interior":
+        yield Caution(
+            "optimum_at_grid_edge",
+            f"{where}: the best base learning rate of this width is not bracketed; it stays out of the fit.",
+        )
+
+
+def _drift_cautions(drift: RoleDrift) -> Iterator[Caution]:
+    """What is doubtful about the fit of one role over widths."""
+    law = drift.learning_rate
+    if law.degrees_of_freedom == 0:
+        yield Caution(
+            "zero_degrees_of_freedom",
+            f"The best γ of {drift.role.value} is known at two widths, which always lie on a power law: its exponent "
+            "has no interval.",
+        )
+    elif misfits(law.lack_of_fit, law.degrees_of_freedom):
+        yield Caution(
+            "lack_of_fit",
+            f"The best learning rates of {drift.role.value} scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far "
+            "from a power law as their own errors explain; the interval of its exponent is the wider for it.",
+        )
+
+
+def _base(gammas: Sequence[RoleGamma]) -> dict[str, Any] | None:
+    """The best γ by role at the smallest width."""
+    found = [entry for entry in gammas if entry.optimum is not None]
+    if not found:
+        return None
+    width = min(entry.width for entry in found)
+    return {
+        "width": width,
+        "gamma": {
+            entry.role.value: entry.optimum.learning_rate
+            for entry in found
+            if entry.width == width and entry.optimum is not None
+        },
+    }
+
+
+def _negated(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if interval is None else (-interval[1], -interval[0])

@@ -1,0 +1,255 @@
+"""How the best learning rate falls with the number of training tokens: LR* ∝ tokens^(−h), at a fixed batch size.
+
+For every horizon the optimum is found as in any sweep, at the width where it was run; then h is the slope of a weighted
+line through log2 LR* over log2 tokens. Several widths share the slope and have a level each. The horizons of one seed
+share batches and the constant phase: what noise moves all of them alike cancels in the slope, and the interval, which
+counts it as independent, is rather too wide than too narrow.
+
+No theory of the width says what h is. Published values disagree (PUBLISHED), so it is measured.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from widthwise.calibration.cost import predictions
+from widthwise.estimate.exponent import ExponentEstimate
+from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
+from widthwise.estimate.misfit import misfits
+from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.widths import WidthOptimum, fit_optima
+from widthwise.transfers.plan import Caution
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured
+
+PUBLISHED = (
+    ("Bjorck et al. 2409.19913", 0.32, 0.32),
+    ("Complete(d)P 2512.22382", 0.5, 0.5),
+    # exponents over width of one global learning rate: at 50,000 steps, and at 20 tokens a parameter (tokens ∝ size)
+    ("derived from Everett et al. 2407.05872", 0.12, 0.15),
+)
+
+Trials = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class HorizonOptimum:
+    """The optimum of one horizon at one width, or the reason why there is none."""
+
+    horizon: int  #: steps
+    tokens: int  #: predicted positions that a run of this horizon trains on
+    found: WidthOptimum
+
+    @property
+    def interior(self) -> Optimum | None:
+        """The optimum if the learning rates bracket it."""
+        optimum = self.found.optimum
+        return None if optimum is None or optimum.standard_error is None else optimum
+
+
+@dataclass(frozen=True)
+class TokenLaw:
+    """LR* ∝ tokens^(−value) at each of `widths`, with a level for each."""
+
+    value: float
+    standard_error: float  #: inflated by lack of fit, never deflated
+    interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
+    degrees_of_freedom: int  #: optima − widths − 1
+    lack_of_fit: float | None  #: χ²/dof against the stated errors
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class HorizonResult:
+    """What the horizons of a calibration showed."""
+
+    optima: tuple[HorizonOptimum, ...]  #: ascending in width, then horizon
+    law: TokenLaw | None
+    warnings: tuple[Caution, ...]
+
+    @property
+    def exponents(self) -> tuple[ExponentEstimate, ...]:
+        """The exponent over tokens, one for all roles; no theory names it."""
+        law = self.law
+        if law is None:
+            return ()
+        estimate = ExponentEstimate(
+            quantity=ExponentQuantity.LEARNING_RATE_OVER_TOKENS,
+            role=ExponentRole.ALL,
+            value=law.value,
+            standard_error=law.standard_error,
+            interval=law.interval,
+            degrees_of_freedom=law.degrees_of_freedom,
+            theory=None,
+            widths=law.widths,
+        )
+        return (estimate,)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The optimum of every horizon, the exponent, and what others published."""
+        return {
+            "optima": [
+                {"width": entry.found.width, "steps": entry.horizon, "tokens": entry.tokens, **optimum}
+                for entry in self.optima
+                if (optimum := entry.found.to_dict()) is not None
+            ],
+            "exponent": None
+            if self.law is None
+            else {
+                "value": self.law.value,
+                "standard_error": self.law.standard_error,
+                "interval": None if self.law.interval is None else list(self.law.interval),
+                "degrees_of_freedom": self.law.degrees_of_freedom,
+                "widths": list(self.law.widths),
+            },
+            "published": [{"source": source, "low": low, "high": high} for source, low, high in PUBLISHED],
+        }
+
+
+def fit_horizon(spec: Mapping[str, Any], trials: Trials) -> HorizonResult | None:
+    """Fit the optimum of each horizon, and how it falls with tokens.
+
+    Parameters
+    ----------
+    spec: a calibration's specification; read are `measure`, `horizons` and `proxy`. None is given where `measure` does
+        not ask for "horizon".
+    trials: of all kinds; those with a `horizon` (steps) count.
+
+    An optimum at the edge of its learning rates is a bound: it is reported and stays out of the fit. A width with fewer
+    than two optima inside says nothing about the slope. Without any width that does, there is no exponent.
+
+    Raises `InvalidInputError` for malformed trials or an unknown architecture.
+    """
+    if Measured.HORIZON not in spec.get("measure", ()):
+        return None
+    optima = tuple(_horizon_optima(spec, trials))
+    law = _fit_law(optima)
+    return HorizonResult(optima, law, tuple(_cautions(spec, optima, law)))
+
+
+def tokens_of(spec: Mapping[str, Any], horizon: int) -> int:
+    """Positions that a run of `horizon` steps predicts in training; each counts as one token.
+
+    >>> tokens_of({"proxy": {"architecture": "mlp", "sequence_length": 8, "batch_size": 256}}, 100)
+    25600
+    """
+    proxy = spec["proxy"]
+    return horizon * int(proxy["batch_size"]) * predictions(proxy["architecture"], int(proxy["sequence_length"]))
+
+
+def _horizon_optima(spec: Mapping[str, Any], trials: Trials) -> Iterator[HorizonOptimum]:
+    """The optimum of each horizon by itself: whatever skews all their curves alike cancels in the slope."""
+    records: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for trial in trials:
+        if trial.get("horizon") is not None and trial.get("role") is None:
+            records.setdefault((trial["width"], int(trial["horizon"])), []).append({**trial, "horizon": None})
+    for (_, horizon), of_horizon in sorted(records.items()):
+        (found,) = fit_optima(of_horizon)
+        yield HorizonOptimum(horizon, tokens_of(spec, horizon), found)
+
+
+def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
+    """Weighted least squares of one slope and a level for each width; see `scaling` for the interval."""
+    inside = [(entry, entry.interior) for entry in optima]
+    points = [(entry.found.width, entry.tokens, optimum) for entry, optimum in inside if optimum is not None]
+    counts = Counter(width for width, _, _ in points)
+    points = [point for point in points if counts[point[0]] >= 2]
+    if not points:
+        return None
+    width_P = np.array([width for width, _, _ in points])
+    x_P = np.log2([float(tokens) for _, tokens, _ in points])
+    y_P = np.array([optimum.log2_learning_rate for _, _, optimum in points])
+    errors = moderated_errors(
+        [optimum.standard_error or math.inf for _, _, optimum in points],
+        [optimum.degrees_of_freedom for _, _, optimum in points],
+    )
+    weight_P = 1 / errors**2
+    widths = tuple(sorted({width for width, _, _ in points}))
+    for width in widths:  # around its own centre, so that its level drops out
+        at = width_P == width
+        x_P[at] -= np.average(x_P[at], weights=weight_P[at])
+        y_P[at] -= np.average(y_P[at], weights=weight_P[at])
+    spread = float(weight_P @ x_P**2)
+    slope = float(weight_P @ (x_P * y_P)) / spread
+    dof, stated = len(points) - len(widths) - 1, 1 / math.sqrt(spread)
+    misfit = float(weight_P @ (y_P - slope * x_P) ** 2) / dof if dof else None
+    interval = None
+    if misfit is not None:
+        scale, pooled_dof = pooled_scale(misfit * dof, dof)
+        half = quantile(pooled_dof) * scale * stated
+        interval = -slope - half, -slope + half
+    return TokenLaw(
+        value=0.0 - slope,
+        standard_error=stated * math.sqrt(max(1.0, misfit or 0.0)),
+        interval=interval,
+        degrees_of_freedom=dof,
+        lack_of_fit=misfit,
+        widths=widths,
+    )
+
+
+def _cautions(spec: Mapping[str, Any], optima: Sequence[HorizonOptimum], law: TokenLaw | None) -> Iterator[Caution]:
+    """Every reason to trust the exponent over tokens less."""
+    for entry in optima:
+        yield from _horizon_cautions(entry)
+    missing = sorted(set(spec.get("horizons") or ()) - {entry.horizon for entry in optima})
+    if missing:
+        yield Caution(
+            "horizon_without_trials",
+            f"Horizon {', '.join(map(str, missing))} has no trials and stays out of the exponent over tokens.",
+        )
+    for width in sorted({entry.found.width for entry in optima}):
+        surfaces = [entry.found.surface for entry in optima if entry.found.width == width]
+        if len({(surface.learning_rates, surface.seeds) for surface in surfaces}) > 1:
+            yield Caution(
+                "unlike_horizons",
+                f"Width {width}: not every horizon has the same learning rates and seeds, so noise that they would "
+                "share counts in the exponent over tokens.",
+            )
+    if law is None:
+        inside = sum(entry.interior is not None for entry in optima)
+        yield Caution(
+            "no_exponent",
+            f"{inside} of {len(optima)} horizons have an optimum inside their learning rates, and an exponent over "
+            "tokens needs two at one width.",
+        )
+    elif law.degrees_of_freedom == 0:
+        yield Caution(
+            "zero_degrees_of_freedom",
+            "Two horizons always lie on a power law: nothing tests the exponent over tokens, so it has no interval. "
+            "Measure a third.",
+        )
+    elif misfits(law.lack_of_fit, law.degrees_of_freedom):
+        yield Caution(
+            "lack_of_fit",
+            f"The optima scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far from a power law of the tokens as "
+            "their own errors explain; the interval of the exponent is the wider for it.",
+        )
+
+
+def _horizon_cautions(entry: HorizonOptimum) -> Iterator[Caution]:
+    """What is doubtful about the optimum of one horizon."""
+    where, optimum, surface = (
+        f"Horizon {entry.horizon} at width {entry.found.width}",
+        entry.found.optimum,
+        entry.found.surface,
+    )
+    if surface.gap_count:
+        yield Caution(
+            "missing_trials",
+            f"{where}: {surface.gap_count} of {surface.losses.size} trials have no outcome.",
+        )
+    if optimum is None:
+        yield Caution("no_optimum", f"{where} stays out of the exponent over tokens: {entry.found.reason}.")
+        return
+    if optimum.kind != "interior":
+        yield Caution("optimum_at_grid_edge", f"{where} stays out of the exponent over tokens: {entry.found.remark}.")
+    if optimum.next_to_divergence:
+        yield Caution(
+            "next_to_divergence",
+            f"{where}: a learning rate next to the best one, {optimum.learning_rate:.3g}, diverged; the optimum is "
+            "known to the spacing of the learning rates only.",
+        )

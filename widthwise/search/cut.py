@@ -1,0 +1,77 @@
+"""Runs cut into shards: enough of them for several processes, none so small that its process starts for nothing."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from widthwise.calibration.cost import run_flops
+from widthwise.vocabulary import ShardKind
+
+# Operations, at some 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, a core's worth
+# of WORTH_TWO: from there on two children end sooner than one. More than two pay on machines with more cores only, so
+# they are made where a start is a small part of each.
+WORTH_TWO, WORTH_MORE = 1e11, 6e11
+MOST_SHARDS = 8  # of one width and round (chosen): an accelerator runs a whole sweep as one program, so not one a trial
+
+
+def shard(kind: ShardKind, width: int, rates: Sequence[float], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
+    """A shard as JSON, with every member."""
+    return {
+        "kind": kind.value,
+        "width": width,
+        "learning_rates": list(rates),
+        "seeds": list(seeds),
+        "role": None,
+        "gammas": [],
+        "horizons": [],
+        "measure": [],
+        **more,
+    }
+
+
+def cut(
+    spec: Mapping[str, Any],
+    width: int,
+    cells: Iterable[tuple[float, int]],
+    *,
+    kind: ShardKind = ShardKind.SWEEP,
+    horizons: Sequence[int] = (),
+) -> list[dict[str, Any]]:
+    """The (learning rate, seed) cells of one width as shards, each a complete table of learning rates and seeds.
+
+    Seeds are parted where that comes out even; else every so-many-th learning rate goes to each shard, so that each
+    spans the range and early stopping has something to compare with.
+    """
+    wanted = sorted(set(cells))
+    by_rates: dict[tuple[float, ...], list[int]] = {}
+    for seed in sorted({seed for _, seed in wanted}):
+        by_rates.setdefault(tuple(rate for rate, other in wanted if other == seed), []).append(seed)
+    each = run_flops(spec, width, steps=max(horizons, default=None))
+    shards = []
+    for rates, seeds in by_rates.items():
+        parts = _parts(len(rates) * len(seeds), each)
+        groups = math.gcd(parts, len(seeds))
+        strides = min(parts // groups, len(rates))
+        shards += [
+            shard(kind, width, rates[stride::strides], seeds[group::groups], horizons=list(horizons))
+            for group in range(groups)
+            for stride in range(strides)
+        ]
+    return shards
+
+
+def longest_first(spec: Mapping[str, Any], shards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The order in which workers take them: what takes longest starts first, ties by content."""
+
+    def flops(part: Mapping[str, Any]) -> float:
+        runs = len(part["learning_rates"]) * len(part["seeds"]) * max(1, len(part["gammas"]))
+        return runs * run_flops(spec, part["width"], steps=max(part["horizons"], default=None))
+
+    return sorted(shards, key=lambda part: (-flops(part), -part["width"], repr(part)))
+
+
+def _parts(runs: int, flops: float) -> int:
+    """A power of two, since most machines have such a number of cores."""
+    work = runs * flops
+    parts = max(work / WORTH_MORE, 2.0 if work >= WORTH_TWO else 1.0)
+    return int(2 ** math.floor(math.log2(min(parts, MOST_SHARDS, runs))))

@@ -1,0 +1,1 @@
+"""The mathematics of how hyperparameters scale with width: readable beside the paper."""

@@ -1,0 +1,180 @@
+"""How each quantity of one tensor scales with its own fan-in and fan-out.
+
+Table 1 of Everett et al. 2024 speaks of one width n.  Real tensors have two fans that may grow by different ratios,
+so each exponent is split over the two.  When both grow alike the split adds up to Table 1; for muP it is the
+spectral condition ‖W‖, ‖ΔW‖ ~ √(fan_out/fan_in) (Yang, Simon and Bernstein 2023, 2310.17813).
+
+Derivation, for a hidden tensor with fans (i, o), multiplier i^(−a), p = max(α, u) and β = a_out + b_out:
+  · forward: n^(−a) ΔW z sums over i, so an Adam update needs η ∝ i^(a−p): fan-in alone;
+  · backward: the gradient that reaches an output of o units has RMS ∝ o^(−β).  The readout sends d^(−β) into a
+    residual stream of d units; a down-projection i → d passes √(d/i) of it on (times √(d/i) again where muP narrows
+    its init), which turns d^(−β) into i^(−β).  So RMS(grad W) ∝ i^(−a) o^(−β), and SGD needs η ∝ i^(2a−p) o^β;
+  · init: 1/√i keeps activations; muP's class also keeps the spectral norm, × min(1, √(o/i)).
+
+SP and NTK have these gradients from the first step, at any shape.  In muP's class that holds at init where blocks widen
+(d_ff ≥ d); where they narrow, the narrowed init starts gradients below it, and a few steps of training bring them to
+it.  Tests measure both, on networks whose fans grow by different ratios (tests/examples/test_measured_gradients.py).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+from widthwise.tensors.placement import Fans
+from widthwise.theory.optimizers import UpdateScale, epsilon_power, update_scale
+from widthwise.theory.parameterization import RoleExponents, backward_exponent, is_feature_scaled
+from widthwise.vocabulary import Optimizer, Parameterization, Role, WeightDecayMode
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A quantity ∝ fan_in^(−fan_in) · fan_out^(−fan_out)."""
+
+    fan_in: float
+    fan_out: float
+
+    @property
+    def total(self) -> float:
+        """Exponent when both fans grow by one ratio: the role's entry of Table 1."""
+        return self.fan_in + self.fan_out
+
+    def multiplier(self, ratio_in: float, ratio_out: float) -> float:
+        """Target over base; exactly 1.0 when neither fan that matters changes."""
+        multiplier: float = ratio_in**-self.fan_in * ratio_out**-self.fan_out
+        return multiplier
+
+
+class Multipliers(NamedTuple):
+    """Target over base of every quantity of one tensor, in the order of plan.QUANTITIES."""
+
+    learning_rate: float
+    epsilon: float
+    init_std: float
+    forward_multiplier: float
+    weight_decay: float
+    gradient_rms: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoleScaling:
+    """The powers of every quantity of one role, and how they combine for a tensor."""
+
+    learning_rate: Power
+    epsilon: Power
+    init_std: Power
+    forward_multiplier: Power
+    gradient_rms: Power
+    spectral_init: bool  #: muP's class, hidden: init × min(1, √(o/i))
+    relative_c: float | None  #: hidden c of updates relative to a spectral init, None elsewhere
+    weight_decay_mode: WeightDecayMode
+    has_epsilon: bool
+    exponents: tuple[float, ...]  #: totals, in the order of plan.QUANTITIES
+
+    def multipliers(self, fans: Fans) -> Multipliers:
+        """Target over base of every quantity, for a tensor with these fans."""
+        base_in, target_in, base_out, target_out = fans
+        ratio_in, ratio_out = target_in / base_in, target_out / base_out
+        learning_rate = self.learning_rate.multiplier(ratio_in, ratio_out)
+        init_std = self.init_std.multiplier(ratio_in, ratio_out)
+        gradient = self.gradient_rms.multiplier(ratio_in, ratio_out)
+        if self.spectral_init:
+            init_std *= _aspect(target_in, target_out) / _aspect(base_in, base_out)
+        if self.relative_c is not None:
+            c = self.relative_c
+            learning_rate *= _relative(target_in, target_out, c) / _relative(base_in, base_out, c)
+        return Multipliers(
+            learning_rate,
+            self.epsilon.multiplier(ratio_in, ratio_out) if self.has_epsilon else 1.0,
+            init_std,
+            self.forward_multiplier.multiplier(ratio_in, ratio_out),
+            _decay_multiplier(self.weight_decay_mode, learning_rate, gradient, init_std),
+            gradient,
+        )
+
+
+def _aspect(fan_in: int, fan_out: int) -> float:
+    """min(1, √(fan_out/fan_in)): a matrix that narrows has spectral norm √(fan_out/fan_in) only with this factor."""
+    return min(1.0, math.sqrt(fan_out / fan_in))
+
+
+def _relative(fan_in: int, fan_out: int, c: float) -> float:
+    """What a relative learning rate ∝ fan_in^(−c) gains where the init was narrowed.
+
+    The update is η·RMS(W), so a narrowed W needs η / aspect; but never so much that η grows with width, which
+    would break c ≥ 0.  Square matrices, and readouts in the limit of a fixed fan-out, give Table 1 again.
+    """
+    plain: float = float(fan_in) ** -c
+    return min(1.0, plain / _aspect(fan_in, fan_out)) / plain
+
+
+def _decay_multiplier(mode: WeightDecayMode, learning_rate: float, gradient: float, init_std: float) -> float:
+    """λ target over base.
+
+    decoupled: W ← W − ηλW, keep ηλ (Wang and Aitchison 2024, 2405.13698; Kosson et al. 2025, 2510.19093);
+    independent: λ acts alone, keep it;
+    coupled: keep λW at its share of the gradient, λ ∝ RMS(grad)/RMS(W).  Under Adam the decay per step is then
+    ηλ/RMS(grad), which is not constant in width.  With SGD it is ηλ, and `role_scalings` asks for the decoupled rule.
+    """
+    if mode is WeightDecayMode.DECOUPLED:
+        return 1.0 / learning_rate
+    if mode is WeightDecayMode.INDEPENDENT:
+        return 1.0
+    return gradient / init_std
+
+
+def role_scalings(
+    parameterization: Parameterization,
+    optimizer: Optimizer,
+    exponents: Mapping[Role, RoleExponents],
+    *,
+    c: Mapping[Role, float],
+    g: Mapping[Role, float],
+    feature_change: float,
+    weight_decay_mode: WeightDecayMode,
+) -> Mapping[Role, RoleScaling]:
+    """Split every exponent of every role over fan-in and fan-out.
+
+    `exponents` are the theory's, in the form in force; `c` and `g` hold the totals in force (theory or
+    measured); whatever they add to theory goes to the fan that carries the role's width.
+    `feature_change` is the readout's required r (½ on SP and NTK when ω_readout is 1).
+    """
+    backward = float(backward_exponent(parameterization))
+    scale, power = update_scale(optimizer), epsilon_power(optimizer)
+    sgd = scale is UpdateScale.GRADIENT
+    mode = WeightDecayMode.DECOUPLED if sgd and weight_decay_mode is WeightDecayMode.COUPLED else weight_decay_mode
+    scalings = {}
+    for role, e in exponents.items():
+        on_out = role in (Role.EMBEDDING, Role.VECTOR)
+        is_hidden = role is Role.HIDDEN
+
+        def split(total: float, out: float, *, on_out: bool = on_out, is_hidden: bool = is_hidden) -> Power:
+            if is_hidden:
+                return Power(total - out, out)
+            return Power(0.0, total) if on_out else Power(total, 0.0)
+
+        c_role, g_role = c[role], g[role]
+        relative = is_hidden and scale is UpdateScale.PARAMETER and is_feature_scaled(parameterization)
+        learning_rate = split(c_role, feature_change - (backward if sgd else 0.0))
+        epsilon = split(power * g_role, power * backward)
+        a, b = float(e.a), float(e.b)
+        decay = {
+            WeightDecayMode.DECOUPLED: -c_role,
+            WeightDecayMode.INDEPENDENT: 0.0,
+            WeightDecayMode.COUPLED: g_role - b,
+        }[mode]
+        scalings[role] = RoleScaling(
+            learning_rate=learning_rate,
+            epsilon=epsilon,
+            init_std=split(b, 0.0),
+            forward_multiplier=split(a, 0.0),
+            gradient_rms=split(g_role, backward),
+            spectral_init=is_hidden and is_feature_scaled(parameterization),
+            relative_c=float(e.c) if relative else None,
+            weight_decay_mode=mode,
+            has_epsilon=power > 0,
+            # + 0.0 turns the −0.0 of a negated zero into a zero
+            exponents=tuple(x + 0.0 for x in (c_role, epsilon.total, b, a, decay, g_role)),
+        )
+    return MappingProxyType(scalings)

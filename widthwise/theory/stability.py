@@ -1,0 +1,239 @@
+"""Largest stable learning-rate exponents for any parameterization, optimizer and alignment.
+
+After training, a pre-activation holds W z, W Δz, ΔW z and ΔW Δz.  Training is stable when no feature moves by more
+than O(1) (r ≥ 0 at every layer) and the logits stay O(1), non-trivial when they move at all.  All of that is linear
+in the learning-rate exponents c, so the largest stable learning rates are the solution of a linear program
+(Everett et al. 2024, arXiv 2407.05872, stability and non-triviality constraints and Table 1).
+
+Two independent routes stand here: `solve` hands the constraints to scipy's HiGHS as they are printed;
+`largest_stable` is the exact solution in fractions, derived below.  Tests hold them against each other for arbitrary
+alignments, and both against the published table and the equivalence map.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+
+from widthwise.errors import InvalidInputError
+from widthwise.theory.alignment import Alignment, AlignmentLike, Number, RoleAlignment, parse
+from widthwise.theory.optimizers import UpdateScale, update_scale
+from widthwise.theory.parameterization import HALF, ZERO, InitExponents, RoleExponents, in_form, init_exponents
+from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
+
+
+def _offset(init: InitExponents, scale: UpdateScale) -> Fraction:
+    """What the update's exponent has beyond c: ΔW ∝ n^(−c−offset), with g for SGD, 0 for Adam, b if relative."""
+    return {UpdateScale.GRADIENT: init.g, UpdateScale.UNIT: ZERO, UpdateScale.PARAMETER: init.b}[scale]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureChange:
+    """How slowly features must move so that the logits stay O(1): Δz ∝ n^(−r).
+
+    `layers[0]` is the embedding's r, `layers[k]` that of the k-th hidden layer; 0 means feature learning.
+    """
+
+    layers: tuple[Fraction, ...]
+
+    @property
+    def embedding(self) -> Fraction:
+        return self.layers[0]
+
+    @property
+    def last(self) -> Fraction:
+        return self.layers[-1]
+
+
+def required_feature_change(
+    parameterization: Parameterization | str, alignment: Alignment, hidden_layers: int = 1
+) -> FeatureChange:
+    """Smallest r of every layer that the initial weights allow, found from the readout backwards.
+
+    The logits need a + b + r_L − ω ≥ 0 at the readout; each hidden layer passes its own need on through
+    W Δz, ½ + r_(l−1) − ω ≥ r_l.  Neither depends on the learning rates.
+    """
+    readout = init_exponents(parameterization)[Role.READOUT]
+    r = max(ZERO, alignment.readout.omega - readout.a - readout.b)
+    backwards = [r]
+    for _ in range(hidden_layers):
+        r = max(ZERO, r + alignment.hidden.omega - HALF)
+        backwards.append(r)
+    return FeatureChange(tuple(reversed(backwards)))
+
+
+def largest_stable(
+    parameterization: Parameterization | str,
+    optimizer: Optimizer | str,
+    alignment: AlignmentLike = "full",
+    *,
+    readout_omega: Number | None = None,
+    hidden_layers: int = 1,
+) -> dict[Role, Fraction]:
+    """Smallest stable learning-rate exponent c of every role, exactly: the learning rate is ∝ n^(−c).
+
+    First the features move as much as the initial weights allow (smallest r), then every c is as small as its own
+    constraints let it be; with r fixed the constraints no longer couple the layers, so each c is a maximum of a few
+    terms.  With full or no alignment and ω_readout = ½ every r is 0 and this is Table 1 of Everett et al. 2024.
+
+    `hidden_layers` matters only for a measured ω_hidden above ½, which compounds through layers without a residual
+    path.  Range: 1 … 10,000.
+
+    >>> {role.value: str(c) for role, c in largest_stable("standard", "adam", "full").items()}
+    {'embedding': '0', 'hidden': '1', 'readout': '1', 'vector': '0', 'scalar': '0'}
+    """
+    if not 1 <= hidden_layers <= 10_000:
+        raise InvalidInputError(f"hidden_layers is {hidden_layers}; give 1 … 10,000", field="hidden_layers")
+    init, scale = init_exponents(parameterization), update_scale(optimizer)
+    align = parse(alignment, readout_omega)
+    change = required_feature_change(parameterization, align, hidden_layers)
+    r = change.layers
+
+    def free(role: Role, need: Fraction) -> Fraction:
+        """c from the exponent that multiplier × update must have, n^(−a) ΔW ∝ n^(−need)."""
+        c = need - init[role].a - _offset(init[role], scale)
+        if scale is UpdateScale.PARAMETER:
+            c = max(c, ZERO)  # relative updates must not outgrow the parameter itself
+        return c
+
+    hidden_need = max(_need(align.hidden, r_in, r_out) for r_in, r_out in pairwise(r))
+    readout_c = free(Role.READOUT, _need(align.readout, change.last, ZERO))
+    if scale is UpdateScale.GRADIENT:
+        # Else the readout's update outgrows its init and back-propagated gradients leave their initial scale
+        # (the starred cells of Table 1).
+        readout_c = max(readout_c, init[Role.READOUT].b - init[Role.READOUT].a)
+    return {
+        # ΔW x alone: the input x neither grows nor changes.  A relative update has a + b = 0 here, so c = r.
+        Role.EMBEDDING: free(Role.EMBEDDING, change.embedding),
+        Role.HIDDEN: free(Role.HIDDEN, hidden_need),
+        Role.READOUT: readout_c,
+        Role.VECTOR: free(Role.VECTOR, change.embedding),
+        Role.SCALAR: ZERO,
+    }
+
+
+def _need(alignment: RoleAlignment, r_in: Fraction, r_out: Fraction) -> Fraction:
+    """Smallest exponent of n^(−a) ΔW for which ΔW z and ΔW Δz move the output by at most n^(−r_out)."""
+    return r_out + max(alignment.alpha, alignment.u - r_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """What the linear program found."""
+
+    c: Mapping[Role, float]  #: learning-rate exponents of embedding, hidden, readout
+    r: tuple[float, ...]  #: feature-change exponents: embedding, then the hidden layers
+    logits: float  #: exponent by which the trained logits move; 0 is non-trivial, above 0 they stand still
+
+
+def solve(
+    parameterization: Parameterization | str,
+    optimizer: Optimizer | str,
+    alignment: AlignmentLike = "full",
+    *,
+    readout_omega: Number | None = None,
+    hidden_layers: int = 1,
+) -> Solution:
+    """Solve the stability constraints as a linear program with scipy's HiGHS (floats, about 5 ms).
+
+    Variables: c_1, c_h, c_out and r_0 … r_L, where each r is a lower bound that the true feature change keeps.
+    Where α ≥ u this is the paper's program, min Σc.  Where u > α that optimum is not unique (slower features buy a
+    larger learning rate elsewhere), so the program is solved in two stages: first min Σr, then min Σc.
+    """
+    import numpy as np
+    from scipy.optimize import linprog
+
+    init, scale = init_exponents(parameterization), update_scale(optimizer)
+    align = parse(alignment, readout_omega)
+    e, h, o = init[Role.EMBEDDING], init[Role.HIDDEN], init[Role.READOUT]
+    layers = hidden_layers
+    c_e, c_h, c_o = 0, 1, 2
+    n_variables = 3 + layers + 1
+
+    def r(layer: int) -> int:
+        return 3 + layer
+
+    at_least: list[tuple[dict[int, float], Fraction]] = []  # Σ coefficient·variable ≥ bound
+
+    def update(init_l: InitExponents) -> Fraction:
+        """Exponent of n^(−a) ΔW beyond c."""
+        return init_l.a + _offset(init_l, scale)
+
+    at_least.append(({c_e: 1, r(0): -1}, -update(e)))
+    for layer in range(1, layers + 1):
+        at_least += [
+            ({c_h: 1, r(layer): -1}, align.hidden.alpha - update(h)),
+            ({c_h: 1, r(layer - 1): 1, r(layer): -1}, align.hidden.u - update(h)),
+            ({r(layer - 1): 1, r(layer): -1}, align.hidden.omega - h.a - h.b),
+        ]
+    at_least += [
+        ({r(layers): 1}, align.readout.omega - o.a - o.b),
+        ({c_o: 1}, align.readout.alpha - update(o)),
+        ({c_o: 1, r(layers): 1}, align.readout.u - update(o)),
+    ]
+    if scale is UpdateScale.PARAMETER:
+        at_least += [({c: 1}, ZERO) for c in (c_e, c_h, c_o)]
+    if scale is UpdateScale.GRADIENT:
+        at_least.append(({c_o: 1}, o.b - o.a))
+
+    matrix = np.zeros((len(at_least), n_variables))
+    bound = np.zeros(len(at_least))
+    for row, (coefficients, limit) in enumerate(at_least):
+        for column, coefficient in coefficients.items():
+            matrix[row, column] = coefficient
+        bound[row] = float(limit)
+    sum_c = np.r_[np.ones(3), np.zeros(layers + 1)]
+    sum_r = np.r_[np.zeros(3), np.ones(layers + 1)]
+    r_bounds: list[tuple[float | None, float | None]] = [(0, None)] * (layers + 1)
+    box: list[tuple[float | None, float | None]] = [(-10, 10)] * 3
+    free: list[tuple[float | None, float | None]] = [(None, None)] * 3
+    # c is free in the first stage: a box keeps that program bounded (every exponent of interest is below 10).
+    first = linprog(sum_r, A_ub=-matrix, b_ub=-bound, bounds=box + r_bounds, method="highs").x
+    assert first is not None  # noqa: S101 - feasible for every alignment: large c and r satisfy each constraint
+    fixed: list[tuple[float | None, float | None]] = [(float(value), float(value)) for value in first[3:]]
+    second = linprog(sum_c, A_ub=-matrix, b_ub=-bound + 1e-12, bounds=free + fixed, method="highs").x
+    assert second is not None  # noqa: S101 - the first stage's solution is feasible here
+    c = dict(zip((Role.EMBEDDING, Role.HIDDEN, Role.READOUT), map(float, second[:3]), strict=True))
+    r_values = tuple(map(float, second[3:]))
+    readout = c[Role.READOUT] + float(update(o))
+    logits = min(
+        float(o.a + o.b) + r_values[-1] - float(align.readout.omega),
+        readout - float(align.readout.alpha),
+        readout + r_values[-1] - float(align.readout.u),
+    )
+    return Solution(c, r_values, logits)
+
+
+def theoretical_exponents(
+    parameterization: Parameterization | str,
+    optimizer: Optimizer | str,
+    alignment: AlignmentLike = "full",
+    *,
+    readout_omega: Number | None = None,
+    form: Form | str = Form.TABLE_9,
+) -> dict[Role, RoleExponents]:
+    """Every exponent (a, b, c, g) of every role, exactly.
+
+    `form` rewrites muP in one of its published forms; the other parameterizations have one form only, so
+    anything but the default raises InvalidInputError there.
+
+    >>> theoretical_exponents("mup", "adam", form="table_8")[Role.READOUT]
+    RoleExponents(a=Fraction(1, 1), b=Fraction(0, 1), c=Fraction(0, 1), g=Fraction(1, 1))
+    """
+    kind, opt, shape = Parameterization(parameterization), Optimizer(optimizer), Form(form)
+    if shape is not Form.TABLE_9 and kind is not Parameterization.MUP:
+        raise InvalidInputError(
+            f"form is {shape.value!r}, but only muP is published in several forms; leave form out for {kind.value!r}",
+            field="form",
+        )
+    return dict(_theory(kind, opt, parse(alignment, readout_omega), shape))
+
+
+@lru_cache(maxsize=1024)  # four parameterizations × six optimizers × the alignments in use
+def _theory(
+    parameterization: Parameterization, optimizer: Optimizer, alignment: Alignment, form: Form
+) -> Mapping[Role, RoleExponents]:
+    c = largest_stable(parameterization, optimizer, alignment)
+    exponents = {role: RoleExponents(e.a, e.b, c[role], e.g) for role, e in init_exponents(parameterization).items()}
+    return in_form(exponents, optimizer, form)

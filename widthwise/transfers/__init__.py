@@ -1,0 +1,1 @@
+"""From a tuned base to a plan for the target."""
