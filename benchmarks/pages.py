@@ -20,7 +20,7 @@ def git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def fault(folder: Path, page: Path) -> str | None:
-    """Give what keeps a page of a repository from being made again at the commit that it names; None if nothing."""
+    """Return what keeps a page of a repository from being made again at the commit that it names; None if nothing."""
     text = page.read_text(encoding="utf-8")
     command = re.search(r"^    (python -m benchmarks\.(\w+).*)", text, re.MULTILINE)
     named = re.search(r"; commit (\S+?)\. All of it", text)

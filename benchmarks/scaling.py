@@ -151,7 +151,7 @@ def series(spec: dict[str, Any], child: Sequence[str], repeats: int, label: str)
 
 
 def table(points: Sequence[Point]) -> tuple[list[str], list[dict[str, Any]]]:
-    """Give rows for people and for JSON: medians over repeats."""
+    """Return rows for people and for JSON: medians over repeats."""
     medians = {
         count: statistics.median(point.trials_per_second for point in points if point.workers == count)
         for count in WORKERS

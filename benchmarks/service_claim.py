@@ -31,7 +31,7 @@ WATCHES = 10  # times that each of those that watch the queue is measured
 
 
 def load(url: str, queued: int, finished: int) -> str:
-    """Fill the tables with calibrations that wait behind others that have ended; give the database's version."""
+    """Fill the tables with calibrations that wait behind others that have ended; return the database's version."""
     engine = create_store_engine(url, for_migration=True)
     ended, waiting = finished // EACH, queued // EACH
     rows = list(calibration_rows(list(drawn_words(ended + waiting))))

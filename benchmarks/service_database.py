@@ -16,7 +16,7 @@ from testbed.databases import GivenPostgres, own_postgres_server
 
 @contextmanager
 def migrated_database(kind: str = "postgresql") -> Iterator[str]:
-    """Give the URL of an empty database at the newest revision, which is dropped at the end.
+    """Return the URL of an empty database at the newest revision, which is dropped at the end.
 
     kind: "postgresql" (on the server that TEST_DATABASE_URL names, else on one of our own) or "sqlite".
     """
@@ -72,7 +72,7 @@ def gather_statistics(engine: sa.Engine, *tables: sa.Table) -> None:
 
 
 def fill(engine: sa.Engine, table: sa.Table, rows: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]) -> int:
-    """Insert rows that all have the same columns, by COPY where there is one; give their number."""
+    """Insert rows that all have the same columns, by COPY where there is one; return their number."""
     rows = iter(rows)
     first = next(rows)
     names = list(first)
@@ -103,7 +103,7 @@ def fill(engine: sa.Engine, table: sa.Table, rows: Iterator[dict[str, Any]] | Se
 
 
 def explain(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
-    """Give the plan of a statement, as the database tells it, in lines."""
+    """Return the plan of a statement, as the database tells it, in lines."""
     prefix = "EXPLAIN (COSTS OFF) " if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
     rows = connection.exec_driver_sql(prefix + statement, parameters).all()
     return [str(row[-1]) for row in rows]
@@ -111,7 +111,7 @@ def explain(connection: sa.Connection, statement: str, parameters: Any) -> list[
 
 @contextmanager
 def captured(engine: sa.Engine) -> Iterator[list[tuple[str, Any]]]:
-    """Give a list that the statements run meanwhile are added to, with their parameters."""
+    """Return a list that the statements run meanwhile are added to, with their parameters."""
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:

@@ -28,7 +28,7 @@ PACKAGES = ("widthwise", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalch
 
 
 def serve_echo(port: int) -> None:
-    """Give each body back: what FastAPI and uvicorn cost by themselves."""
+    """Return each body back: what FastAPI and uvicorn cost by themselves."""
     app = FastAPI()
 
     @app.post("/v1/transfers")
@@ -126,7 +126,7 @@ class Connection:
         self._headers = {"Host": HOST, **(headers or {})}
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
-        """Give the bytes of a request; those of one that is sent often are made once."""
+        """Return the bytes of a request; those of one that is sent often are made once."""
         sent = {**self._headers, **headers}
         if body:
             sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}

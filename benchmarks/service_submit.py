@@ -33,7 +33,7 @@ BODY = {
 
 
 async def submit(server: Server, clients: int, each: int) -> dict[str, Any]:
-    """Send everything; give what came back."""
+    """Send everything; return what came back."""
     body = json.dumps(BODY).encode()
     first: list[float] = []
     again: list[float] = []

@@ -59,7 +59,7 @@ class Run:
 
 
 def specifications(count: int, real: int) -> list[dict[str, Any]]:
-    """Give calibrations of every kind that the search knows: grid and telescope, one round and several."""
+    """Return calibrations of every kind that the search knows: grid and telescope, one round and several."""
     found = []
     for number in range(count):
         spec: dict[str, Any] = {
@@ -252,7 +252,7 @@ def soak(*, calibrations: int, seconds: float, workers: int = 3, real: int = 0, 
 
 
 def report(done: Soak, *, workers: int, seconds: float, seed: int) -> tuple[list[str], dict[str, Any]]:
-    """Give the page's lines and its data."""
+    """Return the page's lines and its data."""
     wild, calm = done.disturbed, done.undisturbed
     shards = [shard for one in wild.snapshots for shard in one.shards]
     attempts = Counter(shard.attempts for shard in shards)

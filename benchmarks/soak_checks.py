@@ -50,7 +50,7 @@ def snapshot(store: Store, identifier: str) -> Snapshot:
 
 
 def violations(name: str, found: Snapshot, wanted: Snapshot, lease_seconds: float) -> Iterator[str]:
-    """Give each way in which a disturbed calibration is not what it should be, in words; none: all is well."""
+    """Return each way in which a disturbed calibration is not what it should be, in words; none: all is well."""
     for fault in (*_of_result(found, wanted), *_of_events(found), *_of_claims(found, lease_seconds)):
         yield f"{name} ({found.calibration.id}): {fault}"
 

@@ -26,7 +26,7 @@ DIVERGES = 2.5  # octaves above the optimum from which on a trial diverges (chos
 
 
 def loss_of(width: int, learning_rate: float, seed: int) -> float | None:
-    """Give the loss of a trial; None: it diverges.
+    """Return the loss of a trial; None: it diverges.
 
     >>> loss_of(16, 2.0**-7, 0) == loss_of(16, 2.0**-7, 0) < 3.0
     True
@@ -41,7 +41,7 @@ def loss_of(width: int, learning_rate: float, seed: int) -> float | None:
 
 
 def main(seconds: float) -> int:
-    """Run the job on stdin; give the exit status."""
+    """Run the job on stdin; return the exit status."""
     line = read_line()
     exit_with_parent()
     job = json.loads(line)

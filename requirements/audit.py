@@ -20,7 +20,7 @@ SHOWN = 5  # packages named where many could not be looked up
 
 
 def verdict(report: Mapping[str, Any] | None, pinned: int) -> tuple[int, list[str]]:
-    """Give the exit code and what to say of pip-audit's JSON report; None: there is none.
+    """Return the exit code and what to say of pip-audit's JSON report; None: there is none.
 
     pinned: how many packages had to be looked up.
     """
@@ -48,7 +48,7 @@ def verdict(report: Mapping[str, Any] | None, pinned: int) -> tuple[int, list[st
 
 
 def main(pins: Path) -> int:
-    """Run pip-audit over a file of pins, say what it found, and give the exit code."""
+    """Run pip-audit over a file of pins, say what it found, and return the exit code."""
     pinned = sum("==" in line for line in pins.read_text(encoding="utf-8").splitlines())
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner", "off"]
     ran = subprocess.run(  # noqa: S603  # our own command; no shell is involved

@@ -30,7 +30,7 @@ WAITING_MAXIMUM = 1000  # calls that wait for the publisher; beyond it they give
 
 
 def make_celery(settings: Settings, *, socket_seconds: float = 5.0) -> "Celery":
-    """Give a Celery application for the settings' broker; it connects when it is used.
+    """Return a Celery application for the settings' broker; it connects when it is used.
 
     socket_seconds: for one answer of the broker. Raises InvalidInputError without a redis_url, or without Celery.
     """
@@ -83,7 +83,7 @@ def make_celery(settings: Settings, *, socket_seconds: float = 5.0) -> "Celery":
 
 
 def _verified(url: str) -> str:
-    """Give a broker's URL that has the server's certificate checked: Kombu's default takes any (measured, 5.7)."""
+    """Return a broker's URL that has the server's certificate checked: Kombu's default takes any (measured, 5.7)."""
     parts = urlsplit(url)
     if parts.scheme != "rediss" or "ssl_cert_reqs=" in parts.query:
         return url
@@ -173,5 +173,5 @@ def _send(app: Any, call: _Call) -> None:
 
 
 def make_doorbell(settings: Settings) -> CeleryDoorbell | None:
-    """Give the doorbell of the settings' broker, or None where there is none and workers poll."""
+    """Return the doorbell of the settings' broker, or None where there is none and workers poll."""
     return None if settings.redis_url is None else CeleryDoorbell(settings)

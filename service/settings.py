@@ -28,7 +28,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def available_cores() -> int:
-    """Give the number of cores this process may use (fewer than the machine has, in a container)."""
+    """Return the number of cores this process may use (fewer than the machine has, in a container)."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
@@ -233,7 +233,7 @@ class Settings(BaseSettings):
         return self.host in LOOPBACK_HOSTS
 
     def as_environment(self) -> dict[str, str]:
-        """Give the variables from which a worker reads these same settings; an empty one counts as not set.
+        """Return the variables from which a worker reads these same settings; an empty one counts as not set.
 
         A secret from a file is handed on as that file's name; the pepper, which no worker needs, not at all.
         """
@@ -266,7 +266,7 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Secrets from files: WIDTHWISE_PEPPER_FILE names the file that holds WIDTHWISE_PEPPER, and so on."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Give a file's text without the line break at its end."""
+        """Return a file's text without the line break at its end."""
         del field
         variable = f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}"
         name = os.environ.get(variable, "") if field_name in SECRETS else ""
@@ -283,13 +283,13 @@ class SecretFiles(PydanticBaseSettingsSource):
             raise InvalidInputError(f"{variable} names {name}, which can't be read: {why}.", field=variable) from None
 
     def __call__(self) -> dict[str, Any]:
-        """Give every secret that a file holds."""
+        """Return every secret that a file holds."""
         found = {name: self.get_field_value(FieldInfo(), name)[0] for name in sorted(SECRETS)}
         return {name: value for name, value in found.items() if value is not None}
 
 
 def with_password(url: str, password: str) -> str:
-    """Give a URL with this password; InvalidInputError if it names another one.
+    """Return a URL with this password; InvalidInputError if it names another one.
 
     >>> with_password("redis://broker:6379/0", "s/cret")
     'redis://:s%2Fcret@broker:6379/0'
@@ -303,7 +303,7 @@ def with_password(url: str, password: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """Give a URL without its password.
+    """Return a URL without its password.
 
     >>> without_password("postgresql://widthwise:s%2Fcret@db/widthwise")
     'postgresql://widthwise@db/widthwise'

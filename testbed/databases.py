@@ -33,11 +33,11 @@ class SqliteFiles:
         self._migrated: Path | None = None
 
     def new(self) -> str:
-        """Give the URL of a file that does not exist yet."""
+        """Return the URL of a file that does not exist yet."""
         return f"sqlite:///{self._path()}"
 
     def new_migrated(self) -> str:
-        """Give the URL of a database at the newest revision."""
+        """Return the URL of a database at the newest revision."""
         if self._migrated is None:
             self._migrated = self._path()
             upgrade(f"sqlite:///{self._migrated}")
@@ -60,14 +60,14 @@ class GivenPostgres:
         self._migrated: str | None = None
 
     def new(self) -> str:
-        """Make an empty database and give its URL."""
+        """Make an empty database and return its URL."""
         name = f"{self._prefix}_{next(_numbers)}"
         self._run(f'CREATE DATABASE "{name}"')
         self._made.append(name)
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def new_migrated(self) -> str:
-        """Give a database at the newest revision without rows: the same one each time, so one test at a time."""
+        """Return a database at the newest revision without rows: the same one each time, so one test at a time."""
         if self._migrated is None:
             self._migrated = self.new()
             upgrade(self._migrated)

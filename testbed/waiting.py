@@ -20,7 +20,7 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS, ev
 
 
 def free_port() -> int:
-    """Give a port that nothing listens on, so that a server can come back where it was."""
+    """Return a port that nothing listens on, so that a server can come back where it was."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -83,7 +83,7 @@ class Exponent(TypedDict):
 
 
 def service_url(url: str | None = None) -> str:
-    """Give the address to ask: the one given, else WIDTHWISE_URL, else this machine's default port."""
+    """Return the address to ask: the one given, else WIDTHWISE_URL, else this machine's default port."""
     return url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
 
@@ -155,11 +155,11 @@ class Client:
         return {**live, **ready}
 
     def transfer(self, request: Mapping[str, Any]) -> JsonObject:
-        """Give the plan for a request: layers, tensors, warnings and provenance."""
+        """Return the plan for a request: layers, tensors, warnings and provenance."""
         return self._object(self._ask("POST", "/v1/transfers", body=request), "layers", "tensors")
 
     def parameterizations(self) -> JsonObject:
-        """Give every theoretical exponent."""
+        """Return every theoretical exponent."""
         return self._object(self._ask("GET", "/v1/parameterizations"))
 
     def submit_calibration(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Calibration:
@@ -169,11 +169,11 @@ class Client:
         return cast(Calibration, self._object(answer, *_CALIBRATION))
 
     def calibration(self, calibration_id: str) -> Calibration:
-        """Give one calibration."""
+        """Return one calibration."""
         return cast(Calibration, self._object(self._ask("GET", _address(calibration_id)), *_CALIBRATION))
 
     def calibrations(self, *, state: str | None = None) -> Iterator[Calibration]:
-        """Give every calibration, newest first, page by page."""
+        """Return every calibration, newest first, page by page."""
         yield from cast(Iterator[Calibration], self._pages("/v1/calibrations", {"state": state}))
 
     def cancel(self, calibration_id: str) -> Calibration:
@@ -203,25 +203,25 @@ class Client:
         return self._object(answer, "specification", "code", "device", "trials")
 
     def measurements(self, calibration_id: str) -> Iterator[JsonObject]:
-        """Give every measurement of gradients, alignment and activations, oldest first, page by page."""
+        """Return every measurement of gradients, alignment and activations, oldest first, page by page."""
         yield from self._pages(f"{_address(calibration_id)}/measurements", {})
 
     def trials(self, calibration_id: str) -> Iterator[JsonObject]:
-        """Give every trial of a calibration, oldest first, page by page."""
+        """Return every trial of a calibration, oldest first, page by page."""
         yield from self._pages(f"{_address(calibration_id)}/trials", {})
 
     def shards(self, calibration_id: str) -> list[JsonObject]:
-        """Give the units of work of a calibration, each with its state and the worker that has it."""
+        """Return the units of work of a calibration, each with its state and the worker that has it."""
         found: list[JsonObject] = self._object(self._ask("GET", f"{_address(calibration_id)}/shards"), "items")["items"]
         return found
 
     def workers(self) -> list[JsonObject]:
-        """Give every worker that reported within a week, the latest first."""
+        """Return every worker that reported within a week, the latest first."""
         found: list[JsonObject] = self._object(self._ask("GET", "/v1/workers"), "items")["items"]
         return found
 
     def exponents(self, **filters: str | None) -> Iterator[Exponent]:
-        """Give the measured exponents, newest first, page by page.
+        """Return the measured exponents, newest first, page by page.
 
         filters: parameterization, optimizer, alignment, role, quantity, source, architecture, dataset,
         calibration_id; None means any.
@@ -229,7 +229,7 @@ class Client:
         yield from cast(Iterator[Exponent], self._pages("/v1/exponents", filters))
 
     def watch(self, calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Iterator[Calibration]:
-        """Give the calibration now and again until it has ended; the last one given is final.
+        """Return the calibration now and again until it has ended; the last one given is final.
 
         It waits as long as the service asks (Retry-After), else a second, also where it asks too often (429), and
         outlives `outage_seconds` in which the service is not there or not ready.
@@ -264,7 +264,7 @@ class Client:
         timeout_seconds: float | None = None,
         on_progress: Callable[[Calibration], None] | None = None,
     ) -> Calibration:
-        """Wait for a calibration's end and give it: succeeded, failed or cancelled, so look at its state.
+        """Wait for a calibration's end and return it: succeeded, failed or cancelled, so look at its state.
 
         Raises ServiceError after `timeout_seconds`; the calibration goes on.
         """
@@ -300,7 +300,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Give the service's answer; raise ServiceError for a problem or for none."""
+        """Return the service's answer; raise ServiceError for a problem or for none."""
         content, sent = None, dict(headers or {})
         if body is not None:
             try:
@@ -336,7 +336,7 @@ class Client:
         return value
 
     def _problem(self, response: httpx.Response) -> ServiceError:
-        """Give the error that a problem document (RFC 9457) describes, as a person reads it."""
+        """Return the error that a problem document (RFC 9457) describes, as a person reads it."""
         try:
             problem = response.json()
         except ValueError:
@@ -375,7 +375,7 @@ def _address(calibration_id: str) -> str:
 
 
 def _listed(problem: Mapping[str, Any], said: str) -> list[str]:
-    """Give a line for each fault of a problem document that its detail does not hold already."""
+    """Return a line for each fault of a problem document that its detail does not hold already."""
     faults: Sequence[Mapping[str, Any]] = problem.get("tensors") or problem.get("errors") or ()
     lines = []
     for fault in faults[:MAX_LISTED]:
@@ -390,7 +390,7 @@ def _listed(problem: Mapping[str, Any], said: str) -> list[str]:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Give the seconds that an answer asks to wait; POLL_SECONDS where it names none (or a date)."""
+    """Return the seconds that an answer asks to wait; POLL_SECONDS where it names none (or a date)."""
     try:
         seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):

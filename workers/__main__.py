@@ -21,7 +21,7 @@ CANNOT_START = 2  # exit status: settings or schema are not right
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a worker until SIGTERM, SIGINT or, if asked for, the parent's death; give the exit status."""
+    """Run a worker until SIGTERM, SIGINT or, if asked for, the parent's death; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m workers", description="Run one Widthwise worker.")
     parser.add_argument("--id", default=None, help="its name, unique among living workers (default: host-pid-random)")
     parser.add_argument(

@@ -14,7 +14,7 @@ LIST_SECONDS = 30.0  # for nvidia-smi, which takes seconds where the driver slee
 
 
 def choose_gpus(asked: str, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Give the GPUs that `asked` names: numbers or UUIDs, comma-separated, or "all" that this process may use.
+    """Return the GPUs that `asked` names: numbers or UUIDs, comma-separated, or "all" that this process may use.
 
     Raises InvalidInputError where a name can't be read or comes twice, or where there is no GPU.
 
@@ -27,7 +27,7 @@ def choose_gpus(asked: str, environment: Mapping[str, str] = os.environ) -> tupl
 
 
 def gpu_environment(gpu: str) -> dict[str, str]:
-    """Give the variables by which a worker and its children see this GPU alone."""
+    """Return the variables by which a worker and its children see this GPU alone."""
     return {
         VISIBLE: gpu,
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # numbers as nvidia-smi has them; CUDA's own put the fastest first

@@ -6,7 +6,7 @@ import socket
 
 
 def machine_id() -> str:
-    """Give a new name, HOST-PID-RANDOM.
+    """Return a new name, HOST-PID-RANDOM.
 
     The last part: in containers every process is number 1, and hosts may share a name.
     """

@@ -106,7 +106,7 @@ def run_shards(
     cache_dir: Path | str | None = None,
     corpora_dir: Path | str | None = None,
 ) -> list[dict[str, Any]]:
-    """Give the trials of these shards and of no others; the arguments and errors are those of run_calibration."""
+    """Return the trials of these shards and of no others; the arguments and errors are those of run_calibration."""
     run = _Run([], [], None, CHILD_COMMAND)
     with _job(spec, cache_dir, corpora_dir) as job:
         run.all(shards, job, processes or len(os.sched_getaffinity(0)))

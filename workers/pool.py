@@ -89,7 +89,7 @@ class WorkerPool:
         self._members.clear()
 
     def pids(self) -> tuple[int, ...]:
-        """Give the process ids of the workers, in their order."""
+        """Return the process ids of the workers, in their order."""
         return tuple(member.process.pid for member in self._members)
 
     def __enter__(self) -> "WorkerPool":

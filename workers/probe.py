@@ -30,7 +30,7 @@ class Probe:
         return self._child is not None
 
     def look(self) -> dict[str, Any] | None:
-        """Start the child if there is none; give its answer once it is there."""
+        """Start the child if there is none; return its answer once it is there."""
         try:
             if self._child is None:
                 self._child = ChildProcess(self._command, {})

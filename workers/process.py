@@ -62,7 +62,7 @@ class ChildProcess:
         return self._process.pid
 
     def next_message(self, timeout: float) -> dict[str, Any] | None:
-        """Give the next message, or None after `timeout` seconds without one.
+        """Return the next message, or None after `timeout` seconds without one.
 
         Raises Ended once after the last message, ProtocolError for a line that is none.
         """
@@ -75,7 +75,7 @@ class ChildProcess:
         return message
 
     def kill(self) -> int:
-        """End the child and its group at once; give its exit status (negative: the signal)."""
+        """End the child and its group at once; return its exit status (negative: the signal)."""
         self.send_kill()
         return self._reap()
 
@@ -86,13 +86,13 @@ class ChildProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Let a child that has finished end by itself, for a moment; give its exit status."""
+        """Let a child that has finished end by itself, for a moment; return its exit status."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_SECONDS)
         return self.kill()
 
     def last_words(self) -> str:
-        """Give the last lines of its stderr."""
+        """Return the last lines of its stderr."""
         return "\n".join(self._words)
 
     def _reap(self) -> int:
@@ -134,12 +134,12 @@ class ChildProcess:
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give an environment without any setting or key of ours: anybody's `ps` may show what is in one."""
+    """Return an environment without any setting or key of ours: anybody's `ps` may show what is in one."""
     return {name: value for name, value in environment.items() if not name.upper().startswith(PREFIX)}
 
 
 def _lines(pipe: IO[bytes] | None) -> Any:
-    """Give lines of at most LINE_MAXIMUM bytes until the pipe ends."""
+    """Return lines of at most LINE_MAXIMUM bytes until the pipe ends."""
     assert pipe is not None  # noqa: S101  # Popen was given PIPE
     with suppress(OSError, ValueError):  # closed while we read
         while line := pipe.readline(LINE_MAXIMUM):

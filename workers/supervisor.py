@@ -200,7 +200,7 @@ class _Watch:
                 return self._ended()
 
     def _release(self) -> Outcome:
-        """Give the shard back: the worker is to stop."""
+        """Return the shard back: the worker is to stop."""
         self.child.kill()
         lease = self.supervisor.insist(lambda: self.supervisor.store.release_shard(self.claim))
         return Outcome.LOST if lease is Lease.LOST else Outcome.RELEASED
@@ -305,7 +305,7 @@ def _device(environment: Mapping[str, Any]) -> str | None:
 
 
 def _in_words(status: int) -> str:
-    """Give an exit status for a person to read."""
+    """Return an exit status for a person to read."""
     if status >= 0:
         return f"with exit status {status}"
     try:

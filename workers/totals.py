@@ -50,7 +50,7 @@ class Totals:
             self._republished += messages
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the JSON form; buckets are cumulative, as Prometheus has them, and `count` is that of +Inf."""
+        """Return the JSON form; buckets are cumulative, as Prometheus has them, and `count` is that of +Inf."""
         with self._lock:
             return {
                 "shards": dict(self._shards),

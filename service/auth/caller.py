@@ -35,7 +35,7 @@ class Caller:
 
     @classmethod
     def of(cls, key_id: str, owner: str, scopes: Iterable[str]) -> Self:
-        """Give the caller with the widest of these scopes."""
+        """Return the caller with the widest of these scopes."""
         held = [scope for scope in Scope if scope in tuple(scopes)]
         return cls(key_id, owner, held[-1] if held else None)
 

@@ -79,7 +79,7 @@ class Guard:
         self._toucher = ThreadPoolExecutor(1, "touch-key")
 
     async def admit(self, connection: HTTPConnection, needed: Scope, store: Callable[[], Store]) -> Caller:
-        """Give the caller of a request; it suspends only to ask the database or Redis.
+        """Return the caller of a request; it suspends only to ask the database or Redis.
 
         store: called where the database is needed. Raises UnauthorizedError (401), ForbiddenError (403),
         TooManyRequestsError (429), and what the store raises where it can't answer (503).
@@ -109,7 +109,7 @@ class Guard:
         return caller
 
     def watch(self, caller: Caller, store: Store) -> Callable[[], Awaitable[bool]]:
-        """Give what says whether a caller's key still counts, for an answer that goes on after it was admitted.
+        """Return what says whether a caller's key still counts, for an answer that goes on after it was admitted.
 
         It asks the database no more often than every CACHE_SECONDS, and raises what the store raises (503).
         """
@@ -130,7 +130,7 @@ class Guard:
         self._toucher.shutdown(cancel_futures=True)
 
     def _presented(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """Give the text after `Bearer`, from the one Authorization header."""
+        """Return the text after `Bearer`, from the one Authorization header."""
         found = [value for name, value in headers if name == b"authorization"]
         if not found:
             raise self._refusal("This needs an API key: send it as `Authorization: Bearer ww_…`.", given=False)
@@ -202,7 +202,7 @@ class Guard:
 
 
 def make_guard(settings: Settings) -> Guard | None:
-    """Give the guard of a service, None where it asks for no keys; InvalidInputError if there is no pepper."""
+    """Return the guard of a service, None where it asks for no keys; InvalidInputError if there is no pepper."""
     if not settings.asks_for_keys:
         return None
     return Guard(
@@ -227,7 +227,7 @@ def _touch(store: Store, key_id: str) -> None:
 
 
 def _network(connection: HTTPConnection) -> str:
-    """Give the client's address; of IPv6 the /64, which one customer holds whole; never a text of the client's own."""
+    """Return the client's address (for IPv6 its /64, which one customer holds whole), never text that it chose."""
     host = connection.client.host if connection.client is not None else ""
     try:
         address = ipaddress.ip_address(host)

@@ -39,7 +39,7 @@ class Counting(Protocol):
         ...
 
     def wait(self, name: str, limit: int) -> float:
-        """Give the seconds until one more request is allowed, counting none."""
+        """Return the seconds until one more request is allowed, counting none."""
         ...
 
 
@@ -70,7 +70,7 @@ class Limits:
         return await self._ask(self._shared.take, f"{kind}:{name}", limit)
 
     async def wait(self, kind: Counted, name: str, limit: int) -> float:
-        """Give the seconds until one more is allowed, counting none."""
+        """Return the seconds until one more is allowed, counting none."""
         if self._shared is None:
             return self._memory[kind].wait(name, limit)
         return await self._ask(self._shared.wait, f"{kind}:{name}", limit)
@@ -139,7 +139,7 @@ class RedisWindows:
         return self.wait(name, limit) or 1.0  # another request's count has just run out: soon
 
     def wait(self, name: str, limit: int) -> float:
-        """Give the seconds until one more request is allowed, counting none."""
+        """Return the seconds until one more request is allowed, counting none."""
         from limits import RateLimitItemPerMinute
 
         item = RateLimitItemPerMinute(limit)

@@ -13,7 +13,7 @@ _MADE_BYTES = 32  # 256 bits, as the secrets it guards
 
 
 def load_pepper(settings: Settings) -> str:
-    """Give the settings' pepper, else the one in the data directory of an embedded service, made at need.
+    """Return the settings' pepper, else the one in the data directory of an embedded service, made at need.
 
     Raises InvalidInputError where every API process of a shared database needs the same one and none is set.
     """

@@ -31,12 +31,12 @@ class Token:
     secret: str = field(repr=False)
 
     def reveal(self) -> str:
-        """Give the text that a client sends."""
+        """Return the text that a client sends."""
         return f"ww_{self.key_id}_{self.secret}"
 
 
 def make_token() -> Token:
-    """Give a new key."""
+    """Return a new key."""
     return Token(secrets.token_hex(ID_BYTES), secrets.token_urlsafe(SECRET_BYTES))
 
 

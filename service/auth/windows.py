@@ -60,7 +60,7 @@ class Windows:
         return wait
 
     def wait(self, name: str, limit: int) -> float:
-        """Give the seconds until one more request is allowed, counting none."""
+        """Return the seconds until one more request is allowed, counting none."""
         return self._look(name, limit)[0]
 
     def _look(self, name: str, limit: int) -> tuple[float, _Count]:

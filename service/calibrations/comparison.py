@@ -76,7 +76,7 @@ Trials = Sequence[Mapping[str, Any]]
 
 
 def compare(this: Calibration, other: Calibration, trials: Trials, other_trials: Trials) -> dict[str, Any]:
-    """Give the JSON form of a comparison (`ComparisonBody`)."""
+    """Return the JSON form of a comparison (`ComparisonBody`)."""
     specification = _differences(_flat(this.spec), _flat(other.spec))
     recorded = bool(this.environments and other.environments)
     devices = _differences(_sorted(describe(this.environments)), _sorted(describe(other.environments)))

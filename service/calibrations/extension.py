@@ -14,7 +14,7 @@ _SPEC = TypeAdapter(CalibrationSpec)
 
 
 def extended(spec: Mapping[str, Any], more: Extension) -> CalibrationSpec:
-    """Give the specification of an extension; raises InvalidInputError (422) that says what must be other."""
+    """Return the specification of an extension; raises InvalidInputError (422) that says what must be other."""
     base, known = min(spec["widths"]), set(spec["widths"])
     if more.widths is None and more.seeds is None and more.mesh is None:
         raise _refused("", "gives nothing to add; give widths, seeds or mesh", None)

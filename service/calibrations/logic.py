@@ -60,7 +60,7 @@ def _refused_measure(message: str, kind: str) -> InvalidInputError:
 
 
 def calibration_body(calibration: Calibration) -> dict[str, Any]:
-    """Give the JSON form of a calibration (`schemas.CalibrationBody`)."""
+    """Return the JSON form of a calibration (`schemas.CalibrationBody`)."""
     address = f"/v1/calibrations/{calibration.id}"
     return {
         "id": calibration.id,
@@ -95,7 +95,7 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
 
 
 def retry_after(calibration: Calibration) -> int | None:
-    """Give the seconds after which another look at a calibration is worth it; None once it has ended."""
+    """Return the seconds after which another look at a calibration is worth it; None once it has ended."""
     if calibration.state in FINAL_CALIBRATION_STATES:
         return None
     left = calibration.progress.seconds_left or 0.0
@@ -103,18 +103,18 @@ def retry_after(calibration: Calibration) -> int | None:
 
 
 def trial_body(row: TrialRow) -> dict[str, Any]:
-    """Give the JSON form of a trial (`schemas.TrialBody`)."""
+    """Return the JSON form of a trial (`schemas.TrialBody`)."""
     gamma = row.gamma if row.role is not None else None
     return {"id": row.id, "created_at": row.created_at, **row.to_trial_dict(), "gamma": gamma}
 
 
 def measurement_body(row: MeasurementRow) -> dict[str, Any]:
-    """Give the JSON form of a measurement (`schemas.MeasurementBody`)."""
+    """Return the JSON form of a measurement (`schemas.MeasurementBody`)."""
     return {"id": row.id, "created_at": row.created_at, **row.to_measurement_dict()}
 
 
 def estimate(calibration: Calibration) -> dict[str, Any]:
-    """Give what was expected of a calibration before it began (`schemas.Estimate`).
+    """Return what was expected of a calibration before it began (`schemas.Estimate`).
 
     The operations are the sum of what the trials report if none ends early; measuring on the way is not counted.
     """
@@ -142,7 +142,7 @@ async def event_stream(
     poll_seconds: float,
     key_counts: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Give events with a number above `after` as they come.
+    """Return events with a number above `after` as they come.
 
     It ends when the calibration has, at the time limit, or once the caller's key no longer counts.
 

@@ -153,7 +153,7 @@ async def extend_calibration(
     responses={200: {"model": CalibrationPage}, **problems(422, 503)},
 )
 def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) -> Response:
-    """Give calibrations, newest first, in pages."""
+    """Return calibrations, newest first, in pages."""
     page = store.list_calibrations(state=listing.state, cursor=listing.cursor, limit=listing.limit)
     items = [logic.calibration_body(calibration) for calibration in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
@@ -166,7 +166,7 @@ def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) ->
     responses={200: _SHOWN, **problems(404, 422, 503)},
 )
 def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response:
-    """Give its state, progress, and once succeeded its optima and exponents."""
+    """Return its state, progress, and once succeeded its optima and exponents."""
     calibration = store.get_calibration(calibration_id)
     wait = logic.retry_after(calibration)
     headers = _NO_CACHE if wait is None else {**_NO_CACHE, "Retry-After": str(wait)}
@@ -180,7 +180,7 @@ def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response
     responses={200: {"model": ShardList}, **problems(404, 422, 503)},
 )
 def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
-    """Give every unit of work planned so far, with its state, its attempts and the worker that has it.
+    """Return every unit of work planned so far, with its state, its attempts and the worker that has it.
 
     A shard whose worker has fallen silent is still `running`: its worker is `stale`, and once the lease has ended
     another worker takes the shard over.
@@ -197,7 +197,7 @@ def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     responses={200: {"model": TrialPage}, **problems(404, 422, 503)},
 )
 def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]) -> Response:
-    """Give every training run as it was stored, oldest first, in pages."""
+    """Return every training run as it was stored, oldest first, in pages."""
     page = store.list_trials(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.trial_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
@@ -212,7 +212,7 @@ def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annota
 def list_measurements(
     calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]
 ) -> Response:
-    """Give every measurement of gradients, alignment and activations as it was stored, oldest first, in pages."""
+    """Return every measurement of gradients, alignment and activations as it was stored, oldest first, in pages."""
     page = store.list_measurements(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.measurement_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
@@ -380,7 +380,7 @@ async def _counted(
 async def stream_events(
     request: Request, store: ReadStore, watched: Annotated[tuple[Calibration, int], Depends(_counted)]
 ) -> AsyncIterable[ServerSentEvent]:
-    """Give its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
+    """Return its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
     trials and measurements.
 
     The id of an event is its number, by which a stream resumes (`Last-Event-ID`). It ends with the calibration, after

@@ -53,7 +53,7 @@ class ShardList(BaseModel):
 
 
 def shard_body(shard: Shard, workers: Mapping[str, Worker]) -> dict[str, Any]:
-    """Give the JSON form of a shard; workers: those that have reported, by id."""
+    """Return the JSON form of a shard; workers: those that have reported, by id."""
     spec = shard.spec
     return {
         "id": shard.id,

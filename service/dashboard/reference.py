@@ -22,7 +22,7 @@ _Schema = Mapping[str, Any]
 
 
 def reference_page(document: Mapping[str, Any]) -> str:
-    """Give the page of an OpenAPI document; the same document is written once."""
+    """Return the page of an OpenAPI document; the same document is written once."""
     return _written(json.dumps(document))
 
 
@@ -56,7 +56,7 @@ def _written(text: str) -> str:
 
 
 def problem_page(kind: type[ApiError]) -> str:
-    """Give the page that a problem's type leads to."""
+    """Return the page that a problem's type leads to."""
     return (
         _HEAD.format(title=escape(kind.title))
         + f'<main class="single"><h1>{escape(kind.title)} <small>{kind.status}</small></h1>'
@@ -170,7 +170,7 @@ def _schemas(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _type(schema: _Schema) -> str:  # noqa: PLR0911  one line for each form of schema
-    """Give a schema in a few words, with links."""
+    """Return a schema in a few words, with links."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f'<a href="#schema-{escape(name)}">{escape(name)}</a>'

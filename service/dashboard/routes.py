@@ -41,19 +41,19 @@ def _page(content: str | bytes) -> Response:
 
 @router.get("/")
 async def get_dashboard() -> Response:
-    """Give the dashboard."""
+    """Return the dashboard."""
     return _page(_asset("index.html"))
 
 
 @router.get("/docs")
 async def get_docs(request: Request) -> Response:
-    """Give the API reference, written from the OpenAPI document."""
+    """Return the API reference, written from the OpenAPI document."""
     return _page(reference_page(request.app.openapi()))
 
 
 @router.get("/assets/{name}")
 async def get_asset(name: str) -> Response:
-    """Give a style sheet, script or picture of the pages."""
+    """Return a style sheet, script or picture of the pages."""
     if name not in _ASSETS:
         raise NotFoundError("There is no such asset.")
     return Response(_asset(name), headers=_HEADERS, media_type=_ASSETS[name])

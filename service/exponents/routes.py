@@ -14,7 +14,7 @@ router = APIRouter(tags=["exponents"])
 
 
 def exponent_body(row: ExponentRow) -> dict[str, Any]:
-    """Give the JSON form of a stored exponent (`schemas.ExponentBody`)."""
+    """Return the JSON form of a stored exponent (`schemas.ExponentBody`)."""
     return {
         "id": row.id,
         "created_at": row.created_at,
@@ -44,7 +44,7 @@ def exponent_body(row: ExponentRow) -> dict[str, Any]:
     responses={200: {"model": ExponentPage}, **problems(422, 503)},
 )
 def list_exponents(store: ReadStore, query: Annotated[ExponentQuery, Query()]) -> Response:
-    """Give stored estimates with their intervals and what is behind them, newest first, in pages."""
+    """Return stored estimates with their intervals and what is behind them, newest first, in pages."""
     where = ExponentFilter(**query.model_dump(exclude={"cursor", "limit"}))
     page = store.list_exponents(where, cursor=query.cursor, limit=query.limit)
     items = [exponent_body(row) for row in page.items]

@@ -22,7 +22,7 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
     responses={200: {"model": WorkerList}, **problems(422, 503)},
 )
 def list_workers(store: ReadStore) -> Response:
-    """Give every worker with its device, its versions and what it runs, the one that reported last first.
+    """Return every worker with its device, its versions and what it runs, the one that reported last first.
 
     A worker that has fallen silent is `stale`, not failed: it may come back, and its shard stays its own until the
     lease ends.
@@ -31,7 +31,7 @@ def list_workers(store: ReadStore) -> Response:
 
 
 def worker_body(worker: Worker) -> dict[str, Any]:
-    """Give the JSON form of a worker (`schemas.WorkerBody`)."""
+    """Return the JSON form of a worker (`schemas.WorkerBody`)."""
     return {
         "id": worker.id,
         "state": worker.state,

@@ -57,7 +57,7 @@ def get_readiness(request: Request, store: StoreDependency) -> Response:
     },
 )
 async def get_metrics(request: Request, _: Scraper) -> Response:
-    """Give what this process answered, and what the database says of shards, calibrations and workers.
+    """Return what this process answered, and what the database says of shards, calibrations and workers.
 
     The database is read every few seconds at most. While it does not answer, `widthwise_database_up` is 0 and a key
     that was good within the last hour is still good here.

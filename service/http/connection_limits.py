@@ -2,7 +2,8 @@
 
 uvicorn's httptools protocol keeps a head of any size, for any time. Its h11 protocol bounds the size alone, and costs
 every request more; so this bounds both, in httptools. The size of a body is bounded by `service.http.middleware` and
-`service.http.request_bodies`; its time is bounded here, where one that came with its head, as nearly all do, needs no timer.
+`service.http.request_bodies`; its time is bounded here;
+a body that came with its head, as nearly all do, needs no timer.
 """
 
 import asyncio

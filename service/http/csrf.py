@@ -15,7 +15,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class OwnPagesOnly:
-    """Finds a changing request from a foreign page, and a foreign Host: `service.http.middleware` answers them with 403."""
+    """Find changing requests from a foreign page, and foreign Hosts; `service.http.middleware` answers with 403."""
 
     def __init__(self, *, local: bool) -> None:
         """local: the Host header must name this machine; else any name will do, as a proxy's."""
@@ -49,7 +49,7 @@ class OwnPagesOnly:
 
 
 def _name(address: bytes) -> str | None:
-    """Give the host of an address without its port; None if it can't be read or has none, as `null` has."""
+    """Return the host of an address without its port; None if it can't be read or has none, as `null` has."""
     try:
         return urlsplit(address.decode("latin-1")).hostname
     except ValueError:

@@ -13,7 +13,7 @@ from service.store.store import Store
 
 
 def get_store(request: Request) -> Store:
-    """Give the application's store; 503 while it could not be opened."""
+    """Return the application's store; 503 while it could not be opened."""
     store: Store | None = request.app.state.store
     if store is None:
         raise NotReadyError("The database is not open; try again.", headers={"Retry-After": "5"})
@@ -21,7 +21,7 @@ def get_store(request: Request) -> Store:
 
 
 async def admit(request: Request, needed: Scope) -> Caller | None:
-    """Give the caller of a request, None where the service asks for no keys; 401, 403 or 429 for others.
+    """Return the caller of a request, None where the service asks for no keys; 401, 403 or 429 for others.
 
     422 for a query parameter where the route has none; the model of one that has some refuses the rest.
     With a key that is known and limits in memory it never suspends.
@@ -38,13 +38,13 @@ async def admit(request: Request, needed: Scope) -> Caller | None:
 
 
 def store_of(request: Request, caller: Caller | None) -> Store:
-    """Give the store as a caller may see it."""
+    """Return the store as a caller may see it."""
     store = get_store(request)
     return store if caller is None else store.of(caller.owner, everyone=caller.everyone)
 
 
 def key_watch(request: Request, store: Store) -> Callable[[], Awaitable[bool]]:
-    """Give what says whether the key of an admitted request still counts; always so where no keys are asked for."""
+    """Return what says whether the key of an admitted request still counts; always so where no keys are asked for."""
     guard: Guard | None = request.app.state.guard
     return _always if guard is None else guard.watch(request.state.caller, store)
 

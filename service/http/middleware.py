@@ -123,7 +123,7 @@ class Bounds:
             reset_contextvars(**tokens)
 
     async def _counting(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the bytes of a body that is large, or whose length is not declared, and give their room back."""
+        """Count the bytes of a body that is large, or whose length is not declared, and return their room back."""
         started = False
         received = 0
 

@@ -80,7 +80,7 @@ _SCHEME = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Give the `responses` of a route for these error statuses, and 405, which any path can answer."""
+    """Return the `responses` of a route for these error statuses, and 405, which any path can answer."""
     content = {PROBLEM_TYPE: {"schema": {"$ref": _REF + "Problem"}}}
     declared: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, 405}):
@@ -94,7 +94,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def json_body(model: type[BaseModel], examples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Give the `openapi_extra` of a route that reads `model` with `service.http.request_bodies.read_json`.
+    """Return the `openapi_extra` of a route that reads `model` with `service.http.request_bodies.read_json`.
 
     The first example is the contract's own; `examples` maps a key to {"summary", "value"}.
     """
@@ -110,7 +110,7 @@ def json_body(model: type[BaseModel], examples: Mapping[str, Mapping[str, Any]])
 def install(
     app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mapping[str, str]], *, asks_for_keys: bool = False
 ) -> None:
-    """Replace `app.openapi`, and give the app `state.allowed_methods`, the Allow header by path.
+    """Replace `app.openapi`, and return the app `state.allowed_methods`, the Allow header by path.
 
     asks_for_keys: say of every operation which scope it needs, and how it refuses.
     """
@@ -168,7 +168,7 @@ def _secure(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
 
 
 def needed_scope(route: APIRoute) -> Scope | None:
-    """Give the widest scope that a route's dependencies, or the route itself, ask for; None: it is open."""
+    """Return the widest scope that a route's dependencies, or the route itself, ask for; None: it is open."""
     found = [getattr(route.endpoint, "needs", None)]
     waiting = [route.dependant]
     while waiting:
@@ -210,7 +210,7 @@ def _tidy(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
 
 
 def _allowed_methods(openapi: Callable[[], dict[str, Any]]) -> Callable[[str], str | None]:
-    """Give the function from a path to its Allow header, by every route of the document, not the first that fits."""
+    """Return the function from a path to its Allow header, by every route of the document, not the first that fits."""
     compiled: list[tuple[Any, str]] = []
 
     def allowed(path: str) -> str | None:

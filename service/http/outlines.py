@@ -23,7 +23,7 @@ _TOKEN = re.compile(rb"(?P<item>%s)(?P<tail>\s*+,?+\s*+)|(?P<rest>%s|[^\"{]++|\{
 
 
 def outline(body: bytes) -> bytes:
-    """Give a JSON body without any plain object that directly follows another one, so without a list's later items.
+    """Return a JSON body without any plain object that directly follows another one, so without a list's later items.
 
     A plain object holds scalars and lists of them. The outline is valid JSON if the body is.
     Raises BodyTooLargeError (413) where it takes more than MAX_OUTLINE, an item more than MAX_ITEM or there are more

@@ -116,7 +116,7 @@ def invalid_request(listed: Sequence[Mapping[str, Any]]) -> errors.InvalidReques
 
 
 def from_library(error: library.WidthwiseError) -> errors.ApiError:  # noqa: PLR0911  one line for each class
-    """Give the answer that belongs to an error of the library or the store."""
+    """Return the answer that belongs to an error of the library or the store."""
     match error:
         case library.UnplacedTensorsError():
             listed = [{"name": name, "problem": problem} for name, problem in error.problems[:MAX_LISTED]]

@@ -40,11 +40,11 @@ _ONE_AT_A_TIME = CapacityLimiter(1)
 
 
 async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = MAX_BYTES) -> T:
-    """Give the request's body as `adapter`'s type.
+    """Return the request's body as `adapter`'s type.
 
     max_bytes: of this kind of body; the service's cap on all of them holds before (`service.http.middleware`).
     Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), MalformedRequestError (400) or InvalidRequestError
-    (422), and ClientDisconnect where the client left or took too long (`service.http.connection_limits` has answered it).
+    (422), and ClientDisconnect where the client left or took too long (already answered by `connection_limits`).
     """
     raw = length = b""
     for name, value in request.scope["headers"]:
@@ -73,7 +73,7 @@ async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = 
 
 
 async def _whole_body(receive: Receive, max_bytes: int) -> bytes:
-    """Give the body, which mostly comes as one message: Starlette's own way costs as much as its validation."""
+    """Return the body, which mostly comes as one message: Starlette's own way costs as much as its validation."""
     parts: list[bytes] = []
     received, more = 0, True
     while more:
@@ -117,13 +117,13 @@ class DirectRoute(APIRoute):
         self.app = request_response(self.endpoint)  # Starlette's own, without FastAPI's two exit stacks
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Give the function itself."""
+        """Return the function itself."""
         endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
         return endpoint
 
 
 def direct_routes(app: FastAPI) -> dict[tuple[str, str], ASGIApp]:
-    """Give the direct routes by method and path, each as an application that needs neither router nor layers.
+    """Return the direct routes by method and path, each as an application that needs neither router nor layers.
 
     These cost such a request a fifth of its time (measured). Errors are answered by the application's own handlers.
     """

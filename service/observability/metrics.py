@@ -31,12 +31,12 @@ _METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"
 
 
 def route_of(scope: Scope) -> str:
-    """Give the template of the route that a request took, such as `/v1/calibrations/{calibration_id}`."""
+    """Return the template of the route that a request took, such as `/v1/calibrations/{calibration_id}`."""
     return getattr(scope.get("route"), "path", UNMATCHED)
 
 
 def method_of(scope: Scope) -> str:
-    """Give a request's method, or `OTHER` for one that HTTP does not define."""
+    """Return a request's method, or `OTHER` for one that HTTP does not define."""
     method: str = scope["method"]
     return method if method in _METHODS else OTHER_METHOD
 
@@ -72,7 +72,7 @@ class Metrics:
         row[-1] += seconds
 
     async def expose(self, store: Store | None) -> bytes:
-        """Give everything in Prometheus's text form, within PATIENCE_SECONDS whatever the database does."""
+        """Return everything in Prometheus's text form, within PATIENCE_SECONDS whatever the database does."""
         self._limiter = self._limiter or CapacityLimiter(1)  # scrapes take turns; one that hangs holds up no route
         with move_on_after(PATIENCE_SECONDS):
             return await to_thread.run_sync(self._written, store, limiter=self._limiter, abandon_on_cancel=True)
@@ -91,7 +91,7 @@ class Metrics:
         self._snapshot, self._read_at = snapshot, time.monotonic()
 
     def collect(self) -> Iterator[Metric]:
-        """Give every family; the registry calls it."""
+        """Return every family; the registry calls it."""
         build = GaugeMetricFamily("widthwise_build_info", "Always 1; its label is the version.", labels=["version"])
         build.add_metric([VERSION], 1)
         yield build
@@ -106,7 +106,7 @@ class Metrics:
         yield from work_families(self._snapshot)
 
     def describe(self) -> Iterator[Metric]:
-        """Give nothing, so that registering reads nothing."""
+        """Return nothing, so that registering reads nothing."""
         return iter(())
 
     def _request_families(self) -> Iterator[Metric]:

@@ -36,7 +36,7 @@ class Tracing:
         return self._provider is not None
 
     def for_fastapi(self) -> "TelemetryConfig":
-        """Give the application's telemetry; off, it does not even look for OpenTelemetry's providers at a request."""
+        """Return the application's telemetry; off, it does not even look for OpenTelemetry's providers at a request."""
         # its metrics would repeat ours, and its logs hold the messages of errors
         if self._provider is None:
             return {"tracing": False, "metrics": False, "logs": False}
@@ -89,7 +89,7 @@ class Tracing:
 
 
 def start_tracing(settings: Settings, service_name: str) -> Tracing:
-    """Give the tracing that the settings ask for, under this name unless OTEL_SERVICE_NAME gives another.
+    """Return the tracing that the settings ask for, under this name unless OTEL_SERVICE_NAME gives another.
 
     Raises InvalidInputError if it is asked for and the extra `tracing` is not installed.
     """

@@ -27,7 +27,7 @@ class Snapshot:
 
 
 def work_families(snapshot: Snapshot | None) -> Iterator[Metric]:
-    """Give the families; without samples where the database did not answer."""
+    """Return the families; without samples where the database did not answer."""
     shards = GaugeMetricFamily("widthwise_shards", "Shards by state.", labels=["state"])
     oldest = GaugeMetricFamily(
         "widthwise_oldest_queued_seconds", "How long the shard that waits longest has waited; 0 if none waits."

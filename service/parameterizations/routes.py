@@ -32,7 +32,7 @@ class Choice(BaseModel):
 
 @lru_cache(maxsize=64)  # three forms × the two readout omegas in use; others are computed in ~1 ms
 def _answer(form: Form, readout_omega: float) -> tuple[bytes, str]:
-    """Give the body and its ETag."""
+    """Return the body and its ETag."""
     items: list[dict[str, Any]] = []
     for parameterization in Parameterization:
         shape = form if parameterization is Parameterization.MUP else Form.TABLE_9
@@ -79,7 +79,7 @@ async def list_parameterizations(
     choice: Annotated[Choice, Query()],
     if_none_match: Annotated[str | None, Header(description="An ETag of an earlier answer.")] = None,
 ) -> Response:
-    """Give a, b, c and g of every role, for every parameterization, optimizer and alignment (full and none).
+    """Return a, b, c and g of every role, for every parameterization, optimizer and alignment (full and none).
 
     A quantity is proportional to width^(−exponent). `form` chooses which of muP's published forms its rows are in,
     `readout_omega` what the readout's ω is taken to be.

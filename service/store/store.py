@@ -91,7 +91,7 @@ class Store(WorkStore):
         return CreatedCalibration(self.get_calibration(identifier), replayed=replayed)
 
     def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
-        """Give the calibration that a key named before, without the planning that a new one takes."""
+        """Return the calibration that a key named before, without the planning that a new one takes."""
         if submission.idempotency_key is None:
             return None
         _, digest = checked_spec(spec)
@@ -100,7 +100,7 @@ class Store(WorkStore):
         return None if row is None else str(row.id)
 
     def get_calibration(self, calibration_id: str) -> Calibration:
-        """Give one calibration with its progress."""
+        """Return one calibration with its progress."""
         with self._database.read() as connection:
             self._require(connection, calibration_id)
             return calibrations.get(connection, calibration_id)
@@ -108,7 +108,7 @@ class Store(WorkStore):
     def list_calibrations(
         self, *, state: CalibrationState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Calibration]:
-        """Give calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
+        """Return calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             return calibrations.list_page(connection, self._sees, state, cursor, limit)
 
@@ -136,7 +136,7 @@ class Store(WorkStore):
         return self.get_calibration(calibration_id)
 
     def list_shards(self, calibration_id: str) -> tuple[Shard, ...]:
-        """Give its shards, in the order in which they are claimed."""
+        """Return its shards, in the order in which they are claimed."""
         with self._database.read() as connection:
             self._require(connection, calibration_id)
             return calibrations.list_shards(connection, calibration_id)
@@ -144,7 +144,7 @@ class Store(WorkStore):
     def list_trials(
         self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM
     ) -> Page[TrialRow]:
-        """Give its trials, oldest first. limit: 1 to LIMIT_MAXIMUM."""
+        """Return its trials, oldest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             self._require(connection, calibration_id)
             return trials_of.list_page(connection, calibration_id, cursor, limit)
@@ -152,19 +152,19 @@ class Store(WorkStore):
     def list_measurements(
         self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM
     ) -> Page[MeasurementRow]:
-        """Give its measurements, oldest first. limit: 1 to LIMIT_MAXIMUM."""
+        """Return its measurements, oldest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             self._require(connection, calibration_id)
             return measurements.list_page(connection, calibration_id, cursor, limit)
 
     def all_trials(self, calibration_id: str) -> list[dict[str, Any]]:
-        """Give every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
+        """Return every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
         with self._database.read() as connection:
             self._require(connection, calibration_id)
             return trials_of.all_of(connection, calibration_id)
 
     def list_events(self, calibration_id: str, *, after: int = 0, limit: int = LIMIT_MAXIMUM) -> tuple[Event, ...]:
-        """Give its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
+        """Return its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
         with self._database.read() as connection:
             self._require(connection, calibration_id)
             return calibrations.list_events(connection, calibration_id, after, limit)
@@ -172,7 +172,7 @@ class Store(WorkStore):
     def list_exponents(
         self, where: ExponentFilter | None = None, *, cursor: str | None = None, limit: int = 50
     ) -> Page[ExponentRow]:
-        """Give stored exponents that match, newest first. limit: 1 to LIMIT_MAXIMUM."""
+        """Return stored exponents that match, newest first. limit: 1 to LIMIT_MAXIMUM."""
         with self._database.read() as connection:
             return exponents.list_page(connection, self._sees, where or ExponentFilter(), cursor, limit)
 
@@ -225,12 +225,12 @@ class Store(WorkStore):
             )
 
     def find_key(self, key_id: str) -> ApiKey | None:
-        """Give a key, or None; `valid` says whether it counts now."""
+        """Return a key, or None; `valid` says whether it counts now."""
         with self._database.read() as connection:
             return keys.find(connection, key_id)
 
     def list_keys(self, owner: str | None = None) -> tuple[ApiKey, ...]:
-        """Give every key, or an owner's, newest first."""
+        """Return every key, or an owner's, newest first."""
         with self._database.read() as connection:
             return keys.list_all(connection, owner)
 

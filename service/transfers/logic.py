@@ -19,7 +19,7 @@ from widthwise.transfers.transfer import transfer
 
 
 def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:
-    """Give the plan; raises widthwise.errors.InvalidInputError and UnplacedTensorsError."""
+    """Return the plan; raises widthwise.errors.InvalidInputError and UnplacedTensorsError."""
     base, target = request.base, request.target
     return transfer(
         parameterization=request.parameterization,
@@ -67,7 +67,7 @@ def _alignment(request: schemas.TransferRequest) -> str | dict[str, Any]:
 
 
 def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Exponents:
-    """Give the exponents that the named calibration measured; the one database access of a transfer.
+    """Return the exponents that the named calibration measured; the one database access of a transfer.
 
     Raises NotFoundError (404), ConflictError (409: not finished, or nothing measured), InvalidInputError (422: it
     was measured in another setting).

@@ -30,7 +30,7 @@ _ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they 
     openapi_extra=json_body(TransferRequest, EXAMPLES),
 )
 async def create_transfer(request: Request) -> Response:
-    """Give every learning rate, epsilon, init, multiplier and decay of the target, by role and by tensor.
+    """Return every learning rate, epsilon, init, multiplier and decay of the target, by role and by tensor.
 
     Each is a value, its multiplier (target / base), its exponent (∝ width^(−exponent)) and the reason. Nothing is
     stored: the same request gives the same answer. Tensors that can't be placed are a 422 that lists each of them

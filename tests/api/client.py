@@ -40,7 +40,7 @@ class Client:
 
 @contextmanager
 def client_of(app: FastAPI) -> Iterator[Client]:
-    """Give a client of the application."""
+    """Return a client of the application."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     with start_blocking_portal() as portal:
         client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
@@ -51,7 +51,7 @@ def client_of(app: FastAPI) -> Iterator[Client]:
 
 
 def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
-    """Check that a response is a problem document of this kind, and give it."""
+    """Check that a response is a problem document of this kind, and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()

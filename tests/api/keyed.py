@@ -27,7 +27,7 @@ def keyed_app(settings: Settings, store: Store, **changes: object) -> FastAPI:
 
 
 def new_key(store: Store, owner: str = "alice", scope: str = "admin", lifetime: float | None = None) -> Token:
-    """Store a key and give it."""
+    """Store a key and return it."""
     token = make_token()
     digest = digest_of(PEPPER, token.secret)
     store.create_key(

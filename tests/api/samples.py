@@ -36,7 +36,7 @@ def spec(**changes: Any) -> dict[str, Any]:
 
 
 def submit(client: Client, **changes: Any) -> str:
-    """Submit a calibration and give its id."""
+    """Submit a calibration and return its id."""
     response = client.post("/v1/calibrations", json=spec(**changes))
     assert response.status_code == 202, response.text
     identifier: str = response.json()["id"]
@@ -60,7 +60,7 @@ def bowl(drift: float = 0.25, **changes: Any) -> list[dict[str, Any]]:
 
 
 def finished(client: Client, drift: float = 0.25, **changes: Any) -> str:
-    """A succeeded calibration whose trials were uploaded; give its id."""
+    """A succeeded calibration whose trials were uploaded; return its id."""
     identifier = submit(client, runner="external", **changes)
     trials = bowl(drift, **changes)
     assert client.post(f"/v1/calibrations/{identifier}/trials", json={"trials": trials}).status_code == 200

@@ -120,7 +120,7 @@ def test_the_outline_is_json_without_later_items(document: Any, indent: int | No
 async def answer(
     app: FastAPI, receive: Callable[[], Awaitable[Any]], length: int | None = None
 ) -> tuple[int, dict[bytes, bytes]]:
-    """Send a transfer whose body comes from `receive`; give the answer's status and headers, or 0 if there was none."""
+    """Send a transfer whose body comes from `receive`; return the answer's status and headers (0 if there was none)."""
     start: dict[str, Any] = {"status": 0, "headers": []}
 
     async def send(message: Any) -> None:

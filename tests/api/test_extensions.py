@@ -15,7 +15,7 @@ ENVIRONMENT = {"device": "cpu", "versions": {"jax": "1"}, "code_sha256": "a" * 6
 
 
 def run(client: Client, store: Store, environment: dict[str, Any] = ENVIRONMENT, **changes: Any) -> str:
-    """A calibration that a worker has run with the losses of the bowl, in this environment; give its id."""
+    """A calibration that a worker has run with the losses of the bowl, in this environment; return its id."""
     identifier = submit(client, **changes)
     losses = {(t["width"], t["learning_rate"], t["seed"]): t["loss"] for t in bowl()}
     while (claim := store.claim_shard("w")) is not None:

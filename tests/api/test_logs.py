@@ -133,7 +133,7 @@ def test_a_client_that_leaves_while_it_sends_is_no_mistake_of_ours(app: FastAPI,
 
 
 async def left_early(app: FastAPI, path: str, sent: bytes) -> list[Any]:
-    """Begin a request, leave after `sent`, and give what was answered."""
+    """Begin a request, leave after `sent`, and return what was answered."""
     messages = iter([{"type": "http.request", "body": sent, "more_body": True}] if sent else [])
     answered: list[Any] = []
 

@@ -8,7 +8,7 @@ from tests.api.samples import finished, submit
 
 
 def fail(client: Client, store: Store) -> str:
-    """A calibration with one trial stored, and every shard failed; give its id."""
+    """A calibration with one trial stored, and every shard failed; return its id."""
     identifier = submit(client)
     first = True
     while (claim := store.claim_shard("w")) is not None:

@@ -53,7 +53,7 @@ def test_an_operation_that_lets_anyone_in_is_found(settings: Settings, store: St
 
 
 def run(app: FastAPI, config: schemathesis.Config) -> tuple[int, list[str]]:
-    """Give the number of requests that were answered, and every fault."""
+    """Return the number of requests that were answered, and every fault."""
     api = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
     faults: list[str] = []
     answered = 0

@@ -24,29 +24,29 @@ class Composition:
     folder: Path
 
     def command(self, name: str) -> list[str]:
-        """Give a service's command; ours follow the image's entry point."""
+        """Return a service's command; ours follow the image's entry point."""
         words = self.services[name]["command"]
         return ["widthwise", *words] if "build" in self.services[name] else list(words)
 
     def health_command(self, name: str) -> list[str]:
-        """Give what the engine runs as a service's health check."""
+        """Return what the engine runs as a service's health check."""
         kind, *words = self.services[name]["healthcheck"]["test"]
         return ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
 
     def environment(self, name: str) -> dict[str, str]:
-        """Give the variables that a service's container has."""
+        """Return the variables that a service's container has."""
         return {variable: str(value) for variable, value in self.services[name].get("environment", {}).items()}
 
     def grace_seconds(self, name: str) -> float:
-        """Give how long a service may take to stop before it is killed."""
+        """Return how long a service may take to stop before it is killed."""
         return seconds(self.services[name]["stop_grace_period"])
 
     def ours(self) -> list[str]:
-        """Give the services that run our own images."""
+        """Return the services that run our own images."""
         return [name for name, service in self.services.items() if "build" in service]
 
     def lasting(self) -> list[str]:
-        """Give the services that run until they are stopped."""
+        """Return the services that run until they are stopped."""
         return [name for name in self.services if name != "migrate"]
 
 
@@ -58,14 +58,14 @@ def read(name: str = "docker-compose.yml", given: Mapping[str, str] | None = Non
 
 
 def seconds(duration: str) -> float:
-    """Give a Compose duration such as 90s or 2m in seconds."""
+    """Return a Compose duration such as 90s or 2m in seconds."""
     match = re.fullmatch(r"(\d+)(s|m)", duration)
     assert match is not None, duration
     return float(match[1]) * (60 if match[2] == "m" else 1)
 
 
 def in_its_environment(composition: Composition, name: str, changes: Mapping[str, str]) -> dict[str, str]:
-    """Give a service's environment for a process here: nothing of ours from the test's own, and `changes` to it.
+    """Return a service's environment for a process here: nothing of ours from the test's own, and `changes` to it.
 
     changes: old text → new text, within the values: another host and port, another folder of secrets.
     """
@@ -74,7 +74,7 @@ def in_its_environment(composition: Composition, name: str, changes: Mapping[str
 
 
 def replaced(text: str, changes: Mapping[str, str]) -> str:
-    """Give a text with each old part replaced, the longest first, and nothing replaced twice."""
+    """Return a text with each old part replaced, the longest first, and nothing replaced twice."""
     longest_first = sorted(changes, key=len, reverse=True)
     return re.sub("|".join(map(re.escape, longest_first)), lambda match: changes[match[0]], text)
 

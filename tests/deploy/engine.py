@@ -61,15 +61,15 @@ class Engine:
         self._install_client()
 
     def secret(self, name: str) -> str:
-        """Give the value of one of the secrets."""
+        """Return the value of one of the secrets."""
         return (self.folder / "secrets" / name).read_text(encoding="utf-8")
 
     def path(self) -> str:
-        """Give the PATH on which the images' and the servers' programs are found."""
+        """Return the PATH on which the images' and the servers' programs are found."""
         return os.pathsep.join([str(self.folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
 
     def log(self, name: str) -> str:
-        """Give everything that a service has written."""
+        """Return everything that a service has written."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def run(self, name: str, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -113,7 +113,7 @@ class Engine:
         return self.run(name, *self.composition.health_command(name))
 
     def stop(self, name: str) -> int:
-        """Stop a service as the engine does; give its exit status. Fails if its period of grace is not enough."""
+        """Stop a service as the engine does; return its exit status. Fails if its period of grace is not enough."""
         process = self.processes.pop(name)
         number = self.composition.services[name].get("stop_signal", "SIGTERM")
         process.send_signal(signal.Signals[number])
@@ -244,7 +244,7 @@ class Engine:
 
 
 def processes_that_show(text: str) -> list[str]:
-    """Give the command lines, as `ps` shows them, that hold a text."""
+    """Return the command lines, as `ps` shows them, that hold a text."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):

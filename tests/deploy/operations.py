@@ -8,7 +8,7 @@ TEXT = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 def blocks(heading: str | None = None) -> list[str]:
-    """Give the lines of every shell block, or of those under one heading; continued lines are joined."""
+    """Return the lines of every shell block, or of those under one heading; continued lines are joined."""
     text = TEXT
     if heading is not None:
         found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", TEXT, re.MULTILINE | re.DOTALL)

@@ -22,7 +22,7 @@ class Stage:
     instructions: tuple[tuple[str, str], ...]
 
     def every(self, instruction: str) -> list[str]:
-        """Give what follows an instruction, each time it is used."""
+        """Return what follows an instruction, each time it is used."""
         return [rest for found, rest in self.instructions if found == instruction]
 
 
@@ -44,13 +44,13 @@ STAGES = stages()
 
 
 def lineage(name: str) -> list[Stage]:
-    """Give a stage and those that it is made from, itself first."""
+    """Return a stage and those that it is made from, itself first."""
     stage = STAGES[name]
     return [stage, *(lineage(stage.parent) if stage.parent in STAGES else [])]
 
 
 def installed(name: str) -> str:
-    """Give every RUN that fills the environment which an image copies."""
+    """Return every RUN that fills the environment which an image copies."""
     (source,) = {match for copy in STAGES[name].every("COPY") for match in re.findall(r"--from=(\S+)", copy)}
     return "\n".join(run for stage in lineage(source) for run in stage.every("RUN"))
 

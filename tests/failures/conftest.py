@@ -33,7 +33,7 @@ MakeCluster = Callable[..., Cluster]
 
 
 def steered(*behaviour: object) -> tuple[str, ...]:
-    """Give the command of a steered child with this behaviour."""
+    """Return the command of a steered child with this behaviour."""
     return (sys.executable, STEERED_CHILD, *map(str, behaviour))
 
 

@@ -9,7 +9,7 @@ FAILURES = 18  # at the end of the design's list
 
 
 def marked() -> dict[int, list[str]]:
-    """Give the names of the tests that are marked with each number, as they stand in the source."""
+    """Return the names of the tests that are marked with each number, as they stand in the source."""
     found: dict[int, list[str]] = {}
     for path in sorted(FOLDER.glob("test_*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -20,7 +20,7 @@ COPIES = 5  # of every message
 
 
 def claimants(cluster: Cluster, identifier: str) -> list[str]:
-    """Give who claimed a shard of it, in alphabetical order, for each claim."""
+    """Return who claimed a shard of it, in alphabetical order, for each claim."""
     events = cluster.store.list_events(identifier)
     return sorted(
         event.data["worker_id"] for event in events if event.kind == "shard" and event.data["to"] == "running"

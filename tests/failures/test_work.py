@@ -32,12 +32,12 @@ def gate(tmp_path: Path, name: str = "gate") -> Path:
 
 
 def states(cluster: Cluster, identifier: str) -> list[str]:
-    """Give the states of a calibration's shards, in their order."""
+    """Return the states of a calibration's shards, in their order."""
     return [shard.state.value for shard in cluster.store.list_shards(identifier)]
 
 
 def reasons(cluster: Cluster, identifier: str) -> list[str]:
-    """Give why attempts at its shards failed, in their order."""
+    """Return why attempts at its shards failed, in their order."""
     return [event.data["reason"] for event in cluster.store.list_events(identifier) if event.data.get("reason")]
 
 

@@ -84,7 +84,7 @@ def run_claim(store: Store, claim: Claim) -> None:
 
 
 def run_all(store: Store, worker_id: str = "worker") -> int:
-    """Claim and run until nothing is left; give the number of shards run."""
+    """Claim and run until nothing is left; return the number of shards run."""
     count = 0
     while (claim := store.claim_shard(worker_id)) is not None:
         run_claim(store, claim)

@@ -113,7 +113,7 @@ class NoTrials:
 
 
 def measure_all(store: Store) -> list[int]:
-    """Run every shard that measures; give their widths."""
+    """Run every shard that measures; return their widths."""
     widths = []
     while (claim := store.claim_shard("w")) is not None:
         widths.append(claim.shard.width)

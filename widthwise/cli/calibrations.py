@@ -23,7 +23,7 @@ class View(Protocol):
 
 
 def follow(client: Client, calibration_id: str, out: Console) -> Calibration:
-    """Show the progress of a calibration on `out` until it has ended; give its last state."""
+    """Show the progress of a calibration on `out` until it has ended; return its last state."""
     with _view(out) as view:
         for calibration in client.watch(calibration_id):
             progress = calibration["progress"]
@@ -85,7 +85,7 @@ def _counted(done: int, total: int, seconds_left: float | None, state: str) -> s
 
 
 def duration(seconds: float) -> str:
-    """Give a rough time for a person: 40 s, 12 min, 3.5 h."""
+    """Return a rough time for a person: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -18,12 +18,12 @@ PIPE_WIDTH = 132  # columns where no terminal says how many (chosen): a plan's t
 
 
 def stdout() -> Console:
-    """Give the console for results: no colour and a fixed width where it is no terminal."""
+    """Return the console for results: no colour and a fixed width where it is no terminal."""
     return _console(stderr=False)
 
 
 def stderr() -> Console:
-    """Give the console for progress, warnings and errors."""
+    """Return the console for progress, warnings and errors."""
     return _console(stderr=True)
 
 
@@ -57,7 +57,7 @@ def warn(warnings: Iterable[Mapping[str, Any]]) -> None:
 
 
 def new_table(*columns: str, left: int = 1) -> Table:
-    """Give an empty table: the first `left` columns are words, the others numbers."""
+    """Return an empty table: the first `left` columns are words, the others numbers."""
     from rich.box import SIMPLE_HEAD
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -75,18 +75,18 @@ def show(title: str, table: Table) -> None:
 
 
 def number(value: float | None) -> str:
-    """Give a number with at most four significant digits, an empty cell for None."""
+    """Return a number with at most four significant digits, an empty cell for None."""
     return "" if value is None else f"{value:.4g}"
 
 
 def signed(value: float) -> str:
-    """Give an exponent to three decimals, with a true minus and no minus before zero."""
+    """Return an exponent to three decimals, with a true minus and no minus before zero."""
     text = f"{value:.3f}"
     return text.replace("-", "−") if float(text) else "0.000"
 
 
 def between(interval: Iterable[float] | None) -> str:
-    """Give an interval of exponents; a dash where there is none."""
+    """Return an interval of exponents; a dash where there is none."""
     return "–" if interval is None else " to ".join(signed(end) for end in interval)
 
 

@@ -152,7 +152,7 @@ def revoke(
 
 
 def lifetime_seconds(text: str) -> float | None:
-    """Give how long "90d" or "12h" is, None for "never"; InvalidInputError for anything else.
+    """Return how long "90d" or "12h" is, None for "never"; InvalidInputError for anything else.
 
     >>> lifetime_seconds("12h"), lifetime_seconds("never")
     (43200.0, None)
@@ -172,7 +172,7 @@ def lifetime_seconds(text: str) -> float | None:
 
 @contextmanager
 def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
-    """Give the settings and their store; an embedded database is brought up to date first, as `serve` does."""
+    """Return the settings and their store; an embedded database is brought up to date first, as `serve` does."""
     with console.needs("service"):
         from service.settings import load_settings
         from service.store import open_store

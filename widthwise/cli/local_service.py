@@ -27,7 +27,7 @@ _NOT_PASSED_ON = (
 
 @contextmanager
 def local_service(data_dir: Path, *, workers: int) -> Iterator[Client]:
-    """Start a service on a free port and give a client of it; stop it at the end, however the block ends.
+    """Start a service on a free port and return a client of it; stop it at the end, however the block ends.
 
     Its output goes to `demo.log` in the data directory. Raises ServiceError if it does not start.
     """

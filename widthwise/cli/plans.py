@@ -38,7 +38,7 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
 
 
 def provenance(of: JsonObject) -> str:
-    """Give one line that says where the numbers come from."""
+    """Return one line that says where the numbers come from."""
     setting = f"{of['parameterization']}, {of['optimizer']}, {of['alignment']} alignment"
     if of["parameterization"] == "mup":
         setting += f", form {of['form']}"
@@ -94,7 +94,7 @@ def _grouped(tensors: Sequence[JsonObject]) -> list[tuple[str, int, JsonObject]]
 
 
 def _shown(rows: Sequence[JsonObject]) -> list[str]:
-    """Give the quantities to show: those that some row has a value for, and init and forward where they change."""
+    """Return the quantities to show: those that some row has a value for, and init and forward where they change."""
     shown = []
     for name in _QUANTITIES:
         found = [row[name] for row in rows if row[name] is not None]
@@ -108,7 +108,7 @@ def _shown(rows: Sequence[JsonObject]) -> list[str]:
 
 
 def _cells(row: JsonObject, shown: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Give value and multiplier of each quantity; a forward multiplier's value is the multiplier itself."""
+    """Return value and multiplier of each quantity; a forward multiplier's value is the multiplier itself."""
     for name in shown:
         quantity = row[name]
         if quantity is None:

@@ -16,7 +16,7 @@ _TENSOR = ("name", "base_shape", "target_shape", "fan_in_axes", "fan_out_axes", 
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the plan for a request as POST /v1/transfers does, from theory.
+    """Return the plan for a request as POST /v1/transfers does, from theory.
 
     Raises InvalidInputError, UnplacedTensorsError. A null is a field that was left out, as in the service.
     """

@@ -98,7 +98,7 @@ def serve(
 
 
 def _server(config: Any, announce: Callable[[], None]) -> Any:
-    """Give a uvicorn server that calls `announce` once it answers."""
+    """Return a uvicorn server that calls `announce` once it answers."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -146,7 +146,7 @@ def _make_data_dir(settings: "Settings") -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Give a listening socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
+    """Return a listening socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with ExitStack() as if_it_fails:

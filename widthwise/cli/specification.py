@@ -60,7 +60,7 @@ def check_way(given: Mapping[str, Any]) -> None:
 
 
 def specification(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the body of POST /v1/calibrations: what the file says, if one was given, with the options over it.
+    """Return the body of POST /v1/calibrations: what the file says, if one was given, with the options over it.
 
     Raises typer.BadParameter for an option that can't be read or is missing, InvalidInputError for such a file.
     """
@@ -79,12 +79,12 @@ def specification(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def extension(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the body of POST /v1/calibrations/{id}/extensions; typer.BadParameter for an option that can't be read."""
+    """Return the body of POST /v1/calibrations/{id}/extensions; typer.BadParameter for an option that can't be read."""
     return _fields(given, EXTENDED)
 
 
 def _fields(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Give the fields among the options; lists are read from their text."""
+    """Return the fields among the options; lists are read from their text."""
     return {
         name: _READ[name](given[name], _option(name)) if name in _READ else given[name]
         for name in names

@@ -74,7 +74,7 @@ def transfer(
     ] = False,
     as_json: Annotated[bool, options.as_json("The plan as the service answers it.", _OUTPUT)] = False,
 ) -> None:
-    """Give every hyperparameter of a larger model, from those tuned on a small one.
+    """Return every hyperparameter of a larger model, from those tuned on a small one.
 
     Works without a service. Options replace what the file says.
 
@@ -129,7 +129,7 @@ def transfer(
 
 
 def _merged(part: Any, options: dict[str, Any]) -> Any:
-    """Give a part of the file with the options in it; what is no object is left for the answer to refuse."""
+    """Return a part of the file with the options in it; what is no object is left for the answer to refuse."""
     if part is None or isinstance(part, dict):
         return (part or {}) | words.given(options)
     return part

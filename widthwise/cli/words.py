@@ -57,7 +57,7 @@ def _number(text: str, option: str) -> float:
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the options that were given."""
+    """Return the options that were given."""
     return {name: value for name, value in values.items() if value is not None}
 
 

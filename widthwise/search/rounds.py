@@ -33,7 +33,7 @@ SWEPT = {Measured.LEARNING_RATE, Measured.GAMMA, Measured.HORIZON}  # what needs
 def next_round(
     spec: Mapping[str, Any], trials: Trials, measurements: Sequence[Mapping[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """Give the shards that a calibration still has to run, longest first; empty when it is finished.
+    """Return the shards that a calibration still has to run, longest first; empty when it is finished.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def next_round(
 
 
 def outline(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give every shard that a calibration is expected to run, round by round, if no optimum lies at an edge.
+    """Return every shard that a calibration is expected to run, round by round, if no optimum lies at an edge.
 
     It is what next_round asks for when the optimum is the middle of the learning rates at every width.
     """

@@ -113,7 +113,7 @@ def _repeated(tensors: Iterable[Tensor]) -> list[str]:
 
 
 def _with_tied_role(tensor: Tensor, by_name: dict[str, Tensor], owns: bool) -> Tensor:
-    """Check a tie, and give an undeclared tied matrix its side: the owner embeds, the one tied to it reads out."""
+    """Check a tie, and return an undeclared tied matrix its side: the owner embeds, the one tied to it reads out."""
     if tensor.tied_to is not None:
         owner = by_name.get(tensor.tied_to)
         if owner is None:

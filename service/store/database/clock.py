@@ -74,10 +74,10 @@ def _elapsed_on_postgres(element: Any, compiler: Any, **options: Any) -> str:
 
 
 def elapsed_seconds(since: sa.ColumnElement[Any]) -> ElapsedSeconds:
-    """Give the expression for the seconds that have passed since a stored time."""
+    """Return the expression for the seconds that have passed since a stored time."""
     return ElapsedSeconds(since)
 
 
 def now(plus_seconds: float = 0.0) -> DatabaseTime:
-    """Give the expression for the database's present time, in UTC, plus some seconds."""
+    """Return the expression for the database's present time, in UTC, plus some seconds."""
     return DatabaseTime(sa.literal(float(plus_seconds), sa.Double))

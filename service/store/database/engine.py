@@ -46,7 +46,7 @@ def dump_json(value: Any) -> str:
 
 
 def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa.Engine:
-    """Give an engine for a database URL; it belongs to this process alone.
+    """Return an engine for a database URL; it belongs to this process alone.
 
     url: sqlite:///FILE (its directory is made) or postgresql+psycopg://…. for_migration: no pool, no
     time limits and, on SQLite, no enforced foreign keys: a batch migration drops and recreates tables.
@@ -64,7 +64,7 @@ def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa
 
 
 def _parsed(url: str | sa.URL) -> sa.URL:
-    """Give a URL's parts; what follows sqlite:/// is a file's name as it stands, with any %, ? or # in it."""
+    """Return a URL's parts; what follows sqlite:/// is a file's name as it stands, with any %, ? or # in it."""
     if isinstance(url, str) and url.startswith(SQLITE_PREFIX):
         return sa.URL.create("sqlite", database=url.removeprefix(SQLITE_PREFIX))
     return sa.make_url(url)
@@ -215,12 +215,12 @@ def _code(error: BaseException | None) -> str | None:
 
 
 def cause_of(error: sa.exc.SQLAlchemyError) -> str:
-    """Give the first line of what the driver said, which holds no parameter of the statement."""
+    """Return the first line of what the driver said, which holds no parameter of the statement."""
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
 def insert_or(connection: sa.Connection, table: sa.Table) -> Any:
-    """Give the dialect's INSERT, the one with ON CONFLICT clauses."""
+    """Return the dialect's INSERT, the one with ON CONFLICT clauses."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 

@@ -19,13 +19,13 @@ CURSOR_MAXIMUM = 512  # characters; ours have some 120
 
 
 def encode_cursor(listing: str, created_at: datetime, identifier: str) -> str:
-    """Give the opaque text that goes on after a row of a listing."""
+    """Return the opaque text that goes on after a row of a listing."""
     content = json.dumps([VERSION, listing, created_at.isoformat(), identifier], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
 def decode_cursor(listing: str, cursor: str) -> tuple[datetime, str]:
-    """Give the (created_at, id) of a cursor; InvalidInputError unless this listing made it."""
+    """Return the (created_at, id) of a cursor; InvalidInputError unless this listing made it."""
     try:
         if len(cursor) > CURSOR_MAXIMUM:
             raise ValueError("too long")
@@ -55,7 +55,7 @@ def page(
     limit: int,
     newest_first: bool,
 ) -> Page[T]:
-    """Give one page of `query` over `table`, each row turned into a record by `read`."""
+    """Return one page of `query` over `table`, each row turned into a record by `read`."""
     checked_limit(limit)
     key = sa.tuple_(table.c.created_at, table.c.id)
     if cursor is not None:
@@ -68,7 +68,7 @@ def page(
 
 
 def page_of(table: sa.Table, rows: Sequence[sa.Row[Any]], read: Callable[[sa.Row[Any]], T], limit: int) -> Page[T]:
-    """Give the page that rows of a listing make, of which there may be one more than `limit`."""
+    """Return the page that rows of a listing make, of which there may be one more than `limit`."""
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(

@@ -101,7 +101,7 @@ class ShardSpec:
     measure: tuple[str, ...] = ()  #: of a measure shard: kinds of measurement
 
     def trials(self) -> set[TrialIdentity]:
-        """Give the identity of every trial in it: learning rates × seeds × what its kind varies."""
+        """Return the identity of every trial in it: learning rates × seeds × what its kind varies."""
         if self.kind == ShardKind.MEASURE:
             return set()
         gammas = self.gammas if self.kind == ShardKind.GAMMA else (1.0,)
@@ -110,11 +110,11 @@ class ShardSpec:
         return set(product((self.width,), self.learning_rates, self.seeds, (role,), gammas, horizons))
 
     def measurements(self) -> set[MeasurementIdentity]:
-        """Give the identity of every measurement in it: seeds × kinds."""
+        """Return the identity of every measurement in it: seeds × kinds."""
         return set(product((self.width,), self.seeds, self.measure)) if self.kind == ShardKind.MEASURE else set()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give its JSON form, as the child process reads it."""
+        """Return its JSON form, as the child process reads it."""
         return {
             "kind": self.kind.value,
             "width": self.width,
@@ -230,7 +230,7 @@ class MeasurementRow:
     data: JsonObject
 
     def to_measurement_dict(self) -> dict[str, Any]:
-        """Give the measurement as the fit reads it."""
+        """Return the measurement as the fit reads it."""
         return {"width": self.width, "seed": self.seed, "kind": self.kind, "data": self.data}
 
 
@@ -255,7 +255,7 @@ class TrialRow:
     horizon: int | None
 
     def to_trial_dict(self) -> dict[str, Any]:
-        """Give the trial record as the fit reads it."""
+        """Return the trial record as the fit reads it."""
         return {
             "width": self.width,
             "learning_rate": self.learning_rate,

@@ -35,14 +35,14 @@ def check_metadata(database: sa.Engine | str) -> None:
 
 
 def current_revision(engine: sa.Engine) -> str | None:
-    """Give the revision of a database; None if it is empty."""
+    """Return the revision of a database; None if it is empty."""
     with Database(engine).read() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
 @cache
 def head_revision() -> str:
-    """Give the revision that this version of the code needs."""
+    """Return the revision that this version of the code needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
         raise SchemaError(f"There are no migrations in {_folder()}; reinstall widthwise.")

@@ -53,12 +53,12 @@ SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = MappingProxyType
 
 
 def calibration_sources(target: CalibrationState) -> list[CalibrationState]:
-    """Give every state from which a calibration may enter `target`."""
+    """Return every state from which a calibration may enter `target`."""
     return [state for state, following in CALIBRATION_TRANSITIONS.items() if target in following]
 
 
 def shard_sources(target: ShardState) -> list[ShardState]:
-    """Give every state from which a shard may enter `target`."""
+    """Return every state from which a shard may enter `target`."""
     return [state for state, following in SHARD_TRANSITIONS.items() if target in following]
 
 

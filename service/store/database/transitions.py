@@ -40,7 +40,7 @@ APPENDED = sa.insert(events).values(created_at=now())
 
 
 def lock_calibration(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
-    """Give a calibration's row, locked until the transaction ends.
+    """Return a calibration's row, locked until the transaction ends.
 
     Every transaction that changes a calibration, its shards or its trials begins here, so that they take
     turns, can't deadlock, and number their events without gaps. (SQLite has no row locks and drops the
@@ -54,7 +54,7 @@ def lock_calibration(connection: sa.Connection, calibration_id: str) -> sa.Row[A
 
 
 def lock_if_free(connection: sa.Connection, calibration_id: str) -> sa.Row[Any] | None:
-    """Give the same without a wait: None if somebody else has it locked."""
+    """Return the same without a wait: None if somebody else has it locked."""
     return connection.execute(LOCKED_IF_FREE, {"calibration": calibration_id}).one_or_none()
 
 

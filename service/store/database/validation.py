@@ -19,7 +19,7 @@ IDEMPOTENCY_KEY_MAXIMUM = 255  # the column's length
 
 
 def checked_spec(spec: JsonObject) -> tuple[dict[str, Any], str]:
-    """Give a specification as plain JSON values, and the SHA-256 of its canonical form.
+    """Return a specification as plain JSON values, and the SHA-256 of its canonical form.
 
     Raises InvalidInputError for NaN, infinity and values that are not JSON.
     """
@@ -52,7 +52,7 @@ def _first_non_finite(value: Any, path: str) -> tuple[str, float] | None:
 
 
 def checked_trial(trial: Trial | Mapping[str, Any], path: str = "trial") -> Trial:
-    """Give a trial whose every number is finite and in range.
+    """Return a trial whose every number is finite and in range.
 
     A mapping without "status" is an upload: completed with its loss, or diverged if that is None. Raises
     InvalidInputError with the field's path.
@@ -96,7 +96,7 @@ def checked_trial(trial: Trial | Mapping[str, Any], path: str = "trial") -> Tria
 
 
 def checked_measurement(given: Measurement | Mapping[str, Any], path: str = "measurement") -> Measurement:
-    """Give a measurement whose every number is finite; InvalidInputError with the field's path."""
+    """Return a measurement whose every number is finite; InvalidInputError with the field's path."""
     if isinstance(given, Mapping):
         missing = [name for name in ("width", "seed", "kind", "data") if given.get(name) is None]
         if missing:
@@ -139,7 +139,7 @@ def _trial_from_mapping(value: Mapping[str, Any], path: str) -> Trial:
 
 
 def _number(value: Any, field: str) -> float:
-    """Give a finite float."""
+    """Return a finite float."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST_FLOAT:
         raise InvalidInputError(
             f"{field} is {value!r}; give a finite number (a run without a finite loss is 'diverged', loss null).",
@@ -149,7 +149,7 @@ def _number(value: Any, field: str) -> float:
 
 
 def _integer(value: Any, field: str, low: int, high: int) -> int:
-    """Give an integer from low to high."""
+    """Return an integer from low to high."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InvalidInputError(f"{field} is {value!r}; give an integer from {low} to {high}.", field=field)
     return value
@@ -161,7 +161,7 @@ def storable(text: str) -> bool:
 
 
 def cleaned_text(text: str, maximum: int) -> str:
-    """Give a text that both databases can hold, cut in the middle if it is longer than `maximum`."""
+    """Return a text that both databases can hold, cut in the middle if it is longer than `maximum`."""
     kept = text.encode("utf-8", "replace").decode().replace("\0", "?")
     if len(kept) <= maximum:
         return kept
@@ -170,12 +170,12 @@ def cleaned_text(text: str, maximum: int) -> str:
 
 
 def checked_limit(limit: int) -> int:
-    """Give a page's size, from 1 to LIMIT_MAXIMUM."""
+    """Return a page's size, from 1 to LIMIT_MAXIMUM."""
     return _integer(limit, "limit", 1, LIMIT_MAXIMUM)
 
 
 def checked_key(key: str | None) -> str | None:
-    """Give an idempotency key of 1 to 255 characters."""
+    """Return an idempotency key of 1 to 255 characters."""
     if key is not None and not (1 <= len(key) <= IDEMPOTENCY_KEY_MAXIMUM and storable(key)):
         raise InvalidInputError(
             f"The idempotency key has {len(key)} characters; give 1 to {IDEMPOTENCY_KEY_MAXIMUM} printable ones.",

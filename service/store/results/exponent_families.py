@@ -9,7 +9,7 @@ from service.store.database.tables import exponent_families as families
 
 
 def family_of(connection: sa.Connection, words: Mapping[str, str]) -> int:
-    """Give the id of the family with these words, which is stored if it is new. words: every column but the id."""
+    """Return the id of the family with these words, which is stored if it is new. words: every column but the id."""
     query = sa.select(families.c.id).where(*(families.c[name] == word for name, word in words.items()))
     found = connection.execute(query).scalar_one_or_none()
     if found is None:

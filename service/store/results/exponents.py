@@ -44,7 +44,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[
 
 
 def checked(estimate: Any) -> dict[str, Any]:
-    """Give an ExponentEstimate as columns; ValueError if a number of it is not finite."""
+    """Return an ExponentEstimate as columns; ValueError if a number of it is not finite."""
     low, high = estimate.interval if estimate.interval is not None else (None, None)
     numbers = {
         "value": estimate.value,
@@ -68,7 +68,7 @@ def checked(estimate: Any) -> dict[str, Any]:
 def list_page(
     connection: sa.Connection, owner: str | None, where: ExponentFilter, cursor: str | None, limit: int
 ) -> Page[ExponentRow]:
-    """Give the exponents that match, newest first; owner: of this one alone."""
+    """Return the exponents that match, newest first; owner: of this one alone."""
     checked_limit(limit)
     after = None if cursor is None else decode_cursor(exponents.name, cursor)
     # one row more than asked for says whether another page follows

@@ -46,7 +46,7 @@ def _select() -> sa.Select[Any]:
 
 
 def find(connection: sa.Connection, key_id: str) -> ApiKey | None:
-    """Give a key, or None."""
+    """Return a key, or None."""
     if not storable(key_id):
         return None
     row = connection.execute(_select().where(api_keys.c.id == key_id)).one_or_none()
@@ -54,7 +54,7 @@ def find(connection: sa.Connection, key_id: str) -> ApiKey | None:
 
 
 def get(connection: sa.Connection, key_id: str) -> ApiKey:
-    """Give a key; NotFoundError if there is none."""
+    """Return a key; NotFoundError if there is none."""
     found = find(connection, key_id)
     if found is None:
         raise NotFoundError("API key", key_id)
@@ -62,7 +62,7 @@ def get(connection: sa.Connection, key_id: str) -> ApiKey:
 
 
 def list_all(connection: sa.Connection, owner: str | None) -> tuple[ApiKey, ...]:
-    """Give every key, or an owner's, newest first."""
+    """Return every key, or an owner's, newest first."""
     query = _select().order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc())
     if owner is not None:
         query = query.where(api_keys.c.owner == owner)

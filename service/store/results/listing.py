@@ -69,7 +69,7 @@ def read_rows(
     few_families: int = FEW_FAMILIES,
     recent_rows: int = RECENT_ROWS,
 ) -> Sequence[sa.Row[Any]]:
-    """Give the newest `count` exponents that match, newest first, each with the words of its family.
+    """Return the newest `count` exponents that match, newest first, each with the words of its family.
 
     owner: of this one alone. after: created_at and id of the last row that was seen. few_families, recent_rows: where
     one way of reading gives way to another; the rows are the same.

@@ -35,7 +35,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checke
 
 
 def identities(connection: sa.Connection, calibration_id: str, width: int) -> set[MeasurementIdentity]:
-    """Give which measurements of a width are stored."""
+    """Return which measurements of a width are stored."""
     query = sa.select(measurements.c.width, measurements.c.seed, measurements.c.kind).where(
         measurements.c.calibration_id == calibration_id, measurements.c.width == width
     )
@@ -56,14 +56,14 @@ def copy(connection: sa.Connection, source: str, target: str) -> None:
 
 
 def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[MeasurementRow]:
-    """Give a calibration's measurements, oldest first."""
+    """Return a calibration's measurements, oldest first."""
     require(connection, calibration_id)
     query = sa.select(measurements).where(measurements.c.calibration_id == calibration_id)
     return page(connection, query, measurements, _read, cursor=cursor, limit=limit, newest_first=False)
 
 
 def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
-    """Give every measurement as the fit reads it, ordered by width, seed and kind."""
+    """Return every measurement as the fit reads it, ordered by width, seed and kind."""
     query = (
         sa.select(measurements)
         .where(measurements.c.calibration_id == calibration_id)

@@ -37,19 +37,19 @@ def provenance_of(calibration: sa.Row[Any]) -> dict[str, Any]:
 
 
 def with_provenance(result: JsonObject, calibration: sa.Row[Any]) -> dict[str, Any]:
-    """Give a result as it is stored: with what measured it, and a warning if that was mixed."""
+    """Return a result as it is stored: with what measured it, and a warning if that was mixed."""
     mixed = mixed_environments(calibration.environments or ())
     warned = {"warnings": [*result.get("warnings", ()), *mixed]} if mixed else {}
     return {**result, **warned, "provenance": provenance_of(calibration)}
 
 
 def codes(environments: Sequence[JsonObject]) -> list[str]:
-    """Give the distinct digests of the code, sorted; none where it was not recorded."""
+    """Return the distinct digests of the code, sorted; none where it was not recorded."""
     return sorted({str(environment[CODE]) for environment in environments if environment.get(CODE)})
 
 
 def describe(environments: Sequence[JsonObject]) -> dict[str, list[Any]]:
-    """Give what environments say of their devices: each distinct value by its dotted name, in the order it came.
+    """Return what environments say of their devices: each distinct value by its dotted name, in the order it came.
 
     >>> describe([{"device": "cpu", "versions": {"jax": "1"}}, {"device": "gpu", "versions": {"jax": "1"}}])
     {'device': ['cpu', 'gpu'], 'versions.jax': ['1']}
@@ -63,7 +63,7 @@ def describe(environments: Sequence[JsonObject]) -> dict[str, list[Any]]:
 
 
 def differing(environments: Sequence[JsonObject]) -> list[str]:
-    """Give which of code, device and each version are not the same in all environments.
+    """Return which of code, device and each version are not the same in all environments.
 
     >>> differing([{"device": "cpu", "versions": {"jax": "1"}}, {"device": "gpu", "versions": {"jax": "1"}}])
     ['device']
@@ -74,7 +74,7 @@ def differing(environments: Sequence[JsonObject]) -> list[str]:
 
 
 def mixed_environments(environments: Sequence[JsonObject]) -> list[dict[str, str]]:
-    """Give the warning of a calibration whose parts ran under different code or devices; none where all agree."""
+    """Return the warning of a calibration whose parts ran under different code or devices; none where all agree."""
     names = differing(environments)
     if not names:
         return []

@@ -42,7 +42,7 @@ ROWS_PER_STATEMENT = 500
 
 
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None, checked: Sequence[Trial]) -> int:
-    """Store checked trials in place of earlier reports of them; give how many rows that changed.
+    """Store checked trials in place of earlier reports of them; return how many rows that changed.
 
     Of several reports of one trial in `checked` the last counts. Rows are listed in the order given.
     """
@@ -112,19 +112,19 @@ def upload(connection: sa.Connection, calibration_id: str, given: Sequence[Trial
 def identities(
     connection: sa.Connection, calibration_id: str, width: int, statuses: Sequence[TrialStatus]
 ) -> set[TrialIdentity]:
-    """Give which trials of a width are stored with one of these statuses."""
+    """Return which trials of a width are stored with one of these statuses."""
     found = connection.execute(IDENTITIES, {"calibration": calibration_id, "of_width": width, "statuses": statuses})
     return {(row.width, row.learning_rate, row.seed, row.role or None, row.gamma, row.horizon or None) for row in found}
 
 
 def count(connection: sa.Connection, calibration_id: str) -> int:
-    """Give how many trials a calibration has."""
+    """Return how many trials a calibration has."""
     query = sa.select(sa.func.count()).select_from(trials).where(trials.c.calibration_id == calibration_id)
     return connection.execute(query).scalar_one()
 
 
 def copy(connection: sa.Connection, source: str, target: str) -> int:
-    """Store every trial of one calibration that need not run again with another one too; give their number."""
+    """Store every trial of one calibration that need not run again with another one too; return their number."""
     query = (
         sa.select(trials)
         .where(trials.c.calibration_id == source, trials.c.status.in_(DONE_STATUSES))
@@ -142,14 +142,14 @@ def copy(connection: sa.Connection, source: str, target: str) -> int:
 
 
 def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[TrialRow]:
-    """Give a calibration's trials, oldest first."""
+    """Return a calibration's trials, oldest first."""
     require(connection, calibration_id)
     query = sa.select(trials).where(trials.c.calibration_id == calibration_id)
     return page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
 
 
 def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
-    """Give every trial as the fit reads it, ordered by width, learning rate and seed; then role, γ and horizon."""
+    """Return every trial as the fit reads it, ordered by width, learning rate and seed; then role, γ and horizon."""
     require(connection, calibration_id)
     query = (
         sa.select(trials)

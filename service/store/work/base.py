@@ -41,7 +41,7 @@ class StoreBase:
         self._sees: str | None = None  #: whose calibrations are to be seen; None: everyone's
 
     def of(self, owner: str, *, everyone: bool = False) -> Self:
-        """Give the same store as one owner sees it: what is created is theirs, and the rest is not there.
+        """Return the same store as one owner sees it: what is created is theirs, and the rest is not there.
 
         everyone: see and cancel what belongs to others too. Workers keep the store itself, which sees everything.
         """

@@ -47,7 +47,7 @@ class Submission:
 def submitted_before(
     connection: sa.Connection, submission: Submission, digest: str, extends: str | None
 ) -> sa.Row[Any] | None:
-    """Give the row that this owner's key named before; IdempotencyConflictError if that was another specification."""
+    """Return the row that this owner's key named before; IdempotencyConflictError if that was another specification."""
     if checked_key(submission.idempotency_key) is None:
         return None
     query = sa.select(calibrations).where(
@@ -80,7 +80,7 @@ def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
 def create(
     connection: sa.Connection, beginning: Beginning, submission: Submission
 ) -> tuple[sa.Row[Any], list[str], bool]:
-    """Insert a calibration and its shards; give its row, the shards' ids, and whether it existed already."""
+    """Insert a calibration and its shards; return its row, the shards' ids, and whether it existed already."""
     checked_key(submission.idempotency_key)
     insert = (
         insert_or(connection, calibrations)
@@ -116,7 +116,7 @@ def create(
 
 
 def get(connection: sa.Connection, calibration_id: str) -> Calibration:
-    """Give one calibration."""
+    """Return one calibration."""
     query = sa.select(calibrations).where(calibrations.c.id == calibration_id)
     row = connection.execute(query).one_or_none() if storable(calibration_id) else None
     if row is None:
@@ -127,7 +127,7 @@ def get(connection: sa.Connection, calibration_id: str) -> Calibration:
 def list_page(
     connection: sa.Connection, owner: str | None, state: CalibrationState | None, cursor: str | None, limit: int
 ) -> Page[Calibration]:
-    """Give calibrations, newest first; owner: of this one alone."""
+    """Return calibrations, newest first; owner: of this one alone."""
     query = sa.select(calibrations)
     if owner is not None:
         query = query.where(calibrations.c.owner == owner)
@@ -168,7 +168,7 @@ def has_active_shards(connection: sa.Connection, calibration_id: str) -> bool:
 
 
 def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, ...]:
-    """Give a calibration's shards in their order."""
+    """Return a calibration's shards in their order."""
     require(connection, calibration_id)
     query = sa.select(shards, elapsed_seconds(shards.c.lease_until).label("overdue")).where(
         shards.c.calibration_id == calibration_id
@@ -197,7 +197,7 @@ def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, 
 
 
 def list_events(connection: sa.Connection, calibration_id: str, after: int, limit: int) -> tuple[Event, ...]:
-    """Give events numbered above `after`, in order."""
+    """Return events numbered above `after`, in order."""
     require(connection, calibration_id)
     query = (
         sa.select(events)

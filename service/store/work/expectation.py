@@ -18,12 +18,12 @@ OUTLINES_KEPT = 64  # of specifications whose rows keep none: those made before 
 
 
 def stage_name(shard: ShardSpec) -> StageName:
-    """Give the stage that a shard belongs to."""
+    """Return the stage that a shard belongs to."""
     return (shard.kind, shard.width, shard.role if shard.kind == "gamma" else None)
 
 
 def stage_of_trial(width: int, role: str | None, horizon: int | None) -> StageName:
-    """Give the stage that a trial belongs to."""
+    """Return the stage that a trial belongs to."""
     return ("gamma", width, role) if role else ("horizon" if horizon else "sweep", width, None)
 
 
@@ -38,7 +38,7 @@ def expect(
     planned: Sequence[ShardSpec] | None = None,
     begun: Iterable[StageName] = (),
 ) -> JsonObject:
-    """Give what a calibration is expected to run: trials, shards, training_steps, flops, and the stages they come in.
+    """Return what a calibration is expected to run: trials, shards, training_steps, flops, and the stages they come in.
 
     outline: every shard that it would run from nothing. planned: where it goes on from the trials of another one, the
     shards of its first round; `begun` are the stages that those trials belong to.
@@ -81,7 +81,7 @@ def to_come(expected: JsonObject, known: Mapping[tuple[StageName, int], int], cu
 
 
 def expected_of(row: Any) -> JsonObject:
-    """Give the expectation stored with a calibration's row or record; of one older than that, the library's now."""
+    """Return the expectation stored with a calibration's row or record; of one older than that, the library's now."""
     if row.expected is not None:
         stored: JsonObject = row.expected
         return stored

@@ -34,7 +34,7 @@ def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, search: S
 
 
 def create(connection: sa.Connection, beginning: Beginning, submission: Submission) -> tuple[str, list[str], bool]:
-    """Insert the calibration with its parent's trials; give its id, its shards' ids, and whether it existed already."""
+    """Insert the calibration with its parent's trials; return its id, its shards' ids and whether it existed."""
     row, shard_ids, replayed = create_calibration(connection, beginning, submission)
     if replayed or beginning.extends is None:
         return row.id, [], replayed

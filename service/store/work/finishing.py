@@ -40,7 +40,7 @@ class Fit(Protocol):
     """What turns trials into a result, purely: widthwise.estimate.calibration.fit_calibration."""
 
     def __call__(self, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]) -> Any:
-        """Give a result with `to_dict()` and `exponents`; raise EstimateError on too little data."""
+        """Return a result with `to_dict()` and `exponents`; raise EstimateError on too little data."""
 
 
 def default_fit(spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]) -> Any:
@@ -187,7 +187,7 @@ def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None
 def _begin_round(
     database: Database, seen: sa.Row[Any], planned: list[ShardSpec], trials: list[dict[str, Any]]
 ) -> list[str] | None:
-    """Store the shards of a round and give their ids; none if the calibration has ended, None if it has changed."""
+    """Store the shards of a round and return their ids; none if the calibration has ended, None if it has changed."""
     with database.write() as connection:
         locked = lock_calibration(connection, seen.id)
         if locked.state is not CalibrationState.RUNNING:
@@ -218,7 +218,7 @@ def _row(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
 
 
 def _failures(connection: sa.Connection, calibration_id: str) -> str | None:
-    """Give why shards failed for good, in words; None if none did."""
+    """Return why shards failed for good, in words; None if none did."""
     query = (
         sa.select(shards)
         .where(shards.c.calibration_id == calibration_id, shards.c.state == ShardState.FAILED)

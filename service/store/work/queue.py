@@ -71,7 +71,7 @@ def is_empty(database: Database) -> bool:
 
 
 def next_calibration(connection: sa.Connection) -> sa.Row[Any] | None:
-    """Lock the calibration whose turn it is and give its row; None if no shard may be claimed.
+    """Lock the calibration whose turn it is and return its row; None if no shard may be claimed.
 
     It is the oldest that nobody else has locked. Where all of them are locked it is the oldest, after a wait; what
     made it claimable may then be gone. StoreUnavailableError if that takes longer than RIVAL_TIMEOUT_MS.

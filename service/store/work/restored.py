@@ -15,7 +15,7 @@ FENCE_ORIGIN = 1_767_225_600
 
 
 def end_claims(engine: sa.Engine) -> int:
-    """Queue every running shard again, its attempt uncounted, and fence every other; give how many wait again.
+    """Queue every running shard again, its attempt uncounted, and fence every other; return how many wait again.
 
     A shard's epochs would otherwise be handed out a second time, and a worker that claimed it in the time that was lost
     would pass for the one that holds it now. The trials that the backup holds stay; the next claim goes on from them.

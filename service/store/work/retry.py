@@ -9,7 +9,7 @@ from service.store.database.transitions import lock_calibration, move_calibratio
 
 
 def retry(connection: sa.Connection, calibration_id: str) -> list[str]:
-    """Queue the failed shards again, with all their attempts; give their ids.
+    """Queue the failed shards again, with all their attempts; return their ids.
 
     Without failed shards (the search or the fit had failed) the calibration runs again with none, so that both are
     made anew. StateConflictError unless it has failed.

@@ -21,7 +21,7 @@ class NextRound(Protocol):
     def __call__(
         self, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]
     ) -> Sequence[JsonObject]:
-        """Give the next shards, longest work first; none: the calibration has all it needs."""
+        """Return the next shards, longest work first; none: the calibration has all it needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ def default_search() -> Search:
 
 
 def outlined(search: Search, spec: JsonObject) -> list[ShardSpec]:
-    """Give every shard that a calibration is expected to run; none where the runner is external."""
+    """Return every shard that a calibration is expected to run; none where the runner is external."""
     return [] if spec["runner"] == "external" else [ShardSpec.from_dict(shard) for shard in search.outline(spec)]
 
 
 def next_shards(
     search: Search, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]
 ) -> list[ShardSpec]:
-    """Give the shards of the next round; none for a calibration whose runner is external.
+    """Return the shards of the next round; none for a calibration whose runner is external.
 
     A shard of which everything is stored already, failures included, is left out: no plan can go on without end.
     """
@@ -68,7 +68,7 @@ def count_trials(expected: JsonObject, planned: Sequence[ShardSpec], trials: Seq
 
 
 def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequence[ShardSpec]) -> list[str]:
-    """Store shards behind those that a calibration has; give their ids."""
+    """Store shards behind those that a calibration has; return their ids."""
     query = sa.select(sa.func.max(shards.c.position)).where(shards.c.calibration_id == calibration.id)
     last = connection.execute(query).scalar_one()
     first = 0 if last is None else last + 1

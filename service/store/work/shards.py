@@ -305,7 +305,7 @@ def mark_published(connection: sa.Connection, shard_ids: Sequence[str]) -> None:
 
 
 def unheard(connection: sa.Connection) -> list[str]:
-    """Give shards at the head of the queue whose message was never sent, or seems to be lost.
+    """Return shards at the head of the queue whose message was never sent, or seems to be lost.
 
     Any message brings a worker to the head, so those behind need none: however long the queue is, it is not all
     announced again every ten minutes.
@@ -353,7 +353,7 @@ def end_dead_claims(database: Database) -> None:
 
 
 def ready_calibrations(connection: sa.Connection) -> list[str]:
-    """Give the calibrations run by workers whose shards have all ended and that have not."""
+    """Return the calibrations run by workers whose shards have all ended and that have not."""
     active = (
         sa.select(shards.c.id)
         .where(

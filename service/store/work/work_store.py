@@ -90,7 +90,7 @@ class WorkStore(StoreBase):
 
     @lost_if_gone
     def release_shard(self, claim: Claim) -> Lease:
-        """Give the shard back untouched (graceful stop): queued again, the attempt not counted."""
+        """Return the shard back untouched (graceful stop): queued again, the attempt not counted."""
         with self._database.write() as connection:
             lease, waits = shards.release(connection, claim)
         self._after(claim, waits=waits)
@@ -112,13 +112,13 @@ class WorkStore(StoreBase):
         return lease
 
     def abandon_worker(self, worker_id: str) -> int:
-        """End the leases of a worker known to be dead, so that others need not wait; give their number."""
+        """End the leases of a worker known to be dead, so that others need not wait; return their number."""
         with self._database.write() as connection:
             sweeps.give_back(connection, worker_id)
             return shards.abandon(connection, worker_id)
 
     def sweep(self, worker_id: str) -> int:
-        """Republish and finish what is ready, if that is due and no other worker is at it; give the messages sent.
+        """Republish and finish what is ready, if that is due and no other worker is at it; return the messages sent.
 
         Every worker calls it every few seconds, and one at a time does it for all. A worker whose sweep was cut short
         by the database goes on with its next call.
@@ -142,13 +142,13 @@ class WorkStore(StoreBase):
         return sum(self._follow(identifier) for identifier in self._ready())
 
     def _ready(self) -> list[str]:
-        """End dead claims; give the calibrations that only wait for somebody to go on with them."""
+        """End dead claims; return the calibrations that only wait for somebody to go on with them."""
         shards.end_dead_claims(self._database)
         with self._database.read() as connection:
             return shards.ready_calibrations(connection)
 
     def republish(self) -> int:
-        """Ring again for shards that wait and whose message was never sent or seems lost; give how many were sent."""
+        """Ring again for shards that wait and whose message was never sent or seems lost; return how many were sent."""
         with self._database.read() as connection:
             found = shards.unheard(connection)
         return self._ring(found)
@@ -179,12 +179,12 @@ class WorkStore(StoreBase):
             workers.stop(connection, worker_id, totals)
 
     def forget_workers(self) -> int:
-        """Drop workers that have been gone for a week; give their number."""
+        """Drop workers that have been gone for a week; return their number."""
         with self._database.write() as connection:
             return workers.forget(connection)
 
     def list_workers(self) -> tuple[Worker, ...]:
-        """Give every worker that has reported, latest first, and what it holds, if that is this owner's to see."""
+        """Return every worker that has reported, latest first, and what it holds, if that is this owner's to see."""
         with self._database.read() as connection:
             found = workers.list_all(connection)
         return tuple(

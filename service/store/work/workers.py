@@ -54,14 +54,14 @@ def stop(connection: sa.Connection, worker_id: str, totals: JsonObject | None) -
 
 
 def forget(connection: sa.Connection) -> int:
-    """Drop workers that were last seen long ago and hold nothing; give their number."""
+    """Drop workers that were last seen long ago and hold nothing; return their number."""
     holds = sa.select(shards.c.id).where(shards.c.worker_id == workers.c.id, shards.c.state == ShardState.RUNNING)
     old = sa.delete(workers).where(workers.c.last_seen < now(-FORGOTTEN_SECONDS), ~holds.exists())
     return connection.execute(old).rowcount
 
 
 def list_all(connection: sa.Connection) -> tuple[Worker, ...]:
-    """Give every worker, the one that reported last first."""
+    """Return every worker, the one that reported last first."""
     held = (
         sa.select(shards.c.worker_id, shards.c.id, shards.c.calibration_id, calibrations.c.owner)
         .join(calibrations, calibrations.c.id == shards.c.calibration_id)
