@@ -102,6 +102,13 @@ class EpsilonRule(StrEnum):
     CONSTANT = "constant"  #: the base one
 
 
+class Architecture(StrEnum):
+    """Which small model a calibration trains."""
+
+    MLP = "mlp"  #: a byte-level language model on a few bytes of context
+    TRANSFORMER = "transformer"  #: decoder-only, byte-level
+
+
 class FeedForward(StrEnum):
     """What the transformer's feed-forward part computes."""
 

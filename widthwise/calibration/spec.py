@@ -1,0 +1,254 @@
+"""The specification of a calibration: what is measured, at which widths, on which proxy, by which search."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from widthwise.calibration.fields import Fields
+from widthwise.calibration.grids import default_horizons, default_learning_rates
+from widthwise.errors import InvalidInputError
+from widthwise.theory.alignment import Alignment, parse
+from widthwise.vocabulary import (
+    AlignmentName,
+    Architecture,
+    EpsilonRule,
+    FeedForward,
+    Form,
+    LearningRateRule,
+    Measured,
+    Optimizer,
+    Parameterization,
+    Runner,
+    Search,
+)
+
+#: What specifications meant that were stored before a field existed; new ones get the defaults of CalibrationSpec.
+OLDER: Mapping[str, Any] = {"search": Search.GRID}
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """Which small model is trained, and on what. The defaults show the theory on two cores (measured)."""
+
+    architecture: Architecture = Architecture.MLP
+    depth: int = 2  #: residual blocks
+    head_dim: int = 16  #: width of one attention head, constant while the width grows; unused by the MLP
+    sequence_length: int = 8  #: bytes that the model sees: the context of the MLP, the window of the transformer
+    batch_size: int = 256  #: windows in one step
+    dataset: str = "python_docs"
+    feed_forward: FeedForward = FeedForward.GELU  #: of the transformer
+    qk_norm: bool = False  #: RMS norm of queries and keys; of the transformer
+    tied: bool = False  #: the readout reads the embedding table; of the transformer
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> "ProxySpec":
+        """The default proxy of an architecture."""
+        return _DEFAULT_PROXIES[architecture]
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], path: str = "proxy") -> "ProxySpec":
+        """Read JSON; fields left out have the defaults of the architecture. Raises InvalidInputError."""
+        given = Fields.of(value, path)
+        architecture = given.word(Architecture, "architecture") if given.has("architecture") else Architecture.MLP
+        default = cls.of(architecture)
+        known = Fields({**default.to_dict(), **_present(value), "architecture": architecture}, path)
+        transformer = architecture is Architecture.TRANSFORMER
+        return cls(
+            architecture=architecture,
+            depth=known.integer("depth"),
+            head_dim=known.integer("head_dim"),
+            sequence_length=known.integer("sequence_length"),
+            batch_size=known.integer("batch_size"),
+            dataset=known.text("dataset"),
+            feed_forward=known.word(FeedForward, "feed_forward") if transformer else default.feed_forward,
+            qk_norm=known.flag("qk_norm") if transformer else default.qk_norm,
+            tied=known.flag("tied") if transformer else default.tied,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; an MLP has no field that only transformers read."""
+        common: dict[str, Any] = {
+            "architecture": self.architecture.value,
+            "depth": self.depth,
+            "head_dim": self.head_dim,
+            "sequence_length": self.sequence_length,
+            "batch_size": self.batch_size,
+            "dataset": self.dataset,
+        }
+        if self.architecture is Architecture.MLP:
+            return common
+        return {**common, "feed_forward": self.feed_forward.value, "qk_norm": self.qk_norm, "tied": self.tied}
+
+
+_DEFAULT_PROXIES: Mapping[Architecture, ProxySpec] = {
+    Architecture.MLP: ProxySpec(),
+    Architecture.TRANSFORMER: ProxySpec(Architecture.TRANSFORMER, sequence_length=64, batch_size=32),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Atan2Constants:
+    """The constants of Adam-atan2's update a·atan2(m̂, b·√v̂); Everett et al. 2024 used 1 and 1."""
+
+    a: float = 1.0
+    b: float = 1.0
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], path: str = "atan2") -> "Atan2Constants":
+        """Read JSON; a constant left out is 1. Raises InvalidInputError."""
+        given = Fields({**cls().to_dict(), **_present(Fields.of(value, path).values)}, path)
+        return cls(given.positive("a"), given.positive("b"))
+
+    def to_dict(self) -> dict[str, float]:
+        """JSON-ready."""
+        return {"a": self.a, "b": self.b}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationSpec:
+    """A job that measures exponents: learning rates × widths × seeds of small training runs.
+
+    The base width is the smallest: every multiplier is 1 there. At width n each tensor is trained with the base
+    learning rate times what theory prescribes for it, so if theory is right the best base learning rate is the same
+    at every width.
+    """
+
+    parameterization: Parameterization
+    optimizer: Optimizer
+    widths: tuple[int, ...]  #: ascending
+    alignment: str | Mapping[str, Any] = AlignmentName.FULL.value  #: a name, or α, ω and u by role
+    readout_omega: float | None = None  #: None: the alignment's own
+    form: Form = Form.TABLE_9
+    proxy: ProxySpec = field(default_factory=ProxySpec)
+    learning_rates: tuple[float, ...]  #: base learning rates of the grid, ascending
+    seeds: int = 2  #: runs of each cell
+    steps: int = 200  #: optimizer steps of one run
+    epsilon: float = 1e-12  #: Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe)
+    learning_rate_rule: LearningRateRule = LearningRateRule.PER_LAYER
+    epsilon_rule: EpsilonRule = EpsilonRule.PER_LAYER
+    atan2: Atan2Constants = field(default_factory=Atan2Constants)
+    search: Search = Search.TELESCOPE
+    mesh: float = 0.5  #: finest spacing of the learning rates around each optimum, octaves
+    early_stopping: bool = True  #: stop trials that can't come near the best one
+    measure: tuple[Measured, ...] = (Measured.LEARNING_RATE,)
+    probe_learning_rate: float | None = None  #: of the runs that measure; None: the middle of the learning rates
+    horizons: tuple[int, ...] = ()  #: steps of each horizon, ascending; empty unless they are measured
+    runner: Runner = Runner.WORKER
+
+    @property
+    def base_width(self) -> int:
+        """The smallest width: every multiplier is 1 there."""
+        return min(self.widths)
+
+    @property
+    def is_telescope(self) -> bool:
+        """Whether widths beyond the base are searched around a prediction."""
+        return self.search is Search.TELESCOPE
+
+    @property
+    def parsed_alignment(self) -> Alignment:
+        """The alignment in force, with ω of the readout replaced where the specification says so."""
+        return parse(self.alignment, self.readout_omega)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], path: str = "spec") -> "CalibrationSpec":
+        """Read JSON: fields left out get their defaults, and what older versions stored is brought up to date.
+
+        Unknown fields are left alone: a newer version may have written them. Raises InvalidInputError that names the
+        field at fault.
+
+        >>> spec = CalibrationSpec.from_dict({"parameterization": "mup", "optimizer": "adam", "widths": [64, 32]})
+        >>> spec.widths, spec.search.value, len(spec.learning_rates)
+        ((32, 64), 'grid', 11)
+        """
+        given = Fields.of(value, path)
+        parameterization = given.word(Parameterization, "parameterization")
+        optimizer = given.word(Optimizer, "optimizer")
+        widths = tuple(sorted(set(given.integers("widths"))))
+        if not widths:
+            raise given.error("widths", "is empty; give at least one width")
+        known = Fields({**_DEFAULTS, **OLDER, **_present(value)}, path)
+        proxy = ProxySpec.from_dict(known.values.get("proxy") or {}, f"{path}.proxy")
+        measure = known.words(Measured, "measure") or (Measured.LEARNING_RATE,)
+        steps = known.integer("steps")
+        rates = tuple(sorted(given.positives("learning_rates")))
+        if value.get("learning_rates") is None:
+            rates = default_learning_rates(optimizer, proxy.architecture, widths[0])
+        horizons = tuple(sorted(given.integers("horizons")))
+        if not horizons and Measured.HORIZON in measure:
+            horizons = tuple(default_horizons(steps))
+        return cls(
+            parameterization=parameterization,
+            optimizer=optimizer,
+            widths=widths,
+            alignment=_alignment(known, path),
+            readout_omega=known.number("readout_omega") if known.has("readout_omega") else None,
+            form=known.word(Form, "form"),
+            proxy=proxy,
+            learning_rates=rates,
+            seeds=known.integer("seeds"),
+            steps=steps,
+            epsilon=known.positive("epsilon"),
+            learning_rate_rule=known.word(LearningRateRule, "learning_rate_rule"),
+            epsilon_rule=known.word(EpsilonRule, "epsilon_rule"),
+            atan2=Atan2Constants.from_dict(known.values.get("atan2") or {}, f"{path}.atan2"),
+            search=known.word(Search, "search"),
+            mesh=known.positive("mesh"),
+            early_stopping=known.flag("early_stopping"),
+            measure=measure,
+            probe_learning_rate=known.positive("probe_learning_rate") if known.has("probe_learning_rate") else None,
+            horizons=horizons,
+            runner=known.word(Runner, "runner"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, every field written out: the form that is stored and that `from_dict` reads."""
+        return {
+            "parameterization": self.parameterization.value,
+            "optimizer": self.optimizer.value,
+            "alignment": self.alignment,
+            "readout_omega": self.readout_omega,
+            "form": self.form.value,
+            "widths": list(self.widths),
+            "proxy": self.proxy.to_dict(),
+            "learning_rates": list(self.learning_rates),
+            "seeds": self.seeds,
+            "steps": self.steps,
+            "epsilon": self.epsilon,
+            "learning_rate_rule": self.learning_rate_rule.value,
+            "epsilon_rule": self.epsilon_rule.value,
+            "atan2": self.atan2.to_dict(),
+            "search": self.search.value,
+            "mesh": self.mesh,
+            "early_stopping": self.early_stopping,
+            "measure": [kind.value for kind in self.measure],
+            "probe_learning_rate": self.probe_learning_rate,
+            "horizons": list(self.horizons),
+            "runner": self.runner.value,
+        }
+
+
+#: Every default that does not depend on another field, as JSON: from the dataclass, so that each is written once.
+_DEFAULTS: Mapping[str, Any] = {
+    name: value
+    for name, value in CalibrationSpec(
+        parameterization=Parameterization.STANDARD, optimizer=Optimizer.ADAM, widths=(1,), learning_rates=()
+    )
+    .to_dict()
+    .items()
+    if name not in ("parameterization", "optimizer", "widths", "learning_rates", "proxy", "horizons")
+}
+
+
+def _present(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given for name, given in value.items() if given is not None}
+
+
+def _alignment(known: Fields, path: str) -> str | Mapping[str, Any]:
+    """The alignment as it was given, once it has been seen to be one."""
+    given = known.values["alignment"]
+    if not isinstance(given, str | Mapping):
+        raise InvalidInputError(
+            f"{path}.alignment is {given!r}; give 'full', 'none' or exponents by role", field=f"{path}.alignment"
+        )
+    return given
