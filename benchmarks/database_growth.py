@@ -45,15 +45,15 @@ def sizes(engine: sa.Engine) -> dict[str, int]:
 
 def run(store: Store, claim: Claim) -> None:
     """Report a claim's environment and trials one by one, as a child does, and finish it."""
-    store.record_environment(claim, ENVIRONMENT)
+    store.work.record_environment(claim, ENVIRONMENT)
     width, steps = claim.shard.width, claim.spec["steps"]
     for rate in claim.shard.learning_rates:
         for seed in claim.shard.seeds:
             loss = loss_of(width, rate, seed)
             trial = {"width": width, "learning_rate": rate, "seed": seed, "loss": loss, "steps": steps}
             status = "diverged" if loss is None else "completed"
-            store.record_trial(claim, {**trial, "status": status, "seconds": 0.5, "flops": 1e9})
-    store.finish_shard(claim)
+            store.work.record_trial(claim, {**trial, "status": status, "seconds": 0.5, "flops": 1e9})
+    store.work.finish(claim)
 
 
 def measure(url: str) -> dict[str, Any]:
@@ -63,10 +63,10 @@ def measure(url: str) -> dict[str, Any]:
     try:
         before = sizes(engine)
         for _ in range(CALIBRATIONS):
-            store.create_calibration(specification())
-        while (claim := store.claim_shard("worker")) is not None:
+            store.calibrations.create(specification())
+        while (claim := store.work.claim("worker")) is not None:
             run(store, claim)
-        ended = store.list_calibrations(state=CalibrationState.SUCCEEDED, limit=CALIBRATIONS).items
+        ended = store.calibrations.page(state=CalibrationState.SUCCEEDED, limit=CALIBRATIONS).items
         assert len(ended) == CALIBRATIONS, f"{len(ended)} of {CALIBRATIONS} calibrations succeeded"
         with engine.connect() as connection:
             rows = {

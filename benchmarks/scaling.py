@@ -104,11 +104,11 @@ def run_once(
         until(lambda: _listening(broker) == workers, 120.0)
         store = open_store(database_url, doorbell=CeleryDoorbell(settings))
         began = time.monotonic()
-        identifier = store.create_calibration(spec).calibration.id
+        identifier = store.calibrations.create(spec).calibration.id
         until(lambda: _shards_left(store, identifier) == 0, PATIENCE_SECONDS, every=LOOK_SECONDS)
         seconds = time.monotonic() - began
-        calibration = store.get_calibration(identifier)
-        shards = store.list_shards(identifier)
+        calibration = store.calibrations.get(identifier)
+        shards = store.calibrations.shards(identifier)
         assert all(shard.state is ShardState.SUCCEEDED for shard in shards), [shard.reason for shard in shards]
         for node in nodes:
             stop(node, SIGTERM)
@@ -123,7 +123,7 @@ def _listening(broker: BrokerServer) -> int:
 
 def _shards_left(store: Store, identifier: str) -> int:
     """Shards that are still to end, in every round: the last one's end plans the next or ends the calibration."""
-    calibration = store.get_calibration(identifier)
+    calibration = store.calibrations.get(identifier)
     shards = calibration.progress.shards
     waiting = shards.get(ShardState.QUEUED, 0) + shards.get(ShardState.RUNNING, 0)
     return waiting or int(calibration.finished_at is None)

@@ -24,6 +24,7 @@ from benchmarks.service_rows import calibration_rows, drawn_words, shard_rows
 from service.store import Store, open_store
 from service.store.database.engine import create_store_engine
 from service.store.database.tables import calibrations, shards
+from testbed.sweeping import finish_ready
 
 EACH = 8  # shards of a calibration
 WORKERS = (1, 2, 4, 8)
@@ -55,7 +56,7 @@ def work(url: str, name: str, count: int, gate: Any, results: Any) -> None:
     begun, seconds = time.time(), []
     for _ in range(count):
         start = time.perf_counter()
-        claim = store.claim_shard(name)
+        claim = store.work.claim(name)
         seconds.append(time.perf_counter() - start)
         assert claim is not None, "the queue is empty"
     results.put((seconds, begun, time.time()))
@@ -96,10 +97,10 @@ def watch(url: str) -> dict[str, Any]:
     """How long what watches the queue takes."""
     store = open_store(url)
     actions: dict[str, Callable[[], object]] = {
-        "backlog": store.backlog,
-        "republish": store.republish,
-        "finish_ready_calibrations": store.finish_ready_calibrations,
-        "list_workers": store.list_workers,
+        "backlog": store.work.backlog,
+        "republish": store.sweeps.republish,
+        "finish_ready": lambda: finish_ready(store),
+        "list_workers": store.workers.all,
     }
     found: dict[str, Any] = {}
     for name, action in actions.items():
@@ -127,8 +128,8 @@ def main() -> None:
             print(rates[-1], flush=True)
         watched = watch(url)
         print(watched)
-        found = plans(url, lambda store: store.claim_shard("explained"))
-        sweeps = plans(url, lambda store: store.republish())
+        found = plans(url, lambda store: store.work.claim("explained"))
+        sweeps = plans(url, lambda store: store.sweeps.republish())
     scanned = [line for plan in (*found, *sweeps) for line in plan if "Seq Scan on shards" in line]
     assert not scanned, f"the table of shards is scanned: {found}"
     lines = [

@@ -141,7 +141,7 @@ def cursor_at(depth: float, calibrations: int) -> str | None:
 def read_plans(store: Store, engine: sa.Engine, outcome: Outcome, cursor: str | None) -> None:
     """Keep the plan of every statement that a page takes."""
     with captured(engine) as statements:
-        store.list_exponents(ExponentFilter(**outcome.filters), cursor=cursor, limit=LIMIT)
+        store.exponents.page(ExponentFilter(**outcome.filters), cursor=cursor, limit=LIMIT)
     with engine.connect() as connection:
         outcome.plans = [explain(connection, statement, parameters) for statement, parameters in statements]
     found = re.findall(r"(?:using|on|INDEX) ((?:ix|uq|pk)_\w*exponents\w*)", "\n".join(map("\n".join, outcome.plans)))
@@ -162,7 +162,7 @@ def callers(url: str) -> Iterator[dict[str, str]]:
     for owner, scope in ((MANY, "read"), (FEW, "read"), ("administrator", "admin")):
         token = make_token()
         digest = digest_of(PEPPER, token.secret)
-        store.create_key(token.key_id, owner=owner, name="benchmark", scopes=[scope], digest=digest)
+        store.keys.create(token.key_id, owner=owner, name="benchmark", scopes=[scope], digest=digest)
         tokens[owner] = token.reveal()
     yield tokens
     store.close()

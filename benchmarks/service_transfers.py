@@ -47,7 +47,7 @@ def servers() -> Iterator[dict[str, tuple[Server, dict[str, str]]]]:
     with ExitStack() as stack:
         url = stack.enter_context(migrated_database())
         store, token = open_store(url), make_token()
-        store.create_key(
+        store.keys.create(
             token.key_id, owner="ada", name="benchmark", scopes=["read"], digest=digest_of(PEPPER, token.secret)
         )
         store.close()

@@ -132,7 +132,7 @@ def unfinished(cluster: Cluster, run: Run) -> int:
 def read(run: Run, cluster: Cluster) -> None:
     """Read everything that is stored at the end."""
     run.snapshots = [snapshot(cluster.store, identifier) for identifier in run.identifiers]
-    workers = cluster.store.list_workers()
+    workers = cluster.store.workers.all()
     run.workers = len(workers)
     for worker in workers:  # of a killed one what it last reported
         run.totals["lease losses"] += worker.totals.get("lease_losses", 0)

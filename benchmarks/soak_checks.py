@@ -33,17 +33,17 @@ class Snapshot:
 def snapshot(store: Store, identifier: str) -> Snapshot:
     """Read one calibration."""
     events: list[Event] = []
-    while page := store.list_events(identifier, after=events[-1].seq if events else 0, limit=LIMIT_MAXIMUM):
+    while page := store.calibrations.events(identifier, after=events[-1].seq if events else 0, limit=LIMIT_MAXIMUM):
         events += page
-    rows = store.list_exponents(ExponentFilter(calibration_id=identifier), limit=LIMIT_MAXIMUM).items
+    rows = store.exponents.page(ExponentFilter(calibration_id=identifier), limit=LIMIT_MAXIMUM).items
     exponents = [{name: getattr(row, name) for name in row.__slots__ if name not in OF_A_ROW} for row in rows]
     return Snapshot(
-        calibration=store.get_calibration(identifier),
-        shards=store.list_shards(identifier),
+        calibration=store.calibrations.get(identifier),
+        shards=store.calibrations.shards(identifier),
         events=tuple(events),
         trials=tuple(
             {name: value for name, value in trial.items() if name not in OF_A_RUN}
-            for trial in store.all_trials(identifier)
+            for trial in store.trials.all(identifier)
         ),
         exponents=tuple(sorted(exponents, key=repr)),
     )

@@ -182,8 +182,8 @@ class Disturbances:
         if waiting and chance.random() < 0.5:
             return bool(broker.lpush(QUEUE, chance.choice(waiting)))
         try:
-            newest = self._cluster.store.list_calibrations(limit=50).items
-            shards = self._cluster.store.list_shards(chance.choice(newest).id) if newest else ()
+            newest = self._cluster.store.calibrations.page(limit=50).items
+            shards = self._cluster.store.calibrations.shards(chance.choice(newest).id) if newest else ()
         except StoreUnavailableError:
             return False
         return bool(shards) and bool(self._doorbell.ring([chance.choice(shards).id]))

@@ -97,7 +97,7 @@ class Cluster:
 
     def ended(self, identifier: str) -> bool:
         """Whether a calibration has ended."""
-        return self.store.get_calibration(identifier).finished_at is not None
+        return self.store.calibrations.get(identifier).finished_at is not None
 
     def __enter__(self) -> "Cluster":
         return self

@@ -97,7 +97,7 @@ class Supervisor:
         """Report that this worker is alive, what it did since it began, and its device and versions once known."""
         known = environment or {}
         versions = known.get("versions")
-        self.store.heartbeat(
+        self.store.workers.report(
             self.worker_id,
             host=socket.gethostname(),
             device=_device(known),
@@ -111,7 +111,7 @@ class Supervisor:
     def report_failure(self, claim: Claim, reason: str, *, retryable: bool) -> Outcome:
         """Report a failed attempt."""
         log.warning("shard_failed", reason=reason, retryable=retryable)
-        lease = self.insist(lambda: self.store.fail_shard(claim, reason, retryable=retryable))
+        lease = self.insist(lambda: self.store.work.fail(claim, reason, retryable=retryable))
         return Outcome.LOST if lease is Lease.LOST else Outcome.FAILED
 
     def seen(self, lease: Lease) -> Lease:
@@ -202,7 +202,7 @@ class _Watch:
     def _release(self) -> Outcome:
         """Return the shard back: the worker is to stop."""
         self.child.kill()
-        lease = self.supervisor.insist(lambda: self.supervisor.store.release_shard(self.claim))
+        lease = self.supervisor.insist(lambda: self.supervisor.store.work.release(self.claim))
         return Outcome.LOST if lease is Lease.LOST else Outcome.RELEASED
 
     def _too_late(self) -> Outcome:
@@ -221,7 +221,7 @@ class _Watch:
         """Stop for the other worker that has the shard, or for the user who cancelled it."""
         self.child.kill()
         if lease is Lease.CANCEL_REQUESTED:
-            lease = self.supervisor.insist(lambda: self.supervisor.store.cancel_shard(self.claim))
+            lease = self.supervisor.insist(lambda: self.supervisor.store.work.cancel(self.claim))
         return Outcome.LOST if lease is Lease.LOST else Outcome.CANCELLED
 
     def _step(self) -> Lease:
@@ -244,11 +244,11 @@ class _Watch:
     def _look_at_lease(self) -> Lease:
         store, now = self.supervisor.store, time.monotonic()
         if now >= self.next_extension:
-            lease = store.extend_lease(self.claim)
+            lease = store.work.extend(self.claim)
             self.held_until = now + self.supervisor.lease_seconds
             self.next_extension = now + self.supervisor.lease_seconds / EXTENSIONS_PER_LEASE
         elif now >= self.next_check:
-            lease = store.check_lease(self.claim)
+            lease = store.work.check(self.claim)
         else:
             return Lease.HELD
         self.next_check = time.monotonic() + self._check_seconds
@@ -259,16 +259,16 @@ class _Watch:
         store = self.supervisor.store
         match message["event"]:
             case "trial" if isinstance(message.get("trial"), dict):
-                lease = store.record_trial(self.claim, message["trial"])
+                lease = store.work.record_trial(self.claim, message["trial"])
                 if lease is not Lease.LOST:
                     self.supervisor.totals.count_trial(message["trial"])
                 return lease
             case "measurement" if isinstance(message.get("measurement"), dict):
-                return store.record_measurement(self.claim, message["measurement"])
+                return store.work.record_measurement(self.claim, message["measurement"])
             case "started":
                 environment = {name: value for name, value in message.items() if name != "event"}
                 self.supervisor.heartbeat(environment)
-                return store.record_environment(self.claim, environment)
+                return store.work.record_environment(self.claim, environment)
             case "error":
                 self.error = (str(message.get("kind")), str(message.get("message")))
             case "finished":
@@ -283,7 +283,7 @@ class _Watch:
         """Judge a child that has finished, reported an error, or died."""
         status = self.child.wait()
         if self.finished:
-            lease = self.supervisor.insist(lambda: self.supervisor.store.finish_shard(self.claim))
+            lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
             return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
         if self.error is not None:
             kind, message = self.error

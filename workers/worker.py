@@ -73,7 +73,7 @@ class Worker:
         self._maintenance.join(STOP_SECONDS)
         with self._one_at_a_time:  # a shard that is being given back
             self._probe.end()
-            self._reached(lambda: self._store.stop_worker(self.worker_id, totals=self.totals.to_dict()))
+            self._reached(lambda: self._store.workers.stop(self.worker_id, totals=self.totals.to_dict()))
         self._tracing.stop()
 
     def work(self, *, wait: bool = True) -> bool:
@@ -92,7 +92,7 @@ class Worker:
         if self.stop.is_set():
             return False
         try:
-            claim = self._store.claim_shard(self.worker_id)
+            claim = self._store.work.claim(self.worker_id)
         except StoreUnavailableError as error:
             log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
             self.stop.wait(FIRST_PAUSE_SECONDS)
@@ -127,15 +127,15 @@ class Worker:
     def _begin(self) -> None:
         """Check the schema, free what an earlier process of this name held (it is dead), and report."""
         self._store.check_ready()
-        self._store.abandon_worker(self.worker_id)
+        self._store.workers.abandon(self.worker_id)
         self._supervisor.heartbeat(begins=True)
 
     def _maintain(self) -> None:
         """Report, and see to what nobody else would, until told to stop."""
         duties: list[tuple[float, Callable[[], object]]] = [
             (self._heartbeat_seconds, self._supervisor.heartbeat),
-            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.sweep(self.worker_id))),
-            (FORGET_SECONDS, self._store.forget_workers),
+            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.sweeps.run(self.worker_id))),
+            (FORGET_SECONDS, self._store.workers.forget),
         ]
         due = [0.0] * len(duties)
         while not self.stop.wait(max(0.0, min(due) - time.monotonic())):

@@ -120,7 +120,7 @@ class Guard:
             if self._clock() < fresh_until:
                 return True
             fresh_until = self._clock() + CACHE_SECONDS
-            found = await run_in_threadpool(store.find_key, caller.key_id)
+            found = await run_in_threadpool(store.keys.find, caller.key_id)
             return found is not None and found.valid
 
         return still_good
@@ -168,7 +168,7 @@ class Guard:
     ) -> Caller:
         """Look a key up and remember it if it is good; else count it against the address."""
         opened = None if key_id is None else store()
-        found = None if opened is None else await run_in_threadpool(opened.find_key, key_id or "")
+        found = None if opened is None else await run_in_threadpool(opened.keys.find, key_id or "")
         same = matches(None if found is None else found.digest, digest, self._compare)
         if found is None or opened is None or not (same and found.valid):
             if key_id is not None:
@@ -221,7 +221,7 @@ def _ended(key: ApiKey) -> str:
 def _touch(store: Store, key_id: str) -> None:
     """Note a key's use, in a thread of its own: no request waits for the write."""
     try:
-        store.touch_key(key_id)
+        store.keys.touch(key_id)
     except WidthwiseError as error:
         _log.warning("key_use_not_noted", key_id=key_id, error=type(error).__name__)
 

@@ -152,7 +152,7 @@ async def event_stream(
     deadline = time.monotonic() + stream_seconds
     finished = calibration.state in FINAL_CALIBRATION_STATES
     while await key_counts():
-        events = await run_in_threadpool(store.list_events, calibration.id, after=after, limit=LIMIT_MAXIMUM)
+        events = await run_in_threadpool(store.calibrations.events, calibration.id, after=after, limit=LIMIT_MAXIMUM)
         for event in events:
             after = event.seq
             data = {"seq": event.seq, "created_at": event.created_at.isoformat(), **event.data}
@@ -163,7 +163,7 @@ async def event_stream(
             yield ServerSentEvent(event="end", data={"id": calibration.id, "state": calibration.state.value})
             return
         if any(event.kind == "calibration" for event in events):
-            calibration = await run_in_threadpool(store.get_calibration, calibration.id)
+            calibration = await run_in_threadpool(store.calibrations.get, calibration.id)
             finished = calibration.state in FINAL_CALIBRATION_STATES
             if finished:
                 continue  # its last events may have come after the read above

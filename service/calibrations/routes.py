@@ -108,7 +108,7 @@ async def create_calibration(
     spec = await read_json(request, _SPEC)
     logic.check_spec(spec)
     created = await run_in_threadpool(
-        store.create_calibration,
+        store.calibrations.create,
         spec.model_dump(mode="json"),
         idempotency_key=idempotency_key,
         request_id=request.state.request_id,
@@ -133,11 +133,11 @@ async def extend_calibration(
     has succeeded.
     """
     more = await read_json(request, _EXTENSION)
-    parent = await run_in_threadpool(store.get_calibration, calibration_id)
+    parent = await run_in_threadpool(store.calibrations.get, calibration_id)
     spec = extended(parent.spec, more)
     logic.check_spec(spec)
     created = await run_in_threadpool(
-        store.extend_calibration,
+        store.calibrations.extend,
         parent.id,
         spec.model_dump(mode="json"),
         idempotency_key=idempotency_key,
@@ -154,7 +154,7 @@ async def extend_calibration(
 )
 def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) -> Response:
     """Return calibrations, newest first, in pages."""
-    page = store.list_calibrations(state=listing.state, cursor=listing.cursor, limit=listing.limit)
+    page = store.calibrations.page(state=listing.state, cursor=listing.cursor, limit=listing.limit)
     items = [logic.calibration_body(calibration) for calibration in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
 
@@ -167,7 +167,7 @@ def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) ->
 )
 def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Return its state, progress, and once succeeded its optima and exponents."""
-    calibration = store.get_calibration(calibration_id)
+    calibration = store.calibrations.get(calibration_id)
     wait = logic.retry_after(calibration)
     headers = _NO_CACHE if wait is None else {**_NO_CACHE, "Retry-After": str(wait)}
     return json_response(logic.calibration_body(calibration), headers=headers)
@@ -185,8 +185,8 @@ def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     A shard whose worker has fallen silent is still `running`: its worker is `stale`, and once the lease has ended
     another worker takes the shard over.
     """
-    found = store.list_shards(calibration_id)
-    workers = {worker.id: worker for worker in store.list_workers()}
+    found = store.calibrations.shards(calibration_id)
+    workers = {worker.id: worker for worker in store.workers.all()}
     return json_response({"items": [shard_body(shard, workers) for shard in found]}, headers=_NO_CACHE)
 
 
@@ -198,7 +198,7 @@ def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
 )
 def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]) -> Response:
     """Return every training run as it was stored, oldest first, in pages."""
-    page = store.list_trials(calibration_id, cursor=listing.cursor, limit=listing.limit)
+    page = store.trials.page(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.trial_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
 
@@ -213,7 +213,7 @@ def list_measurements(
     calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]
 ) -> Response:
     """Return every measurement of gradients, alignment and activations as it was stored, oldest first, in pages."""
-    page = store.list_measurements(calibration_id, cursor=listing.cursor, limit=listing.limit)
+    page = store.measurements.page(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.measurement_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
 
@@ -231,8 +231,8 @@ def compare_calibrations(
 
     The same specification, code and device give the same losses.
     """
-    this, other = store.get_calibration(calibration_id), store.get_calibration(asked.other)
-    body = compare(this, other, store.all_trials(this.id), store.all_trials(other.id))
+    this, other = store.calibrations.get(calibration_id), store.calibrations.get(asked.other)
+    body = compare(this, other, store.trials.all(this.id), store.trials.all(other.id))
     return json_response(body, headers=_NO_CACHE)
 
 
@@ -250,7 +250,7 @@ async def upload_trials(request: Request, calibration_id: CalibrationId, store: 
     """
     upload = await read_json(request, _UPLOAD, _MAX_UPLOAD_BYTES)
     trials = [trial.model_dump() for trial in upload.trials]
-    calibration = await run_in_threadpool(store.upload_trials, calibration_id, trials)
+    calibration = await run_in_threadpool(store.calibrations.upload, calibration_id, trials)
     return json_response(logic.calibration_body(calibration))
 
 
@@ -265,7 +265,7 @@ def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
 
     409 if the trials do not suffice: it stays running, so upload more and finish again.
     """
-    return json_response(logic.calibration_body(store.finish_external(calibration_id)))
+    return json_response(logic.calibration_body(store.calibrations.finish(calibration_id)))
 
 
 @router.post(
@@ -279,7 +279,7 @@ def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
 
     A finished calibration is given back as it is.
     """
-    return json_response(logic.calibration_body(store.cancel_calibration(calibration_id)))
+    return json_response(logic.calibration_body(store.calibrations.cancel(calibration_id)))
 
 
 @router.post(
@@ -295,7 +295,7 @@ def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> R
     Where no shard had failed, but the search or the fit, that is made again. 409 unless the calibration has failed, so
     the same request sent twice retries once.
     """
-    calibration = store.retry_calibration(calibration_id)
+    calibration = store.calibrations.retry(calibration_id)
     headers = {"Location": f"/v1/calibrations/{calibration.id}", "Retry-After": str(logic.SOONEST_LOOK_SECONDS)}
     return json_response(logic.calibration_body(calibration), 202, headers)
 
@@ -320,8 +320,8 @@ def _svg(picture: str) -> Response:
 )
 def get_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Draw what is stored so far."""
-    calibration = store.get_calibration(calibration_id)
-    return _svg(learning_rate_plot(calibration.spec, store.all_trials(calibration_id), calibration.result))
+    calibration = store.calibrations.get(calibration_id)
+    return _svg(learning_rate_plot(calibration.spec, store.trials.all(calibration_id), calibration.result))
 
 
 @router.get(
@@ -333,8 +333,8 @@ def get_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
 )
 def get_width_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Draw what is stored so far."""
-    calibration = store.get_calibration(calibration_id)
-    return _svg(width_plot(calibration.spec, store.all_trials(calibration_id)))
+    calibration = store.calibrations.get(calibration_id)
+    return _svg(width_plot(calibration.spec, store.trials.all(calibration_id)))
 
 
 def _watched(
@@ -349,7 +349,7 @@ def _watched(
     ] = None,
 ) -> tuple[Calibration, int]:
     """Look the calibration up before the stream starts: afterwards there is no status left to send."""
-    calibration = store.get_calibration(calibration_id)
+    calibration = store.calibrations.get(calibration_id)
     after = int(last_event_id or 0)
     if after > calibration.last_event:  # seen before the database was restored from a backup
         after = 0

@@ -46,6 +46,6 @@ def exponent_body(row: ExponentRow) -> dict[str, Any]:
 def list_exponents(store: ReadStore, query: Annotated[ExponentQuery, Query()]) -> Response:
     """Return stored estimates with their intervals and what is behind them, newest first, in pages."""
     where = ExponentFilter(**query.model_dump(exclude={"cursor", "limit"}))
-    page = store.list_exponents(where, cursor=query.cursor, limit=query.limit)
+    page = store.exponents.page(where, cursor=query.cursor, limit=query.limit)
     items = [exponent_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers={"Cache-Control": "no-cache"})

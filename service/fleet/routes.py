@@ -27,7 +27,7 @@ def list_workers(store: ReadStore) -> Response:
     A worker that has fallen silent is `stale`, not failed: it may come back, and its shard stays its own until the
     lease ends.
     """
-    return json_response({"items": [worker_body(worker) for worker in store.list_workers()]}, headers=_NO_CACHE)
+    return json_response({"items": [worker_body(worker) for worker in store.workers.all()]}, headers=_NO_CACHE)
 
 
 def worker_body(worker: Worker) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Metrics:
     def _written(self, store: Store | None) -> bytes:
         if self._read_at == 0.0 or time.monotonic() - self._read_at > KEPT_SECONDS:
             try:
-                self._keep(None if store is None else Snapshot(store.backlog(), store.list_workers()))
+                self._keep(None if store is None else Snapshot(store.work.backlog(), store.workers.all()))
             except WidthwiseError:  # unreachable, or at another revision
                 self._keep(None)
         return generate_latest(self.registry)

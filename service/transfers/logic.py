@@ -75,7 +75,7 @@ def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Expo
     assert isinstance(request.exponents, schemas.CalibrationExponents)  # noqa: S101  the route asked
     identifier = request.exponents.id
     try:
-        calibration = store.get_calibration(identifier)
+        calibration = store.calibrations.get(identifier)
     except store_errors.NotFoundError:
         raise NotFoundError(
             f"exponents.id: there is no calibration {identifier!r}; GET /v1/calibrations lists them.",
@@ -86,7 +86,7 @@ def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Expo
             f"Calibration {identifier!r} is {calibration.state.value}; only a succeeded one has exponents to use."
         )
     _require_same_setting(request, calibration)
-    rows = store.list_exponents(ExponentFilter(calibration_id=identifier), limit=LIMIT_MAXIMUM).items
+    rows = store.exponents.page(ExponentFilter(calibration_id=identifier), limit=LIMIT_MAXIMUM).items
     if not rows:
         raise ConflictError(f"Calibration {identifier!r} measured no exponent: its trials did not bracket an optimum.")
     widths = sorted({width for row in rows for width in row.widths})

@@ -30,7 +30,7 @@ def new_key(store: Store, owner: str = "alice", scope: str = "admin", lifetime: 
     """Store a key and return it."""
     token = make_token()
     digest = digest_of(PEPPER, token.secret)
-    store.create_key(
+    store.keys.create(
         token.key_id, owner=owner, name="test", scopes=[Scope(scope).value], digest=digest, lifetime_seconds=lifetime
     )
     return token
@@ -56,26 +56,37 @@ class Keyed(Client):
         return self._plain.request(method, path, headers=headers, **options)
 
 
-class CountedStore:
-    """Stands before a store: counts what the guard asks of it, and fails while it is told to."""
+class CountedKeys:
+    """Stands before the keys of a store: counts what the guard asks of them, and fails while it is told to."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._keys = store.keys
         self.found: list[str] = []  #: ids that were looked up
         self.touched: list[str] = []
         self.down = False
 
-    def find_key(self, key_id: str) -> ApiKey | None:
+    def find(self, key_id: str) -> ApiKey | None:
         """Look a key up."""
         self.found.append(key_id)
         if self.down:
             raise StoreUnavailableError("The database did not serve the request (it was told so).")
-        return self._store.find_key(key_id)
+        return self._keys.find(key_id)
 
-    def touch_key(self, key_id: str) -> None:
+    def touch(self, key_id: str) -> None:
         """Note a key's use."""
         self.touched.append(key_id)
-        self._store.touch_key(key_id)
+        self._keys.touch(key_id)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keys, name)
+
+
+class CountedStore:
+    """A store whose keys are counted."""
+
+    def __init__(self, store: Store, keys: type[CountedKeys] = CountedKeys) -> None:
+        self._store = store
+        self.keys = keys(store)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -277,7 +277,7 @@ class TestCancelling:
 
     def test_running_is_asked(self, client: Client, store: Store) -> None:
         identifier = submit(client)
-        assert store.claim_shard("worker-1") is not None
+        assert store.work.claim("worker-1") is not None
         body = client.post(f"/v1/calibrations/{identifier}/cancel").json()
         assert body["state"] == "running"
         assert body["cancel_requested"] is True

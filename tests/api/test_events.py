@@ -56,7 +56,7 @@ class Watched:
 
     def list_events(self, *arguments: Any, **options: Any) -> Any:
         """Read events."""
-        found = self._store.list_events(*arguments, **options)
+        found = self._store.calibrations.events(*arguments, **options)
         self.reads += 1
         return found
 
@@ -160,7 +160,7 @@ def test_an_open_stream_holds_no_connection(settings: Settings, store: Store) ->
     with viewing(app, identifier):
         until(lambda: watched.reads == 1)  # the next one is ten minutes away
         assert app.state.streams.open == 1
-        assert store._database.engine.pool.checkedout() == 0
+        assert store.database.engine.pool.checkedout() == 0
 
 
 # how many may be open -----------------------------------------------------------------------------

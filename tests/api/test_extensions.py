@@ -18,17 +18,19 @@ def run(client: Client, store: Store, environment: dict[str, Any] = ENVIRONMENT,
     """A calibration that a worker has run with the losses of the bowl, in this environment; return its id."""
     identifier = submit(client, **changes)
     losses = {(t["width"], t["learning_rate"], t["seed"]): t["loss"] for t in bowl()}
-    while (claim := store.claim_shard("w")) is not None:
-        store.record_environment(claim, environment)
+    while (claim := store.work.claim("w")) is not None:
+        store.work.record_environment(claim, environment)
         for width, rate, seed, role, gamma, horizon in sorted(claim.shard.trials(), key=str):
             # a learning rate between two of the bowl's has the loss of the one below
             near = max(other for other in spec()["learning_rates"] if other <= rate * 1.001)
             trial = {"width": width, "learning_rate": rate, "seed": seed, "role": role, "gamma": gamma}
             done = {"horizon": horizon, "status": "completed", "loss": losses[width, near, seed % 2], "seconds": 0.5}
-            store.record_trial(claim, {**trial, **done, "flops": 1e9})
+            store.work.record_trial(claim, {**trial, **done, "flops": 1e9})
         for _, seed, kind in claim.shard.measurements():
-            store.record_measurement(claim, {"width": claim.shard.width, "seed": seed, "kind": kind, "data": {"x": 1}})
-        store.finish_shard(claim)
+            store.work.record_measurement(
+                claim, {"width": claim.shard.width, "seed": seed, "kind": kind, "data": {"x": 1}}
+            )
+        store.work.finish(claim)
     return identifier
 
 
@@ -103,7 +105,7 @@ class TestExtension:
         assert done["state"] == "succeeded", done["reason"]
         assert done["rounds"] > 1
         body = client.post(f"/v1/calibrations/{parent}/extensions", json={"widths": [256]}).json()
-        planned = [shard.spec for shard in store.list_shards(body["id"])]
+        planned = [shard.spec for shard in store.calibrations.shards(body["id"])]
         assert {shard.width for shard in planned} == {256}
         assert body["estimate"]["seconds_from"] == "stored_trials"
         assert body["estimate"]["seconds"] > 0

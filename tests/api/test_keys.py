@@ -24,7 +24,7 @@ from service.settings import Settings
 from service.store import Store
 from testbed.waiting import LONG_SECONDS, PATIENCE_SECONDS, until
 from tests.api.client import Client, client_of, problem
-from tests.api.keyed import PEPPER, Clock, CountedStore, Keyed, bearer, keyed_app, keyed_settings, new_key
+from tests.api.keyed import PEPPER, Clock, CountedKeys, CountedStore, Keyed, bearer, keyed_app, keyed_settings, new_key
 from tests.api.samples import spec, submit
 
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
@@ -146,7 +146,7 @@ def test_keys_that_are_none_are_all_refused_alike(client: Client, store: Store) 
 
 def test_only_who_holds_the_secret_learns_that_a_key_has_ended(client: Client, store: Store) -> None:
     expired, revoked = new_key(store, lifetime=-1.0), new_key(store)
-    store.revoke_key(revoked.key_id)
+    store.keys.revoke(revoked.key_id)
     for key, word in ((expired, "has expired"), (revoked, "was revoked")):
         told = problem(client.get("/v1/calibrations", headers=bearer(key)), 401, "unauthorized")
         assert word in told["detail"]
@@ -194,7 +194,7 @@ def test_every_way_compares_once_and_in_constant_time(store: Store) -> None:
         return hmac.compare_digest(stored, digest)
 
     good, revoked = new_key(store), new_key(store)
-    store.revoke_key(revoked.key_id)
+    store.keys.revoke(revoked.key_id)
     guard = guard_of(counting)
     admit(guard, store, f"Bearer {good.reveal()}")  # read from the database
     admit(guard, store, f"Bearer {good.reveal()}")  # known
@@ -230,15 +230,15 @@ def test_what_is_known_is_read_again_after_seconds(store: Store) -> None:
     header, guard = f"Bearer {key.reveal()}", guard_of(clock=clock)
     for _ in range(5):
         assert admit(guard, counted, header).owner == "alice"
-    assert counted.found == [key.key_id]
-    store.revoke_key(key.key_id)
+    assert counted.keys.found == [key.key_id]
+    store.keys.revoke(key.key_id)
     clock.now += CACHE_SECONDS - 0.001
     admit(guard, counted, header)
     clock.now += 0.002
     for _ in range(2):
         with pytest.raises(UnauthorizedError, match="revoked"):
             admit(guard, counted, header)
-    assert len(counted.found) == 3
+    assert len(counted.keys.found) == 3
 
 
 def test_an_open_stream_ends_with_its_key(settings: Settings, store: Store) -> None:
@@ -256,8 +256,8 @@ def test_an_open_stream_ends_with_its_key(settings: Settings, store: Store) -> N
         stream.start()
         until(lambda: app.state.streams.open == 1)
         clock.now += CACHE_SECONDS
-        until(lambda: len(counted.found) == 2)  # once when it was admitted, once since
-        store.revoke_key(key.key_id)
+        until(lambda: len(counted.keys.found) == 2)  # once when it was admitted, once since
+        store.keys.revoke(key.key_id)
         assert not ended  # what is known counts for seconds
         clock.now += CACHE_SECONDS
         stream.join(PATIENCE_SECONDS)
@@ -273,7 +273,7 @@ def test_a_database_that_is_down_is_503_and_heals(settings: Settings, store: Sto
     app.state.guard = guard_of(clock=clock)
     with client_of(app) as client:
         assert client.get("/v1/parameterizations", headers=bearer(key)).status_code == 200
-        counted.down = True
+        counted.keys.down = True
         assert client.get("/v1/parameterizations", headers=bearer(key)).status_code == 200  # known
         clock.now += CACHE_SECONDS
         for token in (key, make_token()):
@@ -281,7 +281,7 @@ def test_a_database_that_is_down_is_503_and_heals(settings: Settings, store: Sto
                 answer = client.get("/v1/parameterizations", headers=bearer(token))
                 problem(answer, 503, "not-ready")
                 assert answer.headers["retry-after"] == "5"
-        counted.down = False
+        counted.keys.down = False
         assert client.get("/v1/parameterizations", headers=bearer(key)).status_code == 200
 
 
@@ -290,13 +290,13 @@ def test_others_go_on_while_one_request_reads_a_key_again(store: Store) -> None:
     clock, key = Clock(), new_key(store)
     reading, go_on = threading.Event(), threading.Event()
 
-    class Slow(CountedStore):
-        def find_key(self, key_id: str) -> Any:
+    class Slow(CountedKeys):
+        def find(self, key_id: str) -> Any:
             reading.set()
             assert go_on.wait(30)
-            return super().find_key(key_id)
+            return super().find(key_id)
 
-    slow, guard, header = Slow(store), guard_of(clock=clock), f"Bearer {key.reveal()}"
+    slow, guard, header = CountedStore(store, Slow), guard_of(clock=clock), f"Bearer {key.reveal()}"
     admit(guard, store, header)
     clock.now += CACHE_SECONDS
 
@@ -309,7 +309,7 @@ def test_others_go_on_while_one_request_reads_a_key_again(store: Store) -> None:
         await first
 
     asyncio.run(rush())
-    assert slow.found == [key.key_id]
+    assert slow.keys.found == [key.key_id]
 
 
 def test_the_last_use_is_noted_once_a_minute_and_holds_nobody_up(store: Store) -> None:
@@ -318,12 +318,12 @@ def test_the_last_use_is_noted_once_a_minute_and_holds_nobody_up(store: Store) -
     for _ in range(30):  # 50 s
         admit(guard, counted, header)
         clock.now += TOUCH_SECONDS / 36
-    until(lambda: (found := store.find_key(key.key_id)) is not None and found.last_used_at is not None)
+    until(lambda: (found := store.keys.find(key.key_id)) is not None and found.last_used_at is not None)
     clock.now += TOUCH_SECONDS
     admit(guard, counted, header)
-    until(lambda: len(counted.touched) > 1)
+    until(lambda: len(counted.keys.touched) > 1)
     guard.close()
-    assert counted.touched == [key.key_id] * 2
+    assert counted.keys.touched == [key.key_id] * 2
 
 
 def test_the_dummy_digest_matches_nothing() -> None:
@@ -355,10 +355,10 @@ def test_a_calibration_remembers_its_request_and_owner(client: Client, store: St
     keyed = Keyed(client, new_key(store, owner="alice", scope="calibrate"))
     answer = keyed.post("/v1/calibrations", json=spec(), headers={"X-Request-Id": "run-7"})
     assert answer.status_code == 202
-    claim = store.claim_shard("worker")
+    claim = store.work.claim("worker")
     assert claim is not None
     assert claim.request_id == "run-7"
-    assert store.get_calibration(answer.json()["id"]).owner == "alice"
+    assert store.calibrations.get(answer.json()["id"]).owner == "alice"
     assert submit(keyed)
 
 

@@ -94,16 +94,16 @@ def test_an_address_with_many_wrong_keys_is_not_looked_at(settings: Settings, st
         assert here.get("/v1/calibrations", headers=bearer(known)).status_code == 200
         for _ in range(3):
             assert here.get("/v1/calibrations", headers=bearer(make_token())).status_code == 401
-        looked_up = len(counted.found)
+        looked_up = len(counted.keys.found)
         for token in (make_token(), new, "malformed"):
             answer = here.get("/v1/calibrations", headers=bearer(token))
             problem(answer, 429, "too-many-requests")
             assert int(answer.headers["retry-after"]) >= 1
-        assert len(counted.found) == looked_up
+        assert len(counted.keys.found) == looked_up
         for _ in range(2):
             assert here.get("/v1/calibrations", headers=bearer(known)).status_code == 200
             clock.now += CACHE_SECONDS  # the second time it is read anew
-        assert len(counted.found) == looked_up + 1
+        assert len(counted.keys.found) == looked_up + 1
         assert elsewhere.get("/v1/calibrations", headers=bearer(new)).status_code == 200
         assert here.get("/v1/calibrations", headers=bearer(new)).status_code == 200  # known by now
 
@@ -122,7 +122,7 @@ def test_a_burst_of_wrong_keys_does_not_slip_through(settings: Settings, store: 
 
     refused = [getattr(refusal, "status", None) for refusal in asyncio.run(burst())]
     assert set(refused) == {401, 429}
-    assert len(counted.found) < 3 + LOOKUPS
+    assert len(counted.keys.found) < 3 + LOOKUPS
 
 
 def test_a_request_without_a_key_is_no_wrong_key(settings: Settings, store: Store) -> None:

@@ -155,7 +155,7 @@ def test_a_request_is_followed_to_its_shards(client: Client, store: Store) -> No
         response = client.post("/v1/calibrations", json=_SPEC, headers={"X-Request-Id": "trace-me"})
     assert response.headers["x-request-id"] == "trace-me"
     assert [line["request_id"] for line in requests(lines)] == ["trace-me"]
-    claim = store.claim_shard("w")
+    claim = store.work.claim("w")
     assert claim is not None
     assert (claim.request_id, claim.calibration_id) == ("trace-me", response.json()["id"])
     supervisor = Supervisor(store, "w", threading.Event(), LONG_SECONDS, LONG_SECONDS, command=fake_child("run"))
@@ -171,7 +171,7 @@ def test_a_replay_keeps_the_first_requests_id(client: Client, store: Store) -> N
     first = client.post("/v1/calibrations", json=_SPEC, headers={"X-Request-Id": "first", "Idempotency-Key": "k"})
     again = client.post("/v1/calibrations", json=_SPEC, headers={"X-Request-Id": "second", "Idempotency-Key": "k"})
     assert again.json()["id"] == first.json()["id"]
-    claims = [store.claim_shard("w") for _ in range(50)]
+    claims = [store.work.claim("w") for _ in range(50)]
     mine = {claim.request_id for claim in claims if claim and claim.calibration_id == first.json()["id"]}
     assert mine == {"first"}
 

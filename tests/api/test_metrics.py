@@ -59,7 +59,7 @@ def forget(app: FastAPI) -> None:
 
 
 def test_the_documentation_lists_every_family_and_no_other(client: Client, store: Store) -> None:
-    store.heartbeat("w", host="h", totals=TOTALS)
+    store.workers.report("w", host="h", totals=TOTALS)
     client.get("/livez")
     families = {
         family.name + ("_total" if family.type == "counter" else ""): (family.type, family)
@@ -119,9 +119,9 @@ def test_a_refusal_at_the_door_and_a_mistake_are_counted(settings: Settings, sto
 def test_the_table_of_work_and_the_workers(app: FastAPI, client: Client, store: Store) -> None:
     submit(client, search="grid")
     finished(client)
-    store.heartbeat("busy", host="h", totals=TOTALS)
-    store.heartbeat("idle", host="h")
-    assert store.claim_shard("busy") is not None
+    store.workers.report("busy", host="h", totals=TOTALS)
+    store.workers.report("idle", host="h")
+    assert store.work.claim("busy") is not None
     samples = scraped(client)
     assert value(samples, "database_up") == 1
     assert value(samples, "shards", state="running") == 1
@@ -138,15 +138,15 @@ def test_the_table_of_work_and_the_workers(app: FastAPI, client: Client, store: 
     assert value(samples, "worker_republished_total", worker="busy") == 7
     assert value(samples, "worker_shards_total", worker="idle", outcome="failed") == 0
 
-    store.heartbeat("late", host="h")  # within KEPT_SECONDS the database is not read again
+    store.workers.report("late", host="h")  # within KEPT_SECONDS the database is not read again
     assert value(scraped(client), "workers", state="idle") == 1
     forget(app)
     assert value(scraped(client), "workers", state="idle") == 2
 
 
 def test_a_worker_long_gone_is_left_out(client: Client, store: Store) -> None:
-    store.heartbeat("gone", host="h", totals=TOTALS)
-    with store._database.write() as connection:
+    store.workers.report("gone", host="h", totals=TOTALS)
+    with store.database.write() as connection:
         connection.execute(sa.update(workers).values(last_seen=now(-LISTED_SECONDS - 60)))
     samples = scraped(client)
     assert value(samples, "workers", state="stale") == 1
@@ -164,7 +164,7 @@ def test_a_worker_long_gone_is_left_out(client: Client, store: Store) -> None:
 )
 def test_odd_totals_are_tolerated(client: Client, store: Store, totals: dict[str, Any]) -> None:
     """Another version's, or a mistake: it must not cost the other numbers, nor make a histogram that shrinks."""
-    store.heartbeat("odd", host="h", totals=totals)
+    store.workers.report("odd", host="h", totals=totals)
     samples = scraped(client)
     assert value(samples, "worker_shards_total", worker="odd", outcome="succeeded") == 0
     assert "invented" not in str(samples)
@@ -248,10 +248,10 @@ def test_a_scraper_needs_a_key_and_keeps_it_through_an_outage(settings: Settings
         problem(client.get("/metrics"), 401, "unauthorized")
         for key in (reader, revoked):
             assert client.get("/metrics", headers=bearer(key)).status_code == 200
-        store.revoke_key(revoked.key_id)
+        store.keys.revoke(revoked.key_id)
         clock.now += 60
         problem(client.get("/metrics", headers=bearer(revoked)), 401, "unauthorized")
-        counted.down = True
+        counted.keys.down = True
         clock.now += 60
         response = client.get("/metrics", headers=bearer(reader))
         assert response.status_code == 200

@@ -11,7 +11,7 @@ def fail(client: Client, store: Store) -> str:
     """A calibration with one trial stored, and every shard failed; return its id."""
     identifier = submit(client)
     first = True
-    while (claim := store.claim_shard("w")) is not None:
+    while (claim := store.work.claim("w")) is not None:
         if first:
             trial = {
                 "width": claim.shard.width,
@@ -23,9 +23,9 @@ def fail(client: Client, store: Store) -> str:
                 "steps": 10,
                 "flops": 1e9,
             }
-            assert store.record_trial(claim, trial) is Lease.HELD
+            assert store.work.record_trial(claim, trial) is Lease.HELD
             first = False
-        store.fail_shard(claim, "The child process died.", retryable=False)
+        store.work.fail(claim, "The child process died.", retryable=False)
     body = client.get(f"/v1/calibrations/{identifier}").json()
     assert body["state"] == "failed"
     assert body["reason"]
@@ -44,7 +44,7 @@ def test_a_failed_one_runs_again_with_its_trials(client: Client, store: Store) -
     assert "failed" not in body["progress"]["shards"]
     shards = client.get(body["links"]["shards"]).json()["items"]
     assert {(shard["state"], shard["attempts"]) for shard in shards} == {("queued", 0)}
-    claim = store.claim_shard("another")
+    claim = store.work.claim("another")
     assert claim is not None
     assert claim.epoch == 2  # no write of the first claim can be taken for one of this
 
@@ -60,14 +60,14 @@ def test_events_tell_of_it(client: Client, store: Store) -> None:
     identifier = fail(client, store)
     before = client.get(f"/v1/calibrations/{identifier}/events").text.count("event: ")
     client.post(f"/v1/calibrations/{identifier}/retry")
-    assert len(store.list_events(identifier, after=before - 1)) >= 2
+    assert len(store.calibrations.events(identifier, after=before - 1)) >= 2
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "cancelled", "succeeded"])
 def test_of_what_has_not_failed(client: Client, store: Store, state: str) -> None:
     identifier = finished(client) if state == "succeeded" else submit(client)
     if state == "running":
-        assert store.claim_shard("w") is not None
+        assert store.work.claim("w") is not None
     elif state == "cancelled":
         client.post(f"/v1/calibrations/{identifier}/cancel")
     detail = problem(client.post(f"/v1/calibrations/{identifier}/retry"), 409, "conflict")["detail"]

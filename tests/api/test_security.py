@@ -117,7 +117,7 @@ def named_operations(app: FastAPI) -> list[tuple[str, str, str]]:
 def test_anothers_calibration_is_not_there(app: FastAPI, alice: Keyed, bob: Keyed, store: Store) -> None:
     """Every operation answers as it does for an id that does not exist, and changes nothing."""
     theirs, running, own = finished(alice), submit(alice, runner="external"), finished(bob)
-    before = [store.get_calibration(identifier) for identifier in (theirs, running)]
+    before = [store.calibrations.get(identifier) for identifier in (theirs, running)]
     assert len(named_operations(app)) >= 13
     for method, path, name in named_operations(app):
         for identifier in (theirs, running):
@@ -130,7 +130,7 @@ def test_anothers_calibration_is_not_there(app: FastAPI, alice: Keyed, bob: Keye
             assert answers[0] == answers[1], (method, path)
     told = bob.get(f"/v1/calibrations/{own}/comparison", params={"other": theirs})
     problem(told, 404, "not-found")
-    after = [store.get_calibration(identifier) for identifier in (theirs, running)]
+    after = [store.calibrations.get(identifier) for identifier in (theirs, running)]
     assert [(c.state, c.last_event) for c in after] == [(c.state, c.last_event) for c in before]
     assert bob.get(f"/v1/calibrations/{own}").status_code == 200
     assert alice.get(f"/v1/calibrations/{theirs}/events").status_code == 200
@@ -195,8 +195,8 @@ def test_an_admin_reads_and_ends_what_is_anothers(alice: Keyed, admin: Keyed) ->
 
 def test_anothers_work_is_not_named_by_its_worker(alice: Keyed, bob: Keyed, store: Store) -> None:
     identifier = submit(alice)
-    store.heartbeat("w", host="h", begins=True)
-    claim = store.claim_shard("w")
+    store.workers.report("w", host="h", begins=True)
+    claim = store.work.claim("w")
     assert claim is not None
     (seen,) = alice.get("/v1/workers").json()["items"]
     assert seen["calibration_id"] == identifier
@@ -208,7 +208,7 @@ def test_anothers_work_is_not_named_by_its_worker(alice: Keyed, bob: Keyed, stor
 
 def test_what_was_made_without_keys_is_for_admins(store: Store, bob: Keyed, admin: Keyed) -> None:
     identifier = submit(admin)
-    nobodys = store.create_calibration(store.get_calibration(identifier).spec).calibration.id
+    nobodys = store.calibrations.create(store.calibrations.get(identifier).spec).calibration.id
     problem(bob.get(f"/v1/calibrations/{nobodys}"), 404, "not-found")
     assert admin.get(f"/v1/calibrations/{nobodys}").status_code == 200
 
@@ -235,7 +235,7 @@ upgrade(settings.database_url)
 store = open_store(settings.database_url)
 key = parse_token(token)
 digest = digest_of(load_pepper(settings), key.secret)
-store.create_key(key.key_id, owner="alice", name="", scopes=["admin"], digest=digest)
+store.keys.create(key.key_id, owner="alice", name="", scopes=["admin"], digest=digest)
 app = create_app(settings, store)
 
 @app.get("/broken/{name}")
@@ -246,7 +246,7 @@ async def broken(name: str, request: __import__("fastapi").Request) -> None:
 with client_of(app) as client:
     headers = {"Authorization": "Bearer " + token}
     statuses = [client.get(path, headers=headers).status_code for path in ("/v1/calibrations", "/broken/" + token)]
-    store.find_key = None  # the guard itself breaks
+    store.keys.find = None  # the guard itself breaks
     statuses.append(client.get("/v1/calibrations", headers={"Authorization": "Bearer " + sys.argv[2]}).status_code)
     statuses.append(client.get("/v1/calibrations?api_key=" + token).status_code)
     print(statuses)
@@ -328,7 +328,7 @@ def raw_headers(*pairs: tuple[str, str], key: Keyed) -> list[tuple[bytes, bytes]
 
 def test_hostile_texts_are_only_texts(client: Client, alice: Keyed, store: Store) -> None:
     identifier = finished(alice)
-    known = {calibration.id for calibration in store.list_calibrations().items}
+    known = {calibration.id for calibration in store.calibrations.page().items}
     for text in HOSTILE:
         for part in ("", "/trials", "/plot.svg", "/events"):
             answer = alice.get(f"/v1/calibrations/{quote(text, safe='')}{part}")
@@ -346,8 +346,8 @@ def test_hostile_texts_are_only_texts(client: Client, alice: Keyed, store: Store
                 refused_or_harmless(answer)
                 if answer.status_code == 200:
                     assert answer.json()["items"] == [], (name, text)
-    assert {calibration.id for calibration in store.list_calibrations().items} == known
-    assert len(store.list_keys()) == 1
+    assert {calibration.id for calibration in store.calibrations.page().items} == known
+    assert len(store.keys.all()) == 1
 
 
 def test_hostile_headers_are_only_texts(client: Client, alice: Keyed, store: Store) -> None:
@@ -365,27 +365,27 @@ def test_hostile_headers_are_only_texts(client: Client, alice: Keyed, store: Sto
             refused_or_harmless(answer)
             assert answer.status_code == 200
             assert text not in answer.headers["x-request-id"] or text in ("-1", "null", "_")
-        before = len(store.list_calibrations().items)
+        before = len(store.calibrations.page().items)
         headers = raw_headers(("idempotency-key", text), key=alice)
         answer = client.request("POST", "/v1/calibrations", json=spec(), headers=headers)
         refused_or_harmless(answer)
         assert answer.status_code in (202, 422)
-        assert len(store.list_calibrations(limit=500).items) - before == (answer.status_code == 202)
+        assert len(store.calibrations.page(limit=500).items) - before == (answer.status_code == 202)
         wrong = [(b"authorization", f"Bearer {text}".encode("utf-8", "replace"))]
         problem(client.request("GET", "/v1/calibrations", headers=wrong), 401, "unauthorized")
-    assert [key.owner for key in store.list_keys()] == ["alice"]
+    assert [key.owner for key in store.keys.all()] == ["alice"]
 
 
 def test_hostile_owners_and_ids_in_the_store(store: Store) -> None:
     """Whatever reaches the store as an owner or a key's id is a value of a statement and never part of it."""
     body = CalibrationSpec.model_validate_json(json.dumps(spec(runner="external")))
-    mine = store.of("alice").create_calibration(body.model_dump(mode="json")).calibration.id
+    mine = store.of("alice").calibrations.create(body.model_dump(mode="json")).calibration.id
     for text in HOSTILE:
-        assert store.find_key(text) is None
+        assert store.keys.find(text) is None
         if "\0" not in text:
-            assert store.of(text).list_calibrations().items == ()
-            assert store.list_keys(text) == ()
-    assert [c.id for c in store.of("alice").list_calibrations().items] == [mine]
+            assert store.of(text).calibrations.page().items == ()
+            assert store.keys.all(text) == ()
+    assert [c.id for c in store.of("alice").calibrations.page().items] == [mine]
 
 
 def test_the_log_holds_no_line_of_a_clients_own(client: Client, alice: Keyed) -> None:

@@ -32,8 +32,8 @@ def test_the_plan_of_a_new_calibration(client: Client) -> None:
 
 def test_a_stale_workers_shard_runs_until_its_lease_ends(client: Client, store: Store) -> None:
     identifier = submit(client)
-    store.heartbeat("first", host="h", device="cpu")
-    claim = store.claim_shard("first")
+    store.workers.report("first", host="h", device="cpu")
+    claim = store.work.claim("first")
     assert claim is not None
     shard = next(shard for shard in listed(client, identifier) if shard["id"] == claim.shard_id)
     assert (shard["state"], shard["attempts"], shard["worker"]["state"]) == ("running", 1, "running")
@@ -50,10 +50,10 @@ def test_a_stale_workers_shard_runs_until_its_lease_ends(client: Client, store: 
     assert (shard["state"], shard["reason"]) == ("running", None)  # stale, not failed
     assert shard["lease_seconds"] < 0
 
-    store.heartbeat("second", host="h")
-    taken = store.claim_shard("second")
+    store.workers.report("second", host="h")
+    taken = store.work.claim("second")
     while taken is not None and taken.shard_id != claim.shard_id:
-        taken = store.claim_shard("second")
+        taken = store.work.claim("second")
     shard = next(shard for shard in listed(client, identifier) if shard["id"] == claim.shard_id)
     assert (shard["worker"]["id"], shard["worker"]["state"], shard["attempts"]) == ("second", "running", 2)
     assert shard["lease_seconds"] > 30
@@ -61,9 +61,9 @@ def test_a_stale_workers_shard_runs_until_its_lease_ends(client: Client, store: 
 
 def test_a_failed_attempt_keeps_its_reason(client: Client, store: Store) -> None:
     identifier = submit(client)
-    claim = store.claim_shard("never-reported")
+    claim = store.work.claim("never-reported")
     assert claim is not None
-    store.fail_shard(claim, "The device ran out of memory.", retryable=True)
+    store.work.fail(claim, "The device ran out of memory.", retryable=True)
     shard = next(shard for shard in listed(client, identifier) if shard["id"] == claim.shard_id)
     assert (shard["state"], shard["attempts"], shard["reason"]) == ("queued", 1, "The device ran out of memory.")
     assert shard["worker"] == {"id": "never-reported", "state": None, "device": None, "seconds_since_seen": None}
@@ -82,7 +82,7 @@ def test_retry_after_while_it_has_not_ended(client: Client, store: Store) -> Non
     identifier = submit(client)
     waits = client.get(f"/v1/calibrations/{identifier}")
     assert 1 <= int(waits.headers["retry-after"]) <= 60
-    assert store.claim_shard("w") is not None
+    assert store.work.claim("w") is not None
     assert int(client.get(f"/v1/calibrations/{identifier}").headers["retry-after"]) >= 1
     client.post(f"/v1/calibrations/{finished(client)}/cancel")
     assert "retry-after" not in client.get(f"/v1/calibrations/{finished(client)}").headers

@@ -86,7 +86,7 @@ def test_requests_and_shards_are_traced(traced: Settings, store: Store, collecto
         client.get(f"/v1/calibrations/{identifier}", headers={"X-Request-Id": "t2"})
         client.get("/livez")
     tracing.stop()
-    claim = store.claim_shard("w1")
+    claim = store.work.claim("w1")
     assert claim is not None
     of_worker = start_tracing(traced, "widthwise-worker")
     with of_worker.shard(claim) as ended:
@@ -145,7 +145,7 @@ def test_off_makes_nothing(store: Store, settings: Settings) -> None:
     submit_to = create_app(settings, store)
     with client_of(submit_to) as client:
         submit(client)
-    claim = store.claim_shard("w")
+    claim = store.work.claim("w")
     assert claim is not None
     with tracing.shard(claim) as ended:
         ended("succeeded")

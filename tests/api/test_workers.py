@@ -21,14 +21,14 @@ def listed(client: Client) -> dict[str, dict[str, Any]]:
 
 def fall_silent(store: Store, worker_id: str, seconds: float = ALIVE_SECONDS + 30) -> None:
     """Set a worker's last report back by so many seconds."""
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         silent = sa.update(workers).where(workers.c.id == worker_id).values(last_seen=now(-seconds))
         assert connection.execute(silent).rowcount == 1
 
 
 def run_out(store: Store, shard_id: str) -> None:
     """Set the end of a shard's lease into the past."""
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         ended = sa.update(shards).where(shards.c.id == shard_id).values(lease_until=now(-1.0))
         assert connection.execute(ended).rowcount == 1
 
@@ -40,11 +40,13 @@ def test_none(client: Client) -> None:
 def test_what_each_reports(client: Client, store: Store) -> None:
     identifier = submit(client)
     totals = {"shards": {"succeeded": 3}, "lease_losses": 1}
-    store.heartbeat("busy", host="node-1", device="NVIDIA H100", versions={"jax": "0.10.2"}, totals=totals, begins=True)
-    store.heartbeat("free", host="node-2")
-    store.heartbeat("gone", host="node-3")
-    store.stop_worker("gone")
-    claim = store.claim_shard("busy")
+    store.workers.report(
+        "busy", host="node-1", device="NVIDIA H100", versions={"jax": "0.10.2"}, totals=totals, begins=True
+    )
+    store.workers.report("free", host="node-2")
+    store.workers.report("gone", host="node-3")
+    store.workers.stop("gone")
+    claim = store.work.claim("busy")
     assert claim is not None
     found = listed(client)
     assert {name: worker["state"] for name, worker in found.items()} == {
@@ -62,24 +64,24 @@ def test_what_each_reports(client: Client, store: Store) -> None:
 
 def test_a_silent_worker_is_stale_and_not_failed(client: Client, store: Store) -> None:
     identifier = submit(client)
-    store.heartbeat("w", host="h")
-    assert store.claim_shard("w") is not None
+    store.workers.report("w", host="h")
+    assert store.work.claim("w") is not None
     fall_silent(store, "w")
     worker = listed(client)["w"]
     assert worker["state"] == "stale"
     assert worker["calibration_id"] == identifier
     assert ALIVE_SECONDS + 30 <= worker["seconds_since_seen"] < ALIVE_SECONDS + 60
     assert client.get(f"/v1/calibrations/{identifier}").json()["state"] == "running"
-    store.heartbeat("w", host="h")
+    store.workers.report("w", host="h")
     assert listed(client)["w"]["state"] == "running"
 
 
 def test_work_of_another_owner_is_not_shown(client: Client, store: Store) -> None:
     identifier = submit(client)
-    store.heartbeat("w", host="h")
-    assert store.claim_shard("w") is not None
+    store.workers.report("w", host="h")
+    assert store.work.claim("w") is not None
     (own,), (foreign,), (everyone,) = (
-        seen.list_workers() for seen in (store.of(""), store.of("bob"), store.of("bob", everyone=True))
+        seen.workers.all() for seen in (store.of(""), store.of("bob"), store.of("bob", everyone=True))
     )
     assert (own.calibration_id, everyone.calibration_id) == (identifier, identifier)
     assert (foreign.calibration_id, foreign.shard_id, foreign.owner) == (None, None, None)

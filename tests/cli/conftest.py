@@ -97,15 +97,15 @@ def worker(settings: Settings) -> Iterator[None]:
 
     def work() -> None:
         while not stop.wait(0.02):
-            claim = store.claim_shard("bowl")
+            claim = store.work.claim("bowl")
             if claim is None:
                 continue
-            store.record_environment(claim, {"device": "cpu", "code_sha256": "a" * 64})
+            store.work.record_environment(claim, {"device": "cpu", "code_sha256": "a" * 64})
             for width, rate, seed, role, gamma, horizon in sorted(claim.shard.trials(), key=str):
                 loss = bowl_loss(width, rate * gamma, seed, drift=0.25)
                 trial = {"width": width, "learning_rate": rate, "seed": seed, "loss": loss, "status": "completed"}
-                store.record_trial(claim, {**trial, "role": role, "gamma": gamma, "horizon": horizon})
-            store.finish_shard(claim)
+                store.work.record_trial(claim, {**trial, "role": role, "gamma": gamma, "horizon": horizon})
+            store.work.finish(claim)
 
     thread = threading.Thread(target=work)
     thread.start()

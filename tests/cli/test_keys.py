@@ -28,7 +28,7 @@ def test_a_key_is_printed_once_and_stored_as_a_digest(run: Run, tmp_path: Path) 
     assert token.secret not in made.err
     settings = load_settings(data_dir=tmp_path)
     store = open_store(settings.database_url)
-    stored = store.find_key(token.key_id)
+    stored = store.keys.find(token.key_id)
     store.close()
     assert stored is not None
     assert (stored.owner, stored.name, stored.scopes, stored.valid) == ("alice", "laptop", ("calibrate",), True)
@@ -131,7 +131,7 @@ def test_on_postgres(run: Run, postgres: PostgresServer, tmp_path: Path, monkeyp
     token = parse_token(run(*create).out.strip())
     assert token is not None
     store = open_store(url)
-    (key,) = store.list_keys()
+    (key,) = store.keys.all()
     store.close()
     assert key.digest == digest_of("p" * 32, token.secret)
     assert isinstance(key.expires_at, datetime)

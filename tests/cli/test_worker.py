@@ -26,13 +26,13 @@ def test_a_host_is_healthy_while_a_worker_of_it_reports(run: Run, tmp_path: Path
     assert (none.code, none.out) == (1, "")
     assert "no worker of host" in none.err
     store = open_store(url)
-    store.heartbeat("elsewhere", host="another-host")
+    store.workers.report("elsewhere", host="another-host")
     assert run(*check).code == 1
-    store.heartbeat("w", host=socket.gethostname())
+    store.workers.report("w", host=socket.gethostname())
     good = run(*check)
     assert good.code == 0
     assert re.fullmatch(r"w: idle, reported \d s ago\n", good.err)
-    store.stop_worker("w")
+    store.workers.stop("w")
     stopped = run(*check)
     assert stopped.code == 1
     assert "the last report came" in stopped.err
@@ -52,13 +52,13 @@ def test_several_workers_in_processes_of_their_own(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "widthwise.cli", "worker", "--workers", "2", "--data-dir", str(tmp_path)]
     process = subprocess.Popen(line, env=CLEAN, stderr=subprocess.DEVNULL)
     store = open_store(url)
-    until(lambda: len(store.list_workers()) == 2)
-    names = sorted(worker.id for worker in store.list_workers())
+    until(lambda: len(store.workers.all()) == 2)
+    names = sorted(worker.id for worker in store.workers.all())
     assert [name.rpartition("-")[2] for name in names] == ["0", "1"]
     assert all(name.startswith(f"{socket.gethostname()}-{process.pid}-") for name in names)
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_SECONDS) == 0
-    assert {worker.state.value for worker in store.list_workers()} == {"stopped"}
+    assert {worker.state.value for worker in store.workers.all()} == {"stopped"}
     store.close()
 
 

@@ -14,11 +14,11 @@ from widthwise.errors import ServiceError
 
 def test_workers_shards_and_retry(client: Client, settings: Settings, url: str, run: Run) -> None:
     store = open_store(settings.database_url)
-    store.heartbeat("node-1", host="h", device="NVIDIA H100")
-    store.heartbeat("old", host="h")
-    store.stop_worker("old")
+    store.workers.report("node-1", host="h", device="NVIDIA H100")
+    store.workers.report("old", host="h")
+    store.workers.stop("old")
     identifier = client.submit_calibration(spec())["id"]
-    claim = store.claim_shard("node-1")
+    claim = store.work.claim("node-1")
     assert claim is not None
     assert {worker["id"]: worker["state"] for worker in client.workers()} == {"node-1": "running", "old": "stopped"}
     assert client.shards(identifier)[0]["worker"]["id"] == "node-1"
@@ -32,8 +32,8 @@ def test_workers_shards_and_retry(client: Client, settings: Settings, url: str, 
     with pytest.raises(ServiceError, match="running"):
         client.retry(identifier)
     while claim is not None:
-        store.fail_shard(claim, "no", retryable=False)
-        claim = store.claim_shard("node-1")
+        store.work.fail(claim, "no", retryable=False)
+        claim = store.work.claim("node-1")
     assert client.calibration(identifier)["state"] == "failed"
     assert client.retry(identifier)["state"] == "running"
     client.cancel(identifier)

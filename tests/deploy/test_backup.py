@@ -16,6 +16,7 @@ import pytest
 from service.store import Lease, Store
 from service.store.database.engine import create_store_engine
 from service.store.work.rounds import Search
+from testbed.sweeping import finish_ready
 from tests.deploy.engine import Engine
 from tests.deploy.operations import blocks
 from tests.store.samples import claimed, fit_sample, plan_sample, run_all, run_claim, sample_spec, trial
@@ -123,13 +124,13 @@ def opened(site: Site) -> Iterator[Store]:
 
 def everything(store: Store, calibration_id: str) -> tuple[object, ...]:
     """All that the store says of a calibration, and what was fitted."""
-    exponents = [row for row in store.list_exponents().items if row.calibration_id == calibration_id]
+    exponents = [row for row in store.exponents.page().items if row.calibration_id == calibration_id]
     assert exponents
     return (
-        store.get_calibration(calibration_id),
-        store.all_trials(calibration_id),
-        store.list_events(calibration_id),
-        store.list_shards(calibration_id),
+        store.calibrations.get(calibration_id),
+        store.trials.all(calibration_id),
+        store.calibrations.events(calibration_id),
+        store.calibrations.shards(calibration_id),
         exponents,
     )
 
@@ -137,7 +138,7 @@ def everything(store: Store, calibration_id: str) -> tuple[object, ...]:
 def write_until(stop: threading.Event, store: Store, begun: threading.Event) -> None:
     """Do what busy workers and clients do, over and over."""
     while not stop.is_set():
-        store.create_calibration(sample_spec(seeds=1))
+        store.calibrations.create(sample_spec(seeds=1))
         run_all(store, "busy")
         begun.set()
 
@@ -145,10 +146,10 @@ def write_until(stop: threading.Event, store: Store, begun: threading.Event) -> 
 def test_all_comes_back_while_a_worker_writes(site: Site) -> None:
     stop, begun = threading.Event(), threading.Event()
     with opened(site) as store:
-        whole = store.create_calibration(sample_spec()).calibration.id
+        whole = store.calibrations.create(sample_spec()).calibration.id
         run_all(store)
         before = everything(store, whole)
-        store.create_key("0" * 16, owner="alice", name="", scopes=["read"], digest="d" * 64, lifetime_seconds=None)
+        store.keys.create("0" * 16, owner="alice", name="", scopes=["read"], digest="d" * 64, lifetime_seconds=None)
         writer = threading.Thread(target=write_until, args=(stop, store, begun))
         writer.start()
         try:
@@ -157,54 +158,54 @@ def test_all_comes_back_while_a_worker_writes(site: Site) -> None:
         finally:
             stop.set()
             writer.join()
-        made = {calibration.id for calibration in store.list_calibrations(limit=200).items}
+        made = {calibration.id for calibration in store.calibrations.page(limit=200).items}
     site.restore()
     with opened(site) as store:
         assert everything(store, whole) == before
-        assert store.find_key("0" * 16).owner == "alice"
+        assert store.keys.find("0" * 16).owner == "alice"
         run_all(store, "new")  # what the backup found at work goes on
-        back = store.list_calibrations(limit=200).items
+        back = store.calibrations.page(limit=200).items
         assert {calibration.id for calibration in back} <= made
         assert {calibration.state for calibration in back} == {"succeeded"}
         for calibration in back:
-            events = store.list_events(calibration.id)
+            events = store.calibrations.events(calibration.id)
             assert [event.seq for event in events] == list(range(1, len(events) + 1))  # no half of a transaction
-            ran = [(t["width"], t["learning_rate"], t["seed"]) for t in store.all_trials(calibration.id)]
+            ran = [(t["width"], t["learning_rate"], t["seed"]) for t in store.trials.all(calibration.id)]
             assert len(ran) == len(set(ran)) == 2 * 2 * calibration.spec["seeds"]
 
 
 def test_a_running_calibration_goes_on_and_no_claim_of_before_holds(site: Site) -> None:
     with opened(site) as store:
-        running = store.create_calibration(sample_spec()).calibration.id
+        running = store.calibrations.create(sample_spec()).calibration.id
         held = claimed(store, "old")  # holds a shard in the backup
-        assert store.record_trial(held, trial(held, 0.001)) is Lease.HELD
+        assert store.work.record_trial(held, trial(held, 0.001)) is Lease.HELD
         site.back_up()
-        assert store.record_trial(held, trial(held, 0.01)) is Lease.HELD  # this trial is lost
+        assert store.work.record_trial(held, trial(held, 0.01)) is Lease.HELD  # this trial is lost
         late = claimed(store, "late")  # and so is this claim: the backup has its shard as waiting
         assert late.shard_id != held.shard_id
     site.restore()
     with opened(site) as store:
-        assert store.get_calibration(running).state == "running"
-        assert {shard.state for shard in store.list_shards(running)} == {"queued"}
-        assert len(store.all_trials(running)) == 1
+        assert store.calibrations.get(running).state == "running"
+        assert {shard.state for shard in store.calibrations.shards(running)} == {"queued"}
+        assert len(store.trials.all(running)) == 1
         claims = {claim.shard_id: claim for claim in (claimed(store, f"new-{number}") for number in range(4))}
         assert all(claim.attempt == 1 for claim in claims.values())  # the restoration counts for no attempt
         assert len(claims[held.shard_id].done) == 1  # it goes on from what the backup has
         for old in (held, late):
-            assert store.record_trial(old, trial(old, 0.01)) is Lease.LOST
-            assert store.finish_shard(old) is Lease.LOST
-            assert store.release_shard(old) is Lease.LOST
-        assert len(store.all_trials(running)) == 1
+            assert store.work.record_trial(old, trial(old, 0.01)) is Lease.LOST
+            assert store.work.finish(old) is Lease.LOST
+            assert store.work.release(old) is Lease.LOST
+        assert len(store.trials.all(running)) == 1
         for claim in claims.values():
             run_claim(store, claim)
-        store.finish_ready_calibrations()
-        assert store.get_calibration(running).state == "succeeded"
-        assert len(store.all_trials(running)) == 8
+        finish_ready(store)
+        assert store.calibrations.get(running).state == "succeeded"
+        assert len(store.trials.all(running)) == 8
 
 
 def test_the_same_backup_restored_twice_gives_new_epochs_each_time(site: Site) -> None:
     with opened(site) as store:
-        store.create_calibration(sample_spec())
+        store.calibrations.create(sample_spec())
         site.back_up()
     epochs = []
     for _ in range(2):

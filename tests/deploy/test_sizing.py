@@ -29,7 +29,7 @@ def test_connections_of_a_worker(
         Cluster(tmp_path, database_url, broker.url, lease_seconds=LEASE_SECONDS) as cluster,
         psycopg.connect(plain, autocommit=True) as connection,
     ):
-        identifier = cluster.store.create_calibration(sample_spec()).calibration.id
+        identifier = cluster.store.calibrations.create(sample_spec()).calibration.id
         most = 0
 
         def ended() -> bool:

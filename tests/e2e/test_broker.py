@@ -36,12 +36,12 @@ def test_two_nodes_run_one_calibration_whatever_becomes_of_its_messages(
         cluster.start_api()
         names = {"one", "two"}
         nodes = [cluster.start_worker(name) for name in sorted(names)]
-        until(lambda: {worker.id for worker in cluster.store.list_workers() if worker.device == "cpu"} == names)
+        until(lambda: {worker.id for worker in cluster.store.workers.all() if worker.device == "cpu"} == names)
         identifier = cluster.client.submit_calibration(SPEC)["id"]
-        waiting = [shard.id for shard in cluster.store.list_shards(identifier)]
-        assert all(shard.published_at is not None for shard in cluster.store.list_shards(identifier))
+        waiting = [shard.id for shard in cluster.store.calibrations.shards(identifier)]
+        assert all(shard.published_at is not None for shard in cluster.store.calibrations.shards(identifier))
         assert len(CeleryDoorbell(settings).ring(waiting * 2)) == 2 * len(waiting)  # every message comes three times
-        until(lambda: cluster.store.get_calibration(identifier).progress.trials_done > 0)
+        until(lambda: cluster.store.calibrations.get(identifier).progress.trials_done > 0)
         broker.client().flushdb()  # and what is left of them is lost
         until(lambda: cluster.ended(identifier), 240.0)
 
@@ -51,12 +51,12 @@ def test_two_nodes_run_one_calibration_whatever_becomes_of_its_messages(
         ran = {(trial["width"], trial["learning_rate"], trial["seed"]) for trial in trials}
         assert ran >= {(width, rate, 0) for width in WIDTHS for rate in RATES}
         assert len(ran) == len(trials) == done["progress"]["trials_done"]
-        shards = cluster.store.list_shards(identifier)
+        shards = cluster.store.calibrations.shards(identifier)
         assert {shard.worker_id for shard in shards} == names
         assert {shard.attempts for shard in shards} == {1}
         for node in nodes:
             assert stop(node, 15) == 0
-        totals = {worker.id: worker.totals for worker in cluster.store.list_workers()}
+        totals = {worker.id: worker.totals for worker in cluster.store.workers.all()}
         assert sum(total["shards"]["succeeded"] for total in totals.values()) == len(shards)
         counted = sum(sum(total["trials"].values()) for total in totals.values())
         assert counted == len(trials) == sum(total["trial_seconds"]["count"] for total in totals.values())

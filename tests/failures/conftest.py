@@ -70,10 +70,10 @@ def cluster(make_cluster: MakeCluster, postgres: GivenPostgres, valkey: BrokerSe
 
 def assert_whole(cluster: Cluster, identifier: str) -> None:
     """Every shard has succeeded once, and every trial is there once with its one loss."""
-    calibration = cluster.store.get_calibration(identifier)
+    calibration = cluster.store.calibrations.get(identifier)
     assert calibration.state.value == "succeeded", calibration.reason
     assert calibration.progress.shards == {ShardState.SUCCEEDED: len(WIDTHS)}
-    rows = cluster.store.list_trials(identifier).items
+    rows = cluster.store.trials.page(identifier).items
     found = Counter((row.width, row.learning_rate, row.seed) for row in rows)
     assert found == {(width, rate, 0): 1 for width in WIDTHS for rate in RATES}
     assert {row.loss for row in rows} == {width + offset for width in WIDTHS for offset in (0.0, 1.0)}
@@ -82,14 +82,14 @@ def assert_whole(cluster: Cluster, identifier: str) -> None:
 
 def assert_events_whole(cluster: Cluster, identifier: str) -> None:
     """Events are numbered without a gap; each shard went from state to state without a break, and succeeded once."""
-    events = cluster.store.list_events(identifier)
+    events = cluster.store.calibrations.events(identifier)
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     at: dict[str, str] = {}
     for event in events:
         if event.kind == "shard":
             assert at.get(event.data["shard_id"], "queued") == event.data["from"]
             at[event.data["shard_id"]] = event.data["to"]
-    for shard in cluster.store.list_shards(identifier):
+    for shard in cluster.store.calibrations.shards(identifier):
         assert at.get(shard.id, "queued") == shard.state.value
     told = [event.data for event in events if event.kind == "shard" and event.data["to"] == "succeeded"]
     assert set(Counter(data["shard_id"] for data in told).values()) <= {1}

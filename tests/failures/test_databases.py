@@ -39,9 +39,9 @@ def write(url: str, name: str) -> int:
     try:
         for number in range(CALIBRATIONS):
             spec = sample_spec(widths=[32, 64], seeds=1, learning_rates=[0.001, 0.01, 0.1])
-            store.create_calibration(spec, idempotency_key=f"{name}-{number}")
-            store.heartbeat(name, host="test")
-        while (claim := store.claim_shard(name)) is not None:
+            store.calibrations.create(spec, idempotency_key=f"{name}-{number}")
+            store.workers.report(name, host="test")
+        while (claim := store.work.claim(name)) is not None:
             run_claim(store, claim)
             ran += 1
     finally:
@@ -58,13 +58,13 @@ def test_16_eight_writers_of_one_sqlite_file_meet_no_lock(sqlite_files: SqliteFi
         ran = list(pool.map(write, [url] * WRITERS, [f"writer-{number}" for number in range(WRITERS)]))
     assert sum(ran) == WRITERS * CALIBRATIONS * 2
     store = open_store(url)
-    page = store.list_calibrations(limit=500)
+    page = store.calibrations.page(limit=500)
     assert len(page.items) == WRITERS * CALIBRATIONS
     for calibration in page.items:
         assert calibration.finished_at is not None
         assert calibration.progress.shards == {ShardState.SUCCEEDED: 2}
-        assert [shard.epoch for shard in store.list_shards(calibration.id)] == [1, 1]
-        rows = store.list_trials(calibration.id).items
+        assert [shard.epoch for shard in store.calibrations.shards(calibration.id)] == [1, 1]
+        rows = store.trials.page(calibration.id).items
         assert set(Counter((row.width, row.learning_rate) for row in rows).values()) == {1}
         assert len(rows) == 6
     store.close()
@@ -83,7 +83,7 @@ def test_17_every_schema_goes_up_down_and_up(databases: SqliteFiles | GivenPostg
     check_metadata(engine)
     if revision != "base":
         store = open_store(engine.url.render_as_string(hide_password=False))
-        assert store.get_calibration("cal_1").spec == CALIBRATION["spec"]
+        assert store.calibrations.get("cal_1").spec == CALIBRATION["spec"]
         store.close()
     downgrade(engine, revision)
     assert current_revision(engine) == (None if revision == "base" else revision)

@@ -21,7 +21,7 @@ COPIES = 5  # of every message
 
 def claimants(cluster: Cluster, identifier: str) -> list[str]:
     """Return who claimed a shard of it, in alphabetical order, for each claim."""
-    events = cluster.store.list_events(identifier)
+    events = cluster.store.calibrations.events(identifier)
     return sorted(
         event.data["worker_id"] for event in events if event.kind == "shard" and event.data["to"] == "running"
     )
@@ -90,7 +90,11 @@ def test_07_a_restart_of_postgres_is_outlived(
     until((folder / "at_gate").exists)
     child = int((folder / "at_gate").read_text())
     idle = cluster.start_worker("idle", *steered("run"))
-    until(lambda: [shard.state.value for shard in cluster.store.list_shards(identifier)] == ["running", "succeeded"])
+    until(
+        lambda: (
+            [shard.state.value for shard in cluster.store.calibrations.shards(identifier)] == ["running", "succeeded"]
+        )
+    )
 
     own_postgres.stop(mode)
     with pytest.raises(ServiceError) as refused:
@@ -110,7 +114,7 @@ def test_07_a_restart_of_postgres_is_outlived(
         assert cluster.client.calibration(identifier)["id"] == identifier
     until(lambda: cluster.ended(identifier))
     assert_whole(cluster, identifier)
-    assert [shard.attempts for shard in cluster.store.list_shards(identifier)] == [1, 1]
+    assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == [1, 1]
     assert not is_alive(child)
     later = cluster.client.submit_calibration(SPEC)["id"]
     until(lambda: cluster.ended(later))

@@ -133,9 +133,9 @@ def test_13_a_resumed_stream_loses_and_repeats_nothing(cluster: Cluster) -> None
         for width, rate, seed in everything:
             loss = width + abs(rate - 0.01)
             trial = {"width": width, "learning_rate": rate, "seed": seed, "loss": loss}
-            cluster.store.upload_trials(identifier, [trial])  # not through the API, which is away for a while
+            cluster.store.calibrations.upload(identifier, [trial])  # not through the API, which is away for a while
             done.wait(0.05)
-        cluster.store.cancel_calibration(identifier)
+        cluster.store.calibrations.cancel(identifier)
 
     writer = threading.Thread(target=upload)
     writer.start()
@@ -151,7 +151,7 @@ def test_13_a_resumed_stream_loses_and_repeats_nothing(cluster: Cluster) -> None
     finally:
         done.set()
         writer.join()
-    told = [event.seq for event in cluster.store.list_events(identifier)]
+    told = [event.seq for event in cluster.store.calibrations.events(identifier)]
     assert len(told) > len(everything)
     assert seen == told == list(range(1, len(told) + 1))
 
@@ -193,7 +193,7 @@ def test_14_twenty_posts_at_once_with_one_key_are_one_job(
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
     (calibration,) = cluster.client.calibrations()
-    assert len(cluster.store.list_shards(calibration["id"])) == 2
+    assert len(cluster.store.calibrations.shards(calibration["id"])) == 2
     with pytest.raises(ServiceError) as refused:
         cluster.client.submit_calibration({**SPEC, "steps": 11}, idempotency_key="one")
     assert refused.value.status == 422

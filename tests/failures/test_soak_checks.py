@@ -21,7 +21,7 @@ def sound(sqlite_files: SqliteFiles) -> Snapshot:
     """A calibration that ran to its end."""
     search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
     store = Store(create_store_engine(sqlite_files.new_migrated()), fit=fit_sample, search=search)
-    identifier = store.create_calibration(sample_spec()).calibration.id
+    identifier = store.calibrations.create(sample_spec()).calibration.id
     run_all(store)
     found = snapshot(store, identifier)
     store.close()

@@ -33,12 +33,12 @@ def gate(tmp_path: Path, name: str = "gate") -> Path:
 
 def states(cluster: Cluster, identifier: str) -> list[str]:
     """Return the states of a calibration's shards, in their order."""
-    return [shard.state.value for shard in cluster.store.list_shards(identifier)]
+    return [shard.state.value for shard in cluster.store.calibrations.shards(identifier)]
 
 
 def reasons(cluster: Cluster, identifier: str) -> list[str]:
     """Return why attempts at its shards failed, in their order."""
-    return [event.data["reason"] for event in cluster.store.list_events(identifier) if event.data.get("reason")]
+    return [event.data["reason"] for event in cluster.store.calibrations.events(identifier) if event.data.get("reason")]
 
 
 @pytest.mark.failure(2)
@@ -49,15 +49,15 @@ def test_02_a_worker_killed_in_the_middle_is_replaced_and_one_result_stored(clus
     folder = gate(tmp_path)
     victim = cluster.start_worker("victim", *steered("gate", folder))
     until((folder / "at_gate").exists)
-    until(lambda: cluster.store.list_trials(identifier).items)
+    until(lambda: cluster.store.trials.page(identifier).items)
     child = int((folder / "at_gate").read_text())
     stop(victim)
     until(lambda: not is_alive(child))
     cluster.start_worker("other", *steered("run"))
     until(lambda: cluster.ended(identifier))
     assert_whole(cluster, identifier)
-    assert [shard.attempts for shard in cluster.store.list_shards(identifier)] == [2, 1]
-    assert {shard.worker_id for shard in cluster.store.list_shards(identifier)} == {"other"}
+    assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == [2, 1]
+    assert {shard.worker_id for shard in cluster.store.calibrations.shards(identifier)} == {"other"}
 
 
 @pytest.mark.failure(3)
@@ -77,12 +77,12 @@ def test_03_a_worker_that_slept_past_its_lease_writes_nothing(cluster: Cluster, 
     (mine / "go").touch()  # two trials of other losses lie in its pipe
     other = cluster.start_worker("other", *steered("gate", theirs))
     until((theirs / "at_gate").exists)
-    until(lambda: len(cluster.store.list_trials(identifier).items) == 5)
-    before = cluster.store.get_calibration(identifier)
+    until(lambda: len(cluster.store.trials.page(identifier).items) == 5)
+    before = cluster.store.calibrations.get(identifier)
     victim.send_signal(signal.SIGCONT)
     until(lambda: not is_alive(child))
     until(lambda: "lost" in cluster.log("victim"))
-    assert cluster.store.get_calibration(identifier) == before
+    assert cluster.store.calibrations.get(identifier) == before
     (theirs / "go").touch()
     until(lambda: cluster.ended(identifier))
     assert_whole(cluster, identifier)
@@ -100,7 +100,7 @@ def test_08_cancel_queued_running_and_finished(cluster: Cluster, tmp_path: Path)
     folder = gate(tmp_path)
     worker = cluster.start_worker("w", *steered("gate", folder))
     until((folder / "at_gate").exists)
-    until(lambda: cluster.store.list_trials(running).items)
+    until(lambda: cluster.store.trials.page(running).items)
     child = int((folder / "at_gate").read_text())
     assert cluster.client.cancel(running)["state"] == "running"
     until(lambda: cluster.ended(running))
@@ -131,7 +131,7 @@ def test_09_the_deadline_kills_a_child_that_hangs(cluster: Cluster, tmp_path: Pa
     until(lambda: cluster.ended(identifier))
     assert not is_alive(int((folder / "at_gate").read_text()))
     assert_whole(cluster, identifier)
-    assert [shard.attempts for shard in cluster.store.list_shards(identifier)] == [2, 1]
+    assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == [2, 1]
     assert reasons(cluster, identifier) == ["The attempt took longer than its deadline of 5 s."]
 
 
@@ -146,7 +146,7 @@ def test_10_a_child_that_aborts_or_is_out_of_memory_ends_one_attempt(
     until(lambda: cluster.ended(identifier))
     assert worker.poll() is None
     assert_whole(cluster, identifier)
-    assert [shard.attempts for shard in cluster.store.list_shards(identifier)] == [2, 1]
+    assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == [2, 1]
     told = reasons(cluster, identifier)
     assert len(told) == 1
     assert f"by signal {number.name}" in told[0]
@@ -169,12 +169,14 @@ def test_11_sigterm_puts_the_shard_back_within_a_second(cluster: Cluster, tmp_pa
         assert stop(worker, signal.SIGTERM) == 0
         assert not is_alive(int((folder / "at_gate").read_text()))
         assert states(cluster, identifier) == ["queued", "queued"]
-        last = [event for event in cluster.store.list_events(identifier) if event.data.get("to") == "queued"][-1]
+        last = [event for event in cluster.store.calibrations.events(identifier) if event.data.get("to") == "queued"][
+            -1
+        ]
         took.append((last.created_at - asked).total_seconds())
         if took[-1] < RELEASE_SECONDS:
             break
     assert min(took) < RELEASE_SECONDS
-    assert [shard.attempts for shard in cluster.store.list_shards(identifier)] == [0, 0]
+    assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == [0, 0]
 
 
 @pytest.mark.failure(15)
@@ -226,10 +228,12 @@ def test_18_an_orphaned_child_exits(make_cluster: MakeCluster, sqlite_files: Sql
     worker = cluster.start_worker("w")
 
     def trains() -> bool:
-        shard = next(shard for shard in cluster.store.list_shards(identifier) if shard.state is ShardState.RUNNING)
+        shard = next(
+            shard for shard in cluster.store.calibrations.shards(identifier) if shard.state is ShardState.RUNNING
+        )
         return shard.environment is not None
 
-    until(lambda: cluster.store.get_calibration(identifier).state is CalibrationState.RUNNING)
+    until(lambda: cluster.store.calibrations.get(identifier).state is CalibrationState.RUNNING)
     until(trains)
     (child,) = cluster.children()
     assert is_alive(child)

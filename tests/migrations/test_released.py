@@ -67,46 +67,46 @@ def test_the_service_goes_on_with_them(databases: Databases, revision: str) -> N
     insert(engine, RELEASED[revision])
     upgrade(engine)
     store = Store(engine)
-    done = store.get_calibration("cal_done")
+    done = store.calibrations.get("cal_done")
     assert (done.state, done.owner, done.result, done.progress.trials_done) == ("succeeded", "", {"trials": 1}, 2)
-    assert [row.loss for row in store.list_trials("cal_done").items] == [2.5, 2.5]
-    assert len(store.list_events("cal_done")) == 1
-    assert {row.id for row in store.list_exponents().items} == {"exp_hidden", "exp_readout", "exp_other"}
-    (other,) = store.list_exponents(ExponentFilter(dataset="café")).items
+    assert [row.loss for row in store.trials.page("cal_done").items] == [2.5, 2.5]
+    assert len(store.calibrations.events("cal_done")) == 1
+    assert {row.id for row in store.exponents.page().items} == {"exp_hidden", "exp_readout", "exp_other"}
+    (other,) = store.exponents.page(ExponentFilter(dataset="café")).items
     assert (other.id, other.optimizer, other.parameterization, other.architecture) == (
         "exp_other",
         "sgd",
         "mup",
         "mlp",
     )
-    assert len(store.list_exponents(ExponentFilter(optimizer="adam", dataset="python_docs")).items) == 2
-    assert store.of("ada").list_calibrations().items == ()  # administrators alone see what had no owner
-    queued, held = store.list_shards("cal_open")
+    assert len(store.exponents.page(ExponentFilter(optimizer="adam", dataset="python_docs")).items) == 2
+    assert store.of("ada").calibrations.page().items == ()  # administrators alone see what had no owner
+    queued, held = store.calibrations.shards("cal_open")
     assert (queued.state, queued.queued_at, queued.published_at) == (
         ShardState.QUEUED,
         NOW + timedelta(hours=1),  # since it was made, for all that is known
         None,
     )
     assert held.state is ShardState.RUNNING
-    (worker,) = store.list_workers()
+    (worker,) = store.workers.all()
     assert (worker.state, worker.totals, worker.started_at, worker.shard_id) == (
         WorkerState.STALE,
         {},
         None,
         "shd_held",
     )
-    claim = store.claim_shard("new")
+    claim = store.work.claim("new")
     assert claim is not None
     assert (claim.shard_id, claim.request_id) == ("shd_open", None)
-    retried = store.retry_calibration("cal_bad")
+    retried = store.calibrations.retry("cal_bad")
     assert retried.state == "running"
-    assert store.list_shards("cal_bad")[0].state is ShardState.QUEUED
+    assert store.calibrations.shards("cal_bad")[0].state is ShardState.QUEUED
     if revision == "0002":
-        more = store.get_calibration("cal_more")
+        more = store.calibrations.get("cal_more")
         assert (more.extends, more.rounds, more.progress.trials_done) == ("cal_done", 3, 1)
-        (row,) = store.list_trials("cal_more").items
+        (row,) = store.trials.page("cal_more").items
         assert (row.role, row.gamma, row.horizon) == ("hidden", 2.0, 5)
-        assert len(store.list_measurements("cal_more").items) == 1
+        assert len(store.measurements.page("cal_more").items) == 1
     engine.dispose()
 
 
@@ -154,10 +154,10 @@ def test_a_new_calibration_of_an_old_family_joins_it(databases: Databases) -> No
     upgrade(engine)
     store = Store(engine, fit=fit_sample, search=Search(plan_sample, lambda spec: plan_sample(spec, (), ())))
     for _ in range(2):
-        store.of("ada").create_calibration(sample_spec(parameterization="mup"))
+        store.of("ada").calibrations.create(sample_spec(parameterization="mup"))
         run_all(store, "w2")
     with engine.begin() as connection:
         families = connection.execute(sa.text("SELECT count(*) FROM exponent_families")).scalar_one()
     assert families == 2
-    assert len(store.of("ada").list_exponents(ExponentFilter(parameterization="mup")).items) == 4
+    assert len(store.of("ada").exponents.page(ExponentFilter(parameterization="mup")).items) == 4
     engine.dispose()

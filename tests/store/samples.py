@@ -70,7 +70,7 @@ def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> di
 
 def claimed(store: Store, worker_id: str = "w") -> Claim:
     """Claim, and insist on getting something."""
-    claim = store.claim_shard(worker_id)
+    claim = store.work.claim(worker_id)
     assert claim is not None
     return claim
 
@@ -79,14 +79,14 @@ def run_claim(store: Store, claim: Claim) -> None:
     """Report every trial that is not stored yet, and finish."""
     for rate in claim.shard.learning_rates:
         if (rate, claim.shard.seeds[0], None, 1.0, None) not in claim.done:
-            assert store.record_trial(claim, trial(claim, rate)) is Lease.HELD
-    assert store.finish_shard(claim) is Lease.HELD
+            assert store.work.record_trial(claim, trial(claim, rate)) is Lease.HELD
+    assert store.work.finish(claim) is Lease.HELD
 
 
 def run_all(store: Store, worker_id: str = "worker") -> int:
     """Claim and run until nothing is left; return the number of shards run."""
     count = 0
-    while (claim := store.claim_shard(worker_id)) is not None:
+    while (claim := store.work.claim(worker_id)) is not None:
         run_claim(store, claim)
         count += 1
     return count

@@ -80,7 +80,7 @@ def test_a_transaction_that_was_idle_too_long_may_be_tried_again(engine: sa.Engi
 
 def test_an_error_tells_neither_the_specification_nor_the_key(engine: sa.Engine) -> None:
     store = Store(engine, fit=fit_sample, search=Search(plan_sample, lambda spec: plan_sample(spec, (), ())))
-    store.create_calibration(sample_spec())
+    store.calibrations.create(sample_spec())
 
     @sa.event.listens_for(engine, "begin")
     def _be_impatient(connection: sa.Connection) -> None:
@@ -93,7 +93,7 @@ def test_an_error_tells_neither_the_specification_nor_the_key(engine: sa.Engine)
         values = dict(holder.execute(sa.select(calibrations)).mappings().one())
         holder.execute(sa.insert(calibrations).values(values | {"id": "cal_held", "idempotency_key": key}))
         with pytest.raises(StoreUnavailableError, match="lock timeout") as caught:
-            store.create_calibration(secret, idempotency_key=key)
+            store.calibrations.create(secret, idempotency_key=key)
     told = "".join(traceback.format_exception(caught.value))
     assert "INSERT INTO calibrations" in told
     assert key not in told

@@ -16,15 +16,15 @@ TRANSFORMER = sample_spec(proxy={**sample_spec()["proxy"], "architecture": "tran
 
 def seconds(store: Store, spec: dict[str, Any]) -> float | None:
     """What is expected of a new calibration."""
-    expected = store.create_calibration(spec).calibration.expected
+    expected = store.calibrations.create(spec).calibration.expected
     assert expected is not None
     found: float | None = expected["seconds"]
     return found
 
 
 def test_a_shard_that_waited_again_tells_nothing_of_how_long_one_takes(store: Store, url: str) -> None:
-    store.create_calibration(sample_spec())
-    store.release_shard(claimed(store))
+    store.calibrations.create(sample_spec())
+    store.work.release(claimed(store))
     pass_time(url, shards.c.started_at, 2 * 86400.0)  # its worker was stopped on Friday; on Sunday it goes on
     run_all(store)
     found = seconds(store, sample_spec())
@@ -33,19 +33,19 @@ def test_a_shard_that_waited_again_tells_nothing_of_how_long_one_takes(store: St
 
 
 def test_nor_of_the_time_left(store: Store, url: str) -> None:
-    identifier = store.create_calibration(sample_spec()).calibration.id
-    store.release_shard(claimed(store))
+    identifier = store.calibrations.create(sample_spec()).calibration.id
+    store.work.release(claimed(store))
     pass_time(url, shards.c.started_at, 2 * 86400.0)
     run_claim(store, claimed(store))
-    left = store.get_calibration(identifier).progress.seconds_left
+    left = store.calibrations.get(identifier).progress.seconds_left
     assert left is not None
     assert left < 600
 
 
 def test_only_the_newest_rows_are_looked_at(store: Store, url: str) -> None:
-    store.create_calibration(sample_spec())
+    store.calibrations.create(sample_spec())
     run_all(store)
-    store.create_calibration(TRANSFORMER)
+    store.calibrations.create(TRANSFORMER)
     engine = create_store_engine(url)
     with Database(engine).write() as connection:
         newest = sa.select(calibrations).order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
@@ -59,16 +59,16 @@ def test_only_the_newest_rows_are_looked_at(store: Store, url: str) -> None:
 
 def test_nobody_waits_to_write_meanwhile(make_store: Callable[..., Store]) -> None:
     store = make_store()
-    parent = store.create_calibration(sample_spec()).calibration.id
+    parent = store.calibrations.create(sample_spec()).calibration.id
     run_all(store)
     writing: list[str] = []
 
-    @sa.event.listens_for(store._engine, "before_cursor_execute")
+    @sa.event.listens_for(store.engine, "before_cursor_execute")
     def _note(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
         if connection.get_execution_options().get("widthwise_write"):
             writing.append(statement)
 
-    store.create_calibration(sample_spec(), idempotency_key="k")
-    store.extend_calibration(parent, sample_spec(seeds=3))
+    store.calibrations.create(sample_spec(), idempotency_key="k")
+    store.calibrations.extend(parent, sample_spec(seeds=3))
     assert any("INSERT INTO calibrations" in statement for statement in writing)
     assert [statement for statement in writing if "FROM workers" in statement or "sum(" in statement] == []

@@ -23,55 +23,55 @@ CPU = {"device": "cpu", "versions": {"jax": "1"}, "code_sha256": "a" * 64}
 
 def finished(store: Store, *environments: dict[str, Any], **changes: Any) -> str:
     """A succeeded calibration; its shards ran in these environments in turn."""
-    identifier = store.create_calibration(sample_spec(**changes)).calibration.id
+    identifier = store.calibrations.create(sample_spec(**changes)).calibration.id
     for environment in environments:
-        claim = store.claim_shard("w")
+        claim = store.work.claim("w")
         assert claim is not None
-        store.record_environment(claim, environment)
+        store.work.record_environment(claim, environment)
         run_claim(store, claim)
     run_all(store)
-    assert store.get_calibration(identifier).state is CalibrationState.SUCCEEDED
+    assert store.calibrations.get(identifier).state is CalibrationState.SUCCEEDED
     return identifier
 
 
 def test_it_begins_with_the_trials_and_runs_what_is_missing(store: Store) -> None:
     parent = finished(store, CPU)
-    before = store.get_calibration(parent)
-    made = store.extend_calibration(parent, sample_spec(widths=[32, 64, 128])).calibration
+    before = store.calibrations.get(parent)
+    made = store.calibrations.extend(parent, sample_spec(widths=[32, 64, 128])).calibration
     assert (made.extends, made.state, made.spec["widths"]) == (parent, CalibrationState.QUEUED, [32, 64, 128])
     assert (made.progress.trials_done, made.progress.trials_total) == (8, 12)
     assert made.progress.shards == {ShardState.QUEUED: 2}
     assert made.expected is not None
     assert (made.expected["trials"], made.expected["shards"]) == (4, 2)
     assert run_all(store) == 2
-    done = store.get_calibration(made.id)
+    done = store.calibrations.get(made.id)
     assert done.state is CalibrationState.SUCCEEDED
     assert done.result is not None
     assert done.result["trials"] == done.progress.trials_total == 12
-    copied = [row for row in store.list_trials(made.id).items if row.shard_id is None]
-    original = store.list_trials(parent).items
+    copied = [row for row in store.trials.page(made.id).items if row.shard_id is None]
+    original = store.trials.page(parent).items
     assert [row.to_trial_dict() for row in copied] == [row.to_trial_dict() for row in original]
     assert [row.created_at for row in copied] == [row.created_at for row in original]
-    assert store.get_calibration(parent) == before  # a result never changes
+    assert store.calibrations.get(parent) == before  # a result never changes
 
 
 def test_what_failed_is_run_again(store: Store) -> None:
-    parent = store.create_calibration(sample_spec(widths=[32])).calibration.id
-    claim = store.claim_shard("w")
+    parent = store.calibrations.create(sample_spec(widths=[32])).calibration.id
+    claim = store.work.claim("w")
     assert claim is not None
-    store.record_trial(claim, {**trial(claim, 0.001, loss=None), "status": "failed"})
-    store.record_trial(claim, trial(claim, 0.01))
-    store.finish_shard(claim)
+    store.work.record_trial(claim, {**trial(claim, 0.001, loss=None), "status": "failed"})
+    store.work.record_trial(claim, trial(claim, 0.01))
+    store.work.finish(claim)
     run_all(store)
-    extended = store.extend_calibration(parent, sample_spec(widths=[32], seeds=3)).calibration
+    extended = store.calibrations.extend(parent, sample_spec(widths=[32], seeds=3)).calibration
     assert extended.progress.trials_done == 3
     assert run_all(store) == 2  # seed 2, and the learning rate of seed 0 that failed
-    assert {row.status for row in store.list_trials(extended.id).items} <= set(DONE_STATUSES)
+    assert {row.status for row in store.trials.page(extended.id).items} <= set(DONE_STATUSES)
 
 
 def test_where_nothing_is_missing_it_is_fitted_at_once(store: Store) -> None:
     parent = finished(store)
-    made = store.extend_calibration(parent, sample_spec(mesh=0.25)).calibration
+    made = store.calibrations.extend(parent, sample_spec(mesh=0.25)).calibration
     assert made.state is CalibrationState.SUCCEEDED
     assert (made.progress.trials_done, made.progress.shards) == (8, {})
 
@@ -92,14 +92,14 @@ def test_measurements_come_with_it(make_store: Callable[..., Store]) -> None:
         return NoTrials()
 
     store = make_store(plan=plan, fit=fit)
-    parent = store.create_calibration(sample_spec()).calibration.id
+    parent = store.calibrations.create(sample_spec()).calibration.id
     measure_all(store)
-    extended = store.extend_calibration(parent, sample_spec(widths=[32, 64, 128])).calibration.id
+    extended = store.calibrations.extend(parent, sample_spec(widths=[32, 64, 128])).calibration.id
     assert measure_all(store) == [128]
     assert fitted == [[32, 64], [32, 64, 128]]
-    assert [row.width for row in store.list_measurements(extended).items] == [32, 64, 128]
+    assert [row.width for row in store.measurements.page(extended).items] == [32, 64, 128]
     with pytest.raises(NotFoundError):
-        store.list_measurements("cal_none")
+        store.measurements.page("cal_none")
 
 
 class NoTrials:
@@ -115,35 +115,35 @@ class NoTrials:
 def measure_all(store: Store) -> list[int]:
     """Run every shard that measures; return their widths."""
     widths = []
-    while (claim := store.claim_shard("w")) is not None:
+    while (claim := store.work.claim("w")) is not None:
         widths.append(claim.shard.width)
-        store.record_measurement(claim, {"width": widths[-1], "seed": 0, "kind": "epsilon", "data": {}})
-        store.finish_shard(claim)
+        store.work.record_measurement(claim, {"width": widths[-1], "seed": 0, "kind": "epsilon", "data": {}})
+        store.work.finish(claim)
     return widths
 
 
 def test_only_what_has_succeeded_is_extended(store: Store) -> None:
-    running = store.create_calibration(sample_spec()).calibration.id
+    running = store.calibrations.create(sample_spec()).calibration.id
     with pytest.raises(StateConflictError, match="is queued; only one that has succeeded"):
-        store.extend_calibration(running, sample_spec(seeds=3))
-    store.cancel_calibration(running)
+        store.calibrations.extend(running, sample_spec(seeds=3))
+    store.calibrations.cancel(running)
     with pytest.raises(StateConflictError, match="is cancelled"):
-        store.extend_calibration(running, sample_spec(seeds=3))
+        store.calibrations.extend(running, sample_spec(seeds=3))
     with pytest.raises(NotFoundError):
-        store.extend_calibration("cal_none", sample_spec())
-    assert len(store.list_calibrations().items) == 1
+        store.calibrations.extend("cal_none", sample_spec())
+    assert len(store.calibrations.page().items) == 1
 
 
 def test_a_key_makes_one_extension(store: Store) -> None:
     parent, other = finished(store), finished(store)
     wider = sample_spec(widths=[32, 64, 128])
-    first = store.extend_calibration(parent, wider, idempotency_key="k")
-    again = store.extend_calibration(parent, wider, idempotency_key="k")
+    first = store.calibrations.extend(parent, wider, idempotency_key="k")
+    again = store.calibrations.extend(parent, wider, idempotency_key="k")
     assert (again.replayed, again.calibration) == (True, first.calibration)
     for make in (
-        lambda: store.extend_calibration(other, wider, idempotency_key="k"),  # the same, but of another one
-        lambda: store.create_calibration(wider, idempotency_key="k"),  # the same, but of none
-        lambda: store.extend_calibration(parent, sample_spec(seeds=4), idempotency_key="k"),
+        lambda: store.calibrations.extend(other, wider, idempotency_key="k"),  # the same, but of another one
+        lambda: store.calibrations.create(wider, idempotency_key="k"),  # the same, but of none
+        lambda: store.calibrations.extend(parent, sample_spec(seeds=4), idempotency_key="k"),
     ):
         with pytest.raises(IdempotencyConflictError, match=first.calibration.id):
             make()
@@ -151,19 +151,19 @@ def test_a_key_makes_one_extension(store: Store) -> None:
 
 def test_an_external_one_goes_on_with_uploads(store: Store) -> None:
     upload = [{"width": n, "learning_rate": 0.1, "seed": 0, "loss": 1.0} for n in (32, 64)]
-    parent = store.create_calibration(sample_spec(runner="external")).calibration.id
-    store.upload_trials(parent, upload)
-    store.finish_external(parent)
-    made = store.extend_calibration(parent, sample_spec(runner="external", widths=[32, 64, 128])).calibration
+    parent = store.calibrations.create(sample_spec(runner="external")).calibration.id
+    store.calibrations.upload(parent, upload)
+    store.calibrations.finish(parent)
+    made = store.calibrations.extend(parent, sample_spec(runner="external", widths=[32, 64, 128])).calibration
     assert (made.state, made.progress.trials_done) == (CalibrationState.RUNNING, 2)
-    store.upload_trials(made.id, [{**upload[0], "width": 128}])
-    done = store.finish_external(made.id)
+    store.calibrations.upload(made.id, [{**upload[0], "width": 128}])
+    done = store.calibrations.finish(made.id)
     assert done.result is not None
     assert done.result["trials"] == 3
 
 
 def test_the_result_says_what_measured_it(store: Store) -> None:
-    calibration = store.get_calibration(finished(store, CPU, CPU, CPU, CPU))
+    calibration = store.calibrations.get(finished(store, CPU, CPU, CPU, CPU))
     assert calibration.result is not None
     assert calibration.result["provenance"] == {
         "spec_sha256": calibration.spec_digest,
@@ -184,7 +184,7 @@ def test_the_result_says_what_measured_it(store: Store) -> None:
     ],
 )
 def test_a_mixture_is_warned_of(store: Store, other: dict[str, Any], named: str) -> None:
-    result = store.get_calibration(finished(store, CPU, {**CPU, **other})).result
+    result = store.calibrations.get(finished(store, CPU, {**CPU, **other})).result
     assert result is not None
     (warning,) = result["warnings"]
     assert warning["code"] == "mixed_environments"
@@ -194,30 +194,30 @@ def test_a_mixture_is_warned_of(store: Store, other: dict[str, Any], named: str)
 
 def test_an_attempt_that_was_given_up_counts_too(store: Store) -> None:
     """Its trials are kept, whatever ran the rest of the shard."""
-    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
+    identifier = store.calibrations.create(sample_spec(widths=[32], seeds=1)).calibration.id
     for environment in (CPU, {**CPU, "device": "gpu"}):
-        claim = store.claim_shard("w")
+        claim = store.work.claim("w")
         assert claim is not None
-        store.record_environment(claim, environment)
+        store.work.record_environment(claim, environment)
         if environment is CPU:
-            store.record_trial(claim, trial(claim, 0.001))
-            store.fail_shard(claim, "crash", retryable=True)
+            store.work.record_trial(claim, trial(claim, 0.001))
+            store.work.fail(claim, "crash", retryable=True)
         else:
             run_claim(store, claim)
-    result = store.get_calibration(identifier).result
+    result = store.calibrations.get(identifier).result
     assert result is not None
     assert [warning["code"] for warning in result["warnings"]] == ["mixed_environments"]
 
 
 def test_an_extension_on_another_machine_is_a_mixture(store: Store) -> None:
     parent = finished(store, CPU, CPU, CPU, CPU)
-    extended = store.extend_calibration(parent, sample_spec(seeds=3)).calibration.id
-    claim = store.claim_shard("w")
+    extended = store.calibrations.extend(parent, sample_spec(seeds=3)).calibration.id
+    claim = store.work.claim("w")
     assert claim is not None
-    store.record_environment(claim, {**CPU, "device": "tpu"})
+    store.work.record_environment(claim, {**CPU, "device": "tpu"})
     run_claim(store, claim)
     run_all(store)
-    result = store.get_calibration(extended).result
+    result = store.calibrations.get(extended).result
     assert result is not None
     assert "different device," in result["warnings"][0]["message"]
     assert [one["device"] for one in result["provenance"]["environments"]] == ["cpu", "tpu"]

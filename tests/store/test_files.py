@@ -42,13 +42,13 @@ def test_a_file_moved_away_is_missed(file: Path) -> None:
     with pytest.raises(StoreUnavailableError, match="removed or replaced"):
         store.check_ready()
     with pytest.raises(StoreUnavailableError, match="removed or replaced"):
-        store.create_calibration(sample_spec())
+        store.calibrations.create(sample_spec())
     assert not file.exists()
     file.write_bytes(away.read_bytes())
     with pytest.raises(StoreUnavailableError, match="removed or replaced"):
-        store.create_calibration(sample_spec())
+        store.calibrations.create(sample_spec())
     away.rename(file)
-    store.create_calibration(sample_spec())
+    store.calibrations.create(sample_spec())
     store.close()
 
 

@@ -72,7 +72,7 @@ def walk(store: Store, owner: str | None, where: ExponentFilter, **ways: int) ->
     """The id of every row, page by page."""
     found: list[str] = []
     after = None
-    with store._database.read() as connection:
+    with store.database.read() as connection:
         while rows := listing.read_rows(connection, owner, where, after, LIMIT, **ways):
             found += [row.id for row in rows]
             if len(rows) < LIMIT:
@@ -107,7 +107,7 @@ FILTERS: list[dict[str, str]] = [
 def test_pages_are_what_a_plain_search_gives(
     filled: Store, owner: str | None, few_families: int, recent_rows: int
 ) -> None:
-    with filled._database.read() as connection:
+    with filled.database.read() as connection:
         everything = connection.execute(
             sa.select(exponents, *(exponent_families.c[word] for word in listing.WORDS))
             .join(exponent_families)
@@ -130,12 +130,12 @@ def plans_of(store: Store, where: ExponentFilter) -> list[str]:
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         statements.append((statement, parameters))
 
-    sa.event.listen(store._engine, "before_cursor_execute", note)
-    store.list_exponents(where)
-    sa.event.remove(store._engine, "before_cursor_execute", note)
-    postgres = store._engine.dialect.name == "postgresql"
+    sa.event.listen(store.engine, "before_cursor_execute", note)
+    store.exponents.page(where)
+    sa.event.remove(store.engine, "before_cursor_execute", note)
+    postgres = store.engine.dialect.name == "postgresql"
     lines: list[str] = []
-    with store._engine.connect() as connection:
+    with store.engine.connect() as connection:
         if postgres:  # a few hundred rows are read faster as a whole, a million are not
             connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
             connection.execute(sa.text("SET LOCAL enable_sort = off"))
@@ -165,7 +165,7 @@ def test_a_page_is_read_by_the_index_of_its_filters(filled: Store, filters: dict
 def test_a_family_is_stored_once(make_store: Callable[..., Store]) -> None:
     store = make_store()
     words = {**FAMILIES[0], "alignment": "full", "architecture": "mlp", "source": "calibration"}
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         first = family_of(connection, words)
         assert family_of(connection, words) == first
         assert family_of(connection, {**words, "dataset": "another"}) != first

@@ -14,10 +14,10 @@ ONE = sample_spec(widths=[32], seeds=1)
 
 #: The ways in which a worker ends its claim, and the calibration with it.
 ENDS: dict[str, tuple[Callable[[Store, Claim], Lease], CalibrationState]] = {
-    "finish": (Store.finish_shard, CalibrationState.SUCCEEDED),
-    "fail": (lambda store, claim: store.fail_shard(claim, "no memory", retryable=False), CalibrationState.FAILED),
-    "release": (Store.release_shard, CalibrationState.CANCELLED),
-    "cancel": (Store.cancel_shard, CalibrationState.CANCELLED),
+    "finish": (lambda store, claim: store.work.finish(claim), CalibrationState.SUCCEEDED),
+    "fail": (lambda store, claim: store.work.fail(claim, "no memory", retryable=False), CalibrationState.FAILED),
+    "release": (lambda store, claim: store.work.release(claim), CalibrationState.CANCELLED),
+    "cancel": (lambda store, claim: store.work.cancel(claim), CalibrationState.CANCELLED),
 }
 
 
@@ -35,48 +35,48 @@ def away_after_a_commit(store: Store) -> Iterator[None]:
 
     listeners = (("commit", note), ("begin", refuse))
     for name, listener in listeners:
-        sa.event.listen(store._engine, name, listener)
+        sa.event.listen(store.engine, name, listener)
     try:
         yield
         assert committed
         with pytest.raises(StoreUnavailableError):
-            store.list_workers()
+            store.workers.all()
     finally:
         for name, listener in listeners:
-            sa.event.remove(store._engine, name, listener)
+            sa.event.remove(store.engine, name, listener)
 
 
 @pytest.mark.parametrize("end", ENDS)
 def test_an_end_that_was_committed_is_told_although_nothing_can_follow(store: Store, end: str) -> None:
     act, state = ENDS[end]
-    identifier = store.create_calibration(ONE).calibration.id
+    identifier = store.calibrations.create(ONE).calibration.id
     claim = claimed(store)
     for rate in claim.shard.learning_rates:
-        store.record_trial(claim, trial(claim, rate))
+        store.work.record_trial(claim, trial(claim, rate))
     if state is CalibrationState.CANCELLED:
-        store.cancel_calibration(identifier)
+        store.calibrations.cancel(identifier)
     with away_after_a_commit(store):
         assert act(store, claim) is Lease.HELD
-    assert store.get_calibration(identifier).state is CalibrationState.RUNNING
-    store.sweep("w")
-    assert store.get_calibration(identifier).state is state
+    assert store.calibrations.get(identifier).state is CalibrationState.RUNNING
+    store.sweeps.run("w")
+    assert store.calibrations.get(identifier).state is state
 
 
 def test_a_claim_whose_calibration_is_gone_is_lost(store: Store) -> None:
     """A database that was restored from a backup may not hold it."""
-    identifier = store.create_calibration(ONE).calibration.id
+    identifier = store.calibrations.create(ONE).calibration.id
     claim = claimed(store)
-    with store._database.write() as connection:
+    with store.database.write() as connection:
         connection.execute(sa.text("DELETE FROM calibrations"))
     answers: dict[str, Any] = {
-        "check": store.check_lease(claim),
-        "extend": store.extend_lease(claim),
-        "environment": store.record_environment(claim, {"device": "cpu"}),
-        "trial": store.record_trial(claim, trial(claim, 0.01)),
+        "check": store.work.check(claim),
+        "extend": store.work.extend(claim),
+        "environment": store.work.record_environment(claim, {"device": "cpu"}),
+        "trial": store.work.record_trial(claim, trial(claim, 0.01)),
         **{name: act(store, claim) for name, (act, _) in ENDS.items()},
     }
     assert answers == dict.fromkeys(answers, Lease.LOST)
-    other = store.create_calibration(ONE).calibration.id
+    other = store.calibrations.create(ONE).calibration.id
     assert run_all(store) == 1  # and the store goes on
-    assert store.get_calibration(other).progress.shards == {ShardState.SUCCEEDED: 1}
-    assert identifier not in [calibration.id for calibration in store.list_calibrations().items]
+    assert store.calibrations.get(other).progress.shards == {ShardState.SUCCEEDED: 1}
+    assert identifier not in [calibration.id for calibration in store.calibrations.page().items]

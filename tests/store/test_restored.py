@@ -3,6 +3,7 @@
 from service.store import CalibrationState, Lease, ShardState, Store
 from service.store.database.engine import create_store_engine
 from service.store.work.restored import end_claims
+from testbed.sweeping import finish_ready
 from tests.store.samples import claimed, run_all, sample_spec, trial
 
 
@@ -15,24 +16,24 @@ def restore(url: str) -> int:
 
 
 def test_what_ran_waits_again_and_its_attempt_does_not_count(store: Store, url: str) -> None:
-    identifier = store.create_calibration(sample_spec()).calibration.id
+    identifier = store.calibrations.create(sample_spec()).calibration.id
     old = claimed(store)
     assert restore(url) == 1
-    assert store.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 4}
-    assert store.record_trial(old, trial(old, 0.01)) is Lease.LOST
+    assert store.calibrations.get(identifier).progress.shards == {ShardState.QUEUED: 4}
+    assert store.work.record_trial(old, trial(old, 0.01)) is Lease.LOST
     assert claimed(store).attempt == 1
-    store.abandon_worker("w")
+    store.workers.abandon("w")
     run_all(store)
-    assert store.get_calibration(identifier).state is CalibrationState.SUCCEEDED
+    assert store.calibrations.get(identifier).state is CalibrationState.SUCCEEDED
 
 
 def test_what_was_being_cancelled_ends(store: Store, url: str) -> None:
-    identifier = store.create_calibration(sample_spec()).calibration.id
+    identifier = store.calibrations.create(sample_spec()).calibration.id
     old = claimed(store)
-    store.cancel_calibration(identifier)
+    store.calibrations.cancel(identifier)
     assert restore(url) == 0  # none waits again
-    assert store.record_trial(old, trial(old, 0.01)) is Lease.LOST
-    assert store.claim_shard("new") is None
-    assert store.finish_ready_calibrations() == 1
-    ended = store.get_calibration(identifier)
+    assert store.work.record_trial(old, trial(old, 0.01)) is Lease.LOST
+    assert store.work.claim("new") is None
+    assert finish_ready(store) == 1
+    ended = store.calibrations.get(identifier)
     assert (ended.state, ended.progress.shards) == (CalibrationState.CANCELLED, {ShardState.CANCELLED: 4})

@@ -13,51 +13,51 @@ SMALL = sample_spec(widths=[32], seeds=2)
 
 def fail(store: Store, *, retryable: bool = False) -> Claim:
     """Claim the next shard and fail it; gives the claim."""
-    claim = store.claim_shard("w")
+    claim = store.work.claim("w")
     assert claim is not None
-    store.record_trial(claim, trial(claim, 0.001))
-    assert store.fail_shard(claim, "out of memory", retryable=retryable) is Lease.HELD
+    store.work.record_trial(claim, trial(claim, 0.001))
+    assert store.work.fail(claim, "out of memory", retryable=retryable) is Lease.HELD
     return claim
 
 
 def failed(store: Store) -> tuple[str, Claim]:
     """A calibration of two shards of which the first has failed, and the claim that failed."""
-    identifier = store.create_calibration(SMALL).calibration.id
+    identifier = store.calibrations.create(SMALL).calibration.id
     claim = fail(store)
     run_all(store)
-    assert store.get_calibration(identifier).state is CalibrationState.FAILED
+    assert store.calibrations.get(identifier).state is CalibrationState.FAILED
     return identifier, claim
 
 
 def test_failed_shards_wait_again_with_all_their_attempts(store: Store) -> None:
-    identifier = store.create_calibration(SMALL).calibration.id
+    identifier = store.calibrations.create(SMALL).calibration.id
     for _ in range(3):
         fail(store, retryable=True)
     run_all(store)
-    before = store.get_calibration(identifier)
-    after = store.retry_calibration(identifier)
+    before = store.calibrations.get(identifier)
+    after = store.calibrations.retry(identifier)
     assert (before.state, after.state) == (CalibrationState.FAILED, CalibrationState.RUNNING)
     assert (after.reason, after.finished_at) == (None, None)
     assert after.progress.trials_done == before.progress.trials_done == 3
-    one, other = store.list_shards(identifier)
+    one, other = store.calibrations.shards(identifier)
     assert (one.state, one.attempts, one.epoch, one.finished_at) == (ShardState.QUEUED, 0, 3, None)
     assert one.reason == "out of memory"  # still worth knowing, until it succeeds
     assert other.state is ShardState.SUCCEEDED
-    claim = store.claim_shard("w")
+    claim = store.work.claim("w")
     assert claim is not None
     assert (claim.attempt, claim.epoch, claim.done) == (1, 4, ((0.001, 0, None, 1.0, None),))
-    store.release_shard(claim)
+    store.work.release(claim)
     assert run_all(store) == 1
-    assert store.get_calibration(identifier).state is CalibrationState.SUCCEEDED
-    assert store.list_shards(identifier)[0].reason is None
+    assert store.calibrations.get(identifier).state is CalibrationState.SUCCEEDED
+    assert store.calibrations.shards(identifier)[0].reason is None
 
 
 def test_events_are_numbered_on(store: Store) -> None:
     identifier, _ = failed(store)
-    before = store.list_events(identifier)
-    store.retry_calibration(identifier)
+    before = store.calibrations.events(identifier)
+    store.calibrations.retry(identifier)
     run_all(store)
-    events = store.list_events(identifier)
+    events = store.calibrations.events(identifier)
     assert events[: len(before)] == before
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert [(e.kind, e.data["from"], e.data["to"]) for e in events[len(before) : len(before) + 2]] == [
@@ -68,17 +68,17 @@ def test_events_are_numbered_on(store: Store) -> None:
 
 def test_a_claim_from_before_the_retry_writes_nothing(store: Store) -> None:
     identifier, old = failed(store)
-    store.retry_calibration(identifier)
-    new = store.claim_shard("new")
+    store.calibrations.retry(identifier)
+    new = store.work.claim("new")
     assert new is not None
     assert (new.shard_id, new.attempt) == (old.shard_id, old.attempt)  # the epoch alone tells them apart
-    before = store.get_calibration(identifier)
-    assert store.record_trial(old, trial(old, 0.01, loss=9.0)) is Lease.LOST
-    assert store.extend_lease(old) is Lease.LOST
-    assert store.finish_shard(old) is Lease.LOST
-    assert store.fail_shard(old, "late", retryable=False) is Lease.LOST
-    assert store.release_shard(old) is Lease.LOST
-    assert store.get_calibration(identifier) == before
+    before = store.calibrations.get(identifier)
+    assert store.work.record_trial(old, trial(old, 0.01, loss=9.0)) is Lease.LOST
+    assert store.work.extend(old) is Lease.LOST
+    assert store.work.finish(old) is Lease.LOST
+    assert store.work.fail(old, "late", retryable=False) is Lease.LOST
+    assert store.work.release(old) is Lease.LOST
+    assert store.calibrations.get(identifier) == before
 
 
 def test_a_failed_fit_is_made_again_at_once(make_store: Callable[..., Store]) -> None:
@@ -90,62 +90,62 @@ def test_a_failed_fit_is_made_again_at_once(make_store: Callable[..., Store]) ->
         return fit_sample(spec, trials)
 
     store = make_store(fit=fit)
-    identifier = store.create_calibration(SMALL).calibration.id
+    identifier = store.calibrations.create(SMALL).calibration.id
     run_all(store)
-    assert store.get_calibration(identifier).state is CalibrationState.FAILED
-    assert store.retry_calibration(identifier).state is CalibrationState.FAILED  # and fails in the same way
+    assert store.calibrations.get(identifier).state is CalibrationState.FAILED
+    assert store.calibrations.retry(identifier).state is CalibrationState.FAILED  # and fails in the same way
     faulty = False
-    ended = store.retry_calibration(identifier)
+    ended = store.calibrations.retry(identifier)
     assert (ended.state, ended.reason) == (CalibrationState.SUCCEEDED, None)
-    assert len(store.list_exponents().items) == 2
+    assert len(store.exponents.page().items) == 2
 
 
 def test_only_what_has_failed_is_retried(store: Store) -> None:
-    identifier = store.create_calibration(SMALL).calibration.id
+    identifier = store.calibrations.create(SMALL).calibration.id
     with pytest.raises(StateConflictError, match="is queued; only one that has failed"):
-        store.retry_calibration(identifier)
-    claim = store.claim_shard("w")
+        store.calibrations.retry(identifier)
+    claim = store.work.claim("w")
     assert claim is not None
     with pytest.raises(StateConflictError, match="is running"):
-        store.retry_calibration(identifier)
-    store.release_shard(claim)
+        store.calibrations.retry(identifier)
+    store.work.release(claim)
     run_all(store)
     with pytest.raises(StateConflictError, match="is succeeded"):
-        store.retry_calibration(identifier)
-    cancelled = store.create_calibration(SMALL).calibration.id
-    store.cancel_calibration(cancelled)
+        store.calibrations.retry(identifier)
+    cancelled = store.calibrations.create(SMALL).calibration.id
+    store.calibrations.cancel(cancelled)
     with pytest.raises(StateConflictError, match="is cancelled"):
-        store.retry_calibration(cancelled)
+        store.calibrations.retry(cancelled)
 
 
 def test_a_second_retry_finds_it_running(store: Store) -> None:
     identifier, _ = failed(store)
-    store.retry_calibration(identifier)
+    store.calibrations.retry(identifier)
     with pytest.raises(StateConflictError, match="is running"):
-        store.retry_calibration(identifier)
+        store.calibrations.retry(identifier)
 
 
 def test_whatever_waits_again_rings_again(make_store: Callable[..., Store]) -> None:
     bell = Bell()
     store = make_store(doorbell=bell)
-    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1)).calibration.id
-    (shard,) = store.list_shards(identifier)
+    identifier = store.calibrations.create(sample_spec(widths=[32], seeds=1)).calibration.id
+    (shard,) = store.calibrations.shards(identifier)
     assert bell.rung == [shard.id]
 
     def rings() -> int:
         count, bell.rung = len(bell.rung), []
-        (found,) = store.list_shards(identifier)
+        (found,) = store.calibrations.shards(identifier)
         assert (found.published_at is not None) == (found.state is ShardState.QUEUED)
         return count
 
     assert rings() == 1
-    claim = store.claim_shard("w")
+    claim = store.work.claim("w")
     assert claim is not None
-    store.release_shard(claim)
+    store.work.release(claim)
     assert rings() == 1
     fail(store, retryable=True)
     assert rings() == 1
     fail(store)
     bell.rung = []
-    store.retry_calibration(identifier)
+    store.calibrations.retry(identifier)
     assert rings() == 1

@@ -13,14 +13,14 @@ from tests.store.samples import sample_spec
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_what_was_committed_survives_a_restart(own_postgres: PostgresServer, mode: str) -> None:
     store = Store(create_store_engine(own_postgres.new_migrated()))
-    identifier = store.create_calibration(sample_spec()).calibration.id
+    identifier = store.calibrations.create(sample_spec()).calibration.id
     own_postgres.restart(mode)
-    assert store.get_calibration(identifier).id == identifier  # by the same pool, whose connections are dead
+    assert store.calibrations.get(identifier).id == identifier  # by the same pool, whose connections are dead
     own_postgres.stop(mode)
     with pytest.raises(StoreUnavailableError):
-        store.get_calibration(identifier)
+        store.calibrations.get(identifier)
     own_postgres.start()
-    assert store.get_calibration(identifier).id == identifier
+    assert store.calibrations.get(identifier).id == identifier
     store.close()
 
 

@@ -32,18 +32,18 @@ def test_every_state_has_its_row_and_can_be_reached() -> None:
 
 
 def test_a_move_outside_the_table_is_a_programming_mistake(store: Store) -> None:
-    identifier = store.create_calibration(sample_spec()).calibration.id
-    database = Database(store._engine)
+    identifier = store.calibrations.create(sample_spec()).calibration.id
+    database = Database(store.engine)
     with pytest.raises(AssertionError, match="queued → succeeded is no transition"), database.write() as connection:
         move_calibration(connection, lock_calibration(connection, identifier), CalibrationState.SUCCEEDED)
-    assert store.get_calibration(identifier).last_event == 1
+    assert store.calibrations.get(identifier).last_event == 1
 
 
 def test_a_database_without_tables_names_the_command(databases: SqliteFiles | PostgresServer) -> None:
     store = open_store(databases.new())
     expected = (SchemaError, StoreUnavailableError)  # Postgres tells a missing table from what may pass
     with pytest.raises(expected, match=r"run `widthwise migrate`|no such table"):
-        store.list_calibrations()
+        store.calibrations.page()
     store.close()
 
 

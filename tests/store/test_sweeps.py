@@ -16,6 +16,7 @@ from service.store.database.transitions import lock_calibration
 from service.store.work.rounds import Search
 from service.store.work.shards import UNHEARD_SECONDS
 from service.store.work.sweeps import HELD_SECONDS, PERIOD_SECONDS
+from service.store.work.workers import Workers
 from testbed.databases import SqliteFiles
 from tests.store.samples import (
     Bell,
@@ -34,7 +35,7 @@ ONE = sample_spec(widths=[32], seeds=1)
 
 def left_behind(store: Store) -> str:
     """A calibration whose worker died between its last shard and the result; store: one whose fit crashes."""
-    identifier = store.create_calibration(ONE).calibration.id
+    identifier = store.calibrations.create(ONE).calibration.id
     with pytest.raises(Crash):
         run_all(store, "dead")
     return identifier
@@ -42,20 +43,20 @@ def left_behind(store: Store) -> str:
 
 def states(store: Store) -> list[str]:
     """The state of every calibration, newest first."""
-    return [calibration.state.value for calibration in store.list_calibrations().items]
+    return [calibration.state.value for calibration in store.calibrations.page().items]
 
 
 def test_it_is_due_at_first_and_then_once_in_a_period(make_store: Callable[..., Store], url: str) -> None:
     dying, store = make_store(fit=crashing_fit), make_store()
     left_behind(dying)
-    store.sweep("a")
+    store.sweeps.run("a")
     assert states(store) == ["succeeded"]
     left_behind(dying)
     for worker_id in ("a", "b"):
-        store.sweep(worker_id)  # not due
+        store.sweeps.run(worker_id)  # not due
     assert states(store) == ["running", "succeeded"]
     pass_time(url, sweeps.c.due_at, PERIOD_SECONDS)
-    store.sweep("b")
+    store.sweeps.run("b")
     assert states(store) == ["succeeded", "succeeded"]
 
 
@@ -72,30 +73,30 @@ def test_while_one_fits_the_others_do_nothing(make_store: Callable[..., Store]) 
 
     stores = [make_store(fit=slow_fit) for _ in range(6)]
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(stores[0].sweep, "w0")
+        first = pool.submit(stores[0].sweeps.run, "w0")
         try:
             assert begun.wait(30)
             for number, store in enumerate(stores[1:], start=1):
-                store.sweep(f"w{number}")
+                store.sweeps.run(f"w{number}")
         finally:
             go_on.set()
         first.result()
     assert len(fits) == 1
-    assert stores[0].get_calibration(identifier).state is CalibrationState.SUCCEEDED
+    assert stores[0].calibrations.get(identifier).state is CalibrationState.SUCCEEDED
 
 
 def test_of_many_that_find_it_due_one_takes_it(make_store: Callable[..., Store], url: str) -> None:
     bell = Bell()
     bell.works = False
     stores = [make_store(doorbell=bell) for _ in range(6)]
-    stores[0].create_calibration(ONE)
+    stores[0].calibrations.create(ONE)
     pass_time(url, shards.c.queued_at, 2 * UNHEARD_SECONDS)
     bell.works = True
     gate = threading.Barrier(6)
 
     def sweep(number: int) -> int:
         gate.wait()
-        return stores[number].sweep(f"w{number}")
+        return stores[number].sweeps.run(f"w{number}")
 
     with ThreadPoolExecutor(6) as pool:
         sent = list(pool.map(sweep, range(6)))
@@ -107,27 +108,27 @@ def test_where_a_worker_died_at_it_another_goes_on(make_store: Callable[..., Sto
     dying, other = make_store(fit=crashing_fit), make_store()
     left_behind(dying)
     with pytest.raises(Crash):
-        dying.sweep("dying")
-    other.sweep("other")
+        dying.sweeps.run("dying")
+    other.sweeps.run("other")
     assert states(other) == ["running"]  # for all that is known the first is at it
     pass_time(url, sweeps.c.due_at, HELD_SECONDS)
-    other.sweep("other")
+    other.sweeps.run("other")
     assert states(other) == ["succeeded"]
 
 
-@pytest.mark.parametrize("ends", [Store.abandon_worker, Store.stop_worker])
+@pytest.mark.parametrize("ends", [Workers.abandon, Workers.stop])
 def test_of_a_worker_known_to_have_ended_it_is_due_at_once(
-    make_store: Callable[..., Store], ends: Callable[[Store, str], object]
+    make_store: Callable[..., Store], ends: Callable[[Workers, str], object]
 ) -> None:
     dying, other = make_store(fit=crashing_fit), make_store()
     left_behind(dying)
     with pytest.raises(Crash):
-        dying.sweep("dying")
-    ends(other, "other")  # who has nothing to give back
-    other.sweep("other")
+        dying.sweeps.run("dying")
+    ends(other.workers, "other")  # who has nothing to give back
+    other.sweeps.run("other")
     assert states(other) == ["running"]
-    ends(other, "dying")
-    other.sweep("other")
+    ends(other.workers, "dying")
+    other.sweeps.run("other")
     assert states(other) == ["succeeded"]
 
 
@@ -147,9 +148,9 @@ def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: Sqlit
     store, dying = (Store(create_store_engine(url), fit=one, search=search) for one in (fit, crashing_fit))
     left_behind(dying)
     with pytest.raises(StoreUnavailableError):
-        store.sweep("w")
+        store.sweeps.run("w")
     aside.rename(file)
-    store.sweep("w")
+    store.sweeps.run("w")
     assert states(store) == ["succeeded"]
     for one in (store, dying):
         one.close()
@@ -160,25 +161,25 @@ def test_a_calibration_that_stays_locked_holds_no_other_up(make_store: Callable[
     dying, sweeping = make_store(fit=crashing_fit), make_store()
     locked, _ = (left_behind(dying) for _ in range(2))
 
-    @sa.event.listens_for(sweeping._engine, "connect")
+    @sa.event.listens_for(sweeping.engine, "connect")
     def _wait_less(connection: Any, _record: object) -> None:
         connection.execute("SET lock_timeout = 100")
         connection.commit()
 
-    with Database(dying._engine).write() as frozen:
+    with Database(dying.engine).write() as frozen:
         lock_calibration(frozen, locked)
-        sweeping.sweep("w")
+        sweeping.sweeps.run("w")
     assert states(dying) == ["succeeded", "running"]
 
 
 def test_a_look_at_what_is_not_due_writes_nothing(make_store: Callable[..., Store]) -> None:
     store = make_store()
-    store.sweep("a")
+    store.sweeps.run("a")
     statements: list[str] = []
 
-    @sa.event.listens_for(store._engine, "before_cursor_execute")
+    @sa.event.listens_for(store.engine, "before_cursor_execute")
     def _note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         statements.append(statement)
 
-    store.sweep("b")
+    store.sweeps.run("b")
     assert [statement.split()[0] for statement in statements if not statement.startswith("BEGIN")] == ["SELECT"]

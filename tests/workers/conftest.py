@@ -42,15 +42,15 @@ def fake_child(*arguments: str) -> list[str]:
 
 def ended(store: Store, *identifiers: str) -> bool:
     """Whether these calibrations have ended."""
-    return all(store.get_calibration(identifier).finished_at is not None for identifier in identifiers)
+    return all(store.calibrations.get(identifier).finished_at is not None for identifier in identifiers)
 
 
 def assert_complete(store: Store, identifier: str) -> None:
     """A calibration of SPEC succeeded, each of its shards too, and every trial is there once."""
-    calibration = store.get_calibration(identifier)
+    calibration = store.calibrations.get(identifier)
     assert calibration.state is CalibrationState.SUCCEEDED, calibration.reason
     assert calibration.progress.shards == {ShardState.SUCCEEDED: 2}
-    counts = Counter((row.width, row.learning_rate, row.seed) for row in store.list_trials(identifier).items)
+    counts = Counter((row.width, row.learning_rate, row.seed) for row in store.trials.page(identifier).items)
     assert counts == {(width, rate, 0): 1 for width in SPEC["widths"] for rate in RATES}
 
 
@@ -113,8 +113,8 @@ def store(open_sample_store: Callable[..., Store]) -> Store:
 @pytest.fixture
 def claim(store: Store) -> Claim:
     """A claim on the one shard (two trials) of a new calibration."""
-    store.create_calibration(sample_spec(widths=[32], seeds=1))
-    claimed = store.claim_shard("w")
+    store.calibrations.create(sample_spec(widths=[32], seeds=1))
+    claimed = store.work.claim("w")
     assert claimed is not None
     return claimed
 

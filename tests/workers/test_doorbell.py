@@ -186,14 +186,14 @@ def test_what_was_sent_counts_as_announced(own_broker: BrokerServer, settings: S
 
     bell = CeleryDoorbell(settings_of(own_broker.url), pause_seconds=0.0)
     store = open_store(settings.database_url, doorbell=bell)
-    told = store.create_calibration(sample_spec(widths=[32, 64])).calibration.id
-    assert all(shard.published_at is not None for shard in store.list_shards(told))
-    assert set(messages(own_broker)) == {shard.id for shard in store.list_shards(told)}
+    told = store.calibrations.create(sample_spec(widths=[32, 64])).calibration.id
+    assert all(shard.published_at is not None for shard in store.calibrations.shards(told))
+    assert set(messages(own_broker)) == {shard.id for shard in store.calibrations.shards(told)}
     own_broker.stop()
     begun = time.monotonic()
-    untold = store.create_calibration(sample_spec(widths=[32, 64])).calibration.id
+    untold = store.calibrations.create(sample_spec(widths=[32, 64])).calibration.id
     assert time.monotonic() - begun < RING_SECONDS + MARGIN_SECONDS
-    assert all(shard.published_at is None for shard in store.list_shards(untold))
+    assert all(shard.published_at is None for shard in store.calibrations.shards(untold))
     store.close()
 
 

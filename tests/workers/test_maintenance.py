@@ -22,14 +22,14 @@ def test_a_worker_sees_to_what_others_left_behind(settings: Settings) -> None:
     bell.works = False
     dying = Store(engine, fit=crashing_fit, search=SEARCH)
     store = Store(engine, fit=fit_sample, search=SEARCH, doorbell=bell)
-    finished = dying.create_calibration(ONE).calibration.id
+    finished = dying.calibrations.create(ONE).calibration.id
     with pytest.raises(Crash):
         run_all(dying, "dead")
-    unheard = store.list_shards(store.create_calibration(ONE).calibration.id)[0].id
+    unheard = store.calibrations.shards(store.calibrations.create(ONE).calibration.id)[0].id
     pass_time(settings.database_url, shards.c.queued_at, 2 * UNHEARD_SECONDS)
     bell.works = True
     with Worker(store, settings, "w", threading.Event(), probe_command=()) as worker:
-        until(lambda: store.get_calibration(finished).state is CalibrationState.SUCCEEDED)
+        until(lambda: store.calibrations.get(finished).state is CalibrationState.SUCCEEDED)
         until(lambda: bell.rung == [unheard])
         until(lambda: worker.totals.to_dict()["republished"] == 1)
     store.close()

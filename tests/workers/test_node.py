@@ -69,7 +69,7 @@ def listening(node_settings: Settings) -> Iterator[Callable[..., Worker]]:
 def assert_undisturbed(store: Store, identifier: str) -> None:
     """A calibration of SPEC is complete, and each of its shards needed one attempt."""
     assert_complete(store, identifier)
-    assert [shard.attempts for shard in store.list_shards(identifier)] == [1, 1]
+    assert [shard.attempts for shard in store.calibrations.shards(identifier)] == [1, 1]
 
 
 def waiting_messages(broker: BrokerServer) -> int:
@@ -85,7 +85,7 @@ def listeners(broker: BrokerServer) -> int:
 
 def test_a_message_wakes_a_worker(ringing: Store, own_broker: BrokerServer, listening: Callable[..., Worker]) -> None:
     worker = listening("run")
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
     assert_undisturbed(ringing, identifier)
     until(lambda: waiting_messages(own_broker) == 0)  # acknowledged
@@ -96,8 +96,8 @@ def test_doubled_messages_and_those_of_finished_work_do_nothing(
     ringing: Store, node_settings: Settings, own_broker: BrokerServer, listening: Callable[..., Worker]
 ) -> None:
     bell = CeleryDoorbell(node_settings)
-    identifier = ringing.create_calibration(SPEC).calibration.id
-    shards = [shard.id for shard in ringing.list_shards(identifier)]
+    identifier = ringing.calibrations.create(SPEC).calibration.id
+    shards = [shard.id for shard in ringing.calibrations.shards(identifier)]
     assert bell.ring([*shards, "shd_of_nobody", *shards]) == (*shards, "shd_of_nobody", *shards)
     listening("run")
     until(lambda: ended(ringing, identifier))
@@ -112,7 +112,7 @@ def test_a_message_that_makes_no_sense_ends_nothing(
     listening("run")
     until(lambda: listeners(own_broker))
     own_broker.client().lpush(QUEUE, "{", "[]", '{"body": "x"}')
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
     assert_undisturbed(ringing, identifier)
 
@@ -123,7 +123,7 @@ def test_a_restarted_broker_wakes_again(
     listening("run")
     until(lambda: listeners(own_broker))
     own_broker.restart(signal.SIGKILL)
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
     assert_undisturbed(ringing, identifier)
 
@@ -134,7 +134,7 @@ def test_a_broker_that_is_down_at_the_start_wakes_once_it_is_up(
     own_broker.stop()
     listening("run")
     own_broker.start()
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
     assert_undisturbed(ringing, identifier)
 
@@ -148,7 +148,7 @@ def test_the_listener_begins_again_should_celery_end(
     until(lambda: listeners(own_broker))
     state.should_stop = 0
     until(lambda: state.should_stop is None)
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
     assert_undisturbed(ringing, identifier)
 
@@ -157,7 +157,7 @@ def test_without_any_message_a_node_finds_the_work(store: Store, own_broker: Bro
     """The store of this test rings nowhere: as if every message were lost, or Redis flushed."""
     start("w", "run")
     until(lambda: listeners(own_broker))
-    identifier = store.create_calibration(SPEC).calibration.id
+    identifier = store.calibrations.create(SPEC).calibration.id
     until(lambda: ended(store, identifier))
     assert_undisturbed(store, identifier)
 
@@ -166,12 +166,12 @@ def test_two_nodes_share_the_calibrations_and_say_what_they_did(ringing: Store, 
     for name in ("one", "two"):
         # the first child waits for a second one, so that each node has one; both nodes report every second
         start(name, "meet", str(tmp_path), WIDTHWISE_LEASE_SECONDS="6")
-    identifiers = [ringing.create_calibration(SPEC).calibration.id for _ in range(4)]
+    identifiers = [ringing.calibrations.create(SPEC).calibration.id for _ in range(4)]
     until(lambda: ended(ringing, *identifiers))
     for identifier in identifiers:
         assert_undisturbed(ringing, identifier)
-    until(lambda: sum(w.totals["shards"]["succeeded"] for w in ringing.list_workers()) == 8)  # with their next reports
-    workers = ringing.list_workers()
+    until(lambda: sum(w.totals["shards"]["succeeded"] for w in ringing.workers.all()) == 8)  # with their next reports
+    workers = ringing.workers.all()
     assert [bool(worker.totals["shards"]["succeeded"]) for worker in workers] == [True, True]
     assert sum(worker.totals["trials"]["completed"] for worker in workers) == 24
 
@@ -179,39 +179,39 @@ def test_two_nodes_share_the_calibrations_and_say_what_they_did(ringing: Store, 
 def test_a_stopped_node_gives_its_shard_back_at_once(
     ringing: Store, own_broker: BrokerServer, start: Spawn, tmp_path: Path
 ) -> None:
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     note = tmp_path / "pid"
     node = start("w", "pid", str(note))
     until(note.exists)
     own_broker.client().delete(QUEUE)
     node.terminate()
     node.terminate()  # a second signal changes nothing
-    until(lambda: ringing.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2})
+    until(lambda: ringing.calibrations.get(identifier).progress.shards == {ShardState.QUEUED: 2})
     assert node.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(int(note.read_text()))
-    assert [shard.attempts for shard in ringing.list_shards(identifier)] == [0, 0]
-    assert ringing.list_workers()[0].state is WorkerState.STOPPED
+    assert [shard.attempts for shard in ringing.calibrations.shards(identifier)] == [0, 0]
+    assert ringing.workers.all()[0].state is WorkerState.STOPPED
     assert own_broker.client().llen(QUEUE) >= 1  # its message was sent again
 
 
 def test_a_silent_broker_holds_up_no_end(
     ringing: Store, own_broker: BrokerServer, start: Spawn, tmp_path: Path
 ) -> None:
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     note = tmp_path / "pid"
     node = start("w", "pid", str(note))
     until(note.exists)
     until(lambda: listeners(own_broker) or waiting_messages(own_broker))
     own_broker.freeze()
     node.terminate()
-    until(lambda: ringing.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2})
+    until(lambda: ringing.calibrations.get(identifier).progress.shards == {ShardState.QUEUED: 2})
     assert node.wait(PATIENCE_SECONDS) == 0
     own_broker.thaw()
 
 
 def test_one_shard_at_a_time(ringing: Store, node_settings: Settings, tmp_path: Path) -> None:
     """Whoever asks while a shard runs waits for its end, or is told that there is none."""
-    ringing.create_calibration(SPEC)
+    ringing.calibrations.create(SPEC)
     note = tmp_path / "pid"
     stop = threading.Event()
     worker = Worker(ringing, node_settings, "w", stop, command=fake_child("pid", str(note)), probe_command=())
@@ -221,7 +221,7 @@ def test_one_shard_at_a_time(ringing: Store, node_settings: Settings, tmp_path: 
             thread.start()
         until(note.exists)
         assert not worker.work(wait=False)
-        assert ringing.backlog().shards[ShardState.RUNNING] == 1
+        assert ringing.work.backlog().shards[ShardState.RUNNING] == 1
         stop.set()
         for thread in threads:
             thread.join()
@@ -235,7 +235,7 @@ def test_one_shard_at_a_time(ringing: Store, node_settings: Settings, tmp_path: 
 
 
 def test_an_orphaned_node_ends(ringing: Store, spawn: Spawn, tmp_path: Path) -> None:
-    identifier = ringing.create_calibration(SPEC).calibration.id
+    identifier = ringing.calibrations.create(SPEC).calibration.id
     note = tmp_path / "pid"
     command = [*WORKER_COMMAND, "--exit-with-parent", "--child", *fake_child("pid", str(note))]
     node = spawn(command, stdin=subprocess.PIPE)
@@ -243,7 +243,7 @@ def test_an_orphaned_node_ends(ringing: Store, spawn: Spawn, tmp_path: Path) -> 
     assert node.stdin is not None
     node.stdin.close()
     assert node.wait(PATIENCE_SECONDS) == 0
-    assert ringing.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2}
+    assert ringing.calibrations.get(identifier).progress.shards == {ShardState.QUEUED: 2}
 
 
 def test_a_process_that_can_not_end_by_itself_is_ended(spawn: Spawn) -> None:

@@ -59,7 +59,7 @@ def idle(worker: Worker) -> bool:
 def test_an_idle_worker_tells_its_device(store: Store, make: Callable[..., Worker]) -> None:
     worker = make(program(TELLS), "run")
     until(lambda: idle(worker))
-    (told,) = store.list_workers()
+    (told,) = store.workers.all()
     assert (told.device, told.versions) == ("gpu (NVIDIA H100)", {"jax": "1"})
     assert idle(worker)  # it is known: no other probe
 
@@ -67,7 +67,7 @@ def test_an_idle_worker_tells_its_device(store: Store, make: Callable[..., Worke
 def test_jax_is_asked_in_a_child(store: Store, make: Callable[..., Worker]) -> None:
     worker = make(PROBE_COMMAND, "run")
     until(lambda: idle(worker))
-    (told,) = store.list_workers()
+    (told,) = store.workers.all()
     assert told.device == "cpu"
     assert {"jax", "python", "widthwise"} <= set(told.versions)
 
@@ -79,7 +79,7 @@ def test_a_shard_ends_the_probe_before_its_child_starts(
     probe, shard = tmp_path / "probe", tmp_path / "shard"
     worker = make(program(HANGS, str(probe)), "pid", str(shard))
     until(lambda: not idle(worker) and probe.exists())
-    store.create_calibration(SPEC)
+    store.calibrations.create(SPEC)
     begun = time.monotonic()
     thread = threading.Thread(target=worker.work)
     thread.start()
@@ -88,7 +88,7 @@ def test_a_shard_ends_the_probe_before_its_child_starts(
     assert time.monotonic() - begun < 20.0  # it was not waited for
     worker.stop.set()
     thread.join()
-    assert store.list_workers()[0].device == "cpu"  # the shard's child has told it
+    assert store.workers.all()[0].device == "cpu"  # the shard's child has told it
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_a_probe_that_fails_is_asked_once(store: Store, make: Callable[..., Work
     worker = make(program(text), "run")
     until(lambda: idle(worker))
     assert idle(worker)
-    assert store.list_workers()[0].device is None
-    store.create_calibration(SPEC)
+    assert store.workers.all()[0].device is None
+    store.calibrations.create(SPEC)
     assert worker.work()
 
 

@@ -32,7 +32,7 @@ def test_neither_a_worker_nor_its_child_has_a_secret_in_its_environment(
         monkeypatch.setenv(f"WIDTHWISE_{name}", "")
         monkeypatch.setenv(f"WIDTHWISE_{name}_FILE", str(tmp_path / name))
     monkeypatch.setenv("WIDTHWISE_API_KEY", secrets.setdefault("API_KEY", "ww_key_of_the_shell"))
-    store.create_calibration(sample_spec(widths=[32], seeds=1))
+    store.calibrations.create(sample_spec(widths=[32], seeds=1))
     note = tmp_path / "pid"
     with WorkerPool(
         load_settings(), count=1, command=[*WORKER_COMMAND, "--child", *fake_child("pid", str(note))]

@@ -29,7 +29,7 @@ Make = Callable[..., Supervisor]
 
 def only_shard(store: Store, claim: Claim) -> Shard:
     """The one shard of the claim's calibration."""
-    (shard,) = store.list_shards(claim.calibration_id)
+    (shard,) = store.calibrations.shards(claim.calibration_id)
     return shard
 
 
@@ -44,23 +44,23 @@ def running(supervisor: Supervisor, claim: Claim) -> tuple[threading.Thread, lis
 
 def test_stores_every_trial_and_finishes(store: Store, claim: Claim, supervise: Make) -> None:
     assert supervise("run").run(claim) is Outcome.SUCCEEDED
-    calibration = store.get_calibration(claim.calibration_id)
+    calibration = store.calibrations.get(claim.calibration_id)
     assert calibration.state is CalibrationState.SUCCEEDED
     assert calibration.progress.trials_done == 2
     environment = only_shard(store, claim).environment
     assert environment is not None
     assert (environment["device"], environment["dataset_sha256"]) == ("cpu", "0" * 64)
-    (worker,) = store.list_workers()
+    (worker,) = store.workers.all()
     assert (worker.id, worker.device, worker.versions) == ("w", "cpu", {"python": "3"})
 
 
 def test_runs_only_what_is_not_stored(store: Store, claim: Claim, supervise: Make) -> None:
-    store.record_trial(claim, trial(claim, 0.001, loss=1.0))
-    store.fail_shard(claim, "crash", retryable=True)
-    again = store.claim_shard("w")
+    store.work.record_trial(claim, trial(claim, 0.001, loss=1.0))
+    store.work.fail(claim, "crash", retryable=True)
+    again = store.work.claim("w")
     assert again is not None
     assert supervise("run").run(again) is Outcome.SUCCEEDED
-    assert [row.loss for row in store.list_trials(claim.calibration_id).items] == [1.0, 32.0]
+    assert [row.loss for row in store.trials.page(claim.calibration_id).items] == [1.0, 32.0]
 
 
 def test_stores_measurements_and_runs_only_those_that_are_missing(
@@ -68,15 +68,15 @@ def test_stores_measurements_and_runs_only_those_that_are_missing(
 ) -> None:
     part = {"kind": "measure", "width": 32, "learning_rates": [0.1], "seeds": [0], "measure": ["epsilon", "alignment"]}
     store = open_sample_store(search=Search(lambda *_: [part], lambda _: [part]))
-    identifier = store.create_calibration(sample_spec()).calibration.id
-    claim = store.claim_shard("w")
+    identifier = store.calibrations.create(sample_spec()).calibration.id
+    claim = store.work.claim("w")
     assert claim is not None
-    store.record_measurement(claim, {"width": 32, "seed": 0, "kind": "epsilon", "data": {"stored": "before"}})
-    store.fail_shard(claim, "crash", retryable=True)
-    again = store.claim_shard("w")
+    store.work.record_measurement(claim, {"width": 32, "seed": 0, "kind": "epsilon", "data": {"stored": "before"}})
+    store.work.fail(claim, "crash", retryable=True)
+    again = store.work.claim("w")
     assert again is not None
     assert supervise("run", store=store, corpora_dir=tmp_path).run(again) is Outcome.SUCCEEDED
-    rows = store.list_measurements(identifier).items
+    rows = store.measurements.page(identifier).items
     assert [(row.kind, row.data) for row in rows] == [
         ("epsilon", {"stored": "before"}),
         ("alignment", {"corpora_dir": str(tmp_path)}),
@@ -135,28 +135,28 @@ def test_a_cancel_kills_before_the_next_extension(store: Store, claim: Claim, su
     note = tmp_path / "pid"
     thread, outcomes = running(supervise("pid", str(note)), claim)
     until(note.exists)
-    store.cancel_calibration(claim.calibration_id)
+    store.calibrations.cancel(claim.calibration_id)
     until(lambda: outcomes)
     thread.join()
     assert outcomes == [Outcome.CANCELLED]
     assert not is_alive(int(note.read_text()))
-    assert store.get_calibration(claim.calibration_id).state is CalibrationState.CANCELLED
+    assert store.calibrations.get(claim.calibration_id).state is CalibrationState.CANCELLED
 
 
 def test_a_stolen_lease_kills_and_writes_nothing(store: Store, claim: Claim, supervise: Make, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     thread, outcomes = running(supervise("pid", str(note)), claim)
     until(lambda: only_shard(store, claim).environment)  # its next write is the lease's extension, in 100 s
-    store.abandon_worker("w")
-    thief = store.claim_shard("thief")
+    store.workers.abandon("w")
+    thief = store.work.claim("thief")
     assert thief is not None
-    before = store.get_calibration(claim.calibration_id)
+    before = store.calibrations.get(claim.calibration_id)
     until(lambda: outcomes)
     thread.join()
     assert outcomes == [Outcome.LOST]
     assert not is_alive(int(note.read_text()))
-    assert store.check_lease(thief) is Lease.HELD
-    assert store.get_calibration(claim.calibration_id) == before
+    assert store.work.check(thief) is Lease.HELD
+    assert store.calibrations.get(claim.calibration_id) == before
 
 
 def lease_moved(store: Store, claim: Claim, before: datetime) -> bool:
@@ -177,7 +177,7 @@ def test_the_lease_is_extended_while_the_child_is_silent(
         before = only_shard(store, claim).lease_until
         assert before is not None
         until(partial(lease_moved, store, claim, before))
-        assert short.claim_shard("thief") is None
+        assert short.work.claim("thief") is None
     supervisor.stop.set()
     thread.join()
     assert outcomes == [Outcome.RELEASED]
@@ -197,7 +197,7 @@ def test_an_unreachable_database_is_waited_for(settings: Settings, store: Store,
     thread.join()
     impatient.close()
     assert outcomes == [Outcome.SUCCEEDED]
-    assert store.get_calibration(claim.calibration_id).progress.trials_done == 2
+    assert store.calibrations.get(claim.calibration_id).progress.trials_done == 2
 
 
 class Silent:
@@ -210,7 +210,7 @@ class Silent:
     def extend_lease(self, claim: Claim) -> Lease:
         self.asked.set()
         self.answers.wait(LONG_SECONDS)
-        return self._store.extend_lease(claim)
+        return self._store.work.extend(claim)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

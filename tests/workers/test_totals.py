@@ -72,12 +72,12 @@ def test_a_supervisor_counts_shards_and_stored_trials(store: Store, claim: Claim
     assert told["trials"]["completed"] == told["trial_seconds"]["count"] == 2
     assert told["lease_losses"] == 0
     supervisor.heartbeat()
-    assert store.list_workers()[0].totals == told
+    assert store.workers.all()[0].totals == told
 
 
 def test_a_lost_lease_is_counted_and_its_trials_are_not(store: Store, claim: Claim, supervise: Make) -> None:
-    store.abandon_worker("w")
-    assert store.claim_shard("thief") is not None
+    store.workers.abandon("w")
+    assert store.work.claim("thief") is not None
     supervisor = supervise("run")
     assert supervisor.run(claim) is Outcome.LOST
     told = supervisor.totals.to_dict()
@@ -91,27 +91,27 @@ def test_a_mistake_of_ours_fails_the_attempt_at_once(store: Store, claim: Claim,
 
     supervisor = Broken(**vars(supervise("run")))
     assert supervisor.run(claim) is Outcome.FAILED
-    (shard,) = store.list_shards(claim.calibration_id)
+    (shard,) = store.calibrations.shards(claim.calibration_id)
     assert shard.reason is not None
     assert "RuntimeError('a mistake')" in shard.reason
-    assert store.check_lease(claim) is Lease.LOST  # it is in the queue again
+    assert store.work.check(claim) is Lease.LOST  # it is in the queue again
 
 
 @pytest.mark.usefixtures("settings")
 def test_every_line_of_a_shard_says_whose_it_is(store: Store, spawn: Spawn) -> None:
-    identifier = store.create_calibration(sample_spec(widths=[32], seeds=1), request_id="req-7").calibration.id
+    identifier = store.calibrations.create(sample_spec(widths=[32], seeds=1), request_id="req-7").calibration.id
     worker = spawn(
         [*WORKER_COMMAND, "--id", "w", "--child", *fake_child("abort")],
         env={**os.environ, "WIDTHWISE_LOG_FORMAT": "json", "WIDTHWISE_LOG_LEVEL": "debug"},
         stderr=subprocess.PIPE,
         text=True,
     )
-    until(lambda: store.get_calibration(identifier).progress.trials_done > 1)  # the second attempt
+    until(lambda: store.calibrations.get(identifier).progress.trials_done > 1)  # the second attempt
     worker.terminate()
     assert worker.wait(PATIENCE_SECONDS) == 0
     assert worker.stderr is not None
     lines = [json.loads(line) for line in worker.stderr]
-    (shard,) = store.list_shards(identifier)
+    (shard,) = store.calibrations.shards(identifier)
     whose = {"calibration_id": identifier, "shard_id": shard.id, "request_id": "req-7", "worker_id": "w"}
     events = [line["event"] for line in lines if line.items() >= whose.items()]
     assert events[:3] == ["shard_started", "shard_failed", "shard_ended"]

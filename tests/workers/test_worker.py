@@ -36,10 +36,10 @@ def worker_of_this_process(settings: Settings, *behaviour: str) -> Iterator[None
 
 
 def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Spawn, tmp_path: Path) -> None:
-    identifier = store.create_calibration(SPEC).calibration.id
+    identifier = store.calibrations.create(SPEC).calibration.id
     note = tmp_path / "pid"
     victim = start("victim", "slow", str(note), WIDTHWISE_LEASE_SECONDS="2")
-    until(lambda: store.list_trials(identifier).items and note.exists())  # one trial is stored, the second hangs
+    until(lambda: store.trials.page(identifier).items and note.exists())  # one trial is stored, the second hangs
     child = int(note.read_text())
     victim.kill()
     victim.wait()
@@ -47,9 +47,9 @@ def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Spawn, t
     start("other", "run")
     until(lambda: ended(store, identifier))
     assert_complete(store, identifier)
-    first, second = store.list_shards(identifier)
+    first, second = store.calibrations.shards(identifier)
     assert (first.attempts, first.worker_id, second.attempts) == (2, "other", 1)
-    claims = [event.data for event in store.list_events(identifier) if event.kind == "shard"]
+    claims = [event.data for event in store.calibrations.events(identifier) if event.kind == "shard"]
     told = [data["worker_id"] for data in claims if data["to"] == "running"]
     assert told[0] == "victim"
     assert told.count("other") == 2
@@ -57,13 +57,13 @@ def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Spawn, t
 
 def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Spawn) -> None:
     """A mesh of half an octave asks for learning rates between those of the grid, once these are known."""
-    identifier = store.create_calibration({**SPEC, "mesh": 0.5}).calibration.id
+    identifier = store.calibrations.create({**SPEC, "mesh": 0.5}).calibration.id
     for name in ("one", "two"):
         start(name, "run")
     until(lambda: ended(store, identifier))
-    calibration = store.get_calibration(identifier)
+    calibration = store.calibrations.get(identifier)
     assert (calibration.state, calibration.rounds) == (CalibrationState.SUCCEEDED, 2)
-    rows = store.list_trials(identifier).items
+    rows = store.trials.page(identifier).items
     assert len({(row.width, row.learning_rate) for row in rows}) == len(rows) == 10
     assert len({row.learning_rate for row in rows} - set(RATES)) == 2
     assert calibration.result is not None
@@ -73,32 +73,32 @@ def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Spaw
 def test_a_stopped_worker_gives_its_shard_back_before_its_lease_ends(
     store: Store, start: Spawn, tmp_path: Path
 ) -> None:
-    identifier = store.create_calibration(SPEC).calibration.id
+    identifier = store.calibrations.create(SPEC).calibration.id
     note = tmp_path / "pid"
     worker = start("w", "pid", str(note))
     until(note.exists)
     worker.send_signal(signal.SIGTERM)
-    until(lambda: store.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2})
+    until(lambda: store.calibrations.get(identifier).progress.shards == {ShardState.QUEUED: 2})
     assert worker.wait(PATIENCE_SECONDS) == 0
     assert not is_alive(int(note.read_text()))
-    assert all(shard.attempts == 0 for shard in store.list_shards(identifier))
+    assert all(shard.attempts == 0 for shard in store.calibrations.shards(identifier))
 
 
 def test_a_failed_attempt_is_made_again(store: Store, settings: Settings, tmp_path: Path) -> None:
-    identifier = store.create_calibration(SPEC).calibration.id
+    identifier = store.calibrations.create(SPEC).calibration.id
     with worker_of_this_process(settings, "once", str(tmp_path / "note")):
         until(lambda: ended(store, identifier))
     assert_complete(store, identifier)
-    assert sorted(shard.attempts for shard in store.list_shards(identifier)) == [1, 2]
+    assert sorted(shard.attempts for shard in store.calibrations.shards(identifier)) == [1, 2]
 
 
 def test_three_crashes_fail_the_calibration(store: Store, settings: Settings) -> None:
     # each attempt stores one more trial and dies: four are more than three attempts can store
     spec = sample_spec(widths=[32], seeds=1, learning_rates=[0.001, 0.01, 0.1, 1.0])
-    identifier = store.create_calibration(spec).calibration.id
+    identifier = store.calibrations.create(spec).calibration.id
     with worker_of_this_process(settings, "abort"):
         until(lambda: ended(store, identifier))
-    calibration = store.get_calibration(identifier)
+    calibration = store.calibrations.get(identifier)
     assert calibration.state is CalibrationState.FAILED
     assert "RESOURCE_EXHAUSTED" in (calibration.reason or "")
     assert calibration.progress.trials_done == 3
@@ -113,7 +113,7 @@ def test_a_worker_refuses_a_schema_it_does_not_know(settings: Settings, start: S
 def test_the_pool_restarts_a_worker_and_its_shard_is_free_at_once(
     store: Store, settings: Settings, tmp_path: Path
 ) -> None:
-    identifier = store.create_calibration(SPEC).calibration.id
+    identifier = store.calibrations.create(SPEC).calibration.id
     note = tmp_path / "note"
     once = fake_child("slow", str(note))
     later = fake_child("run")
@@ -126,7 +126,7 @@ def test_the_pool_restarts_a_worker_and_its_shard_is_free_at_once(
     )
     pool = WorkerPool(settings, count=1, command=[sys.executable, str(script)])
     with pool:
-        until(lambda: store.list_trials(identifier).items)
+        until(lambda: store.trials.page(identifier).items)
         (pid,) = pool.pids()
         os.kill(pid, signal.SIGKILL)
         until(lambda: ended(store, identifier))  # the lease was not waited for
@@ -150,7 +150,7 @@ def test_the_pool_tries_again_where_a_worker_can_not_be_started(settings: Settin
 
 
 def test_local_workers_do_not_outlive_their_parent(store: Store, spawn: Spawn, tmp_path: Path) -> None:
-    identifier = store.create_calibration(SPEC).calibration.id
+    identifier = store.calibrations.create(SPEC).calibration.id
     note, pids = tmp_path / "note", tmp_path / "pids"
     worker = [*WORKER_COMMAND, "--child", *fake_child("pid", str(note))]
     program = (
@@ -164,7 +164,7 @@ def test_local_workers_do_not_outlive_their_parent(store: Store, spawn: Spawn, t
     parent.wait()
     until(lambda: not is_alive(int(pids.read_text())))
     assert not is_alive(int(note.read_text()))
-    assert store.get_calibration(identifier).progress.shards == {ShardState.QUEUED: 2}
+    assert store.calibrations.get(identifier).progress.shards == {ShardState.QUEUED: 2}
 
 
 def test_stopping_the_pool_stops_all(settings: Settings) -> None:

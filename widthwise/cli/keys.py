@@ -81,7 +81,7 @@ def create(
 
         pepper = load_pepper(settings)
         token = make_token()
-        key = store.create_key(
+        key = store.keys.create(
             token.key_id,
             owner=owner,
             name=name,
@@ -111,7 +111,7 @@ def list_keys(
       widthwise keys list --owner alice --json
     """
     with _opened(data_dir) as (_, store):
-        found = store.list_keys(owner)
+        found = store.keys.all(owner)
     if as_json:
         console.print_json([_body(key) for key in found])
         return
@@ -147,7 +147,7 @@ def revoke(
             field="key_id",
         )
     with _opened(data_dir) as (_, store):
-        key = store.revoke_key(key_id)
+        key = store.keys.revoke(key_id)
     console.say(f"Key {key.id} of {key.owner} is revoked.")
 
 

@@ -202,7 +202,7 @@ def _about_keys(settings: "Settings") -> list[str]:
         store = open_store(settings.database_url)
         try:
             store.check_ready()
-            some = any(key.valid for key in store.list_keys())
+            some = any(key.valid for key in store.keys.all())
         finally:
             store.close()
     except WidthwiseError:

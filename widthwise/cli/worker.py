@@ -102,7 +102,7 @@ def _check_health(settings: "Settings") -> None:
 
     store = open_store(settings.database_url)
     try:
-        here = [worker for worker in store.list_workers() if worker.host == socket.gethostname()]
+        here = [worker for worker in store.workers.all() if worker.host == socket.gethostname()]
     finally:
         store.close()
     reporting = [worker for worker in here if worker.state in (WorkerState.IDLE, WorkerState.RUNNING)]

@@ -15,6 +15,7 @@ LARGEST_INTEGER = 2**63 - 1  # a BIGINT
 LARGEST_WIDTH = 2**31 - 1  # an INTEGER
 LARGEST_FLOAT = 1e308  # the tables' CHECK: below the largest double, so that infinity fails it
 LIMIT_MAXIMUM = 500  # rows of one page: about 100 kB of JSON (chosen)
+REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
 IDEMPOTENCY_KEY_MAXIMUM = 255  # the column's length
 
 

@@ -11,6 +11,7 @@ from service.store.database.paging import decode_cursor, page_of
 from service.store.database.records import ExponentFilter, ExponentRow, Page
 from service.store.database.tables import exponents
 from service.store.database.validation import checked_limit
+from service.store.database.view import View
 from service.store.results.exponent_families import family_of
 from service.store.results.listing import read_rows
 from service.store.results.provenance import provenance_of
@@ -65,14 +66,22 @@ def checked(estimate: Any) -> dict[str, Any]:
     }
 
 
-def list_page(
-    connection: sa.Connection, owner: str | None, where: ExponentFilter, cursor: str | None, limit: int
-) -> Page[ExponentRow]:
-    """Return the exponents that match, newest first; owner: of this one alone."""
-    checked_limit(limit)
-    after = None if cursor is None else decode_cursor(exponents.name, cursor)
-    # one row more than asked for says whether another page follows
-    return page_of(exponents, read_rows(connection, owner, where, after, limit + 1), _read, limit)
+class Exponents:
+    """The stored exponents that one owner sees."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def page(
+        self, where: ExponentFilter | None = None, *, cursor: str | None = None, limit: int = 50
+    ) -> Page[ExponentRow]:
+        """Return stored exponents that match, newest first. limit: 1 to LIMIT_MAXIMUM."""
+        checked_limit(limit)
+        after = None if cursor is None else decode_cursor(exponents.name, cursor)
+        with self._view.database.read() as connection:
+            # one row more than asked for says whether another page follows
+            found = read_rows(connection, self._view.sees, where or ExponentFilter(), after, limit + 1)
+            return page_of(exponents, found, _read, limit)
 
 
 def _read(row: sa.Row[Any]) -> ExponentRow:

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store.database.clock import now
+from service.store.database.engine import Database
 from service.store.database.errors import NotFoundError
 from service.store.database.records import ApiKey
 from service.store.database.tables import api_keys
@@ -14,29 +15,63 @@ from service.store.database.validation import storable
 TOUCH_SECONDS = 60.0  # a key's last use is kept to the minute, so that reads seldom write (chosen)
 
 
-def create(
-    connection: sa.Connection,
-    key_id: str,
-    *,
-    owner: str,
-    name: str,
-    scopes: Sequence[str],
-    digest: str,
-    lifetime_seconds: float | None,
-) -> ApiKey:
-    """Store a key; lifetime_seconds: from now by the database's clock, None for ever."""
-    connection.execute(
-        sa.insert(api_keys).values(
-            id=key_id,
-            created_at=now(),
-            owner=owner,
-            name=name,
-            scopes=list(scopes),
-            digest=digest,
-            expires_at=None if lifetime_seconds is None else now(lifetime_seconds),
-        )
-    )
-    return get(connection, key_id)
+class Keys:
+    """The API keys of every owner."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(
+        self,
+        key_id: str,
+        *,
+        owner: str,
+        name: str,
+        scopes: Sequence[str],
+        digest: str,
+        lifetime_seconds: float | None = None,
+    ) -> ApiKey:
+        """Store a key by the digest of its secret; lifetime_seconds: from now, None for ever."""
+        with self._database.write() as connection:
+            connection.execute(
+                sa.insert(api_keys).values(
+                    id=key_id,
+                    created_at=now(),
+                    owner=owner,
+                    name=name,
+                    scopes=list(scopes),
+                    digest=digest,
+                    expires_at=None if lifetime_seconds is None else now(lifetime_seconds),
+                )
+            )
+            return _get(connection, key_id)
+
+    def find(self, key_id: str) -> ApiKey | None:
+        """Return a key, or None; `valid` says whether it counts now."""
+        with self._database.read() as connection:
+            return _find(connection, key_id)
+
+    def all(self, owner: str | None = None) -> tuple[ApiKey, ...]:
+        """Return every key, or an owner's, newest first."""
+        query = _select().order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc())
+        if owner is not None:
+            query = query.where(api_keys.c.owner == owner)
+        with self._database.read() as connection:
+            return tuple(_read(row) for row in connection.execute(query))
+
+    def revoke(self, key_id: str) -> ApiKey:
+        """End a key now; one that is revoked stays as it is. NotFoundError if there is none."""
+        with self._database.write() as connection:
+            _get(connection, key_id)
+            not_yet = sa.and_(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+            connection.execute(sa.update(api_keys).where(not_yet).values(revoked_at=now()))
+            return _get(connection, key_id)
+
+    def touch(self, key_id: str) -> None:
+        """Note that a key was used, unless that was noted within the last minute."""
+        stale = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now(-TOUCH_SECONDS))
+        with self._database.write() as connection:
+            connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, stale).values(last_used_at=now()))
 
 
 def _select() -> sa.Select[Any]:
@@ -45,43 +80,18 @@ def _select() -> sa.Select[Any]:
     return sa.select(api_keys, sa.case((valid, 1), else_=0).label("valid"))
 
 
-def find(connection: sa.Connection, key_id: str) -> ApiKey | None:
-    """Return a key, or None."""
+def _find(connection: sa.Connection, key_id: str) -> ApiKey | None:
     if not storable(key_id):
         return None
     row = connection.execute(_select().where(api_keys.c.id == key_id)).one_or_none()
     return None if row is None else _read(row)
 
 
-def get(connection: sa.Connection, key_id: str) -> ApiKey:
-    """Return a key; NotFoundError if there is none."""
-    found = find(connection, key_id)
+def _get(connection: sa.Connection, key_id: str) -> ApiKey:
+    found = _find(connection, key_id)
     if found is None:
         raise NotFoundError("API key", key_id)
     return found
-
-
-def list_all(connection: sa.Connection, owner: str | None) -> tuple[ApiKey, ...]:
-    """Return every key, or an owner's, newest first."""
-    query = _select().order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc())
-    if owner is not None:
-        query = query.where(api_keys.c.owner == owner)
-    return tuple(_read(row) for row in connection.execute(query))
-
-
-def revoke(connection: sa.Connection, key_id: str) -> ApiKey:
-    """End a key now; one that is revoked stays as it is."""
-    get(connection, key_id)
-    connection.execute(
-        sa.update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=now())
-    )
-    return get(connection, key_id)
-
-
-def touch(connection: sa.Connection, key_id: str) -> None:
-    """Note that a key was used, unless that was noted within the last minute."""
-    stale = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now(-TOUCH_SECONDS))
-    connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, stale).values(last_used_at=now()))
 
 
 def _read(row: sa.Row[Any]) -> ApiKey:

@@ -10,7 +10,24 @@ from service.store.database.identifiers import new_id
 from service.store.database.paging import page
 from service.store.database.records import Measurement, MeasurementIdentity, MeasurementRow, Page
 from service.store.database.tables import measurements
-from service.store.work.calibrations import require
+from service.store.database.validation import LIMIT_MAXIMUM
+from service.store.database.view import View
+
+
+class Measurements:
+    """The stored measurements that one owner sees."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def page(
+        self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM
+    ) -> Page[MeasurementRow]:
+        """Return a calibration's measurements, oldest first. limit: 1 to LIMIT_MAXIMUM."""
+        query = sa.select(measurements).where(measurements.c.calibration_id == calibration_id)
+        with self._view.database.read() as connection:
+            self._view.require(connection, calibration_id)
+            return page(connection, query, measurements, _read, cursor=cursor, limit=limit, newest_first=False)
 
 
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checked: Measurement) -> None:
@@ -55,14 +72,7 @@ def copy(connection: sa.Connection, source: str, target: str) -> None:
         connection.execute(sa.insert(measurements), rows)
 
 
-def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[MeasurementRow]:
-    """Return a calibration's measurements, oldest first."""
-    require(connection, calibration_id)
-    query = sa.select(measurements).where(measurements.c.calibration_id == calibration_id)
-    return page(connection, query, measurements, _read, cursor=cursor, limit=limit, newest_first=False)
-
-
-def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
+def every_measurement(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
     """Return every measurement as the fit reads it, ordered by width, seed and kind."""
     query = (
         sa.select(measurements)

@@ -14,8 +14,8 @@ from service.store.database.records import Page, Trial, TrialIdentity, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.database.tables import trials
 from service.store.database.transitions import add_events, lock_calibration, move_calibration
-from service.store.database.validation import checked_trial, checked_widths
-from service.store.work.calibrations import require
+from service.store.database.validation import LIMIT_MAXIMUM, checked_trial, checked_widths
+from service.store.database.view import View
 from widthwise.vocabulary import TrialStatus
 
 #: Trials that need not be run again; "failed" ones may.
@@ -39,6 +39,26 @@ IDENTITIES = sa.select(*(trials.c[name] for name in IDENTITY_COLUMNS[1:])).where
 
 #: Rows of one INSERT, of 15 parameters each: 7,500, below SQLite's 32,766 and Postgres's 65,535.
 ROWS_PER_STATEMENT = 500
+
+
+class Trials:
+    """The stored trials that one owner sees."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def page(self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM) -> Page[TrialRow]:
+        """Return a calibration's trials, oldest first. limit: 1 to LIMIT_MAXIMUM."""
+        query = sa.select(trials).where(trials.c.calibration_id == calibration_id)
+        with self._view.database.read() as connection:
+            self._view.require(connection, calibration_id)
+            return page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
+
+    def all(self, calibration_id: str) -> list[dict[str, Any]]:
+        """Return every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
+        with self._view.database.read() as connection:
+            self._view.require(connection, calibration_id)
+            return every_trial(connection, calibration_id)
 
 
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None, checked: Sequence[Trial]) -> int:
@@ -81,7 +101,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
     return len(connection.execute(insert, rows, execution_options=options).all()) if rows else 0
 
 
-def upload(connection: sa.Connection, calibration_id: str, given: Sequence[Trial | Mapping[str, Any]]) -> None:
+def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequence[Trial | Mapping[str, Any]]) -> None:
     """Store trials that were run elsewhere, all or none; of a trial given twice the last report counts."""
     checked = [checked_trial(trial, f"trials[{index}]") for index, trial in enumerate(given)]
     locked = lock_calibration(connection, calibration_id)
@@ -141,16 +161,8 @@ def copy(connection: sa.Connection, source: str, target: str) -> int:
     return len(rows)
 
 
-def list_page(connection: sa.Connection, calibration_id: str, cursor: str | None, limit: int) -> Page[TrialRow]:
-    """Return a calibration's trials, oldest first."""
-    require(connection, calibration_id)
-    query = sa.select(trials).where(trials.c.calibration_id == calibration_id)
-    return page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
-
-
-def all_of(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
+def every_trial(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
     """Return every trial as the fit reads it, ordered by width, learning rate and seed; then role, γ and horizon."""
-    require(connection, calibration_id)
     query = (
         sa.select(trials)
         .where(trials.c.calibration_id == calibration_id)

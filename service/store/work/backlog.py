@@ -8,7 +8,7 @@ from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, shards
 
 
-def read(connection: sa.Connection) -> Backlog:
+def read_backlog(connection: sa.Connection) -> Backlog:
     """Count shards and calibrations by state, and say how long the oldest that waits has waited."""
     counted = dict.fromkeys(ShardState, 0)
     for state, count in connection.execute(sa.select(shards.c.state, sa.func.count()).group_by(shards.c.state)):

@@ -1,148 +1,177 @@
-"""Calibrations: created with their first shards, read with their progress, cancelled on request."""
+"""Calibrations as one owner sees them: submitted, extended, read with their progress, cancelled, retried, finished."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from service.store.database.clock import elapsed_seconds, now
-from service.store.database.engine import insert_or
-from service.store.database.errors import IdempotencyConflictError, NotFoundError
-from service.store.database.identifiers import new_id
+from service.store.database.clock import now
 from service.store.database.paging import page
-from service.store.database.records import Calibration, Event, JsonObject, Page, Progress, Shard, ShardSpec
+from service.store.database.records import Calibration, CreatedCalibration, Event, JsonObject, Page, Shard
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.tables import calibrations, events, shards
-from service.store.database.transitions import add_events, lock_calibration, move_calibration, move_shard
-from service.store.database.validation import LIMIT_MAXIMUM, checked_key, checked_spec, storable
-from service.store.work import progress, rounds
-from service.store.work.expectation import expect
-from service.store.work.progress import expected_time
-from service.store.work.rounds import Search
-from widthwise.errors import InvalidInputError
+from service.store.database.transitions import lock_calibration, move_calibration, move_shard
+from service.store.database.validation import LIMIT_MAXIMUM, checked_spec
+from service.store.database.view import View
+from service.store.results import trials as trial_rows
+from service.store.work import beginning, extensions, progress, retry
+from service.store.work.beginning import Submission
+from service.store.work.finishing import finish_uploaded
+from service.store.work.followup import FollowUp
+from service.store.work.reading import EVENTS, SHARDS, calibration_of, event_of, read_calibration, shard_of
+from service.store.work.shards import has_active_shards
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """What a calibration begins with."""
+class Calibrations:
+    """The calibrations of one owner, or of everyone."""
 
-    spec: dict[str, Any]
-    digest: str
-    shards: list[ShardSpec]
-    expected: JsonObject
-    trials_total: int
-    extends: str | None = None
-    environments: tuple[JsonObject, ...] = ()  #: of the trials that come with it
+    def __init__(self, view: View, followup: FollowUp) -> None:
+        self._view = view
+        self._database = view.database
+        self._followup = followup
+
+    def create(
+        self, spec: JsonObject, *, idempotency_key: str | None = None, request_id: str | None = None
+    ) -> CreatedCalibration:
+        """Store a calibration and the shards of its first round in one transaction.
+
+        spec: the full specification, every default filled in. With a key that this owner used before and the same
+        specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
+        request_id: kept for the logs of those who work on it.
+        """
+        submission = Submission(self._view.owner, idempotency_key, request_id)
+        replayed_id = self._submitted_before(submission, spec, None)
+        if replayed_id is not None:
+            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        begun = beginning.begin(spec, self._followup.search)
+        with self._database.read() as connection:
+            begun = beginning.timed(connection, begun)
+        with self._database.write() as connection:
+            row, shard_ids, replayed = beginning.insert(connection, begun, submission)
+            # read before the commit: nothing that fails after it may deny what is stored
+            created = read_calibration(connection, row.id)
+        self._followup.ring(shard_ids)
+        return CreatedCalibration(created, replayed=replayed)
+
+    def extend(
+        self,
+        parent_id: str,
+        spec: JsonObject,
+        *,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
+    ) -> CreatedCalibration:
+        """Store a calibration that begins with every trial and measurement of a succeeded one.
+
+        spec: the parent's specification with more in it, every default filled in; only what its trials leave open is
+        run. StateConflictError unless the parent has succeeded. The key is honoured as `create` does.
+        """
+        submission = Submission(self._view.owner, idempotency_key, request_id)
+        with self._database.read() as connection:
+            self._view.require(connection, parent_id)
+        replayed_id = self._submitted_before(submission, spec, parent_id)
+        if replayed_id is not None:
+            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        with self._database.read() as connection:
+            begun = extensions.begin_extension(connection, parent_id, spec, self._followup.search)
+            begun = beginning.timed(connection, begun)
+        with self._database.write() as connection:
+            identifier, shard_ids, replayed = extensions.insert_extension(connection, begun, submission)
+        self._followup.ring(shard_ids)
+        if not replayed:
+            self._followup.follow_or_leave(identifier)  # nothing may be left to run
+        return CreatedCalibration(self.get(identifier), replayed=replayed)
+
+    def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
+        """Return the calibration that a key named before, without the planning that a new one takes."""
+        if submission.idempotency_key is None:
+            return None
+        _, digest = checked_spec(spec)
+        with self._database.read() as connection:
+            row = beginning.submitted_before(connection, submission, digest, extends)
+        return None if row is None else str(row.id)
+
+    def get(self, calibration_id: str) -> Calibration:
+        """Return one calibration with its progress."""
+        with self._database.read() as connection:
+            self._view.require(connection, calibration_id)
+            return read_calibration(connection, calibration_id)
+
+    def page(
+        self, *, state: CalibrationState | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[Calibration]:
+        """Return calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
+        query = sa.select(calibrations)
+        if self._view.sees is not None:
+            query = query.where(calibrations.c.owner == self._view.sees)
+        if state is not None:
+            query = query.where(calibrations.c.state == state)
+        with self._database.read() as connection:
+            rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
+            counted = progress.of(connection, rows.items)
+        return Page(tuple(calibration_of(row, counted) for row in rows.items), rows.next_cursor)
+
+    def cancel(self, calibration_id: str) -> Calibration:
+        """Ask for its end: queued shards are cancelled at once, running ones by their workers within ~1 s.
+
+        A finished calibration is returned as it is.
+        """
+        with self._database.write() as connection:
+            self._view.require(connection, calibration_id)
+            request_cancel(connection, calibration_id)
+        return self.get(calibration_id)
+
+    def retry(self, calibration_id: str) -> Calibration:
+        """Run the failed shards of a failed calibration again, keeping every trial; StateConflictError otherwise.
+
+        If no shard had failed, but the search or the fit, these are made again at once.
+        """
+        with self._database.write() as connection:
+            self._view.require(connection, calibration_id)
+            shard_ids = retry.requeue_failed(connection, calibration_id)
+        self._followup.ring(shard_ids)
+        if not shard_ids:
+            self._followup.follow_or_leave(calibration_id)
+        return self.get(calibration_id)
+
+    def upload(self, calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> Calibration:
+        """Store trials of a calibration with runner "external" (the same again changes nothing).
+
+        Each: {"width" (one of the specification's), "learning_rate" > 0, "seed" ≥ 0, "loss": finite or
+        None = diverged}; of one given twice the last counts. All or none are stored. StateConflictError unless
+        the runner is external and the state queued or running, and beyond TRIALS_PER_WIDTH for each width.
+        """
+        with self._database.write() as connection:
+            self._view.require(connection, calibration_id)
+            trial_rows.store_uploaded(connection, calibration_id, trials)
+        return self.get(calibration_id)
+
+    def finish(self, calibration_id: str) -> Calibration:
+        """Fit what was uploaded; a succeeded calibration is returned as it is.
+
+        EstimateError if the trials do not suffice: the calibration stays running, so upload more and
+        finish again. StateConflictError if it was cancelled, failed or is run by workers.
+        """
+        self.get(calibration_id)  # NotFoundError
+        finish_uploaded(self._database, calibration_id, self._followup.fit)
+        return self.get(calibration_id)
+
+    def shards(self, calibration_id: str) -> tuple[Shard, ...]:
+        """Return its shards, in the order in which they are claimed."""
+        with self._database.read() as connection:
+            self._view.require(connection, calibration_id)
+            found = connection.execute(SHARDS.where(shards.c.calibration_id == calibration_id))
+            return tuple(shard_of(row) for row in found)
+
+    def events(self, calibration_id: str, *, after: int = 0, limit: int = LIMIT_MAXIMUM) -> tuple[Event, ...]:
+        """Return its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
+        query = EVENTS.where(events.c.calibration_id == calibration_id, events.c.seq > after)
+        with self._database.read() as connection:
+            self._view.require(connection, calibration_id)
+            return tuple(event_of(row) for row in connection.execute(query.limit(min(limit, LIMIT_MAXIMUM))))
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """Who submits a calibration, and by which request."""
-
-    owner: str = ""
-    idempotency_key: str | None = None
-    request_id: str | None = None
-
-
-def submitted_before(
-    connection: sa.Connection, submission: Submission, digest: str, extends: str | None
-) -> sa.Row[Any] | None:
-    """Return the row that this owner's key named before; IdempotencyConflictError if that was another specification."""
-    if checked_key(submission.idempotency_key) is None:
-        return None
-    query = sa.select(calibrations).where(
-        calibrations.c.owner == submission.owner, calibrations.c.idempotency_key == submission.idempotency_key
-    )
-    existing = connection.execute(query).one_or_none()
-    if existing is not None and (existing.spec_digest, existing.extends) != (digest, extends):
-        raise IdempotencyConflictError(str(submission.idempotency_key), existing.id)
-    return existing
-
-
-def begin(spec: JsonObject, search: Search) -> Beginning:
-    """Check a specification and plan its first round."""
-    plain, digest = checked_spec(spec)
-    planned = rounds.next_shards(search, plain, (), ())
-    if not planned and plain["runner"] != "external":
-        raise InvalidInputError(
-            "Nothing to run: the search asks for no trial; give widths, seeds and learning rates.", field="spec"
-        )
-    expected = expect(plain, rounds.outlined(search, plain))
-    return Beginning(plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
-
-
-def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
-    """Add the time that it is expected to take: a read that nobody who writes should wait for."""
-    time = expected_time(connection, beginning.spec, beginning.expected)
-    return replace(beginning, expected={**beginning.expected, **time})
-
-
-def create(
-    connection: sa.Connection, beginning: Beginning, submission: Submission
-) -> tuple[sa.Row[Any], list[str], bool]:
-    """Insert a calibration and its shards; return its row, the shards' ids, and whether it existed already."""
-    checked_key(submission.idempotency_key)
-    insert = (
-        insert_or(connection, calibrations)
-        .values(
-            id=new_id("cal"),
-            created_at=now(),
-            state=CalibrationState.QUEUED,
-            runner=beginning.spec["runner"],
-            spec=beginning.spec,
-            spec_digest=beginning.digest,
-            owner=submission.owner,
-            request_id=submission.request_id,
-            idempotency_key=submission.idempotency_key,
-            trials_total=beginning.trials_total,
-            last_event=0,
-            extends=beginning.extends,
-            environments=list(beginning.environments),
-            expected=beginning.expected,
-        )
-        # a second request with the key waits here for the first to commit, then finds its row
-        .on_conflict_do_nothing(index_elements=[calibrations.c.owner, calibrations.c.idempotency_key])
-        .returning(*calibrations.c)
-    )
-    created = connection.execute(insert).one_or_none()
-    if created is None:
-        existing = submitted_before(connection, submission, beginning.digest, beginning.extends)
-        assert existing is not None  # noqa: S101  # its key was in the way
-        return existing, [], True
-    shard_ids = rounds.insert(connection, created, beginning.shards)
-    data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}
-    add_events(connection, created.id, [("calibration", data)])
-    return created, shard_ids, False
-
-
-def get(connection: sa.Connection, calibration_id: str) -> Calibration:
-    """Return one calibration."""
-    query = sa.select(calibrations).where(calibrations.c.id == calibration_id)
-    row = connection.execute(query).one_or_none() if storable(calibration_id) else None
-    if row is None:
-        raise NotFoundError("calibration", calibration_id)
-    return _read(row, progress.of(connection, [row]))
-
-
-def list_page(
-    connection: sa.Connection, owner: str | None, state: CalibrationState | None, cursor: str | None, limit: int
-) -> Page[Calibration]:
-    """Return calibrations, newest first; owner: of this one alone."""
-    query = sa.select(calibrations)
-    if owner is not None:
-        query = query.where(calibrations.c.owner == owner)
-    if state is not None:
-        query = query.where(calibrations.c.state == state)
-    rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
-    counted = progress.of(connection, rows.items)
-    return Page(tuple(_read(row, counted) for row in rows.items), rows.next_cursor)
-
-
-def _same(row: sa.Row[Any]) -> sa.Row[Any]:
-    return row
-
-
-def cancel(connection: sa.Connection, calibration_id: str) -> None:
+def request_cancel(connection: sa.Connection, calibration_id: str) -> None:
     """Request the end: queued shards are cancelled here, running ones by those who run them."""
     locked = lock_calibration(connection, calibration_id)
     if locked.state in FINAL_CALIBRATION_STATES:
@@ -158,85 +187,5 @@ def cancel(connection: sa.Connection, calibration_id: str) -> None:
         move_calibration(connection, locked, CalibrationState.CANCELLED)
 
 
-def has_active_shards(connection: sa.Connection, calibration_id: str) -> bool:
-    """Say whether any shard is queued or running."""
-    query = sa.select(shards.c.id).where(
-        shards.c.calibration_id == calibration_id,
-        shards.c.state.in_([ShardState.QUEUED, ShardState.RUNNING]),
-    )
-    return connection.execute(query.limit(1)).first() is not None
-
-
-def list_shards(connection: sa.Connection, calibration_id: str) -> tuple[Shard, ...]:
-    """Return a calibration's shards in their order."""
-    require(connection, calibration_id)
-    query = sa.select(shards, elapsed_seconds(shards.c.lease_until).label("overdue")).where(
-        shards.c.calibration_id == calibration_id
-    )
-    return tuple(
-        Shard(
-            id=row.id,
-            calibration_id=row.calibration_id,
-            position=row.position,
-            spec=ShardSpec.from_dict(row.spec),
-            state=row.state,
-            attempts=row.attempts,
-            epoch=row.epoch,
-            worker_id=row.worker_id,
-            lease_until=row.lease_until,
-            queued_at=row.queued_at,
-            published_at=row.published_at,
-            reason=row.reason,
-            environment=row.environment,
-            started_at=row.started_at,
-            finished_at=row.finished_at,
-            lease_seconds=None if row.overdue is None or row.state != ShardState.RUNNING else -float(row.overdue),
-        )
-        for row in connection.execute(query.order_by(shards.c.position))
-    )
-
-
-def list_events(connection: sa.Connection, calibration_id: str, after: int, limit: int) -> tuple[Event, ...]:
-    """Return events numbered above `after`, in order."""
-    require(connection, calibration_id)
-    query = (
-        sa.select(events)
-        .where(events.c.calibration_id == calibration_id, events.c.seq > after)
-        .order_by(events.c.seq)
-        .limit(min(limit, LIMIT_MAXIMUM))
-    )
-    return tuple(
-        Event(row.calibration_id, row.seq, row.created_at, row.kind, row.data) for row in connection.execute(query)
-    )
-
-
-def require(connection: sa.Connection, calibration_id: str, owner: str | None = None) -> None:
-    """Raise NotFoundError unless there is such a calibration; owner: and it is this one's."""
-    query = sa.select(calibrations.c.id).where(calibrations.c.id == calibration_id)
-    if owner is not None:
-        query = query.where(calibrations.c.owner == owner)
-    if not storable(calibration_id) or connection.execute(query).first() is None:
-        raise NotFoundError("calibration", calibration_id)
-
-
-def _read(row: sa.Row[Any], counted: dict[str, Progress]) -> Calibration:
-    return Calibration(
-        id=row.id,
-        created_at=row.created_at,
-        state=row.state,
-        spec=row.spec,
-        runner=row.runner,
-        reason=row.reason,
-        cancel_requested=row.cancel_requested_at is not None,
-        result=row.result,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        last_event=row.last_event,
-        progress=counted[row.id],
-        spec_digest=row.spec_digest,
-        extends=row.extends,
-        rounds=row.rounds,
-        environments=tuple(row.environments or ()),
-        expected=row.expected,
-        owner=row.owner,
-    )
+def _same(row: sa.Row[Any]) -> sa.Row[Any]:
+    return row

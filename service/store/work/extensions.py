@@ -10,22 +10,22 @@ from service.store.database.validation import checked_spec
 from service.store.results import measurements as measurement_rows
 from service.store.results import trials as trial_rows
 from service.store.work import rounds
-from service.store.work.calibrations import Beginning, Submission, get
-from service.store.work.calibrations import create as create_calibration
+from service.store.work.beginning import Beginning, Submission, insert
 from service.store.work.expectation import expect, stage_of_trial
+from service.store.work.reading import read_calibration
 from service.store.work.rounds import Search
 
 
-def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, search: Search) -> Beginning:
+def begin_extension(connection: sa.Connection, parent_id: str, spec: JsonObject, search: Search) -> Beginning:
     """Plan the first round of an extension; StateConflictError unless its parent, which then is final, succeeded."""
-    parent = get(connection, parent_id)
+    parent = read_calibration(connection, parent_id)
     if parent.state is not CalibrationState.SUCCEEDED:
         raise StateConflictError(
             f"Calibration {parent.id!r} is {parent.state.value}; only one that has succeeded can be extended."
         )
     plain, digest = checked_spec(spec)
-    trials = [one for one in trial_rows.all_of(connection, parent.id) if one["status"] in trial_rows.DONE_STATUSES]
-    measurements = measurement_rows.all_of(connection, parent.id)
+    trials = [one for one in trial_rows.every_trial(connection, parent.id) if one["status"] in trial_rows.DONE_STATUSES]
+    measurements = measurement_rows.every_measurement(connection, parent.id)
     planned = rounds.next_shards(search, plain, trials, measurements)
     begun = {stage_of_trial(one["width"], one["role"], one["horizon"]) for one in trials}
     expected = expect(plain, rounds.outlined(search, plain), planned, begun)
@@ -33,9 +33,11 @@ def begin(connection: sa.Connection, parent_id: str, spec: JsonObject, search: S
     return Beginning(plain, digest, planned, expected, total, parent.id, parent.environments)
 
 
-def create(connection: sa.Connection, beginning: Beginning, submission: Submission) -> tuple[str, list[str], bool]:
+def insert_extension(
+    connection: sa.Connection, beginning: Beginning, submission: Submission
+) -> tuple[str, list[str], bool]:
     """Insert the calibration with its parent's trials; return its id, its shards' ids and whether it existed."""
-    row, shard_ids, replayed = create_calibration(connection, beginning, submission)
+    row, shard_ids, replayed = insert(connection, beginning, submission)
     if replayed or beginning.extends is None:
         return row.id, [], replayed
     copied = trial_rows.copy(connection, beginning.extends, row.id)

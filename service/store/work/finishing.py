@@ -19,16 +19,15 @@ from service.store.database.records import JsonObject, ShardSpec
 from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, shards
 from service.store.database.transitions import add_events, lock_calibration, move_calibration
-from service.store.database.validation import checked_json, cleaned_text
+from service.store.database.validation import REASON_MAXIMUM, checked_json, cleaned_text
 from service.store.results import exponents as exponent_rows
 from service.store.results import measurements as measurement_rows
 from service.store.results import trials as trial_rows
 from service.store.results.provenance import with_provenance
 from service.store.work import rounds
-from service.store.work.calibrations import has_active_shards
 from service.store.work.expectation import expected_of
 from service.store.work.rounds import Search
-from service.store.work.shards import REASON_MAXIMUM
+from service.store.work.shards import has_active_shards
 from widthwise.errors import EstimateError, WidthwiseError
 
 log = logging.getLogger(__name__)
@@ -78,8 +77,8 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, search: S
             if has_active_shards(connection, calibration_id):
                 return Followed()
             failures = _failures(connection, calibration_id)
-            trials = trial_rows.all_of(connection, calibration_id)
-            measurements = measurement_rows.all_of(connection, calibration_id)
+            trials = trial_rows.every_trial(connection, calibration_id)
+            measurements = measurement_rows.every_measurement(connection, calibration_id)
         planned: list[ShardSpec] = []
         if row.cancel_requested_at is not None:
             ending = Ending(CalibrationState.CANCELLED)
@@ -108,13 +107,13 @@ def _planned_or_fitted(
     return (Ending(CalibrationState.RUNNING), planned) if planned else (_fitted(row, trials, measurements, fit), [])
 
 
-def finish_external(database: Database, calibration_id: str, fit: Fit) -> None:
+def finish_uploaded(database: Database, calibration_id: str, fit: Fit) -> None:
     """End a calibration whose trials were uploaded; EstimateError, and no change, if they do not suffice."""
     written: bool | None = None
     while not written:
         with database.read() as connection:
             row = _row(connection, calibration_id)
-            trials = trial_rows.all_of(connection, calibration_id)
+            trials = trial_rows.every_trial(connection, calibration_id)
         if row.runner != "external":
             raise StateConflictError(
                 f"Calibration {row.id!r} is run by workers and finishes by itself; wait for it, or cancel it."

@@ -12,7 +12,7 @@ from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, measurements, shards, trials, workers
 from service.store.work.effort import Cell, cells, flops_by_width, seconds_at
 from service.store.work.expectation import StageName, expected_cells, expected_of, stage_name, stage_of_trial, to_come
-from service.store.work.workers import ALIVE_SECONDS
+from service.store.work.queue import ALIVE_SECONDS
 from widthwise.vocabulary import TrialStatus
 
 RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines and versions change (chosen)

@@ -14,6 +14,7 @@ from service.store.database.tables import calibrations, shards
 from service.store.database.transitions import lock_calibration
 
 ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
+ALIVE_SECONDS = 60.0  # since a worker's last report: it reports six times as often (chosen)
 RIVAL_TIMEOUT_MS = 3_000  # of a wait for a row: hundreds of claims of one calibration, one after another (chosen)
 
 #: The order of claims: the oldest calibration first, and its shards by their position.

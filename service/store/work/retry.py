@@ -8,7 +8,7 @@ from service.store.database.tables import shards
 from service.store.database.transitions import lock_calibration, move_calibration, move_shard
 
 
-def retry(connection: sa.Connection, calibration_id: str) -> list[str]:
+def requeue_failed(connection: sa.Connection, calibration_id: str) -> list[str]:
     """Queue the failed shards again, with all their attempts; return their ids.
 
     Without failed shards (the search or the fit had failed) the calibration runs again with none, so that both are

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from service.store.database.clock import now
 from service.store.database.engine import Database, insert_or
 from service.store.database.tables import sweeps
+from service.store.work import shards
+from service.store.work.followup import FollowUp
 
 NAME = "work"  # of the one kind there is: shards and calibrations that nobody else would see to
 
@@ -18,25 +20,61 @@ PERIOD_SECONDS = 4.0
 HELD_SECONDS = 30.0  # half the lease of a shard, after which a worker counts as dead; a fit takes seconds (chosen)
 
 
-def take(database: Database, worker_id: str) -> bool:
-    """Take the sweep if it is due, or hold what this worker has for longer; say whether it is this worker's now.
+class Sweeps:
+    """Takes up what a crash or a lost message left behind."""
 
-    Where it is not due, which is what nearly every look finds, nothing is written.
-    """
-    others = sa.select(sweeps.c.name).where(
-        sweeps.c.name == NAME, sweeps.c.due_at > now(), sweeps.c.worker_id.is_distinct_from(worker_id)
-    )
-    with database.read() as connection:
-        if connection.execute(others).first() is not None:
-            return False
-    with database.write() as connection:
-        insert = insert_or(connection, sweeps).values(name=NAME, due_at=now(HELD_SECONDS), worker_id=worker_id)
-        taken = insert.on_conflict_do_update(
-            index_elements=[sweeps.c.name],
-            set_={"due_at": insert.excluded.due_at, "worker_id": insert.excluded.worker_id},
-            where=sa.or_(sweeps.c.due_at <= now(), sweeps.c.worker_id == worker_id),
+    def __init__(self, database: Database, followup: FollowUp) -> None:
+        self._database = database
+        self._followup = followup
+
+    def run(self, worker_id: str) -> int:
+        """Republish and finish what is ready, if that is due and no other worker is at it; return the messages sent.
+
+        Every worker calls it every few seconds, and one at a time does it for all. A worker whose sweep was cut short
+        by the database goes on with its next call.
+        """
+        if not self._take(worker_id):
+            return 0
+        sent = self.republish()
+        for identifier in self.ready():
+            if not self._take(worker_id):  # a fit took so long that another worker began a sweep
+                return sent
+            self._followup.follow_or_leave(identifier)
+        with self._database.write() as connection:
+            give_back(connection, worker_id, PERIOD_SECONDS)
+        return sent
+
+    def republish(self) -> int:
+        """Ring again for shards that wait and whose message was never sent or seems lost; return how many were sent."""
+        with self._database.read() as connection:
+            found = shards.unheard(connection)
+        return self._followup.ring(found)
+
+    def ready(self) -> list[str]:
+        """End dead claims; return the calibrations that only wait for somebody to go on with them."""
+        shards.end_dead_claims(self._database)
+        with self._database.read() as connection:
+            return shards.ready_calibrations(connection)
+
+    def _take(self, worker_id: str) -> bool:
+        """Take the sweep if it is due, or hold it for longer; say whether it is this worker's now.
+
+        If it is not due, which is what nearly every look finds, nothing is written.
+        """
+        others = sa.select(sweeps.c.name).where(
+            sweeps.c.name == NAME, sweeps.c.due_at > now(), sweeps.c.worker_id.is_distinct_from(worker_id)
         )
-        return connection.execute(taken.returning(sweeps.c.name)).first() is not None
+        with self._database.read() as connection:
+            if connection.execute(others).first() is not None:
+                return False
+        with self._database.write() as connection:
+            insert = insert_or(connection, sweeps).values(name=NAME, due_at=now(HELD_SECONDS), worker_id=worker_id)
+            taken = insert.on_conflict_do_update(
+                index_elements=[sweeps.c.name],
+                set_={"due_at": insert.excluded.due_at, "worker_id": insert.excluded.worker_id},
+                where=sa.or_(sweeps.c.due_at <= now(), sweeps.c.worker_id == worker_id),
+            )
+            return connection.execute(taken.returning(sweeps.c.name)).first() is not None
 
 
 def give_back(connection: sa.Connection, worker_id: str, seconds: float = 0.0) -> None:

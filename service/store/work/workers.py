@@ -1,5 +1,6 @@
 """Workers: who reported, from where, with what, what it does, and when it was last seen."""
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,68 +11,100 @@ from service.store.database.records import JsonObject, Worker, WorkerState
 from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, shards, workers
 from service.store.database.validation import checked_json
+from service.store.database.view import View
+from service.store.work.queue import ALIVE_SECONDS
+from service.store.work.sweeps import give_back
 
-ALIVE_SECONDS = 60.0  # since a worker's last report: it reports six times as often (chosen)
 FORGOTTEN_SECONDS = 7 * 86400.0  # after which a worker that is gone is no longer listed (chosen)
 
 
-def heartbeat(
-    connection: sa.Connection,
-    worker_id: str,
-    *,
-    host: str,
-    device: str | None,
-    versions: JsonObject | None,
-    totals: JsonObject | None,
-    begins: bool,
-) -> None:
-    """Note that a worker is alive; what is not given stays as it was. begins: a new process, perhaps of an old name."""
-    checked_json(versions or {}, "versions")
-    checked_json(totals or {}, "totals")
-    insert = insert_or(connection, workers).values(
-        id=worker_id,
-        host=host,
-        device=device,
-        versions=dict(versions or {}),
-        totals=dict(totals or {}),
-        started_at=now(),
-        last_seen=now(),
-    )
-    changed: dict[str, Any] = {"host": insert.excluded.host, "last_seen": insert.excluded.last_seen, "stopped_at": None}
-    given = {"device": device is not None, "versions": versions is not None, "totals": totals is not None or begins}
-    changed |= {name: insert.excluded[name] for name, is_given in given.items() if is_given}
-    if begins:
-        changed["started_at"] = insert.excluded.started_at
-    connection.execute(insert.on_conflict_do_update(index_elements=[workers.c.id], set_=changed))
+class Workers:
+    """The workers' own reports, as one owner sees them."""
 
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._database = view.database
 
-def stop(connection: sa.Connection, worker_id: str, totals: JsonObject | None) -> None:
-    """Note that a worker has ended in order."""
-    values: dict[str, Any] = {"stopped_at": now(), "last_seen": now()}
-    if totals is not None:
-        values["totals"] = dict(totals)
-    connection.execute(sa.update(workers).where(workers.c.id == worker_id).values(**values))
+    def report(
+        self,
+        worker_id: str,
+        *,
+        host: str,
+        device: str | None = None,
+        versions: JsonObject | None = None,
+        totals: JsonObject | None = None,
+        begins: bool = False,
+    ) -> None:
+        """Note that the worker is alive; what is not given stays as it was.
 
+        totals: what it did since it started. begins: a new process, perhaps under the name of one that is gone.
+        """
+        checked_json(versions or {}, "versions")
+        checked_json(totals or {}, "totals")
+        given = {"device": device is not None, "versions": versions is not None, "totals": totals is not None or begins}
+        with self._database.write() as connection:
+            insert = insert_or(connection, workers).values(
+                id=worker_id,
+                host=host,
+                device=device,
+                versions=dict(versions or {}),
+                totals=dict(totals or {}),
+                started_at=now(),
+                last_seen=now(),
+            )
+            excluded = insert.excluded
+            changed: dict[str, Any] = {"host": excluded.host, "last_seen": excluded.last_seen, "stopped_at": None}
+            changed |= {name: excluded[name] for name, is_given in given.items() if is_given}
+            if begins:
+                changed["started_at"] = excluded.started_at
+            connection.execute(insert.on_conflict_do_update(index_elements=[workers.c.id], set_=changed))
 
-def forget(connection: sa.Connection) -> int:
-    """Drop workers that were last seen long ago and hold nothing; return their number."""
-    holds = sa.select(shards.c.id).where(shards.c.worker_id == workers.c.id, shards.c.state == ShardState.RUNNING)
-    old = sa.delete(workers).where(workers.c.last_seen < now(-FORGOTTEN_SECONDS), ~holds.exists())
-    return connection.execute(old).rowcount
+    def stop(self, worker_id: str, *, totals: JsonObject | None = None) -> None:
+        """Note that the worker has ended in order."""
+        values: dict[str, Any] = {"stopped_at": now(), "last_seen": now()}
+        if totals is not None:
+            values["totals"] = dict(totals)
+        with self._database.write() as connection:
+            give_back(connection, worker_id)
+            connection.execute(sa.update(workers).where(workers.c.id == worker_id).values(**values))
 
+    def abandon(self, worker_id: str) -> int:
+        """End the leases of a worker known to be dead, so that others need not wait; return how many."""
+        ended = (
+            sa.update(shards)
+            .where(shards.c.worker_id == worker_id, shards.c.state == ShardState.RUNNING)
+            .values(lease_until=now(-1.0))
+        )
+        with self._database.write() as connection:
+            give_back(connection, worker_id)
+            return connection.execute(ended).rowcount
 
-def list_all(connection: sa.Connection) -> tuple[Worker, ...]:
-    """Return every worker, the one that reported last first."""
-    held = (
-        sa.select(shards.c.worker_id, shards.c.id, shards.c.calibration_id, calibrations.c.owner)
-        .join(calibrations, calibrations.c.id == shards.c.calibration_id)
-        .where(shards.c.state == ShardState.RUNNING)
-    )
-    running = {row.worker_id: row for row in connection.execute(held)}
-    query = sa.select(workers, elapsed_seconds(workers.c.last_seen).label("seconds")).order_by(
-        workers.c.last_seen.desc(), workers.c.id
-    )
-    return tuple(_read(row, running.get(row.id)) for row in connection.execute(query))
+    def forget(self) -> int:
+        """Delete workers that were last seen over a week ago and hold nothing; return how many."""
+        holds = sa.select(shards.c.id).where(shards.c.worker_id == workers.c.id, shards.c.state == ShardState.RUNNING)
+        old = sa.delete(workers).where(workers.c.last_seen < now(-FORGOTTEN_SECONDS), ~holds.exists())
+        with self._database.write() as connection:
+            return connection.execute(old).rowcount
+
+    def all(self) -> tuple[Worker, ...]:
+        """Return every worker that has reported, latest first, and what it holds, if that is this owner's to see."""
+        held = (
+            sa.select(shards.c.worker_id, shards.c.id, shards.c.calibration_id, calibrations.c.owner)
+            .join(calibrations, calibrations.c.id == shards.c.calibration_id)
+            .where(shards.c.state == ShardState.RUNNING)
+        )
+        query = sa.select(workers, elapsed_seconds(workers.c.last_seen).label("seconds")).order_by(
+            workers.c.last_seen.desc(), workers.c.id
+        )
+        with self._database.read() as connection:
+            running = {row.worker_id: row for row in connection.execute(held)}
+            found = [_read(row, running.get(row.id)) for row in connection.execute(query)]
+        return tuple(
+            worker
+            if self._view.sees in (None, worker.owner)
+            else replace(worker, shard_id=None, calibration_id=None, owner=None)
+            for worker in found
+        )
 
 
 def _read(row: sa.Row[*tuple[Any, ...]], held: sa.Row[*tuple[Any, ...]] | None) -> Worker:

@@ -1,0 +1,31 @@
+"""The database as one owner sees it: what is created is theirs, and what is another's is not there."""
+
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from service.store.database.engine import Database
+from service.store.database.errors import NotFoundError
+from service.store.database.tables import calibrations
+from service.store.database.validation import storable
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A database, the owner of what is created in it, and whose rows can be seen."""
+
+    database: Database
+    owner: str = ""  #: of what is created
+    sees: str | None = None  #: whose calibrations can be seen; None: everyone's
+
+    def of(self, owner: str, *, everyone: bool = False) -> "View":
+        """Return the same database as `owner` sees it; everyone: with what belongs to others too."""
+        return replace(self, owner=owner, sees=None if everyone else owner)
+
+    def require(self, connection: sa.Connection, calibration_id: str) -> None:
+        """Raise NotFoundError if there is no such calibration, or if this owner may not see it."""
+        query = sa.select(calibrations.c.id).where(calibrations.c.id == calibration_id)
+        if self.sees is not None:
+            query = query.where(calibrations.c.owner == self.sees)
+        if not storable(calibration_id) or connection.execute(query).first() is None:
+            raise NotFoundError("calibration", calibration_id)

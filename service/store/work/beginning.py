@@ -1,0 +1,114 @@
+"""How a calibration begins: its specification checked, its first round planned, both stored in one transaction."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.store.database.clock import now
+from service.store.database.engine import insert_or
+from service.store.database.errors import IdempotencyConflictError
+from service.store.database.identifiers import new_id
+from service.store.database.records import JsonObject, ShardSpec
+from service.store.database.states import CalibrationState
+from service.store.database.tables import calibrations
+from service.store.database.transitions import add_events
+from service.store.database.validation import checked_key, checked_spec
+from service.store.work import rounds
+from service.store.work.expectation import expect
+from service.store.work.progress import expected_time
+from service.store.work.rounds import Search
+from widthwise.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a calibration begins with."""
+
+    spec: dict[str, Any]
+    digest: str
+    shards: list[ShardSpec]
+    expected: JsonObject
+    trials_total: int
+    extends: str | None = None
+    environments: tuple[JsonObject, ...] = ()  #: of the trials that come with it
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Who submits a calibration, and by which request."""
+
+    owner: str = ""
+    idempotency_key: str | None = None
+    request_id: str | None = None
+
+
+def submitted_before(
+    connection: sa.Connection, submission: Submission, digest: str, extends: str | None
+) -> sa.Row[Any] | None:
+    """Return the row that this owner's key named before; IdempotencyConflictError if that was another specification."""
+    if checked_key(submission.idempotency_key) is None:
+        return None
+    query = sa.select(calibrations).where(
+        calibrations.c.owner == submission.owner, calibrations.c.idempotency_key == submission.idempotency_key
+    )
+    existing = connection.execute(query).one_or_none()
+    if existing is not None and (existing.spec_digest, existing.extends) != (digest, extends):
+        raise IdempotencyConflictError(str(submission.idempotency_key), existing.id)
+    return existing
+
+
+def begin(spec: JsonObject, search: Search) -> Beginning:
+    """Check a specification and plan its first round."""
+    plain, digest = checked_spec(spec)
+    planned = rounds.next_shards(search, plain, (), ())
+    if not planned and plain["runner"] != "external":
+        raise InvalidInputError(
+            "Nothing to run: the search asks for no trial; give widths, seeds and learning rates.", field="spec"
+        )
+    expected = expect(plain, rounds.outlined(search, plain))
+    return Beginning(plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
+
+
+def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
+    """Add the time that it is expected to take: a read that nobody who writes should wait for."""
+    time = expected_time(connection, beginning.spec, beginning.expected)
+    return replace(beginning, expected={**beginning.expected, **time})
+
+
+def insert(
+    connection: sa.Connection, beginning: Beginning, submission: Submission
+) -> tuple[sa.Row[Any], list[str], bool]:
+    """Insert a calibration and its shards; return its row, the shards' ids, and whether it existed already."""
+    checked_key(submission.idempotency_key)
+    insert = (
+        insert_or(connection, calibrations)
+        .values(
+            id=new_id("cal"),
+            created_at=now(),
+            state=CalibrationState.QUEUED,
+            runner=beginning.spec["runner"],
+            spec=beginning.spec,
+            spec_digest=beginning.digest,
+            owner=submission.owner,
+            request_id=submission.request_id,
+            idempotency_key=submission.idempotency_key,
+            trials_total=beginning.trials_total,
+            last_event=0,
+            extends=beginning.extends,
+            environments=list(beginning.environments),
+            expected=beginning.expected,
+        )
+        # a second request with the key waits here for the first to commit, then finds its row
+        .on_conflict_do_nothing(index_elements=[calibrations.c.owner, calibrations.c.idempotency_key])
+        .returning(*calibrations.c)
+    )
+    created = connection.execute(insert).one_or_none()
+    if created is None:
+        existing = submitted_before(connection, submission, beginning.digest, beginning.extends)
+        assert existing is not None  # noqa: S101  # its key was in the way
+        return existing, [], True
+    shard_ids = rounds.insert(connection, created, beginning.shards)
+    data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}
+    add_events(connection, created.id, [("calibration", data)])
+    return created, shard_ids, False

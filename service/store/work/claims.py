@@ -1,0 +1,353 @@
+"""Claims: shards taken in one transaction, held by a lease on the database's clock, each write fenced.
+
+The fence is epoch and worker. Statements that every claim, trial and report runs are built once; a name in capitals is
+such a statement, or a part of one.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import sqlalchemy as sa
+
+from service.store.database.clock import DatabaseTime, now
+from service.store.database.engine import Database
+from service.store.database.errors import NotFoundError
+from service.store.database.records import Backlog, Claim, JsonObject, Lease, Measurement, ShardSpec, Trial
+from service.store.database.states import CalibrationState, ShardState
+from service.store.database.tables import calibrations, shards
+from service.store.database.transitions import (
+    THE_CALIBRATION,
+    add_events,
+    lock_calibration,
+    move_calibration,
+    move_shard,
+    moved_shard,
+    shard_entry,
+)
+from service.store.database.validation import (
+    REASON_MAXIMUM,
+    checked_json,
+    checked_measurement,
+    checked_trial,
+    cleaned_text,
+)
+from service.store.results import measurements as measurement_rows
+from service.store.results import trials as trial_rows
+from service.store.results.provenance import add_environment
+from service.store.work import queue
+from service.store.work.backlog import read_backlog
+from service.store.work.followup import FollowUp
+from service.store.work.queue import ATTEMPTS_MAXIMUM, claimable
+from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import TrialStatus
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+
+#: When a lease taken now ends; with a parameter.
+LEASE_END = DatabaseTime(sa.bindparam("lease_seconds", type_=sa.Double))
+
+
+FIRST_SHARD = (
+    sa.select(shards.c.id, shards.c.state)
+    .where(shards.c.calibration_id == sa.bindparam("calibration"), claimable())
+    .order_by(shards.c.position)
+    .limit(1)
+)
+TAKEN = moved_shard(
+    ShardState.RUNNING,
+    shards.c.id == sa.bindparam("shard"),
+    claimable(),
+    attempts=shards.c.attempts + 1,
+    epoch=shards.c.epoch + 1,
+    worker_id=sa.bindparam("taker"),
+    lease_until=LEASE_END,
+    started_at=sa.func.coalesce(shards.c.started_at, now()),
+)
+
+
+def held_by(shard_id: Any, epoch: Any, worker_id: Any) -> sa.ColumnElement[bool]:
+    """The fence: the shard still belongs to the claim.
+
+    The worker counts too: a failover that loses the commit of a claim hands its epoch out a second time.
+    """
+    return sa.and_(
+        shards.c.id == shard_id,
+        shards.c.epoch == epoch,
+        shards.c.worker_id == worker_id,
+        shards.c.state == ShardState.RUNNING,
+    )
+
+
+#: Whether cancel was asked for: read with the fence, so that a worker learns it from each write.
+CANCEL_FLAG = sa.select(calibrations.c.cancel_requested_at).where(THE_CALIBRATION)
+HELD = held_by(sa.bindparam("shard"), sa.bindparam("claimed_epoch"), sa.bindparam("claimed_by"))
+CHECKED = CANCEL_FLAG.where(sa.exists().where(HELD))
+EXTENDED = (
+    sa.update(shards)
+    .where(HELD)
+    .values(lease_until=LEASE_END)
+    .returning(CANCEL_FLAG.scalar_subquery().label("cancel_requested_at"))
+)
+
+
+def lost_if_gone(
+    method: Callable[Concatenate["Claims", Claim, P], Lease],
+) -> Callable[Concatenate["Claims", Claim, P], Lease]:
+    """Make a method return LOST if the calibration is no longer there: a backup without it was restored."""
+
+    @wraps(method)
+    def held_or_lost(claims: "Claims", claim: Claim, /, *args: P.args, **kwargs: P.kwargs) -> Lease:
+        try:
+            return method(claims, claim, *args, **kwargs)
+        except NotFoundError as error:
+            log.warning("a claim is lost: %s", error)
+            return Lease.LOST
+
+    return held_or_lost
+
+
+class Claims:
+    """What workers ask of the table of work: a shard, and every write that belongs to it."""
+
+    def __init__(self, database: Database, followup: FollowUp, lease_seconds: float) -> None:
+        self._database = database
+        self._followup = followup
+        self._lease_seconds = lease_seconds
+
+    def claim(self, worker_id: str) -> Claim | None:
+        """Take the next claimable shard, oldest calibration and largest width first; None if there is none.
+
+        Claimable are shards that wait, and those whose worker's lease ran out. A calibration that somebody has locked
+        is passed over. If that is so of every claimable one, the oldest is waited for; StoreUnavailableError if it
+        stays locked for RIVAL_TIMEOUT_MS.
+        """
+        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database):
+            return None  # who polls an empty queue takes no write lock: SQLite has one
+        while True:
+            with self._database.write() as connection:
+                locked = queue.next_calibration(connection)
+                if locked is None:
+                    return None
+                claim = _claimed(connection, locked, worker_id, self._lease_seconds)
+            if claim is not None:
+                return claim
+
+    @lost_if_gone
+    def check(self, claim: Claim) -> Lease:
+        """Say whether the claim still holds, writing nothing."""
+        with self._database.read() as connection:
+            return _verdict(connection.execute(CHECKED, _parameters(claim)).one_or_none())
+
+    @lost_if_gone
+    def extend(self, claim: Claim) -> Lease:
+        """Hold the shard for another lease, counted from now by the database's clock."""
+        with self._database.write() as connection:
+            return self._extended(connection, claim)
+
+    @lost_if_gone
+    def record_environment(self, claim: Claim, environment: JsonObject) -> Lease:
+        """Store the device, versions and code of the child that runs the shard, with its calibration too."""
+        checked_json(environment, "environment")
+        with self._database.write() as connection:
+            locked = lock_calibration(connection, claim.calibration_id)
+            lease = self._extended(connection, claim, environment=dict(environment))
+            if lease is not Lease.LOST:
+                add_environment(connection, locked, environment)
+            return lease
+
+    @lost_if_gone
+    def record_trial(self, claim: Claim, given: Trial | Mapping[str, Any]) -> Lease:
+        """Store a trial of the shard, if the claim holds; a second report of the same trial replaces the first."""
+        trial = checked_trial(given)
+        if trial.identity not in claim.shard.trials():
+            raise InvalidInputError(
+                f"The trial (width {trial.width}, learning rate {trial.learning_rate!r}, seed {trial.seed}, role "
+                f"{trial.role!r}, gamma {trial.gamma!r}, horizon {trial.horizon!r}) is none of shard "
+                f"{claim.shard_id!r}: {claim.shard.to_dict()}.",
+                field="trial",
+            )
+        with self._database.write() as connection:
+            lock_calibration(connection, claim.calibration_id)
+            lease = self._extended(connection, claim)
+            if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, [trial]):
+                data = {
+                    "width": trial.width,
+                    "learning_rate": trial.learning_rate,
+                    "seed": trial.seed,
+                    "role": trial.role,
+                    "gamma": trial.gamma,
+                    "horizon": trial.horizon,
+                    "status": trial.status.value,
+                    "loss": trial.loss,
+                }
+                add_events(connection, claim.calibration_id, [("trial", data)])
+            return lease
+
+    @lost_if_gone
+    def record_measurement(self, claim: Claim, given: Measurement | Mapping[str, Any]) -> Lease:
+        """Store a measurement of the shard, if the claim holds; a second report of the same replaces the first."""
+        measured = checked_measurement(given)
+        if measured.identity not in claim.shard.measurements():
+            raise InvalidInputError(
+                f"The measurement (width {measured.width}, seed {measured.seed}, kind {measured.kind!r}) is none of "
+                f"shard {claim.shard_id!r}: {claim.shard.to_dict()}.",
+                field="measurement",
+            )
+        with self._database.write() as connection:
+            lock_calibration(connection, claim.calibration_id)
+            lease = self._extended(connection, claim)
+            if lease is not Lease.LOST:
+                measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
+                data = {"width": measured.width, "seed": measured.seed, "kind": measured.kind}
+                add_events(connection, claim.calibration_id, [("measurement", data)])
+            return lease
+
+    @lost_if_gone
+    def finish(self, claim: Claim) -> Lease:
+        """End the shard; the last of a round begins the next one or ends the calibration.
+
+        If trials or measurements are missing the attempt has failed.
+        """
+        with self._database.write() as connection:
+            locked = lock_calibration(connection, claim.calibration_id)
+            stored, wanted, what = _stored(connection, claim)
+            if stored < wanted:
+                reason = f"The child process ended with {stored} of {wanted} {what} stored."
+                lease, waits = _end_attempt(connection, locked, claim, reason, retryable=True)
+            else:
+                lease, waits = _moved(connection, claim, ShardState.SUCCEEDED, reason=None)
+        return self._after(claim, lease, waits=waits)
+
+    @lost_if_gone
+    def fail(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
+        """End the attempt: back to the queue if retryable and attempts remain, else failed for good."""
+        with self._database.write() as connection:
+            locked = lock_calibration(connection, claim.calibration_id)
+            lease, waits = _end_attempt(connection, locked, claim, reason, retryable=retryable)
+        return self._after(claim, lease, waits=waits)
+
+    @lost_if_gone
+    def release(self, claim: Claim) -> Lease:
+        """Return the shard untouched (graceful stop): queued again, the attempt not counted; its epoch stays used."""
+        with self._database.write() as connection:
+            locked = lock_calibration(connection, claim.calibration_id)
+            target = ShardState.QUEUED if locked.cancel_requested_at is None else ShardState.CANCELLED
+            lease, waits = _moved(connection, claim, target, attempts=shards.c.attempts - 1, worker_id=None)
+        return self._after(claim, lease, waits=waits)
+
+    @lost_if_gone
+    def cancel(self, claim: Claim) -> Lease:
+        """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
+        with self._database.write() as connection:
+            locked = lock_calibration(connection, claim.calibration_id)
+            if locked.cancel_requested_at is None:
+                raise AssertionError(f"nobody asked to cancel calibration {claim.calibration_id}")
+            lease, waits = _moved(connection, claim, ShardState.CANCELLED)
+        return self._after(claim, lease, waits=waits)
+
+    def backlog(self) -> Backlog:
+        """Count shards and calibrations by state, and say how long the oldest has waited."""
+        with self._database.read() as connection:
+            return read_backlog(connection)
+
+    def _extended(self, connection: sa.Connection, claim: Claim, **values: Any) -> Lease:
+        """Hold the shard for another lease, and set other columns of it."""
+        statement = EXTENDED.values(**values) if values else EXTENDED
+        parameters = {**_parameters(claim), "lease_seconds": self._lease_seconds}
+        return _verdict(connection.execute(statement, parameters).one_or_none())
+
+    def _after(self, claim: Claim, lease: Lease, *, waits: bool) -> Lease:
+        """Ring for a shard that waits again; else take care of what follows its end."""
+        if waits:
+            self._followup.ring([claim.shard_id])
+        else:
+            self._followup.follow_or_leave(claim.calibration_id)
+        return lease
+
+
+def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lease_seconds: float) -> Claim | None:
+    """Take the first claimable shard of a locked calibration; None if rivals were faster, or it is to be cancelled."""
+    if locked.cancel_requested_at is not None:
+        return None
+    first = connection.execute(FIRST_SHARD, {"calibration": locked.id}).one_or_none()
+    if first is None:
+        return None
+    taking = {"shard": first.id, "taker": worker_id, "lease_seconds": lease_seconds}
+    row = connection.execute(TAKEN, taking).one_or_none()
+    if row is None:  # its worker was not dead, and has extended its lease
+        return None
+    entry = shard_entry(first.state, row)
+    if locked.state is CalibrationState.QUEUED:
+        move_calibration(connection, locked, CalibrationState.RUNNING, entry)
+    else:
+        add_events(connection, locked.id, [entry])
+    shard = ShardSpec.from_dict(row.spec)
+    return Claim(
+        shard_id=row.id,
+        calibration_id=row.calibration_id,
+        worker_id=worker_id,
+        epoch=row.epoch,
+        attempt=row.attempts,
+        spec=locked.spec,
+        shard=shard,
+        done=_done(connection, row.calibration_id, shard),
+        request_id=locked.request_id,
+    )
+
+
+def _done(connection: sa.Connection, calibration_id: str, shard: ShardSpec) -> tuple[tuple[Any, ...], ...]:
+    """What of a shard is stored, by whichever shard or calibration it came: in the form of `Claim.done`."""
+    if shard.kind == "measure":
+        measured = shard.measurements() & measurement_rows.identities(connection, calibration_id, shard.width)
+        return tuple(sorted((kind, seed) for _, seed, kind in measured))
+    ran = shard.trials() & trial_rows.identities(connection, calibration_id, shard.width, trial_rows.DONE_STATUSES)
+    return tuple(identity[1:] for identity in sorted(ran, key=lambda found: (found[1:3], found[4], found[5] or 0)))
+
+
+def _stored(connection: sa.Connection, claim: Claim) -> tuple[int, int, str]:
+    """How many outcomes of a shard are stored, how many it has, and what they are."""
+    if claim.shard.kind == "measure":
+        measured = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
+        wanted_measurements = claim.shard.measurements()
+        return len(measured & wanted_measurements), len(wanted_measurements), "measurements"
+    ran = trial_rows.identities(connection, claim.calibration_id, claim.shard.width, tuple(TrialStatus))
+    wanted_trials = claim.shard.trials()
+    return len(ran & wanted_trials), len(wanted_trials), "trials"
+
+
+def _parameters(claim: Claim) -> dict[str, Any]:
+    return {
+        "shard": claim.shard_id,
+        "claimed_epoch": claim.epoch,
+        "claimed_by": claim.worker_id,
+        "calibration": claim.calibration_id,
+    }
+
+
+def _verdict(held: sa.Row[Any] | None) -> Lease:
+    """HELD, or CANCEL_REQUESTED if the flag is up; LOST if the fence let no row pass."""
+    if held is None:
+        return Lease.LOST
+    return Lease.HELD if held.cancel_requested_at is None else Lease.CANCEL_REQUESTED
+
+
+def _end_attempt(
+    connection: sa.Connection, locked: sa.Row[Any], claim: Claim, reason: str, *, retryable: bool
+) -> tuple[Lease, bool]:
+    """Queue the shard again if that may help, else fail it; also say whether it waits again."""
+    values: dict[str, Any] = {"reason": cleaned_text(reason, REASON_MAXIMUM)}
+    target = ShardState.QUEUED if retryable and claim.attempt < ATTEMPTS_MAXIMUM else ShardState.FAILED
+    if target is ShardState.QUEUED and locked.cancel_requested_at is not None:
+        target = ShardState.CANCELLED  # nobody would claim it again
+    return _moved(connection, claim, target, **values)
+
+
+def _moved(connection: sa.Connection, claim: Claim, target: ShardState, **values: Any) -> tuple[Lease, bool]:
+    """Move the shard if the fence lets it; also say whether it waits again."""
+    fence = held_by(claim.shard_id, claim.epoch, claim.worker_id)
+    row = move_shard(connection, claim.shard_id, target, fence, **values)
+    return (Lease.LOST, False) if row is None else (Lease.HELD, target is ShardState.QUEUED)
