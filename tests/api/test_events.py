@@ -47,18 +47,29 @@ def events(response: httpx.Response) -> list[Received]:
     return found
 
 
+class WatchedCalibrations:
+    """The calibrations of a store; counts how often events were read."""
+
+    def __init__(self, store: Store) -> None:
+        self._calibrations = store.calibrations
+        self.reads = 0  #: that have ended
+
+    def events(self, *arguments: Any, **options: Any) -> Any:
+        """Read events."""
+        found = self._calibrations.events(*arguments, **options)
+        self.reads += 1
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._calibrations, name)
+
+
 class Watched:
-    """A store that counts how often events were read of it."""
+    """A store with such calibrations."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.reads = 0  #: that have ended
-
-    def list_events(self, *arguments: Any, **options: Any) -> Any:
-        """Read events."""
-        found = self._store.calibrations.events(*arguments, **options)
-        self.reads += 1
-        return found
+        self.calibrations = WatchedCalibrations(store)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -137,7 +148,7 @@ def test_events_come_while_it_runs(settings: Settings, store: Store) -> None:
         address = f"/v1/calibrations/{submit(client, runner='external')}"
         stream = threading.Thread(target=lambda: told.extend(events(client.get(f"{address}/events"))))
         stream.start()
-        until(lambda: watched.reads > 1)  # it has told what was there, and waits
+        until(lambda: watched.calibrations.reads > 1)  # it has told what was there, and waits
         client.post(f"{address}/trials", json={"trials": bowl()})
         client.post(f"{address}/finish")
         stream.join(PATIENCE_SECONDS)  # it ended with the calibration and not at the time limit
@@ -158,7 +169,7 @@ def test_an_open_stream_holds_no_connection(settings: Settings, store: Store) ->
     with client_of(app) as client:
         identifier = submit(client)
     with viewing(app, identifier):
-        until(lambda: watched.reads == 1)  # the next one is ten minutes away
+        until(lambda: watched.calibrations.reads == 1)  # the next one is ten minutes away
         assert app.state.streams.open == 1
         assert store.database.engine.pool.checkedout() == 0
 

@@ -187,8 +187,8 @@ def test_a_database_that_is_down_fails_nothing(sqlite_files: SqliteFiles) -> Non
     store.close()
 
 
-class Hanging:
-    """A store whose database does not answer until it is let go."""
+class HangingWork:
+    """The work of a store whose database does not answer until it is let go."""
 
     def __init__(self) -> None:
         self.gone_on = threading.Event()
@@ -200,6 +200,13 @@ class Hanging:
         raise AssertionError("nobody waits for this any more")
 
 
+class Hanging:
+    """A store with such work."""
+
+    def __init__(self) -> None:
+        self.work = HangingWork()
+
+
 def test_a_database_that_hangs_holds_nothing_up(settings: Settings, store: Store) -> None:
     hanging: Any = Hanging()
     app = create_app(settings, hanging)
@@ -207,10 +214,10 @@ def test_a_database_that_hangs_holds_nothing_up(settings: Settings, store: Store
         samples = scraped(client)
         assert value(samples, "database_up") == 0
         assert value(samples, "http_requests_in_flight") == 1
-        hanging.gone_on.set()
+        hanging.work.gone_on.set()
     seconds = dict(app.state.metrics._requests)["GET", "/metrics", 200][-1]
     assert seconds < PATIENCE_SECONDS + 5
-    assert hanging.asked == 1
+    assert hanging.work.asked == 1
 
 
 def test_open_streams(settings: Settings, store: Store) -> None:

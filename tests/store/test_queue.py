@@ -12,7 +12,7 @@ from service.store import CalibrationState, ShardState, Store, StoreUnavailableE
 from service.store.database.engine import Database
 from service.store.database.tables import shards
 from service.store.database.transitions import lock_calibration
-from service.store.work.calibrations import cancel
+from service.store.work.calibrations import request_cancel
 from service.store.work.queue import ATTEMPTS_MAXIMUM
 from testbed.sweeping import finish_ready
 from testbed.waiting import until
@@ -132,7 +132,7 @@ def test_what_is_cancelled_while_it_is_waited_for_is_not_claimed(store: Store) -
     claimed(store)
     store.workers.abandon("w")
     with ThreadPoolExecutor(1) as pool, Database(store.engine).write() as rival:
-        cancel(rival, identifier)
+        request_cancel(rival, identifier)
         waiting = pool.submit(store.work.claim, "other")
         until(lambda: is_waited_for(rival) or waiting.done())
         rival.commit()

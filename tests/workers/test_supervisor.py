@@ -200,17 +200,28 @@ def test_an_unreachable_database_is_waited_for(settings: Settings, store: Store,
     assert store.calibrations.get(claim.calibration_id).progress.trials_done == 2
 
 
+class SilentWork:
+    """The work of a store whose database answers no extension of a lease until `answers` is set, and all else."""
+
+    def __init__(self, store: Store) -> None:
+        self._work = store.work
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def extend(self, claim: Claim) -> Lease:
+        self.asked.set()
+        self.answers.wait(LONG_SECONDS)
+        return self._work.extend(claim)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._work, name)
+
+
 class Silent:
-    """A store whose database answers no extension of a lease until `answers` is set, and everything else."""
+    """A store with such work."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.asked, self.answers = threading.Event(), threading.Event()
-
-    def extend_lease(self, claim: Claim) -> Lease:
-        self.asked.set()
-        self.answers.wait(LONG_SECONDS)
-        return self._store.work.extend(claim)
+        self.work = SilentWork(store)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -228,10 +239,10 @@ def test_a_silent_database_keeps_no_child_alive(
     silent, (lease, deadline) = Silent(store), TIMES[outcome]
     supervisor = supervise("hang", store=silent, lease_seconds=lease, deadline_seconds=deadline)
     thread, outcomes = running(supervisor, claim)
-    until(silent.asked.is_set)
+    until(silent.work.asked.is_set)
     until(lambda: processes_marked("SILENT_MARK", claim.shard_id) == {})
     assert outcomes == []  # it waits for the database still
-    silent.answers.set()
+    silent.work.answers.set()
     thread.join()
     assert outcomes == [outcome]
 
