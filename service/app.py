@@ -29,7 +29,7 @@ from service.settings import Settings
 from service.store.database.schema import upgrade
 from service.store.store import Store, open_store
 from service.transfers.routes import router as transfers
-from service.transfers.schemas import TransferRequest
+from service.transfers.schemas import TransferBody
 from widthwise.version import VERSION
 
 STREAM_SECONDS = 600.0  # chosen: proxies cut longer streams anyway, and a client resumes without loss
@@ -116,7 +116,7 @@ def create_app(
     # In place of include_router, which matches every request against each router twice: these add no prefix.
     for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
-    bodies = (TransferRequest, CalibrationSpec, Extension, TrialsUpload)
+    bodies = (TransferBody, CalibrationSpec, Extension, TrialsUpload)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # Opened on purpose it is called by the name of a proxy, or of its machine in the network.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)

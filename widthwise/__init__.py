@@ -8,6 +8,7 @@
 Importing this package loads neither a web framework nor JAX, PyTorch or scipy.
 """
 
+from widthwise.caution import Caution
 from widthwise.errors import (
     EstimateError,
     InvalidInputError,
@@ -16,12 +17,13 @@ from widthwise.errors import (
     WidthwiseError,
 )
 from widthwise.model import Base, Target
+from widthwise.rules.exponents import Exponents
 from widthwise.tensors.placement import Tensor
 from widthwise.theory.alignment import Alignment, RoleAlignment
 from widthwise.theory.parameterization import RoleExponents, convert, init_exponents, shift
 from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
-from widthwise.transfers.exponents import Exponents
-from widthwise.transfers.plan import Caution, LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.transfers.plan import LayerPlan, Plan, Quantity, TensorPlan
+from widthwise.transfers.request import TransferRequest
 from widthwise.transfers.transfer import transfer
 from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
@@ -49,6 +51,7 @@ __all__ = [
     "Target",
     "Tensor",
     "TensorPlan",
+    "TransferRequest",
     "UnplacedTensorsError",
     "WeightDecayMode",
     "WidthwiseError",

@@ -1,7 +1,7 @@
 """The words that appear in every interface: of the field, and of what is measured and stored."""
 
 from enum import StrEnum
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeAlias, TypeVar, get_args
 
 from widthwise.errors import InvalidInputError
 
@@ -57,6 +57,14 @@ class Form(StrEnum):
     TABLE_9 = "table_9"  #: √n on the embedding, 1/√n on the readout (also Everett et al. 2024)
     TABLE_8 = "table_8"  #: 1/n multiplier on the readout (the `mup` package)
     TABLE_3 = "table_3"  #: no multipliers, readout init variance 1/n²
+
+
+#: The quantities of a plan. Plain strings: hashing a member of an enumeration takes ten times as long, and a large
+#: model's plan looks up thousands.
+QuantityName: TypeAlias = Literal[
+    "learning_rate", "epsilon", "init_std", "forward_multiplier", "weight_decay", "gradient_rms"
+]
+QUANTITIES: tuple[QuantityName, ...] = get_args(QuantityName)
 
 
 class AlignmentName(StrEnum):

@@ -12,8 +12,8 @@ from service.http.dependencies import Reader
 from service.http.fields import FormField, ReadoutOmega
 from service.http.openapi import problems
 from service.parameterizations.schemas import Parameterizations
+from widthwise.rules.in_force import REFERENCE
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.transfers.exponents import REFERENCE
 from widthwise.vocabulary import Form, Optimizer, Parameterization
 
 router = APIRouter(tags=["parameterizations"])

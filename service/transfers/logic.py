@@ -1,7 +1,6 @@
-"""From a validated request to the library's plan, with theory's exponents or a calibration's."""
+"""The exponents that a calibration measured, for a transfer in the same setting."""
 
 from dataclasses import replace
-from typing import Any
 
 from service.errors import ConflictError, InvalidInputError, NotFoundError
 from service.store.database import errors as store_errors
@@ -10,63 +9,11 @@ from service.store.database.states import CalibrationState
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.store import Store
 from service.transfers import schemas
-from widthwise.model import Base, Target
-from widthwise.tensors.placement import Tensor
+from widthwise.rules.exponents import Exponents
 from widthwise.theory.alignment import parse
-from widthwise.transfers.exponents import Exponents
-from widthwise.transfers.plan import Plan
-from widthwise.transfers.transfer import transfer
 
 
-def make_plan(request: schemas.TransferRequest, exponents: Exponents | None = None) -> Plan:
-    """Return the plan; raises widthwise.errors.InvalidInputError and UnplacedTensorsError."""
-    base, target = request.base, request.target
-    return transfer(
-        parameterization=request.parameterization,
-        optimizer=request.optimizer,
-        alignment=_alignment(request),
-        readout_omega=request.readout_omega,
-        form=request.form,
-        base=Base(
-            width=base.width,
-            depth=base.depth,
-            batch_tokens=base.batch_tokens,
-            tokens=base.tokens,
-            head_dim=base.head_dim,
-            output_dimension=base.output_dimension,
-            learning_rate=base.learning_rate,  # type: ignore[arg-type]  # Mapping is invariant in its key
-            epsilon=base.epsilon,  # type: ignore[arg-type]
-            weight_decay=base.weight_decay,  # type: ignore[arg-type]
-            init_std=base.init_std,  # type: ignore[arg-type]
-            gamma=base.gamma,  # type: ignore[arg-type]
-            gradient_rms=base.gradient_rms,  # type: ignore[arg-type]
-        ),
-        target=Target(
-            width=target.width,
-            depth=target.depth,
-            batch_tokens=target.batch_tokens,
-            tokens=target.tokens,
-            head_dim=target.head_dim,
-            output_dimension=target.output_dimension,
-        ),
-        tensors=[
-            Tensor(t.name, t.base_shape, t.target_shape, t.fan_in_axes, t.fan_out_axes, t.role, t.tied_to)
-            for t in request.tensors
-        ]
-        if request.tensors
-        else (),
-        layout=request.layout,
-        exponents=exponents,
-        weight_decay_mode=request.weight_decay_mode,
-    )
-
-
-def _alignment(request: schemas.TransferRequest) -> str | dict[str, Any]:
-    """The alignment as the library reads it."""
-    return request.alignment if isinstance(request.alignment, str) else request.alignment.model_dump()
-
-
-def calibrated_exponents(request: schemas.TransferRequest, store: Store) -> Exponents:
+def calibrated_exponents(request: schemas.TransferBody, store: Store) -> Exponents:
     """Return the exponents that the named calibration measured; the one database access of a transfer.
 
     Raises NotFoundError (404), ConflictError (409: not finished, or nothing measured), InvalidInputError (422: it
@@ -130,7 +77,7 @@ def _estimate(row: ExponentRow) -> dict[str, object]:
     }
 
 
-def _require_same_setting(request: schemas.TransferRequest, calibration: Calibration) -> None:
+def _require_same_setting(request: schemas.TransferBody, calibration: Calibration) -> None:
     """Refuse exponents measured in another setting: they say nothing about this one."""
     spec = calibration.spec
     asked: dict[str, object] = {
@@ -142,7 +89,7 @@ def _require_same_setting(request: schemas.TransferRequest, calibration: Calibra
             raise _other_setting(calibration, field, spec.get(field), value)
     # The exponents in force decide, not how they were written: ω may be the alignment's own or replaced.
     measured = parse(spec["alignment"], spec.get("readout_omega"))
-    wanted = parse(_alignment(request), request.readout_omega)
+    wanted = request.to_request().prescription().alignment
     if (measured.hidden, measured.readout) == (wanted.hidden, wanted.readout):
         return
     if (measured.hidden, replace(measured.readout, omega=wanted.readout.omega)) == (wanted.hidden, wanted.readout):

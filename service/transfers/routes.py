@@ -11,13 +11,14 @@ from service.http.openapi import json_body, problems
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_SIZE, DirectRoute, read_json
 from service.transfers.examples import EXAMPLES
-from service.transfers.logic import calibrated_exponents, make_plan
-from service.transfers.schemas import Plan, TheoryExponents, TransferRequest
-from widthwise.transfers.exponents import Exponents
+from service.transfers.logic import calibrated_exponents
+from service.transfers.schemas import PlanBody, TheoryExponents, TransferBody
+from widthwise.rules.exponents import Exponents
+from widthwise.transfers.transfer import plan_of
 
 router = APIRouter(tags=["transfers"], route_class=DirectRoute)
 
-_REQUEST = TypeAdapter(TransferRequest)
+_REQUEST = TypeAdapter(TransferBody)
 _MANY_TENSORS = 5_000  # beyond this an answer takes tens of milliseconds: off the event loop, so that others get theirs
 _ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they compute, under one interpreter lock
 
@@ -26,8 +27,8 @@ _ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they 
     "/v1/transfers",
     operation_id="createTransfer",
     summary="Transfer tuned hyperparameters to a wider model",
-    responses={200: {"model": Plan}, **problems(400, 404, 409, 413, 415, 422, 503)},
-    openapi_extra=json_body(TransferRequest, EXAMPLES),
+    responses={200: {"model": PlanBody}, **problems(400, 404, 409, 413, 415, 422, 503)},
+    openapi_extra=json_body(TransferBody, EXAMPLES),
 )
 async def create_transfer(request: Request) -> Response:
     """Return every learning rate, epsilon, init, multiplier and decay of the target, by role and by tensor.
@@ -50,5 +51,5 @@ async def create_transfer(request: Request) -> Response:
 create_transfer.needs = Scope.READ  # type: ignore[attr-defined]  # for the OpenAPI document: it has no dependencies
 
 
-def _answer(body: TransferRequest, exponents: Exponents | None) -> Response:
-    return json_response(make_plan(body, exponents).to_dict())
+def _answer(body: TransferBody, exponents: Exponents | None) -> Response:
+    return json_response(plan_of(body.to_request(exponents)).to_dict())

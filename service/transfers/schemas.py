@@ -20,7 +20,10 @@ from service.http.fields import (
 )
 from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
-from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS
+from widthwise.model import Base, Target
+from widthwise.rules.exponents import Exponents
+from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
+from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import AlignmentName, Form, Layout, Role, WeightDecayMode
 
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
@@ -47,7 +50,7 @@ class ModelSize(BaseModel):
     )
 
 
-class Base(ModelSize):
+class BaseBody(ModelSize):
     """The tuned model, and the values that were found best for it."""
 
     learning_rate: NumberOrByRole = Field(
@@ -66,11 +69,11 @@ class Base(ModelSize):
     )
 
 
-class Target(ModelSize):
+class TargetBody(ModelSize):
     """The model to train."""
 
 
-class Tensor(BaseModel):
+class TensorBody(BaseModel):
     """One parameter with its unsharded shape in both models. Nothing is read from its name."""
 
     model_config = REQUEST
@@ -103,13 +106,13 @@ class CalibrationExponents(BaseModel):
     id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the calibration.")]
 
 
-class Rules(BaseModel):
+class RulesBody(BaseModel):
     """Opt-in rules beyond width. None is available yet: only {} is accepted."""
 
     model_config = REQUEST
 
 
-class TransferRequest(BaseModel):
+class TransferBody(BaseModel):
     """A tuned base and a target to transfer it to."""
 
     model_config = REQUEST
@@ -117,11 +120,11 @@ class TransferRequest(BaseModel):
     parameterization: ParameterizationField
     optimizer: OptimizerField
     alignment: AlignmentField = AlignmentName.FULL
-    base: Base
-    target: Target
+    base: BaseBody
+    target: TargetBody
     readout_omega: OwnOrReplacedOmega = None
     form: FormField = Form.TABLE_9
-    tensors: Annotated[list[Tensor], Field(max_length=MAX_TENSORS, fail_fast=True)] | None = Field(
+    tensors: Annotated[list[TensorBody], Field(max_length=MAX_TENSORS, fail_fast=True)] | None = Field(
         None, description="Every parameter of the model: each gets values for its own shapes."
     )
     layout: Layout | None = Field(
@@ -131,40 +134,60 @@ class TransferRequest(BaseModel):
     exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
         TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
     )
-    rules: Rules = Rules()
+    rules: RulesBody = RulesBody()
     weight_decay_mode: WeightDecayMode | None = Field(
         None,
         description="How the trainer applies λ: `decoupled` W ← W − ηλW, `independent` W ← W − λW, `coupled` in the "
         "gradient. Default: as PyTorch does (coupled for SGD, else decoupled).",
     )
 
+    def to_request(self, exponents: Exponents | None = None) -> TransferRequest:
+        """The library's request; exponents: those that a calibration measured."""
+        given = dict(self)
+        alignment = self.alignment
+        return TransferRequest(
+            **{name: given[name] for name in _WORDS},
+            alignment=alignment if isinstance(alignment, str) else alignment.model_dump(),
+            base=Base(**dict(self.base)),
+            target=Target(**dict(self.target)),
+            tensors=[Tensor(**vars(tensor)) for tensor in self.tensors or ()],
+            exponents=exponents,
+        )
 
-class Quantity(BaseModel):
+
+#: Fields that the library's request has under the same name, as they are.
+_WORDS = ("parameterization", "optimizer", "readout_omega", "form", "layout", "weight_decay_mode")
+
+
+class QuantityBody(BaseModel):
     """A hyperparameter of the target."""
 
     value: float | None = Field(description="Value at the target; null where the base gave none.")
     multiplier: float = Field(description="Target over base.")
     exponent: float = Field(description="The quantity is proportional to width^(−exponent).")
+    factors: dict[str, float] = Field(
+        default_factory=dict, description="What each rule contributed, by its name; the multiplier is their product."
+    )
 
 
-class Quantities(BaseModel):
+class QuantitiesBody(BaseModel):
     """The quantities of a layer or a tensor."""
 
     role: Role
-    learning_rate: Quantity
-    epsilon: Quantity | None = Field(description="null where the optimizer has no ε.")
-    init_std: Quantity
-    forward_multiplier: Quantity
-    weight_decay: Quantity
-    gradient_rms: Quantity = Field(description="RMS of the gradient at init: what ε must follow.")
+    learning_rate: QuantityBody
+    epsilon: QuantityBody | None = Field(description="null where the optimizer has no ε.")
+    init_std: QuantityBody
+    forward_multiplier: QuantityBody
+    weight_decay: QuantityBody
+    gradient_rms: QuantityBody = Field(description="RMS of the gradient at init: what ε must follow.")
     reason: str = Field(description="Why, in one line, with the source.")
 
 
-class Layer(Quantities):
+class LayerBody(QuantitiesBody):
     """What every tensor of one role gets when all widths grow by one ratio."""
 
 
-class PlannedTensor(Quantities):
+class PlannedTensorBody(QuantitiesBody):
     """What one tensor gets for its own shapes."""
 
     name: str
@@ -173,17 +196,25 @@ class PlannedTensor(Quantities):
     tied_to: str | None = Field(description="The tensor whose weights it reuses.")
 
 
-class Caution(BaseModel):
+class CautionBody(BaseModel):
     """Something to know before trusting the plan."""
 
     code: str = Field(description="Stable name of the warning.")
     message: str
 
 
-class Plan(BaseModel):
+class RuleNoteBody(BaseModel):
+    """A rule in force."""
+
+    name: str = Field(description="As `factors` names it.")
+    source: str = Field(description="Paper and table, or the measurement.")
+
+
+class PlanBody(BaseModel):
     """The transfer plan: every value with its exponent and its reason."""
 
-    layers: list[Layer]
-    tensors: list[PlannedTensor]
-    warnings: list[Caution]
+    layers: list[LayerBody]
+    tensors: list[PlannedTensorBody]
+    warnings: list[CautionBody]
     provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
+    rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")

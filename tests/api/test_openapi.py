@@ -96,10 +96,10 @@ def test_no_schema_of_the_framework(document: dict[str, Any]) -> None:
 def test_every_field_of_a_request_is_described(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name in (
-        "TransferRequest",
-        "Base",
-        "Target",
-        "Tensor",
+        "TransferBody",
+        "BaseBody",
+        "TargetBody",
+        "TensorBody",
         "CalibrationSpec",
         "Extension",
         "MlpProxy",

@@ -7,7 +7,7 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from service.transfers.examples import EXAMPLES
-from service.transfers.schemas import Plan
+from service.transfers.schemas import PlanBody
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT, changed, finished, submit
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
@@ -35,10 +35,16 @@ def test_contract_example(client: Client) -> None:
     assert response.headers["content-type"] == "application/json"
     plan = response.json()
     # Everett et al. 2024, Table 1: standard, Adam, full: c = (0, 1, 1); the ratio is 16.
-    assert layer(plan, "embedding")["learning_rate"] == {"value": 0.003, "multiplier": 1.0, "exponent": 0.0}
-    assert layer(plan, "hidden")["learning_rate"] == {"value": 0.0001875, "multiplier": 0.0625, "exponent": 1.0}
+    assert (
+        layer(plan, "embedding")["learning_rate"].items()
+        >= {"value": 0.003, "multiplier": 1.0, "exponent": 0.0}.items()
+    )
+    assert (
+        layer(plan, "hidden")["learning_rate"].items()
+        >= {"value": 0.0001875, "multiplier": 0.0625, "exponent": 1.0}.items()
+    )
     assert layer(plan, "readout")["learning_rate"]["value"] == 0.0001875
-    assert layer(plan, "hidden")["epsilon"] == {"value": 2.5e-9, "multiplier": 0.25, "exponent": 0.5}
+    assert layer(plan, "hidden")["epsilon"].items() >= {"value": 2.5e-9, "multiplier": 0.25, "exponent": 0.5}.items()
     assert layer(plan, "hidden")["weight_decay"]["value"] is None
     assert "Everett" in layer(plan, "hidden")["reason"]
     assert [warning["code"] for warning in plan["warnings"]] == ["small_base_width"]
@@ -49,7 +55,7 @@ def test_contract_example(client: Client) -> None:
 def test_every_example_answers_in_the_documented_form(client: Client, name: str) -> None:
     response = client.post("/v1/transfers", json=EXAMPLES[name]["value"])
     assert response.status_code == 200
-    assert Plan.model_validate_json(response.content, strict=True, extra="forbid")
+    assert PlanBody.model_validate_json(response.content, strict=True, extra="forbid")
 
 
 def test_tensors_get_values_for_their_own_shapes(client: Client) -> None:
@@ -143,7 +149,7 @@ def test_the_largest_axis_is_the_librarys(client: Client) -> None:
 @pytest.mark.parametrize("optimizer", list(Optimizer))
 def test_epsilon_alone_may_be_missing(client: Client, optimizer: Optimizer) -> None:
     response = client.post("/v1/transfers", json=changed("optimizer", optimizer.value))
-    plan = Plan.model_validate_json(response.content, strict=True, extra="forbid")
+    plan = PlanBody.model_validate_json(response.content, strict=True, extra="forbid")
     without = optimizer in (Optimizer.SGD, Optimizer.ADAM_ATAN2)
     assert [layer.epsilon is None for layer in plan.layers] == [without] * 5
 

@@ -65,7 +65,7 @@ def test_options_replace_what_the_file_says(run: Run, tmp_path: Path) -> None:
     plan = json.loads(ran.out)
     assert plan["provenance"]["parameterization"] == "mup"
     by_role = {layer["role"]: layer["learning_rate"] for layer in plan["layers"]}
-    assert by_role["hidden"] == {"value": 0.05, "multiplier": 0.5, "exponent": 1.0}
+    assert by_role["hidden"] == {"value": 0.05, "multiplier": 0.5, "exponent": 1.0, "factors": {"width": 0.5}}
     assert by_role["embedding"]["value"] is None
 
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from examples import make_shapes
 from tests.examples.bodies import DIRECTORY, NAMES, SETTINGS, body, numbers, plan, tensors, with_axes
 from widthwise import Plan, Quantity, Tensor, TensorPlan, UnplacedTensorsError
-from widthwise.transfers.plan import QUANTITIES
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import QUANTITIES, Role
 
 quick = settings(max_examples=6, deadline=None)  # each example is a plan of several hundred tensors
 a_name = st.sampled_from(NAMES)

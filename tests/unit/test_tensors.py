@@ -3,7 +3,8 @@
 import pytest
 
 from widthwise import Role, Tensor, UnplacedTensorsError
-from widthwise.tensors.placement import Fans, place
+from widthwise.tensors.placement import place
+from widthwise.theory.fans import Fans
 
 
 def one(tensor: Tensor, layout: str | None = None):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from widthwise.calibration.fields import Fields
 from widthwise.calibration.trial import MeasurementIdentity, TrialIdentity
+from widthwise.fields import Fields
 from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Role, ShardKind
 
 MAX_SEED = 2**31 - 1  # chosen: fits every random generator and every integer column

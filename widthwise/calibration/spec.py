@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from widthwise.calibration.fields import Fields
 from widthwise.calibration.grids import default_horizons, default_learning_rates
 from widthwise.errors import InvalidInputError
+from widthwise.fields import Fields
 from widthwise.theory.alignment import Alignment, parse
 from widthwise.vocabulary import (
     AlignmentName,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from widthwise.calibration.fields import LARGEST_INTEGER, Fields
+from widthwise.fields import LARGEST_INTEGER, Fields
 from widthwise.vocabulary import Measured, Role, TrialStatus
 
 

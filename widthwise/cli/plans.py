@@ -84,13 +84,17 @@ def _grouped(tensors: Sequence[JsonObject]) -> list[tuple[str, int, JsonObject]]
     """Give (name, how many, one of them) for tensors that differ only in the numbers in their names, in order."""
     groups: dict[tuple[Any, ...], list[JsonObject]] = {}
     for tensor in tensors:
-        quantities = [tuple((tensor[name] or {}).values()) for name in _QUANTITIES]
+        quantities = [_numbers(tensor[name]) for name in _QUANTITIES]
         key = (_NUMBER.sub("*", tensor["name"]), tensor["role"], tensor["fan_in"], tensor["fan_out"], *quantities)
         groups.setdefault(key, []).append(tensor)
     return [
         (members[0]["name"] if len(members) == 1 else key[0], len(members), members[0])
         for key, members in groups.items()
     ]
+
+
+def _numbers(quantity: JsonObject | None) -> tuple[Any, ...]:
+    return () if quantity is None else (quantity["value"], quantity["multiplier"], quantity["exponent"])
 
 
 def _shown(rows: Sequence[JsonObject]) -> list[str]:

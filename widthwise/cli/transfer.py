@@ -6,6 +6,8 @@ import typer
 
 from widthwise.cli import console, options, words
 from widthwise.cli.plans import show_plan
+from widthwise.transfers.request import TransferRequest
+from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import AlignmentName, Form, Layout, Optimizer, Parameterization, WeightDecayMode
 
 _SETTING, _BASE, _WHENCE, _OUTPUT = options.SETTING, "Base and target", "Where the exponents come from", "Output"
@@ -141,6 +143,4 @@ def _answer(asked: dict[str, Any], *, url: str | None, remote: bool) -> dict[str
 
         with Client(url) as client:
             return client.transfer(asked)
-    from widthwise.cli.request import answer
-
-    return answer(asked)
+    return plan_of(TransferRequest.from_dict(asked)).to_dict()

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.caution import Caution
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.candidates import Candidates, Prediction, fit_candidates
 from widthwise.estimate.cautions import calibration_cautions
@@ -27,7 +28,6 @@ from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no width to scale with

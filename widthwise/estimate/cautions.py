@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from widthwise.caution import Caution
 from widthwise.estimate.candidates import Candidates, Prediction
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum
-from widthwise.transfers.plan import Caution
 
 SMALL_WIDTH = 512  # Everett et al. 2024: widths ≤ 512 left the power law; the shift is of order 1/n (2505.02222)
 FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from widthwise.transfers.plan import Caution
+from widthwise.caution import Caution
 from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 

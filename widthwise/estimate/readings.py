@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.slopes import Slope, fit_slope
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import Measured
 
 Tensors = Mapping[str, Mapping[str, Any]]  #: by name, the role, the fan-in and the scalars of one snapshot

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from widthwise.errors import UnplacedTensorsError
+from widthwise.theory.fans import Fans
 from widthwise.vocabulary import Layout, Role
 
 MAX_DIMENSIONS = 8  # chosen: scan-stacked, expert-stacked convolution kernels have 6
@@ -32,23 +33,6 @@ class Tensor:
     fan_out_axes: Sequence[int] | None = None  #: axes of the output; axes in neither are stacks (layers, experts)
     role: Role | str | None = None
     tied_to: str | None = None  #: name of the tensor that owns the weights which this one reuses
-
-
-class Fans(NamedTuple):
-    """Fan-in and fan-out of one tensor at both sizes (products over the fan axes)."""
-
-    base_in: int
-    target_in: int
-    base_out: int
-    target_out: int
-
-    @property
-    def ratio_in(self) -> float:
-        return self.target_in / self.base_in
-
-    @property
-    def ratio_out(self) -> float:
-        return self.target_out / self.base_out
 
 
 class Placement(NamedTuple):

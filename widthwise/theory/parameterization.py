@@ -10,7 +10,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from widthwise.errors import InvalidInputError
-from widthwise.theory.optimizers import UpdateScale, update_scale
+from widthwise.theory.optimizers import update_scale
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 HALF = Fraction(1, 2)
@@ -92,19 +92,13 @@ class RoleExponents:
     g: Fraction  #: gradient RMS at init, and so Adam's epsilon
 
 
-#: How much a shift of the multiplier by θ takes off the learning-rate exponent, by the optimizer's update.
-_SHIFT_OF_C: Mapping[UpdateScale, int] = MappingProxyType(
-    {UpdateScale.GRADIENT: 2, UpdateScale.UNIT: 1, UpdateScale.PARAMETER: 0}
-)
-
-
 def shift(exponents: RoleExponents, theta: Fraction, optimizer: Optimizer | str) -> RoleExponents:
     """Move n^(−θ) from the weights into the multiplier, leaving the trained function unchanged.
 
     (a, b, c, g) → (a+θ, b−θ, c−kθ, g+θ) with k = 2 for SGD, 1 for Adam and 0 for updates relative to the parameter.
     Exact in infinite precision for any θ; Adam's epsilon must follow g (Everett et al. 2024, equivalence classes).
     """
-    k = _SHIFT_OF_C[update_scale(optimizer)]
+    k = update_scale(optimizer).shift_of_c
     return RoleExponents(exponents.a + theta, exponents.b - theta, exponents.c - k * theta, exponents.g + theta)
 
 

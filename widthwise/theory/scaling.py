@@ -20,12 +20,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
-from widthwise.tensors.placement import Fans
-from widthwise.theory.optimizers import UpdateScale, epsilon_power, update_scale
+from widthwise.theory.fans import Fans
+from widthwise.theory.optimizers import decay_mode_in_force, epsilon_power, update_scale
 from widthwise.theory.parameterization import RoleExponents, backward_exponent, is_feature_scaled
-from widthwise.vocabulary import Optimizer, Parameterization, Role, WeightDecayMode
+from widthwise.vocabulary import Optimizer, Parameterization, QuantityName, Role, WeightDecayMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +45,6 @@ class Power:
         return multiplier
 
 
-class Multipliers(NamedTuple):
-    """Target over base of every quantity of one tensor, in the order of plan.QUANTITIES."""
-
-    learning_rate: float
-    epsilon: float
-    init_std: float
-    forward_multiplier: float
-    weight_decay: float
-    gradient_rms: float
-
-
 @dataclass(frozen=True, slots=True)
 class RoleScaling:
     """The powers of every quantity of one role, and how they combine for a tensor."""
@@ -70,9 +58,9 @@ class RoleScaling:
     relative_c: float | None  #: hidden c of updates relative to a spectral init, None elsewhere
     weight_decay_mode: WeightDecayMode
     has_epsilon: bool
-    exponents: tuple[float, ...]  #: totals, in the order of plan.QUANTITIES
+    exponents: Mapping[QuantityName, float]  #: of every quantity that the role has, when both fans grow alike
 
-    def multipliers(self, fans: Fans) -> Multipliers:
+    def multipliers(self, fans: Fans) -> dict[QuantityName, float]:
         """Target over base of every quantity, for a tensor with these fans."""
         base_in, target_in, base_out, target_out = fans
         ratio_in, ratio_out = target_in / base_in, target_out / base_out
@@ -84,14 +72,20 @@ class RoleScaling:
         if self.relative_c is not None:
             c = self.relative_c
             learning_rate *= _relative(target_in, target_out, c) / _relative(base_in, base_out, c)
-        return Multipliers(
-            learning_rate,
-            self.epsilon.multiplier(ratio_in, ratio_out) if self.has_epsilon else 1.0,
-            init_std,
-            self.forward_multiplier.multiplier(ratio_in, ratio_out),
-            _decay_multiplier(self.weight_decay_mode, learning_rate, gradient, init_std),
-            gradient,
-        )
+        found: dict[QuantityName, float] = {
+            "learning_rate": learning_rate,
+            "init_std": init_std,
+            "forward_multiplier": self.forward_multiplier.multiplier(ratio_in, ratio_out),
+            "weight_decay": _decay_multiplier(self.weight_decay_mode, learning_rate, gradient, init_std),
+            "gradient_rms": gradient,
+        }
+        if self.has_epsilon:
+            found["epsilon"] = self.epsilon.multiplier(ratio_in, ratio_out)
+        return found
+
+    def multipliers_of_width(self, ratio: float) -> dict[QuantityName, float]:
+        """Target over base of every quantity if both fans grow by one ratio: the role's own law."""
+        return {name: ratio**-exponent for name, exponent in self.exponents.items()}
 
 
 def _aspect(fan_in: int, fan_out: int) -> float:
@@ -142,8 +136,8 @@ def role_scalings(
     """
     backward = float(backward_exponent(parameterization))
     scale, power = update_scale(optimizer), epsilon_power(optimizer)
-    sgd = scale is UpdateScale.GRADIENT
-    mode = WeightDecayMode.DECOUPLED if sgd and weight_decay_mode is WeightDecayMode.COUPLED else weight_decay_mode
+    mode = decay_mode_in_force(optimizer, weight_decay_mode)
+    backward_in_update = backward if scale.follows == "g" else 0.0  # what the update takes over from the gradient
     scalings = {}
     for role, e in exponents.items():
         on_out = role in (Role.EMBEDDING, Role.VECTOR)
@@ -155,8 +149,8 @@ def role_scalings(
             return Power(0.0, total) if on_out else Power(total, 0.0)
 
         c_role, g_role = c[role], g[role]
-        relative = is_hidden and scale is UpdateScale.PARAMETER and is_feature_scaled(parameterization)
-        learning_rate = split(c_role, feature_change - (backward if sgd else 0.0))
+        relative = is_hidden and scale.follows == "b" and is_feature_scaled(parameterization)
+        learning_rate = split(c_role, feature_change - backward_in_update)
         epsilon = split(power * g_role, power * backward)
         a, b = float(e.a), float(e.b)
         decay = {
@@ -164,6 +158,15 @@ def role_scalings(
             WeightDecayMode.INDEPENDENT: 0.0,
             WeightDecayMode.COUPLED: g_role - b,
         }[mode]
+        totals: dict[QuantityName, float] = {
+            "learning_rate": c_role,
+            "init_std": b,
+            "forward_multiplier": a,
+            "weight_decay": decay,
+            "gradient_rms": g_role,
+        }
+        if power:
+            totals["epsilon"] = epsilon.total
         scalings[role] = RoleScaling(
             learning_rate=learning_rate,
             epsilon=epsilon,
@@ -174,7 +177,6 @@ def role_scalings(
             relative_c=float(e.c) if relative else None,
             weight_decay_mode=mode,
             has_epsilon=power > 0,
-            # + 0.0 turns the −0.0 of a negated zero into a zero
-            exponents=tuple(x + 0.0 for x in (c_role, epsilon.total, b, a, decay, g_role)),
+            exponents=MappingProxyType({name: x + 0.0 for name, x in totals.items()}),  # + 0.0: no negative zero
         )
     return MappingProxyType(scalings)

@@ -18,14 +18,9 @@ from itertools import pairwise
 
 from widthwise.errors import InvalidInputError
 from widthwise.theory.alignment import Alignment, AlignmentLike, Number, RoleAlignment, parse
-from widthwise.theory.optimizers import UpdateScale, update_scale
+from widthwise.theory.optimizers import update_scale
 from widthwise.theory.parameterization import HALF, ZERO, InitExponents, RoleExponents, in_form, init_exponents
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
-
-
-def _offset(init: InitExponents, scale: UpdateScale) -> Fraction:
-    """What the update's exponent has beyond c: ΔW ∝ n^(−c−offset), with g for SGD, 0 for Adam, b if relative."""
-    return {UpdateScale.GRADIENT: init.g, UpdateScale.UNIT: ZERO, UpdateScale.PARAMETER: init.b}[scale]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +87,12 @@ def largest_stable(
 
     def free(role: Role, need: Fraction) -> Fraction:
         """c from the exponent that multiplier × update must have, n^(−a) ΔW ∝ n^(−need)."""
-        c = need - init[role].a - _offset(init[role], scale)
-        if scale is UpdateScale.PARAMETER:
-            c = max(c, ZERO)  # relative updates must not outgrow the parameter itself
-        return c
+        c = need - init[role].a - scale.offset(init[role])
+        return max(c, ZERO) if scale.keeps_parameter_scale else c
 
     hidden_need = max(_need(align.hidden, r_in, r_out) for r_in, r_out in pairwise(r))
     readout_c = free(Role.READOUT, _need(align.readout, change.last, ZERO))
-    if scale is UpdateScale.GRADIENT:
-        # Else the readout's update outgrows its init and back-propagated gradients leave their initial scale
-        # (the starred cells of Table 1).
+    if scale.keeps_backward_scale:
         readout_c = max(readout_c, init[Role.READOUT].b - init[Role.READOUT].a)
     return {
         # ΔW x alone: the input x neither grows nor changes.  A relative update has a + b = 0 here, so c = r.
@@ -158,7 +149,7 @@ def solve(
 
     def update(init_l: InitExponents) -> Fraction:
         """Exponent of n^(−a) ΔW beyond c."""
-        return init_l.a + _offset(init_l, scale)
+        return init_l.a + scale.offset(init_l)
 
     at_least.append(({c_e: 1, r(0): -1}, -update(e)))
     for layer in range(1, layers + 1):
@@ -172,9 +163,9 @@ def solve(
         ({c_o: 1}, align.readout.alpha - update(o)),
         ({c_o: 1, r(layers): 1}, align.readout.u - update(o)),
     ]
-    if scale is UpdateScale.PARAMETER:
+    if scale.keeps_parameter_scale:
         at_least += [({c: 1}, ZERO) for c in (c_e, c_h, c_o)]
-    if scale is UpdateScale.GRADIENT:
+    if scale.keeps_backward_scale:
         at_least.append(({c_o: 1}, o.b - o.a))
 
     matrix = np.zeros((len(at_least), n_variables))

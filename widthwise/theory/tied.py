@@ -6,45 +6,14 @@ Programs V, 2203.03466, the form of the `mup` package).  Where they do not (SP a
 smaller learning rate is the stable one, and the gradient is that of the use that sends the larger one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from widthwise.errors import UnplacedTensorsError
-from widthwise.tensors.placement import Placement, Tensor
+from widthwise.caution import Caution
 from widthwise.theory.parameterization import RoleExponents, shift
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import Optimizer, Role
 
 ROUNDING = 1e-9  # exponents are sums of a few floats: what differs by less is equal
-
-
-def tied_names(tensors: Sequence[Tensor], placements: Sequence[Placement]) -> frozenset[str]:
-    """Names of the tensors that share weights between an embedding and a readout.
-
-    Raises UnplacedTensorsError for a tie between other roles, unless both sides have one role and fans alike.
-    """
-    if all(tensor.tied_to is None for tensor in tensors):
-        return frozenset()
-    by_name = {tensor.name: p for tensor, p in zip(tensors, placements, strict=True)}
-    names: set[str] = set()
-    problems = []
-    for tensor in tensors:
-        if tensor.tied_to is None:
-            continue
-        ours, owner = by_name[tensor.name], by_name[tensor.tied_to]
-        if {ours.role, owner.role} == {Role.EMBEDDING, Role.READOUT}:
-            names |= {tensor.name, tensor.tied_to}
-        elif ours.role is not owner.role or ours.fans != owner.fans:
-            problems.append(
-                (
-                    tensor.name,
-                    f"tied to {tensor.tied_to!r}, but one is {ours.role.value} and the other {owner.role.value}; a tie "
-                    "joins an embedding and a readout, or two tensors of one role and shape",
-                )
-            )
-    if problems:
-        raise UnplacedTensorsError(problems)
-    return frozenset(names)
 
 
 def tied_exponents(

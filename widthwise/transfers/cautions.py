@@ -1,23 +1,19 @@
 """Warnings of a transfer: where a plan leaves what theory and published measurements cover."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from widthwise.model import Base, Target, by_role, changed_sizes
+from widthwise.caution import Caution
+from widthwise.model import Base, Target, changed_sizes
+from widthwise.rules.contract import widths_of_model
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
 from widthwise.theory.parameterization import is_feature_scaled
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import Parameterization, Role
 
 EXTRAPOLATION_RATIO = 16  # chosen: the paper's fits span ×16 above the widths that it had to exclude
 SMALL_BASE_WIDTH = 512  # Everett et al. 2024, figure 1: widths ≤ 512 left the power law
 SMALL_HEAD_DIM = 64  # muGPT: proxies with head dim < 64 failed to transfer
 SMALL_OUTPUT = 64  # chosen between 10 outputs (drifts) and 256 (transfers), both measured; Haas et al. 2505.22491
-NEAR = 10  # chosen: at ε = RMS(grad)/10 Adam's step is already 9 % short
-NOMINAL_BATCH_TOKENS = 2**17  # Everett et al. 2024: 256 sequences of 512 tokens
-#: By what epsilon adds to.  |g|: float32 flushes v = g² to zero below about 1e-19; g²: its smallest normal number.
-SMALLEST_EPSILON = {1: 1e-19, 2: 1.2e-38}
 
 
 def cautions(
@@ -28,10 +24,9 @@ def cautions(
     target: Target,
     tensors: Sequence[Tensor],
     placements: Sequence[Placement],
-    g: Mapping[Role, float],
-    epsilon_power: int,
+    covered: frozenset[str],
 ) -> tuple[Caution, ...]:
-    """Every warning that applies, in a fixed order."""
+    """Every warning that no rule gives itself, in a fixed order. covered: the sizes whose change some rule handles."""
     distinct = list({id(p): p for p in placements}.values())  # few, however many tensors repeat them
     ratios = {ratio for p in distinct for ratio in _width_ratios(p)}
     widths = widths_of_model(base, target, distinct)
@@ -44,71 +39,8 @@ def cautions(
         *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated) if distinct else ()),
-        *_on_other_sizes(base, target),
-        *(_on_epsilon(base, target, g, widths, epsilon_power) if epsilon_power else ()),
+        *_on_other_sizes(base, target, covered),
     )
-
-
-def measured_cautions(
-    widths_of_model: tuple[int, int] | None,
-    widths_measured: Sequence[int],
-    intervals: Mapping[Role, tuple[float, float] | None],
-    theory: Mapping[Role, float],
-    *,
-    shifted: bool = False,
-) -> Iterator[Caution]:
-    """Where measured learning-rate exponents are used beyond what was measured, or say no more than theory.
-
-    With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it.
-    """
-    if widths_of_model is not None and widths_measured:
-        low, high = min(widths_measured), max(widths_measured)
-        base, target = widths_of_model
-        if base != target and not (low <= base <= high and low <= target <= high):
-            yield Caution(
-                "measured_extrapolation",
-                f"the exponents were measured at widths {low} to {high} and are used from {base} to {target}: what "
-                "drifts at small widths is often a shift of order 1/width, which does not go on as a power",
-            )
-    if any(interval is None for interval in intervals.values()):
-        yield Caution(
-            "measured_without_interval",
-            "the exponents come from two widths and have no interval: nothing says how sure they are; calibrate at a "
-            "third width",
-        )
-    elif (
-        intervals
-        and not shifted
-        and all(
-            interval is not None and interval[0] <= theory[role] <= interval[1] for role, interval in intervals.items()
-        )
-    ):
-        yield Caution(
-            "measured_agrees_with_theory",
-            "the intervals of the measured exponents contain theory's: the measurement does not tell the two apart, "
-            "and where they differ here the difference may be noise",
-        )
-
-
-def shift_cautions(shift: float, widths: tuple[int, int] | None) -> Iterator[Caution]:
-    """A measured finite-width shift that nothing could be done with."""
-    if shift and widths is None:
-        yield Caution(
-            "shift_not_applied",
-            f"the calibration found a finite-width shift of {shift:.4g}/n octaves, and neither the widths nor a hidden "
-            "tensor that grows say what n is: learning rates go without it; give base.width and target.width",
-        )
-
-
-def widths_of_model(base: Base, target: Target, placements: Sequence[Placement]) -> tuple[int, int] | None:
-    """Width of base and target: as given, else the narrowest fan-in that changes among the hidden tensors."""
-    if base.width is not None and target.width is not None:
-        return base.width, target.width
-    hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]
-    if not hidden:
-        return None
-    narrowest = min(hidden, key=lambda fans: fans.base_in)
-    return narrowest.base_in, narrowest.target_in
 
 
 def _width_ratios(placement: Placement) -> tuple[float, ...]:
@@ -252,58 +184,15 @@ _SIZES = {
 }
 
 
-def _on_other_sizes(base: Base, target: Target) -> Iterator[Caution]:
+def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iterator[Caution]:
     for name in changed_sizes(base, target):
+        if name in covered:
+            continue
         code, words = _SIZES[name]
         yield Caution(
             code,
             f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: this plan transfers over "
             "width alone and leaves that change uncorrected",
-        )
-
-
-def _on_epsilon(
-    base: Base, target: Target, g: Mapping[Role, float], widths: tuple[int, int] | None, power: int
-) -> Iterator[Caution]:
-    """Compare epsilon with the gradient RMS expected at the target: measured × m^(−g), or n^(−g)/√batch.
-
-    The second is an order of magnitude only.  It puts the mean-field hidden layers of Everett et al. 2024 at 1e-8 for
-    width 4096, where ε = 1e-9 was seen to start costing loss.  `power` is 2 where epsilon adds to g² (Adafactor).
-    """
-    if widths is None or base.epsilon is None:
-        return
-    base_width, target_width = widths
-    growth = target_width / base_width
-    noise = (target.batch_tokens or base.batch_tokens or NOMINAL_BATCH_TOKENS) ** -0.5
-    worst: tuple[float, Role, float, float] | None = None
-    smallest = math.inf
-    for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT):
-        epsilon = by_role(base.epsilon, role)
-        if not epsilon:
-            continue
-        scale = growth ** -g[role]
-        smallest = min(smallest, epsilon, epsilon * scale**power)
-        measured = by_role(base.gradient_rms, role)
-        expected = target_width ** -g[role] * noise if measured is None else measured * scale
-        excess = epsilon ** (1 / power) / expected
-        if excess * NEAR > 1 and (worst is None or excess > worst[0]):
-            worst = (excess, role, epsilon, expected)
-    if worst is not None:
-        _, role, epsilon, expected = worst
-        source = "measured at the base" if by_role(base.gradient_rms, role) is not None else "estimated, not measured"
-        squared = ", to whose square it is added" if power == 2 else ""
-        yield Caution(
-            "epsilon_near_gradient",
-            f"epsilon {epsilon:.3g} is near or above the gradient RMS of about {expected:.2g} expected in the "
-            f"{role.value} layers at the target ({source}){squared}: a constant epsilon stalls them; use the plan's "
-            "epsilons, a smaller base epsilon, or adam_atan2, which has none",
-        )
-    if smallest < SMALLEST_EPSILON[power]:
-        yield Caution(
-            "epsilon_underflow",
-            f"epsilon {smallest:.3g}, at the base or at the target, is under {SMALLEST_EPSILON[power]:g}: float32 "
-            "flushes such squared gradients to zero, and then nothing bounds the step (Everett et al. 2024 saw 1e-25 "
-            "harm every parameterization under Adam)",
         )
 
 

@@ -1,58 +1,94 @@
-"""The transfer plan: every hyperparameter of the target, with its multiplier, its exponent and its reason."""
+"""The transfer plan: every hyperparameter of the target, with its multiplier, its factors and its reason."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from widthwise.vocabulary import Role
+from widthwise.caution import Caution
+from widthwise.errors import InvalidInputError
+from widthwise.fields import Fields
+from widthwise.vocabulary import QUANTITIES, QuantityName, Role
 
 
 class Quantity(NamedTuple):
     """One hyperparameter of one role or tensor."""
 
-    value: float | None  #: for the target; None where the base gave no value
+    value: float | None  #: for the target; None if the base gave no value
     multiplier: float  #: target / base, exactly 1.0 when nothing that matters changes
     exponent: float  #: ∝ width^(−exponent), when fan-in and fan-out grow by one ratio
+    factors: Mapping[str, float] = {}  #: what each rule in force contributed; the multiplier is their product
 
 
-class LayerPlan(NamedTuple):
-    """The quantities of one role, for the width ratio of the whole model."""
+class _Quantities:
+    """Access to quantities by name, for whatever has a mapping `quantities`."""
 
+    __slots__ = ()
+    quantities: Mapping[QuantityName, Quantity]
+
+    @property
+    def learning_rate(self) -> Quantity:
+        """η, absolute."""
+        return self.quantities["learning_rate"]
+
+    @property
+    def epsilon(self) -> Quantity | None:
+        """ε; None if the optimizer has none."""
+        return self.quantities.get("epsilon")
+
+    @property
+    def init_std(self) -> Quantity:
+        """Standard deviation of the initial weights."""
+        return self.quantities["init_std"]
+
+    @property
+    def forward_multiplier(self) -> Quantity:
+        """Factor on the tensor's output in the forward pass, relative to the base's."""
+        return self.quantities["forward_multiplier"]
+
+    @property
+    def weight_decay(self) -> Quantity:
+        """λ, as the weight decay mode in force applies it."""
+        return self.quantities["weight_decay"]
+
+    @property
+    def gradient_rms(self) -> Quantity:
+        """RMS of the gradient at init."""
+        return self.quantities["gradient_rms"]
+
+
+class _Layer(NamedTuple):
     role: Role
-    learning_rate: Quantity
-    epsilon: Quantity | None  #: None where the optimizer has no epsilon
-    init_std: Quantity
-    forward_multiplier: Quantity
-    weight_decay: Quantity
-    gradient_rms: Quantity
+    quantities: Mapping[QuantityName, Quantity]  #: no epsilon if the optimizer has none
     reason: str
 
 
-class TensorPlan(NamedTuple):
-    """The quantities of one tensor, for the ratios of its own fans."""
+class LayerPlan(_Quantities, _Layer):
+    """The quantities of one role, for the width ratio of the whole model."""
 
+    __slots__ = ()
+
+
+class _Tensor(NamedTuple):
     name: str
     role: Role
     fan_in: int  #: of the target
     fan_out: int
     tied_to: str | None
-    learning_rate: Quantity
-    epsilon: Quantity | None
-    init_std: Quantity
-    forward_multiplier: Quantity
-    weight_decay: Quantity
-    gradient_rms: Quantity
+    quantities: Mapping[QuantityName, Quantity]  #: no epsilon if the optimizer has none
     reason: str
 
 
-class Caution(NamedTuple):
-    """A warning about a plan: a stable code for programs, a sentence for people."""
+class TensorPlan(_Quantities, _Tensor):
+    """The quantities of one tensor, for the ratios of its own fans."""
 
-    code: str
-    message: str
+    __slots__ = ()
 
 
-QUANTITIES = ("learning_rate", "epsilon", "init_std", "forward_multiplier", "weight_decay", "gradient_rms")
+class RuleNote(NamedTuple):
+    """A rule in force."""
+
+    name: str
+    source: str  #: paper and table, or the measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +99,7 @@ class Plan:
     tensors: tuple[TensorPlan, ...]  #: in the order given
     warnings: tuple[Caution, ...]
     provenance: Mapping[str, Any]
+    rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
 
     def layer(self, role: Role | str) -> LayerPlan:
         """The plan of one role; KeyError if base and target name no width."""
@@ -78,22 +115,11 @@ class Plan:
         seen: dict[int, dict[str, Any]] = {}
 
         def quantities(of: LayerPlan | TensorPlan) -> dict[str, Any]:
-            found = seen.get(id(of.learning_rate))
-            if found is None:
-                # Written out: a loop over the names takes nearly twice as long, and every answer passes here.
-                rate, epsilon, std, forward, decay, gradient, reason = of[-7:]
-                found = seen[id(of.learning_rate)] = {
-                    "learning_rate": {"value": rate[0], "multiplier": rate[1], "exponent": rate[2]},
-                    "epsilon": None
-                    if epsilon is None
-                    else {"value": epsilon[0], "multiplier": epsilon[1], "exponent": epsilon[2]},
-                    "init_std": {"value": std[0], "multiplier": std[1], "exponent": std[2]},
-                    "forward_multiplier": {"value": forward[0], "multiplier": forward[1], "exponent": forward[2]},
-                    "weight_decay": {"value": decay[0], "multiplier": decay[1], "exponent": decay[2]},
-                    "gradient_rms": {"value": gradient[0], "multiplier": gradient[1], "exponent": gradient[2]},
-                    "reason": reason,
-                }
-            return found
+            key = id(of.quantities)
+            if key not in seen:
+                found: dict[str, Any] = {name: _to_dict(of.quantities.get(name)) for name in QUANTITIES}
+                seen[key] = {**found, "reason": of.reason}
+            return seen[key]
 
         return {
             "layers": [{"role": layer.role.value, **quantities(layer)} for layer in self.layers],
@@ -110,4 +136,67 @@ class Plan:
             ],
             "warnings": [caution._asdict() for caution in self.warnings],
             "provenance": dict(self.provenance),
+            "rules": [note._asdict() for note in self.rules],
         }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "Plan":
+        """The inverse of `to_dict`, exactly: what a service answered becomes a plan.
+
+        Fields that this version does not know are left out. Raises InvalidInputError that names what is missing or
+        of the wrong kind.
+        """
+        plan = Fields.of(value, "plan")
+        return cls(
+            layers=tuple(
+                LayerPlan(layer.word(Role, "role"), _quantities(layer), layer.text("reason"))
+                for layer in _objects(plan, "layers")
+            ),
+            tensors=tuple(
+                TensorPlan(
+                    tensor.text("name"),
+                    tensor.word(Role, "role"),
+                    tensor.integer("fan_in", 1, LARGEST_FAN),
+                    tensor.integer("fan_out", 1, LARGEST_FAN),
+                    tensor.text("tied_to") if tensor.has("tied_to") else None,
+                    _quantities(tensor),
+                    tensor.text("reason"),
+                )
+                for tensor in _objects(plan, "tensors")
+            ),
+            warnings=tuple(Caution(each.text("code"), each.text("message")) for each in _objects(plan, "warnings")),
+            provenance=dict(plan.object("provenance").values),
+            rules=tuple(RuleNote(each.text("name"), each.text("source")) for each in _objects(plan, "rules")),
+        )
+
+
+LARGEST_FAN = 2**63  # as large as a placement allows
+
+
+def _to_dict(quantity: Quantity | None) -> dict[str, Any] | None:
+    if quantity is None:
+        return None
+    value, multiplier, exponent, factors = quantity
+    return {"value": value, "multiplier": multiplier, "exponent": exponent, "factors": dict(factors)}
+
+
+def _objects(fields: Fields, key: str) -> list[Fields]:
+    return [Fields.of(each, f"{fields.path}.{key}[{index}]") for index, each in enumerate(fields.sequence(key))]
+
+
+def _quantities(fields: Fields) -> dict[QuantityName, Quantity]:
+    found: dict[QuantityName, Quantity] = {}
+    for name in QUANTITIES:
+        if name == "epsilon" and not fields.has(name):
+            continue  # the optimizer has none
+        quantity = fields.object(name)
+        factors = quantity.object("factors") if quantity.has("factors") else Fields({}, quantity.path)
+        found[name] = Quantity(
+            quantity.number("value") if quantity.has("value") else None,
+            quantity.number("multiplier"),
+            quantity.number("exponent"),
+            {rule: factors.number(rule) for rule in factors.values},
+        )
+    if not found:
+        raise InvalidInputError(f"{fields.path} has no quantities", field=fields.path)
+    return found

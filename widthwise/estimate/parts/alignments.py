@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import CONFIDENCE, quantile
@@ -26,7 +27,6 @@ from widthwise.estimate.readings import Readings, read
 from widthwise.estimate.slopes import Slope
 from widthwise.theory.alignment import Alignment, RoleAlignment, parse
 from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured, Role
 
 ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index: it sums over nothing

@@ -23,13 +23,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.readings import Readings, log_of, read
 from widthwise.estimate.slopes import Slope
 from widthwise.theory.alignment import parse
 from widthwise.theory.parameterization import init_exponents
 from widthwise.theory.stability import solve
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import Measured, Role
 
 # Exponents of the theory are multiples of ½, so a planted error moves a slope by ½ or more: the check tells a slope

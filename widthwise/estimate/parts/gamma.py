@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.misfit import misfits
@@ -24,7 +25,6 @@ from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
 #: γ to train at first, in octaves (chosen): where γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.readings import Readings, log_of, read
 from widthwise.estimate.slopes import Slope
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import EpsilonRule, ExponentQuantity, ExponentRole, Measured, Role
 
 EPSILON_SHARE = 0.01  # chosen: ε at this share of √v takes 1 % off a typical update

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from widthwise.calibration.cost import predictions
+from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum, fit_optima
-from widthwise.transfers.plan import Caution
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured
 
 PUBLISHED = (

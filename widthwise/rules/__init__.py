@@ -1,0 +1,1 @@
+"""Rules: each gives the factors by which one change of the model moves its hyperparameters."""

@@ -1,0 +1,92 @@
+"""What a rule is: from a base, a target and a placed tensor to factors by quantity, with a reason, a source, cautions.
+
+A transfer is the product of the rules in force. To add one, write a module with a class that satisfies `Rule` and name
+it in `registry.RULES`; nothing else knows rules by name.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from widthwise.caution import Caution
+from widthwise.model import Base, Target
+from widthwise.rules.exponents import Exponents
+from widthwise.rules.in_force import ExponentsInForce, Prescription
+from widthwise.tensors.placement import Placement, Tensor
+from widthwise.theory.fans import Fans
+from widthwise.vocabulary import QuantityName, Role
+
+
+class Case(NamedTuple):
+    """Everything that a rule may look at before it says whether it is in force."""
+
+    prescription: Prescription
+    exponents: Exponents | None  #: measured ones or a user's own; None: theory's
+    in_force: ExponentsInForce
+    base: Base
+    target: Target
+    tensors: Sequence[Tensor]
+    placements: Sequence[Placement]  #: of the tensors, in their order
+    has_ties: bool  #: whether an embedding and a readout share weights
+    widths: tuple[int, int] | None  #: of base and target, as given or as the hidden tensors show; None: unknown
+
+
+class Subject(NamedTuple):
+    """What the factors are for: one tensor, or all tensors of a role if every width grows by one ratio."""
+
+    role: Role
+    fans: Fans | None  #: of a tensor
+    ratio: float | None  #: of the widths, for a role
+    is_tied: bool = False  #: it shares weights between an embedding and a readout
+
+
+_NONE: Mapping[QuantityName, float] = MappingProxyType({})
+
+
+class Factors(NamedTuple):
+    """Target over base by quantity; a quantity that the rule leaves alone is absent."""
+
+    multipliers: Mapping[QuantityName, float]
+    reason: str  #: in one line, with the source; "" if there is nothing to say
+    exponents: Mapping[QuantityName, float] = _NONE  #: the quantity is ∝ width^(−exponent); of rules over width
+
+
+class RuleInForce(Protocol):
+    """A rule that applies to a case: its source, its cautions, and factors for every subject."""
+
+    @property
+    def source(self) -> str:
+        """The paper with its equation or table, or the measurement."""
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What to know about this rule in this case."""
+
+    def factors(self, subject: Subject) -> Factors:
+        """The factors of one subject. The same subject gets the same factors, so they are asked for once."""
+
+
+class Rule(Protocol):
+    """A part of a transfer."""
+
+    @property
+    def name(self) -> str:
+        """How plans name it, in `factors`."""
+
+    @property
+    def covers(self) -> frozenset[str]:
+        """The sizes of a model (fields of `Base`) whose change it handles, so that no warning names them."""
+
+    def apply(self, case: Case) -> RuleInForce | None:
+        """The rule in force for a case; None if it does not apply. Raises InvalidInputError for what it can't do."""
+
+
+def widths_of_model(base: Base, target: Target, placements: Sequence[Placement]) -> tuple[int, int] | None:
+    """Width of base and target: as given, else the narrowest fan-in that changes among the hidden tensors."""
+    if base.width is not None and target.width is not None:
+        return base.width, target.width
+    hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]
+    if not hidden:
+        return None
+    narrowest = min(hidden, key=lambda fans: fans.base_in)
+    return narrowest.base_in, narrowest.target_in

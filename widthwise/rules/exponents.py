@@ -1,0 +1,27 @@
+"""Exponents that replace theory's: measured ones, or a user's own."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from widthwise.vocabulary import Form, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Exponents:
+    """Exponents that replace theory's: measured ones, or a user's own.
+
+    `learning_rate` and `epsilon` map roles to c and g; roles left out keep theory's.  `form` is the form of muP that
+    they were measured in; a transfer in another form converts them.
+    """
+
+    learning_rate: Mapping[Role | str, float] = field(default_factory=dict)
+    epsilon: Mapping[Role | str, float] = field(default_factory=dict)
+    form: Form | str = Form.TABLE_9
+    source: str = "custom"
+    widths: Sequence[int] = ()  #: behind the measurement, for the warnings
+    #: 95 % intervals of the learning-rate exponents by role, in the same form; None where there is none
+    intervals: Mapping[Role | str, tuple[float, float] | None] = field(default_factory=dict)
+    #: k, octaves × width: at width n every best learning rate lies k/n octaves below its limit (2505.02222)
+    shift: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)  #: goes into the provenance as it is

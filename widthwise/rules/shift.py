@@ -1,0 +1,87 @@
+"""The second rule: a measured finite-width shift of every learning rate (Essential AI 2025, 2505.02222)."""
+
+from dataclasses import dataclass
+
+from widthwise.caution import Caution
+from widthwise.errors import InvalidInputError
+from widthwise.rules.contract import Case, Factors, Subject
+from widthwise.theory.optimizers import decay_mode_in_force
+from widthwise.vocabulary import QuantityName, WeightDecayMode
+
+MAX_SHIFT = 8  # octaves between base and target (chosen): ×256, far from where an expansion in 1/width means anything
+
+
+class FiniteWidthShift:
+    """At width n every best learning rate lies k/n octaves below its limit, if a calibration found so."""
+
+    name = "shift"
+    covers: frozenset[str] = frozenset()
+
+    def apply(self, case: Case) -> "ShiftInForce | None":
+        """In force if the exponents carry a shift. Raises InvalidInputError for one beyond `MAX_SHIFT` octaves."""
+        exponents = case.exponents
+        if exponents is None or not exponents.shift:
+            return None
+        source = exponents.source
+        if case.widths is None:
+            return ShiftInForce({}, "", source, tuple(_unknown_widths(exponents.shift)))
+        multiplier = shift_multiplier(exponents.shift, case.widths)
+        base, target = case.widths
+        reason = (
+            f"×{multiplier:.4g} for a finite-width shift of {exponents.shift:.4g}/n octaves from {base} to "
+            f"{target} ({source})"
+        )
+        multipliers: dict[QuantityName, float] = {}
+        if multiplier != 1:
+            multipliers["learning_rate"] = multiplier
+            words = case.prescription
+            if decay_mode_in_force(words.optimizer, words.weight_decay_mode) is WeightDecayMode.DECOUPLED:
+                multipliers["weight_decay"] = 1 / multiplier  # η·λ stays
+        return ShiftInForce(multipliers, reason, source, ())
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftInForce:
+    """One multiplier of all learning rates."""
+
+    multipliers: dict[QuantityName, float]
+    reason: str
+    source: str
+    cautions: tuple[Caution, ...]
+
+    def factors(self, _subject: Subject) -> Factors:
+        """The same for every tensor and role."""
+        return Factors(self.multipliers, self.reason)
+
+
+def shift_multiplier(shift: float, widths: tuple[int, int] | None) -> float:
+    """What the finite-width shift k adds to every learning rate between the base and the target width: 2^(k/b − k/n).
+
+    1 where the widths are not known, and exactly 1 where they are equal. Raises InvalidInputError for more than
+    `MAX_SHIFT` octaves.
+
+    >>> shift_multiplier(64.0, (64, 128))
+    1.4142135623730951
+    """
+    if not shift or widths is None:
+        return 1.0
+    base, target = widths
+    octaves = shift * (1 / base - 1 / target)
+    if not abs(octaves) <= MAX_SHIFT:  # a NaN is refused as well
+        raise InvalidInputError(
+            f"a finite-width shift of {shift} octaves × width moves the learning rate by {octaves:.3g} octaves from "
+            f"width {base} to {target}, beyond ±{MAX_SHIFT}; give the shift measured, or a wider base",
+            field="exponents.shift",
+        )
+    multiplier: float = 2.0**octaves
+    return multiplier
+
+
+def _unknown_widths(shift: float) -> tuple[Caution, ...]:
+    return (
+        Caution(
+            "shift_not_applied",
+            f"the calibration found a finite-width shift of {shift:.4g}/n octaves, and neither the widths nor a hidden "
+            "tensor that grows say what n is: learning rates go without it; give base.width and target.width",
+        ),
+    )

@@ -1,0 +1,182 @@
+"""A transfer request: the body of POST /v1/transfers as the library, the command and the service all use it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from widthwise.errors import InvalidInputError
+from widthwise.model import Base, Size, Target
+from widthwise.rules.exponents import Exponents
+from widthwise.rules.in_force import Prescription
+from widthwise.tensors.placement import Tensor
+from widthwise.theory import alignment as alignments
+from widthwise.theory.alignment import AlignmentLike, Number, RoleAlignment
+from widthwise.theory.optimizers import default_weight_decay_mode
+from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, WeightDecayMode, known_word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferRequest:
+    """A tuned base, a target, and the prescription by which one becomes the other.
+
+    Words may be given as strings; `prescription` checks them. Sizes, values and tensors are checked where they are
+    made (`Base`, `Target`) or placed (`Tensor`).
+    """
+
+    parameterization: Parameterization | str
+    optimizer: Optimizer | str
+    base: Base
+    target: Target
+    alignment: AlignmentLike = "full"
+    readout_omega: Number | None = None  #: None: the alignment's own
+    form: Form | str = Form.TABLE_9
+    layout: Layout | str | None = None  #: axis order of matrices that name no axes
+    weight_decay_mode: WeightDecayMode | str | None = None  #: None: as PyTorch does
+    tensors: Sequence[Tensor] = field(default=())
+    exponents: Exponents | None = None  #: None: theory's
+
+    def prescription(self) -> Prescription:
+        """The words of the request. Raises InvalidInputError for one that is not known."""
+        parameterization = known_word(Parameterization, self.parameterization, "parameterization")
+        optimizer = known_word(Optimizer, self.optimizer, "optimizer")
+        form = known_word(Form, self.form, "form")
+        self.axis_order()
+        alignment = alignments.parse(self.alignment, self.readout_omega)
+        mode = self.weight_decay_mode
+        return Prescription(
+            parameterization,
+            optimizer,
+            alignment,
+            form,
+            default_weight_decay_mode(optimizer)
+            if mode is None
+            else known_word(WeightDecayMode, mode, "weight_decay_mode"),
+        )
+
+    def axis_order(self) -> Layout | None:
+        """The layout. Raises InvalidInputError for one that is not known."""
+        return None if self.layout is None else known_word(Layout, self.layout, "layout")
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> "TransferRequest":
+        """Read the JSON form; a null is a field that was left out.
+
+        Raises InvalidInputError that names the field: one that is not known, is missing, or has the wrong kind; also
+        for measured exponents, which a service keeps. Ranges and words are checked as for any other request.
+        """
+        given = _object(value, "the request")
+        _only(given, (*_WORDS, "base", "target", "tensors", "exponents", "rules"), "the request")
+        for name in ("parameterization", "optimizer", "base", "target"):
+            if name not in given:
+                raise InvalidInputError(f"{name} is missing; give it in the file or as an option", field=name)
+        source = _object(given.get("exponents", {"source": "theory"}), "exponents").get("source")
+        if source != "theory":
+            raise InvalidInputError(
+                f"exponents.source is {source!r}: measured exponents are kept by a service; name it with --url",
+                field="exponents",
+            )
+        if given.get("rules"):
+            raise InvalidInputError("rules: none is available yet; leave it out or give {}", field="rules")
+        base, target = _object(given["base"], "base"), _object(given["target"], "target")
+        _only(base, _BASE, "base")
+        _only(target, _SIZES, "target")
+        if base.get("learning_rate") is None:
+            raise InvalidInputError("base.learning_rate is missing; give the tuned one", field="base.learning_rate")
+        _check_kinds(given)
+        tensors = given.get("tensors", [])
+        if not isinstance(tensors, list):
+            raise InvalidInputError("tensors must be a list of objects", field="tensors")
+        return cls(
+            **{name: given[name] for name in _WORDS if name in given},
+            base=Base(**base),
+            target=Target(**target),
+            tensors=[_tensor(each, f"tensors[{index}]") for index, each in enumerate(tensors)],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, without what was left out. Raises InvalidInputError for exponents that are not theory's."""
+        if self.exponents is not None:
+            raise InvalidInputError(
+                "a request with exponents of its own has no JSON form; name a calibration to a service",
+                field="exponents",
+            )
+        words = {name: getattr(self, name) for name in _WORDS}
+        alignment = self.alignment
+        if isinstance(alignment, alignments.Alignment):
+            words["alignment"] = {
+                "hidden": _alignment_dict(alignment.hidden),
+                "readout": _alignment_dict(alignment.readout),
+            }
+        return {
+            **_given(words),
+            "base": _given(asdict(self.base)),
+            "target": _given(asdict(self.target)),
+            **({"tensors": [_tensor_dict(tensor) for tensor in self.tensors]} if self.tensors else {}),
+        }
+
+
+_WORDS = ("parameterization", "optimizer", "alignment", "readout_omega", "form", "layout", "weight_decay_mode")
+_SIZES = tuple(each.name for each in fields(Size))
+_BASE = tuple(each.name for each in fields(Base))
+_TENSOR = tuple(each.name for each in fields(Tensor))
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _alignment_dict(role: RoleAlignment) -> dict[str, float]:
+    return {"alpha": float(role.alpha), "omega": float(role.omega), "u": float(role.u)}
+
+
+def _tensor_dict(tensor: Tensor) -> dict[str, Any]:
+    given = _given({name: getattr(tensor, name) for name in _TENSOR})
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+
+
+def _check_kinds(given: Mapping[str, Any]) -> None:
+    """Refuse what JSON can hold but no field takes; ranges and words are checked later."""
+    alignment = given.get("alignment", "full")
+    if not isinstance(alignment, str):
+        for role, values in _object(alignment, "alignment").items():
+            for name, value in _object(values, f"alignment.{role}").items():
+                _check_number(value, f"alignment.{role}.{name}")
+    if "readout_omega" in given:
+        _check_number(given["readout_omega"], "readout_omega")
+
+
+def _check_number(value: Any, field: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInputError(f"{field} is {value!r}; give a number", field=field)
+
+
+def _tensor(value: Any, field: str) -> Tensor:
+    given = _object(value, field)
+    _only(given, _TENSOR, field)
+    for name in ("name", "base_shape", "target_shape"):
+        if name not in given:
+            raise InvalidInputError(f"{field}.{name} is missing", field=f"{field}.{name}")
+    for name in ("base_shape", "target_shape", "fan_in_axes", "fan_out_axes"):
+        part = given.get(name)
+        whole = isinstance(part, list) and all(type(size) is int for size in part)
+        if part is not None and not whole:
+            raise InvalidInputError(f"{field}.{name} is {part!r}; give a list of integers", field=f"{field}.{name}")
+    for name in ("name", "role", "tied_to"):
+        if not isinstance(given.get(name, ""), str):
+            raise InvalidInputError(f"{field}.{name} is {given[name]!r}; give a string", field=f"{field}.{name}")
+    return Tensor(**given)
+
+
+def _object(value: Any, field: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"{field} is {value!r}; give an object", field=field)
+    return _given(value)
+
+
+def _only(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise InvalidInputError(
+                f"{where} has no field {name!r}; remove it or fix the spelling (there are {', '.join(known)})",
+                field=name,
+            )
