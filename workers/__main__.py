@@ -15,7 +15,6 @@ from service.observability.structured_logs import configure_logging
 from service.settings import load_settings
 from widthwise.errors import WidthwiseError
 from workers.identity import machine_id
-from workers.node import run_worker
 from workers.pool import WorkerPool
 from workers.stopping import end_in_time, stop_on_signals
 
@@ -48,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with WorkerPool(settings, count=options.count):
                 stop.wait()
             return 0
+        from workers.node import run_worker  # the store and its libraries, which a pool does not need
+
         worker_id = options.id or machine_id()
         # a child of the tests is not asked to describe itself
         chosen = {} if options.child is None else {"command": options.child, "probe_command": ()}
