@@ -26,7 +26,10 @@ class LocalWorkers:
     the pool sees the end of its standard input and stops, and its workers with it.
     """
 
-    def __init__(self, settings: Settings, *, command: Sequence[str] = POOL_COMMAND) -> None:
+    def __init__(
+        self, settings: Settings, *, command: Sequence[str] = POOL_COMMAND, pause_seconds: float = PAUSE_SECONDS
+    ) -> None:
+        self._pause_seconds = pause_seconds
         self._command = (*command, "--count", str(settings.workers), "--exit-with-parent")
         self._environment = without_settings(os.environ) | settings.as_environment()
         self._wanted = settings.workers > 0
@@ -67,17 +70,17 @@ class LocalWorkers:
         while not self._stopping.wait(WATCH_SECONDS):
             if self._process is not None and self._process.poll() is not None:
                 status = self._process.returncode
-                log.warning("local_workers_died", status=status, restart_in_seconds=PAUSE_SECONDS)
+                log.warning("local_workers_died", status=status, restart_in_seconds=self._pause_seconds)
                 self._end(self._process)
                 self._process = None
-                if self._stopping.wait(PAUSE_SECONDS):
+                if self._stopping.wait(self._pause_seconds):
                     return
             if self._process is None:
                 try:
                     self._process = self._spawn()
                 except OSError as error:  # no memory for it, or too many processes: it must not end this thread
-                    log.warning("local_workers_not_started", error=str(error), again_in_seconds=PAUSE_SECONDS)
-                    self._stopping.wait(PAUSE_SECONDS)
+                    log.warning("local_workers_not_started", error=str(error), again_in_seconds=self._pause_seconds)
+                    self._stopping.wait(self._pause_seconds)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Kill the pool if it still runs, and let go of it; its workers see their standard input end."""
