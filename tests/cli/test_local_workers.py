@@ -26,14 +26,14 @@ def test_a_pool_that_is_killed_is_started_again_and_all_end_with_the_service(tmp
     store = open_store(settings.database_url)
     with capture_logs() as logs:
         with LocalWorkers(settings, pause_seconds=0.1) as local:
-            until(lambda: len(store.list_workers()) == 2)
+            until(lambda: len(store.workers.all()) == 2)
             first = local.pid
             assert first is not None
             os.kill(first, signal.SIGKILL)
-            until(lambda: len(store.list_workers()) == 4)  # those of the first pool saw their parent's end
+            until(lambda: len(store.workers.all()) == 4)  # those of the first pool saw their parent's end
             assert local.pid != first
         assert processes_marked(MARK, tmp_path) == {}
-    assert {worker.state.value for worker in store.list_workers()} == {"stopped"}
+    assert {worker.state.value for worker in store.workers.all()} == {"stopped"}
     assert [(line["event"], line["status"]) for line in logs] == [("local_workers_died", -signal.SIGKILL)]
     store.close()
 

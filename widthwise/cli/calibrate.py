@@ -1,4 +1,4 @@
-"""`widthwise calibrate`: submit a calibration, extend, watch, cancel and compare those that there are."""
+"""`widthwise calibrate`: submit, extend, watch, cancel and compare calibrations."""
 
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ class _SubmitsByDefault(TyperGroup):
     """A group in which arguments that name no command belong to `submit`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command in front where it was left out, or given as an option."""
+        """Put the command first if it was left out or given as an option."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = with_command(args)
         return super().parse_args(ctx, args)
@@ -40,7 +40,7 @@ def with_command(arguments: list[str]) -> list[str]:
         if option.startswith("--") and command in WERE_OPTIONS:
             console.say(
                 f"`widthwise calibrate {option}` is now `widthwise calibrate {command}`; "
-                "the option ends with the next release."
+                "the option will go in the next release."
             )
             return [command, *arguments[:place], *([value] if value else []), *arguments[place + 1 :]]
     return [DEFAULT, *arguments]

@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -36,7 +37,7 @@ class Commands(TyperGroup):
     """A group that finds commands by entry points, beside those that are registered with it."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the names of all commands in their order, those of a server that is not installed among them."""
+        """Return the names of all commands in order, including the server's if it is not installed."""
         place = {name: number for number, name in enumerate(ORDER)}
         names = {*self.commands, *OF_THE_SERVER, *_installed()}
         return sorted(names, key=lambda name: (place.get(name, len(ORDER)), name))
@@ -45,7 +46,7 @@ class Commands(TyperGroup):
         """Return a command by its name or its old one, or None if there is none."""
         if cmd_name in RENAMED:
             name = RENAMED[cmd_name]
-            console.say(f"`widthwise {cmd_name}` is now `widthwise {name}`; the old name ends with the next release.")
+            console.say(f"`widthwise {cmd_name}` is now `widthwise {name}`; the old name will go in the next release.")
             return self.get_command(ctx, name)
         found = super().get_command(ctx, cmd_name)
         if found is not None:
@@ -76,7 +77,7 @@ def _not_installed(name: str) -> typer.Typer:
 
     @alone.command(
         name,
-        help=f"Not installed; it comes with {install.replace('[', chr(92) + '[')}",
+        help=f"Not installed; it comes with {escape(install)}",
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
     def say_what_to_install() -> None:
