@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from widthwise.cli.commands import GROUP, OF_THE_SERVER
+from widthwise.cli.installation import SERVER
 from widthwise.version import VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +123,11 @@ def test_both_have_one_version(wheels: dict[str, Path]) -> None:
     assert {path.name.split("-")[1] for path in wheels.values()} == {VERSION}
     server = tomllib.loads((PROJECTS[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert server["dependencies"] == [f"widthwise=={VERSION}"]
+
+
+def test_the_library_knows_the_servers_commands_and_extras() -> None:
+    project = tomllib.loads((PROJECTS[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == SERVER
+    assert project["entry-points"][GROUP].keys() == OF_THE_SERVER.keys()
+    extras = {extra for named in OF_THE_SERVER.values() for extra in named.split(",")}
+    assert extras <= project["optional-dependencies"].keys()
