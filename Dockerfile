@@ -6,18 +6,24 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 # Without pip of its own, the environment is copied as it stands and nothing in it can install.
 RUN python -m venv --without-pip /opt/widthwise
-# What names the dependencies, and no code: a change of code does not install them again.
+# What names the dependencies, and no code: a change of code does not install them again. Each folder that becomes part
+# of a wheel has to be there, so an empty file stands for it.
 COPY requirements/constraints.txt requirements/constraints.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY distributions distributions
 COPY widthwise/version.py widthwise/version.py
+COPY service/__init__.py service/__init__.py
+COPY workers/__init__.py workers/__init__.py
+COPY migrations/__init__.py migrations/__init__.py
 
 FROM build AS build-service
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt ".[service,postgres,broker,tracing]"
+    pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt \
+        . "distributions/server[service,postgres,broker,tracing]"
 
 FROM build-service AS build-worker
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt ".[worker]"
+    pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt . "distributions/server[worker]"
 
 # cuda12 runs on drivers from 525 on; cuda13 needs 580. Both extras are of the jax that constraints.txt pins.
 FROM build-worker AS build-gpu-worker
@@ -25,13 +31,13 @@ ARG JAX_EXTRA=cuda12
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt "jax[${JAX_EXTRA}]"
 
-# The code alone, as a wheel: the same for all three.
+# The code alone, as two wheels: the same for all three.
 FROM build AS code
 COPY widthwise widthwise
 COPY service service
 COPY workers workers
 COPY migrations migrations
-RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheels .
+RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheels . distributions/server
 
 FROM build-service AS installed-service
 RUN --mount=type=bind,from=code,source=/wheels,target=/wheels \
@@ -64,11 +70,11 @@ FROM runtime AS gpu-worker
 # The driver's libraries come from the host, by NVIDIA's container toolkit; this names the parts that JAX uses.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility CUDA_CACHE_PATH=/data/cuda
 COPY --from=installed-gpu-worker /opt/widthwise /opt/widthwise
-CMD ["worker", "--gpus", "all"]
+CMD ["work", "--gpus", "all"]
 
 FROM runtime AS worker
 COPY --from=installed-worker /opt/widthwise /opt/widthwise
-CMD ["worker"]
+CMD ["work"]
 
 # Last, so that it is what a build without --target makes.
 FROM runtime AS service

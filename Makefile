@@ -21,14 +21,14 @@ help:  ## list the targets
 install: $(STAMP)  ## make .venv with every extra
 	@echo "$(VENV) is ready: make demo, make serve, make test"
 
-$(STAMP): pyproject.toml requirements/constraints.txt
+$(STAMP): pyproject.toml distributions/server/pyproject.toml requirements/constraints.txt
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
 		echo "Widthwise needs Python 3.11 or newer, and $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1);" \
 			"install one, or name it: make PYTHON=/path/to/python install" >&2; exit 1; fi
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ($$($(BIN)/python --version)); the first time takes a minute or two."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-c requirements/constraints.txt -e '.[service,worker,postgres,broker,tracing,dev]'
+		-c requirements/constraints.txt -e '.[dev]' -e 'distributions/server[service,worker,postgres,broker,tracing]'
 	@# mup is an oracle of the tests; without its dependencies, which are PyTorch and its data sets
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		-c requirements/constraints.txt mup

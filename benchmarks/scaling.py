@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.record import arguments, write_result
 from benchmarks.service_database import migrated_database
-from service.broker import CeleryDoorbell
+from service.doorbell import CeleryDoorbell
 from service.settings import load_settings
 from service.store import ShardState, Store, open_store
 from testbed.brokers import BrokerServer, installed_brokers

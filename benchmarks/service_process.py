@@ -43,8 +43,8 @@ def serve_service(port: int) -> None:
     from service.app import create_app
     from service.collector import calm_collector
     from service.http.connection_limits import BoundedProtocol
+    from service.observability.structured_logs import configure_logging
     from service.settings import load_settings
-    from workers.logs import configure_logging
 
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import redis
 
-from service.broker import QUEUE, CeleryDoorbell
+from service.broker import QUEUE
+from service.doorbell import CeleryDoorbell
 from service.settings import load_settings
 from service.store import StoreUnavailableError
 from testbed.brokers import BrokerServer

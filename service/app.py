@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from service.auth.guard import Guard, make_guard
-from service.broker import make_doorbell
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
 from service.calibrations.specification import CalibrationSpec, Extension
 from service.dashboard.routes import router as dashboard
+from service.doorbell import make_doorbell
 from service.exponents.routes import router as exponents
 from service.fleet.routes import router as workers
 from service.health.broker import BrokerProbe

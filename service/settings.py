@@ -334,6 +334,11 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
         )
 
 
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without any setting or key of ours: anybody's `ps` may show what is in one."""
+    return {name: value for name, value in environment.items() if not name.upper().startswith(PREFIX)}
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings: `overrides` (those that are not None) first, then WIDTHWISE_*, then the defaults.
 

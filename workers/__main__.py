@@ -1,4 +1,7 @@
-"""One worker process: `python -m workers [--id ID] [--exit-with-parent]`, settings from WIDTHWISE_*."""
+"""Worker processes: `python -m workers [--id ID | --count N] [--exit-with-parent]`, settings from WIDTHWISE_*.
+
+Without --count this process is one worker; with it, it starts and watches N of them, as `widthwise serve` asks.
+"""
 
 import argparse
 import os
@@ -8,11 +11,11 @@ from collections.abc import Sequence
 
 import structlog
 
+from service.observability.structured_logs import configure_logging
 from service.settings import load_settings
 from widthwise.errors import WidthwiseError
 from workers.identity import machine_id
-from workers.logs import configure_logging
-from workers.node import run_worker
+from workers.pool import WorkerPool
 from workers.stopping import end_in_time, stop_on_signals
 
 log = structlog.get_logger(__name__)
@@ -21,9 +24,11 @@ CANNOT_START = 2  # exit status: settings or schema are not right
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a worker until SIGTERM, SIGINT or, if asked for, the parent's death; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m workers", description="Run one Widthwise worker.")
-    parser.add_argument("--id", default=None, help="its name, unique among living workers (default: host-pid-random)")
+    """Run one worker or several until SIGTERM, SIGINT or, if asked for, the parent's death; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m workers", description="Run Widthwise workers.")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--count", type=int, default=None, help="run this many workers, each in a process of its own")
+    kind.add_argument("--id", default=None, help="its name, unique among living workers (default: host-pid-random)")
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="stop when stdin ends, as it does when the parent dies"
     )
@@ -31,12 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     stop = threading.Event()
     stop_on_signals(stop)
-    end_in_time(stop)
+    if options.count is None:  # a pool's workers end in time by themselves, and it kills those that do not
+        end_in_time(stop)
     if options.exit_with_parent:
         threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True, name="parent").start()
     try:
         settings = load_settings()
         configure_logging(settings.log_level, settings.log_format)
+        if options.count is not None:
+            with WorkerPool(settings, count=options.count):
+                stop.wait()
+            return 0
+        from workers.node import run_worker  # the store and its libraries, which a pool does not need
+
         worker_id = options.id or machine_id()
         # a child of the tests is not asked to describe itself
         chosen = {} if options.child is None else {"command": options.child, "probe_command": ()}

@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from service.broker import TASK, make_celery
 from service.settings import Settings
+from workers.celery_app import make_app
 from workers.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -66,15 +66,7 @@ class Listener:
     def _make_controller(self) -> Any:
         from celery.worker import WorkController
 
-        app = make_celery(self._settings)
-        worker = self._worker
-
-        # not shared: Celery would give this task to every application that is made later, that of a restart among them
-        @app.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
-        def shard(shard_id: str) -> None:
-            del shard_id  # any shard that waits is as good: they are taken in the table's order
-            worker.work()
-
+        app = make_app(self._settings, self._worker.work)
         app.finalize()
         app.set_default()  # the pool's thread looks for its task there, and where it finds none it says nothing
         return WorkController(

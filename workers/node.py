@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import structlog
 
-from service.broker import make_doorbell
+from service.doorbell import make_doorbell
 from service.settings import Settings
 from service.store import open_store
 from workers.listener import Listener

@@ -12,10 +12,9 @@ from types import TracebackType
 
 import structlog
 
-from service.settings import Settings
+from service.settings import Settings, without_settings
 from workers.gpus import gpu_environment
 from workers.identity import machine_id
-from workers.process import without_settings
 
 log = structlog.get_logger(__name__)
 

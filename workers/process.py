@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-from service.settings import PREFIX
+from service.settings import without_settings
 
 LINE_MAXIMUM = 1 << 20  # bytes of one message; a trial takes 200 (chosen)
 QUEUE_MAXIMUM = 1000  # messages read ahead; beyond it the child waits on its pipe (chosen)
@@ -131,11 +131,6 @@ class ChildProcess:
             text = line.decode("utf-8", "replace").rstrip()
             if text:
                 self._words.append(text[:LAST_WORD_MAXIMUM])
-
-
-def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without any setting or key of ours: anybody's `ps` may show what is in one."""
-    return {name: value for name, value in environment.items() if not name.upper().startswith(PREFIX)}
 
 
 def _lines(pipe: IO[bytes] | None) -> Any:

@@ -117,7 +117,8 @@ class RedisWindows:
             from redis.retry import Retry
         except ImportError:
             raise InvalidInputError(
-                "WIDTHWISE_REDIS_URL is set, but Redis's client is missing; install widthwise[broker], or unset it.",
+                "WIDTHWISE_REDIS_URL is set, but Redis's client is missing; install widthwise-server[broker], "
+                "or unset it.",
                 field="WIDTHWISE_REDIS_URL",
             ) from None
 

@@ -103,7 +103,7 @@ def start_tracing(settings: Settings, service_name: str) -> Tracing:
     except ImportError as error:
         raise InvalidInputError(
             f"WIDTHWISE_TRACING is true, but {error.name or 'OpenTelemetry'} is not installed; install "
-            "widthwise[tracing], or unset it.",
+            "widthwise-server[tracing], or unset it.",
             field="WIDTHWISE_TRACING",
         ) from None
     attributes = {"service.version": VERSION}

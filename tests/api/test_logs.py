@@ -188,7 +188,7 @@ _SPEC = {
 
 _LINES = """
 import logging, structlog, sys
-from workers.logs import configure_logging
+from service.observability.structured_logs import configure_logging
 configure_logging("info", sys.argv[1])
 log = structlog.get_logger("widthwise")
 with structlog.contextvars.bound_contextvars(request_id="r1"):

@@ -19,6 +19,7 @@ from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS
 from service.calibrations.routes import _MAX_UPLOAD_BYTES
 from service.calibrations.specification import CalibrationSpec
+from service.commands.keys import DEFAULT_EXPIRY
 from service.http.connection_limits import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD_BYTES
 from service.http.middleware import LARGE_BODIES
 from service.http.outlines import MAX_OUTLINE
@@ -30,7 +31,6 @@ from tests.api.keyed import Keyed, bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT, bowl, finished, spec, submit
 from tests.api.test_keys import OPEN_OPERATIONS, OPEN_PAGES
 from tests.cli.test_serve import CLEAN, serving
-from widthwise.cli.keys import DEFAULT_EXPIRY
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,7 +225,7 @@ from service.settings import load_settings
 from service.store import open_store
 from service.store.database.schema import upgrade
 from tests.api.client import client_of
-from workers.logs import configure_logging
+from service.observability.structured_logs import configure_logging
 
 token = sys.argv[1]
 settings = load_settings()

@@ -174,7 +174,7 @@ def test_off_imports_nothing(settings: Settings) -> None:
 
 
 def test_the_missing_extra_is_named(settings: Settings) -> None:
-    """As where only `widthwise[service]` is installed."""
+    """As where only `widthwise-server[service]` is installed."""
     code = (
         "import sys\n"
         "sys.modules['opentelemetry.sdk.trace'] = None\n"  # as Python marks a module that can't be imported
@@ -193,5 +193,5 @@ def test_the_missing_extra_is_named(settings: Settings) -> None:
         check=True,
         env={"WIDTHWISE_DATABASE_URL": settings.database_url, "PATH": "", "PYTHONPATH": "."},
     )
-    assert "widthwise[tracing]" in ran.stdout, ran.stderr
+    assert "widthwise-server[tracing]" in ran.stdout, ran.stderr
     assert "WIDTHWISE_TRACING" in ran.stdout

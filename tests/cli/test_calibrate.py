@@ -17,9 +17,9 @@ from service.calibrations.logic import SOONEST_LOOK_SECONDS
 from testbed.waiting import PATIENCE_SECONDS
 from tests.cli.bowl import spec
 from tests.cli.conftest import Run
-from widthwise.cli.calibrate import calibrate
-from widthwise.cli.calibrations import follow
-from widthwise.cli.specification import EXTENDED, PROXY, SETTING, WAYS
+from widthwise.cli.progress import follow
+from widthwise.cli.specification import EXTENDED, PROXY, SETTING
+from widthwise.cli.submit import submit
 from widthwise.client import Client
 
 OPTIONS = [
@@ -73,7 +73,7 @@ def test_every_option_reaches_the_specification(run: Run, url: str) -> None:
 def test_extends_and_compares(run: Run, url: str, client: Client) -> None:
     rates = ["--learning-rates", "0.004,0.016,0.064"]
     first = json.loads(run("calibrate", *OPTIONS, *rates, "--json", "--url", url).out)
-    ran = run("calibrate", "--extend", first["id"], "--widths", "512", "--seeds", "3", "--json", "--url", url)
+    ran = run("calibrate", "extend", first["id"], "--widths", "512", "--seeds", "3", "--json", "--url", url)
     assert ran.code == 0, ran.err
     extended = json.loads(ran.out)
     assert (extended["extends"], extended["spec"]["widths"], extended["spec"]["seeds"]) == (
@@ -83,14 +83,14 @@ def test_extends_and_compares(run: Run, url: str, client: Client) -> None:
     )
     trials = list(client.trials(extended["id"]))
     assert len(trials) > len(list(client.trials(first["id"])))
-    shown = run("calibrate", "--compare", first["id"], extended["id"], "--url", url)
+    shown = run("calibrate", "compare", first["id"], extended["id"], "--url", url)
     assert shown.code == 0, shown.err
     assert re.search(r"specification +different", shown.out)
     assert re.search(r"  widths +64, 128, 256 +64, 128, 256, 512", shown.out)
     assert re.search(r"code +the same", shown.out)
     count = first["progress"]["trials_done"]
     assert f"Trials in both: {count}, of which {count} are equal and 0 differ" in shown.out
-    compared = json.loads(run("calibrate", "--compare", first["id"], extended["id"], "--json", "--url", url).out)
+    compared = json.loads(run("calibrate", "compare", first["id"], extended["id"], "--json", "--url", url).out)
     assert compared == client.compare(first["id"], extended["id"])
     assert list(client.measurements(first["id"])) == []
 
@@ -112,7 +112,7 @@ def test_a_key_submits_once(run: Run, url: str) -> None:
 
 def test_shows_what_was_measured(run: Run, url: str, finish: Callable[..., str]) -> None:
     identifier = finish()
-    ran = run("calibrate", "--watch", identifier, "--url", url)
+    ran = run("calibrate", "watch", identifier, "--url", url)
     assert ran.code == 0, ran.err
     rows = [line.split() for line in ran.out.splitlines()]
     (hidden,) = [row for row in rows if row[:3] == ["learning", "rate", "hidden"]]
@@ -146,8 +146,8 @@ def test_submits_watches_and_shows(run: Run, url: str) -> None:
 
 def test_a_cancelled_one_is_an_error(run: Run, url: str, client: Client) -> None:
     identifier = client.submit_calibration(spec())["id"]
-    assert "cancelled" in run("calibrate", "--cancel", identifier, "--url", url).out
-    ran = run("calibrate", "--watch", identifier, "--url", url, "--json")
+    assert "cancelled" in run("calibrate", "cancel", identifier, "--url", url).out
+    ran = run("calibrate", "watch", identifier, "--url", url, "--json")
     assert ran.code == 1
     assert json.loads(ran.out)["state"] == "cancelled"
     assert "the calibration cancelled" in ran.err
@@ -157,6 +157,7 @@ def test_refusals(run: Run, url: str, unused_url: str) -> None:
     assert run("calibrate", "-p", "standard").code == 2
     assert run("calibrate", "spec.json", "--watch", "x").code == 2
     assert run("calibrate", "--extend", "x", "--cancel", "y").code == 2
+    assert run("calibrate", "watch").code == 2
     assert run("calibrate", *OPTIONS, "--widths", "a,b", "--url", url).code == 2
     ran = run("calibrate", *OPTIONS, "--widths", "64", "--url", url)
     assert ran.code == 1
@@ -164,40 +165,60 @@ def test_refusals(run: Run, url: str, unused_url: str) -> None:
     ran = run("calibrate", *OPTIONS, "--url", unused_url)
     assert ran.code == 1
     assert f"no service at {unused_url}" in ran.err
-    assert run("calibrate", "--watch", "cal_missing", "--url", url).code == 1
+    assert run("calibrate", "watch", "cal_missing", "--url", url).code == 1
 
 
 @pytest.mark.parametrize(
-    ("way", "refused"),
+    ("command", "refused"),
     [
-        ("--watch x", ["--steps 5", "--widths 64,128", "--no-tied", "--detach", "--key k"]),
-        ("--cancel x", ["-p mup", "--seeds 3", "--depth 2", "--detach"]),
-        ("--compare x y", ["--mesh 0.5", "--no-early-stopping", "--key k"]),
-        ("--extend x", ["--steps 5", "--optimizer adam", "--dataset d"]),
+        ("watch x", ["--steps 5", "--widths 64,128", "--no-tied", "--detach", "--key k"]),
+        ("cancel x", ["-p mup", "--seeds 3", "--depth 2", "--detach"]),
+        ("compare x y", ["--mesh 0.5", "--no-early-stopping", "--key k"]),
+        ("extend x", ["--steps 5", "--optimizer adam", "--dataset d"]),
     ],
 )
-def test_a_way_of_asking_refuses_the_options_that_it_does_not_take(
-    run: Run, url: str, way: str, refused: list[str]
+@pytest.mark.parametrize("form", ["command", "option"])
+def test_a_command_refuses_the_options_that_it_does_not_take(
+    run: Run, url: str, form: str, command: str, refused: list[str]
 ) -> None:
-    """Each by itself, and all at once: the error names every one."""
-    names = [option.split()[0].replace("-p", "--parameterization") for option in refused]
-    for options, named in [*((o, [n]) for o, n in zip(refused, names, strict=True)), (" ".join(refused), names)]:
-        ran = run("calibrate", *way.split(), *options.split(), "--url", url)
-        assert ran.code == 2, options
-        assert all(name in ran.err for name in named), ran.err
-    ran = run("calibrate", *way.split(), "--json", "--url", url)
+    """Also where the command is given as the option that it was."""
+    words = command.split() if form == "command" else f"--{command}".split()
+    for option in refused:
+        ran = run("calibrate", *words, *option.split(), "--url", url)
+        assert ran.code == 2, option
+        assert f"No such option: {option.split()[0]}" in ran.err, ran.err
+    assert run("calibrate", *words, *" ".join(refused).split(), "--url", url).code == 2
+    ran = run("calibrate", *words, "--json", "--url", url)
     assert ran.code == 1
     assert "There is no calibration 'x'" in ran.err  # so the service was asked
 
 
+@pytest.mark.parametrize("form", ["--cancel={}", "--cancel {}", "--json --cancel {}"])
+def test_a_command_that_was_an_option_works_as_one_and_says_its_new_form(
+    run: Run, url: str, client: Client, form: str
+) -> None:
+    identifier = client.submit_calibration(spec())["id"]
+    ran = run("calibrate", *form.format(identifier).split(), "--url", url)
+    assert ran.code == 0, ran.err
+    assert client.calibration(identifier)["state"] == "cancelled"
+    assert "`widthwise calibrate --cancel` is now `widthwise calibrate cancel`" in ran.err
+
+
+def test_without_a_commands_name_it_submits(run: Run, url: str) -> None:
+    short = run("calibrate", *OPTIONS, "--detach", "--key", "k", "--url", url)
+    assert short.code == 0, short.err
+    assert run("calibrate", "submit", *OPTIONS, "--detach", "--key", "k", "--url", url).out == short.out
+    assert "is now" not in short.err
+
+
 def test_every_option_has_its_place() -> None:
-    places = (*SETTING, *EXTENDED, *PROXY, *WAYS, "detach", "key", "url", "as_json")
-    assert sorted(places) == sorted(inspect.signature(calibrate).parameters)
+    places = (*SETTING, *EXTENDED, *PROXY, "spec", "detach", "key", "url", "as_json")
+    assert sorted(places) == sorted(inspect.signature(submit).parameters)
 
 
 def test_ctrl_c_leaves_it_running_and_says_how_to_watch_again(url: str, client: Client) -> None:
     identifier = client.submit_calibration(spec())["id"]
-    command = [sys.executable, "-m", "widthwise.cli", "calibrate", "--watch", identifier, "--url", url]
+    command = [sys.executable, "-m", "widthwise.cli", "calibrate", "watch", identifier, "--url", url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
@@ -207,7 +228,7 @@ def test_ctrl_c_leaves_it_running_and_says_how_to_watch_again(url: str, client: 
         finally:
             process.kill()  # nothing happens if it has ended
     assert process.returncode == 130
-    assert f"widthwise calibrate --watch {identifier} --url {url}" in err
+    assert f"widthwise calibrate watch {identifier} --url {url}" in err
     assert out == ""
     assert "Traceback" not in err
     assert client.calibration(identifier)["state"] == "queued"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.processes import processes_marked
+from testbed.waiting import until
 from widthwise.cli import console
 from widthwise.cli.demo import REQUEST, SWEEP, read_example, tour
 from widthwise.client import Client
@@ -54,7 +55,8 @@ def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: si
         for line in process.stdout:
             if re.match("queued|running", line):
                 break
-        assert len(processes_marked("DEMO_MARK", tmp_path)) >= 4  # the demo, the service, two workers
+        # the demo, the service, its pool and two workers
+        until(lambda: len(processes_marked("DEMO_MARK", tmp_path)) >= 5)
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
         assert process.returncode == 128 + number

@@ -6,14 +6,18 @@ import subprocess
 import sys
 
 import pytest
+import typer
 from typer import rich_utils
 
 from tests.cli.conftest import Run
 from widthwise.cli.app import app
+from widthwise.cli.commands import RENAMED
 from widthwise.version import VERSION
 
-COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands if command.callback)
+GROUP = typer.main.get_command(app)
+COMMANDS = GROUP.list_commands(typer.Context(GROUP))  # type: ignore[attr-defined]  # it is a group
 KEYS = ("keys create", "keys list", "keys revoke")
+CALIBRATE = tuple(f"calibrate {name}" for name in ("submit", "extend", "watch", "cancel", "compare"))
 
 
 @pytest.fixture(autouse=True)
@@ -22,20 +26,23 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    assert COMMANDS == ["calibrate", "demo", "exponents", "migrate", "serve", "transfer", "worker", "workers"]
+    """In the order of the help; the old names are not among them."""
+    assert " ".join(COMMANDS) == "demo serve transfer calibrate exponents fleet work keys migrate"
 
 
 def test_no_arguments_is_the_help(run: Run) -> None:
     shown = run()
     text = shown.out + shown.err
-    assert all(f" {command} " in text for command in (*COMMANDS, "keys"))
+    assert all(f" {command} " in text for command in COMMANDS)
 
 
 def test_version(run: Run) -> None:
     assert run("--version").out == f"widthwise {VERSION}\n"
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *KEYS])
+@pytest.mark.parametrize(
+    "command", [*(name for name in COMMANDS if name not in ("keys", "calibrate")), *KEYS, *CALIBRATE]
+)
 def test_examples_use_options_that_exist(run: Run, command: str) -> None:
     shown = run(*command.split(), "--help")
     assert shown.code == 0
@@ -64,9 +71,23 @@ def test_the_script_and_the_module_are_the_command() -> None:
 
 def test_the_light_commands_load_nothing_heavy() -> None:
     code = (
-        "import sys, widthwise.cli\n"
+        "import sys, widthwise.cli.app\n"
         "heavy = {'fastapi', 'uvicorn', 'sqlalchemy', 'pydantic', 'jax', 'scipy', 'service', 'workers'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_a_pure_module_of_the_command_line_brings_no_app() -> None:
+    code = "import sys, widthwise.cli.specification as s, widthwise.cli as c\nprint('widthwise.cli.app' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_old_names_work_and_say_the_new_one(run: Run, old: str, new: str) -> None:
+    shown = run(old, "--help")
+    assert shown.code == 0
+    assert shown.out.split("╭", 1)[1] == run(new, "--help").out.split("╭", 1)[1]
+    assert f"`widthwise {old}` is now `widthwise {new}`" in shown.err

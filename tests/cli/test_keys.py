@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.caller import Scope
 from service.auth.pepper import load_pepper
 from service.auth.tokens import digest_of, parse_token
+from service.commands.keys import lifetime_seconds
 from service.settings import load_settings
 from service.store import open_store
 from service.store.database.schema import upgrade
 from testbed.databases import PostgresServer
 from tests.cli.conftest import Run
-from widthwise.cli.keys import ScopeName, lifetime_seconds
 from widthwise.errors import InvalidInputError
 
 
@@ -98,10 +97,6 @@ def test_lifetimes() -> None:
     assert lifetime_seconds("3660d") == 3660 * 86400
     with pytest.raises(InvalidInputError, match="never"):
         lifetime_seconds("1")
-
-
-def test_scopes_are_those_of_the_service() -> None:
-    assert [scope.value for scope in ScopeName] == [scope.value for scope in Scope]
 
 
 def test_the_pepper_is_for_its_owner_alone_and_stays(run: Run, tmp_path: Path) -> None:

@@ -45,10 +45,9 @@ def test_bench_writes_no_page() -> None:
 
 
 def test_a_python_that_is_too_old_is_refused(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "requirements").mkdir()
-    shutil.copy(ROOT / "requirements" / "constraints.txt", tmp_path / "requirements")
+    for name in ("Makefile", "pyproject.toml", "distributions/server/pyproject.toml", "requirements/constraints.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     old = tmp_path / "old-python"
     old.write_text('#!/bin/sh\ntest "$1" = --version && echo "Python 3.9.18" && exit 0\nexit 1\n', encoding="utf-8")
     old.chmod(0o755)

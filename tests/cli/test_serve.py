@@ -196,7 +196,7 @@ def test_migrate(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_worker_refuses_a_database_that_was_not_migrated(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "widthwise.cli", "worker", "--data-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "widthwise.cli", "work", "--data-dir", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, text=True, env=CLEAN, check=False)
     assert ran.returncode == 1
     assert "widthwise migrate" in ran.stderr

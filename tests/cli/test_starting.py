@@ -9,9 +9,9 @@ import pytest
 import uvicorn
 
 from service.app import create_app
+from service.commands.serve import _listen, _own_signals, _server
 from service.settings import Settings
 from tests.cli.conftest import Run
-from widthwise.cli.serve import _listen, _own_signals, _server
 from widthwise.errors import InvalidInputError
 
 HOST = "127.0.0.1"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from service.commands.serve import GRACEFUL_SECONDS
 from service.health.routes import router
 from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
 from service.store.database.engine import POOL_OVERFLOW, POOL_SIZE
@@ -15,7 +16,6 @@ from testbed.brokers import installed_brokers
 from tests.deploy.composition import COMPOSE_FILES, ROOT, Composition, read, replaced
 from tests.deploy.engine import postgres_programs
 from widthwise.cli.app import app
-from widthwise.cli.serve import GRACEFUL_SECONDS
 from workers import pool
 from workers.supervisor import EXTENSIONS_PER_LEASE
 

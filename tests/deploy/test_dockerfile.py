@@ -2,8 +2,12 @@
 
 import fnmatch
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +76,7 @@ def test_copied_files_exist_and_reach_the_build() -> None:
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert rules[1] == "*"  # after the comment: what is not named stays out, secrets among it
     kept = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
-    assert kept == {path.split("/")[0] if path == "widthwise/version.py" else path for path in copied}
+    assert kept == {path.split("/")[0] if path.endswith(".py") else path for path in copied}
     assert all((ROOT / path).exists() for path in copied)
     assert not any(fnmatch.fnmatch("secrets", pattern) for pattern in kept)
 
@@ -100,15 +104,36 @@ def test_the_data_directory_belongs_to_the_user() -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_installed(target: str) -> None:
-    extras = set(re.findall(r'"\.\[([\w,]+)\]"', installed(target)))
+    extras = set(re.findall(r' \. "distributions/server\[([\w,]+)\]"', installed(target)))
     named = {extra for group in extras for extra in group.split(",")}
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "distributions" / "server" / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     assert named <= project["optional-dependencies"].keys()
     assert {"service", "postgres", "broker", "tracing"} <= named
     assert ("worker" in named) == (target != "service")  # JAX runs in workers alone
     assert ("jax[" in installed(target)) == (target == "gpu-worker")
     for run in installed(target).splitlines():
         assert " install " not in run or "-c requirements/constraints.txt" in run or "--no-deps" in run
+
+
+def test_the_dependencies_are_installed_without_the_code(tmp_path: Path) -> None:
+    """So a change of code leaves that layer as it is; both projects can be built from what is copied before it."""
+    for copy in STAGES["build"].every("COPY"):
+        *sources, to = copy.split()
+        for source in sources:
+            place = tmp_path / (source if to == "./" else to)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, place)
+            else:
+                shutil.copy(ROOT / source, place)
+    assert {path.name for path in tmp_path.rglob("*.py")} == {"__init__.py", "version.py"}
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation"]
+    projects = [str(tmp_path), str(tmp_path / "distributions" / "server")]
+    ran = subprocess.run([*build, "--wheel-dir", str(tmp_path), *projects], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert len(list(tmp_path.glob("*.whl"))) == len(projects)
 
 
 def test_the_accelerators_extra_is_one_of_jax() -> None:

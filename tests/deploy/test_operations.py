@@ -83,7 +83,7 @@ def _compose(words: list[str]) -> None:
 
 def _widthwise(words: list[str]) -> None:
     command = [word for word in words if not word.startswith("-")]
-    depth = 2 if command[0] == "keys" else 1
+    depth = 2 if command[0] in ("keys", "calibrate") else 1
     shown = CliRunner().invoke(app, [*command[:depth], "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, words
     assert all(word in shown.output for word in words if word.startswith("--"))

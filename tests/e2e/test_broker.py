@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.broker import CeleryDoorbell
+from service.doorbell import CeleryDoorbell
 from service.settings import load_settings
 from testbed.brokers import BrokerServer, GivenBroker
 from testbed.cluster import Cluster, stop

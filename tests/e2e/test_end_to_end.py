@@ -126,7 +126,7 @@ def test_transfer_calibrate_query_and_transfer_again(service: tuple[subprocess.P
             assert after["learning_rate"]["value"] == pytest.approx(0.003 * 16**-exponent)
             assert after["learning_rate"]["value"] != before["learning_rate"]["value"]
 
-    assert len(processes_marked(MARK, data_dir)) >= 3  # the service and its two workers: the scan finds them
+    assert len(processes_marked(MARK, data_dir)) >= 4  # the service, its pool and two workers: the scan finds them
     process.terminate()
     assert process.wait(10) == 0
     assert processes_marked(MARK, data_dir) == {}

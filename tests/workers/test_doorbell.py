@@ -15,7 +15,8 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
-from service.broker import QUEUE, RING_SECONDS, TASK, CeleryDoorbell, make_celery, make_doorbell
+from service.broker import QUEUE, TASK, connect
+from service.doorbell import RING_SECONDS, CeleryDoorbell, make_doorbell
 from service.settings import Settings, load_settings
 from testbed.brokers import BrokerServer
 from tests.store.samples import sample_spec
@@ -172,13 +173,13 @@ def test_a_password_is_in_no_log(own_broker: BrokerServer, caplog: pytest.LogCap
         assert bell.ring(["a"]) == ()
     assert len(logs) == 2
     assert secret not in f"{logs} {caplog.text} {bell!r}"
-    assert secret not in repr(make_celery(settings_of(url)))
+    assert secret not in repr(connect(settings_of(url)))
 
 
 def test_without_a_broker_there_is_none() -> None:
     assert make_doorbell(load_settings()) is None
     with pytest.raises(InvalidInputError, match="WIDTHWISE_REDIS_URL"):
-        make_celery(load_settings())
+        connect(load_settings())
 
 
 def test_what_was_sent_counts_as_announced(own_broker: BrokerServer, settings: Settings) -> None:
@@ -202,6 +203,6 @@ def test_what_was_sent_counts_as_announced(own_broker: BrokerServer, settings: S
     [("", ssl.CERT_REQUIRED), ("?ssl_ca_certs=/ca.pem", ssl.CERT_REQUIRED), ("?ssl_cert_reqs=none", ssl.CERT_NONE)],
 )
 def test_a_broker_behind_tls_shows_its_certificate_unless_told_otherwise(query: str, checked: ssl.VerifyMode) -> None:
-    with make_celery(settings_of(f"rediss://:secret@broker:6379/0{query}")).connection() as connection:
+    with connect(settings_of(f"rediss://:secret@broker:6379/0{query}")).connection() as connection:
         assert connection.ssl["ssl_cert_reqs"] is checked
         assert "secret" not in connection.as_uri()

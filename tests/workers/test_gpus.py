@@ -79,7 +79,7 @@ def test_the_pool_starts_one_worker_for_each_and_names_it(settings: Settings, tm
 
 
 def command(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-m", "widthwise.cli", "worker", *arguments]
+    line = [sys.executable, "-m", "widthwise.cli", "work", *arguments]
     return subprocess.run(line, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service.broker import QUEUE, CeleryDoorbell
+from service.broker import QUEUE
+from service.doorbell import CeleryDoorbell
 from service.settings import Settings, load_settings
 from service.store import ShardState, Store, WorkerState, open_store
 from testbed.brokers import BrokerServer

@@ -1,5 +1,11 @@
-"""The `widthwise` command: one module for each command, and `app` that puts them together."""
+"""The `widthwise` command: one module for each command, and `app`, which puts them together."""
 
-from widthwise.cli.app import main
+from collections.abc import Sequence
+from typing import NoReturn
 
-__all__ = ["main"]
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line; always ends in SystemExit, with 0, 1 or 2."""
+    from widthwise.cli.app import main as run  # here, so that a module of this package is imported without the app
+
+    run(arguments)

@@ -1,4 +1,4 @@
-"""The command's app: its commands in the order a newcomer needs them, and what becomes of errors."""
+"""The command's app: the library's own commands in one group, and what becomes of errors."""
 
 import io
 import os
@@ -11,19 +11,17 @@ import typer
 
 from widthwise.cli import console
 from widthwise.cli.calibrate import calibrate
+from widthwise.cli.commands import Commands
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
-from widthwise.cli.keys import keys
-from widthwise.cli.migrate import migrate
-from widthwise.cli.serve import serve
+from widthwise.cli.fleet import fleet
 from widthwise.cli.transfer import transfer
-from widthwise.cli.worker import worker
-from widthwise.cli.workers import workers
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
 
 app = typer.Typer(
     name="widthwise",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # an error of the user's is one line; a mistake of ours is a plain traceback
@@ -58,9 +56,9 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (serve, worker, transfer, calibrate, exponents, workers, demo, migrate):
+for command in (demo, transfer, exponents, fleet):
     app.command()(command)
-app.add_typer(keys)
+app.add_typer(calibrate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -3,16 +3,12 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from widthwise.errors import WidthwiseError
 
 PIPE_WIDTH = 132  # columns where no terminal says how many (chosen): a plan's table fits without wrapping
 
@@ -88,24 +84,3 @@ def signed(value: float) -> str:
 def between(interval: Iterable[float] | None) -> str:
     """Return an interval of exponents; a dash where there is none."""
     return "–" if interval is None else " to ".join(signed(end) for end in interval)
-
-
-@contextmanager
-def needs(extra: str) -> Iterator[None]:
-    """Turn a missing optional package into the command that installs it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] in ("widthwise", "service", "workers", "migrations"):
-            raise  # a mistake of ours
-        raise _missing(error.name, extra) from None
-
-
-def require_package(name: str, extra: str) -> None:
-    """Refuse to start without a package that another process will import; it is not imported here."""
-    if find_spec(name) is None:
-        raise _missing(name, extra)
-
-
-def _missing(package: str, extra: str) -> WidthwiseError:
-    return WidthwiseError(f"this command needs the package {package!r}: pip install 'widthwise[{extra}]'")

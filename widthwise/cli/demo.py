@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 
 from widthwise.cli import console, words
-from widthwise.cli.calibrate import INTERRUPTED
-from widthwise.cli.calibrations import follow
 from widthwise.cli.local_service import local_service
 from widthwise.cli.plans import show_plan
+from widthwise.cli.progress import follow
 from widthwise.cli.results import show_result
+from widthwise.cli.watching import INTERRUPTED
 from widthwise.client import Client
 from widthwise.errors import WidthwiseError
 

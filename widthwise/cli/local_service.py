@@ -14,7 +14,9 @@ from widthwise.client import Client
 from widthwise.errors import ServiceError
 
 START_SECONDS = 60.0  # chosen: it takes 3 s on a slow machine, and Python compiles everything the first time
-STOP_SECONDS = 15.0  # chosen: above serve.GRACEFUL_SECONDS and pool.STOP_SECONDS together; then it is killed
+STOP_SECONDS = (
+    15.0  # chosen: above GRACEFUL_SECONDS of `serve` and STOP_SECONDS of its workers together; then it is killed
+)
 LAST_LINES = 5  # of its log, shown where it does not start
 
 _ADDRESS = re.compile(r"serves at (http://\S+)")

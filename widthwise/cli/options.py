@@ -1,10 +1,17 @@
 """Options that several commands share: each is declared once, and a command says in which panel it stands."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 SETTING, OUTPUT = "Setting", "Service and output"
+
+#: --data-dir, of every command that opens the database itself.
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Directory of the database and the compile cache (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
+]
 
 
 def parameterization(panel: str = SETTING) -> Any:
@@ -52,3 +59,14 @@ def url() -> Any:
 def as_json(help_text: str, panel: str = OUTPUT) -> Any:
     """--json: what the service gives, as it is."""
     return typer.Option("--json", help=help_text, rich_help_panel=panel)
+
+
+def detach() -> Any:
+    """--detach, of what submits a calibration."""
+    return typer.Option("--detach", help="Submit and leave; don't wait.", rich_help_panel=OUTPUT)
+
+
+def idempotency_key() -> Any:
+    """--key, of what submits a calibration."""
+    help_text = "Idempotency key: the same key again submits nothing new."
+    return typer.Option("--key", metavar="KEY", help=help_text, rich_help_panel=OUTPUT)

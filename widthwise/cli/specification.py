@@ -1,9 +1,7 @@
-"""What `widthwise calibrate` submits: a file with the options over it, and which options go together."""
+"""What `widthwise calibrate` submits: a file with the options over it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import typer
 
 from widthwise.cli import words
 
@@ -19,16 +17,6 @@ PROXY = (
     *("feed_forward", "qk_norm", "tied"),
 )
 
-WAYS = ("spec", "extend", "watch", "cancel", "compare")  # of asking; at most one is given
-#: What a way takes beside the options of every way; one that does not stand here takes all.
-_TAKEN: Mapping[str, tuple[str, ...]] = {
-    "extend": (*EXTENDED, "detach", "key"),
-    "watch": (),
-    "cancel": (),
-    "compare": (),
-}
-_OF_EVERY_WAY = ("url", "as_json")
-
 _REQUIRED = ("parameterization", "optimizer", "widths")  # without a file
 
 _READ: Mapping[str, Callable[[str, str], Any]] = {
@@ -37,26 +25,6 @@ _READ: Mapping[str, Callable[[str, str], Any]] = {
     "horizons": words.integers,
     "measure": lambda text, _: text.split(","),
 }
-
-
-def check_way(given: Mapping[str, Any]) -> None:
-    """Refuse two ways of asking at once, and options that the one way does not take; typer.BadParameter names them.
-
-    given: the options that were given, by the names of the command's arguments.
-    """
-    ways = [name for name in WAYS if name in given]
-    if len(ways) > 1:
-        raise typer.BadParameter(
-            f"give one of {', '.join(map(_option, WAYS))}", param_hint=" and ".join(map(_option, ways))
-        )
-    if not ways or ways[0] not in _TAKEN:
-        return
-    taken = (*_TAKEN[ways[0]], *_OF_EVERY_WAY)
-    refused = [_option(name, value) for name, value in given.items() if name not in (*ways, *taken)]
-    if refused:
-        raise typer.BadParameter(
-            f"{_option(ways[0])} takes {_listed(taken)} only; leave the rest out", param_hint=", ".join(refused)
-        )
 
 
 def specification(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,12 +60,6 @@ def _fields(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _option(name: str, value: Any = None) -> str:
-    """How an argument of the command is written on its line."""
-    written = {"spec": "FILE", "as_json": "--json"}
-    return written.get(name) or f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    *first, last = map(_option, names)
-    return f"{', '.join(first)} and {last}"
+def _option(name: str) -> str:
+    """How a field's option is written on the command line."""
+    return f"--{name.replace('_', '-')}"

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from widthwise.cli import console
+from widthwise.cli.installation import needs
+from widthwise.cli.options import DataDir
 from widthwise.errors import InvalidInputError
 
 
 def migrate(
     *,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Directory of the embedded database (WIDTHWISE_DATA_DIR; ./widthwise-data).")
-    ] = None,
+    data_dir: DataDir = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if there is something to do.")] = False,
     restored: Annotated[
         bool,
@@ -31,7 +31,7 @@ def migrate(
       widthwise migrate --restored                    after a backup was restored
       WIDTHWISE_DATABASE_URL=postgresql://… widthwise migrate
     """
-    with console.needs("service"):
+    with needs("service"):
         from service.settings import load_settings
         from service.store.database.engine import create_store_engine
         from service.store.database.schema import check_schema, current_revision, head_revision, upgrade

@@ -5,13 +5,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.auth.caller import Scope
+from service.auth.tokens import KEY_ID, digest_of, make_token
 from widthwise.cli import console
+from widthwise.cli.installation import needs
+from widthwise.cli.options import DataDir
 from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -28,21 +31,12 @@ _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")  # the column's length
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,64}")
 
 keys = typer.Typer(
-    name="keys", no_args_is_help=True, help="Make, list and revoke the API keys of a service, in its database."
+    name="keys",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Make, list and revoke the API keys of a service, in its database.",
 )
-
-_DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Directory of the embedded database (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
-]
-
-
-class ScopeName(StrEnum):
-    """What a key may do; the same words as service.auth.caller.Scope, which needs the service installed."""
-
-    READ = "read"
-    CALIBRATE = "calibrate"
-    ADMIN = "admin"
 
 
 @keys.command()
@@ -50,14 +44,14 @@ def create(
     *,
     owner: Annotated[str, typer.Option(metavar="NAME", help="Whose calibrations it reads and makes.")],
     scope: Annotated[
-        ScopeName,
+        Scope,
         typer.Option(help="read; calibrate: read and run calibrations; admin: both, of every owner."),
     ],
     name: Annotated[str, typer.Option(metavar="TEXT", help="What it is for, as `keys list` shows it.")] = "",
     expires: Annotated[
         str, typer.Option(metavar="30d|12h|never", help="How long it holds, in days or hours.")
     ] = DEFAULT_EXPIRY,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Make an API key. The key is shown this once: stdout holds it alone, and only a digest of it is stored.
 
@@ -77,7 +71,6 @@ def create(
     lifetime = lifetime_seconds(expires)
     with _opened(data_dir) as (settings, store):
         from service.auth.pepper import load_pepper
-        from service.auth.tokens import digest_of, make_token
 
         pepper = load_pepper(settings)
         token = make_token()
@@ -100,7 +93,7 @@ def create(
 def list_keys(
     *,
     owner: Annotated[str | None, typer.Option(metavar="NAME", help="Those of one owner.")] = None,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
 ) -> None:
     """List the API keys, newest first, with what became of them; no secret is stored, so none is shown.
@@ -130,7 +123,7 @@ def list_keys(
 def revoke(
     *,
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
 ) -> None:
     """End a key now; services that have just seen it follow within seconds.
 
@@ -138,9 +131,6 @@ def revoke(
     Examples:
       widthwise keys revoke 0123456789abcdef
     """
-    with console.needs("service"):
-        from service.auth.tokens import KEY_ID
-
     if not KEY_ID.fullmatch(key_id):  # which may be a whole key: it is not shown
         raise InvalidInputError(
             "the ID is not a key's id: give its 16 hexadecimal digits, the part between ww_ and the next _",
@@ -173,7 +163,7 @@ def lifetime_seconds(text: str) -> float | None:
 @contextmanager
 def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
     """Return the settings and their store; an embedded database is brought up to date first, as `serve` does."""
-    with console.needs("service"):
+    with needs("service"):
         from service.settings import load_settings
         from service.store import open_store
         from service.store.database.schema import upgrade

@@ -1,4 +1,4 @@
-"""`widthwise workers`, and what the client gives of workers, shards and retries."""
+"""`widthwise fleet`, and what the client gives of workers, shards and retries."""
 
 import json
 
@@ -23,11 +23,11 @@ def test_workers_shards_and_retry(client: Client, settings: Settings, url: str, 
     assert {worker["id"]: worker["state"] for worker in client.workers()} == {"node-1": "running", "old": "stopped"}
     assert client.shards(identifier)[0]["worker"]["id"] == "node-1"
 
-    shown = run("workers", "--url", url)
+    shown = run("fleet", "--url", url)
     assert shown.code == 0
     assert all(word in shown.out for word in ("1 worker", "node-1", "running", "NVIDIA H100", identifier, "ago"))
     assert "old" not in shown.out
-    assert json.loads(run("workers", "--all", "--json", "--url", url).out)[0]["id"] == "old"
+    assert json.loads(run("fleet", "--all", "--json", "--url", url).out)[0]["id"] == "old"
 
     with pytest.raises(ServiceError, match="running"):
         client.retry(identifier)

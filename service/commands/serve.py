@@ -8,12 +8,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from widthwise.cli import console
+from widthwise.cli.installation import needs, require_package
+from widthwise.cli.options import DataDir
 from widthwise.errors import InvalidInputError, WidthwiseError
 from widthwise.version import VERSION
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 #: loss, so it need not hold up Ctrl-C (chosen).
 GRACEFUL_SECONDS = 2
 
-_DataDir = Annotated[
-    Path | None,
-    typer.Option(help="Directory of the database and the compile cache (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
-]
-
 
 def serve(
     *,
@@ -36,7 +32,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port, 0 for a free one (WIDTHWISE_PORT; 8000).")
     ] = None,
-    data_dir: _DataDir = None,
+    data_dir: DataDir = None,
     workers: Annotated[
         int | None,
         typer.Option(min=0, help="Local worker processes (WIDTHWISE_WORKERS; one for each core, none with a broker)."),
@@ -47,7 +43,7 @@ def serve(
     Needs nothing else: the database is a SQLite file in the data directory, brought up to date first. Only this
     machine can reach it; with another --host it asks for API keys (`widthwise keys`). WIDTHWISE_DATABASE_URL names
     another database, which `widthwise migrate` brings up to date.
-    With WIDTHWISE_REDIS_URL this is the API alone, and each `widthwise worker` is woken through that broker.
+    With WIDTHWISE_REDIS_URL this is the API alone, and each `widthwise work` is woken through that broker.
 
     \b
     Examples:
@@ -55,22 +51,21 @@ def serve(
       widthwise serve --port 8080 --data-dir ~/widthwise --workers 4
       widthwise serve --workers 0          the API alone
     """
-    with console.needs("service"):
+    with needs("service"):
         import uvicorn
 
         from service.app import create_app
         from service.collector import calm_collector
+        from service.commands.local_workers import LocalWorkers
         from service.http.connection_limits import BoundedProtocol
+        from service.observability.structured_logs import configure_logging
         from service.settings import load_settings
         from service.store.database.schema import upgrade
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
     if settings.workers:
-        console.require_package("jax", "worker")  # each worker's child would fail without it, one by one
+        require_package("jax", "worker")  # each worker's child would fail without it, one by one
     _make_data_dir(settings)
-    from workers.logs import configure_logging
-    from workers.pool import WorkerPool
-
     with _listen(settings.host, settings.port) as listener:
         configure_logging(settings.log_level, settings.log_format)
         logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
@@ -91,7 +86,7 @@ def serve(
         )
         server = _server(config, lambda: _announce(settings, address))
         calm_collector()
-        with _own_signals(server), WorkerPool(settings):
+        with _own_signals(server), LocalWorkers(settings):
             server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(1)  # uvicorn has logged why
@@ -176,7 +171,7 @@ def _announce(settings: "Settings", address: str) -> None:
     count = settings.workers
     workers = f"{count} local process{'' if count == 1 else 'es'}"
     if settings.redis_url is not None:
-        workers = f"{workers if count else 'none here'}; the broker wakes those of `widthwise worker`"
+        workers = f"{workers if count else 'none here'}; the broker wakes those of `widthwise work`"
     lines = (
         f"Widthwise {VERSION} serves at {address}",
         f"  page      {address}/",

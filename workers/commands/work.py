@@ -1,13 +1,14 @@
-"""`widthwise worker`: workers for a service that runs elsewhere, and their health check."""
+"""`widthwise work`: workers for a service that runs elsewhere, and their health check."""
 
 import socket
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from widthwise.cli import console
+from widthwise.cli.installation import needs, require_package
+from widthwise.cli.options import DataDir
 from widthwise.errors import InvalidInputError, WidthwiseError
 
 if TYPE_CHECKING:
@@ -18,12 +19,9 @@ class UnhealthyError(WidthwiseError):
     """No worker of this host reports."""
 
 
-def worker(
+def work(
     *,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(help="Directory of the database and the compile cache (WIDTHWISE_DATA_DIR; ./widthwise-data)."),
-    ] = None,
+    data_dir: DataDir = None,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes, each with one core.")] = 1,
     gpus: Annotated[
         str | None, typer.Option(help='One worker process for each of these GPUs: numbers (0,1) or "all".')
@@ -43,22 +41,22 @@ def worker(
 
     \b
     Examples:
-      widthwise worker --data-dir ~/widthwise
-      WIDTHWISE_DATABASE_URL=postgresql://… WIDTHWISE_REDIS_URL=redis://… widthwise worker --workers 8
-      widthwise worker --gpus all
-      widthwise worker --healthy
+      widthwise work --data-dir ~/widthwise
+      WIDTHWISE_DATABASE_URL=postgresql://… WIDTHWISE_REDIS_URL=redis://… widthwise work --workers 8
+      widthwise work --gpus all
+      widthwise work --healthy
     """
-    with console.needs("worker"):
+    with needs("worker"):
+        from service.observability.structured_logs import configure_logging
         from service.settings import load_settings
         from workers.gpus import choose_gpus
-        from workers.logs import configure_logging
         from workers.stopping import stop_on_signals
 
     settings = load_settings(data_dir=data_dir)
     if healthy:
         _check_health(settings)
         return
-    console.require_package("jax", "worker")
+    require_package("jax", "worker")
     if gpus is not None and workers > 1:
         raise InvalidInputError("--workers goes with CPUs; a GPU has one worker: leave one option out.", field="--gpus")
     chosen = () if gpus is None else choose_gpus(gpus)

@@ -1,15 +1,15 @@
-"""`widthwise workers`: who runs the calibrations."""
+"""`widthwise fleet`: who runs the calibrations."""
 
 from typing import Annotated
 
 import typer
 
 from widthwise.cli import console, options
-from widthwise.cli.calibrations import duration
+from widthwise.cli.progress import duration
 from widthwise.client import Client
 
 
-def workers(
+def fleet(
     *,
     every: Annotated[bool, typer.Option("--all", help="Those that have stopped too.")] = False,
     url: Annotated[str | None, options.url()] = None,
@@ -21,8 +21,8 @@ def workers(
 
     \b
     Examples:
-      widthwise workers
-      widthwise workers --all --json
+      widthwise fleet
+      widthwise fleet --all --json
     """
     with Client(url) as client:
         found = [worker for worker in client.workers() if every or worker["state"] != "stopped"]
@@ -30,7 +30,7 @@ def workers(
         console.print_json(found)
         return
     if not found:
-        console.say("No worker has reported. Start one: widthwise worker --help")
+        console.say("No worker has reported. Start one: widthwise work --help")
         return
     table = console.new_table("worker", "state", "device", "runs", "last seen", left=4)
     for worker in found:

@@ -1,4 +1,4 @@
-"""`widthwise worker`: its health check, several processes, and what `serve` leaves to it."""
+"""`widthwise work`: its health check, several processes, and what `serve` leaves to it."""
 
 import os
 import re
@@ -21,7 +21,7 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 def test_a_host_is_healthy_while_a_worker_of_it_reports(run: Run, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'widthwise.db'}"
     upgrade(url)
-    check = ("worker", "--healthy", "--data-dir", tmp_path)
+    check = ("work", "--healthy", "--data-dir", tmp_path)
     none = run(*check)
     assert (none.code, none.out) == (1, "")
     assert "no worker of host" in none.err
@@ -41,7 +41,7 @@ def test_a_host_is_healthy_while_a_worker_of_it_reports(run: Run, tmp_path: Path
 
 def test_a_database_that_is_not_there_is_not_healthy(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIDTHWISE_DATABASE_URL", "postgresql://nobody:hidden@127.0.0.1:1/none")
-    ran = run("worker", "--healthy", "--data-dir", tmp_path)
+    ran = run("work", "--healthy", "--data-dir", tmp_path)
     assert ran.code == 1
     assert "hidden" not in ran.err
 
@@ -49,7 +49,7 @@ def test_a_database_that_is_not_there_is_not_healthy(run: Run, tmp_path: Path, m
 def test_several_workers_in_processes_of_their_own(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'widthwise.db'}"
     upgrade(url)
-    line = [sys.executable, "-m", "widthwise.cli", "worker", "--workers", "2", "--data-dir", str(tmp_path)]
+    line = [sys.executable, "-m", "widthwise.cli", "work", "--workers", "2", "--data-dir", str(tmp_path)]
     process = subprocess.Popen(line, env=CLEAN, stderr=subprocess.DEVNULL)
     store = open_store(url)
     until(lambda: len(store.workers.all()) == 2)
@@ -65,8 +65,8 @@ def test_several_workers_in_processes_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "none here; the broker wakes those of `widthwise worker`"),
-        (("--workers", "1"), "1 local process; the broker wakes those of `widthwise worker`"),
+        ((), "none here; the broker wakes those of `widthwise work`"),
+        (("--workers", "1"), "1 local process; the broker wakes those of `widthwise work`"),
     ],
 )
 def test_with_a_broker_serve_is_the_api_alone_unless_told(

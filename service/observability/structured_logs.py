@@ -1,5 +1,6 @@
-"""Logs of a process: structured lines on stderr, those of the standard library (uvicorn, Celery, Alembic) in one form.
+"""Logs of a process, API or worker: structured lines on stderr.
 
+Those of the standard library (uvicorn, Celery, Alembic) have the same form.
 Never with a database's URL in them. What is bound by `structlog.contextvars` (a request's id; a shard, its calibration
 and the request that created it) stands in every line that is written meanwhile, whoever writes it.
 """

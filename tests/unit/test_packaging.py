@@ -1,0 +1,133 @@
+"""The two wheels, installed into fresh environments: what each adds, and which commands are there."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from widthwise.cli.commands import GROUP, OF_THE_SERVER
+from widthwise.cli.installation import SERVER
+from widthwise.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+PROJECTS = (ROOT, ROOT / "distributions" / "server")
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+
+
+def run(*words: str | Path) -> None:
+    ran = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Both wheels by the names of their distributions; the backend that builds them is installed here."""
+    folder = tmp_path_factory.mktemp("wheels")
+    run(*PIP, "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", folder, *PROJECTS)
+    return {path.name.split("-")[0]: path for path in folder.glob("*.whl")}
+
+
+@pytest.fixture(scope="module")
+def borrowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every installed package but our own: what the wheels depend on, without a download."""
+    folder = tmp_path_factory.mktemp("borrowed")
+    for place in (Path(place) for place in sys.path if Path(place).name == "site-packages"):
+        for package in place.iterdir():
+            if "widthwise" not in package.name and not (folder / package.name).exists():
+                (folder / package.name).symlink_to(package)
+    return folder
+
+
+class Fresh:
+    """A new environment with some wheels of ours."""
+
+    def __init__(self, folder: Path, installed: Sequence[Path], borrowed: Path) -> None:
+        run(sys.executable, "-m", "venv", "--without-pip", folder)
+        self.programs = folder / "bin"
+        run(*PIP, "--python", self.programs / "python", "install", "--no-deps", "--no-index", *installed)
+        (self.packages,) = (folder / "lib").glob("python*/site-packages")
+        self._environment = {"COLUMNS": "200", "PYTHONPATH": str(borrowed)}
+
+    def added(self) -> set[str]:
+        """Return the names that the wheels added for all to import; what describes a distribution is left out."""
+        return {path.name for path in self.packages.iterdir() if path.suffix != ".dist-info"}
+
+    def run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [str(self.programs / program), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.programs,  # not the checkout, which would be imported first
+            env=self._environment,
+        )
+
+
+@pytest.fixture(scope="module")
+def library(wheels: dict[str, Path], borrowed: Path, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    return Fresh(tmp_path_factory.mktemp("library") / "venv", [wheels["widthwise"]], borrowed)
+
+
+@pytest.fixture(scope="module")
+def server(wheels: dict[str, Path], borrowed: Path, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    return Fresh(tmp_path_factory.mktemp("server") / "venv", list(wheels.values()), borrowed)
+
+
+def test_a_training_environment_gets_one_name(library: Fresh) -> None:
+    assert library.added() == {"widthwise"}
+    assert (library.packages / "widthwise" / "py.typed").exists()
+    program = "import widthwise, widthwise.client; print(widthwise.__file__, widthwise.transfer)"
+    ran = library.run("python", "-c", program)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(str(library.packages))
+
+
+def test_without_the_server_its_commands_say_what_to_install(library: Fresh) -> None:
+    shown = library.run("widthwise", "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert "pip install 'widthwise-server[service,worker]'" in shown.stdout
+    width = ("--base-width", "256", "--target-width", "4096", "--lr", "0.003", "--epsilon", "1e-8")
+    planned = library.run("widthwise", "transfer", "-p", "standard", "-o", "adam", *width)
+    assert planned.returncode == 0, planned.stderr
+    for command, extra in {
+        "serve": "service,worker",
+        "work": "worker",
+        "keys": "service",
+        "migrate": "service",
+    }.items():
+        ran = library.run("widthwise", command, "--port", "0")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr == (
+            f"Error: `widthwise {command}` is a command of the server, which is not installed: "
+            f"pip install 'widthwise-server[{extra}]'\n"
+        )
+
+
+def test_with_the_server_every_command_is_there(server: Fresh) -> None:
+    assert server.added() == {"widthwise", "service", "workers", "migrations"}
+    shown = server.run("widthwise", "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert "pip install" not in shown.stdout
+    for command in ("serve", "work", "keys", "migrate"):
+        assert server.run("widthwise", command, "--help").returncode == 0, command
+    migrated = server.run("widthwise", "migrate", "--data-dir", "data")
+    assert migrated.returncode == 0, migrated.stderr
+    page = server.packages / "service" / "dashboard" / "index.html"
+    assert page.read_bytes() == (ROOT / "service" / "dashboard" / "index.html").read_bytes()
+
+
+def test_both_have_one_version(wheels: dict[str, Path]) -> None:
+    assert {path.name.split("-")[1] for path in wheels.values()} == {VERSION}
+    server = tomllib.loads((PROJECTS[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert server["dependencies"] == [f"widthwise=={VERSION}"]
+
+
+def test_the_library_knows_the_servers_commands_and_extras() -> None:
+    project = tomllib.loads((PROJECTS[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == SERVER
+    assert project["entry-points"][GROUP].keys() == OF_THE_SERVER.keys()
+    extras = {extra for named in OF_THE_SERVER.values() for extra in named.split(",")}
+    assert extras <= project["optional-dependencies"].keys()

@@ -1,0 +1,70 @@
+"""A calibration that was submitted: watched until it has ended, and shown with what it measured."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import typer
+
+from widthwise.cli import console
+from widthwise.cli.progress import duration, follow
+from widthwise.cli.results import show_result
+from widthwise.client import Calibration, Client
+
+INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended, so neither 0 nor 1 fits
+
+
+def submit_and_watch(
+    send: Callable[[Client, str], Calibration], *, url: str | None, key: str | None, detach: bool, as_json: bool
+) -> None:
+    """Submit a calibration and say what it costs; watch it, unless told to leave or nobody here runs it.
+
+    send: submits it to the client's service under an idempotency key (a new one unless `key` is given).
+    """
+    with Client(url) as client:
+        submitted = send(client, key or uuid4().hex)
+        console.say(f"Calibration {submitted['id']}: {_cost(submitted)}.")
+        if detach or submitted["spec"].get("runner") == "external":
+            show(submitted, as_json=as_json)
+        else:
+            watch_to_its_end(client, submitted["id"], as_json=as_json)
+
+
+def watch_to_its_end(client: Client, calibration_id: str, *, as_json: bool) -> None:
+    """Show the progress until the calibration has ended, then its result; exit code 1 if it has not succeeded."""
+    try:
+        calibration = follow(client, calibration_id, console.stderr())
+    except KeyboardInterrupt:
+        rest = f"{calibration_id} --url {client.url}"
+        console.say(
+            f"Detached; the calibration is still running. Watch it again with: widthwise calibrate watch {rest}"
+        )
+        console.say(f"or stop it with: widthwise calibrate cancel {rest}")
+        raise typer.Exit(INTERRUPTED) from None
+    show(calibration, as_json=as_json)
+    if calibration["state"] != "succeeded":
+        console.fail(f"the calibration {calibration['state']}: {calibration['reason'] or 'on request'}")
+        raise typer.Exit(1)
+
+
+def show(calibration: Calibration, *, as_json: bool) -> None:
+    """Print what a calibration measured, or how far it is."""
+    if as_json:
+        console.print_json(calibration)
+    elif calibration["result"] is not None:
+        show_result(calibration)
+        if calibration["result"]["exponents"]:
+            console.say(f"Use them: widthwise transfer FILE --calibration {calibration['id']}")
+    else:
+        progress = calibration["progress"]
+        done = f"{progress['trials_done']}/{progress['trials_total']}"
+        console.stdout().print(f"{calibration['id']}  {calibration['state']}  {done} trials", soft_wrap=True)
+
+
+def _cost(calibration: Calibration) -> str:
+    estimate = calibration["estimate"]
+    seconds = estimate.get("seconds")
+    time = "" if seconds is None else f", about {duration(seconds)} with {estimate['workers']} workers"
+    return (
+        f"{estimate['trials']} trials in {estimate['shards']} shards, {estimate['training_steps']} steps, "
+        f"about {estimate['flops']:.1e} floating-point operations{time}"
+    )
