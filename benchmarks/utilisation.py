@@ -164,34 +164,34 @@ def _case(name: str, width: int) -> dict[str, Any]:
 
     from widthwise.calibration.cost import trial_flops
 
-    ground = _ground(name, width)
-    proxy = ground.spec.proxy
+    shared = _shared(name, width)
+    proxy = shared.spec.proxy
     flops = trial_flops(
         name, width, depth=proxy.depth, sequence_length=proxy.sequence_length, windows=proxy.batch_size, evaluated=False
     )
     chunk = max(1, int(ROUND_SECONDS * 4e10 / flops))  # at 40 GFLOP/s
-    hyper, draws = ground.hyperparameters(TrialIdentity(width, 1e-3, 0)), ground.draw(0)
-    starts, span = jax.device_put(draws.starts), (np.int32(0), np.int32(min(chunk, ground.spec.steps)))
+    hyper, draws = shared.hyperparameters(TrialIdentity(width, 1e-3, 0)), shared.draw(0)
+    starts, span = jax.device_put(draws.starts), (np.int32(0), np.int32(min(chunk, shared.spec.steps)))
     with jax.default_matmul_precision("float32"):
-        state = jax.jit(ground.functions.start)(hyper, draws.normals)
-        advance = jax.jit(ground.functions.advance).lower(hyper, state, ground.train_text, starts, span).compile()
+        state = jax.jit(shared.functions.start)(hyper, draws.normals)
+        advance = jax.jit(shared.functions.advance).lower(hyper, state, shared.train_text, starts, span).compile()
 
     def step(clock: Callable[[], float]) -> float:
         begun = clock()
-        float(advance(hyper, state, ground.train_text, starts, span)[1])
+        float(advance(hyper, state, shared.train_text, starts, span)[1])
         return (clock() - begun) / int(span[1])
 
     return {"proxy": name, "width": width, "flops": flops, "step": step}
 
 
-def _ground(name: str, width: int) -> Any:
+def _shared(name: str, width: int) -> Any:
     from workers.engine.data import load_corpus
-    from workers.engine.groundwork import Groundwork
+    from workers.engine.width_program import WidthProgram
 
     spec = specification(
         parameterization="standard", optimizer="adam", widths=[min(32, width), width], proxy=PROXIES[name]
     )
-    return Groundwork.of(CalibrationSpec.from_dict(spec), width, load_corpus("python_docs"))
+    return WidthProgram.of(CalibrationSpec.from_dict(spec), width, load_corpus("python_docs"))
 
 
 def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
@@ -203,11 +203,11 @@ def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
     found = []
     for name in PROXIES:
         for width in widths:
-            ground = _ground(name, width)
+            shared = _shared(name, width)
             rates = default_learning_rates("adam", name, 32)
             asked = [TrialIdentity(width, rate, seed) for seed in range(3) for rate in rates]
-            trials = list(run_batches(ground, asked, asked, lambda *_: None))
-            one, _ = Program(ground).run(asked[len(asked) // 2])
+            trials = list(run_batches(shared, asked, asked, lambda *_: None))
+            one, _ = Program(shared).run(asked[len(asked) // 2])
             seconds = sum(trial.seconds or 0.0 for trial in trials)
             found.append(
                 {

@@ -10,8 +10,8 @@ from tests.engine.jobs import job_of, run_sweep
 from widthwise.calibration.trial import Trial, TrialIdentity
 from workers.engine.batch import MEMORY_SHARE, BatchProgram, run_batches
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import Groundwork
 from workers.engine.order import in_order
+from workers.engine.width_program import WidthProgram
 
 SHARD = {"width": 16, "learning_rates": [0.003, 0.01, 0.04, 1e38], "seeds": [0, 1]}
 ROUNDING = 2e-3  # nats after 30 steps: a last bit grows with every step
@@ -55,8 +55,8 @@ def test_the_gammas_of_a_role_are_lanes_too(spec: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def ground(spec: dict[str, Any]) -> Groundwork:
-    return Groundwork.of(job_of(spec, SHARD).spec, 16, load_corpus("python_docs"))
+def shared(spec: dict[str, Any]) -> WidthProgram:
+    return WidthProgram.of(job_of(spec, SHARD).spec, 16, load_corpus("python_docs"))
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ class Refusing(BatchProgram):
         return super().run(trials, report)
 
 
-def test_a_refused_batch_is_halved_until_it_fits(ground: Groundwork, trials: list[TrialIdentity]) -> None:
+def test_a_refused_batch_is_halved_until_it_fits(shared: WidthProgram, trials: list[TrialIdentity]) -> None:
     Refusing.tried = []
-    found = by_setting(run_batches(ground, trials[:4], trials, lambda *_: None, build=Refusing))
+    found = by_setting(run_batches(shared, trials[:4], trials, lambda *_: None, build=Refusing))
     assert Refusing.tried == [4, 2, 2]
-    check_equal(found, by_setting(run_batches(ground, trials[:4], trials, lambda *_: None)))
+    check_equal(found, by_setting(run_batches(shared, trials[:4], trials, lambda *_: None)))
 
 
-def test_other_errors_of_the_device_are_not_memory(ground: Groundwork, trials: list[TrialIdentity]) -> None:
+def test_other_errors_of_the_device_are_not_memory(shared: WidthProgram, trials: list[TrialIdentity]) -> None:
     tried: list[int] = []
 
     class Broken(BatchProgram):
@@ -93,27 +93,27 @@ def test_other_errors_of_the_device_are_not_memory(ground: Groundwork, trials: l
             raise RuntimeError(f"INTERNAL: the device fell off the bus after {len(trials)} trials")
 
     with pytest.raises(RuntimeError, match="fell off"):
-        list(run_batches(ground, trials[:2], trials, lambda *_: None, build=Broken))
+        list(run_batches(shared, trials[:2], trials, lambda *_: None, build=Broken))
     assert tried == [2]
 
 
-def test_a_batch_fits_the_memory_that_the_compiler_counts(ground: Groundwork, trials: list[TrialIdentity]) -> None:
+def test_a_batch_fits_the_memory_that_the_compiler_counts(shared: WidthProgram, trials: list[TrialIdentity]) -> None:
     built: list[BatchProgram] = []
 
-    def build(ground: Groundwork, lanes: int) -> BatchProgram:
-        built.append(BatchProgram(ground, lanes))
+    def build(shared: WidthProgram, lanes: int) -> BatchProgram:
+        built.append(BatchProgram(shared, lanes))
         return built[-1]
 
-    each = BatchProgram(ground, 2).bytes_needed
+    each = BatchProgram(shared, 2).bytes_needed
     limit = int(1.5 * each / MEMORY_SHARE)  # room for two lanes and not for four
-    found = list(run_batches(ground, trials, trials, lambda *_: None, memory_bytes=limit, build=build))
+    found = list(run_batches(shared, trials, trials, lambda *_: None, memory_bytes=limit, build=build))
     assert len(found) == 8
     assert built[-1].bytes_needed <= MEMORY_SHARE * limit
     assert built[-1].lanes in (2, 3)
 
 
 def test_a_stored_trial_changes_no_other_and_a_whole_stored_batch_does_not_run(
-    ground: Groundwork, trials: list[TrialIdentity]
+    shared: WidthProgram, trials: list[TrialIdentity]
 ) -> None:
     class Counting(BatchProgram):
         runs = 0
@@ -122,12 +122,12 @@ def test_a_stored_trial_changes_no_other_and_a_whole_stored_batch_does_not_run(
             Counting.runs += 1
             return super().run(trials, report)
 
-    def build(ground: Groundwork, lanes: int) -> BatchProgram:
-        return Counting(ground, min(lanes, 4))
+    def build(shared: WidthProgram, lanes: int) -> BatchProgram:
+        return Counting(shared, min(lanes, 4))
 
-    everything = by_setting(run_batches(ground, trials, trials, lambda *_: None, build=build))
+    everything = by_setting(run_batches(shared, trials, trials, lambda *_: None, build=build))
     Counting.runs = 0
-    rest = by_setting(run_batches(ground, trials, trials[5:], lambda *_: None, build=build))
+    rest = by_setting(run_batches(shared, trials, trials[5:], lambda *_: None, build=build))
     assert Counting.runs == 1
     assert len(rest) == 3
     for key, trial in rest.items():

@@ -12,11 +12,11 @@ from tests.engine.jobs import job_of, run_any, run_horizons
 from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import Groundwork, flops_of
 from workers.engine.horizon import Program, cooldown_start, course, warmup_steps
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.training import draw, hyperparameters, schedule, training_windows, trial_functions
+from workers.engine.width_program import WidthProgram, flops_of
 
 SHARD = {"kind": "horizon", "width": 16, "learning_rates": [0.01], "seeds": [0], "horizons": [30, 60]}
 
@@ -127,7 +127,7 @@ class SpoiledCooldown(Program):
 
 def test_a_cooldown_that_diverges_ends_its_own_horizon_alone(spec: dict[str, Any]) -> None:
     sweep = replace(job_of(spec, SHARD).spec, steps=60)
-    program = SpoiledCooldown(Groundwork.of(sweep, 16, load_corpus("python_docs")), warmup_steps([30, 60]))
+    program = SpoiledCooldown(WidthProgram.of(sweep, 16, load_corpus("python_docs")), warmup_steps([30, 60]))
     short, long = program.run([TrialIdentity(16, 0.01, 0, horizon=steps) for steps in (30, 60)], lambda *_: None)
     assert (short.status, long.status) == ("diverged", "completed")
     assert long.loss == list(run_horizons(spec, SHARD))[1].loss

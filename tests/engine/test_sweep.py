@@ -14,9 +14,9 @@ from widthwise.calibration.trial import Trial
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import TrialStatus
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import flops_of
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
+from workers.engine.width_program import flops_of
 
 SHARD = {"width": 16, "learning_rates": [0.01, 0.04], "seeds": [0, 1]}
 

@@ -27,10 +27,10 @@ from widthwise.calibration.trial import MeasurementIdentity, Trial, TrialIdentit
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import ShardKind
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import CHUNKS, Groundwork, is_healthy
 from workers.engine.order import in_order
 from workers.engine.report import Progress
 from workers.engine.training import WARMUP_SHARE, State
+from workers.engine.width_program import CHUNKS, WidthProgram, is_healthy
 
 
 def run_shard(
@@ -60,8 +60,8 @@ def run_shard(
         return
     corpus, longest = load_corpus(spec.proxy.dataset, corpora_dir), max(shard.horizons)
     # a run is as long as the longest horizon; a shorter one takes the beginning of its draws
-    ground = Groundwork.of(replace(spec, steps=longest), shard.width, corpus)
-    program, before = Program(ground, warmup_steps(shard.horizons)), 0
+    shared = WidthProgram.of(replace(spec, steps=longest), shard.width, corpus)
+    program, before = Program(shared, warmup_steps(shard.horizons)), 0
     for _, run in groupby(wanted, attrgetter("seed", "learning_rate")):
         branches = list(run)
 
@@ -115,48 +115,48 @@ class Run(NamedTuple):
 class Program:
     """The compiled program of one width: any branched run of that width."""
 
-    def __init__(self, ground: Groundwork, warmup: int) -> None:
-        self._ground, self._warmup = ground, warmup
-        functions = ground.functions
-        hyper, draws, step = ground.hyperparameters(TrialIdentity(ground.width, 1.0, 0)), ground.draw(0), np.int32(0)
-        path = draws.starts, course(ground.spec.steps, warmup)
+    def __init__(self, shared: WidthProgram, warmup: int) -> None:
+        self._shared, self._warmup = shared, warmup
+        functions = shared.functions
+        hyper, draws, step = shared.hyperparameters(TrialIdentity(shared.width, 1.0, 0)), shared.draw(0), np.int32(0)
+        path = draws.starts, course(shared.spec.steps, warmup)
         with jax.default_matmul_precision("float32"):  # accelerators multiply in fewer bits
             state = jax.eval_shape(functions.start, hyper, draws.normals)
             self._start = jax.jit(functions.start).lower(hyper, draws.normals).compile()
             self._follow = (
-                jax.jit(functions.follow).lower(hyper, state, ground.train_text, path, (step, step)).compile()
+                jax.jit(functions.follow).lower(hyper, state, shared.train_text, path, (step, step)).compile()
             )
-            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, ground.held_out_text).compile()
+            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, shared.held_out_text).compile()
 
     def course(self, horizon: int | None) -> jax.Array:
         """Share of the learning rate at each step: of the constant run, or of the branch to a horizon."""
-        return jnp.asarray(course(self._ground.spec.steps, self._warmup, horizon))
+        return jnp.asarray(course(self._shared.spec.steps, self._warmup, horizon))
 
     def run(self, branches: Sequence[TrialIdentity], report: Callable[[int, int], None]) -> Iterator[Trial]:
         """Yield the trials of one run, which differ in their horizon alone and ascend in it.
 
         `report` hears the trial, from 1, and the steps of its model so far.
         """
-        begun, ground = perf_counter(), self._ground
-        hyper, draws = ground.hyperparameters(branches[0]), ground.draw(branches[0].seed)
+        begun, shared = perf_counter(), self._shared
+        hyper, draws = shared.hyperparameters(branches[0]), shared.draw(branches[0].seed)
         starts_SxB = jax.device_put(draws.starts)
-        chunk = -(-ground.spec.steps // CHUNKS)
+        chunk = -(-shared.spec.steps // CHUNKS)
 
         def advance(run: Run, shares_S: jax.Array, until: int, index: int) -> Run:
             while run.step < until and run.healthy:
                 stop = min(run.step + chunk, until)
                 span = np.int32(run.step), np.int32(stop)
-                state, loss = self._follow(hyper, run.state, ground.train_text, (starts_SxB, shares_S), span)
+                state, loss = self._follow(hyper, run.state, shared.train_text, (starts_SxB, shares_S), span)
                 run = Run(state, stop, is_healthy(float(loss)))
                 report(index, stop)
             return run
 
         constant = Run(self._start(hyper, draws.normals), 0, True)
         for index, branch in enumerate(branches, start=1):
-            horizon = branch.horizon or ground.spec.steps
+            horizon = branch.horizon or shared.spec.steps
             paid = constant.step  # by the horizons before
             constant = advance(constant, self.course(None), cooldown_start(horizon), index)
             cooled = advance(constant, self.course(horizon), horizon, index)
-            loss = float(self._evaluate(hyper, cooled.state, ground.held_out_text)) if cooled.healthy else None
-            yield ground.ended(branch, loss, seconds=perf_counter() - begun, steps=cooled.step - paid, stopped=False)
+            loss = float(self._evaluate(hyper, cooled.state, shared.held_out_text)) if cooled.healthy else None
+            yield shared.ended(branch, loss, seconds=perf_counter() - begun, steps=cooled.step - paid, stopped=False)
             begun = perf_counter()

@@ -21,11 +21,11 @@ from widthwise.vocabulary import ShardKind, TrialStatus
 from workers.engine.batch import run_batches
 from workers.engine.data import load_corpus
 from workers.engine.early_stopping import FEWEST, Curve, Reference, comparable, hopeless, likely_first, varied
-from workers.engine.groundwork import Groundwork, is_healthy
 from workers.engine.optimizers import OPTIMIZERS
 from workers.engine.order import in_order
 from workers.engine.report import Progress
 from workers.engine.training import hyperparameters
+from workers.engine.width_program import WidthProgram, is_healthy
 
 
 def run_shard(
@@ -52,28 +52,28 @@ def run_shard(
     wanted = set(trials) - set(done)
     if not wanted:
         return
-    ground = Groundwork.of(spec, shard.width, load_corpus(spec.proxy.dataset, corpora_dir))
+    shared = WidthProgram.of(spec, shard.width, load_corpus(spec.proxy.dataset, corpora_dir))
 
     def report(index: int, step: int) -> None:
         if on_progress is not None:
             on_progress(index, len(wanted), step, spec.steps)
 
     if jax.devices()[0].platform != "cpu" if batched is None else batched:
-        yield from run_batches(ground, trials, wanted, report)
+        yield from run_batches(shared, trials, wanted, report)
     else:
-        yield from _run_in_turn(ground, trials, wanted, report)
+        yield from _run_in_turn(shared, trials, wanted, report)
 
 
 def _run_in_turn(
-    ground: Groundwork,
+    shared: WidthProgram,
     trials: Sequence[TrialIdentity],
     wanted: Collection[TrialIdentity],
     report: Callable[[int, int], None],
 ) -> Iterator[Trial]:
-    program, index = Program(ground), 0
+    program, index = Program(shared), 0
     for group in comparable(trials):
         reference: Reference | None = None
-        stops = ground.spec.early_stopping and len(group) >= FEWEST
+        stops = shared.spec.early_stopping and len(group) >= FEWEST
         for identity in likely_first(group) if any(each in wanted for each in group) else ():
             is_missing = identity in wanted
             # What is stored is skipped, but for the reference: without its curve a resumed shard would stop others
@@ -90,18 +90,18 @@ def _run_in_turn(
 class Program:
     """The compiled program of one width: any trial of it."""
 
-    def __init__(self, ground: Groundwork) -> None:
-        self._ground = ground
-        functions = ground.functions
+    def __init__(self, shared: WidthProgram) -> None:
+        self._shared = shared
+        functions = shared.functions
         # Compiled ahead, so that a trial's seconds are its own. "float32", since accelerators multiply in fewer bits.
-        hyper, draws, step = hyperparameters(ground.prescription, 1.0), ground.draw(0), np.int32(0)
+        hyper, draws, step = hyperparameters(shared.prescription, 1.0), shared.draw(0), np.int32(0)
         with jax.default_matmul_precision("float32"):
             state = jax.eval_shape(functions.start, hyper, draws.normals)
             self._start = jax.jit(functions.start).lower(hyper, draws.normals).compile()
             self._advance = (
-                jax.jit(functions.advance).lower(hyper, state, ground.train_text, draws.starts, (step, step)).compile()
+                jax.jit(functions.advance).lower(hyper, state, shared.train_text, draws.starts, (step, step)).compile()
             )
-            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, ground.held_out_text).compile()
+            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, shared.held_out_text).compile()
 
     def run(
         self,
@@ -113,25 +113,25 @@ class Program:
 
         `report` hears of the steps done so far after each chunk.
         """
-        begun, ground = perf_counter(), self._ground
-        hyper, draws = ground.hyperparameters(identity), ground.draw(identity.seed)
+        begun, shared = perf_counter(), self._shared
+        hyper, draws = shared.hyperparameters(identity), shared.draw(identity.seed)
         state, starts_SxB = self._start(hyper, draws.normals), jax.device_put(draws.starts)
         curve: list[float] = []
-        margins = OPTIMIZERS[ground.spec.optimizer].margins
+        margins = OPTIMIZERS[shared.spec.optimizer].margins
         step, healthy, stopped = 0, True, False
-        for stop in ground.stops:
+        for stop in shared.stops:
             span = np.int32(step), np.int32(stop)
-            state, mean_loss = self._advance(hyper, state, ground.train_text, starts_SxB, span)
+            state, mean_loss = self._advance(hyper, state, shared.train_text, starts_SxB, span)
             step, healthy = stop, is_healthy(float(mean_loss))
             curve.append(float(mean_loss))
             report(step)
             if not healthy:
                 break
             stopped = reference is not None and hopeless(
-                identity, curve, reference, margins, step=step, steps=ground.spec.steps
+                identity, curve, reference, margins, step=step, steps=shared.spec.steps
             )
             if stopped:
                 break
-        loss = float(self._evaluate(hyper, state, ground.held_out_text)) if healthy and not stopped else None
-        trial = ground.ended(identity, loss, seconds=perf_counter() - begun, steps=step, stopped=stopped)
+        loss = float(self._evaluate(hyper, state, shared.held_out_text)) if healthy and not stopped else None
+        trial = shared.ended(identity, loss, seconds=perf_counter() - begun, steps=step, stopped=stopped)
         return trial, tuple(curve)

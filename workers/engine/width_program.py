@@ -31,7 +31,7 @@ EXPLODED_LOSS = 2.0 * log(VOCABULARY_SIZE)  # nats: twice the loss of a uniform 
 
 
 @dataclass(frozen=True, eq=False)
-class Groundwork:
+class WidthProgram:
     """The parts of every trial of `width`."""
 
     spec: CalibrationSpec
@@ -44,7 +44,7 @@ class Groundwork:
     held_out_text: jax.Array  #: shape (M,), uint8
 
     @classmethod
-    def of(cls, spec: CalibrationSpec, width: int, corpus: Corpus) -> "Groundwork":
+    def of(cls, spec: CalibrationSpec, width: int, corpus: Corpus) -> "WidthProgram":
         """Raise InvalidInputError for what can't be trained: a width, a combination, a text shorter than a window."""
         proxy = build_proxy(spec.proxy)
         return cls(
