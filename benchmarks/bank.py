@@ -15,6 +15,8 @@ import numpy as np
 
 from benchmarks.record import commit
 from widthwise.calibration.grids import HALF_OCTAVE
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import EstimateError
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.surface import Surface, surfaces_by_width
@@ -77,9 +79,9 @@ class Bank:
         for seed in seeds:
             missing = [rate for rate in rates if (width, rate, seed) not in done]
             if missing:
-                shard = {"width": width, "learning_rates": missing, "seeds": [seed]}
+                shard = ShardSpec(width, tuple(missing), (seed,))
                 with self._path(spec).open("a") as lines:
-                    for trial in run_shard(spec, shard):
+                    for trial in run_shard(CalibrationSpec.from_dict(spec), shard):
                         lines.write(json.dumps({**trial.to_dict(), "commit": self._commit}) + "\n")
                         lines.flush()
         asked = {(width, rate, seed) for rate in rates for seed in seeds}

@@ -18,6 +18,9 @@ import numpy as np
 
 from benchmarks.bank import MLP
 from benchmarks.record import arguments, write_result
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.estimate import fit_calibration
 from widthwise.search.cut import cut
 from widthwise.search.telescope import seeds_of
@@ -68,7 +71,7 @@ def measure(
     torch: bool,
     processes: int,
     calibrate: Callable[..., LocalResult] = run_calibration,
-    sweep: Callable[..., list[dict[str, Any]]] = run_shards,
+    sweep: Callable[..., list[Trial]] = run_shards,
     draws: int = DRAWS,
 ) -> dict[str, Any]:
     """Ask every way, and the reference; gives rows, the reference and the factors as JSON-ready values."""
@@ -94,18 +97,19 @@ def _torch(question: Mapping[str, Any], processes: int) -> dict[str, Any]:
         raise SystemExit(
             f"mup + PyTorch are not installed ({error}): pip install -e '.[bench]', or --no-torch"
         ) from error
-    trials = list(train_grid(question, sorted({1, processes})))
+    trials = list(train_grid(CalibrationSpec.from_dict(question), sorted({1, processes})))
     optima = [_argmin(trials, width) for width in sorted(question["widths"])]
     return _row(TORCH, trials, optima, sum(t["seconds"] for t in trials), sum(t["cpu_seconds"] for t in trials))
 
 
 def _engine(way: str, spec: Mapping[str, Any], processes: int, calibrate: Callable[..., LocalResult]) -> dict[str, Any]:
-    found = calibrate(spec, processes=processes)
+    found = calibrate(CalibrationSpec.from_dict(spec), processes=processes)
     if found.result is None:
         raise SystemExit(f"{way} found no optimum: {found.failure}")
     optima = [found.result.predict(width).log2_learning_rate for width in sorted(spec["widths"])]
+    trials = [trial.to_dict() for trial in found.trials]
     return {
-        **_row(f"engine, {way}", found.trials, optima, found.seconds, found.cpu_seconds),
+        **_row(f"engine, {way}", trials, optima, found.seconds, found.cpu_seconds),
         "rounds": found.rounds,
         "processes": processes,
         "environments": list(found.environments),
@@ -141,7 +145,7 @@ def _slope(widths: Sequence[int], log2_optima: Sequence[float]) -> float:
 
 
 def _reference(
-    question: Mapping[str, Any], middle: float, processes: int, sweep: Callable[..., list[dict[str, Any]]]
+    question: Mapping[str, Any], middle: float, processes: int, sweep: Callable[..., list[Trial]]
 ) -> dict[str, Any]:
     """A fine sweep around the optimum at every width with seeds of its own: curves, their minima, the trials."""
     centre = round(middle / REFERENCE_MESH)
@@ -150,8 +154,9 @@ def _reference(
     spec = {**question, "early_stopping": False}
     begun = time.monotonic()
     cells = [(rate, seed) for rate in rates for seed in REFERENCE_SEEDS]
-    shards = [shard for width in sorted(question["widths"], reverse=True) for shard in cut(spec, width, cells)]
-    trials = sweep(spec, shards, processes=processes)
+    parts = [part for width in sorted(question["widths"], reverse=True) for part in cut(spec, width, cells)]
+    shards = [ShardSpec.from_dict(part) for part in parts]
+    trials = [trial.to_dict() for trial in sweep(CalibrationSpec.from_dict(spec), shards, processes=processes)]
     optima, errors, curves = [], [], {}
     for width in sorted(question["widths"]):
         loss_LxS = _table(trials, width, rates)

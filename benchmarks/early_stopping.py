@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -23,13 +23,12 @@ from scipy.stats import beta
 from benchmarks.bank import specification
 from benchmarks.record import arguments, write_result
 from widthwise.calibration.grids import default_learning_rates
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import TrialIdentity
 from widthwise.errors import EstimateError
 from widthwise.estimate.optimum import fit_optimum
-from widthwise.vocabulary import Optimizer
+from widthwise.vocabulary import Optimizer, Role
 from workers.child import SINGLE_THREADED
-
-if TYPE_CHECKING:
-    from workers.engine.trials import Setting
 
 WINDOW_OCTAVES = 1.0  # where the fit of an optimum looks first, see widthwise/estimate/optimum.py
 SAFETY = 1.5  # margin over largest excess (chosen)
@@ -56,7 +55,7 @@ class Sweep:
     dataset: str = "python_docs"
     parameterization: str = "standard"
     learning_rate_rule: str = "per_layer"
-    role: str | None = None  #: of a sweep of γ: the role whose learning rate is multiplied
+    role: Role | None = None  #: of a sweep of γ: the role whose learning rate is multiplied
 
     @property
     def name(self) -> str:
@@ -66,15 +65,13 @@ class Sweep:
         return ", ".join([*different, self.parameterization, self.learning_rate_rule, *swept, f"seed {self.seed}"])
 
     @property
-    def settings(self) -> "list[Setting]":
+    def trials(self) -> list[TrialIdentity]:
         """Its trials: the default grid, or as many γ around 1 at the grid's centre."""
-        from workers.engine.trials import Setting
-
         rates = default_learning_rates(self.optimizer, self.architecture, self.base)
         if self.role is None:
-            return [Setting(rate, self.seed) for rate in rates]
+            return [TrialIdentity(self.width, rate, self.seed) for rate in rates]
         centre = rates[len(rates) // 2]
-        return [Setting(centre, self.seed, self.role, rate / centre) for rate in rates]
+        return [TrialIdentity(self.width, centre, self.seed, self.role, rate / centre) for rate in rates]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -100,8 +97,14 @@ HELD_OUT = [
     *(Sweep(o, 64, 3, base=64, steps=100) for o in ("adam", "adafactor", "sgd")),
     *(Sweep(o, 128, 0, learning_rate_rule="global") for o in ("adam", "sgd")),
     *(Sweep(o, 128, 4, parameterization="mup") for o in ("adamw", "adafactor")),
-    *(Sweep(o, 64, 6, role=r) for o, r in (("adam", "hidden"), ("adam", "readout"), ("adafactor", "embedding"))),
-    *(Sweep(o, 64, 6, role=r) for o, r in (("sgd", "hidden"), ("sgd", "readout"), ("adam_atan2", "embedding"))),
+    *(
+        Sweep(o, 64, 6, role=r)
+        for o, r in (("adam", Role.HIDDEN), ("adam", Role.READOUT), ("adafactor", Role.EMBEDDING))
+    ),
+    *(
+        Sweep(o, 64, 6, role=r)
+        for o, r in (("sgd", Role.HIDDEN), ("sgd", Role.READOUT), ("adam_atan2", Role.EMBEDDING))
+    ),
     *(Sweep(o, 32, 0, architecture="transformer") for o in ("adam", "sgd", "adafactor", "adam_parameter_scaling")),
 ]
 
@@ -135,13 +138,13 @@ def main() -> None:
         os.environ.setdefault(name, value)
     begun = time.perf_counter()
     curves = {sweep: list(_trained(sweep, Path(options.bank))) for sweep in [*CHOSEN_ON, *HELD_OUT]}
-    from workers.engine.stopping import MARGINS
+    from workers.engine.optimizers import OPTIMIZERS
 
     rows: list[str] = []
     computed: dict[str, dict[str, Any]] = {}
     for family, optimizers in FAMILIES:
         below, above = margins([curves[sweep] for sweep in CHOSEN_ON if sweep.optimizer in optimizers])
-        in_force = MARGINS[Optimizer(optimizers[0])]
+        in_force = OPTIMIZERS[Optimizer(optimizers[0])].margins
         in_force_above = None if math.isinf(in_force.above) else in_force.above
         computed[family] = {
             "below": below,
@@ -190,7 +193,7 @@ def main() -> None:
 
 def margins(sweeps: Sequence[Sequence[Run]]) -> tuple[list[float], float]:
     """The margins that the curves of whole sweeps imply: below by tenth, and above; nats, rounded up to hundredths."""
-    from workers.engine.stopping import FIRST_TENTH, LAST_TENTH
+    from workers.engine.early_stopping import FIRST_TENTH, LAST_TENTH
 
     tenths = slice(FIRST_TENTH - 1, LAST_TENTH)
     below, above = np.full(LAST_TENTH - FIRST_TENTH + 1, -np.inf), -np.inf
@@ -215,20 +218,20 @@ def _margin(excess: float) -> float:
 
 def judged(sweep: Sweep, runs: Sequence[Run]) -> Verdict:
     """The rule in force applied to the curves of a whole sweep."""
-    from workers.engine.stopping import Reference, hopeless, likely_first, varied
+    from workers.engine.early_stopping import Reference, hopeless, likely_first, varied
+    from workers.engine.optimizers import OPTIMIZERS
 
     by_rate = {run.learning_rate: run for run in runs}
     complete = [run for run in runs if run.loss is not None]
     reference, kept = None, {}
-    for setting in likely_first(sweep.settings):
-        run = by_rate[varied(setting)]
+    in_force = OPTIMIZERS[Optimizer(sweep.optimizer)].margins
+    for trial in likely_first(sweep.trials):
+        run = by_rate[varied(trial)]
         steps = run.steps
         if reference is not None:
             for count in range(1, len(run.curve)):
                 step = count * sweep.steps // 10
-                if hopeless(
-                    setting, run.curve[:count], reference, Optimizer(sweep.optimizer), step=step, steps=sweep.steps
-                ):
+                if hopeless(trial, run.curve[:count], reference, in_force, step=step, steps=sweep.steps):
                     steps = step
                     break
         if reference is None and run.loss is not None:
@@ -271,18 +274,17 @@ def _trained(sweep: Sweep, bank: Path) -> Iterator[Run]:
         yield from (Run(**{**run, "curve": tuple(run["curve"])}) for run in json.loads(path.read_text()))
         return
     from workers.engine.data import load_corpus
-    from workers.engine.groundwork import Groundwork
-    from workers.engine.specification import SweepSpec
-    from workers.engine.stopping import varied
+    from workers.engine.early_stopping import varied
     from workers.engine.sweep import Program
+    from workers.engine.width_program import WidthProgram
 
-    spec = SweepSpec.from_dict(sweep.spec)
-    program = Program(Groundwork.of(spec, sweep.width, load_corpus(sweep.dataset)))
+    spec = CalibrationSpec.from_dict(sweep.spec)
+    program = Program(WidthProgram.of(spec, sweep.width, load_corpus(sweep.dataset)))
     runs = []
-    for setting in sweep.settings:
-        trial, curve = program.run(setting)
+    for identity in sweep.trials:
+        trial, curve = program.run(identity)
         finite = tuple(loss for loss in curve if math.isfinite(loss))
-        runs.append(Run(varied(setting), finite, trial.loss, trial.steps))
+        runs.append(Run(varied(identity), finite, trial.loss, trial.steps or 0))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(run) for run in runs], allow_nan=False))
     print(f"trained: {sweep.name}", flush=True)

@@ -15,7 +15,10 @@ from typing import Any
 
 from benchmarks.bank import MLP
 from benchmarks.record import arguments, write_result
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.estimate.parts.horizon import PUBLISHED, HorizonResult, fit_horizon
+from widthwise.vocabulary import ShardKind
 from workers.child import SINGLE_THREADED
 
 # Octaves around the best learning rate of 200 steps at the base width: shorter runs want more, longer ones less
@@ -26,19 +29,19 @@ def main() -> None:
     options = _options()
     for name, value in SINGLE_THREADED.items():  # as a worker's child sets them, before JAX is imported
         os.environ.setdefault(name, value)
-    from workers.engine.shards import run
+    from workers.engine.horizon import run_shard
 
     spec = _specification(options)
     begun, trials = time.process_time(), []
     for width in options.widths:
-        shard = {
-            "kind": "horizon",
-            "width": width,
-            "learning_rates": [2.0**x for x in LOG2_RATES],
-            "seeds": list(range(options.seeds)),
-            "horizons": options.horizons,
-        }
-        trials += [trial.to_dict() for trial in run(spec, shard)]
+        shard = ShardSpec(
+            width,
+            tuple(2.0**x for x in LOG2_RATES),
+            tuple(range(options.seeds)),
+            ShardKind.HORIZON,
+            horizons=tuple(options.horizons),
+        )
+        trials += [trial.to_dict() for trial in run_shard(CalibrationSpec.from_dict(spec), shard)]
         print(f"width {width}: {len(trials)} trials, {time.process_time() - begun:.0f} s of processor", flush=True)
     seconds = time.process_time() - begun
     result = fit_horizon(spec, trials)

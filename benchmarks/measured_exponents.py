@@ -13,9 +13,12 @@ from time import process_time
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.record import arguments, write_result
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement
 from widthwise.estimate.parts.alignments import AlignmentPart, fit_alignment
 from widthwise.estimate.parts.coordinates import CoordinateCheck, check_coordinates
 from widthwise.estimate.parts.gradients import GradientPart, fit_gradients
+from widthwise.vocabulary import Measured
 from workers.child import SINGLE_THREADED
 
 if TYPE_CHECKING:
@@ -138,7 +141,8 @@ def initial_gradients(architecture: str) -> dict[str, GradientPart]:
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in PARAMETERIZATIONS}
     specs = {name: specification(architecture, GRADIENT_WIDTHS, parameterization=name) for name in PARAMETERIZATIONS}
     for width in GRADIENT_WIDTHS:
-        seen = observe(specs, width, range(GRADIENT_SEEDS[architecture]), {"epsilon": (0,)}, learning_rate=1.0)
+        seeds = range(GRADIENT_SEEDS[architecture])
+        seen = observe(specs, width, seeds, [Measured.EPSILON], learning_rate=1.0, at_init=True)
         for name, found in seen.items():
             records[name] += found
     parts = {name: fit_gradients(specs[name], records[name]) for name in PARAMETERIZATIONS}
@@ -147,16 +151,14 @@ def initial_gradients(architecture: str) -> dict[str, GradientPart]:
 
 def trained(architecture: str, cases: Sequence[Case]) -> list[tuple[Case, tuple[AlignmentPart, CoordinateCheck]]]:
     """Alignment and coordinate check of every case."""
-    from workers.engine.measurements import snapshot_steps
-
     widths, rate = RUN_WIDTHS[architecture], LEARNING_RATES[architecture]
-    steps = {kind: snapshot_steps(kind, RUN_STEPS) for kind in ("alignment", "coordinates")}
     specs = {case.name: specification(architecture, widths, **case.trained) for case in cases}
     spoils = {case.name: case.spoil for case in cases}
     records: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
     for width in widths:
         begun = process_time()
-        for name, found in observe(specs, width, RUN_SEEDS, steps, learning_rate=rate, spoils=spoils).items():
+        kinds = [Measured.ALIGNMENT, Measured.COORDINATES]
+        for name, found in observe(specs, width, RUN_SEEDS, kinds, learning_rate=rate, spoils=spoils).items():
             records[name] += found
         print(f"{architecture}, width {width}: {len(cases)} cases in {process_time() - begun:.0f} s", flush=True)
     results = []
@@ -173,31 +175,32 @@ def observe(
     specs: Mapping[str, Mapping[str, Any]],
     width: int,
     seeds: Sequence[int],
-    steps: Mapping[str, tuple[int, ...]],
+    kinds: Sequence[Measured],
     *,
     learning_rate: float,
+    at_init: bool = False,
     spoils: Mapping[str, Change] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
-    """Measurement records of every case at one width; all cases run in the same compiled programs."""
+    """Return the measurements of every case at one width, or at init alone; one compiled program serves all cases."""
     from workers.engine.data import load_corpus
-    from workers.engine.measurements import Measurement, Probe
+    from workers.engine.measurements import KINDS, Observer
     from workers.engine.prescription import prescribe
     from workers.engine.proxies import build_proxy
-    from workers.engine.specification import SweepSpec
 
-    sweeps = {name: SweepSpec.from_dict(spec) for name, spec in specs.items()}
+    sweeps = {name: CalibrationSpec.from_dict(spec) for name, spec in specs.items()}
     first = next(iter(sweeps.values()))
     proxy = build_proxy(first.proxy)
-    probe = Probe(first, proxy, width, load_corpus(first.proxy.dataset))
+    observer = Observer(first, proxy, width, load_corpus(first.proxy.dataset))
+    looks = [replace(KINDS[kind], steps=lambda _: (0,)) if at_init else KINDS[kind] for kind in kinds]
     records: dict[str, list[dict[str, Any]]] = {}
     for name, sweep in sweeps.items():
         prescription = prescribe(sweep, proxy, width)
         if spoils is not None:
             prescription = spoils[name](prescription)
         records[name] = [
-            Measurement(width, seed, kind, data).to_dict()
+            Measurement(width, seed, Measured(kind), data).to_dict()
             for seed in seeds
-            for kind, data in probe.run(prescription, learning_rate, seed, tuple(steps), steps=steps).items()
+            for kind, data in observer.run(prescription, learning_rate, seed, looks).items()
         ]
     return records
 

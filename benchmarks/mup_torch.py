@@ -7,7 +7,7 @@ alone needs the extra `bench`.
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mup
@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn import functional
 
 from widthwise.calibration.cost import COOLDOWN_SHARE, VOCABULARY_SIZE, trial_flops
+from widthwise.calibration.spec import CalibrationSpec
 from workers.engine.data import load_corpus
 from workers.engine.optimizers import ADAM_B1, ADAM_B2
 from workers.engine.proxies import build_proxy
 from workers.engine.proxies.contract import NORM_FLOOR
-from workers.engine.specification import SweepSpec
 from workers.engine.training import WARMUP_SHARE, draw, held_out_starts, training_windows
 
 HEALTH_CHECKS = 10  # a run: one that diverged ends there, which a careful user's script does too
@@ -48,32 +48,32 @@ class Model(nn.Module):
 class Trainer:
     """One width's runs."""
 
-    def __init__(self, sweep: SweepSpec, width: int) -> None:
-        self.sweep, self.width = sweep, width
-        proxy, corpus = build_proxy(sweep.proxy), load_corpus(sweep.proxy.dataset)
+    def __init__(self, spec: CalibrationSpec, width: int) -> None:
+        self.spec, self.width = spec, width
+        proxy, corpus = build_proxy(spec.proxy), load_corpus(spec.proxy.dataset)
         self.train = corpus.train
         self.windows = training_windows(corpus.train.size, proxy)
-        self.offsets = np.arange(sweep.proxy.sequence_length + 1)
+        self.offsets = np.arange(spec.proxy.sequence_length + 1)
         starts = held_out_starts(corpus.held_out.size, proxy)
         self.held_out = torch.from_numpy(corpus.held_out[starts[..., None] + self.offsets])
 
     def build(self, rate: float) -> tuple[Model, torch.optim.Optimizer]:
         """A model of this width with its Adam, as the package prescribes them from the base width."""
-        proxy, base = self.sweep.proxy, self.sweep.base_width
+        proxy, base = self.spec.proxy, self.spec.base_width
         model, narrow, wider = (Model(n, proxy.sequence_length, proxy.depth) for n in (self.width, base, 2 * base))
         mup.set_base_shapes(model, narrow, delta=wider)
         mup.init.normal_(model.embedding.weight, std=1.0)
         for linear in (model.context, *model.blocks, model.readout):
             base_fan_in = linear.weight.shape[1] * base // self.width
             mup.init.normal_(linear.weight, std=base_fan_in**-0.5)
-        return model, mup.MuAdam(model.parameters(), lr=rate, betas=(ADAM_B1, ADAM_B2), eps=self.sweep.epsilon)
+        return model, mup.MuAdam(model.parameters(), lr=rate, betas=(ADAM_B1, ADAM_B2), eps=self.spec.epsilon)
 
     def advance(self, model: Model, adam: torch.optim.Optimizer, starts_SxB: Any, span: range) -> float:
         """The steps of `span`; gives the last one's loss."""
         loss = torch.zeros(())
         for step in span:
             for group in adam.param_groups:
-                group["lr"] = group.setdefault("full_rate", group["lr"]) * share(step, self.sweep.steps)
+                group["lr"] = group.setdefault("full_rate", group["lr"]) * share(step, self.spec.steps)
             loss = _loss(model, torch.from_numpy(self.train[starts_SxB[step][:, None] + self.offsets]))
             adam.zero_grad()
             loss.backward()
@@ -82,7 +82,7 @@ class Trainer:
 
     def run(self, rate: float, seed: int) -> dict[str, Any]:
         """One trial, as the engine records it."""
-        begun, spent, steps, proxy = time.perf_counter(), time.process_time(), self.sweep.steps, self.sweep.proxy
+        begun, spent, steps, proxy = time.perf_counter(), time.process_time(), self.spec.steps, self.spec.proxy
         torch.manual_seed(seed)
         starts_SxB = draw(seed, {}, steps=steps, batch_size=proxy.batch_size, windows=self.windows).starts
         model, adam = self.build(rate)
@@ -114,8 +114,8 @@ class Trainer:
     def fastest(self, numbers: Sequence[int]) -> int:
         """Of these numbers of threads the one that trains fastest, by a few steps."""
         took = {}
-        span = range(min(TRIED_STEPS, self.sweep.steps))
-        starts_SxB = np.zeros((len(span), self.sweep.proxy.batch_size), dtype=np.int32)
+        span = range(min(TRIED_STEPS, self.spec.steps))
+        starts_SxB = np.zeros((len(span), self.spec.proxy.batch_size), dtype=np.int32)
         for number in numbers:
             torch.set_num_threads(number)
             model, adam = self.build(1e-3)
@@ -126,15 +126,14 @@ class Trainer:
         return min(took, key=lambda number: took[number])
 
 
-def train_grid(spec: Mapping[str, Any], threads: Sequence[int]) -> Iterator[dict[str, Any]]:
+def train_grid(spec: CalibrationSpec, threads: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Every trial of the grid, one after another, each width with the fastest of these numbers of threads."""
-    sweep = SweepSpec.from_dict(spec)
-    for width in sorted(spec["widths"]):
-        trainer = Trainer(sweep, width)
+    for width in spec.widths:
+        trainer = Trainer(spec, width)
         number = trainer.fastest(threads)
         torch.set_num_threads(number)
-        for rate in spec["learning_rates"]:
-            for seed in range(spec["seeds"]):
+        for rate in spec.learning_rates:
+            for seed in range(spec.seeds):
                 yield {**trainer.run(rate, seed), "threads": number}
 
 

@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 
 from widthwise.calibration.grids import default_learning_rates
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import EstimateError
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import fit_power_law
+from widthwise.vocabulary import TrialStatus
 from workers.child import SINGLE_THREADED
 
 # sequence length and batch size (chosen): runs of seconds on one core that still show the theory
@@ -58,11 +61,11 @@ def main() -> None:
     }
     losses: dict[int, dict[float, list[float]]] = {width: defaultdict(list) for width in options.widths}
     for width in options.widths:
-        shard = {"width": width, "learning_rates": options.learning_rates, "seeds": list(range(options.seeds))}
+        shard = ShardSpec(width, tuple(options.learning_rates), tuple(range(options.seeds)))
         seconds, rates = [], []
-        for trial in run_shard(spec, shard):
+        for trial in run_shard(CalibrationSpec.from_dict(spec), shard):
             losses[width][trial.learning_rate].append(np.nan if trial.loss is None else trial.loss)
-            if trial.status == "completed":
+            if trial.status is TrialStatus.COMPLETED and trial.seconds and trial.flops:
                 seconds.append(trial.seconds)
                 rates.append(trial.flops / trial.seconds / 1e9)
         print(f"width {width:5d}: {np.median(seconds):7.2f} s a trial, {np.median(rates):5.1f} GFLOP/s", flush=True)

@@ -13,6 +13,7 @@ On an accelerator: learning rates as lanes of one program against one trial at a
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,6 +25,8 @@ import numpy as np
 
 from benchmarks.bank import MLP, specification
 from benchmarks.record import arguments, write_result
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import TrialIdentity
 from workers.child import SINGLE_THREADED
 
 PROXIES = {"mlp": MLP, "transformer": {**MLP, "architecture": "transformer", "sequence_length": 64, "batch_size": 32}}
@@ -160,37 +163,35 @@ def _case(name: str, width: int) -> dict[str, Any]:
     import jax
 
     from widthwise.calibration.cost import trial_flops
-    from workers.engine.trials import Setting
 
-    ground = _ground(name, width)
-    proxy = ground.sweep.proxy
+    shared = _shared(name, width)
+    proxy = shared.spec.proxy
     flops = trial_flops(
         name, width, depth=proxy.depth, sequence_length=proxy.sequence_length, windows=proxy.batch_size, evaluated=False
     )
     chunk = max(1, int(ROUND_SECONDS * 4e10 / flops))  # at 40 GFLOP/s
-    hyper, draws = ground.hyperparameters(Setting(1e-3, 0)), ground.draw(0)
-    starts, span = jax.device_put(draws.starts), (np.int32(0), np.int32(min(chunk, ground.sweep.steps)))
+    hyper, draws = shared.hyperparameters(TrialIdentity(width, 1e-3, 0)), shared.draw(0)
+    starts, span = jax.device_put(draws.starts), (np.int32(0), np.int32(min(chunk, shared.spec.steps)))
     with jax.default_matmul_precision("float32"):
-        state = jax.jit(ground.functions.start)(hyper, draws.normals)
-        advance = jax.jit(ground.functions.advance).lower(hyper, state, ground.train_text, starts, span).compile()
+        state = jax.jit(shared.functions.start)(hyper, draws.normals)
+        advance = jax.jit(shared.functions.advance).lower(hyper, state, shared.train_text, starts, span).compile()
 
     def step(clock: Callable[[], float]) -> float:
         begun = clock()
-        float(advance(hyper, state, ground.train_text, starts, span)[1])
+        float(advance(hyper, state, shared.train_text, starts, span)[1])
         return (clock() - begun) / int(span[1])
 
     return {"proxy": name, "width": width, "flops": flops, "step": step}
 
 
-def _ground(name: str, width: int) -> Any:
+def _shared(name: str, width: int) -> Any:
     from workers.engine.data import load_corpus
-    from workers.engine.groundwork import Groundwork
-    from workers.engine.specification import SweepSpec
+    from workers.engine.width_program import WidthProgram
 
     spec = specification(
         parameterization="standard", optimizer="adam", widths=[min(32, width), width], proxy=PROXIES[name]
     )
-    return Groundwork.of(SweepSpec.from_dict(spec), width, load_corpus("python_docs"))
+    return WidthProgram.of(CalibrationSpec.from_dict(spec), width, load_corpus("python_docs"))
 
 
 def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
@@ -198,24 +199,24 @@ def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
     from widthwise.calibration.grids import default_learning_rates
     from workers.engine.batch import run_batches
     from workers.engine.sweep import Program
-    from workers.engine.trials import Setting
 
     found = []
     for name in PROXIES:
         for width in widths:
-            ground = _ground(name, width)
-            settings = [Setting(rate, seed) for seed in range(3) for rate in default_learning_rates("adam", name, 32)]
-            trials = list(run_batches(ground, settings, frozenset(), lambda *_: None))
-            one, _ = Program(ground).run(settings[len(settings) // 2])
-            seconds = sum(trial.seconds for trial in trials)
+            shared = _shared(name, width)
+            rates = default_learning_rates("adam", name, 32)
+            asked = [TrialIdentity(width, rate, seed) for seed in range(3) for rate in rates]
+            trials = list(run_batches(shared, asked, asked, lambda *_: None))
+            one, _ = Program(shared).run(asked[len(asked) // 2])
+            seconds = sum(trial.seconds or 0.0 for trial in trials)
             found.append(
                 {
                     "proxy": name,
                     "width": width,
                     "lanes": len(trials),
                     "trials_per_second": len(trials) / seconds,
-                    "one_at_a_time": 1 / one.seconds,
-                    "share": sum(trial.flops for trial in trials) / seconds / peak,
+                    "one_at_a_time": 1 / (one.seconds or math.nan),
+                    "share": sum(trial.flops or 0.0 for trial in trials) / seconds / peak,
                 }
             )
     return found

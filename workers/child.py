@@ -1,15 +1,11 @@
-"""The child process that runs one shard: a job in on stdin, JSON lines out on stdout, logs on stderr.
+"""The child process that runs one shard: a job in on stdin, events out on stdout (see `protocol`), logs on stderr.
 
     python -m workers.child [--describe]
-    in   {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}   one line; then stay open
-         done: [learning rate, seed, role, γ, horizon] of trials, [kind, seed] of measurements, stored already
-    out  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
-         {"event": "progress", …}  {"event": "finished"}
-         {"event": "error", "kind": "invalid_input" | "out_of_memory" | "internal", "message": …}   and exit code 1
 
-With --describe it takes no job and gives {"event": "described", "device": …, "versions": …}.
-The end of stdin means that the parent is gone: the child exits with code 3 at once, in the middle of whatever it does.
-JAX lives only here, so a hard deadline, an abort or a lack of memory ends one shard and not the worker.
+After an error event the exit code is 1. With --describe it takes no job and says what would compute.
+Stdin stays open after the job: its end means that the parent is gone, and the child exits with code 3 at once, in the
+middle of whatever it does. JAX lives only here, so a hard deadline, an abort or a lack of memory ends one shard and not
+the worker.
 """
 
 import json
@@ -20,9 +16,9 @@ import threading
 import time
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from typing import Any
 
 from widthwise.errors import InvalidInputError
+from workers.protocol import Described, ErrorKind, Event, Failed, Finished, Job, Progress, Started, ended
 
 PARENT_GONE = 3
 PROGRESS_SECONDS = 1.0  # a person watches these; more often is noise
@@ -45,9 +41,9 @@ class Pipe:
         self._descriptor = os.dup(1)
         os.dup2(2, 1)
 
-    def send(self, event: str, **fields: Any) -> None:
-        """One event; ends the process where nobody reads any more. Raises ValueError for NaN and infinities."""
-        line = json.dumps({"event": event, **fields}, allow_nan=False) + "\n"
+    def send(self, event: Event) -> None:
+        """Send one event; ends the process if nobody reads any more. Raises ValueError for NaN and infinities."""
+        line = json.dumps(event.to_dict(), allow_nan=False) + "\n"
         rest = line.encode()
         try:
             while rest:
@@ -57,26 +53,26 @@ class Pipe:
 
 
 def main() -> int:
-    """Runs one job; gives the exit code."""
+    """Run one job; return the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("jax").setLevel(logging.WARNING)  # at INFO it lists every backend that is absent
     pipe = Pipe()
     describe = sys.argv[1:] == ["--describe"]
     try:
-        job = {} if describe else _read_job()
+        job = None if describe else _read_job()
         threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
         if _trains_on_cpu():
             for name, value in SINGLE_THREADED.items():
                 os.environ.setdefault(name, value)
-        if describe:
+        if job is None:
             _describe(pipe)
             return 0
         _run(job, pipe)
     except Exception as error:
         log.exception("the shard failed")
-        pipe.send("error", kind=_kind(error), message=str(error) or type(error).__name__)
+        pipe.send(Failed(_kind(error), str(error) or type(error).__name__))
         return 1
-    pipe.send("finished")
+    pipe.send(Finished())
     return 0
 
 
@@ -94,27 +90,28 @@ def _describe(pipe: Pipe) -> None:
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # by default JAX takes 75% of a GPU's memory at once
     from workers.engine.device import describe_device
 
-    pipe.send("described", **describe_device())
+    pipe.send(Described(describe_device()))
 
 
-def _run(job: dict[str, Any], pipe: Pipe) -> None:
+def _run(job: Job, pipe: Pipe) -> None:
     # imported here, after the flags above: XLA reads them once
     from workers.engine.code import code_sha256
     from workers.engine.data import load_corpus
     from workers.engine.device import describe_device, use_compile_cache
-    from workers.engine.optimizers import constants_of
-    from workers.engine.shards import run
-    from workers.engine.specification import SweepSpec
+    from workers.engine.dispatch import run
+    from workers.engine.optimizers import constants_in_force
 
-    if job.get("cache_dir"):
-        use_compile_cache(job["cache_dir"])
-    sweep = SweepSpec.from_dict(job["spec"])
+    if job.cache_dir is not None:
+        use_compile_cache(job.cache_dir)
     pipe.send(
-        "started",
-        **describe_device(),
-        code_sha256=code_sha256(),
-        dataset_sha256=load_corpus(sweep.proxy.dataset, job.get("corpora_dir")).sha256,
-        optimizer_constants=constants_of(sweep.optimizer, sweep.atan2),
+        Started(
+            {
+                **describe_device(),
+                "code_sha256": code_sha256(),
+                "dataset_sha256": load_corpus(job.spec.proxy.dataset, job.corpora_dir).sha256,
+                "optimizer_constants": dict(constants_in_force(job.spec)),
+            }
+        )
     )
     last = time.monotonic()
 
@@ -122,17 +119,17 @@ def _run(job: dict[str, Any], pipe: Pipe) -> None:
         nonlocal last
         if time.monotonic() - last >= PROGRESS_SECONDS:
             last = time.monotonic()
-            pipe.send("progress", trial=trial, of=of, step=step, steps=steps)
+            pipe.send(Progress(trial, of, step, steps))
 
-    # the kind alone says which: a measure shard makes no trials, and no other makes measurements
-    event = "measurement" if job["shard"].get("kind") == "measure" else "trial"
-    folder = job.get("corpora_dir")
-    for outcome in run(job["spec"], job["shard"], job.get("done", ()), corpora_dir=folder, on_progress=report):
-        pipe.send(event, **{event: outcome.to_dict()})
+    for outcome in run(job.spec, job.shard, job.done, corpora_dir=job.corpora_dir, on_progress=report):
+        pipe.send(ended(outcome))
 
 
-def _read_job() -> dict[str, Any]:
-    """The first line of stdin. It is read from the descriptor: a buffered reader would lock the watcher at exit."""
+def _read_job() -> Job:
+    """Return the job in the first line of stdin.
+
+    It is read from the descriptor: a buffered reader would lock the watcher at exit.
+    """
     line = bytearray()
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)  # byte by byte, so that nothing after the line is taken
@@ -143,9 +140,7 @@ def _read_job() -> dict[str, Any]:
         job = json.loads(line)
     except ValueError as error:
         raise InvalidInputError(f"stdin held no job: {error}; give one line of JSON") from error
-    if not isinstance(job, dict) or not {"spec", "shard"} <= job.keys():
-        raise InvalidInputError("the job is not an object with 'spec' and 'shard'; give both", field="job")
-    return job
+    return Job.from_dict(job)
 
 
 def _exit_with_parent() -> None:
@@ -154,13 +149,13 @@ def _exit_with_parent() -> None:
     os._exit(PARENT_GONE)
 
 
-def _kind(error: Exception) -> str:
+def _kind(error: Exception) -> ErrorKind:
     if isinstance(error, InvalidInputError):
-        return "invalid_input"
+        return ErrorKind.INVALID_INPUT
     # XLA reports a full device by this word at the head of a RuntimeError
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return "out_of_memory"
-    return "internal"
+        return ErrorKind.OUT_OF_MEMORY
+    return ErrorKind.INTERNAL
 
 
 if __name__ == "__main__":

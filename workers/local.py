@@ -1,7 +1,7 @@
 """A calibration on this machine alone: round after round in child processes, without a service or a database.
 
 For benchmarks, notebooks and tests. Each child trains on one core, so there are as many as this process may use; what
-they report is kept in memory, and given back as `done` it resumes a calibration that was interrupted.
+they report is kept in memory; passed as `done` to a later call it resumes a calibration that was interrupted.
 """
 
 import os
@@ -10,23 +10,27 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import EstimateError, InvalidInputError, WidthwiseError
 from widthwise.estimate import CalibrationResult, fit_calibration
 from widthwise.search.rounds import next_round
-from workers.process import ChildProcess, Ended, ProtocolError
+from workers.process import ChildProcess, Ended
+from workers.protocol import Event, Failed, Finished, Identity, Job, MeasurementDone, ProtocolError, Started, TrialDone
 
 CHILD_COMMAND = (sys.executable, "-m", "workers.child")
 ATTEMPTS = 3  # of one shard, as in the service; a child may be killed for the memory of others
-POLL_SECONDS = 0.02  # wait for one child's message before the next is asked (chosen): a trial takes longer
+POLL_SECONDS = 0.02  # wait for one child's event before the next is asked (chosen): a trial takes longer
 
-Json = Mapping[str, Any]
-OnEvent = Callable[[Json, Json], None]  #: (shard, what its child said)
+OnEvent = Callable[[ShardSpec, Event], None]  #: (shard, what its child said)
+MakeJob = Callable[[ShardSpec, Sequence[Identity]], Job]  #: from a shard and what of it has an outcome
 
 
 class LocalRunError(WidthwiseError):
@@ -37,8 +41,8 @@ class LocalRunError(WidthwiseError):
 class LocalResult:
     """What a local calibration found, and what it took."""
 
-    trials: tuple[dict[str, Any], ...]  #: those given as done first
-    measurements: tuple[dict[str, Any], ...]
+    trials: tuple[Trial, ...]  #: those passed as done first
+    measurements: tuple[Measurement, ...]
     result: CalibrationResult | None  #: None where the trials give no optimum
     failure: str | None  #: why there is no result
     seconds: float  #: wall-clock of this call
@@ -48,13 +52,13 @@ class LocalResult:
 
 
 def run_calibration(
-    spec: Json,
+    spec: CalibrationSpec,
     *,
     processes: int | None = None,
     cache_dir: Path | str | None = None,
     corpora_dir: Path | str | None = None,
-    done: Sequence[Json] = (),
-    measured: Sequence[Json] = (),
+    done: Sequence[Trial] = (),
+    measured: Sequence[Measurement] = (),
     on_event: OnEvent | None = None,
     command: Sequence[str] = CHILD_COMMAND,
 ) -> LocalResult:
@@ -62,20 +66,19 @@ def run_calibration(
 
     Parameters
     ----------
-    spec: the specification, with every default filled in.
     processes: children at once; as many as cores that this process may use, unless given.
     cache_dir: where compiled programs are kept; unless given, for the time of the call.
     corpora_dir: the folder of the operator's own texts.
     done, measured: trials and measurements of an earlier run of the same calibration; they are not run again.
     on_event: called in this thread with (shard, event) for everything that a child says.
 
-    Raises InvalidInputError for a specification that can't be run; LocalRunError where a shard fails three times.
+    Raises InvalidInputError for a specification that can't be run; LocalRunError if a shard fails three times.
     """
     begun, spent = time.monotonic(), _children_seconds()
-    run = _Run(list(map(dict, done)), list(map(dict, measured)), on_event, tuple(command))
+    run = _Run(list(done), list(measured), on_event, tuple(command))
     rounds = 0
     with _job(spec, cache_dir, corpora_dir) as job:
-        while shards := next_round(spec, run.trials, run.measurements):
+        while shards := _next_round(spec, run.trials, run.measurements):
             before = len(run.trials) + len(run.measurements)
             run.all(shards, job, processes or len(os.sched_getaffinity(0)))
             rounds += 1
@@ -83,7 +86,7 @@ def run_calibration(
                 raise LocalRunError(f"round {rounds} of {len(shards)} shards brought no outcome; see the child's log")
     failure, result = None, None
     try:
-        result = fit_calibration(spec, run.trials, run.measurements)
+        result = _fit(spec, run.trials, run.measurements)
     except EstimateError as error:
         failure = str(error)
     return LocalResult(
@@ -99,13 +102,13 @@ def run_calibration(
 
 
 def run_shards(
-    spec: Json,
-    shards: Sequence[dict[str, Any]],
+    spec: CalibrationSpec,
+    shards: Sequence[ShardSpec],
     *,
     processes: int | None = None,
     cache_dir: Path | str | None = None,
     corpora_dir: Path | str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Trial]:
     """Return the trials of these shards and of no others; the arguments and errors are those of run_calibration."""
     run = _Run([], [], None, CHILD_COMMAND)
     with _job(spec, cache_dir, corpora_dir) as job:
@@ -113,13 +116,28 @@ def run_shards(
     return run.trials
 
 
+def _next_round(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> list[ShardSpec]:
+    shards = next_round(spec.to_dict(), *_as_json(trials, measurements))
+    return [ShardSpec.from_dict(shard) for shard in shards]
+
+
+def _fit(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> CalibrationResult:
+    return fit_calibration(spec.to_dict(), *_as_json(trials, measurements))
+
+
+def _as_json(
+    trials: Sequence[Trial], measurements: Sequence[Measurement]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    return [trial.to_dict() for trial in trials], [measurement.to_dict() for measurement in measurements]
+
+
 @contextmanager
-def _job(spec: Json, cache_dir: Path | str | None, corpora_dir: Path | str | None) -> Iterator[dict[str, Any]]:
-    """What the jobs of all children have in common."""
+def _job(spec: CalibrationSpec, cache_dir: Path | str | None, corpora_dir: Path | str | None) -> Iterator[MakeJob]:
+    """What makes the job of a shard."""
     with ExitStack() as stack:
         cache = cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="widthwise-"))
         texts = None if corpora_dir is None else str(corpora_dir)
-        yield {"spec": dict(spec), "cache_dir": str(cache), "corpora_dir": texts}
+        yield lambda shard, done: Job(spec, shard, done, str(cache), texts)
 
 
 @dataclass
@@ -127,23 +145,23 @@ class _Child:
     """One child at its shard."""
 
     process: ChildProcess
-    shard: dict[str, Any]
+    shard: ShardSpec
     attempt: int
     finished: bool = False
-    error: tuple[str, str] | None = None
+    error: Failed | None = None
 
 
 @dataclass
 class _Run:
     """The outcomes so far, and the children that add to them."""
 
-    trials: list[dict[str, Any]]
-    measurements: list[dict[str, Any]]
+    trials: list[Trial]
+    measurements: list[Measurement]
     on_event: OnEvent | None
     command: tuple[str, ...]
     environments: list[dict[str, Any]] = field(default_factory=list)
 
-    def all(self, shards: Sequence[dict[str, Any]], job: Json, processes: int) -> None:
+    def all(self, shards: Sequence[ShardSpec], job: MakeJob, processes: int) -> None:
         """Run the shards of one round, `processes` at a time; no child outlives this."""
         waiting = deque((shard, 1) for shard in shards)
         running: list[_Child] = []
@@ -151,8 +169,8 @@ class _Run:
             while waiting or running:
                 while waiting and len(running) < processes:
                     shard, attempt = waiting.popleft()
-                    full = {**job, "shard": shard, "done": self._done(shard)}
-                    running.append(_Child(ChildProcess(self.command, full), shard, attempt))
+                    process = ChildProcess(self.command, job(shard, self._done(shard)).to_dict())
+                    running.append(_Child(process, shard, attempt))
                 for child in list(running):
                     if self._listen(child):
                         continue
@@ -166,50 +184,47 @@ class _Run:
     def _listen(self, child: _Child) -> bool:
         """Take what the child has said; False once it has ended."""
         try:
-            while (message := child.process.next_message(POLL_SECONDS)) is not None:
-                self._take(child, message)
+            while (event := child.process.next_event(POLL_SECONDS)) is not None:
+                self._take(child, event)
         except (Ended, ProtocolError) as end:
             if isinstance(end, ProtocolError):
-                child.error = ("protocol", str(end))
+                child.error = Failed("protocol", str(end))
                 child.process.kill()
             child.process.wait()
             return False
         return True
 
-    def _take(self, child: _Child, message: dict[str, Any]) -> None:
-        match message["event"]:
-            case "trial":
-                self.trials.append(message["trial"])
-            case "measurement":
-                self.measurements.append(message["measurement"])
-            case "started":
-                environment = {name: value for name, value in message.items() if name != "event"}
+    def _take(self, child: _Child, event: Event) -> None:
+        match event:
+            case TrialDone(trial):
+                self.trials.append(trial)
+            case MeasurementDone(measurement):
+                self.measurements.append(measurement)
+            case Started(environment):
                 if environment not in self.environments:
-                    self.environments.append(environment)
-            case "error":
-                child.error = (str(message.get("kind")), str(message.get("message")))
-            case "finished":
+                    self.environments.append(dict(environment))
+            case Failed():
+                child.error = event
+            case Finished():
                 child.finished = True
         if self.on_event is not None:
-            self.on_event(child.shard, message)
+            self.on_event(child.shard, event)
 
     def _next_attempt(self, child: _Child) -> int:
-        kind, said = child.error or ("died", child.process.last_words() or "it said nothing")
-        if kind == "invalid_input":
-            raise InvalidInputError(said, field="spec")
+        error = child.error or Failed("died", child.process.last_words() or "it said nothing")
+        if error.is_final:
+            raise InvalidInputError(error.message, field="spec")
         if child.attempt >= ATTEMPTS:
-            raise LocalRunError(f"shard {child.shard} failed {ATTEMPTS} times; at last ({kind}): {said}")
+            raise LocalRunError(
+                f"shard {child.shard.to_dict()} failed {ATTEMPTS} times; at last ({error.kind}): {error.message}"
+            )
         return child.attempt + 1
 
-    def _done(self, shard: Json) -> list[list[Any]]:
-        """What of the shard has an outcome already, as the child's protocol names it."""
-        if shard["kind"] == "measure":
-            return [[each["kind"], each["seed"]] for each in self.measurements if each["width"] == shard["width"]]
-        return [
-            [t["learning_rate"], t["seed"], t.get("role"), t.get("gamma", 1.0), t.get("horizon")]
-            for t in self.trials
-            if t["width"] == shard["width"]
-        ]
+    def _done(self, shard: ShardSpec) -> list[Identity]:
+        """Return what of the shard has an outcome already, in the order in which it came."""
+        outcomes: list[Trial | Measurement] = [*self.trials, *self.measurements]
+        asked = {*shard.trials(), *shard.measurements()}
+        return [outcome.identity for outcome in outcomes if outcome.identity in asked]
 
 
 def _children_seconds() -> float:

@@ -6,7 +6,8 @@ from typing import Any
 
 import structlog
 
-from workers.process import ChildProcess, Ended, ProtocolError
+from workers.process import ChildProcess, Ended
+from workers.protocol import Described, ProtocolError
 from workers.supervisor import CHILD_COMMAND
 
 log = structlog.get_logger(__name__)
@@ -35,18 +36,18 @@ class Probe:
             if self._child is None:
                 self._child = ChildProcess(self._command, {})
                 self._give_up = time.monotonic() + PROBE_SECONDS
-            answer = self._child.next_message(0.0)
+            answer = self._child.next_event(0.0)
             if answer is None and time.monotonic() < self._give_up:
                 return None
         except (OSError, ProtocolError, Ended):
             answer = None
         words = "" if self._child is None else self._child.last_words()
         self.end()
-        if answer is None or answer["event"] != "described":
+        if not isinstance(answer, Described):
             self.failed = True  # the first shard will say why
             log.warning("device_unknown", last_words=words)
             return None
-        return answer
+        return dict(answer.environment)
 
     def end(self) -> None:
         """End the child at once, if there is one; the next look starts another."""

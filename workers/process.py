@@ -1,4 +1,4 @@
-"""A child process as its supervisor sees it: a job in, messages out, its last words, and a sure end."""
+"""A child process as its supervisor sees it: a job in, events out, its last words, and a sure end."""
 
 import json
 import os
@@ -12,21 +12,18 @@ from contextlib import suppress
 from typing import IO, Any
 
 from service.settings import without_settings
+from workers.protocol import Event, ProtocolError, read_event
 
-LINE_MAXIMUM = 1 << 20  # bytes of one message; a trial takes 200 (chosen)
-QUEUE_MAXIMUM = 1000  # messages read ahead; beyond it the child waits on its pipe (chosen)
+LINE_MAXIMUM = 1 << 20  # bytes of one event; a trial takes 200 (chosen)
+QUEUE_MAXIMUM = 1000  # events read ahead; beyond it the child waits on its pipe (chosen)
 LAST_WORDS = 20  # lines of stderr kept for the reason of a failure (chosen)
 LAST_WORD_MAXIMUM = 500  # characters of one such line (chosen)
 KEPT = ("WIDTHWISE_DATA_DIR",)  # a child needs no setting but its job; by this one a person tells whose it is
 EXIT_SECONDS = 2.0  # for a child that has finished to end by itself: Python and JAX take 0.3 s
 
 
-class ProtocolError(Exception):
-    """The child wrote something that is no message."""
-
-
 class Ended(Exception):  # noqa: N818  # an event, not an error
-    """The child has closed its output: there will be no more messages."""
+    """The child has closed its output: there will be no more events."""
 
 
 class ChildProcess:
@@ -42,14 +39,14 @@ class ChildProcess:
             env=without_settings(os.environ) | {name: os.environ[name] for name in KEPT if name in os.environ},
             start_new_session=True,
         )
-        self._messages: queue.Queue[dict[str, Any] | ProtocolError | Ended] = queue.Queue(QUEUE_MAXIMUM)
+        self._events: queue.Queue[Event | ProtocolError | Ended] = queue.Queue(QUEUE_MAXIMUM)
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._closed = threading.Event()
         self._threads = [
             threading.Thread(target=target, args=arguments, daemon=True, name=f"child-{name}")
             for name, target, arguments in (
                 ("job", self._write, (json.dumps(job, allow_nan=False).encode() + b"\n",)),
-                ("messages", self._read, ()),
+                ("events", self._read, ()),
                 ("stderr", self._listen, ()),
             )
         ]
@@ -61,18 +58,18 @@ class ChildProcess:
         """Its process id, and its group's."""
         return self._process.pid
 
-    def next_message(self, timeout: float) -> dict[str, Any] | None:
-        """Return the next message, or None after `timeout` seconds without one.
+    def next_event(self, timeout: float) -> Event | None:
+        """Return the next event, or None after `timeout` seconds without one.
 
-        Raises Ended once after the last message, ProtocolError for a line that is none.
+        Raises Ended once after the last event, ProtocolError for a line that is not one.
         """
         try:
-            message = self._messages.get(timeout=timeout)
+            event = self._events.get(timeout=timeout)
         except queue.Empty:
             return None
-        if isinstance(message, Exception):
-            raise message
-        return message
+        if isinstance(event, Exception):
+            raise event
+        return event
 
     def kill(self) -> int:
         """End the child and its group at once; return its exit status (negative: the signal)."""
@@ -120,10 +117,10 @@ class ChildProcess:
             self._put(_parse(line))
         self._put(Ended())
 
-    def _put(self, message: dict[str, Any] | ProtocolError | Ended) -> None:
+    def _put(self, event: Event | ProtocolError | Ended) -> None:
         while not self._closed.is_set():
             with suppress(queue.Full):
-                self._messages.put(message, timeout=0.2)
+                self._events.put(event, timeout=0.2)
                 return
 
     def _listen(self) -> None:
@@ -141,11 +138,10 @@ def _lines(pipe: IO[bytes] | None) -> Any:
             yield line
 
 
-def _parse(line: bytes) -> dict[str, Any] | ProtocolError:
+def _parse(line: bytes) -> Event | ProtocolError:
     try:
-        message = json.loads(line)
+        return read_event(json.loads(line))
     except ValueError:
-        message = None
-    if not isinstance(message, dict) or not isinstance(message.get("event"), str):
-        return ProtocolError(f"the child wrote {line[:200]!r}, which is no message")
-    return message
+        return ProtocolError(f"the child wrote {line[:200]!r}, which is not JSON")
+    except ProtocolError as error:
+        return error

@@ -21,7 +21,18 @@ import structlog
 from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Outcome
-from workers.process import ChildProcess, Ended, ProtocolError
+from workers.process import ChildProcess, Ended
+from workers.protocol import (
+    Event,
+    Failed,
+    Finished,
+    Job,
+    MeasurementDone,
+    Progress,
+    ProtocolError,
+    Started,
+    TrialDone,
+)
 from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
@@ -31,9 +42,6 @@ MESSAGE_SECONDS = 0.1  # longest wait for a message, so the longest delay in see
 CHECK_SECONDS = 1.0  # between looks at the cancel flag: a person waits for it
 EXTENSIONS_PER_LEASE = 6  # a lease of 60 s is extended every 10 s and outlives five failures
 RETRY_SECONDS = 0.5  # between attempts to reach a database that does not answer
-
-#: Kinds of error that another attempt would meet again.
-FINAL_ERROR_KINDS = frozenset({"invalid_input"})
 
 
 @dataclass(frozen=True)
@@ -68,15 +76,19 @@ class Supervisor:
         return outcome
 
     def _run(self, claim: Claim) -> Outcome:
-        job = {
-            "spec": claim.spec,
-            "shard": claim.shard.to_dict(),
-            "done": [list(done) for done in claim.done],
-            "cache_dir": None if self.cache_dir is None else str(self.cache_dir),
-            "corpora_dir": None if self.corpora_dir is None else str(self.corpora_dir),
-        }
         try:
-            child = ChildProcess(self.command, job)
+            job = Job.from_dict(
+                {
+                    "spec": claim.spec,
+                    "shard": claim.shard.to_dict(),
+                    "done": claim.done,
+                    "cache_dir": None if self.cache_dir is None else str(self.cache_dir),
+                    "corpora_dir": None if self.corpora_dir is None else str(self.corpora_dir),
+                }
+            )
+            child = ChildProcess(self.command, job.to_dict())
+        except InvalidInputError as error:
+            return self.report_failure(claim, f"invalid_input: {error}", retryable=False)
         except OSError as error:
             return self.report_failure(claim, f"The child process could not be started ({error}).", retryable=True)
         shard = claim.shard
@@ -140,8 +152,8 @@ class _Watch:
     supervisor: Supervisor
     claim: Claim
     child: ChildProcess
-    unstored: dict[str, Any] | None = None  #: a message the database was not there to take
-    error: tuple[str, str] | None = None  #: kind and message of the child's own report of a fault
+    unstored: Event | None = None  #: an event the database was not there to take
+    error: Failed | None = None  #: the child's own report of a fault
     finished: bool = False
     overdue: bool = False  #: the child was killed since its time was over
     over: threading.Event = field(default_factory=threading.Event)  #: the watch has ended
@@ -225,13 +237,13 @@ class _Watch:
         return Outcome.LOST if lease is Lease.LOST else Outcome.CANCELLED
 
     def _step(self) -> Lease:
-        """Look at the lease if it is time, and take one message; HELD while all is well."""
+        """Look at the lease if it is time, and take one event; HELD while all is well."""
         try:
             lease = self.supervisor.seen(self._look_at_lease())
             if lease is not Lease.HELD:
                 return lease
             if self.unstored is None:
-                self.unstored = self.child.next_message(MESSAGE_SECONDS)
+                self.unstored = self.child.next_event(MESSAGE_SECONDS)
             if self.unstored is not None:
                 lease = self.supervisor.seen(self._take(self.unstored))
                 self.unstored = None
@@ -254,29 +266,28 @@ class _Watch:
         self.next_check = time.monotonic() + self._check_seconds
         return lease
 
-    def _take(self, message: dict[str, Any]) -> Lease:
-        """Act on one message of the child."""
+    def _take(self, event: Event) -> Lease:
+        """Act on one event of the child."""
         store = self.supervisor.store
-        match message["event"]:
-            case "trial" if isinstance(message.get("trial"), dict):
-                lease = store.work.record_trial(self.claim, message["trial"])
+        match event:
+            case TrialDone(trial):
+                lease = store.work.record_trial(self.claim, trial.to_dict())
                 if lease is not Lease.LOST:
-                    self.supervisor.totals.count_trial(message["trial"])
+                    self.supervisor.totals.count_trial(trial.to_dict())
                 return lease
-            case "measurement" if isinstance(message.get("measurement"), dict):
-                return store.work.record_measurement(self.claim, message["measurement"])
-            case "started":
-                environment = {name: value for name, value in message.items() if name != "event"}
+            case MeasurementDone(measurement):
+                return store.work.record_measurement(self.claim, measurement.to_dict())
+            case Started(environment):
                 self.supervisor.heartbeat(environment)
-                return store.work.record_environment(self.claim, environment)
-            case "error":
-                self.error = (str(message.get("kind")), str(message.get("message")))
-            case "finished":
+                return store.work.record_environment(self.claim, dict(environment))
+            case Failed():
+                self.error = event
+            case Finished():
                 self.finished = True
-            case "progress":
-                log.debug("progress", **{k: v for k, v in message.items() if k != "event"})
+            case Progress(trial=index, of=of, step=step, steps=steps):
+                log.debug("progress", trial=index, of=of, step=step, steps=steps)
             case _:
-                raise ProtocolError(f"an event {message!r} that is not known, or not whole")
+                raise ProtocolError(f"{event!r} is not an event of a shard")
         return Lease.HELD
 
     def _ended(self) -> Outcome:
@@ -286,8 +297,7 @@ class _Watch:
             lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
             return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
         if self.error is not None:
-            kind, message = self.error
-            return self._fail(f"{kind}: {message}", retryable=kind not in FINAL_ERROR_KINDS)
+            return self._fail(f"{self.error.kind}: {self.error.message}", retryable=not self.error.is_final)
         if self.overdue:
             return self._too_late()
         words = self.child.last_words()

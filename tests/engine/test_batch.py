@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import pytest
 
+from tests.engine.jobs import job_of, run_sweep
+from widthwise.calibration.trial import Trial, TrialIdentity
 from workers.engine.batch import MEMORY_SHARE, BatchProgram, run_batches
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import Groundwork
-from workers.engine.specification import Shard, SweepSpec
-from workers.engine.sweep import run_shard
-from workers.engine.trials import Setting, Trial, settings_of
+from workers.engine.order import in_order
+from workers.engine.width_program import WidthProgram
 
 SHARD = {"width": 16, "learning_rates": [0.003, 0.01, 0.04, 1e38], "seeds": [0, 1]}
 ROUNDING = 2e-3  # nats after 30 steps: a last bit grows with every step
@@ -40,8 +40,8 @@ def check_equal(batched: dict[tuple[Any, ...], Trial], one_by_one: dict[tuple[An
 
 def test_a_batch_gives_what_one_trial_at_a_time_gives(spec: dict[str, Any]) -> None:
     heard: list[tuple[int, ...]] = []
-    batched = run_shard(spec, SHARD, batched=True, on_progress=lambda *progress: heard.append(progress))
-    one_by_one = by_setting(run_shard(spec, SHARD))
+    batched = run_sweep(spec, SHARD, batched=True, on_progress=lambda *progress: heard.append(progress))
+    one_by_one = by_setting(run_sweep(spec, SHARD))
     check_equal(by_setting(batched), one_by_one)
     assert {trial.status for trial in one_by_one.values()} == {"completed", "diverged"}
     assert heard == [(1, 8, step, 30) for step in range(3, 31, 3)]
@@ -49,19 +49,19 @@ def test_a_batch_gives_what_one_trial_at_a_time_gives(spec: dict[str, Any]) -> N
 
 def test_the_gammas_of_a_role_are_lanes_too(spec: dict[str, Any]) -> None:
     shard = {**SHARD, "kind": "gamma", "learning_rates": [0.01], "role": "hidden", "gammas": [0.5, 1.0, 2.0, 4.0]}
-    batched, one_by_one = (by_setting(run_shard(spec, shard, batched=batched)) for batched in (True, False))
+    batched, one_by_one = (by_setting(run_sweep(spec, shard, batched=batched)) for batched in (True, False))
     check_equal(batched, one_by_one)
     assert len({trial.loss for trial in batched.values()}) == 8
 
 
 @pytest.fixture
-def ground(spec: dict[str, Any]) -> Groundwork:
-    return Groundwork.of(SweepSpec.from_dict(spec), 16, load_corpus("python_docs"))
+def shared(spec: dict[str, Any]) -> WidthProgram:
+    return WidthProgram.of(job_of(spec, SHARD).spec, 16, load_corpus("python_docs"))
 
 
 @pytest.fixture
-def settings() -> list[Setting]:
-    return settings_of(Shard.from_dict(SHARD))
+def trials(spec: dict[str, Any]) -> list[TrialIdentity]:
+    return in_order(job_of(spec, SHARD).shard)
 
 
 class Refusing(BatchProgram):
@@ -69,66 +69,65 @@ class Refusing(BatchProgram):
 
     tried: list[int]
 
-    def run(self, settings: Sequence[Setting], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
+    def run(self, trials: Sequence[TrialIdentity], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
         self.tried.append(self.lanes)
         if self.lanes > 2:
             raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 bytes")
-        return super().run(settings, report)
+        return super().run(trials, report)
 
 
-def test_a_refused_batch_is_halved_until_it_fits(ground: Groundwork, settings: list[Setting]) -> None:
+def test_a_refused_batch_is_halved_until_it_fits(shared: WidthProgram, trials: list[TrialIdentity]) -> None:
     Refusing.tried = []
-    trials = by_setting(run_batches(ground, settings[:4], frozenset(), lambda *_: None, build=Refusing))
+    found = by_setting(run_batches(shared, trials[:4], trials, lambda *_: None, build=Refusing))
     assert Refusing.tried == [4, 2, 2]
-    check_equal(trials, by_setting(run_batches(ground, settings[:4], frozenset(), lambda *_: None)))
+    check_equal(found, by_setting(run_batches(shared, trials[:4], trials, lambda *_: None)))
 
 
-def test_other_errors_of_the_device_are_not_memory(ground: Groundwork, settings: list[Setting]) -> None:
+def test_other_errors_of_the_device_are_not_memory(shared: WidthProgram, trials: list[TrialIdentity]) -> None:
     tried: list[int] = []
 
     class Broken(BatchProgram):
-        def run(self, settings: Sequence[Setting], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
+        def run(self, trials: Sequence[TrialIdentity], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
             report(0)
-            tried.append(len(settings))
-            raise RuntimeError(f"INTERNAL: the device fell off the bus after {len(settings)} trials")
+            tried.append(len(trials))
+            raise RuntimeError(f"INTERNAL: the device fell off the bus after {len(trials)} trials")
 
     with pytest.raises(RuntimeError, match="fell off"):
-        list(run_batches(ground, settings[:2], frozenset(), lambda *_: None, build=Broken))
+        list(run_batches(shared, trials[:2], trials, lambda *_: None, build=Broken))
     assert tried == [2]
 
 
-def test_a_batch_fits_the_memory_that_the_compiler_counts(ground: Groundwork, settings: list[Setting]) -> None:
+def test_a_batch_fits_the_memory_that_the_compiler_counts(shared: WidthProgram, trials: list[TrialIdentity]) -> None:
     built: list[BatchProgram] = []
 
-    def build(ground: Groundwork, lanes: int) -> BatchProgram:
-        built.append(BatchProgram(ground, lanes))
+    def build(shared: WidthProgram, lanes: int) -> BatchProgram:
+        built.append(BatchProgram(shared, lanes))
         return built[-1]
 
-    each = BatchProgram(ground, 2).bytes_needed
+    each = BatchProgram(shared, 2).bytes_needed
     limit = int(1.5 * each / MEMORY_SHARE)  # room for two lanes and not for four
-    trials = list(run_batches(ground, settings, frozenset(), lambda *_: None, memory_bytes=limit, build=build))
-    assert len(trials) == 8
+    found = list(run_batches(shared, trials, trials, lambda *_: None, memory_bytes=limit, build=build))
+    assert len(found) == 8
     assert built[-1].bytes_needed <= MEMORY_SHARE * limit
     assert built[-1].lanes in (2, 3)
 
 
 def test_a_stored_trial_changes_no_other_and_a_whole_stored_batch_does_not_run(
-    ground: Groundwork, settings: list[Setting]
+    shared: WidthProgram, trials: list[TrialIdentity]
 ) -> None:
     class Counting(BatchProgram):
         runs = 0
 
-        def run(self, settings: Sequence[Setting], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
+        def run(self, trials: Sequence[TrialIdentity], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
             Counting.runs += 1
-            return super().run(settings, report)
+            return super().run(trials, report)
 
-    def build(ground: Groundwork, lanes: int) -> BatchProgram:
-        return Counting(ground, min(lanes, 4))
+    def build(shared: WidthProgram, lanes: int) -> BatchProgram:
+        return Counting(shared, min(lanes, 4))
 
-    everything = by_setting(run_batches(ground, settings, frozenset(), lambda *_: None, build=build))
-    stored = frozenset(setting.identity for setting in settings[:5])
+    everything = by_setting(run_batches(shared, trials, trials, lambda *_: None, build=build))
     Counting.runs = 0
-    rest = by_setting(run_batches(ground, settings, stored, lambda *_: None, build=build))
+    rest = by_setting(run_batches(shared, trials, trials[5:], lambda *_: None, build=build))
     assert Counting.runs == 1
     assert len(rest) == 3
     for key, trial in rest.items():

@@ -99,7 +99,7 @@ def test_a_line_that_is_no_job_is_an_error_event(child: Child, line: str) -> Non
 
 def test_the_child_holds_no_database_and_no_broker() -> None:
     code = (
-        "import sys, workers.child, workers.engine.sweep\n"
+        "import sys, workers.child, workers.engine.dispatch\n"
         "print(*sorted({'celery', 'sqlalchemy', 'service', 'fastapi', 'pydantic'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

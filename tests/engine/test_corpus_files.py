@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.engine.jobs import run_any
 from widthwise.errors import InvalidInputError
 from workers.engine.corpus_files import MAX_FILE_BYTES, MIN_FILE_BYTES, read_corpus_file, read_regular
 from workers.engine.data import load_corpus
-from workers.engine.shards import run
 
 LINE = b"forty bytes of a text make just one line\n"
 TEXT = LINE * (MIN_FILE_BYTES // len(LINE) + 1)
@@ -119,4 +119,4 @@ def test_every_kind_of_shard_reads_from_the_folder(folder: Path, spec: dict[str,
     shard = {"kind": kind, "width": 8, "learning_rates": [0.01], "seeds": [0], "role": "hidden", "gammas": [2.0],
              "horizons": [10], "measure": ["epsilon"]}  # fmt: skip
     with pytest.raises(InvalidInputError, match=r"it holds notes\.txt$"):
-        list(run(spec, shard, corpora_dir=str(folder)))
+        list(run_any(spec, shard, corpora_dir=str(folder)))

@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import pytest
 
+from tests.engine.jobs import run_sweep
 from widthwise.calibration.grids import default_learning_rates
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Optimizer
 from workers.engine.proxies import ARCHITECTURES
-from workers.engine.sweep import run_shard
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
@@ -33,7 +33,7 @@ def test_a_wider_base_has_lower_rates(optimizer: Optimizer) -> None:
 def test_the_grid_brackets_the_optimum_of_a_short_run(spec: dict[str, Any]) -> None:
     rates = default_learning_rates("adam", "mlp", 16)
     with jax.numpy_dtype_promotion("standard"):  # optax's own counters
-        trials = run_shard(spec, {"width": 16, "learning_rates": rates[::2], "seeds": [0]})
+        trials = run_sweep(spec, {"width": 16, "learning_rates": rates[::2], "seeds": [0]})
         losses = [math.inf if trial.loss is None else trial.loss for trial in trials]
     assert losses.index(min(losses)) not in (0, len(losses) - 1)
 

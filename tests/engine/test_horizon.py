@@ -8,16 +8,15 @@ import jax
 import numpy as np
 import pytest
 
+from tests.engine.jobs import job_of, run_any, run_horizons
+from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import Groundwork, flops_of
-from workers.engine.horizon import Program, cooldown_start, course, run_shard, warmup_steps
+from workers.engine.horizon import Program, cooldown_start, course, warmup_steps
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
-from workers.engine.shards import run
-from workers.engine.specification import SweepSpec
 from workers.engine.training import draw, hyperparameters, schedule, training_windows, trial_functions
-from workers.engine.trials import Trial
+from workers.engine.width_program import WidthProgram, flops_of
 
 SHARD = {"kind": "horizon", "width": 16, "learning_rates": [0.01], "seeds": [0], "horizons": [30, 60]}
 
@@ -58,7 +57,7 @@ def test_a_longer_run_begins_with_the_batches_of_a_shorter_one() -> None:
 
 def direct_loss(spec: dict[str, Any], steps: int) -> float:
     """The loss at 0.01, seed 0, of a run that does the whole course of one horizon and no other."""
-    sweep = SweepSpec.from_dict(spec)
+    sweep = job_of(spec, SHARD).spec
     proxy, corpus = build_proxy(sweep.proxy), load_corpus("python_docs")
     windows = training_windows(corpus.train.size, proxy)
     draws = draw(0, proxy.tensor_shapes(16), steps=60, batch_size=sweep.proxy.batch_size, windows=windows)
@@ -72,18 +71,18 @@ def direct_loss(spec: dict[str, Any], steps: int) -> float:
 
 
 def test_a_branched_trial_is_the_trial_of_a_run_of_its_own(spec: dict[str, Any]) -> None:
-    short, long = run_shard(spec, SHARD)
+    short, long = run_horizons(spec, SHARD)
     assert (short.horizon, long.horizon) == (30, 60)
     assert short.loss == direct_loss(spec, 30)
     assert long.loss == direct_loss(spec, 60)
-    (plain,) = run({**spec, "steps": 30}, {**SHARD, "kind": "sweep"})
+    (plain,) = run_any({**spec, "steps": 30}, {**SHARD, "kind": "sweep"})
     assert short.loss == pytest.approx(plain.to_dict()["loss"], rel=1e-6)  # the shortest has a sweep's own warm-up
 
 
 def test_what_the_trials_cost_sums_to_what_was_done(spec: dict[str, Any]) -> None:
-    short, long = run_shard(spec, SHARD)
+    short, long = run_horizons(spec, SHARD)
     assert (short.steps, long.steps) == (30, 60 - 24)  # the constant phase up to step 24 was paid for already
-    sweep = SweepSpec.from_dict(spec)
+    sweep = job_of(spec, SHARD).spec
     assert [t.flops for t in (short, long)] == [flops_of(sweep, 16, t.steps, evaluated=True) for t in (short, long)]
     assert all(t.seconds > 0 for t in (short, long))
 
@@ -91,7 +90,7 @@ def test_what_the_trials_cost_sums_to_what_was_done(spec: dict[str, Any]) -> Non
 def test_a_shard_repeats_and_skips_what_is_stored(spec: dict[str, Any]) -> None:
     shard = {**SHARD, "learning_rates": [0.01, 0.04], "seeds": [0, 1]}
     heard: list[tuple[int, int, int, int]] = []
-    everything = list(run_shard(spec, shard, on_progress=lambda *progress: heard.append(progress)))
+    everything = list(run_horizons(spec, shard, on_progress=lambda *progress: heard.append(progress)))
     assert [outcome(t)[:3] for t in everything] == [
         (rate, seed, steps) for seed in (0, 1) for rate in (0.01, 0.04) for steps in (30, 60)
     ]
@@ -99,19 +98,19 @@ def test_a_shard_repeats_and_skips_what_is_stored(spec: dict[str, Any]) -> None:
     assert [progress[0] for progress in heard] == sorted(progress[0] for progress in heard)
     assert {(of, steps) for _, of, _, steps in heard} == {(8, 60)}
     stored = [[t.learning_rate, t.seed, None, 1.0, t.horizon] for t in everything]
-    rest = list(run_shard(spec, shard, done=[*stored[:2], *stored[3:]]))  # one short horizon is missing
+    rest = list(run_horizons(spec, shard, done=[*stored[:2], *stored[3:]]))  # one short horizon is missing
     assert [outcome(t) for t in rest] == [outcome(everything[2])]
-    rest = list(run_shard(spec, shard, done=stored[:-1]))  # one long horizon: its constant phase is trained again
+    rest = list(run_horizons(spec, shard, done=stored[:-1]))  # one long horizon: its constant phase is trained again
     assert [outcome(t) for t in rest] == [outcome(everything[-1])]
     assert rest[0].steps == 60
-    assert list(run_shard(spec, shard, done=stored)) == []
+    assert list(run_horizons(spec, shard, done=stored)) == []
     # a stored trial of the plain sweep is not one of this shard
-    assert len(list(run_shard(spec, SHARD, done=[[0.01, 0]]))) == 2
+    assert len(list(run_horizons(spec, SHARD, done=[[0.01, 0]]))) == 2
 
 
 def test_a_constant_phase_that_diverges_leaves_every_horizon_diverged(spec: dict[str, Any]) -> None:
     shard = {**SHARD, "learning_rates": [1e38, 0.01]}
-    short, long, *healthy = run_shard(spec, shard)
+    *healthy, short, long = run_horizons(spec, shard)
     assert [(t.status, t.loss) for t in (short, long)] == [("diverged", None)] * 2
     assert short.steps < 30
     assert (long.steps, long.flops) == (0, 0.0)
@@ -127,28 +126,28 @@ class SpoiledCooldown(Program):
 
 
 def test_a_cooldown_that_diverges_ends_its_own_horizon_alone(spec: dict[str, Any]) -> None:
-    sweep = replace(SweepSpec.from_dict(spec), steps=60)
-    program = SpoiledCooldown(Groundwork.of(sweep, 16, load_corpus("python_docs")), warmup_steps([30, 60]))
-    short, long = program.run(0.01, 0, [30, 60], lambda *_: None)
+    sweep = replace(job_of(spec, SHARD).spec, steps=60)
+    program = SpoiledCooldown(WidthProgram.of(sweep, 16, load_corpus("python_docs")), warmup_steps([30, 60]))
+    short, long = program.run([TrialIdentity(16, 0.01, 0, horizon=steps) for steps in (30, 60)], lambda *_: None)
     assert (short.status, long.status) == ("diverged", "completed")
-    assert long.loss == list(run_shard(spec, SHARD))[1].loss
+    assert long.loss == list(run_horizons(spec, SHARD))[1].loss
 
 
 def test_shards_are_dispatched_by_kind(spec: dict[str, Any]) -> None:
     done = [[0.01, 0, None, 1.0, 30]]
-    (trial,) = run(spec, SHARD, done)
+    (trial,) = run_any(spec, SHARD, done)
     assert trial.to_dict()["horizon"] == 60
     gamma = {**SHARD, "kind": "gamma", "role": "hidden", "gammas": [2.0]}
-    (trial,) = run(spec, gamma)
+    (trial,) = run_any(spec, gamma)
     assert (trial.to_dict()["role"], trial.to_dict()["gamma"]) == ("hidden", 2.0)
-    (measurement,) = run(spec, {**SHARD, "kind": "measure", "measure": ["coordinates"]})
+    (measurement,) = run_any(spec, {**SHARD, "kind": "measure", "measure": ["coordinates"]})
     assert measurement.to_dict()["kind"] == "coordinates"
     with pytest.raises(InvalidInputError, match=r"shard\.kind"):
-        run(spec, {**SHARD, "kind": "holiday"})
+        run_any(spec, {**SHARD, "kind": "holiday"})
 
 
-@pytest.mark.parametrize("change", [{"kind": "sweep"}, {"horizons": []}])
-def test_a_shard_without_horizons_is_refused(spec: dict[str, Any], change: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("change", "field"), [({"kind": "sweep"}, "shard.kind"), ({"horizons": []}, "shard.horizons")])
+def test_a_shard_without_horizons_is_refused(spec: dict[str, Any], change: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInputError) as raised:
-        next(run_shard(spec, {**SHARD, **change}))
-    assert raised.value.field == "shard.horizons"
+        next(run_horizons(spec, {**SHARD, **change}))
+    assert raised.value.field == field

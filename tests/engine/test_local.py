@@ -1,15 +1,16 @@
 """A calibration on this machine alone, in real child processes and in children that misbehave."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
 from workers.local import ATTEMPTS, LocalRunError, run_calibration
-
-Spec = dict[str, Any]
+from workers.protocol import Event, TrialDone
 
 #: A child that reads its job and then does what `{body}` says with `job` and `say`.
 FAKE = """
@@ -34,23 +35,24 @@ def fake(body: str) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def telescope(spec: Spec) -> Spec:
+def telescope(spec: dict[str, Any]) -> CalibrationSpec:
     rates = [2.0 ** (0.5 * k) for k in range(-15, -8)]
-    return {**spec, "search": "telescope", "mesh": 0.5, "learning_rates": rates, "seeds": 2}
+    whole = {**spec, "search": "telescope", "mesh": 0.5, "learning_rates": rates, "seeds": 2}
+    return CalibrationSpec.from_dict(whole)
 
 
-def test_a_telescope_runs_in_children_and_is_fitted(spec: Spec, compile_cache: Path) -> None:
-    heard = []
+def test_a_telescope_runs_in_children_and_is_fitted(spec: dict[str, Any], compile_cache: Path) -> None:
+    heard: list[Event] = []
     rates = [2.0**k for k in range(-6, 0)]  # the best is inside, and a mesh of 1 asks for nothing finer: two rounds
-    small = {**spec, "search": "telescope", "mesh": 1.0, "learning_rates": rates, "seeds": 2, "steps": 20}
-    found = run_calibration(
-        small, processes=2, cache_dir=compile_cache, on_event=lambda _, event: heard.append(event["event"])
+    small = CalibrationSpec.from_dict(
+        {**spec, "search": "telescope", "mesh": 1.0, "learning_rates": rates, "seeds": 2, "steps": 20}
     )
+    found = run_calibration(small, processes=2, cache_dir=compile_cache, on_event=lambda _, event: heard.append(event))
     assert found.rounds >= 2
-    assert {trial["width"] for trial in found.trials} == {8, 16}
+    assert {trial.width for trial in found.trials} == {8, 16}
     assert found.result is not None
     assert len(found.environments) == 1
-    assert heard.count("trial") == len(found.trials)
+    assert [event.trial for event in heard if isinstance(event, TrialDone)] == list(found.trials)
     assert found.cpu_seconds > 0
     # the same again from what is known: nothing to run, the same result
     again = run_calibration(small, done=found.trials, command=fake("sys.exit(9)"))
@@ -59,14 +61,14 @@ def test_a_telescope_runs_in_children_and_is_fitted(spec: Spec, compile_cache: P
     assert again.result.to_dict() == found.result.to_dict()
 
 
-def test_what_an_interrupted_run_left_is_not_run_again(telescope: Spec) -> None:
+def test_what_an_interrupted_run_left_is_not_run_again(telescope: CalibrationSpec) -> None:
     whole = run_calibration(telescope, processes=2, command=fake(TRIALS + 'say("finished")'))
     rest = run_calibration(telescope, processes=1, done=whole.trials[:9], command=fake(TRIALS + 'say("finished")'))
     assert sorted(map(repr, rest.trials)) == sorted(map(repr, whole.trials))
-    assert len({(t["width"], t["learning_rate"], t["seed"]) for t in rest.trials}) == len(rest.trials)
+    assert len({t.identity for t in rest.trials}) == len(rest.trials)
 
 
-def test_a_child_that_dies_is_followed_by_another_with_the_rest(telescope: Spec, tmp_path: Path) -> None:
+def test_a_child_that_dies_is_followed_by_another_with_the_rest(telescope: CalibrationSpec, tmp_path: Path) -> None:
     # the first to come dies after its trials; its outcomes are kept
     body = TRIALS + f"open({str(tmp_path / 'died')!r}, 'x'); os.kill(os.getpid(), 9)\n"
     body = f"if not os.path.exists({str(tmp_path / 'died')!r}):\n" + "".join(
@@ -74,31 +76,31 @@ def test_a_child_that_dies_is_followed_by_another_with_the_rest(telescope: Spec,
     )
     found = run_calibration(telescope, processes=1, command=fake(body + TRIALS + 'say("finished")'))
     assert (tmp_path / "died").exists()
-    assert len({(t["width"], t["learning_rate"], t["seed"]) for t in found.trials}) == len(found.trials)
+    assert len({t.identity for t in found.trials}) == len(found.trials)
     assert found.result is not None
 
 
-def test_a_shard_that_always_fails_ends_the_run_with_its_reason(telescope: Spec, tmp_path: Path) -> None:
+def test_a_shard_that_always_fails_ends_the_run_with_its_reason(telescope: CalibrationSpec, tmp_path: Path) -> None:
     log = tmp_path / "attempts"
     body = f"open({str(log)!r}, 'a').write('x'); say('error', kind='internal', message='out of paper')"
     with pytest.raises(LocalRunError, match=f"failed {ATTEMPTS} times.*out of paper"):
-        run_calibration({**telescope, "seeds": 1}, processes=1, command=fake(body))
+        run_calibration(replace(telescope, seeds=1), processes=1, command=fake(body))
     assert len(log.read_text()) == ATTEMPTS
     with pytest.raises(LocalRunError, match=r"\(protocol\): the child wrote"):
         run_calibration(telescope, command=fake('print("hello", flush=True); time.sleep(60)'))
 
 
-def test_what_no_other_attempt_can_mend_is_not_attempted_again(telescope: Spec) -> None:
+def test_what_no_other_attempt_can_mend_is_not_attempted_again(telescope: CalibrationSpec) -> None:
     with pytest.raises(InvalidInputError, match="no such text"):
         run_calibration(telescope, command=fake('say("error", kind="invalid_input", message="no such text")'))
 
 
-def test_a_round_without_outcome_ends_the_run(telescope: Spec) -> None:
+def test_a_round_without_outcome_ends_the_run(telescope: CalibrationSpec) -> None:
     with pytest.raises(LocalRunError, match="brought no outcome"):
         run_calibration(telescope, command=fake('say("finished")'))
 
 
-def test_trials_without_an_optimum_are_kept_and_said(telescope: Spec) -> None:
+def test_trials_without_an_optimum_are_kept_and_said(telescope: CalibrationSpec) -> None:
     body = TRIALS.replace("completed", "diverged").replace("2 + .1 * x * x", "None")
     found = run_calibration(telescope, command=fake(body + 'say("finished")'))
     assert found.result is None
@@ -106,7 +108,7 @@ def test_trials_without_an_optimum_are_kept_and_said(telescope: Spec) -> None:
     assert found.trials
 
 
-def test_no_child_outlives_a_run_that_is_stopped(telescope: Spec, tmp_path: Path) -> None:
+def test_no_child_outlives_a_run_that_is_stopped(telescope: CalibrationSpec, tmp_path: Path) -> None:
     def stop(shard: Any, event: Any) -> None:
         raise KeyboardInterrupt
 

@@ -12,23 +12,26 @@ import numpy as np
 import optax
 import pytest
 
+from tests.engine.jobs import run_measurements
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.parts.coordinates import check_coordinates
 from widthwise.estimate.parts.gradients import fit_gradients
-from widthwise.vocabulary import Optimizer
+from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Optimizer
 from workers.engine.data import load_corpus
-from workers.engine.measurements import Measurement, Probe, run_shard, snapshot_steps
+from workers.engine.measurements import KINDS, Observer
 from workers.engine.measurements.alignment import alignment_ratios
 from workers.engine.measurements.coordinates import coordinate_sizes
 from workers.engine.measurements.gradients import gradient_sizes
+from workers.engine.measurements.kind import MeasurementKind, View
 from workers.engine.measurements.norms import rms
-from workers.engine.optimizers import build_optimizer
+from workers.engine.optimizers import OPTIMIZERS, build_optimizer
 from workers.engine.prescription import Prescription, prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.proxies.contract import Use
-from workers.engine.specification import SweepSpec
 
-KINDS = ("epsilon", "alignment", "coordinates")
+NAMES = ("epsilon", "alignment", "coordinates")
 N = 400  # fan-in of the hand-made matrices
 
 
@@ -39,8 +42,8 @@ def relaxed_promotion(strict_promotion: None) -> Iterator[None]:
 
 
 def measured(spec: dict[str, Any], done: Any = (), **changes: Any) -> list[dict[str, Any]]:
-    shard = {"kind": "measure", "width": 8, "learning_rates": [0.01], "seeds": [0], "measure": list(KINDS), **changes}
-    found = [measurement.to_dict() for measurement in run_shard(spec, shard, done)]
+    shard = {"kind": "measure", "width": 8, "learning_rates": [0.01], "seeds": [0], "measure": list(NAMES), **changes}
+    found = [measurement.to_dict() for measurement in run_measurements(spec, shard, done)]
     json.dumps(found, allow_nan=False)
     return found
 
@@ -89,7 +92,7 @@ def test_tables_have_no_alignment_and_no_input() -> None:
 def test_the_second_moment_after_one_update_is_the_gradient(optimizer: Optimizer) -> None:
     gradient = jnp.asarray([[3.0, -4.0], [0.0, 0.0]], np.float32)
     one = {"w": 0.1}
-    adam = build_optimizer(optimizer, learning_rates=one, epsilons=one, weight_decays=one)
+    adam = build_optimizer(OPTIMIZERS[optimizer], learning_rates=one, epsilons=one, weight_decays=one)
     params = {"w": jnp.zeros((2, 2))}
     sizes = jax.jit(gradient_sizes)
     state = adam.init(params)
@@ -111,23 +114,47 @@ def test_entries_whose_square_is_lost_are_counted() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 200])
-@pytest.mark.parametrize("kind", KINDS)
-def test_snapshots_lie_within_the_run(kind: str, steps: int) -> None:
-    found = snapshot_steps(kind, steps)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_snapshots_lie_within_the_run(kind: MeasurementKind, steps: int) -> None:
+    found = kind.steps(steps)
     assert list(found) == sorted(set(found))
     assert found[-1] <= steps
-    assert (found[0] == 0) == (kind != "alignment")
+    assert (found[0] == 0) == (kind.name != "alignment")
+
+
+def test_every_measurement_of_the_vocabulary_has_its_record() -> None:
+    assert list(KINDS) == list(MEASURED_BY_RUNS)
+
+
+@pytest.mark.usefixtures("relaxed_promotion")
+def test_a_kind_of_its_own_is_a_record_and_no_more(spec: dict[str, Any]) -> None:
+    """The engine runs a kind that exists here alone beside the others; only the vocabulary would have to know it."""
+
+    def weight_sizes(view: View) -> dict[str, dict[str, jax.Array]]:
+        return {name: {"weight": rms(use.weight)} for name, use in view.now().items()}
+
+    weights = MeasurementKind("weights", lambda steps: (0, steps), weight_sizes)
+    observer, prescription = observer_of(spec, 8)
+    data = observer.run(prescription, 0.01, 0, [KINDS["coordinates"], weights])
+    init, end = (snapshot["tensors"] for snapshot in data["weights"]["snapshots"])
+    assert [snapshot["step"] for snapshot in data["weights"]["snapshots"]] == [0, 30]
+    for name, std in prescription.init_stds.items():
+        assert init[name]["weight"] == pytest.approx(std, rel=0.3)
+        assert end[name]["weight"] != init[name]["weight"]
+    assert (init["readout"]["role"], init["readout"]["fan_in"]) == ("readout", 8)
+    alone = observer.run(prescription, 0.01, 0, [KINDS["coordinates"]])
+    assert data["coordinates"] == alone["coordinates"]
 
 
 @pytest.mark.usefixtures("relaxed_promotion")
 def test_one_run_gives_every_kind_for_every_seed(spec: dict[str, Any]) -> None:
     found = measured(spec, seeds=[0, 3])
-    assert [(record["seed"], record["kind"]) for record in found] == [(s, k) for s in (0, 3) for k in KINDS]
+    assert [(record["seed"], record["kind"]) for record in found] == [(s, k) for s in (0, 3) for k in NAMES]
     tensors = {"embedding", "context", "block_0", "readout"}
     for record in found:
         data = record["data"]
         assert (record["width"], data["learning_rate"], data["steps"], data["diverged_at"]) == (8, 0.01, 30, None)
-        assert [snapshot["step"] for snapshot in data["snapshots"]] == list(snapshot_steps(record["kind"], 30))
+        assert [snapshot["step"] for snapshot in data["snapshots"]] == list(KINDS[record["kind"]].steps(30))
         matrices = tensors - {"embedding"} if record["kind"] == "alignment" else tensors
         assert all(set(snapshot["tensors"]) == matrices for snapshot in data["snapshots"])
     first = found[0]["data"]["snapshots"][0]["tensors"]["context"]
@@ -135,7 +162,7 @@ def test_one_run_gives_every_kind_for_every_seed(spec: dict[str, Any]) -> None:
     # what is stored already is left out, and the rest is the same to the last bit
     left = measured(spec, seeds=[0, 3], done=[["epsilon", 0], ["alignment", 0], ["coordinates", 0], ["epsilon", 3]])
     assert left == found[4:]
-    assert measured(spec, done=[[kind, 0] for kind in KINDS]) == []
+    assert measured(spec, done=[[kind, 0] for kind in NAMES]) == []
 
 
 def test_a_diverged_run_keeps_what_came_before(spec: dict[str, Any]) -> None:
@@ -145,16 +172,21 @@ def test_a_diverged_run_keeps_what_came_before(spec: dict[str, Any]) -> None:
         assert record["data"]["snapshots"][0]["step"] == 0
 
 
-def probe_of(spec: dict[str, Any], width: int) -> tuple[Probe, Prescription]:
-    sweep = SweepSpec.from_dict(spec)
-    proxy = build_proxy(sweep.proxy)
-    return Probe(sweep, proxy, width, load_corpus("python_docs")), prescribe(sweep, proxy, width)
+def observer_of(spec: dict[str, Any], width: int) -> tuple[Observer, Prescription]:
+    read = CalibrationSpec.from_dict(spec)
+    proxy = build_proxy(read.proxy)
+    return Observer(read, proxy, width, load_corpus("python_docs")), prescribe(read, proxy, width)
+
+
+def at_init(*names: str) -> list[MeasurementKind]:
+    """Kinds that look at init alone."""
+    return [replace(KINDS[name], steps=lambda _: (0,)) for name in names]
 
 
 def test_a_tied_readout_is_measured_as_a_readout(spec: dict[str, Any]) -> None:
     tied = {**spec["proxy"], "architecture": "transformer", "tied": True, "batch_size": 2}
-    probe, prescription = probe_of({**spec, "proxy": tied}, 8)
-    seen = probe.run(prescription, 0.01, 0, ("alignment",), steps={"alignment": (0,)})
+    observer, prescription = observer_of({**spec, "proxy": tied}, 8)
+    seen = observer.run(prescription, 0.01, 0, at_init("alignment"))
     readout = seen["alignment"]["snapshots"][0]["tensors"]["readout"]
     assert (readout["role"], readout["fan_in"]) == ("readout", 8)
     assert readout["alpha"] is None  # nothing has moved yet
@@ -169,17 +201,17 @@ def test_a_shard_with_nothing_to_do_is_refused(spec: dict[str, Any], field: str)
 
 def test_measurements_show_the_theory_and_a_planted_error(spec: dict[str, Any]) -> None:
     """From the first gradients and activations of muP at three widths to exponents and a verdict, right and spoilt."""
-    widths, kinds = [16, 64, 256], ("epsilon", "coordinates")
-    spec = {**spec, "parameterization": "mup", "widths": widths, "measure": list(kinds)}
+    widths, names = [16, 64, 256], ("epsilon", "coordinates")
+    spec = {**spec, "parameterization": "mup", "widths": widths, "measure": list(names)}
     ones = dict.fromkeys(("embedding", "context", "block_0", "readout"), 1.0)
     right: list[dict[str, Any]] = []
     wrong: list[dict[str, Any]] = []
     for width in widths:
-        probe, prescription = probe_of(spec, width)
+        observer, prescription = observer_of(spec, width)
         for records, used in ((right, prescription), (wrong, replace(prescription, forward_multipliers=ones))):
             for seed in range(2):
-                seen = probe.run(used, 0.01, seed, kinds, steps=dict.fromkeys(kinds, (0,)))
-                records += [Measurement(width, seed, kind, data).to_dict() for kind, data in seen.items()]
+                seen = observer.run(used, 0.01, seed, at_init(*names))
+                records += [Measurement(width, seed, Measured(kind), data).to_dict() for kind, data in seen.items()]
     gradients, passed, failed = (
         fit_gradients(spec, right),
         check_coordinates(spec, right),

@@ -11,9 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.vocabulary import Optimizer
 from workers.engine import optimizers
-from workers.engine.optimizers import CONSTANTS, build_optimizer, scale_by_adam_atan2
+from workers.engine.early_stopping import Margins
+from workers.engine.optimizers import (
+    OPTIMIZERS,
+    EngineOptimizer,
+    build_optimizer,
+    constants_in_force,
+    scale_by_adam_atan2,
+)
 
 PARAMS = {
     "a": np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32),
@@ -46,7 +54,7 @@ def trained(transformation: optax.GradientTransformation, steps: int = 5) -> dic
 
 def ours(optimizer: Optimizer, rates: dict[str, float] | None = None) -> optax.GradientTransformation:
     return build_optimizer(
-        optimizer,
+        OPTIMIZERS[optimizer],
         learning_rates=rates or dict.fromkeys(PARAMS, RATE),
         epsilons=dict.fromkeys(PARAMS, EPSILON),
         weight_decays=dict.fromkeys(PARAMS, 0.1),
@@ -79,7 +87,8 @@ def test_a_tensor_has_its_own_learning_rate(optimizer: Optimizer) -> None:
 
 def test_a_tensor_has_its_own_epsilon() -> None:
     rates = dict.fromkeys(PARAMS, RATE)
-    huge = build_optimizer(Optimizer.ADAM, learning_rates=rates, epsilons={"a": EPSILON, "b": 1e9}, weight_decays=rates)
+    adam, epsilons = OPTIMIZERS[Optimizer.ADAM], {"a": EPSILON, "b": 1e9}
+    huge = build_optimizer(adam, learning_rates=rates, epsilons=epsilons, weight_decays=rates)
     params = trained(huge)
     np.testing.assert_array_equal(params["a"], trained(ours(Optimizer.ADAM))["a"])
     np.testing.assert_allclose(params["b"], PARAMS["b"], atol=1e-8)
@@ -117,11 +126,38 @@ def test_adam_atan2_ignores_the_scale_of_the_gradients(scale: float, seed: int) 
 def test_a_tensor_of_zeros_still_moves_under_parameter_scaling() -> None:
     params = {"a": jnp.zeros((2, 2), np.float32)}
     transformation = build_optimizer(
-        Optimizer.ADAM_PARAMETER_SCALING, learning_rates={"a": 1.0}, epsilons={"a": 0.0}, weight_decays={"a": 0.0}
+        OPTIMIZERS[Optimizer.ADAM_PARAMETER_SCALING],
+        learning_rates={"a": 1.0},
+        epsilons={"a": 0.0},
+        weight_decays={"a": 0.0},
     )
     updates, _ = transformation.update({"a": jnp.ones((2, 2), np.float32)}, transformation.init(params), params)
     np.testing.assert_allclose(updates["a"], -optimizers.PARAMETER_RMS_FLOOR, rtol=1e-6)
 
 
-def test_every_optimizer_records_its_constants() -> None:
-    assert set(CONSTANTS) == set(Optimizer)
+def test_every_optimizer_of_the_vocabulary_has_its_record() -> None:
+    assert set(OPTIMIZERS) == set(Optimizer)
+
+
+def test_a_specification_sets_the_constants_of_adam_atan2_alone(spec: dict[str, Any]) -> None:
+    chosen = {**spec, "atan2": {"a": 1.27, "b": 0.5}}
+    for optimizer, record in OPTIMIZERS.items():
+        in_force = constants_in_force(CalibrationSpec.from_dict({**chosen, "optimizer": optimizer.value}))
+        others = {"a": 1.27, "b": 0.5} if optimizer is Optimizer.ADAM_ATAN2 else {}
+        assert in_force == {**record.constants, **others}
+
+
+def test_an_optimizer_of_its_own_is_a_record_and_no_more() -> None:
+    """Sign descent, which exists here alone: any record trains."""
+    signs = EngineOptimizer(
+        lambda _, constants: optax.stateless(
+            lambda gradients, _: jax.tree.map(lambda g: constants["size"] * jnp.sign(g), gradients)
+        ),
+        {"size": 2.0},
+        Margins(below=(0.1,) * 7, above=0.1),
+        decays=True,
+    )
+    transformation = build_optimizer(signs, learning_rates={"a": 0.5}, epsilons={"a": 0.0}, weight_decays={"a": 0.1})
+    params = {"a": jnp.asarray([10.0, 0.0], np.float32)}
+    updates, _ = transformation.update({"a": jnp.asarray([3.0, -0.1])}, transformation.init(params), params)
+    np.testing.assert_allclose(updates["a"], [-0.5 * (2.0 + 0.1 * 10.0), 0.5 * 2.0], rtol=1e-6)

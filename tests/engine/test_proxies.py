@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from widthwise.calibration.cost import feed_forward_units, window_flops
+from widthwise.calibration.spec import ProxySpec
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Role
-from workers.engine.proxies import build_proxy
+from widthwise.vocabulary import Architecture, FeedForward, Role
+from workers.engine.proxies import ARCHITECTURES, build_proxy
 from workers.engine.proxies.contract import Params, Proxy, Tape, rms_norm
-from workers.engine.specification import ProxySpec
 
-SPEC = ProxySpec("transformer", depth=1, head_dim=4, sequence_length=6, batch_size=2, dataset="python_docs")
+SPEC = ProxySpec(Architecture.TRANSFORMER, depth=1, head_dim=4, sequence_length=6, batch_size=2, dataset="python_docs")
 MODELS = {
-    "mlp": replace(SPEC, architecture="mlp"),
+    "mlp": replace(SPEC, architecture=Architecture.MLP),
     "transformer": SPEC,
-    "swiglu, qk_norm": replace(SPEC, feed_forward="swiglu", qk_norm=True),
+    "swiglu, qk_norm": replace(SPEC, feed_forward=FeedForward.SWIGLU, qk_norm=True),
     "tied": replace(SPEC, tied=True),
 }
 
@@ -79,7 +79,7 @@ def test_no_logit_of_the_transformer_depends_on_a_later_byte(model: str) -> None
 
 
 def test_the_prediction_of_the_mlp_depends_on_its_whole_context() -> None:
-    proxy = build_proxy(replace(SPEC, architecture="mlp"))
+    proxy = build_proxy(replace(SPEC, architecture=Architecture.MLP))
     params, x_BxT = standard_params(proxy, 16), jnp.arange(proxy.sequence_length, dtype=np.int32)[None]
 
     def total(embedding: jax.Array) -> jax.Array:
@@ -152,7 +152,7 @@ def test_the_mlp_refuses_the_options_of_the_transformer(option: str, value: obje
     with pytest.raises(
         InvalidInputError, match=f"proxy.{option} is {value!r}, and the mlp has no such option"
     ) as raised:
-        build_proxy(replace(MODELS["mlp"], **{option: value}))  # type: ignore[arg-type]
+        ProxySpec.from_dict({"architecture": "mlp", option: value})
     assert raised.value.field == f"proxy.{option}"
 
 
@@ -166,9 +166,10 @@ def test_a_width_that_heads_do_not_divide_is_refused() -> None:
         build_proxy(SPEC).tensor_shapes(10)
 
 
-def test_an_unknown_architecture_lists_the_known_ones() -> None:
-    with pytest.raises(InvalidInputError, match=r"'rnn'.*mlp, transformer"):
-        build_proxy(replace(SPEC, architecture="rnn"))
+def test_every_architecture_of_the_vocabulary_has_its_proxy() -> None:
+    assert set(ARCHITECTURES) == set(Architecture)
+    with pytest.raises(InvalidInputError, match=r"'rnn'.*'mlp', 'transformer'"):
+        ProxySpec.from_dict({"architecture": "rnn"})
 
 
 @pytest.mark.parametrize("model", MODELS)

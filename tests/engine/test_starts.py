@@ -17,26 +17,26 @@ import optax
 import pytest
 
 from widthwise import Base, Target, transfer
-from widthwise.vocabulary import Parameterization, Role
+from widthwise.calibration.spec import CalibrationSpec, ProxySpec
+from widthwise.vocabulary import Architecture, Parameterization, Role
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.proxies.contract import Tape
-from workers.engine.specification import ProxySpec, SweepSpec
 
 WIDTHS = (32, 256)  # two, since most of the time goes into compiling
 SEEDS = 4
 TOLERANCE = 0.08  # of a slope over 8 × in width: a norm of 16 windows of random bytes, averaged over 4 seeds
-SPEC = ProxySpec("transformer", depth=1, head_dim=16, sequence_length=16, batch_size=16, dataset="synthetic")
+SPEC = ProxySpec(Architecture.TRANSFORMER, depth=1, head_dim=16, sequence_length=16, batch_size=16, dataset="synthetic")
 OPTIONS = {"swiglu, qk_norm": {"feed_forward": "swiglu", "qk_norm": True}, "tied": {"tied": True}}
 FEATURE_SCALED = (Parameterization.MUP, Parameterization.MEAN_FIELD)
 OWN = "logit of the byte just read"
 
 
-def sweep(kind: Parameterization, option: str) -> SweepSpec:
-    return SweepSpec.from_dict(
+def sweep(kind: Parameterization, option: str) -> CalibrationSpec:
+    return CalibrationSpec.from_dict(
         {
             "parameterization": kind, "optimizer": "adam", "alignment": "full", "form": "table_9", "epsilon": 1e-12,
-            "widths": WIDTHS, "steps": 1, "proxy": {**vars(SPEC), **OPTIONS[option]},
+            "widths": WIDTHS, "steps": 1, "proxy": {**SPEC.to_dict(), **OPTIONS[option]},
         }
     )  # fmt: skip
 

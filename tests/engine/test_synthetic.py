@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from tests.engine.jobs import run_sweep
 from workers.engine import synthetic
 from workers.engine.data import load_corpus
-from workers.engine.sweep import run_shard
 
 UNIGRAMS = 2.79  # nats: entropy of single bytes of this language, held to the text below
 
@@ -86,7 +86,7 @@ def test_bytes_alone_say_little() -> None:
 def test_a_trained_proxy_learns_and_stays_above_the_floor(spec: dict[str, Any]) -> None:
     spec |= {"steps": 100, "proxy": spec["proxy"] | {"dataset": "synthetic", "sequence_length": 8, "batch_size": 128}}
     with jax.numpy_dtype_promotion("standard"):  # optax's own counters
-        (trial,) = run_shard(spec, {"width": 16, "learning_rates": [0.03], "seeds": [0]})
+        (trial,) = run_sweep(spec, {"width": 16, "learning_rates": [0.03], "seeds": [0]})
     floor = load_corpus("synthetic").entropy_floor
     assert floor is not None
     assert trial.loss is not None

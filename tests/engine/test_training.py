@@ -10,12 +10,12 @@ import numpy as np
 import optax
 import pytest
 
+from widthwise.calibration.spec import CalibrationSpec, ProxySpec
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Optimizer
+from widthwise.vocabulary import Architecture, Optimizer
 from workers.engine.data import load_corpus
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
-from workers.engine.specification import ProxySpec, SweepSpec
 from workers.engine.training import (
     PIECE_POSITIONS,
     batch_pieces,
@@ -28,7 +28,7 @@ from workers.engine.training import (
     trial_functions,
 )
 
-MLP = ProxySpec("mlp", depth=1, head_dim=4, sequence_length=3, batch_size=16, dataset="python_docs")
+MLP = ProxySpec(Architecture.MLP, depth=1, head_dim=4, sequence_length=3, batch_size=16, dataset="python_docs")
 STEPS = 12
 
 # base learning rates that move every tensor by about as much as its init within the dozen steps
@@ -76,7 +76,7 @@ def test_a_seed_draws_the_same_batches_at_every_width() -> None:
 
 @pytest.mark.parametrize("text_bytes", [5, 100, 40_000])
 def test_held_out_windows_lie_in_the_text_and_reach_both_ends(text_bytes: int) -> None:
-    proxy = build_proxy(ProxySpec("transformer", 1, 4, 4, 1, "python_docs"))
+    proxy = build_proxy(ProxySpec(Architecture.TRANSFORMER, 1, 4, 4, 1, "python_docs"))
     starts = held_out_starts(text_bytes, proxy)
     assert starts.min() == 0
     assert starts.max() == text_bytes - 5
@@ -90,7 +90,7 @@ def test_a_text_shorter_than_a_window_is_refused() -> None:
             windows(3, proxy)
 
 
-def sweep_of(parameterization: str, optimizer: Optimizer, epsilon: float, form: str = "table_9") -> SweepSpec:
+def sweep_of(parameterization: str, optimizer: Optimizer, epsilon: float, form: str = "table_9") -> CalibrationSpec:
     spec: Mapping[str, Any] = {
         "parameterization": parameterization,
         "optimizer": optimizer.value,
@@ -100,9 +100,9 @@ def sweep_of(parameterization: str, optimizer: Optimizer, epsilon: float, form: 
         "widths": [8, 24],
         "steps": STEPS,
         "epsilon": epsilon,
-        "proxy": vars(MLP),
+        "proxy": MLP.to_dict(),
     }
-    return SweepSpec.from_dict(spec)
+    return CalibrationSpec.from_dict(spec)
 
 
 @cache
@@ -115,7 +115,7 @@ def compiled(optimizer: Optimizer) -> tuple[Any, Any]:
     return jax.jit(functions.start), jax.jit(functions.advance)
 
 
-def loss_curve(sweep: SweepSpec, width: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def loss_curve(sweep: CalibrationSpec, width: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Training loss at every step, float64."""
     corpus, proxy = load_corpus("python_docs"), build_proxy(MLP)
     windows = training_windows(corpus.train.size, proxy)
@@ -168,7 +168,9 @@ def test_all_parameterizations_are_one_model_at_the_base_and_two_beyond() -> Non
 
 @pytest.mark.usefixtures("float64")
 def test_a_batch_in_pieces_makes_the_step_of_the_whole_batch() -> None:
-    spec = ProxySpec("transformer", depth=1, head_dim=4, sequence_length=32, batch_size=24, dataset="python_docs")
+    spec = ProxySpec(
+        Architecture.TRANSFORMER, depth=1, head_dim=4, sequence_length=32, batch_size=24, dataset="python_docs"
+    )
     assert batch_pieces(spec.batch_size, spec.sequence_length, "cpu") == 3
     corpus, proxy = load_corpus("python_docs"), build_proxy(spec)
     sweep = replace(sweep_of("standard", Optimizer.SGD, 1e-9), proxy=spec)

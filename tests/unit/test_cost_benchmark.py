@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks import cost
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.estimate import fit_calibration
 from widthwise.search.rounds import next_round
 from workers.local import LocalResult
@@ -32,20 +35,20 @@ def made(shards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return trials
 
 
-def calibrate(spec: dict[str, Any], processes: int) -> LocalResult:
+def calibrate(spec: CalibrationSpec, processes: int) -> LocalResult:
     trials: list[dict[str, Any]] = []
     rounds = 0
-    while shards := next_round(spec, trials):
+    while shards := next_round(spec.to_dict(), trials):
         trials += made(shards)
         rounds += 1
-    took = SECONDS * len(trials)
-    return LocalResult(tuple(trials), (), fit_calibration(spec, trials), None, took / processes, took, rounds, ())
+    took, fitted = SECONDS * len(trials), fit_calibration(spec.to_dict(), trials)
+    return LocalResult(tuple(map(Trial.from_dict, trials)), (), fitted, None, took / processes, took, rounds, ())
 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    def sweep(spec: dict[str, Any], shards: list[dict[str, Any]], processes: int) -> list[dict[str, Any]]:
-        return made(shards)
+    def sweep(spec: CalibrationSpec, shards: list[ShardSpec], processes: int) -> list[Trial]:
+        return [Trial.from_dict(trial) for trial in made([shard.to_dict() for shard in shards])]
 
     question = {**cost.QUESTION, "widths": [32, 64, 128]}
     return cost.measure(question, torch=False, processes=2, calibrate=calibrate, sweep=sweep, draws=20)

@@ -25,35 +25,37 @@ Best base learning rate:
 """
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Optimizer, known_word
+from widthwise.vocabulary import Architecture, Optimizer, known_word
 
 MEASURED_AT = 32  # base width of the centres below
-_CENTRES: dict[str, dict[Optimizer, float]] = {
-    "mlp": {
-        Optimizer.ADAM: 0.030,
-        Optimizer.SGD: 1.0,
-        Optimizer.ADAFACTOR: 0.093,
-        Optimizer.ADAM_PARAMETER_SCALING: 0.087,
-    },
-    "transformer": {
-        Optimizer.ADAM: 0.022,
-        Optimizer.SGD: 0.43,
-        Optimizer.ADAFACTOR: 0.125,
-        Optimizer.ADAM_PARAMETER_SCALING: 0.073,
-    },
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredOptimum:
+    """Where the best base learning rate of an optimizer lies."""
+
+    centres: Mapping[Architecture, float]  #: at base width MEASURED_AT
+    exponent: float  #: it goes as (base width)^−exponent: slopes of the table above
+
+
+# published: 0.95 for one global learning rate (Everett et al. 2024)
+_ADAM = MeasuredOptimum({Architecture.MLP: 0.030, Architecture.TRANSFORMER: 0.022}, exponent=0.95)
+
+OPTIMA: Mapping[Optimizer, MeasuredOptimum] = {
+    Optimizer.ADAM: _ADAM,
+    Optimizer.ADAMW: _ADAM,  # it decays by ηλ ≈ 0.003 a step here
+    Optimizer.ADAM_ATAN2: _ADAM,  # it has Adam's step while a·atan2(x) ≈ x
+    # the slope is 0.7 to 1; where training diverges moves by 1
+    Optimizer.SGD: MeasuredOptimum({Architecture.MLP: 1.0, Architecture.TRANSFORMER: 0.43}, exponent=0.75),
+    Optimizer.ADAFACTOR: MeasuredOptimum({Architecture.MLP: 0.093, Architecture.TRANSFORMER: 0.125}, exponent=0.25),
+    Optimizer.ADAM_PARAMETER_SCALING: MeasuredOptimum(
+        {Architecture.MLP: 0.087, Architecture.TRANSFORMER: 0.073}, exponent=0.25
+    ),
 }
-# The best learning rate ∝ (base width)^−exponent: slopes of the table above. Adam: 0.94, published 0.95 for one global
-# learning rate (Everett et al. 2024). SGD: 0.7 to 1, where divergence moves by 1. The last two: 0.22 and 0.20.
-_EXPONENTS = {
-    Optimizer.ADAM: 0.95,
-    Optimizer.SGD: 0.75,
-    Optimizer.ADAFACTOR: 0.25,
-    Optimizer.ADAM_PARAMETER_SCALING: 0.25,
-}
-# AdamW decays by ηλ ≈ 0.003 a step here and Adam-atan2 has Adam's step while a·atan2(x) ≈ x: the same optimum
-_AS_ADAM = (Optimizer.ADAMW, Optimizer.ADAM_ATAN2)
 
 HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, where the fit looks
 # Downwards more room: under the wrong alignment the optimum falls by up to half an octave for each doubling of the
@@ -72,18 +74,17 @@ def default_learning_rates(
     >>> [round(rate, 4) for rate in default_learning_rates("adam", "mlp", 32)]
     [0.0039, 0.0055, 0.0078, 0.011, 0.0156, 0.0221, 0.0312, 0.0442, 0.0625, 0.0884, 0.125]
     """
-    if architecture not in _CENTRES:
+    measured = OPTIMA[known_word(Optimizer, optimizer, "optimizer")]
+    if architecture not in measured.centres:
         raise InvalidInputError(
             f"no learning rates were measured for architecture {architecture!r}; give learning_rates, or one of "
-            f"{', '.join(sorted(_CENTRES))}",
+            f"{', '.join(sorted(measured.centres))}",
             field="proxy.architecture",
         )
-    measured = known_word(Optimizer, optimizer, "optimizer")
     if base_width < 1:
         raise InvalidInputError(f"base width is {base_width}; give an integer of at least 1", field="widths")
-    if measured in _AS_ADAM:
-        measured = Optimizer.ADAM
-    centre = math.log2(_CENTRES[architecture][measured]) - _EXPONENTS[measured] * math.log2(base_width / MEASURED_AT)
+    best = measured.centres[Architecture(architecture)]
+    centre = math.log2(best) - measured.exponent * math.log2(base_width / MEASURED_AT)
     steps = round(centre / HALF_OCTAVE)  # on a common lattice, so that grids of different widths share points
     below, above = round(OCTAVES_BELOW / HALF_OCTAVE), round(OCTAVES_ABOVE / HALF_OCTAVE)
     return tuple(2.0 ** (HALF_OCTAVE * k) for k in range(steps - below, steps + above + 1))

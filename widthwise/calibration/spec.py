@@ -1,7 +1,7 @@
 """The specification of a calibration: what is measured, at which widths, on which proxy, by which search."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from widthwise.calibration.grids import default_horizons, default_learning_rates
@@ -40,6 +40,20 @@ class ProxySpec:
     qk_norm: bool = False  #: RMS norm of queries and keys; of the transformer
     tied: bool = False  #: the readout reads the embedding table; of the transformer
 
+    def __post_init__(self) -> None:
+        """Refuse an MLP with an option that only the transformer has."""
+        if self.architecture is Architecture.TRANSFORMER:
+            return
+        for option, plain in (("feed_forward", FeedForward.GELU), ("qk_norm", False), ("tied", False)):
+            given = getattr(self, option)
+            if given != plain:
+                shown = given.value if isinstance(given, FeedForward) else given
+                raise InvalidInputError(
+                    f"proxy.{option} is {shown!r}, and the mlp has no such option; leave it out, or take "
+                    "architecture 'transformer'",
+                    field=f"proxy.{option}",
+                )
+
     @classmethod
     def of(cls, architecture: Architecture) -> "ProxySpec":
         """The default proxy of an architecture."""
@@ -51,8 +65,7 @@ class ProxySpec:
         given = Fields.of(value, path)
         architecture = given.word(Architecture, "architecture") if given.has("architecture") else Architecture.MLP
         default = cls.of(architecture)
-        known = Fields({**default.to_dict(), **_present(value), "architecture": architecture}, path)
-        transformer = architecture is Architecture.TRANSFORMER
+        known = Fields({**asdict(default), **_present(value)}, path)
         return cls(
             architecture=architecture,
             depth=known.integer("depth"),
@@ -60,9 +73,9 @@ class ProxySpec:
             sequence_length=known.integer("sequence_length"),
             batch_size=known.integer("batch_size"),
             dataset=known.text("dataset"),
-            feed_forward=known.word(FeedForward, "feed_forward") if transformer else default.feed_forward,
-            qk_norm=known.flag("qk_norm") if transformer else default.qk_norm,
-            tied=known.flag("tied") if transformer else default.tied,
+            feed_forward=known.word(FeedForward, "feed_forward"),
+            qk_norm=known.flag("qk_norm"),
+            tied=known.flag("tied"),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ shorter. The losses equal those of one trial at a time to rounding. A batch is a
 are stored already it is run again as it was, since a batch of another size may round otherwise.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from math import prod
 from time import perf_counter
@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from workers.engine.groundwork import Groundwork, is_healthy
+from widthwise.calibration.trial import Trial, TrialIdentity
 from workers.engine.training import Hyperparameters
-from workers.engine.trials import Identity, Setting, Trial
+from workers.engine.width_program import WidthProgram, is_healthy
 
 MEMORY_SHARE = 0.8  # of what JAX may use (chosen): the compiler's count leaves out its own scratch and fragmentation
 COPIES = 6  # for the first guess (chosen): parameters, gradients, two moments, updates, and initial draws
@@ -34,9 +34,9 @@ LANES = Hyperparameters(**_AXES)
 class BatchProgram:
     """The compiled program of `lanes` trials of one width."""
 
-    def __init__(self, ground: Groundwork, lanes: int) -> None:
-        self._ground, self.lanes = ground, lanes
-        functions, some = ground.functions, [Setting(1.0, 0)] * lanes
+    def __init__(self, shared: WidthProgram, lanes: int) -> None:
+        self._shared, self.lanes = shared, lanes
+        functions, some = shared.functions, [TrialIdentity(shared.width, 1.0, 0)] * lanes
         hyper, (normals, starts_NxSxB), step = self._hyperparameters(some), self._draws(some), np.int32(0)
         start = jax.vmap(functions.start, in_axes=(LANES, 0))
         advance = jax.vmap(functions.advance, in_axes=(LANES, 0, None, 0, None))
@@ -46,102 +46,101 @@ class BatchProgram:
             self._start = jax.jit(start).lower(hyper, normals).compile()
             self._advance = (
                 jax.jit(advance, donate_argnums=1)
-                .lower(hyper, state, ground.train_text, starts_NxSxB, (step, step))
+                .lower(hyper, state, shared.train_text, starts_NxSxB, (step, step))
                 .compile()
             )
-            self._evaluate = jax.jit(evaluate).lower(hyper, state, ground.held_out_text).compile()
+            self._evaluate = jax.jit(evaluate).lower(hyper, state, shared.held_out_text).compile()
 
     @property
     def bytes_needed(self) -> int:
         """Device memory of a batch, as far as the compiler knows it: that of its largest part; 0 if it says nothing."""
         return max(_bytes_of(part.memory_analysis()) for part in (self._start, self._advance, self._evaluate))
 
-    def _hyperparameters(self, settings: Sequence[Setting]) -> Hyperparameters:
-        each = [self._ground.hyperparameters(setting) for setting in settings]
+    def _hyperparameters(self, trials: Sequence[TrialIdentity]) -> Hyperparameters:
+        each = [self._shared.hyperparameters(trial) for trial in trials]
         return each[0]._replace(
             learning_rate=jnp.stack([hyper.learning_rate for hyper in each]),
             learning_rates=jax.tree.map(lambda *rates: jnp.stack(rates), *[hyper.learning_rates for hyper in each]),
         )
 
-    def _draws(self, settings: Sequence[Setting]) -> tuple[Tree, jax.Array]:
-        of_seed = {seed: self._ground.draw(seed) for seed in {setting.seed for setting in settings}}
-        each = [of_seed[setting.seed] for setting in settings]
+    def _draws(self, trials: Sequence[TrialIdentity]) -> tuple[Tree, jax.Array]:
+        of_seed = {seed: self._shared.draw(seed) for seed in {trial.seed for trial in trials}}
+        each = [of_seed[trial.seed] for trial in trials]
         normals = jax.tree.map(lambda *lanes: jnp.stack(lanes), *[draws.normals for draws in each])
         return normals, jnp.stack([draws.starts for draws in each])
 
-    def run(self, settings: Sequence[Setting], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
-        """One trial for each of at most `lanes` settings, in their order; each counts its share of the time."""
-        begun, ground = perf_counter(), self._ground
-        filled = [*settings, *[settings[-1]] * (self.lanes - len(settings))]  # the rest repeats the last
+    def run(self, trials: Sequence[TrialIdentity], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
+        """Train at most `lanes` trials and return them in their order; each counts its share of the time."""
+        begun, shared = perf_counter(), self._shared
+        filled = [*trials, *[trials[-1]] * (self.lanes - len(trials))]  # the rest repeats the last
         hyper, (normals, starts_NxSxB) = self._hyperparameters(filled), self._draws(filled)
         state: Tree = self._start(hyper, normals)
         del normals
         step, ended_N = 0, np.zeros(self.lanes, np.int64)  # 0: still going
-        for stop in ground.stops:
+        for stop in shared.stops:
             span = np.int32(step), np.int32(stop)
-            state, loss_N = self._advance(hyper, state, ground.train_text, starts_NxSxB, span)
+            state, loss_N = self._advance(hyper, state, shared.train_text, starts_NxSxB, span)
             step = stop
             unhealthy_N = [not is_healthy(float(loss)) for loss in np.asarray(loss_N)]
             ended_N = np.where((ended_N == 0) & unhealthy_N, step, ended_N)
             report(step)
             if ended_N.all():
                 break
-        held_out_N = np.asarray(self._evaluate(hyper, state, ground.held_out_text))
-        seconds = (perf_counter() - begun) / len(settings)
+        held_out_N = np.asarray(self._evaluate(hyper, state, shared.held_out_text))
+        seconds = (perf_counter() - begun) / len(trials)
         return [
-            ground.ended(
-                setting,
+            shared.ended(
+                trial,
                 float(held_out_N[lane]) if ended_N[lane] == 0 else None,
                 seconds=seconds,
                 steps=int(ended_N[lane]) or step,
                 stopped=False,
             )
-            for lane, setting in enumerate(settings)
+            for lane, trial in enumerate(trials)
         ]
 
 
 def run_batches(
-    ground: Groundwork,
-    settings: Sequence[Setting],
-    stored: frozenset[Identity],
+    shared: WidthProgram,
+    trials: Sequence[TrialIdentity],
+    wanted: Collection[TrialIdentity],
     report: Report,
     *,
     memory_bytes: int | None = None,
-    build: Callable[[Groundwork, int], BatchProgram] = BatchProgram,
+    build: Callable[[WidthProgram, int], BatchProgram] = BatchProgram,
 ) -> Iterator[Trial]:
-    """The trials of `settings` that are not stored, in as few batches as `memory_bytes` of device memory allow.
+    """Yield those of `trials` that are wanted, in as few batches as `memory_bytes` of device memory allow.
 
     Without `memory_bytes`: what the device says, or no limit. A batch that the device refuses for want of memory is
     tried again at half the size.
     """
     limit = memory_bytes or _device_memory()
-    program = _fitting(ground, _even(len(settings), _first_guess(ground, limit)), limit, build)
+    program = _fitting(shared, _even(len(trials), _first_guess(shared, limit)), limit, build)
     position, index = 0, 1
-    while position < len(settings):
-        batch = settings[position : position + program.lanes]
-        missing = {setting.identity for setting in batch} - stored
-        if missing:
+    while position < len(trials):
+        batch = trials[position : position + program.lanes]
+        if any(identity in wanted for identity in batch):
             try:
-                trials = program.run(batch, partial(report, index))
+                ended = program.run(batch, partial(report, index))
             except RuntimeError as error:  # XLA's error of a full device has no class of its own
                 if "RESOURCE_EXHAUSTED" not in str(error) or program.lanes == 1:
                     raise
-                program = _fitting(ground, program.lanes // 2, limit, build)
+                program = _fitting(shared, program.lanes // 2, limit, build)
                 continue
-            for setting, trial in zip(batch, trials, strict=True):
-                if setting.identity in missing:
+            for trial in ended:
+                if trial.identity in wanted:
                     yield trial
                     index += 1
         position += len(batch)
 
 
 def _fitting(
-    ground: Groundwork, lanes: int, limit: int | None, build: Callable[[Groundwork, int], BatchProgram]
+    shared: WidthProgram, lanes: int, limit: int | None, build: Callable[[WidthProgram, int], BatchProgram]
 ) -> BatchProgram:
-    program = build(ground, lanes)
+    program = build(shared, lanes)
     while limit is not None and lanes > 1 and program.bytes_needed > MEMORY_SHARE * limit:
         lanes = lanes // 2
-        program = build(ground, lanes)
+        program = build(shared, lanes)
     return program
 
 
@@ -152,11 +151,11 @@ def _bytes_of(analysis: Any) -> int:
     return int(sum(parts) - analysis.alias_size_in_bytes)  # aliased: an output in the place of an argument
 
 
-def _first_guess(ground: Groundwork, limit: int | None) -> int | None:
+def _first_guess(shared: WidthProgram, limit: int | None) -> int | None:
     """Lanes whose parameters and their copies alone fill the memory: no more can fit. None: no limit."""
     if limit is None:
         return None
-    bytes_each = COPIES * 4 * sum(prod(tensor.shape) for tensor in ground.tensors.values())
+    bytes_each = COPIES * 4 * sum(prod(tensor.shape) for tensor in shared.tensors.values())
     return max(1, int(MEMORY_SHARE * limit // bytes_each))
 
 

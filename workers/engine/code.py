@@ -13,7 +13,7 @@ _ENGINE, _LIBRARY = (Path(str(package.__file__)).parent for package in (workers.
 
 @cache
 def code_sha256() -> str:
-    """SHA-256 over the names and bytes of `sources`."""
+    """Return the SHA-256 over the names and bytes of `sources`."""
     digest = hashlib.sha256()
     for name, path in sources().items():
         text = path.read_bytes()
@@ -22,7 +22,7 @@ def code_sha256() -> str:
 
 
 def sources() -> dict[str, Path]:
-    """Every module of the engine, and every one of the library that these import, directly or not; by name, in order.
+    """Return by name, in order, every module of the engine and every one of the library that these import, however far.
 
     What they import is read in the sources: which modules happen to be loaded differs from process to process.
     """
@@ -36,14 +36,35 @@ def sources() -> dict[str, Path]:
 
 
 def _imported(path: Path) -> set[Path]:
-    """The modules of the library that a source imports."""
-    names: set[str] = set()
+    """Return the modules of the library that a source imports: those that define the names, not a package between."""
+    found: set[Path | None] = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            # `import widthwise` by itself asks for no code: its version, and where it lies
+            found |= {_module(alias.name) for alias in node.names if "." in alias.name}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    files = {
-        _LIBRARY.joinpath(*name.split(".")[1:]).with_suffix(".py") for name in names if name.startswith("widthwise.")
-    }
-    return {file for file in files if file.exists()}
+            found |= {_defining(node.module, alias.name) for alias in node.names}
+    return {file for file in found if file is not None}
+
+
+def _defining(module: str, name: str) -> Path | None:
+    """Return the module that defines what `from module import name` gives; None outside the library."""
+    file = _module(module)
+    if file is None or file.name != "__init__.py":
+        return file
+    for node in ast.parse(file.read_bytes()).body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return _defining(node.module, alias.name)
+    return _module(f"{module}.{name}") or file
+
+
+def _module(name: str) -> Path | None:
+    """Return the source of a module or package of the library; None if there is none of that name."""
+    package, *parts = name.split(".")
+    if package != _LIBRARY.name:
+        return None
+    place = _LIBRARY.joinpath(*parts)
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)

@@ -8,10 +8,12 @@ The warm-up belongs to the one run, so all horizons share it: 5 % of the shortes
 the shortest without a constant phase, a shorter one is under the 2-5 % that suffice (Kosson et al. 2410.23922).
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,60 +21,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widthwise.calibration.cost import COOLDOWN_SHARE
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import MeasurementIdentity, Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import ShardKind
 from workers.engine.data import load_corpus
-from workers.engine.groundwork import CHUNKS, Groundwork, is_healthy
-from workers.engine.specification import Shard, SweepSpec
-from workers.engine.sweep import Progress
+from workers.engine.order import in_order
+from workers.engine.report import Progress
 from workers.engine.training import WARMUP_SHARE, State
-from workers.engine.trials import Setting, Trial, stored_identities
+from workers.engine.width_program import CHUNKS, WidthProgram, is_healthy
 
 
 def run_shard(
-    spec: Mapping[str, Any],
-    shard: Mapping[str, Any],
-    done: Collection[Sequence[Any]] = (),
+    spec: CalibrationSpec,
+    shard: ShardSpec,
+    done: Collection[TrialIdentity | MeasurementIdentity] = (),
     *,
     corpora_dir: str | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Trial]:
-    """Trains one branched run for each seed and learning rate of `shard`; yields its trials, shortest horizon first.
+    """Train one branched run for each seed and learning rate of `shard`; yield its trials, shortest horizon first.
 
-    `done` holds the identities that are stored already and are skipped. A trial's steps, FLOPs and seconds are what it
+    `done` holds what is stored already and is skipped. A trial's steps, FLOPs and seconds are what it
     added: its cooldown, its evaluation, and the constant phase since the horizon before it. So they sum to what was
     spent. A constant phase that diverges leaves a diverged trial for each horizon still to come.
 
     The same arguments give the same losses bit for bit on the same device and versions. Raises InvalidInputError for a
     specification that can't be run.
     """
-    sweep, part = SweepSpec.from_dict(spec), Shard.from_dict(shard)
-    if part.kind != "horizon" or not part.horizons:
+    if shard.kind is not ShardKind.HORIZON:
         raise InvalidInputError(
-            f"the shard is of kind {part.kind!r} with horizons {list(part.horizons)}; give horizon, and steps",
-            field="shard.horizons",
+            f"shard.kind is {shard.kind.value!r}; horizons are branched in shards of kind horizon", field="shard.kind"
         )
-    stored = stored_identities(done)
-    runs = []
-    for seed in part.seeds:
-        for rate in part.learning_rates:
-            missing = [h for h in sorted(set(part.horizons)) if Setting(rate, seed, horizon=h).identity not in stored]
-            if missing:
-                runs.append((rate, seed, missing))
-    if not runs:
+    stored = set(done)
+    wanted = [trial for trial in in_order(shard) if trial not in stored]
+    if not wanted:
         return
-    corpus = load_corpus(sweep.proxy.dataset, corpora_dir)
+    corpus, longest = load_corpus(spec.proxy.dataset, corpora_dir), max(shard.horizons)
     # a run is as long as the longest horizon; a shorter one takes the beginning of its draws
-    ground = Groundwork.of(replace(sweep, steps=max(part.horizons)), part.width, corpus)
-    program = Program(ground, warmup_steps(part.horizons))
-    total, before = sum(len(missing) for _, _, missing in runs), 0
-    for rate, seed, missing in runs:
+    shared = WidthProgram.of(replace(spec, steps=longest), shard.width, corpus)
+    program, before = Program(shared, warmup_steps(shard.horizons)), 0
+    for _, run in groupby(wanted, attrgetter("seed", "learning_rate")):
+        branches = list(run)
 
         def report(index: int, step: int, before: int = before) -> None:
             if on_progress is not None:
-                on_progress(before + index, total, step, max(part.horizons))
+                on_progress(before + index, len(wanted), step, longest)
 
-        yield from program.run(rate, seed, missing, report)
-        before += len(missing)
+        yield from program.run(branches, report)
+        before += len(branches)
 
 
 def warmup_steps(horizons: Sequence[int]) -> int:
@@ -117,52 +115,48 @@ class Run(NamedTuple):
 class Program:
     """The compiled program of one width: any branched run of that width."""
 
-    def __init__(self, ground: Groundwork, warmup: int) -> None:
-        self._ground, self._warmup = ground, warmup
-        functions = ground.functions
-        hyper, draws, step = ground.hyperparameters(Setting(1.0, 0)), ground.draw(0), np.int32(0)
-        path = draws.starts, course(ground.sweep.steps, warmup)
+    def __init__(self, shared: WidthProgram, warmup: int) -> None:
+        self._shared, self._warmup = shared, warmup
+        functions = shared.functions
+        hyper, draws, step = shared.hyperparameters(TrialIdentity(shared.width, 1.0, 0)), shared.draw(0), np.int32(0)
+        path = draws.starts, course(shared.spec.steps, warmup)
         with jax.default_matmul_precision("float32"):  # accelerators multiply in fewer bits
             state = jax.eval_shape(functions.start, hyper, draws.normals)
             self._start = jax.jit(functions.start).lower(hyper, draws.normals).compile()
             self._follow = (
-                jax.jit(functions.follow).lower(hyper, state, ground.train_text, path, (step, step)).compile()
+                jax.jit(functions.follow).lower(hyper, state, shared.train_text, path, (step, step)).compile()
             )
-            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, ground.held_out_text).compile()
+            self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, shared.held_out_text).compile()
 
     def course(self, horizon: int | None) -> jax.Array:
         """Share of the learning rate at each step: of the constant run, or of the branch to a horizon."""
-        return jnp.asarray(course(self._ground.sweep.steps, self._warmup, horizon))
+        return jnp.asarray(course(self._shared.spec.steps, self._warmup, horizon))
 
-    def run(
-        self, learning_rate: float, seed: int, horizons: Sequence[int], report: Callable[[int, int], None]
-    ) -> Iterator[Trial]:
-        """The trials of one run; `report` hears the trial, from 1, and the steps of its model so far."""
-        begun, ground = perf_counter(), self._ground
-        hyper, draws = ground.hyperparameters(Setting(learning_rate, seed)), ground.draw(seed)
+    def run(self, branches: Sequence[TrialIdentity], report: Callable[[int, int], None]) -> Iterator[Trial]:
+        """Yield the trials of one run, which differ in their horizon alone and ascend in it.
+
+        `report` hears the trial, from 1, and the steps of its model so far.
+        """
+        begun, shared = perf_counter(), self._shared
+        hyper, draws = shared.hyperparameters(branches[0]), shared.draw(branches[0].seed)
         starts_SxB = jax.device_put(draws.starts)
-        chunk = -(-ground.sweep.steps // CHUNKS)
+        chunk = -(-shared.spec.steps // CHUNKS)
 
         def advance(run: Run, shares_S: jax.Array, until: int, index: int) -> Run:
             while run.step < until and run.healthy:
                 stop = min(run.step + chunk, until)
                 span = np.int32(run.step), np.int32(stop)
-                state, loss = self._follow(hyper, run.state, ground.train_text, (starts_SxB, shares_S), span)
+                state, loss = self._follow(hyper, run.state, shared.train_text, (starts_SxB, shares_S), span)
                 run = Run(state, stop, is_healthy(float(loss)))
                 report(index, stop)
             return run
 
         constant = Run(self._start(hyper, draws.normals), 0, True)
-        for index, horizon in enumerate(horizons, start=1):
+        for index, branch in enumerate(branches, start=1):
+            horizon = branch.horizon or shared.spec.steps
             paid = constant.step  # by the horizons before
             constant = advance(constant, self.course(None), cooldown_start(horizon), index)
             cooled = advance(constant, self.course(horizon), horizon, index)
-            loss = float(self._evaluate(hyper, cooled.state, ground.held_out_text)) if cooled.healthy else None
-            yield ground.ended(
-                Setting(learning_rate, seed, horizon=horizon),
-                loss,
-                seconds=perf_counter() - begun,
-                steps=cooled.step - paid,
-                stopped=False,
-            )
+            loss = float(self._evaluate(hyper, cooled.state, shared.held_out_text)) if cooled.healthy else None
+            yield shared.ended(branch, loss, seconds=perf_counter() - begun, steps=cooled.step - paid, stopped=False)
             begun = perf_counter()

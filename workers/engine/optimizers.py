@@ -1,45 +1,43 @@
 """Optimizers as optax transformations with a learning rate, an epsilon and a decay for every tensor.
 
-All three may be traced values, so that one compiled program serves every learning rate of a width.
+All three may be traced values, so that one compiled program serves every learning rate of a width. What the engine
+knows about an optimizer is one record in OPTIMIZERS; how its updates scale with width is widthwise.theory's.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.vocabulary import Optimizer
+from workers.engine.early_stopping import Margins
 
 ADAM_B1, ADAM_B2 = 0.9, 0.98  # Everett et al. 2024
-ATAN2_A, ATAN2_B = 1.0, 1.0  # Everett et al. 2024; other published constants are 4/π and 1.27 for a
 PARAMETER_RMS_FLOOR = 1e-3  # Shazeer and Stern 2018, ε₂; lets a tensor of zeros move
 ADAFACTOR_DECAY = 0.8  # Shazeer and Stern 2018, β₂ = 1 − t^−0.8
 ADAFACTOR_CLIP = 1.0  # Shazeer and Stern 2018, d
 ADAMW_WEIGHT_DECAY = 0.1  # λ at the base width: the usual value for language models
 
-CONSTANTS: dict[Optimizer, dict[str, float]] = {
-    Optimizer.SGD: {},
-    Optimizer.ADAM: {"b1": ADAM_B1, "b2": ADAM_B2},
-    Optimizer.ADAMW: {"b1": ADAM_B1, "b2": ADAM_B2, "weight_decay": ADAMW_WEIGHT_DECAY},
-    Optimizer.ADAM_ATAN2: {"b1": ADAM_B1, "b2": ADAM_B2, "a": ATAN2_A, "b": ATAN2_B},
-    Optimizer.ADAFACTOR: {
-        "decay": ADAFACTOR_DECAY,
-        "clip": ADAFACTOR_CLIP,
-        "parameter_rms_floor": PARAMETER_RMS_FLOOR,
-    },
-    Optimizer.ADAM_PARAMETER_SCALING: {"b1": ADAM_B1, "b2": ADAM_B2, "parameter_rms_floor": PARAMETER_RMS_FLOOR},
-}  #: the constants in force, recorded with every run: a learning rate means little without them
-
-
-def constants_of(optimizer: Optimizer, atan2: tuple[float, float]) -> dict[str, float]:
-    """The constants in force for `optimizer`, Adam-atan2's (a, b) as given."""
-    constants = CONSTANTS[optimizer]
-    return {**constants, "a": atan2[0], "b": atan2[1]} if optimizer is Optimizer.ADAM_ATAN2 else constants
-
-
 Scalars = Mapping[str, jax.Array | float]  #: one value for every tensor, by name
+Constants = Mapping[str, float]  #: an optimizer's own numbers by name, recorded with every run
+Direction = Callable[[jax.Array | float, Constants], optax.GradientTransformation]  #: of an epsilon and the constants
+
+
+@dataclass(frozen=True)
+class EngineOptimizer:
+    """What the engine knows about an optimizer."""
+
+    direction: Direction  #: from a gradient to an update, before decay and learning rate
+    constants: Constants  #: unless the specification says otherwise; a learning rate means little without them
+    margins: Margins
+    decays: bool = False  #: whether it reads the weight decays
+    #: constants that a specification sets
+    chosen: Callable[[CalibrationSpec], Constants] = lambda _: {}
 
 
 class AdamAtan2State(NamedTuple):
@@ -51,7 +49,7 @@ class AdamAtan2State(NamedTuple):
 
 
 def scale_by_adam_atan2(
-    b1: float = ADAM_B1, b2: float = ADAM_B2, a: float = ATAN2_A, b: float = ATAN2_B
+    b1: float = ADAM_B1, b2: float = ADAM_B2, a: float = 1.0, b: float = 1.0
 ) -> optax.GradientTransformation:
     """Adam without epsilon: update = a·atan2(m̂, b·√v̂), and 0 where both moments are 0.
 
@@ -78,53 +76,81 @@ def scale_by_adam_atan2(
     return optax.GradientTransformation(init, update)
 
 
-def _adam(epsilon: jax.Array | float) -> optax.GradientTransformation:
-    return optax.scale_by_adam(ADAM_B1, ADAM_B2, eps=epsilon)
+def _sgd(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    del epsilon, constants
+    return optax.identity()
 
 
-def _adafactor(epsilon: jax.Array | float) -> optax.GradientTransformation:
+def _adam(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    return optax.scale_by_adam(constants["b1"], constants["b2"], eps=epsilon)
+
+
+def _adam_atan2(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    del epsilon
+    return scale_by_adam_atan2(constants["b1"], constants["b2"], a=constants["a"], b=constants["b"])
+
+
+def _adafactor(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
     return optax.chain(
         # optax factors from 128 on by default: that would change the optimizer in the middle of a sweep over widths
-        optax.scale_by_factored_rms(decay_rate=ADAFACTOR_DECAY, min_dim_size_to_factor=1, epsilon=epsilon),
-        optax.clip_by_block_rms(ADAFACTOR_CLIP),
-        optax.scale_by_param_block_rms(PARAMETER_RMS_FLOOR),
+        optax.scale_by_factored_rms(decay_rate=constants["decay"], min_dim_size_to_factor=1, epsilon=epsilon),
+        optax.clip_by_block_rms(constants["clip"]),
+        optax.scale_by_param_block_rms(constants["parameter_rms_floor"]),
     )
 
 
-_DIRECTIONS: dict[Optimizer, Callable[[jax.Array | float], optax.GradientTransformation]] = {
-    Optimizer.SGD: lambda _: optax.identity(),
-    Optimizer.ADAM: _adam,
-    Optimizer.ADAMW: _adam,
-    Optimizer.ADAFACTOR: _adafactor,
-    Optimizer.ADAM_PARAMETER_SCALING: lambda epsilon: optax.chain(
-        _adam(epsilon), optax.scale_by_param_block_rms(PARAMETER_RMS_FLOOR)
+def _adam_parameter_scaling(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    return optax.chain(_adam(epsilon, constants), optax.scale_by_param_block_rms(constants["parameter_rms_floor"]))
+
+
+_BETAS = {"b1": ADAM_B1, "b2": ADAM_B2}
+# Adam's update has one size whatever the tensor's, that of the relative ones grows with it.
+_ADAM_MARGINS = Margins(below=(0.20, 0.20, 0.10, 0.10, 0.10, 0.10, 0.10), above=0.20)
+_RELATIVE_MARGINS = Margins(below=(0.38, 0.38, 0.32, 0.22, 0.14, 0.14, 0.12), above=0.48)
+
+OPTIMIZERS: Mapping[Optimizer, EngineOptimizer] = {
+    Optimizer.SGD: EngineOptimizer(_sgd, {}, Margins(below=(0.31, 0.20, 0.20, 0.17, 0.17, 0.15, 0.15), above=math.inf)),
+    Optimizer.ADAM: EngineOptimizer(_adam, _BETAS, _ADAM_MARGINS),
+    Optimizer.ADAMW: EngineOptimizer(_adam, {**_BETAS, "weight_decay": ADAMW_WEIGHT_DECAY}, _ADAM_MARGINS, decays=True),
+    Optimizer.ADAM_ATAN2: EngineOptimizer(
+        _adam_atan2, {**_BETAS, "a": 1.0, "b": 1.0}, _ADAM_MARGINS, chosen=lambda spec: spec.atan2.to_dict()
+    ),
+    Optimizer.ADAFACTOR: EngineOptimizer(
+        _adafactor,
+        {"decay": ADAFACTOR_DECAY, "clip": ADAFACTOR_CLIP, "parameter_rms_floor": PARAMETER_RMS_FLOOR},
+        _RELATIVE_MARGINS,
+    ),
+    Optimizer.ADAM_PARAMETER_SCALING: EngineOptimizer(
+        _adam_parameter_scaling, {**_BETAS, "parameter_rms_floor": PARAMETER_RMS_FLOOR}, _RELATIVE_MARGINS
     ),
 }
 
 
+def constants_in_force(spec: CalibrationSpec) -> Constants:
+    """Return the constants that the optimizer of `spec` trains with."""
+    record = OPTIMIZERS[spec.optimizer]
+    return {**record.constants, **record.chosen(spec)}
+
+
 def build_optimizer(
-    optimizer: Optimizer,
+    record: EngineOptimizer,
     *,
     learning_rates: Scalars,
     epsilons: Scalars,
     weight_decays: Scalars,
-    atan2: tuple[float, float] = (ATAN2_A, ATAN2_B),
+    constants: Constants | None = None,
 ) -> optax.GradientTransformation:
-    """`optimizer` with its own learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) for every tensor.
+    """Return an optimizer with its own learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) for every tensor.
 
     Parameters are a flat dict with the keys of the three mappings. The state does not depend on the three, so they may
-    change from step to step. Optimizers without an epsilon ignore `epsilons`; only AdamW reads `weight_decays`, and
-    only Adam-atan2 `atan2`, its constants (a, b).
+    change from step to step. Optimizers without an epsilon ignore `epsilons`, those that do not decay
+    `weight_decays`. `constants` are the record's own unless given.
     """
-
-    def direction(epsilon: jax.Array | float) -> optax.GradientTransformation:
-        if optimizer is Optimizer.ADAM_ATAN2:
-            return scale_by_adam_atan2(a=atan2[0], b=atan2[1])
-        return _DIRECTIONS[optimizer](epsilon)
+    in_force = record.constants if constants is None else constants
 
     def of_tensor(name: str) -> optax.GradientTransformation:
-        parts = [direction(epsilons[name])]
-        if optimizer is Optimizer.ADAMW:
+        parts = [record.direction(epsilons[name], in_force)]
+        if record.decays:
             parts.append(optax.add_decayed_weights(weight_decays[name]))
         return optax.chain(*parts, optax.scale_by_learning_rate(learning_rates[name]))
 
@@ -132,7 +158,7 @@ def build_optimizer(
 
 
 def per_tensor(transformations: Mapping[str, optax.GradientTransformation]) -> optax.GradientTransformation:
-    """One transformation for each tensor of a flat dict, with a state of its own."""
+    """Return one transformation for each tensor of a flat dict, with a state of its own."""
     # not optax.partition: the oldest optax that the project allows lacks it
 
     def init(params: Any) -> Any:

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from widthwise import Base, Quantity, Target, Tensor, transfer
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.vocabulary import EpsilonRule, LearningRateRule
 from workers.engine.optimizers import ADAMW_WEIGHT_DECAY
 from workers.engine.proxies.contract import Proxy, TensorSpec
-from workers.engine.specification import SweepSpec
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,18 @@ class Prescription:
     forward_multipliers: Mapping[str, float]  #: and of a tied readout, which is no tensor
 
 
-def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
-    """The prescription of `sweep` for `proxy` at `width`, from the real tensor shapes at both widths.
+def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
+    """The prescription of `spec` for `proxy` at `width`, from the real tensor shapes at both widths.
 
     Raises InvalidInputError for a width that the proxy can't have or a combination that the theory can't place.
     """
-    base_tensors, base_uses = proxy.tensor_shapes(sweep.base_width), proxy.uses(sweep.base_width)
+    base_tensors, base_uses = proxy.tensor_shapes(spec.base_width), proxy.uses(spec.base_width)
     target_uses = proxy.uses(width)
     plan = transfer(
-        parameterization=sweep.parameterization,
-        optimizer=sweep.optimizer,
-        alignment=sweep.alignment,
-        base=Base(width=sweep.base_width, learning_rate=1.0, epsilon=sweep.epsilon, weight_decay=ADAMW_WEIGHT_DECAY),
+        parameterization=spec.parameterization,
+        optimizer=spec.optimizer,
+        alignment=spec.alignment,
+        base=Base(width=spec.base_width, learning_rate=1.0, epsilon=spec.epsilon, weight_decay=ADAMW_WEIGHT_DECAY),
         target=Target(width=width),
         tensors=[
             Tensor(
@@ -54,17 +55,17 @@ def prescribe(sweep: SweepSpec, proxy: Proxy, width: int) -> Prescription:
             )
             for name, base in base_uses.items()
         ],
-        form=sweep.form,
-        readout_omega=sweep.readout_omega,
+        form=spec.form,
+        readout_omega=spec.readout_omega,
     )
     planned = {tensor.name: tensor for tensor in plan.tensors}
     return Prescription(
         width=width,
         learning_rates={
-            name: 1.0 if sweep.learning_rate_rule == "global" else planned[name].learning_rate.multiplier
+            name: 1.0 if spec.learning_rate_rule is LearningRateRule.GLOBAL else planned[name].learning_rate.multiplier
             for name in base_tensors
         },
-        epsilons={name: _epsilon(sweep, planned[name].epsilon) for name in base_tensors},
+        epsilons={name: _epsilon(spec, planned[name].epsilon) for name in base_tensors},
         weight_decays={name: ADAMW_WEIGHT_DECAY * planned[name].weight_decay.multiplier for name in base_tensors},
         init_stds={
             name: base.standard_init_std * planned[name].init_std.multiplier for name, base in base_tensors.items()
@@ -82,7 +83,7 @@ def _base_multiplier(proxy: Proxy, name: str, uses: Mapping[str, TensorSpec]) ->
     return 1.0 if owner is None else uses[name].standard_init_std / uses[owner].standard_init_std
 
 
-def _epsilon(sweep: SweepSpec, planned: Quantity | None) -> float:
+def _epsilon(spec: CalibrationSpec, planned: Quantity | None) -> float:
     if planned is None:
         return 0.0
-    return sweep.epsilon if sweep.epsilon_rule == "constant" else sweep.epsilon * planned.multiplier
+    return spec.epsilon if spec.epsilon_rule is EpsilonRule.CONSTANT else spec.epsilon * planned.multiplier

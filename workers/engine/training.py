@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from widthwise.calibration.cost import COOLDOWN_SHARE, HELD_OUT_PIECES, held_out_windows
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Optimizer
-from workers.engine.optimizers import ATAN2_A, ATAN2_B, build_optimizer
+from workers.engine.optimizers import OPTIMIZERS, Constants, build_optimizer
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, TensorSpec
 
@@ -163,11 +163,12 @@ def trial_functions(
     *,
     steps: int,
     held_out_bytes: int,
-    atan2: tuple[float, float] = (ATAN2_A, ATAN2_B),
+    constants: Constants | None = None,
     dtype: Any = np.float32,
 ) -> TrialFunctions:
     """The functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
 
+    `constants` are the optimizer's own unless given.
     `start(hyper, normals)` gives the initial state.
     `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and gives the
     mean training loss over them in nats.
@@ -180,11 +181,11 @@ def trial_functions(
 
     def transformation(hyper: Hyperparameters, learning_rate: jax.Array) -> optax.GradientTransformation:
         return build_optimizer(
-            optimizer,
+            OPTIMIZERS[optimizer],
             learning_rates={name: learning_rate * factor for name, factor in hyper.learning_rates.items()},
             epsilons=hyper.epsilons,
             weight_decays=hyper.weight_decays,
-            atan2=atan2,
+            constants=constants,
         )
 
     def loss(params: Params, hyper: Hyperparameters, text_N: jax.Array, starts_B: jax.Array) -> jax.Array:

@@ -8,14 +8,20 @@ and the log-alignment ratio A of the whole, n^A = ‖W z‖ / (‖W‖‖z‖), 
 n. Norms are over all positions of the probe batch. Forward multipliers cancel.
 """
 
+from collections.abc import Mapping
+from math import log
+
 import jax
 
+from widthwise.vocabulary import Measured
+from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, Numbers
+from workers.engine.measurements.looks import along_the_run
 from workers.engine.measurements.norms import rms
 from workers.engine.proxies.contract import Tape, Use
 
 
 def alignment_ratios(now: Tape, init: Tape) -> dict[str, dict[str, jax.Array]]:
-    """By matrix, the ratios n^α, n^ω, n^u and n^A of the formulas above; NaN where a change is 0.
+    """Return by matrix the ratios n^α, n^ω, n^u and n^A of the formulas above; NaN where a change is 0.
 
     Tables have no entry: their input is an index, which neither sums nor changes.
     """
@@ -34,3 +40,17 @@ def _ratios(now: Use, init: Use) -> dict[str, jax.Array]:
         "u": ratio(weight_change, input_change),
         "log_alignment": ratio(now.weight, now.input),
     }
+
+
+def _in_powers_of_fan_in(ratios: Mapping[str, float], tensor: MeasuredTensor) -> Numbers:
+    """Return log of each ratio to the base fan-in; None if there is no ratio: a change is exactly 0."""
+    fan_in = log(tensor.use.fan_in)
+    return {name: log(ratio) / fan_in if 0 < ratio < float("inf") else None for name, ratio in ratios.items()}
+
+
+ALIGNMENT = MeasurementKind(
+    name=Measured.ALIGNMENT,
+    steps=along_the_run,
+    look=lambda view: alignment_ratios(view.now(), view.init()),
+    describe=_in_powers_of_fan_in,
+)

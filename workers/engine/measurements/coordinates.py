@@ -2,12 +2,15 @@
 
 import jax
 
+from widthwise.vocabulary import Measured
+from workers.engine.measurements.kind import MeasurementKind
+from workers.engine.measurements.looks import powers_of_two
 from workers.engine.measurements.norms import rms
 from workers.engine.proxies.contract import Tape
 
 
 def coordinate_sizes(now: Tape, init: Tape) -> dict[str, dict[str, jax.Array]]:
-    """By tensor, RMS over the probe batch of its `output` (before any nonlinearity) and of that output's `change`.
+    """Return by tensor the RMS over the probe batch of `output` (before any nonlinearity) and of `output_change`.
 
     Matrices also have `input` and `input_change`; the input of a table is an index. Those of the readout's output are
     the logits'. Yang et al. 2022 (2203.03466), appendix D.1, check both the values and their change.
@@ -18,3 +21,10 @@ def coordinate_sizes(now: Tape, init: Tape) -> dict[str, dict[str, jax.Array]]:
         if use.is_product:
             sizes[name] |= {"input": rms(use.input), "input_change": rms(use.input - init[name].input)}
     return sizes
+
+
+COORDINATES = MeasurementKind(
+    name=Measured.COORDINATES,
+    steps=powers_of_two,
+    look=lambda view: coordinate_sizes(view.now(), view.init()),
+)

@@ -1,11 +1,15 @@
 """The size of every tensor's gradient, and of what the optimizer's epsilon is compared with."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from widthwise.vocabulary import Measured
+from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, Numbers
+from workers.engine.measurements.looks import init_and_along_the_run
 from workers.engine.measurements.norms import rms
 from workers.engine.optimizers import ADAM_B2
 from workers.engine.proxies.contract import Params
@@ -16,7 +20,7 @@ SQUARE_UNDERFLOW = float(np.sqrt(np.finfo(np.float32).tiny))
 
 
 def gradient_sizes(gradients: Params, optimizer_state: Any) -> dict[str, dict[str, jax.Array]]:
-    """By tensor, scalars of its gradient and of the second moment v̂ before that gradient enters it:
+    """Return by tensor scalars of its gradient and of the second moment v̂ before that gradient enters it:
 
     `gradient_rms`; `underflow_share`, the share of its entries that are not 0 but whose square is lost in float32;
     and for an optimizer that keeps v, `second_moment_root`, the RMS of √v̂, and `second_moment_root_typical`, its
@@ -39,10 +43,22 @@ def gradient_sizes(gradients: Params, optimizer_state: Any) -> dict[str, dict[st
 
 
 def _second_moment(state: Any) -> jax.Array | None:
-    """Bias-corrected v̂ of one tensor's optimizer state; None where the optimizer keeps no second moment per entry."""
+    """Return the bias-corrected v̂ of one tensor's optimizer state; None if it holds no second moment per entry."""
     for node in jax.tree.leaves(state, is_leaf=lambda node: hasattr(node, "nu")):
         if hasattr(node, "nu"):
             # optax counts updates in `count`; a named tuple without that field still has the method of a tuple
             updates = (node.steps if hasattr(node, "steps") else node.count).astype(node.nu.dtype)
             return jnp.where(updates > 0, node.nu / jnp.maximum(1.0 - ADAM_B2**updates, 1.0 - ADAM_B2), 0.0)
     return None
+
+
+def _beside_epsilon(sizes: Mapping[str, float], tensor: MeasuredTensor) -> Numbers:
+    return {**sizes, "epsilon": tensor.prescription.epsilons[tensor.name]}
+
+
+EPSILON = MeasurementKind(
+    name=Measured.EPSILON,
+    steps=init_and_along_the_run,
+    look=lambda view: gradient_sizes(view.gradients(), view.optimizer_state),
+    describe=_beside_epsilon,
+)

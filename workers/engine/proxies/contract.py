@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Architecture, Role
 
 Params = dict[str, jax.Array]  #: every tensor by name
 Multipliers = Mapping[str, jax.Array]  #: the forward multiplier of every tensor: scalars
@@ -72,7 +72,7 @@ class Apply(Protocol):
 class Proxy:
     """A byte-level language model of any width."""
 
-    architecture: str
+    architecture: Architecture
     sequence_length: int  #: T, bytes seen
     predictions: int  #: P, the last P positions of a window that are predicted (1 ≤ P ≤ T)
     tensor_shapes: Callable[[int], dict[str, TensorSpec]]  #: width → tensors; raises InvalidInputError for a bad width

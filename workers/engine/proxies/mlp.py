@@ -7,24 +7,13 @@ with GeLU and an RMS norm without gain after each hidden layer. It trains in sec
 import jax
 
 from widthwise.calibration.cost import VOCABULARY_SIZE, predictions
-from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Role
+from widthwise.calibration.spec import ProxySpec
+from widthwise.vocabulary import Architecture, Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
-from workers.engine.specification import ProxySpec
 
 
 def mlp(spec: ProxySpec) -> Proxy:
-    """The MLP of `spec`; its context is `sequence_length` bytes, it predicts one byte a window.
-
-    Raises InvalidInputError for an option that only the transformer has.
-    """
-    for option, plain in (("feed_forward", "gelu"), ("qk_norm", False), ("tied", False)):
-        if getattr(spec, option) != plain:
-            raise InvalidInputError(
-                f"proxy.{option} is {getattr(spec, option)!r}, and the mlp has no such option; leave it out, or take "
-                "architecture 'transformer'",
-                field=f"proxy.{option}",
-            )
+    """Return the MLP of `spec`; its context is `sequence_length` bytes, it predicts one byte a window."""
     T, depth = spec.sequence_length, spec.depth
 
     def tensor_shapes(width: int) -> dict[str, TensorSpec]:
@@ -46,9 +35,9 @@ def mlp(spec: ProxySpec) -> Proxy:
         return logits_BxV[:, None, :]
 
     return Proxy(
-        architecture="mlp",
+        architecture=Architecture.MLP,
         sequence_length=T,
-        predictions=predictions("mlp", T),
+        predictions=predictions(Architecture.MLP, T),
         tensor_shapes=tensor_shapes,
         apply=apply,
     )

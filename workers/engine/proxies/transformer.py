@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from widthwise.calibration.cost import VOCABULARY_SIZE, feed_forward_units, predictions
+from widthwise.calibration.spec import ProxySpec
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Architecture, FeedForward, Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
-from workers.engine.specification import ProxySpec
 
 MASKED = -1e30  # exp of it is exactly 0 in float32, and it leaves no infinity that could turn into a NaN
 
@@ -31,7 +31,7 @@ def transformer(spec: ProxySpec) -> Proxy:
     `tensor_shapes` raises InvalidInputError for a width that is not a multiple of the head dimension.
     """
     T, depth, head_dim = spec.sequence_length, spec.depth, spec.head_dim
-    gated = spec.feed_forward == "swiglu"
+    gated = spec.feed_forward is FeedForward.SWIGLU
 
     def tensor_shapes(width: int) -> dict[str, TensorSpec]:
         if width % head_dim:
@@ -89,9 +89,9 @@ def transformer(spec: ProxySpec) -> Proxy:
         return product("readout", rms_norm(h_RxN)).reshape(B, T, -1)
 
     return Proxy(
-        architecture="transformer",
+        architecture=Architecture.TRANSFORMER,
         sequence_length=T,
-        predictions=predictions("transformer", T),
+        predictions=predictions(Architecture.TRANSFORMER, T),
         tensor_shapes=tensor_shapes,
         apply=apply,
         tied={"readout": "embedding"} if spec.tied else {},

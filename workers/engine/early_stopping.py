@@ -18,12 +18,11 @@ the reference once more, and the decisions of one trial change no other. In a gr
 stopped.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from widthwise.vocabulary import Optimizer
-from workers.engine.trials import Setting
+from widthwise.calibration.trial import TrialIdentity
+from widthwise.vocabulary import Role
 
 Curve = tuple[float, ...]  #: mean training loss in nats over each chunk of steps
 
@@ -32,23 +31,12 @@ FIRST_TENTH, LAST_TENTH = 2, 8  # of a run: before them all learning rates warm 
 
 @dataclass(frozen=True)
 class Margins:
-    """Nats by which a training loss may exceed the reference's."""
+    """Nats by which a training loss may exceed the reference's: measured for each optimizer, see above."""
 
     below: tuple[float, ...]  #: of a smaller learning rate, after FIRST_TENTH, …, LAST_TENTH tenths of the run
     above: float  #: of a larger one, at any of them
 
 
-# Measured, see above. Adam's update has one size whatever the tensor's, that of the relative ones grows with it.
-_ADAM = Margins(below=(0.20, 0.20, 0.10, 0.10, 0.10, 0.10, 0.10), above=0.20)
-_RELATIVE = Margins(below=(0.38, 0.38, 0.32, 0.22, 0.14, 0.14, 0.12), above=0.48)
-MARGINS = {
-    Optimizer.ADAM: _ADAM,
-    Optimizer.ADAMW: _ADAM,
-    Optimizer.ADAM_ATAN2: _ADAM,
-    Optimizer.ADAFACTOR: _RELATIVE,
-    Optimizer.ADAM_PARAMETER_SCALING: _RELATIVE,
-    Optimizer.SGD: Margins(below=(0.31, 0.20, 0.20, 0.17, 0.17, 0.15, 0.15), above=math.inf),
-}
 FEWEST = 6  # learning rates of a sweep that may be stopped (chosen): a telescope's three are all needed by its fit
 SHORTEST = 100  # steps of a run that may be stopped; below them no curve was measured
 
@@ -61,24 +49,24 @@ class Reference:
     curve: Curve
 
 
-def comparable(settings: Iterable[Setting]) -> list[list[Setting]]:
-    """The groups that are one sweep each, and share random numbers: by seed, and by learning rate where γ varies."""
-    groups: dict[tuple[int, str | None, float | None], list[Setting]] = {}
-    for setting in settings:
-        key = (setting.seed, setting.role, None if setting.role is None else setting.learning_rate)
-        groups.setdefault(key, []).append(setting)
+def comparable(trials: Iterable[TrialIdentity]) -> list[list[TrialIdentity]]:
+    """Return the groups that are one sweep each and share random numbers: by seed, and by learning rate if γ varies."""
+    groups: dict[tuple[int, Role | None, float | None], list[TrialIdentity]] = {}
+    for trial in trials:
+        key = (trial.seed, trial.role, None if trial.role is None else trial.learning_rate)
+        groups.setdefault(key, []).append(trial)
     return list(groups.values())
 
 
-def varied(setting: Setting) -> float:
-    """The learning rate that tells the trials of a group apart."""
-    return setting.learning_rate * setting.gamma
+def varied(trial: TrialIdentity) -> float:
+    """Return the learning rate that distinguishes the trials of a group."""
+    return trial.learning_rate * trial.gamma
 
 
-def likely_first(group: Sequence[Setting]) -> list[Setting]:
-    """From the middle of the learning rates outwards, downwards first: the order in which a group is trained.
+def likely_first(group: Sequence[TrialIdentity]) -> list[TrialIdentity]:
+    """Return a group in the order in which it is trained: from the middle learning rate outwards, downwards first.
 
-    >>> [setting.learning_rate for setting in likely_first([Setting(rate, 0) for rate in (1.0, 2.0, 4.0, 8.0)])]
+    >>> [trial.learning_rate for trial in likely_first([TrialIdentity(8, rate, 0) for rate in (1.0, 2.0, 4.0, 8.0)])]
     [2.0, 1.0, 4.0, 8.0]
     """
     ascending = sorted(group, key=varied)
@@ -88,15 +76,14 @@ def likely_first(group: Sequence[Setting]) -> list[Setting]:
 
 
 def hopeless(
-    setting: Setting, curve: Sequence[float], reference: Reference, optimizer: Optimizer, *, step: int, steps: int
+    trial: TrialIdentity, curve: Sequence[float], reference: Reference, margins: Margins, *, step: int, steps: int
 ) -> bool:
-    """Whether a trial of `steps` steps, of which `step` are done, should end.
+    """Return whether a trial of `steps` steps, of which `step` are done, should end.
 
     `curve` holds its training loss over each chunk so far; the reference's covers the same chunks, and more.
     """
     tenths = 10 * step // steps
     if steps < SHORTEST or not FIRST_TENTH <= tenths <= LAST_TENTH:
         return False
-    margins, is_above = MARGINS[optimizer], varied(setting) > reference.learning_rate
-    margin = margins.above if is_above else margins.below[tenths - FIRST_TENTH]
+    margin = margins.above if varied(trial) > reference.learning_rate else margins.below[tenths - FIRST_TENTH]
     return curve[-1] - reference.curve[len(curve) - 1] > margin

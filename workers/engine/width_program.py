@@ -7,12 +7,15 @@ from math import isfinite, log
 import jax
 
 from widthwise.calibration.cost import VOCABULARY_SIZE, trial_flops
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import TrialStatus
 from workers.engine.data import Corpus
+from workers.engine.optimizers import constants_in_force
 from workers.engine.prescription import Prescription, prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.proxies.contract import Proxy, TensorSpec
-from workers.engine.specification import SweepSpec
 from workers.engine.training import (
     Draws,
     Hyperparameters,
@@ -22,17 +25,16 @@ from workers.engine.training import (
     training_windows,
     trial_functions,
 )
-from workers.engine.trials import Setting, Trial
 
 CHUNKS = 10  # a diverged trial stops within a tenth of its steps; more would cost a device round trip each
 EXPLODED_LOSS = 2.0 * log(VOCABULARY_SIZE)  # nats: twice the loss of a uniform guess; no useful trial passes it
 
 
 @dataclass(frozen=True, eq=False)
-class Groundwork:
+class WidthProgram:
     """The parts of every trial of `width`."""
 
-    sweep: SweepSpec
+    spec: CalibrationSpec
     width: int
     proxy: Proxy
     tensors: Mapping[str, TensorSpec]
@@ -42,72 +44,72 @@ class Groundwork:
     held_out_text: jax.Array  #: shape (M,), uint8
 
     @classmethod
-    def of(cls, sweep: SweepSpec, width: int, corpus: Corpus) -> "Groundwork":
-        """Raises InvalidInputError for what can't be trained: a width, a combination, a text shorter than a window."""
-        proxy = build_proxy(sweep.proxy)
+    def of(cls, spec: CalibrationSpec, width: int, corpus: Corpus) -> "WidthProgram":
+        """Raise InvalidInputError for what can't be trained: a width, a combination, a text shorter than a window."""
+        proxy = build_proxy(spec.proxy)
         return cls(
-            sweep=sweep,
+            spec=spec,
             width=width,
             proxy=proxy,
             tensors=proxy.tensor_shapes(width),
-            prescription=prescribe(sweep, proxy, width),
+            prescription=prescribe(spec, proxy, width),
             functions=trial_functions(
-                proxy, sweep.optimizer, steps=sweep.steps, held_out_bytes=corpus.held_out.size, atan2=sweep.atan2
+                proxy,
+                spec.optimizer,
+                steps=spec.steps,
+                held_out_bytes=corpus.held_out.size,
+                constants=constants_in_force(spec),
             ),
             train_text=jax.device_put(corpus.train),
             held_out_text=jax.device_put(corpus.held_out),
         )
 
-    def hyperparameters(self, setting: Setting) -> Hyperparameters:
-        """The traced inputs of one trial; raises InvalidInputError where no tensor has the setting's role."""
+    def hyperparameters(self, trial: TrialIdentity) -> Hyperparameters:
+        """Return the traced inputs of one trial; raises InvalidInputError if no tensor has its role."""
         roles = {name: tensor.role for name, tensor in self.tensors.items()}
-        if setting.role is not None and setting.role not in roles.values():
+        if trial.role is not None and trial.role not in roles.values():
             raise InvalidInputError(
-                f"no tensor of the {self.proxy.architecture} has the role {setting.role!r}; "
+                f"no tensor of the {self.proxy.architecture.value} has the role {trial.role.value!r}; "
                 f"give one of {', '.join(sorted(set(roles.values())))}",
                 field="shard.role",
             )
-        factors = {name: setting.gamma if role == setting.role else 1.0 for name, role in roles.items()}
+        factors = {name: trial.gamma if role is trial.role else 1.0 for name, role in roles.items()}
         rates = {name: rate * factors[name] for name, rate in self.prescription.learning_rates.items()}
-        return hyperparameters(replace(self.prescription, learning_rates=rates), setting.learning_rate)
+        return hyperparameters(replace(self.prescription, learning_rates=rates), trial.learning_rate)
 
     def draw(self, seed: int) -> Draws:
         """The draws of `seed`, the same for every learning rate."""
         return draw(
             seed,
             self.tensors,
-            steps=self.sweep.steps,
-            batch_size=self.sweep.proxy.batch_size,
+            steps=self.spec.steps,
+            batch_size=self.spec.proxy.batch_size,
             windows=training_windows(self.train_text.size, self.proxy),
         )
 
     @property
     def stops(self) -> list[int]:
         """The steps after which a trial is looked at, ascending; the last is its end."""
-        chunk = -(-self.sweep.steps // CHUNKS)
-        return [*range(chunk, self.sweep.steps, chunk), self.sweep.steps]
+        chunk = -(-self.spec.steps // CHUNKS)
+        return [*range(chunk, self.spec.steps, chunk), self.spec.steps]
 
-    def ended(self, setting: Setting, loss: float | None, *, seconds: float, steps: int, stopped: bool) -> Trial:
-        """The record of a trial; `loss` is what its evaluation gave, None where it ended before."""
+    def ended(self, trial: TrialIdentity, loss: float | None, *, seconds: float, steps: int, stopped: bool) -> Trial:
+        """Return the record of a trial; `loss` is what its evaluation gave, None if it ended before."""
         completed = loss is not None and is_healthy(loss)
+        failed = TrialStatus.STOPPED if stopped else TrialStatus.DIVERGED
         return Trial(
-            width=self.width,
-            learning_rate=setting.learning_rate,
-            seed=setting.seed,
-            status="completed" if completed else "stopped" if stopped else "diverged",
+            **trial._asdict(),
+            status=TrialStatus.COMPLETED if completed else failed,
             loss=loss if completed else None,
             seconds=seconds,
             steps=steps,
-            flops=flops_of(self.sweep, self.width, steps, evaluated=loss is not None),
-            role=setting.role,
-            gamma=setting.gamma,
-            horizon=setting.horizon,
+            flops=flops_of(self.spec, self.width, steps, evaluated=loss is not None),
         )
 
 
-def flops_of(sweep: SweepSpec, width: int, steps: int, *, evaluated: bool) -> float:
+def flops_of(spec: CalibrationSpec, width: int, steps: int, *, evaluated: bool) -> float:
     """Operations of a trial that did `steps` steps; one that ended before its last was not evaluated."""
-    proxy = sweep.proxy
+    proxy = spec.proxy
     return trial_flops(
         proxy.architecture,
         width,

@@ -1,0 +1,47 @@
+"""What the engine asks of a kind of measurement: when it looks, at what, and how it describes what it saw."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from workers.engine.prescription import Prescription
+from workers.engine.proxies.contract import Params, Tape, TensorSpec
+
+Numbers = Mapping[str, float | None]  #: of one tensor, by name
+
+
+@dataclass(frozen=True)
+class View:
+    """A run at one step, traced: what a kind does not ask for is not computed."""
+
+    optimizer_state: Any
+    gradients: Callable[[], Params]  #: of the batch that comes next
+    now: Callable[[], Tape]  #: of the probe batch
+    init: Callable[[], Tape]  #: of the probe batch before the first step
+
+
+@dataclass(frozen=True)
+class MeasuredTensor:
+    """Which tensor numbers are of, and what it is trained with."""
+
+    name: str
+    use: TensorSpec
+    prescription: Prescription
+
+
+def unchanged(numbers: Mapping[str, float], tensor: MeasuredTensor) -> Numbers:
+    """Describe numbers as they were seen."""
+    del tensor
+    return numbers
+
+
+@dataclass(frozen=True)
+class MeasurementKind:
+    """One kind of measurement."""
+
+    name: str  #: a member of vocabulary.Measured
+    steps: Callable[[int], tuple[int, ...]]  #: from the steps of a run to those at which it looks, ascending
+    look: Callable[[View], Mapping[str, Mapping[str, jax.Array]]]  #: scalars by tensor; compiled
+    describe: Callable[[Mapping[str, float], MeasuredTensor], Numbers] = unchanged  #: as it is recorded
