@@ -109,9 +109,9 @@ class Settings(BaseSettings):
         "fastest on CPU, and 0 serves the API alone.",
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
-        default=16 << 20,
-        description="Largest request body in bytes, answered with 413 beyond it; 16 MiB holds the shapes of "
-        "some 100,000 tensors.",
+        default=8 << 20,
+        description="Largest request body in bytes, answered with 413 beyond it; 8 MiB holds the shapes of some 80,000 "
+        "tensors.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line that is written to stderr."

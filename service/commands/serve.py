@@ -57,7 +57,6 @@ def serve(
         from service.app import create_app
         from service.collector import calm_collector
         from service.commands.local_workers import LocalWorkers
-        from service.http.connection_limits import BoundedProtocol
         from service.observability.structured_logs import configure_logging
         from service.settings import load_settings
         from service.store.database.schema import upgrade
@@ -75,7 +74,6 @@ def serve(
         address = _address(settings.host, listener.getsockname()[1])
         config = uvicorn.Config(
             create_app(settings),
-            http=BoundedProtocol,
             ws="none",  # no route speaks it
             log_config=None,  # ours, above
             log_level="warning",

@@ -16,7 +16,6 @@ from typing import IO
 import httpx
 import pytest
 
-from service.http.connection_limits import MAX_HEAD_BYTES
 from service.store.database.schema import head_revision
 from tests.cli.conftest import Run
 
@@ -85,7 +84,7 @@ def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
     assert "Traceback" not in err
 
 
-def test_unfinished_requests_are_bounded_and_do_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_unfinished_requests_do_not_hold_up_the_end(tmp_path: Path) -> None:
     process = serve(tmp_path)
     assert process.stdout is not None
     host, _, port = process.stdout.readline().split()[-1].removeprefix("http://").partition(":")
@@ -93,10 +92,9 @@ def test_unfinished_requests_are_bounded_and_do_not_hold_up_the_end(tmp_path: Pa
     body = head.replace(b"GET /livez", b"POST /v1/transfers").replace(b"X: ", b"Content-Type: application/json\r\n")
     body += b"Content-Length: 9\r\n\r\n{"
     with ExitStack() as stack:
-        for begin in (b"", head, body, head + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n"):
+        for begin in (b"", head, body):
             connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
             connection.sendall(begin)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0

@@ -29,7 +29,6 @@ LAYERS = {
         "opentelemetry",
         "fastapi.telemetry",
     },
-    "service/http/connection_limits.py": {"service.errors", "service.http.problems", "uvicorn", "structlog"},
     "service/auth/": {
         *("widthwise", "service.auth", "service.errors", "service.settings", "service.store"),
         *("starlette", "anyio", "limits", "redis", "structlog"),
