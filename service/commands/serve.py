@@ -67,6 +67,13 @@ def serve(
     _make_data_dir(settings)
     with _listen(settings.host, settings.port) as listener:
         configure_logging(settings.log_level, settings.log_format)
+        if settings.lacks_proxy:
+            logging.getLogger(__name__).warning(
+                "%s is reachable from other machines without a proxy: keys travel in the clear, and slow clients are "
+                "not cut off. Put a proxy with TLS in front (docker-compose.yml has one) and name its address in "
+                "WIDTHWISE_TRUSTED_PROXIES.",
+                settings.host,
+            )
         logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
         logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
         if settings.embedded:

@@ -127,6 +127,22 @@ def test_other_machines_are_asked_for_a_key(tmp_path: Path) -> None:
         assert made.stdout.strip() not in said
 
 
+@pytest.mark.parametrize(
+    ("host", "trusted", "warns"),
+    [("0.0.0.0", "", True), ("0.0.0.0", "192.0.2.1", False), ("0.0.0.0", "*", False), ("127.0.0.1", "", False)],  # noqa: S104
+)
+def test_listening_to_other_machines_without_a_proxy_warns(
+    tmp_path: Path, host: str, trusted: str, *, warns: bool
+) -> None:
+    log = tmp_path / "log"
+    with (
+        log.open("w") as stderr,
+        serving(tmp_path, "--host", host, stderr=stderr, WIDTHWISE_TRUSTED_PROXIES=trusted),
+    ):
+        pass
+    assert ("without a proxy" in log.read_text()) == warns
+
+
 def test_only_a_trusted_proxy_names_the_client(tmp_path: Path) -> None:
     """Wrong keys count against the address that a trusted proxy names, else against the caller's own."""
     statuses: dict[str, list[int]] = {}
