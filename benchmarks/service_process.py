@@ -42,7 +42,6 @@ def serve_service(port: int) -> None:
     """Serve as `widthwise serve` does, by the environment's settings and without workers."""
     from service.app import create_app
     from service.collector import calm_collector
-    from service.http.connection_limits import BoundedProtocol
     from service.observability.structured_logs import configure_logging
     from service.settings import load_settings
 
@@ -54,7 +53,6 @@ def serve_service(port: int) -> None:
         app,
         host=HOST,
         port=port,
-        http=BoundedProtocol,
         ws="none",
         log_config=None,
         log_level="warning",

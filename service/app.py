@@ -19,7 +19,6 @@ from service.health.routes import router as health
 from service.http import openapi, problems
 from service.http.csrf import OwnPagesOnly
 from service.http.middleware import Bounds
-from service.http.request_bodies import direct_routes
 from service.http.streams import Streams
 from service.observability.logs import Watch
 from service.observability.metrics import Metrics
@@ -125,7 +124,6 @@ def create_app(
         max_bytes=settings.max_body_bytes,
         watcher=Watch(metrics, tracing, log_requests=settings.log_requests),
         own_pages_only=None if settings.asks_for_keys else own_pages_only,
-        direct={} if tracing.on else direct_routes(app),  # it is the router that names a span
     )
     return app
 

@@ -16,7 +16,6 @@
     │   ├── UnplacedTensorsError     422  tensors whose role or fan axes can't be known; lists them
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
-    ├── HeadTooLargeError            431  address and headers are larger than this server reads
     ├── NotReadyError                503  the database or its schema is not there
     ├── BusyError                    503  too many connections, or too much of large bodies at once
     └── UnexpectedError              500  a mistake of ours; says nothing but the request id
@@ -205,15 +204,6 @@ class TooManyRequestsError(ApiError):
     )
 
 
-class HeadTooLargeError(ApiError):
-    """431: the address and the headers of a request are larger than this server reads."""
-
-    status = 431
-    slug = "head-too-large"
-    title = "The address or the headers are too large"
-    explanation = "The address and headers of a request may take 64 KiB together. Send less, or fewer of them."
-
-
 class NothingMoreError(Exception):
     """204, no error: the stream that a client wants to resume has ended, and it saw every event."""
 
@@ -264,7 +254,6 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     UnplacedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
-    HeadTooLargeError,
     UnexpectedError,
     NotReadyError,
     BusyError,

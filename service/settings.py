@@ -109,9 +109,9 @@ class Settings(BaseSettings):
         "fastest on CPU, and 0 serves the API alone.",
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
-        default=16 << 20,
-        description="Largest request body in bytes, answered with 413 beyond it; 16 MiB holds the shapes of "
-        "some 100,000 tensors.",
+        default=8 << 20,
+        description="Largest request body in bytes, answered with 413 beyond it; 8 MiB holds the shapes of some 80,000 "
+        "tensors.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line that is written to stderr."
@@ -155,7 +155,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(
         default="127.0.0.1",
-        description="Addresses, comma-separated, whose X-Forwarded-For header names the client.",
+        description="Addresses of proxies, comma-separated, whose X-Forwarded-For header names the client; with --host "
+        "beyond this machine, naming none but the default makes `serve` warn.",
     )
     log_requests: bool = Field(default=True, description="Write a log line for every request.")
     tracing: bool = Field(
@@ -231,6 +232,11 @@ class Settings(BaseSettings):
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
         return self.host in LOOPBACK_HOSTS
+
+    @property
+    def lacks_proxy(self) -> bool:
+        """Whether other machines can reach the service and no proxy of theirs is named."""
+        return not self.loopback and self.trusted_proxies == type(self).model_fields["trusted_proxies"].default
 
     def as_environment(self) -> dict[str, str]:
         """Return the variables from which a worker reads these same settings; an empty one counts as not set.

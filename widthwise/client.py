@@ -12,6 +12,7 @@ Bodies and answers are the JSON of the contract (the service's /docs page). What
 import json
 import os
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -122,7 +123,10 @@ class Client:
             parts = urlsplit(self.url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
                 raise ValueError("an address has a scheme, a host and perhaps a port and a path")
+            # httpx reads SSL_CERT_FILE only together with the environment's proxies
+            authority = os.environ.get("SSL_CERT_FILE")
             self._http = httpx.Client(
+                verify=ssl.create_default_context(cafile=authority) if authority else True,
                 base_url=self.url,
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
                 follow_redirects=False,  # to wherever one leads, with the key
@@ -131,6 +135,8 @@ class Client:
                 # A proxy from the environment can't reach this machine's loopback.
                 trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
             )
+        except OSError as error:
+            raise ServiceError(f"SSL_CERT_FILE names {authority}, which can't be read: {error.strerror}") from None
         except (ValueError, httpx.InvalidURL) as error:
             raise ServiceError(
                 f"{self.url!r} is not the address of a service ({error}); give one such as {DEFAULT_URL}"

@@ -29,7 +29,7 @@ from service.http.dependencies import CalibrateStore, ReadStore, key_watch
 from service.http.identifiers import CalibrationId
 from service.http.openapi import json_body, problems
 from service.http.problems import json_response
-from service.http.request_bodies import read_json
+from service.http.request_bodies import ANY_BYTES, read_json
 from service.store.database.records import Calibration, CreatedCalibration
 from service.store.database.states import FINAL_CALIBRATION_STATES
 from widthwise.figures.sweep import learning_rate_plot
@@ -40,7 +40,6 @@ router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 _SPEC = TypeAdapter(CalibrationSpec)
 _EXTENSION = TypeAdapter(Extension)
 _UPLOAD = TypeAdapter(TrialsUpload)
-_MAX_UPLOAD_BYTES = 1 << 21  # chosen: MAX_UPLOAD trials of 200 bytes, twice what one takes with every digit
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
 IdempotencyKey = Annotated[
@@ -248,7 +247,7 @@ async def upload_trials(request: Request, calibration_id: CalibrationId, store: 
 
     409 if it would then have more than 2,048 trials for each of its widths: 64 learning rates of 32 seeds.
     """
-    upload = await read_json(request, _UPLOAD, _MAX_UPLOAD_BYTES)
+    upload = await read_json(request, _UPLOAD, ANY_BYTES)
     trials = [trial.model_dump() for trial in upload.trials]
     calibration = await run_in_threadpool(store.calibrations.upload, calibration_id, trials)
     return json_response(logic.calibration_body(calibration))

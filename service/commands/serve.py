@@ -57,7 +57,6 @@ def serve(
         from service.app import create_app
         from service.collector import calm_collector
         from service.commands.local_workers import LocalWorkers
-        from service.http.connection_limits import BoundedProtocol
         from service.observability.structured_logs import configure_logging
         from service.settings import load_settings
         from service.store.database.schema import upgrade
@@ -68,6 +67,13 @@ def serve(
     _make_data_dir(settings)
     with _listen(settings.host, settings.port) as listener:
         configure_logging(settings.log_level, settings.log_format)
+        if settings.lacks_proxy:
+            logging.getLogger(__name__).warning(
+                "%s is reachable from other machines without a proxy: keys travel in the clear, and slow clients are "
+                "not cut off. Put a proxy with TLS in front (docker-compose.yml has one) and name its address in "
+                "WIDTHWISE_TRUSTED_PROXIES.",
+                settings.host,
+            )
         logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
         logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
         if settings.embedded:
@@ -75,7 +81,6 @@ def serve(
         address = _address(settings.host, listener.getsockname()[1])
         config = uvicorn.Config(
             create_app(settings),
-            http=BoundedProtocol,
             ws="none",  # no route speaks it
             log_config=None,  # ours, above
             log_level="warning",

@@ -6,7 +6,6 @@ Each layer more costs every request 10 µs (measured), so what every request nee
 import os
 import re
 import sys
-from collections.abc import Mapping
 from time import perf_counter
 from typing import Protocol
 
@@ -62,14 +61,12 @@ class Bounds:
         *,
         watcher: Watcher,
         own_pages_only: OwnPagesOnly | None = None,
-        direct: Mapping[tuple[str, str], ASGIApp] | None = None,
     ) -> None:
-        """own_pages_only: refuses the pages of other sites. direct: routes by method and path that need no router."""
+        """own_pages_only: refuses the pages of other sites."""
         self.app = app
         self.max_bytes = max_bytes
         self._watcher = watcher
         self._own_pages_only = own_pages_only
-        self._direct = direct or {}
         self._room = LARGE_BODIES * max_bytes  #: bytes of large bodies that may still be read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +98,6 @@ class Bounds:
 
         # int() of a long run of digits is slow; more than 19 digits is over any cap
         size = (int(length) if len(length) <= 19 else sys.maxsize) if length.isdigit() else None
-        app = self._direct.get((scope["method"], scope["path"]), self.app)
         try:
             if size is not None and size > self.max_bytes:
                 error = self._too_large(f"The body's Content-Length is {length[:20].decode()} bytes")
@@ -110,9 +106,9 @@ class Bounds:
             elif self._own_pages_only is not None and (foreign := self._own_pages_only.fault(scope)) is not None:
                 await problem_response(ForeignOriginError(foreign), scope["path"])(scope, receive, send_with_id)
             elif size is not None and size <= SMALL_BODY:  # the server delivers no more than that
-                await app(scope, receive, send_with_id)
+                await self.app(scope, receive, send_with_id)
             else:
-                await self._counting(app, scope, receive, send_with_id)
+                await self._counting(scope, receive, send_with_id)
         except ClientDisconnect:
             pass  # nobody is left to answer, and `ended` says so
         except Exception:
@@ -122,7 +118,7 @@ class Bounds:
             self._watcher.ended(scope, status or CUT, perf_counter() - began)
             reset_contextvars(**tokens)
 
-    async def _counting(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _counting(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the bytes of a body that is large, or whose length is not declared, and return their room back."""
         started = False
         received = 0
@@ -142,14 +138,14 @@ class Bounds:
                 if received > self.max_bytes:
                     raise _RefusedError(self._too_large(f"More than {self.max_bytes} bytes of body came"))
                 if self._room < 0:
-                    detail = f"Other large bodies leave no room for this one; come again in {BUSY_SECONDS} seconds."
+                    detail = f"Too many large requests are in progress; retry in {BUSY_SECONDS} seconds."
                     headers = {"Retry-After": str(BUSY_SECONDS), "Connection": "close"}
                     raise _RefusedError(BusyError(detail, headers=headers))
             return message
 
         error = None
         try:
-            await app(scope, counted, noted)
+            await self.app(scope, counted, noted)
         except _RefusedError as refused:
             if started:
                 raise
@@ -160,7 +156,8 @@ class Bounds:
             await _refuse(scope, receive, send, error, drain=True)
 
     def _too_large(self, found: str) -> BodyTooLargeError:
-        detail = f"{found}; this server reads at most {self.max_bytes}: send less."
+        mebibytes = f" ({self.max_bytes >> 20} MiB)" if self.max_bytes >= 1 << 20 else ""
+        detail = f"{found}; this server reads at most {self.max_bytes}{mebibytes}: send less."
         return BodyTooLargeError(detail, headers={"Connection": "close"})
 
 

@@ -168,8 +168,8 @@ def _secure(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
 
 
 def needed_scope(route: APIRoute) -> Scope | None:
-    """Return the widest scope that a route's dependencies, or the route itself, ask for; None: it is open."""
-    found = [getattr(route.endpoint, "needs", None)]
+    """Return the widest scope that a route's dependencies ask for; None: it is open."""
+    found: list[Scope | None] = []
     waiting = [route.dependant]
     while waiting:
         dependant = waiting.pop()

@@ -5,18 +5,17 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from service.auth.caller import Scope
-from service.http.dependencies import admit, store_of
+from service.http.dependencies import Reader, store_of
 from service.http.openapi import json_body, problems
 from service.http.problems import json_response
-from service.http.request_bodies import ANY_SIZE, DirectRoute, read_json
+from service.http.request_bodies import ANY_BYTES, read_json
 from service.transfers.examples import EXAMPLES
 from service.transfers.logic import calibrated_exponents
 from service.transfers.schemas import PlanBody, TheoryExponents, TransferBody
 from widthwise.rules.exponents import Exponents
 from widthwise.transfers.transfer import plan_of
 
-router = APIRouter(tags=["transfers"], route_class=DirectRoute)
+router = APIRouter(tags=["transfers"])
 
 _REQUEST = TypeAdapter(TransferBody)
 _MANY_TENSORS = 5_000  # beyond this an answer takes tens of milliseconds: off the event loop, so that others get theirs
@@ -30,15 +29,14 @@ _ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they 
     responses={200: {"model": PlanBody}, **problems(400, 404, 409, 413, 415, 422, 503)},
     openapi_extra=json_body(TransferBody, EXAMPLES),
 )
-async def create_transfer(request: Request) -> Response:
+async def create_transfer(request: Request, caller: Reader) -> Response:
     """Return every learning rate, epsilon, init, multiplier and decay of the target, by role and by tensor.
 
     Each is a value, its multiplier (target / base), its exponent (∝ width^(−exponent)) and the reason. Nothing is
     stored: the same request gives the same answer. Tensors that can't be placed are a 422 that lists each of them
     with what would settle it.
     """
-    caller = await admit(request, Scope.READ)
-    body = await read_json(request, _REQUEST, ANY_SIZE)
+    body = await read_json(request, _REQUEST, ANY_BYTES)
     if isinstance(body.exponents, TheoryExponents):
         exponents = None
     else:
@@ -46,9 +44,6 @@ async def create_transfer(request: Request) -> Response:
     if body.tensors is not None and len(body.tensors) > _MANY_TENSORS:
         return await to_thread.run_sync(_answer, body, exponents, limiter=_ONE_AT_A_TIME)
     return _answer(body, exponents)
-
-
-create_transfer.needs = Scope.READ  # type: ignore[attr-defined]  # for the OpenAPI document: it has no dependencies
 
 
 def _answer(body: TransferBody, exponents: Exponents | None) -> Response:

@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from service.commands.serve import GRACEFUL_SECONDS
 from service.health.routes import router
-from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
+from service.settings import FILE_SUFFIX, PREFIX, SECRETS, Settings, load_settings
 from service.store.database.engine import POOL_OVERFLOW, POOL_SIZE
 from testbed.brokers import installed_brokers
+from testbed.proxy import CADDYFILE, caddy_program
 from tests.deploy.composition import COMPOSE_FILES, ROOT, Composition, read, replaced
 from tests.deploy.engine import postgres_programs
 from widthwise.cli.app import app
@@ -54,7 +55,7 @@ def test_the_schema_is_held_to(tmp_path: Path) -> None:
 
 
 def test_the_services() -> None:
-    assert set(MAIN.services) == {"api", "worker", "gpu-worker", "migrate", "postgres", "redis"}
+    assert set(MAIN.services) == {"proxy", "api", "worker", "gpu-worker", "migrate", "postgres", "redis"}
     assert MAIN.services["gpu-worker"]["profiles"] == ["gpu"]
     assert [name for name, service in MAIN.services.items() if "profiles" in service] == ["gpu-worker"]
 
@@ -65,10 +66,11 @@ def test_every_service_is_hardened(composition: Composition, name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "cap_add" not in service
+    # the image's program does not start without it
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
     assert "privileged" not in service
     # ours is in the image (test_dockerfile.py), the others' in this file
-    assert name in composition.ours() or service["user"] not in ("root", "0")
+    assert name in (*composition.ours(), "proxy") or service["user"] not in ("root", "0")
     assert service["tmpfs"]
     assert all("size=" in mount for mount in service["tmpfs"])  # memory is bounded
     assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
@@ -105,12 +107,12 @@ def test_the_database_is_brought_up_to_date_before_anything_uses_it() -> None:
         assert needs["redis"]["condition"] == "service_started"  # nothing waits for the broker to be well
 
 
-def test_only_the_api_is_published_and_only_on_this_machine() -> None:
-    assert [name for name, service in MAIN.services.items() if "ports" in service] == ["api"]
-    assert MAIN.services["api"]["ports"] == ["127.0.0.1:8000:8000"]
+def test_only_the_proxy_is_published_and_only_on_this_machine() -> None:
+    assert [name for name, service in MAIN.services.items() if "ports" in service] == ["proxy"]
+    assert MAIN.services["proxy"]["ports"] == ["127.0.0.1:443:443", "127.0.0.1:80:80"]
     assert MAIN.networks["inner"] == {"internal": True}
     outside = [name for name, service in MAIN.services.items() if service["networks"] != ["inner"]]
-    assert outside == ["api"]
+    assert outside == ["proxy", "api"]
     private = read("deploy/private-network.yml", GIVEN)
     assert private.services.keys() == {"postgres", "redis"}
     for service in private.services.values():
@@ -139,7 +141,9 @@ def test_every_setting_exists_and_is_valid(
 
 @pytest.mark.parametrize("composition", BOTH, ids=COMPOSE_FILES)
 def test_every_secret_is_used_and_every_file_of_one_is_given(composition: Composition) -> None:
-    assert set(composition.secrets) == {secret for s in composition.services.values() for secret in s["secrets"]}
+    assert set(composition.secrets) == {
+        secret for s in composition.services.values() for secret in s.get("secrets", ())
+    }
     for secret, source in composition.secrets.items():
         assert (composition.folder / source["file"]).resolve() == ROOT / "secrets" / secret
     for name, service in composition.services.items():
@@ -148,8 +152,8 @@ def test_every_secret_is_used_and_every_file_of_one_is_given(composition: Compos
             for text in (*composition.environment(name).values(), *composition.command(name))
             for path in re.findall(r"/run/secrets/\w+", text)
         }
-        assert named == set(service["secrets"])
-    pepper = [name for name, service in MAIN.services.items() if "pepper" in service["secrets"]]
+        assert named == set(service.get("secrets", ()))
+    pepper = [name for name, service in MAIN.services.items() if "pepper" in service.get("secrets", ())]
     assert pepper == ["api"]
 
 
@@ -189,6 +193,24 @@ def test_the_brokers_password_is_read_as_configuration() -> None:
     assert configuration == "requirepass $(cat /run/secrets/redis_password)\nCONFIGURATION\n"
 
 
+def test_the_proxy_runs_the_repositorys_caddyfile_in_front_of_the_api() -> None:
+    """What that file does is tried in tests/proxy."""
+    proxy = MAIN.services["proxy"]
+    source, target, mode = proxy["volumes"][0].split(":")
+    assert (ROOT / source).resolve() == CADDYFILE
+    assert (target, mode) == (MAIN.command("proxy")[3], "ro")
+    text = CADDYFILE.read_text(encoding="utf-8")
+    defaults = dict(re.findall(r"\{\$(\w+):([^}]+)\}", text))
+    assert defaults["PROXY_UPSTREAM"] == f"api:{MAIN.command('api')[5]}"
+    assert {port.split(":")[2] for port in proxy["ports"]} == {
+        defaults["PROXY_HTTP_PORT"],
+        defaults["PROXY_HTTPS_PORT"],
+    }
+    assert f"127.0.0.1:{defaults['PROXY_HEALTH_PORT']}/" in MAIN.health_command("proxy")[-1]
+    assert defaults["WIDTHWISE_MAX_BODY_BYTES"] == str(Settings.model_fields["max_body_bytes"].default)
+    assert set(MAIN.environment("proxy")) == {name for name in defaults if name.startswith("WIDTHWISE_")}
+
+
 def test_the_gpus_are_reserved() -> None:
     for composition in BOTH:
         (device,) = composition.services["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
@@ -206,6 +228,7 @@ def test_postgres_has_room_for_the_connections_of_its_users() -> None:
 @pytest.mark.parametrize("composition", BOTH, ids=COMPOSE_FILES)
 def test_volumes_are_declared_and_where_the_code_writes(composition: Composition) -> None:
     used = {volume.split(":")[0] for s in composition.services.values() for volume in s.get("volumes", [])}
+    used.discard("./deploy/caddy/Caddyfile")
     assert used == set(composition.volumes)
     for name in composition.ours():
         service = composition.services[name]
@@ -221,10 +244,15 @@ def test_images_are_pinned() -> None:
         else:
             assert re.search(r":\d+\.\d+(-\w+)?$", service["image"])
     # the servers that these tests run
-    for name, program in (("postgres", postgres_programs() / "postgres"), ("redis", installed_brokers()["valkey"])):
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    servers = (
+        ("proxy", [caddy_program(), "version"]),
+        ("postgres", [postgres_programs() / "postgres", "--version"]),
+        ("redis", [installed_brokers()["valkey"], "--version"]),
+    )
+    for name, command in servers:
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         pinned = MAIN.services[name]["image"].split(":")[1].split("-")[0]
-        assert re.search(rf"(v=|\) ){re.escape(pinned)}\b", said)
+        assert re.search(rf"(v=?|\) ){re.escape(pinned)}\b", said)
 
 
 def test_postgres_keeps_its_data_in_the_volume() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
-from service.settings import FILE_SUFFIX, PREFIX, SECRETS, Settings
+from service.settings import CLIENT_VARIABLES, FILE_SUFFIX, PREFIX, SECRETS, Settings
 from tests.deploy.composition import ROOT, read
 from tests.deploy.engine import Engine
 from tests.deploy.operations import TEXT, blocks
@@ -17,6 +17,7 @@ from widthwise.client import Client
 
 #: Subcommands of `docker compose` and the options of each that are used, with the number of words that follow.
 COMPOSE = {
+    "cp": {},
     "up": {"--build": 0, "--detach": 0, "--scale": 1},
     "ps": {},
     "build": {},
@@ -69,6 +70,10 @@ def _compose(words: list[str]) -> None:
         for _ in range(known[option]):
             value = words.pop(0)
             assert option != "--scale" or value.split("=")[0] in services
+    if subcommand == "cp":
+        service, _, path = words[0].partition(":")
+        assert (service, path.split("/")[1]) == ("proxy", "data")
+        return
     if subcommand not in ("run", "exec"):
         assert set(words) <= services
         return
@@ -92,7 +97,7 @@ def _widthwise(words: list[str]) -> None:
 def _exists(assignment: str) -> None:
     name = assignment.partition("=")[0]
     asked = "".join((ROOT / path).read_text(encoding="utf-8") for path in _compose_files())
-    settings = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | {"WIDTHWISE_API_KEY"}
+    settings = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | CLIENT_VARIABLES | {"SSL_CERT_FILE"}
     assert name in settings or f"${{{name}:" in asked
 
 
@@ -112,7 +117,7 @@ def test_variables_files_and_links_exist() -> None:
     settings |= {f"{PREFIX}{name.upper()}{FILE_SUFFIX}" for name in SECRETS}
     asked = "".join((ROOT / path).read_text(encoding="utf-8") for path in _compose_files())
     for name in set(re.findall(r"\bWIDTHWISE_[A-Z_]+\b", TEXT)):
-        assert name in settings or name == "WIDTHWISE_API_KEY" or f"${{{name}:" in asked, name
+        assert name in settings | CLIENT_VARIABLES or f"${{{name}:" in asked, name
     for target in re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", TEXT):
         assert (ROOT / "docs" / target).exists(), target
     for path in re.findall(r"`((?:tests|deploy|docs|benchmarks)/[\w/.]+)`", TEXT):

@@ -19,7 +19,7 @@ LAYERS = {
     "service/doorbell.py": {"service.broker", "service.settings", "celery", "structlog"},
     "service/commands/": {
         *("widthwise", "typer", "uvicorn", "structlog"),
-        *(f"service.{part}" for part in ("app", "auth", "collector", "commands", "http", "settings", "store")),
+        *(f"service.{part}" for part in ("app", "auth", "collector", "commands", "settings", "store")),
         "service.observability.structured_logs",
     },
     "service/observability/tracing.py": {
@@ -29,7 +29,6 @@ LAYERS = {
         "opentelemetry",
         "fastapi.telemetry",
     },
-    "service/http/connection_limits.py": {"service.errors", "service.http.problems", "uvicorn", "structlog"},
     "service/auth/": {
         *("widthwise", "service.auth", "service.errors", "service.settings", "service.store"),
         *("starlette", "anyio", "limits", "redis", "structlog"),

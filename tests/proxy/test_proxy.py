@@ -1,0 +1,245 @@
+"""What the proxy does for the API: TLS and limits on slow and endless clients; all else passes through unchanged."""
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from testbed.proxy import CADDYFILE, Proxy, caddy_program
+from tests.api.samples import CONTRACT, spec
+from tests.proxy.conftest import Edge
+
+HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+MEBIBYTE = 1 << 20
+GIVE_UP_SECONDS = 30.0
+
+
+def post(path: str, key: str, *more: str) -> bytes:
+    """The head of a POST, without its end."""
+    lines = (f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json")
+    return "\r\n".join([*lines, f"Authorization: Bearer {key}", *more, "", ""]).encode()
+
+
+def until_closed(connection: socket.socket, trickle: bytes = b"") -> bytes:
+    """Send something every little while until the proxy closes the connection; return what it said."""
+    received, give_up = b"", time.monotonic() + GIVE_UP_SECONDS
+    connection.settimeout(0.1)
+    while True:
+        assert time.monotonic() < give_up, "still open"
+        try:
+            part = connection.recv(65536)
+            if not part:
+                return received
+            received += part
+        except TimeoutError:
+            try:
+                if trickle:
+                    connection.sendall(trickle)
+            except OSError:
+                return received
+        except OSError:
+            return received
+
+
+def test_the_caddyfile_is_valid_and_formatted() -> None:
+    for command in (["validate", "--config"], ["fmt", "--diff"]):
+        ran = subprocess.run([caddy_program(), *command, CADDYFILE], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_it_speaks_tls_and_sends_plain_http_there(edge: Edge) -> None:
+    answer = httpx.get(f"http://localhost:{edge.proxy.http_port}/livez", trust_env=False)
+    assert answer.status_code == 308
+    assert answer.headers["location"].startswith("https://localhost")
+    with socket.create_connection(("127.0.0.1", edge.proxy.port)) as plain, pytest.raises(ssl.SSLError):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")  # its authority is its own
+
+
+@pytest.mark.parametrize(
+    ("begin", "trickle"),
+    [(b"", b""), (HEAD + b"X-", b""), (HEAD, b"X: y\r\n"), (HEAD + b"\r\n" + HEAD, b""), (HEAD + b"\r\n", b"")],
+    ids=["nothing", "unfinished", "trickling", "second", "idle"],
+)
+def test_a_slow_head_is_cut(edge: Edge, begin: bytes, trickle: bytes) -> None:
+    with edge.proxy.connect() as connection:
+        connection.sendall(begin)
+        received = until_closed(connection, trickle)
+    assert received.count(b" 200 OK") == begin.count(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: " + b"x" * 2_000_000,
+        b"\r\n".join(b"X-%d: 1" % n for n in range(200_000)),
+        b"Authorization: Bearer " + b"x" * 70_000,
+        b"X-Break: a\x00b",
+        b"No colon at all",
+        b"Content-Length: 5\r\nContent-Length: 6",
+        b"Content-Length: -1",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 3",
+    ],
+    ids=lambda head: repr(head[:24]),
+)
+def test_a_huge_or_broken_head_is_refused(edge: Edge, head: bytes) -> None:
+    with edge.proxy.connect() as connection:
+        received = b""
+        try:
+            connection.sendall(HEAD.replace(b"GET", b"POST") + head + b"\r\n\r\n")
+            received = until_closed(connection)
+        except OSError:
+            pass  # cut while it was still being sent
+    assert not received or received.split()[1] in (b"400", b"405", b"431"), received[:200]
+    with edge.client() as client:
+        assert client.get("/livez").status_code == 200
+
+
+def test_a_head_within_the_limit_is_read(edge: Edge) -> None:
+    with edge.client() as client:
+        assert client.get("/livez", headers={"X-Long": "x" * 60_000}).status_code == 200
+        assert client.get("/livez", headers={"X-Long": "x" * 70_000}).status_code == 431
+
+
+@pytest.mark.parametrize("trickle", [b"", b" "], ids=["nothing", "trickling"])
+@pytest.mark.parametrize("length", ["Content-Length: 500000", "Transfer-Encoding: chunked"])
+def test_a_slow_body_is_cut(edge: Edge, length: str, trickle: bytes) -> None:
+    """With a small Content-Length it is the API that ends it: tests/api/test_bodies.py."""
+    with edge.proxy.connect() as connection:
+        chunked = "chunked" in length
+        connection.sendall(post("/v1/transfers", edge.key, length) + (b"1\r\n{\r\n" if chunked else b"{"))
+        received = until_closed(connection, b"1\r\n \r\n" if trickle and chunked else trickle)
+    assert not received or received.split()[1] in (b"408", b"499", b"504"), received
+
+
+def test_a_slow_body_behind_its_answer_is_cut(edge: Edge) -> None:
+    with edge.proxy.connect() as connection:
+        connection.sendall(post("/livez", edge.key, "Content-Length: 1000") + b"{")
+        assert until_closed(connection, b" ").startswith(b"HTTP/1.1 405 ")
+
+
+@pytest.mark.parametrize(("path", "size"), [("/v1/transfers", 9 * MEBIBYTE), ("/v1/calibrations", 300 << 10)])
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_huge_body_is_413(edge: Edge, path: str, size: int, *, declared: bool) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range((size >> 16) + 1):
+            yield b" " * (1 << 16)
+
+    body = b" " * size if declared else chunks()
+    with edge.client() as client:
+        answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 413
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == 413
+        assert client.post("/v1/transfers", json=CONTRACT).status_code == 200
+
+
+def test_a_declared_length_is_refused_before_any_byte_of_it(edge: Edge) -> None:
+    with edge.proxy.connect() as connection:
+        connection.sendall(post("/v1/transfers", edge.key, f"Content-Length: {100 * MEBIBYTE}"))
+        assert until_closed(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_an_answer_that_nobody_reads_is_cut(edge: Edge) -> None:
+    """Its connection to the API ends with it: nothing is held for a client that has stopped reading."""
+    tensors = [
+        {"name": f"t{n}", "role": "hidden", "base_shape": [64, 64], "target_shape": [128, 128]} for n in range(4_000)
+    ]
+    body = json.dumps({**CONTRACT, "tensors": tensors}).encode()
+    request = post("/v1/transfers", edge.key, f"Content-Length: {len(body)}") + body
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.settimeout(20)
+        plain.connect(("127.0.0.1", edge.proxy.port))
+        with edge.proxy.trust().wrap_socket(plain, server_hostname="localhost") as connection:
+            for _ in range(4):
+                connection.sendall(request)
+            time.sleep(6)  # three times as long as a write may stall
+            received = 0
+            with pytest.raises((OSError, EOFError)):  # noqa: PT012  reads up to where it was cut
+                while True:
+                    part = connection.recv(1 << 20)
+                    received += len(part)
+                    if not part:
+                        raise EOFError
+    with edge.client() as client:
+        whole = len(client.post("/v1/transfers", content=body, headers={"Content-Type": "application/json"}).content)
+    assert received < 4 * whole
+
+
+def test_an_event_stream_outlives_the_write_limit(edge: Edge) -> None:
+    """It is cut by no time limit while it is read, and what happens meanwhile arrives at once."""
+    with edge.client() as client:
+        made = client.post("/v1/calibrations", json=spec(runner="external")).json()
+        seen: list[float] = []
+
+        def read() -> None:
+            with client.stream("GET", made["links"]["events"]) as stream:
+                for line in stream.iter_lines():
+                    if line.startswith("id:"):
+                        seen.append(time.monotonic())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        time.sleep(7)  # more than any limit of this proxy
+        with edge.client() as other:
+            cancelled = time.monotonic()
+            other.post(f"/v1/calibrations/{made['id']}/cancel")
+        reader.join(30)
+    assert not reader.is_alive()
+    assert seen[-1] >= cancelled
+    assert seen[-1] - cancelled < 5
+
+
+def test_keys_request_ids_and_status_pass_through(edge: Edge) -> None:
+    with edge.client(with_key=False) as stranger, edge.client() as alice:
+        refused = stranger.get("/v1/calibrations")
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+        answer = alice.get("/v1/calibrations", headers={"X-Request-Id": "from-the-client"})
+        assert (answer.status_code, answer.headers["x-request-id"]) == (200, "from-the-client")
+        found = alice.get("/v1/parameterizations")
+        assert alice.get("/v1/parameterizations", headers={"If-None-Match": found.headers["etag"]}).status_code == 304
+        assert re.fullmatch(r"[0-9a-f]{16}", alice.get("/nothing").headers["x-request-id"])
+
+
+def test_clients_cannot_choose_their_address(edge: Edge) -> None:
+    """Wrong keys count against the connection's address, whatever X-Forwarded-For a client sends."""
+    with edge.client(with_key=False) as stranger:
+        statuses = [
+            stranger.get(
+                "/v1/exponents", headers={"Authorization": f"Bearer wrong{n}", "X-Forwarded-For": f"198.51.100.{n}"}
+            ).status_code
+            for n in range(7)
+        ]
+    assert statuses == [401] * 5 + [429] * 2
+
+
+def test_the_command_works_through_it(edge: Edge) -> None:
+    """With SSL_CERT_FILE, as docs/operations.md says for a proxy whose authority is its own."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
+    own = {
+        "WIDTHWISE_URL": edge.proxy.url,
+        "WIDTHWISE_API_KEY": edge.key,
+        "SSL_CERT_FILE": str(edge.proxy.certificate),
+    }
+    command = [sys.executable, "-m", "widthwise.cli", "exponents"]
+    ran = subprocess.run(command, env={**clean, **own}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_an_api_that_is_away_is_a_problem_document(folder: Path) -> None:
+    with Proxy(folder, 1) as proxy, httpx.Client(verify=proxy.trust(), trust_env=False) as client:
+        answer = client.get(f"{proxy.url}/livez")
+    assert answer.status_code == 502
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == 502
