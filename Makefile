@@ -13,7 +13,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format audit bench bench-science bench-service evidence pages secrets soak clean
+.PHONY: help install demo serve test check ci format audit bench bench-science bench-service evidence pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,8 @@ check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+ci: check test  ## what CI runs: check, then test
 
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .
