@@ -178,3 +178,19 @@ def test_warnings_name_the_numbers_that_they_are_about() -> None:
     assert f"width^({-drifting.drift.value:+.2f}) (95 % interval {-high:+.2f} to {-low:+.2f})" in message
     shifted = dict(fit_calibration(SPEC, exact(-8, -7.5, -7.25, -7.125)).warnings)["finite_width_shift"]
     assert "+64/n octaves below its limit: at 64 by +1.00" in shifted
+
+
+def test_seeds_with_optima_apart_state_how_sure_their_mean_is() -> None:
+    x = np.arange(-9.0, -6.9, 0.5)
+    found = fit_parabola(x, np.column_stack([parabola(x, -8.1), parabola(x, -7.9)]))
+    assert found is not None
+    assert found.vertex == pytest.approx(-8)
+    assert found.seed_variance == pytest.approx(np.var([-8.1, -7.9], ddof=1) / 2)
+
+
+def test_three_points_fit_a_parabola_that_states_no_variance() -> None:
+    x = np.array([-9.0, -8.0, -7.0])
+    found = fit_parabola(x, parabola(x, -8.2)[:, None])
+    assert found is not None
+    assert found.vertex == pytest.approx(-8.2)
+    assert (found.degrees_of_freedom, found.residual_variance, found.seed_variance) == (0, None, 0.0)

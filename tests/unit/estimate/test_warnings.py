@@ -13,7 +13,8 @@ from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate import fit_calibration, fit_optimum
 from widthwise.estimate.intervals import quantile
 from widthwise.estimate.misfit import misfits
-from widthwise.estimate.parts.coordinates import verdict
+from widthwise.estimate.parts.alignments import DISTINCT
+from widthwise.estimate.parts.coordinates import Judgement, verdict
 from widthwise.estimate.slopes import Slope
 
 
@@ -97,7 +98,13 @@ def test_a_slope_turned_around_has_its_interval_turned_around() -> None:
 
 @pytest.mark.parametrize(
     ("value", "interval", "outcome"),
-    [(0.3, (-0.1, 0.7), "can't tell"), (-0.3, (-0.7, 0.1), "can't tell"), (0.0, (-0.1, 0.1), "width_independent")],
+    [
+        (0.3, (-0.1, 0.7), "can't tell"),
+        (-0.3, (-0.7, 0.1), "can't tell"),
+        (0.0, (-0.1, 0.1), "width_independent"),
+        (-0.2, (-0.6, -0.05), "can't tell"),
+        (0.2, (0.05, 0.6), "can't tell"),
+    ],
 )
 def test_a_slope_that_may_be_theorys_neither_grows_nor_shrinks(
     value: float, interval: tuple[float, float], outcome: str
@@ -114,3 +121,35 @@ def test_without_degrees_of_freedom_nothing_scatters_too_far() -> None:
     assert not misfits(None, 0)
     assert not misfits(1.0, 3)
     assert misfits(40.0, 3)
+
+
+def test_an_alignment_differs_where_its_interval_excludes_theory() -> None:
+    """A value far from theory with a wide interval is noise; both kinds occur among these draws."""
+    reported, excused = 0, 0
+    for draw in range(8):
+        part = alignments.fitted(alignments.LESS, alignments.FULL, noise=0.4, widths=(64, 128, 256), draw=draw)
+        rates = [each for each in part.exponents if each.quantity == "max_stable_learning_rate"]
+        far = [each for each in rates if each.theory is not None and abs(each.value - each.theory) > DISTINCT]
+        differing = [
+            str(each.role)
+            for each in far
+            if each.role != "vector"
+            and each.interval
+            and not each.interval[0] <= (each.theory or 0.0) <= each.interval[1]
+        ]
+        named = "".join(warning.message for warning in part.warnings if warning.code == "alignment_differs")
+        assert [str(each.role) for each in rates if f"{each.role} {each.value:.2f} in place of" in named] == differing
+        reported, excused = reported + len(differing), excused + len(far) - len(differing)
+    assert reported
+    assert excused
+
+
+def test_a_judgement_says_which_size_it_is_about() -> None:
+    slope = Slope(0.5, 0.1, (0.3, 0.7), 3, (64, 128, 256))
+    for size, step, words in (
+        ("output", 0, "the output of first goes as width^+0.50 at init"),
+        ("output_change", 4, "the change of the output of first goes as width^+0.50 after 4 step(s)"),
+        ("output_change", None, "the change of the output of first goes as width^+0.50 over the steps"),
+    ):
+        judgement = Judgement("first", "hidden", size, step, slope, 0.0, "fail")
+        assert judgement.in_words() == f"{words} and theory expects width^+0"
