@@ -7,13 +7,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA_DIR ?= widthwise-data
 PORT ?= 8000
+SAMPLE ?= 200
+SEED ?= 0
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python install` names another.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check format audit bench bench-science bench-service evidence pages secrets soak clean
+.PHONY: help install demo serve test check ci format audit mutants bench bench-science bench-service evidence pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,12 +51,17 @@ check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+ci: check test  ## what CI runs: check, then test
+
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 audit: $(STAMP)  ## look every pinned package up in the database of known vulnerabilities
 	@$(BIN)/python requirements/audit.py
+
+mutants: $(STAMP)  ## change the mathematics at random and list what no unit test notices (SAMPLE=200 SEED=0; minutes)
+	@$(BIN)/python -m benchmarks.mutants --sample $(SAMPLE) --seed $(SEED)
 
 bench: $(STAMP)  ## print milliseconds per plan, and requests per second beside a bare echo
 	@$(BIN)/python -m benchmarks.plans

@@ -1,14 +1,14 @@
-// The calibrations: the list, and of the chosen one its pictures, exponents, shards and events.
+// The calibrations: the list, and the pictures, exponents, shards and events of the chosen one.
 
 import { ago, badge, byId, element, fill, interval, number, showWarnings, tell } from "/assets/elements.js";
 import { ask, follow, picture } from "/assets/service.js";
 
-const TOGETHER_MS = 1000; // events come in bursts: one look at the shards for all of a second's
+const TOGETHER_MS = 1000; // events come in bursts: read the shards once for all events of a second
 const EVENTS_SHOWN = 8;
 const FINAL = ["succeeded", "failed", "cancelled"];
 
-let chosen = location.hash.slice(1) || null; // so a calibration can be linked to: /#ID
-let followed = null; // of which calibration the events are followed, and how to stop that
+let chosen = location.hash.slice(1) || null; // so that links can point to a calibration: /#ID
+let followed = null; // the calibration whose events are followed, and how to stop following
 let refreshList = () => {};
 
 const calibrationState = (item) => badge(item.state, item.cancel_requested && !item.finished_at ? "cancelling" : item.state);
@@ -24,7 +24,7 @@ function progress(item) {
   return box;
 }
 
-/** Read and show the list; gives those with exponents to use. `refresh` asks for another reading soon. */
+/** Read and show the list; returns the calibrations with usable exponents. `refresh` requests another reading soon. */
 export async function showCalibrations(refresh) {
   refreshList = refresh;
   const { items } = await ask("/v1/calibrations?limit=50");
@@ -36,7 +36,7 @@ function show(items) {
   byId("no-calibrations").hidden = items.length > 0;
   byId("calibrations").hidden = items.length === 0;
   byId("detail").hidden = items.length === 0;
-  // The newest with a result, or else the newest, is shown until another is chosen.
+  // Show the newest calibration with a result, or else the newest, until the user chooses another.
   if (!items.some((item) => item.id === chosen)) chosen = ((items.find((item) => item.result) || items[0]) ?? { id: null }).id;
   const lines = fill(
     byId("calibrations"),
@@ -71,7 +71,7 @@ function showDetail(item) {
   if (byId("detail").dataset.shown !== version) {
     byId("detail").dataset.shown = version;
     for (const [name, path] of [["plot", item.links.plot], ["widths", item.links.widths]]) {
-      picture(byId(name), path).catch((error) => { byId(name).alt = `The picture could not be loaded: ${error.message}`; byId("detail").dataset.shown = ""; });
+      picture(byId(name), path).catch((error) => { byId(name).alt = `Could not load the picture: ${error.message}`; byId("detail").dataset.shown = ""; });
     }
     showShards(item).catch((error) => tell("detail-error", error.message));
   }
@@ -93,7 +93,7 @@ function showResult(result) {
   );
   fill(
     byId("laws"),
-    [["Law over width"], ["Missed, octaves", true], ["Chosen"]],
+    [["Law over width"], ["Error, octaves", true], ["Chosen"]],
     (result.candidates || []).map((law) => [
       { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" }[law.name] || law.name,
       law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? "yes" : "",
@@ -146,7 +146,7 @@ function shardWorker(shard) {
   return box;
 }
 
-/** Follow the events of the calibration that is shown, as long as it is. */
+/** Follow the events of the calibration while it is shown. */
 function watch(item) {
   followed?.stop.abort();
   followed = { id: item.id, stop: new AbortController() };
@@ -168,7 +168,7 @@ function showEvent(kind, data) {
     measurement: () => `width ${data.width}, seed ${data.seed}: ${data.kind} measured`,
     shard: () => `shard ${data.from || "new"} → ${data.to}`,
     calibration: () => `calibration ${data.from || "new"} → ${data.to}`,
-    round: () => "more shards were planned",
+    round: () => "planned more shards",
   }[kind];
   if (!text) return;
   const line = element("li");
@@ -179,7 +179,7 @@ function showEvent(kind, data) {
   while (list.children.length > EVENTS_SHOWN) list.lastChild.remove();
 }
 
-/** After a retry or a new key: read everything anew, the events too. */
+/** After a retry or a new key: read everything again, including the events. */
 export function startOver() {
   byId("detail").dataset.shown = "";
   followed?.stop.abort();

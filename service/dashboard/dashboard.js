@@ -1,13 +1,13 @@
-// The dashboard: the transfer form, the API key, and what is read again and again.
+// The dashboard: the transfer form, the API key, and the periodic refresh.
 
 import { showCalibrations, startOver } from "/assets/calibrations.js";
 import { byId, element, fill, number, showWarnings, tell } from "/assets/elements.js";
 import { ask, key, onKeyWanted, repeat, setKey } from "/assets/service.js";
 import { showWorkers } from "/assets/workers.js";
 
-const CALIBRATIONS_MS = 3000; // between readings of the list; the events of the one that is shown come at once
+const CALIBRATIONS_MS = 3000; // between readings of the list; events of the shown calibration arrive at once
 const WORKERS_MS = 5000;
-const TYPING_MS = 200; // a pause in typing before the transfer is asked for
+const TYPING_MS = 200; // a pause in typing before the transfer is requested
 const form = byId("transfer");
 let offered = "";
 
@@ -67,8 +67,8 @@ function showPlan(plan) {
   const exponents = plan.provenance.exponents;
   byId("provenance").textContent =
     exponents.source === "theory"
-      ? `Exponents from theory: ${exponents.reference}. × is target over base.`
-      : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}. × is target over base.`;
+      ? `Exponents from theory: ${exponents.reference}. × means target ÷ base.`
+      : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}. × means target ÷ base.`;
 }
 
 function offerExponents(measured) {

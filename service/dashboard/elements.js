@@ -1,4 +1,4 @@
-// Tables, numbers and badges. All text is set with textContent; nothing is ever parsed as HTML.
+// Tables, numbers and badges. All text is set with textContent and never parsed as HTML.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -30,7 +30,7 @@ export function badge(state, text = state) {
   return element("span", text, `state ${state}`);
 }
 
-/** Fill a table: headings are [text, is a number], rows are lists of texts and nodes; gives the rows' elements. */
+/** Fill a table: headings are [text, is a number], rows are lists of texts and nodes. Returns the rows' elements. */
 export function fill(table, headings, rows) {
   const head = element("tr");
   for (const [text, isNumber] of headings) {
@@ -61,7 +61,7 @@ export function showWarnings(id, warnings) {
   );
 }
 
-/** Show a message, or hide its place where there is none. */
+/** Show a message, or hide its element if there is no message. */
 export function tell(id, message) {
   const place = byId(id);
   place.textContent = message || "";

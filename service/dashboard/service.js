@@ -1,10 +1,10 @@
-// Asking the service: the API key, JSON, pictures and the event stream.
+// Requests to the service: the API key, JSON, pictures and the event stream.
 //
-// The key lives in sessionStorage until the tab is closed, and travels in the Authorization header alone: never in an
-// address, which would stand in logs and in the history.
+// The key is kept in sessionStorage until the tab is closed, and is sent only in the Authorization header: never in a URL,
+// which would appear in logs and in the history.
 
 const KEY = "widthwise-api-key";
-const FIRST_PAUSE_MS = 1000; // after a stream breaks, doubled while failures follow each other
+const FIRST_PAUSE_MS = 1000; // after a stream breaks; doubled after each further failure
 const LAST_PAUSE_MS = 30000;
 
 const listeners = [];
@@ -18,7 +18,7 @@ export function setKey(text) {
   else sessionStorage.removeItem(KEY);
 }
 
-/** Call back with a reason when the service asks for a key, or refuses the one it got. */
+/** Call the listener with a reason when the service requires a key or rejects the one it got. */
 export function onKeyWanted(listener) {
   listeners.push(listener);
 }
@@ -40,9 +40,9 @@ async function send(path, options = {}) {
   let detail = `status ${answer.status}`;
   try {
     detail = (await answer.json()).detail || detail;
-  } catch { /* a proxy's page: its status says enough */ }
+  } catch { /* a proxy's error page: the status is enough */ }
   if (answer.status === 401 && used === key()) {
-    setKey(null); // sent again and again, a wrong one would use up what its address may try
+    setKey(null); // sending a wrong key repeatedly would exhaust this address's limit of failed keys
     for (const listener of listeners) listener(used ? detail : "");
   }
   throw new Refused(answer.status, detail, Number(answer.headers.get("Retry-After")));
@@ -52,17 +52,17 @@ export async function ask(path, options) {
   return (await send(path, options)).json();
 }
 
-/** Load a picture into an image. As an image an SVG runs no script, whatever it holds. */
+/** Load a picture into an image. An SVG in an <img> never runs scripts, whatever it contains. */
 export async function picture(image, path) {
   const asked = (image.dataset.asked = path);
   const blob = await (await send(path)).blob();
-  if (image.dataset.asked !== asked) return; // another was asked for meanwhile
+  if (image.dataset.asked !== asked) return; // another picture was requested in the meantime
   const before = image.src;
   image.src = URL.createObjectURL(blob);
   if (before.startsWith("blob:")) URL.revokeObjectURL(before);
 }
 
-/** Take whole events out of a stream's text: [events, what is left of the text]. */
+/** Parse complete events from a stream's text: [events, remaining text]. */
 export function parse(text) {
   const blocks = text.replace(/\r\n?/g, "\n").split("\n\n");
   const rest = blocks.pop();
@@ -80,14 +80,14 @@ export function parse(text) {
   return [events, rest];
 }
 
-/** Follow a calibration's events until it has ended or `signal` says so; a break is resumed where it broke. */
+/** Follow a calibration's events until it ends or `signal` aborts; a broken stream resumes where it stopped. */
 export async function follow(path, signal, onEvent) {
   let last = "";
   let pause = FIRST_PAUSE_MS;
   while (!signal.aborted) {
     try {
       const answer = await send(path, { signal, headers: last ? { "Last-Event-ID": last } : {} });
-      if (answer.status === 204) return; // it has ended, and we saw every event
+      if (answer.status === 204) return; // it has ended and we have seen every event
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
       let rest = "";
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -102,16 +102,16 @@ export async function follow(path, signal, onEvent) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Refused && error.status < 500 && error.status !== 429) return; // asking again won't help
+      if (error instanceof Refused && error.status < 500 && error.status !== 429) return; // retrying won't help
       pause = Math.max(pause, error.retryAfterMs || 0);
     }
-    const wait = pause * (0.5 + Math.random() / 2); // pages that broke together don't come back together
+    const wait = pause * (0.5 + Math.random() / 2); // so that pages that were cut off together don't reconnect together
     await new Promise((go) => { setTimeout(go, wait); signal.addEventListener("abort", go, { once: true }); });
     pause = Math.min(2 * pause, LAST_PAUSE_MS);
   }
 }
 
-/** Do something now and again; the pause grows while it fails. `trouble` is told of failures, null when they end. */
+/** Repeat an action now and then; the pause grows while it fails. `trouble` gets each error, and null after a success. */
 export function repeat(everyMs, action, trouble) {
   let timer = 0;
   let pause = everyMs;

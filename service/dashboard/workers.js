@@ -1,4 +1,4 @@
-// The workers: who runs what, and who has fallen silent.
+// The workers: what each one runs, and which have stopped reporting.
 
 import { ago, badge, byId, element, fill } from "/assets/elements.js";
 import { ask } from "/assets/service.js";
@@ -25,7 +25,7 @@ export async function showWorkers() {
   );
   shown.forEach((worker, index) => {
     lines[index].className = worker.state;
-    lines[index].title = `${worker.host}, ${Object.entries(worker.versions).map((pair) => pair.join(" ")).join(", ") || "versions not known"}`;
+    lines[index].title = `${worker.host}, ${Object.entries(worker.versions).map((pair) => pair.join(" ")).join(", ") || "versions unknown"}`;
   });
   const told = ["running", "idle", "stale"].map((state) => [state, shown.filter((worker) => worker.state === state).length]);
   byId("workers-summary").textContent = told.filter(([, number]) => number).map(([state, number]) => `${number} ${state}`).join(", ");

@@ -66,4 +66,5 @@ def test_the_constraints_pin_and_name_no_address() -> None:
 
 def test_ci_runs_the_same_commands() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert [line for line in script.splitlines() if line.startswith("make ")] == ["make check", "make test"]
+    assert [line for line in script.splitlines() if line.startswith("make ")] == ["make ci"]
+    assert re.search(r"^ci: check test\b", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

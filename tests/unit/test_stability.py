@@ -84,9 +84,12 @@ def test_more_alignment_never_allows_a_larger_learning_rate(parameterization, op
     assert all(b[role] >= a[role] for role in a)
 
 
-@pytest.mark.parametrize(("parameterization", "target"), [("standard", "mup"), ("mean_field", "ntk")])
-def test_no_map_between_the_two_classes(parameterization, target) -> None:
-    with pytest.raises(InvalidInputError, match="no equivalence map"):
+@pytest.mark.parametrize(
+    ("parameterization", "target", "sums"),
+    [("standard", "mup", "1/2 here and 1 there"), ("mean_field", "ntk", "1 here and 1/2 there")],
+)
+def test_no_map_between_the_two_classes(parameterization, target, sums) -> None:
+    with pytest.raises(InvalidInputError, match=rf"no equivalence map .* at the readout a \+ b is {sums}"):
         convert(theoretical_exponents(parameterization, "adam"), "adam", target)
 
 
