@@ -127,12 +127,20 @@ class FeedForward(StrEnum):
 class Measured(StrEnum):
     """What a calibration can measure."""
 
-    LEARNING_RATE = "learning_rate"  #: the best one of each width
-    GAMMA = "gamma"  #: the learning rate's multiplier by role
-    EPSILON = "epsilon"  #: gradients
-    ALIGNMENT = "alignment"
-    COORDINATES = "coordinates"  #: the size of activations
-    HORIZON = "horizon"  #: the best learning rate over tokens
+    meaning: str  #: what is measured, in a few words
+
+    def __new__(cls, word: str, meaning: str = "") -> Self:
+        """A member with its word and its meaning; a look-up by the word alone needs none."""
+        member = str.__new__(cls, word)
+        member._value_, member.meaning = word, meaning
+        return member
+
+    LEARNING_RATE = "learning_rate", "the best learning rate of each width"
+    GAMMA = "gamma", "γ, the learning rate's multiplier by role"
+    EPSILON = "epsilon", "gradients, for epsilon"
+    ALIGNMENT = "alignment", "alignment"
+    COORDINATES = "coordinates", "the coordinate check"
+    HORIZON = "horizon", "the best learning rate over horizons"
 
 
 #: Each from one run a width and seed, without a sweep.

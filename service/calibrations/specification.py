@@ -16,8 +16,10 @@ from service.http.fields import (
 from service.http.numbers import Whole
 from widthwise.calibration.corpora import DATASET
 from widthwise.calibration.grids import default_horizons, default_learning_rates
+from widthwise.calibration.spec import Atan2Constants, ProxySpec
 from widthwise.vocabulary import (
     AlignmentName,
+    Architecture,
     EpsilonRule,
     FeedForward,
     Form,
@@ -34,6 +36,10 @@ MAX_HORIZON = max(default_horizons(MAX_STEPS))
 
 #: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
 MAX_LEARNING_RATE = 1e6
+
+#: The defaults of every proxy and of atan2 are the library's.
+MLP, TRANSFORMER = ProxySpec.of(Architecture.MLP), ProxySpec.of(Architecture.TRANSFORMER)
+ATAN2 = Atan2Constants()
 
 LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
 DISTINCT = {"uniqueItems": True}
@@ -61,8 +67,8 @@ class Atan2(BaseModel):
 
     model_config = REQUEST
 
-    a: Annotated[float, Field(gt=0, le=100)] = 1.0
-    b: Annotated[float, Field(gt=0, le=100)] = 1.0
+    a: Annotated[float, Field(gt=0, le=100)] = ATAN2.a
+    b: Annotated[float, Field(gt=0, le=100)] = ATAN2.b
 
 
 class MlpProxy(BaseModel):
@@ -71,11 +77,13 @@ class MlpProxy(BaseModel):
     model_config = REQUEST
 
     architecture: Literal["mlp"]
-    depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual hidden layers.")
-    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=16, description="Not used by the MLP.")
-    sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=8, description="Bytes of context.")
-    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=256, description="Windows in one step.")
-    dataset: Dataset = "python_docs"
+    depth: Annotated[int, Whole(1, 64)] = Field(default=MLP.depth, description="Residual hidden layers.")
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=MLP.head_dim, description="Not used by the MLP.")
+    sequence_length: Annotated[int, Whole(1, 1024)] = Field(
+        default=MLP.sequence_length, description="Bytes of context."
+    )
+    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=MLP.batch_size, description="Windows in one step.")
+    dataset: Dataset = MLP.dataset
 
 
 class TransformerProxy(BaseModel):
@@ -84,14 +92,22 @@ class TransformerProxy(BaseModel):
     model_config = REQUEST
 
     architecture: Literal["transformer"]
-    depth: Annotated[int, Whole(1, 64)] = Field(default=2, description="Residual blocks.")
-    head_dim: Annotated[int, Whole(1, 1024)] = Field(default=16, description="Width of one head; divides every width.")
-    sequence_length: Annotated[int, Whole(1, 1024)] = Field(default=64, description="Bytes in one window.")
-    batch_size: Annotated[int, Whole(1, 8192)] = Field(default=32, description="Windows in one step.")
-    dataset: Dataset = "python_docs"
-    feed_forward: FeedForward = Field(FeedForward.GELU, description="What the feed-forward part computes.")
-    qk_norm: bool = Field(False, description="RMS norm of queries and keys, without gain, over each head.")
-    tied: bool = Field(False, description="The readout reads the embedding table.")
+    depth: Annotated[int, Whole(1, 64)] = Field(default=TRANSFORMER.depth, description="Residual blocks.")
+    head_dim: Annotated[int, Whole(1, 1024)] = Field(
+        default=TRANSFORMER.head_dim, description="Width of one head; divides every width."
+    )
+    sequence_length: Annotated[int, Whole(1, 1024)] = Field(
+        default=TRANSFORMER.sequence_length, description="Bytes in one window."
+    )
+    batch_size: Annotated[int, Whole(1, 8192)] = Field(
+        default=TRANSFORMER.batch_size, description="Windows in one step."
+    )
+    dataset: Dataset = TRANSFORMER.dataset
+    feed_forward: FeedForward = Field(TRANSFORMER.feed_forward, description="What the feed-forward part computes.")
+    qk_norm: bool = Field(
+        TRANSFORMER.qk_norm, description="RMS norm of queries and keys, without gain, over each head."
+    )
+    tied: bool = Field(TRANSFORMER.tied, description="The readout reads the embedding table.")
 
 
 class CalibrationSpec(BaseModel):
@@ -153,8 +169,7 @@ class CalibrationSpec(BaseModel):
             min_length=1,
             max_length=len(Measured),
             json_schema_extra={"uniqueItems": True},
-            description="What is measured: the best learning rate of each width; γ, the learning rate's multiplier by "
-            "role; gradients, for epsilon; alignment; the coordinate check; the best learning rate over horizons.",
+            description=f"What is measured: {'; '.join(kind.meaning for kind in Measured)}.",
         ),
     ] = [Measured.LEARNING_RATE]
     probe_learning_rate: LearningRate | None = Field(
