@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from service.auth.guard import Guard, make_guard
+from service.calibrations.pictures import Pictures
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
 from service.calibrations.specification import CalibrationSpec, Extension
@@ -105,6 +106,7 @@ def create_app(
     app.state.store = store
     app.state.settings = settings
     app.state.guard = guard = make_guard(settings)
+    app.state.pictures = Pictures()
     app.state.streams = streams = Streams()
     app.state.metrics = metrics = Metrics(guard, streams)
     app.state.scrapers = {}

@@ -13,6 +13,7 @@ from service.calibrations import logic
 from service.calibrations.comparison import Comparing, ComparisonBody, compare
 from service.calibrations.examples import EXTENSION_EXAMPLES, SPEC_EXAMPLES, UPLOAD_EXAMPLES
 from service.calibrations.extension import extended
+from service.calibrations.pictures import Pictures
 from service.calibrations.schemas import (
     CalibrationBody,
     CalibrationPage,
@@ -305,6 +306,14 @@ def _picture(description: str) -> dict[int | str, dict[str, Any]]:
     return {200: picture, **problems(404, 422, 503)}
 
 
+def _pictures(request: Request) -> Pictures:
+    pictures: Pictures = request.app.state.pictures
+    return pictures
+
+
+DrawnPictures = Annotated[Pictures, Depends(_pictures)]
+
+
 def _svg(picture: str) -> Response:
     headers = {**_NO_CACHE, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return Response(picture, headers=headers, media_type="image/svg+xml")
@@ -317,10 +326,13 @@ def _svg(picture: str) -> Response:
     response_class=Response,
     responses=_picture("A picture: one curve for each width, with its optimum."),
 )
-def get_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
+def get_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures) -> Response:
     """Draw what is stored so far."""
-    calibration = store.calibrations.get(calibration_id)
-    return _svg(learning_rate_plot(calibration.spec, store.trials.all(calibration_id), calibration.result))
+    found = store.calibrations.get(calibration_id)
+    drawn = pictures.of(
+        "plot", found, lambda: learning_rate_plot(found.spec, store.trials.all(calibration_id), found.result)
+    )
+    return _svg(drawn)
 
 
 @router.get(
@@ -330,10 +342,10 @@ def get_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
     response_class=Response,
     responses=_picture("A picture: the optimum of each width, the candidate laws, and the prediction's interval."),
 )
-def get_width_plot(calibration_id: CalibrationId, store: ReadStore) -> Response:
+def get_width_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures) -> Response:
     """Draw what is stored so far."""
-    calibration = store.calibrations.get(calibration_id)
-    return _svg(width_plot(calibration.spec, store.trials.all(calibration_id)))
+    found = store.calibrations.get(calibration_id)
+    return _svg(pictures.of("widths", found, lambda: width_plot(found.spec, store.trials.all(calibration_id))))
 
 
 def _watched(
