@@ -177,6 +177,6 @@ def role_scalings(
             relative_c=float(e.c) if relative else None,
             weight_decay_mode=mode,
             has_epsilon=power > 0,
-            exponents=MappingProxyType({name: x + 0.0 for name, x in totals.items()}),  # + 0.0: no negative zero
+            exponents={name: x + 0.0 for name, x in totals.items()},  # + 0.0: no negative zero
         )
     return MappingProxyType(scalings)

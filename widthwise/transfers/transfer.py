@@ -171,18 +171,24 @@ def _quantities(
     subject: Subject, values: _Values, rules: _InForce, names: Sequence[QuantityName]
 ) -> tuple[Mapping[QuantityName, Quantity], str]:
     """Every quantity of one subject as the product of the rules' factors, and the reasons in one line."""
-    by_rule = [(name, rule.factors(subject)) for name, rule in rules]
+    reasons, by_rule = [], []
+    for name_of_rule, rule in rules:
+        multipliers, reason, exponents = rule.factors(subject)
+        by_rule.append((name_of_rule, multipliers, exponents))
+        if reason:
+            reasons.append(reason)
     quantities: dict[QuantityName, Quantity] = {}
     for name in names:
         multiplier, exponent, factors = 1.0, 0.0, {}
-        for rule, (multipliers, _, exponents) in by_rule:
-            if name in multipliers:
-                factors[rule] = factor = multipliers[name]
+        for rule_name, multipliers, exponents in by_rule:
+            factor = multipliers.get(name)
+            if factor is not None:
+                factors[rule_name] = factor
                 multiplier *= factor
                 exponent += exponents.get(name, 0.0)
         value = values[name]
         quantities[name] = Quantity(None if value is None else value * multiplier, multiplier, exponent, factors)
-    return quantities, "; ".join(found.reason for _, found in by_rule if found.reason)
+    return quantities, "; ".join(reasons)
 
 
 def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
