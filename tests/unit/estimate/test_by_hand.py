@@ -176,7 +176,7 @@ def exact(*optima: float) -> list[dict[str, Any]]:
 
 
 def test_warnings_name_the_numbers_that_they_are_about() -> None:
-    drifting = fit_calibration(SPEC, exact(-8, -8.4, -8.8, -9.2))
+    drifting = fit_calibration(SPEC, sweep(np.random.default_rng(1), slope=-0.6))
     low, high = drifting.drift.interval or (0, 0)
     message = dict(drifting.warnings)["drift"]
     assert f"width^({-drifting.drift.value:+.2f}) (95 % interval {-high:+.2f} to {-low:+.2f})" in message
@@ -186,10 +186,10 @@ def test_warnings_name_the_numbers_that_they_are_about() -> None:
 
 def test_seeds_with_optima_apart_state_how_sure_their_mean_is() -> None:
     x = np.arange(-9.0, -6.9, 0.5)
-    found = fit_parabola(x, np.column_stack([parabola(x, -8.1), parabola(x, -7.9)]))
+    found = fit_parabola(x, np.column_stack([parabola(x, -8.3), parabola(x, -7.9)]))
     assert found is not None
-    assert found.vertex == pytest.approx(-8)
-    assert found.seed_variance == pytest.approx(np.var([-8.1, -7.9], ddof=1) / 2)
+    assert found.vertex == pytest.approx(-8.1)
+    assert found.seed_variance == pytest.approx(np.var([-8.3, -7.9], ddof=1) / 2)
 
 
 def test_three_points_fit_a_parabola_that_states_no_variance() -> None:
@@ -219,7 +219,7 @@ def test_the_interval_of_an_optimum_moved_by_the_skew_is_its_error_about_it() ->
 
 def test_means_that_bend_over_widths_state_the_error_of_a_slope() -> None:
     """However many seeds agree on the bend, it has as many degrees of freedom as widths less two."""
-    sizes = {64: 1.0, 128: 1.4, 256: 1.5, 512: 2.0}
+    sizes = {64: 1.0, 128: 1.4, 256: 1.5, 512: 2.0, 1024: 2.1}
     slope = fit_slope([(width, seed, size + seed) for width, size in sizes.items() for seed in range(3)])
     assert slope is not None
     x, y = np.log(list(sizes)), np.array(list(sizes.values()))
