@@ -8,10 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.estimate import test_horizon as horizon
 from tests.unit.estimate.measured import records
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
-from widthwise.estimate import fit_calibration, fit_candidates
+from tests.unit.estimate.test_skew import skewed
+from widthwise.errors import InvalidInputError
+from widthwise.estimate import fit_calibration, fit_candidates, fit_optima
 from widthwise.estimate.candidates import Candidates
+from widthwise.estimate.intervals import pooled_scale, quantile
 from widthwise.estimate.line import fit_line
 from widthwise.estimate.optimum import fit_optimum
 from widthwise.estimate.parabola import fit_parabola
@@ -172,7 +176,7 @@ def exact(*optima: float) -> list[dict[str, Any]]:
 
 
 def test_warnings_name_the_numbers_that_they_are_about() -> None:
-    drifting = fit_calibration(SPEC, exact(-8, -8.4, -8.8, -9.2))
+    drifting = fit_calibration(SPEC, sweep(np.random.default_rng(1), slope=-0.6))
     low, high = drifting.drift.interval or (0, 0)
     message = dict(drifting.warnings)["drift"]
     assert f"width^({-drifting.drift.value:+.2f}) (95 % interval {-high:+.2f} to {-low:+.2f})" in message
@@ -182,10 +186,10 @@ def test_warnings_name_the_numbers_that_they_are_about() -> None:
 
 def test_seeds_with_optima_apart_state_how_sure_their_mean_is() -> None:
     x = np.arange(-9.0, -6.9, 0.5)
-    found = fit_parabola(x, np.column_stack([parabola(x, -8.1), parabola(x, -7.9)]))
+    found = fit_parabola(x, np.column_stack([parabola(x, -8.3), parabola(x, -7.9)]))
     assert found is not None
-    assert found.vertex == pytest.approx(-8)
-    assert found.seed_variance == pytest.approx(np.var([-8.1, -7.9], ddof=1) / 2)
+    assert found.vertex == pytest.approx(-8.1)
+    assert found.seed_variance == pytest.approx(np.var([-8.3, -7.9], ddof=1) / 2)
 
 
 def test_three_points_fit_a_parabola_that_states_no_variance() -> None:
@@ -194,3 +198,48 @@ def test_three_points_fit_a_parabola_that_states_no_variance() -> None:
     assert found is not None
     assert found.vertex == pytest.approx(-8.2)
     assert (found.degrees_of_freedom, found.residual_variance, found.seed_variance) == (0, None, 0.0)
+
+
+def test_the_interval_of_an_optimum_moved_by_the_skew_is_its_error_about_it() -> None:
+    """It ends at the smallest and the largest learning rate tried."""
+    grid = np.arange(-12, -5.4, 0.5)
+    moved = 0
+    for noise in (0.003, 0.05):
+        for entry in fit_optima(skewed({64: grid, 128: grid, 256: grid}, noise=noise)):
+            found = entry.optimum
+            assert found is not None
+            assert found.interval is not None
+            assert found.standard_error is not None
+            half = quantile(found.degrees_of_freedom) * found.standard_error
+            low, high = found.log2_learning_rate - half, found.log2_learning_rate + half
+            assert np.log2(found.interval).tolist() == pytest.approx([max(low, grid[0]), min(high, grid[-1])])
+            moved += found.skew_shift != 0
+    assert moved
+
+
+def test_means_that_bend_over_widths_state_the_error_of_a_slope() -> None:
+    """However many seeds agree on the bend, it has as many degrees of freedom as widths less two."""
+    sizes = {64: 1.0, 128: 1.4, 256: 1.5, 512: 2.0, 1024: 2.1}
+    slope = fit_slope([(width, seed, size + seed) for width, size in sizes.items() for seed in range(3)])
+    assert slope is not None
+    x, y = np.log(list(sizes)), np.array(list(sizes.values()))
+    (value, _), covariance = np.polyfit(x, y, 1, cov=True)  # of one run at each width: the same bend
+    assert slope.value == pytest.approx(value)
+    assert slope.standard_error == pytest.approx(math.sqrt(covariance[0, 0]))
+
+
+def test_an_exponent_over_tokens_has_the_pooled_interval() -> None:
+    law = horizon.fitted(horizon.branches(np.random.default_rng(0))).law
+    assert law is not None
+    assert law.interval is not None
+    misfit = law.lack_of_fit or 0.0
+    stated = law.standard_error / math.sqrt(max(1.0, misfit))
+    scale, dof = pooled_scale(misfit * law.degrees_of_freedom, law.degrees_of_freedom)
+    half = quantile(dof) * scale * stated
+    assert law.interval == pytest.approx((law.value - half, law.value + half))
+
+
+def test_points_of_several_lengths_are_refused() -> None:
+    for errors in ([0.1], [0.1, 0.1, 0.1]):
+        with pytest.raises(InvalidInputError, match="give one of each for every width"):
+            fit_candidates([64, 128], [-8.0, -8.1], errors)
