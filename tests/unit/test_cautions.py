@@ -114,6 +114,16 @@ def codes(**more) -> set[str]:
             {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,)) for n in "ab"]},
             {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,), role="hidden") for n in "ab"]},
         ),
+        (  # nobody has to be told of readouts that were declared, nor of a hidden tensor beside them
+            "several_readouts",
+            {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,)) for n in "ab"]},
+            {
+                "tensors": [
+                    *(Tensor(n, (8, 64), (8, 128), (1,), (0,), role="readout") for n in "ab"),
+                    Tensor("h", (64, 64), (128, 128), (1,), (0,)),
+                ]
+            },
+        ),
         (
             "stack_changes",
             {"tensors": [Tensor("moe", (8, 64, 64), (16, 128, 128), (1,), (2,))]},

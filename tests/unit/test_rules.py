@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from widthwise import Base, Exponents, Target, Tensor, TransferRequest
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
-from widthwise.rules.contract import Case, Factors, Subject
+from widthwise.rules.contract import Case, Factors, Subject, widths_of_model
 from widthwise.rules.registry import RULES
+from widthwise.tensors.placement import place
 from widthwise.transfers.plan import Plan
 from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import Optimizer, Parameterization, Role
@@ -75,6 +76,16 @@ def test_a_third_rule_is_one_object_in_the_list() -> None:
 def test_a_rule_that_does_not_apply_leaves_no_trace() -> None:
     wide = request(base=Base(width=64, learning_rate=0.01), target=Target(width=256))
     assert plan_of(wide, (*RULES, Depth())) == plan_of(wide)
+
+
+def test_the_widths_of_a_model_are_both_given_or_both_read_from_its_tensors() -> None:
+    hidden = place(
+        [Tensor("up", (256, 64), (1024, 128), (1,), (0,)), Tensor("down", (64, 256), (128, 1024), (1,), (0,))]
+    )
+    assert widths_of_model(Base(width=32), Target(width=48), hidden) == (32, 48)
+    assert widths_of_model(Base(width=32), Target(), hidden) == (64, 128)
+    assert widths_of_model(Base(), Target(width=48), hidden) == (64, 128)
+    assert widths_of_model(Base(width=32), Target(), []) is None
 
 
 def test_the_measured_shift_is_the_second_rule() -> None:

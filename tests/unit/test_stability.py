@@ -12,12 +12,14 @@ from widthwise import (
     Parameterization,
     Role,
     convert,
+    init_exponents,
     largest_stable,
     shift,
     solve,
     theoretical_exponents,
 )
 from widthwise.theory.alignment import parse
+from widthwise.theory.optimizers import update_scale
 from widthwise.theory.stability import required_feature_change
 
 sixteenths = st.integers(8, 16).map(lambda k: k / 16)
@@ -133,3 +135,15 @@ def test_a_form_is_refused_outside_muP() -> None:  # noqa: N802
 def test_hidden_layers_out_of_range() -> None:
     with pytest.raises(InvalidInputError, match="hidden_layers is 0"):
         largest_stable("mup", "adam", hidden_layers=0)
+
+
+@settings(deadline=None, max_examples=50)
+@given(parameterizations, st.sampled_from(Optimizer), alignments)
+def test_the_logits_of_the_program_follow_from_the_closed_form(parameterization, optimizer, alignment) -> None:
+    """The smallest exponent of W Δz, ΔW z and ΔW Δz at the readout, from the exact c and r."""
+    align, init = parse(alignment), init_exponents(parameterization)[Role.READOUT]
+    c = largest_stable(parameterization, optimizer, alignment)[Role.READOUT]
+    r = required_feature_change(parameterization, align).last
+    moved = c + init.a + update_scale(optimizer).offset(init)
+    terms = (init.a + init.b + r - align.readout.omega, moved - align.readout.alpha, moved + r - align.readout.u)
+    assert solve(parameterization, optimizer, alignment).logits == pytest.approx(float(min(terms)), abs=1e-7)
