@@ -418,9 +418,11 @@ def test_sizes_are_bounded(client: Client, alice: Keyed, settings: Settings) -> 
 
 def test_the_document_says_what_holds() -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    opened = set(re.findall(r"`(/[^`]*)`", text.partition("Open without a key:")[2].partition(". The page")[0]))
+    opened = set(
+        re.findall(r"`(/[^`]*)`", " ".join(text.partition("No key is needed for")[2].split()).partition(". The")[0])
+    )
     assert opened == OPEN_PAGES | {operation.removeprefix("GET ") for operation in OPEN_OPERATIONS} | {"/openapi.json"}
-    assert f"known for {CACHE_SECONDS:.0f} seconds" in text
+    assert f"cached for {CACHE_SECONDS:.0f} seconds" in text
     assert f"after {int(DEFAULT_EXPIRY.removesuffix('d'))} days" in text
     assert all(f"| `{scope.value}` |" in text for scope in Scope)
     assert f"`WIDTHWISE_MAX_BODY_BYTES` (8 MiB), whole within {BODY_SECONDS:.0f} seconds" in text

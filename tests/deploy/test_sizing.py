@@ -21,7 +21,7 @@ LEASE_SECONDS = 6.0  # so that leases are extended, and workers report, every se
 def test_connections_of_a_worker(
     postgres: PostgresServer | GivenPostgres, broker: BrokerServer | GivenBroker, tmp_path: Path
 ) -> None:
-    counted = re.search(r"A worker opens (\d),", TEXT)
+    counted = re.search(r"A worker opens\s+(\d),", TEXT)
     assert counted is not None
     database_url = postgres.new_migrated()
     plain = sa.make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
