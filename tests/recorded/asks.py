@@ -191,10 +191,27 @@ def searches() -> Iterator[tuple[str, Json]]:
     yield "fine", {**common, "mesh": 0.25, "optimizer": "sgd"}
     yield "gamma and horizon", {**common, "measure": ["learning_rate", "gamma", "horizon"], "parameterization": "mup"}
     yield "global", {**common, "learning_rate_rule": "global", "search": "grid"}
+    yield "one seed", {**common, "seeds": 1, "learning_rates": RATES}
+    yield "one seed, coarse", {**common, "seeds": 1, "learning_rates": RATES, "mesh": 1}
+    yield "below the optimum", {**common, "learning_rates": RATES[:5]}
+    yield "above the optimum", {**common, "learning_rates": [0.125, 0.25, 0.5], "search": "grid"}
+    yield "five widths", {**common, "widths": [32, 64, 128, 256, 512], "seeds": 5, "learning_rates": RATES}
 
 
-def loss_of(width: int, rate: float, seed: int, gamma: float, horizon: int | None) -> float | None:
-    """A made-up loss, for every kind of trial; None: diverged."""
-    away = math.log2(rate * gamma) + 6.3 + 0.2 * math.log2(width / 32) + 0.3 * math.log2((horizon or 50) / 50)
-    noise = 0.002 * math.sin(17.0 * width + 13.0 * math.log2(rate) + 3.0 * seed + gamma)
-    return None if away > 3.5 else 2.5 + 0.04 * away**2 + noise
+def best(width: int, horizon: int | None) -> float:
+    """The log2 of the best learning rate of the made-up losses."""
+    return -6.3 - 0.2 * math.log2(width / 32) - 0.3 * math.log2((horizon or 50) / 50)
+
+
+def outcomes(shard: Json) -> list[Json]:
+    """The made-up trials of a shard that varies learning rates; null: diverged."""
+    trials = []
+    cells = product(shard["learning_rates"], shard["seeds"], shard["gammas"] or [1.0], shard["horizons"] or [None])
+    for rate, seed, gamma, horizon in cells:
+        away = math.log2(rate * gamma) - best(shard["width"], horizon)
+        noise = 0.002 * math.sin(17.0 * shard["width"] + 13.0 * math.log2(rate) + 3.0 * seed + gamma)
+        loss = None if away > 3.5 else 2.5 + 0.04 * away**2 + noise
+        place = {"width": shard["width"], "learning_rate": rate, "seed": seed, "role": shard["role"]}
+        status = "diverged" if loss is None else "completed"
+        trials.append({**place, "gamma": gamma, "horizon": horizon, "status": status, "loss": loss})
+    return trials
