@@ -17,6 +17,7 @@ from benchmarks.record import commit
 from widthwise.calibration.grids import HALF_OCTAVE
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.surface import Surface, surfaces_by_width
@@ -104,7 +105,7 @@ class Bank:
         while True:
             points = range(low, high + 1)
             found = self.run(spec, width, [2.0 ** (HALF_OCTAVE * k) for k in points], seeds)
-            surface = surfaces_by_width(found)[width]
+            surface = surfaces_by_width([Trial.from_dict(trial) for trial in found])[width]
             try:
                 optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged, surface.stopped)
             except EstimateError:

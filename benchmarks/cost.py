@@ -18,7 +18,6 @@ import numpy as np
 
 from benchmarks.bank import MLP
 from benchmarks.record import arguments, write_result
-from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.estimate import fit_calibration
@@ -154,9 +153,9 @@ def _reference(
     spec = {**question, "early_stopping": False}
     begun = time.monotonic()
     cells = [(rate, seed) for rate in rates for seed in REFERENCE_SEEDS]
-    parts = [part for width in sorted(question["widths"], reverse=True) for part in cut(spec, width, cells)]
-    shards = [ShardSpec.from_dict(part) for part in parts]
-    trials = [trial.to_dict() for trial in sweep(CalibrationSpec.from_dict(spec), shards, processes=processes)]
+    read = CalibrationSpec.from_dict(spec)
+    shards = [shard for width in sorted(question["widths"], reverse=True) for shard in cut(read, width, cells)]
+    trials = [trial.to_dict() for trial in sweep(read, shards, processes=processes)]
     optima, errors, curves = [], [], {}
     for width in sorted(question["widths"]):
         loss_LxS = _table(trials, width, rates)
@@ -226,7 +225,7 @@ def _typical(
         if way == TORCH:
             optima = [_argmin(drawn, width) for width in widths]
         else:
-            found = fit_calibration(question, drawn)
+            found = fit_calibration(CalibrationSpec.from_dict(question), [Trial.from_dict(trial) for trial in drawn])
             if found.candidates is None:
                 continue
             optima = [found.predict(width).log2_learning_rate for width in widths]

@@ -46,7 +46,7 @@ def sizes(engine: sa.Engine) -> dict[str, int]:
 def run(store: Store, claim: Claim) -> None:
     """Report a claim's environment and trials one by one, as a child does, and finish it."""
     store.work.record_environment(claim, ENVIRONMENT)
-    width, steps = claim.shard.width, claim.spec["steps"]
+    width, steps = claim.shard.width, claim.spec.steps
     for rate in claim.shard.learning_rates:
         for seed in claim.shard.seeds:
             loss = loss_of(width, rate, seed)

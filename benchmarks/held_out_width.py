@@ -27,6 +27,8 @@ from benchmarks.bank import Bank, specification
 from benchmarks.record import arguments, write_result
 from benchmarks.transfer_slopes import slope
 from widthwise.calibration.grids import HALF_OCTAVE, default_learning_rates
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.estimate import fit_calibration
 from widthwise.estimate.surface import Surface
 from widthwise.vocabulary import Parameterization
@@ -80,8 +82,8 @@ def cell(bank: Bank, kind: str, optimizer: str, options: argparse.Namespace) -> 
     for width in options.widths:
         _, optima[width] = bank.sweep_around(spec, width, centre, seeds)
         centre = optima[width].log2_learning_rate
-    trials = [trial for trial in bank.trials(spec) if trial["width"] in options.widths]
-    result = fit_calibration(spec, trials)
+    trials = [Trial.from_dict(trial) for trial in bank.trials(spec) if trial["width"] in options.widths]
+    result = fit_calibration(CalibrationSpec.from_dict(spec), trials)
     theory = optima[options.widths[-1]].log2_learning_rate
     predicted = {
         "theory": theory,

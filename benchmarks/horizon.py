@@ -17,6 +17,7 @@ from benchmarks.bank import MLP
 from benchmarks.record import arguments, write_result
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.estimate.parts.horizon import PUBLISHED, HorizonResult, fit_horizon
 from widthwise.vocabulary import ShardKind
 from workers.child import SINGLE_THREADED
@@ -44,11 +45,10 @@ def main() -> None:
         trials += [trial.to_dict() for trial in run_shard(CalibrationSpec.from_dict(spec), shard)]
         print(f"width {width}: {len(trials)} trials, {time.process_time() - begun:.0f} s of processor", flush=True)
     seconds = time.process_time() - begun
-    result = fit_horizon(spec, trials)
+    read, typed = CalibrationSpec.from_dict(spec), [Trial.from_dict(trial) for trial in trials]
+    result = fit_horizon(read, typed)
     assert result is not None
-    alone = {
-        width: fit_horizon(spec, [trial for trial in trials if trial["width"] == width]) for width in options.widths
-    }
+    alone = {width: fit_horizon(read, [trial for trial in typed if trial.width == width]) for width in options.widths}
     lines = _page(options, result, alone, trials, seconds)
     data = {"spec": spec, "seconds": round(seconds), "result": result.to_dict(), "trials": _brief(trials)}
     write_result("horizon", "How the best learning rate falls with training tokens", lines, data, options)

@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import arguments, write_result
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
 from widthwise.estimate import fit_calibration
 
@@ -145,11 +147,13 @@ def judge(scenario: Scenario, draws: int, seed: int) -> dict[str, Any]:
         "widths": [BASE * 2**k for k in range(scenario.widths)],
         "learning_rate_rule": scenario.rule,
     }
-    far = max(spec["widths"]) * FAR
+    far, read = max(spec["widths"]) * FAR, CalibrationSpec.from_dict(spec)
     rows, chosen = [], {"none": 0, "shift": 0, "power": 0}
     for draw in range(draws):
         try:
-            result = fit_calibration(spec, trials(scenario, np.random.default_rng([seed, draw])))
+            result = fit_calibration(
+                read, [Trial.from_dict(t) for t in trials(scenario, np.random.default_rng([seed, draw]))]
+            )
         except EstimateError:
             continue
         if result.drift is None or result.drift.interval is None or result.candidates is None or not result.power_law:

@@ -136,6 +136,10 @@ def main() -> None:
     )
 
 
+def _read(records: Sequence[dict[str, Any]]) -> list[Measurement]:
+    return [Measurement.from_dict(record) for record in records]
+
+
 def initial_gradients(architecture: str) -> dict[str, GradientPart]:
     """g of every parameterization from one gradient a seed and width."""
     records: dict[str, list[dict[str, Any]]] = {name: [] for name in PARAMETERIZATIONS}
@@ -145,7 +149,9 @@ def initial_gradients(architecture: str) -> dict[str, GradientPart]:
         seen = observe(specs, width, seeds, [Measured.EPSILON], learning_rate=1.0, at_init=True)
         for name, found in seen.items():
             records[name] += found
-    parts = {name: fit_gradients(specs[name], records[name]) for name in PARAMETERIZATIONS}
+    parts = {
+        name: fit_gradients(CalibrationSpec.from_dict(specs[name]), _read(records[name])) for name in PARAMETERIZATIONS
+    }
     return {name: part for name, part in parts.items() if part is not None}
 
 
@@ -163,8 +169,9 @@ def trained(architecture: str, cases: Sequence[Case]) -> list[tuple[Case, tuple[
         print(f"{architecture}, width {width}: {len(cases)} cases in {process_time() - begun:.0f} s", flush=True)
     results = []
     for case in cases:
-        told = {**specs[case.name], "alignment": "full", **case.judged}
-        align, check = fit_alignment(told, records[case.name]), check_coordinates(told, records[case.name])
+        told = CalibrationSpec.from_dict({**specs[case.name], "alignment": "full", **case.judged})
+        measured = _read(records[case.name])
+        align, check = fit_alignment(told, measured), check_coordinates(told, measured)
         assert align is not None
         assert check is not None
         results.append((case, (align, check)))

@@ -42,7 +42,7 @@ def snapshot(store: Store, identifier: str) -> Snapshot:
         shards=store.calibrations.shards(identifier),
         events=tuple(events),
         trials=tuple(
-            {name: value for name, value in trial.items() if name not in OF_A_RUN}
+            {name: value for name, value in trial.to_dict().items() if name not in OF_A_RUN}
             for trial in store.trials.all(identifier)
         ),
         exponents=tuple(sorted(exponents, key=repr)),

@@ -10,7 +10,7 @@ from service.auth.guard import Guard, make_guard
 from service.calibrations.pictures import Pictures
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
-from service.calibrations.specification import CalibrationSpec, Extension
+from service.calibrations.specification import Extension, SpecificationBody
 from service.dashboard.routes import router as dashboard
 from service.doorbell import make_doorbell
 from service.exponents.routes import router as exponents
@@ -117,7 +117,7 @@ def create_app(
     # In place of include_router, which matches every request against each router twice: these add no prefix.
     for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
-    bodies = (TransferBody, CalibrationSpec, Extension, TrialsUpload)
+    bodies = (TransferBody, SpecificationBody, Extension, TrialsUpload)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # Opened on purpose it is called by the name of a proxy, or of its machine in the network.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)

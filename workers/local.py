@@ -78,7 +78,7 @@ def run_calibration(
     run = _Run(list(done), list(measured), on_event, tuple(command))
     rounds = 0
     with _job(spec, cache_dir, corpora_dir) as job:
-        while shards := _next_round(spec, run.trials, run.measurements):
+        while shards := next_round(spec, run.trials, run.measurements):
             before = len(run.trials) + len(run.measurements)
             run.all(shards, job, processes or len(os.sched_getaffinity(0)))
             rounds += 1
@@ -86,7 +86,7 @@ def run_calibration(
                 raise LocalRunError(f"round {rounds} of {len(shards)} shards brought no outcome; see the child's log")
     failure, result = None, None
     try:
-        result = _fit(spec, run.trials, run.measurements)
+        result = fit_calibration(spec, run.trials, run.measurements)
     except EstimateError as error:
         failure = str(error)
     return LocalResult(
@@ -114,21 +114,6 @@ def run_shards(
     with _job(spec, cache_dir, corpora_dir) as job:
         run.all(shards, job, processes or len(os.sched_getaffinity(0)))
     return run.trials
-
-
-def _next_round(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> list[ShardSpec]:
-    shards = next_round(spec.to_dict(), *_as_json(trials, measurements))
-    return [ShardSpec.from_dict(shard) for shard in shards]
-
-
-def _fit(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> CalibrationResult:
-    return fit_calibration(spec.to_dict(), *_as_json(trials, measurements))
-
-
-def _as_json(
-    trials: Sequence[Trial], measurements: Sequence[Measurement]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return [trial.to_dict() for trial in trials], [measurement.to_dict() for measurement in measurements]
 
 
 @contextmanager

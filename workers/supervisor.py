@@ -77,14 +77,12 @@ class Supervisor:
 
     def _run(self, claim: Claim) -> Outcome:
         try:
-            job = Job.from_dict(
-                {
-                    "spec": claim.spec,
-                    "shard": claim.shard.to_dict(),
-                    "done": claim.done,
-                    "cache_dir": None if self.cache_dir is None else str(self.cache_dir),
-                    "corpora_dir": None if self.corpora_dir is None else str(self.corpora_dir),
-                }
+            job = Job(
+                claim.spec,
+                claim.shard,
+                claim.done,
+                cache_dir=None if self.cache_dir is None else str(self.cache_dir),
+                corpora_dir=None if self.corpora_dir is None else str(self.corpora_dir),
             )
             child = ChildProcess(self.command, job.to_dict())
         except InvalidInputError as error:

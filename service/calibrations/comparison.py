@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from service.http.identifiers import IDENTIFIER_PATTERN
 from service.store.database.records import Calibration
 from service.store.results.provenance import codes, describe
+from widthwise.calibration.trial import Trial, TrialIdentity
 
 
 class Difference(BaseModel):
@@ -72,12 +73,12 @@ class Comparing(BaseModel):
     )
 
 
-Trials = Sequence[Mapping[str, Any]]
+Trials = Sequence[Trial]
 
 
 def compare(this: Calibration, other: Calibration, trials: Trials, other_trials: Trials) -> dict[str, Any]:
     """Return the JSON form of a comparison (`ComparisonBody`)."""
-    specification = _differences(_flat(this.spec), _flat(other.spec))
+    specification = _differences(_flat(this.stored_spec), _flat(other.stored_spec))
     recorded = bool(this.environments and other.environments)
     devices = _differences(_sorted(describe(this.environments)), _sorted(describe(other.environments)))
     ran, other_ran = codes(this.environments), codes(other.environments)
@@ -91,13 +92,11 @@ def compare(this: Calibration, other: Calibration, trials: Trials, other_trials:
     }
 
 
-def _compare_trials(
-    these: Mapping[tuple[Any, ...], Mapping[str, Any]], others: Mapping[tuple[Any, ...], Mapping[str, Any]]
-) -> dict[str, Any]:
+def _compare_trials(these: Mapping[TrialIdentity, Trial], others: Mapping[TrialIdentity, Trial]) -> dict[str, Any]:
     common = these.keys() & others.keys()
     pairs = [(these[identity], others[identity]) for identity in common]
-    equal = sum(all(one[name] == two[name] for name in ("status", "loss")) for one, two in pairs)
-    gaps = [abs(one["loss"] - two["loss"]) for one, two in pairs if one["loss"] is not None and two["loss"] is not None]
+    equal = sum((one.status, one.loss) == (two.status, two.loss) for one, two in pairs)
+    gaps = [abs(one.loss - two.loss) for one, two in pairs if one.loss is not None and two.loss is not None]
     return {
         "common": len(common),
         "equal": equal,
@@ -108,9 +107,8 @@ def _compare_trials(
     }
 
 
-def _by_identity(trials: Trials) -> dict[tuple[Any, ...], Mapping[str, Any]]:
-    names = ("width", "learning_rate", "seed", "role", "gamma", "horizon")
-    return {tuple(trial[name] for name in names): trial for trial in trials}
+def _by_identity(trials: Trials) -> dict[TrialIdentity, Trial]:
+    return {trial.identity: trial for trial in trials}
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,21 +1,21 @@
 """An extension: the specification of a calibration with more widths, more seeds or a finer mesh."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.calibrations.specification import CalibrationSpec, Extension
+from service.calibrations.specification import Extension, SpecificationBody
 from service.errors import InvalidInputError
 from service.http.problems import faults
+from widthwise.calibration.spec import CalibrationSpec
 
-_SPEC = TypeAdapter(CalibrationSpec)
+_SPEC = TypeAdapter(SpecificationBody)
 
 
-def extended(spec: Mapping[str, Any], more: Extension) -> CalibrationSpec:
+def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
     """Return the specification of an extension; raises InvalidInputError (422) that says what must be other."""
-    base, known = min(spec["widths"]), set(spec["widths"])
+    base, known = spec.base_width, set(spec.widths)
     if more.widths is None and more.seeds is None and more.mesh is None:
         raise _refused("", "gives nothing to add; give widths, seeds or mesh", None)
     for index, width in enumerate(more.widths or ()):
@@ -28,7 +28,7 @@ def extended(spec: Mapping[str, Any], more: Extension) -> CalibrationSpec:
                 width,
             )
         known.add(width)
-    seeds, mesh = int(spec["seeds"]), float(spec.get("mesh", 0.5))
+    seeds, mesh = spec.seeds, spec.mesh
     if more.seeds is not None and more.seeds < seeds:
         raise _refused("/seeds", f"{more.seeds} seeds are fewer than the {seeds} there are", more.seeds)
     if more.mesh is not None and more.mesh >= mesh:
@@ -36,11 +36,10 @@ def extended(spec: Mapping[str, Any], more: Extension) -> CalibrationSpec:
     if not more.widths and more.mesh is None and more.seeds == seeds:
         raise _refused("/seeds", f"there are {seeds} seeds already; give more, or widths, or a finer mesh", more.seeds)
     merged = {
-        **{key: value for key, value in spec.items() if value != []},  # an empty list stood for the default
+        **{key: value for key, value in spec.to_dict().items() if value != []},  # an empty list stood for the default
         "widths": sorted(known),
         "seeds": seeds if more.seeds is None else more.seeds,
         "mesh": mesh if more.mesh is None else more.mesh,
-        "search": spec.get("search", "grid"),  # what it was before there were others
     }
     try:
         return _SPEC.validate_json(json.dumps(merged))

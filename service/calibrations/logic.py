@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -10,7 +10,7 @@ from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.schemas import Estimate
-from service.calibrations.specification import CalibrationSpec
+from service.calibrations.specification import SpecificationBody
 from service.errors import InvalidInputError
 from service.store.database.records import Calibration, MeasurementRow, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES
@@ -19,14 +19,16 @@ from service.store.store import Store
 from service.store.work.expectation import expected_of
 from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, is_known
 from widthwise.calibration.cost import run_flops
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.theory.stability import theoretical_exponents
+from widthwise.vocabulary import Runner
 
 SOONEST_LOOK_SECONDS = 2  # between two looks at a calibration (chosen): a quick one's trials take about as long
 LATEST_LOOK_SECONDS = 10  # chosen: whoever watches sees that it moves
 LOOK_SHARE = 0.05  # of the time that is left (chosen): twenty looks at a long one
 
 
-def check_spec(spec: CalibrationSpec) -> None:
+def check_spec(spec: SpecificationBody) -> None:
     """Refuse what the schema can't express: raises InvalidInputError (422) for members that don't go together."""
     # Raises the library's InvalidInputError for a form that the parameterization does not have.
     theoretical_exponents(spec.parameterization, spec.optimizer, form=spec.form)
@@ -71,7 +73,7 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
         "finished_at": calibration.finished_at,
         "cancel_requested": calibration.cancel_requested,
         "reason": calibration.reason,
-        "spec": calibration.spec,
+        "spec": calibration.stored_spec,
         "extends": calibration.extends,
         "rounds": calibration.rounds,
         "progress": {
@@ -105,12 +107,13 @@ def retry_after(calibration: Calibration) -> int | None:
 def trial_body(row: TrialRow) -> dict[str, Any]:
     """Return the JSON form of a trial (`schemas.TrialBody`)."""
     gamma = row.gamma if row.role is not None else None
-    return {"id": row.id, "created_at": row.created_at, **row.to_trial_dict(), "gamma": gamma}
+    return {"id": row.id, "created_at": row.created_at, **row.to_dict(), "gamma": gamma}
 
 
 def measurement_body(row: MeasurementRow) -> dict[str, Any]:
     """Return the JSON form of a measurement (`schemas.MeasurementBody`)."""
-    return {"id": row.id, "created_at": row.created_at, **row.to_measurement_dict()}
+    measured = {"width": row.width, "seed": row.seed, "kind": row.kind, "data": row.data}
+    return {"id": row.id, "created_at": row.created_at, **measured}
 
 
 def estimate(calibration: Calibration) -> dict[str, Any]:
@@ -118,18 +121,18 @@ def estimate(calibration: Calibration) -> dict[str, Any]:
 
     The operations are the sum of what the trials report if none ends early; measuring on the way is not counted.
     """
-    if calibration.runner == "external":
+    if calibration.runner == Runner.EXTERNAL:
         return _external_estimate(calibration.spec)
-    expected = expected_of(calibration)
+    expected = expected_of(calibration.expected, calibration.stored_spec)
     return {name: expected.get(name) for name in Estimate.model_fields}
 
 
-def _external_estimate(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _external_estimate(spec: CalibrationSpec) -> dict[str, Any]:
     """The whole grid, by whomever it is trained."""
-    each = int(spec["seeds"]) * len(spec["learning_rates"])
-    flops = math.fsum(run_flops(spec, width) for width in spec["widths"])
-    trials = each * len(spec["widths"])
-    counts = {"trials": trials, "shards": 0, "training_steps": trials * spec["steps"], "flops": each * flops}
+    each = spec.seeds * len(spec.learning_rates)
+    flops = math.fsum(run_flops(spec, width) for width in spec.widths)
+    trials = each * len(spec.widths)
+    counts = {"trials": trials, "shards": 0, "training_steps": trials * spec.steps, "flops": each * flops}
     return {**counts, "seconds": None, "seconds_from": None, "workers": None}
 
 

@@ -24,7 +24,7 @@ from service.calibrations.schemas import (
     TrialsUpload,
 )
 from service.calibrations.shards import ShardList, shard_body
-from service.calibrations.specification import CalibrationSpec, Extension
+from service.calibrations.specification import Extension, SpecificationBody
 from service.errors import NothingMoreError
 from service.http.dependencies import CalibrateStore, ReadStore, key_watch
 from service.http.identifiers import CalibrationId
@@ -38,7 +38,7 @@ from widthwise.figures.widths import width_plot
 
 router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 
-_SPEC = TypeAdapter(CalibrationSpec)
+_SPEC = TypeAdapter(SpecificationBody)
 _EXTENSION = TypeAdapter(Extension)
 _UPLOAD = TypeAdapter(TrialsUpload)
 _NO_CACHE = {"Cache-Control": "no-cache"}
@@ -96,7 +96,7 @@ def _accepted(created: CreatedCalibration) -> Response:
     summary="Submit a calibration",
     status_code=202,
     responses={202: _ACCEPTED, **problems(400, 413, 415, 422, 503)},
-    openapi_extra=json_body(CalibrationSpec, SPEC_EXAMPLES),
+    openapi_extra=json_body(SpecificationBody, SPEC_EXAMPLES),
 )
 async def create_calibration(
     request: Request, store: CalibrateStore, idempotency_key: IdempotencyKey = None
@@ -109,7 +109,7 @@ async def create_calibration(
     logic.check_spec(spec)
     created = await run_in_threadpool(
         store.calibrations.create,
-        spec.model_dump(mode="json"),
+        spec.to_spec().to_dict(),
         idempotency_key=idempotency_key,
         request_id=request.state.request_id,
     )
@@ -139,7 +139,7 @@ async def extend_calibration(
     created = await run_in_threadpool(
         store.calibrations.extend,
         parent.id,
-        spec.model_dump(mode="json"),
+        spec.to_spec().to_dict(),
         idempotency_key=idempotency_key,
         request_id=request.state.request_id,
     )

@@ -16,7 +16,7 @@ from service.http.fields import (
 from service.http.numbers import Whole
 from widthwise.calibration.corpora import DATASET
 from widthwise.calibration.grids import default_horizons, default_learning_rates
-from widthwise.calibration.spec import Atan2Constants, ProxySpec
+from widthwise.calibration.spec import Atan2Constants, CalibrationSpec, ProxySpec
 from widthwise.vocabulary import (
     AlignmentName,
     Architecture,
@@ -110,7 +110,7 @@ class TransformerProxy(BaseModel):
     tied: bool = Field(TRANSFORMER.tied, description="The readout reads the embedding table.")
 
 
-class CalibrationSpec(BaseModel):
+class SpecificationBody(BaseModel):
     """A job that measures exponents: learning rates × widths × seeds of small training runs.
 
     The base width is the smallest. At width n every tensor is trained with the base learning rate times what the
@@ -216,6 +216,10 @@ class CalibrationSpec(BaseModel):
                 self, "horizons", default_horizons(self.steps) if Measured.HORIZON in self.measure else []
             )
         return self
+
+    def to_spec(self) -> CalibrationSpec:
+        """The library's specification."""
+        return CalibrationSpec.from_dict(self.model_dump(mode="json"))
 
 
 class Extension(BaseModel):

@@ -18,7 +18,7 @@ from service.store.work.claims import Claims
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.finishing import Fit, default_fit
 from service.store.work.followup import FollowUp
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from service.store.work.sweeps import Sweeps
 from service.store.work.workers import Workers
 
@@ -36,12 +36,12 @@ class Store:
         *,
         doorbell: Doorbell | None = None,
         fit: Fit | None = None,
-        search: Search | None = None,
+        planner: Planner | None = None,
         lease: timedelta = timedelta(seconds=60),
     ) -> None:
         self.engine = engine
         self.database = Database(engine)
-        self._followup = FollowUp(self.database, doorbell or NoDoorbell(), fit or default_fit, search)
+        self._followup = FollowUp(self.database, doorbell or NoDoorbell(), fit or default_fit, planner)
         self.work = Claims(self.database, self._followup, lease.total_seconds())
         self.sweeps = Sweeps(self.database, self._followup)
         self.keys = Keys(self.database)

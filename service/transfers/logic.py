@@ -10,7 +10,6 @@ from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.store import Store
 from service.transfers import schemas
 from widthwise.rules.exponents import Exponents
-from widthwise.theory.alignment import parse
 
 
 def calibrated_exponents(request: schemas.TransferBody, store: Store) -> Exponents:
@@ -40,7 +39,7 @@ def calibrated_exponents(request: schemas.TransferBody, store: Store) -> Exponen
     return Exponents(
         learning_rate={row.role: row.value for row in rows if row.quantity == "learning_rate"},
         epsilon={row.role: row.value for row in rows if row.quantity == "epsilon"},
-        form=calibration.spec["form"],
+        form=calibration.spec.form,
         source="calibration",
         widths=widths,
         intervals={row.role: row.interval for row in rows if row.quantity == "learning_rate"},
@@ -80,15 +79,14 @@ def _estimate(row: ExponentRow) -> dict[str, object]:
 def _require_same_setting(request: schemas.TransferBody, calibration: Calibration) -> None:
     """Refuse exponents measured in another setting: they say nothing about this one."""
     spec = calibration.spec
-    asked: dict[str, object] = {
-        "parameterization": request.parameterization.value,
-        "optimizer": request.optimizer.value,
-    }
-    for field, value in asked.items():
-        if value != spec.get(field):
-            raise _other_setting(calibration, field, spec.get(field), value)
+    for field, measured_with, asked in (
+        ("parameterization", spec.parameterization, request.parameterization),
+        ("optimizer", spec.optimizer, request.optimizer),
+    ):
+        if measured_with is not asked:
+            raise _other_setting(calibration, field, measured_with.value, asked.value)
     # The exponents in force decide, not how they were written: ω may be the alignment's own or replaced.
-    measured = parse(spec["alignment"], spec.get("readout_omega"))
+    measured = spec.parsed_alignment
     wanted = request.to_request().prescription().alignment
     if (measured.hidden, measured.readout) == (wanted.hidden, wanted.readout):
         return

@@ -15,10 +15,10 @@ from service.store.database.records import ShardSpec
 from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of
 from tests.api.samples import finished, spec
+from tests.asjson import fit_calibration, next_round
 from tests.cli.bowl import RATES, bowl_loss
 from tests.unit.estimate.measured import records
-from widthwise.estimate.calibration import CalibrationResult, fit_calibration
-from widthwise.search.rounds import next_round
+from widthwise.estimate.calibration import CalibrationResult
 from widthwise.vocabulary import ExponentQuantity
 
 MEASURED = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}

@@ -100,7 +100,7 @@ def test_every_field_of_a_request_is_described(document: dict[str, Any]) -> None
         "BaseBody",
         "TargetBody",
         "TensorBody",
-        "CalibrationSpec",
+        "SpecificationBody",
         "Extension",
         "MlpProxy",
         "TransformerProxy",

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS
-from service.calibrations.specification import CalibrationSpec
+from service.calibrations.specification import SpecificationBody
 from service.commands.keys import DEFAULT_EXPIRY
 from service.http.middleware import LARGE_BODIES
 from service.http.request_bodies import BODY_SECONDS, MAX_OUTLINE_BYTES, SMALL_BYTES
@@ -204,7 +204,7 @@ def test_anothers_work_is_not_named_by_its_worker(alice: Keyed, bob: Keyed, stor
 
 def test_what_was_made_without_keys_is_for_admins(store: Store, bob: Keyed, admin: Keyed) -> None:
     identifier = submit(admin)
-    nobodys = store.calibrations.create(store.calibrations.get(identifier).spec).calibration.id
+    nobodys = store.calibrations.create(store.calibrations.get(identifier).stored_spec).calibration.id
     problem(bob.get(f"/v1/calibrations/{nobodys}"), 404, "not-found")
     assert admin.get(f"/v1/calibrations/{nobodys}").status_code == 200
 
@@ -374,8 +374,8 @@ def test_hostile_headers_are_only_texts(client: Client, alice: Keyed, store: Sto
 
 def test_hostile_owners_and_ids_in_the_store(store: Store) -> None:
     """Whatever reaches the store as an owner or a key's id is a value of a statement and never part of it."""
-    body = CalibrationSpec.model_validate_json(json.dumps(spec(runner="external")))
-    mine = store.of("alice").calibrations.create(body.model_dump(mode="json")).calibration.id
+    body = SpecificationBody.model_validate_json(json.dumps(spec(runner="external")))
+    mine = store.of("alice").calibrations.create(body.to_spec().to_dict()).calibration.id
     for text in HOSTILE:
         assert store.keys.find(text) is None
         if "\0" not in text:

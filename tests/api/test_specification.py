@@ -1,13 +1,17 @@
 """The specification of a calibration: what is left out, null, and the default that the document names are one."""
 
+import json
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from service.calibrations.specification import SpecificationBody
+from service.store.database.validation import checked_spec
 from tests.api.client import Client
 from tests.api.samples import spec
+from tests.recorded import asks
 
 
 def members(schemas: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -53,3 +57,11 @@ def test_an_empty_list_is_not_one_that_was_left_out(client: Client, member: str)
     refused = client.post("/v1/calibrations", json=spec(**{member: []}))
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == f"#/{member}"
+
+
+@pytest.mark.parametrize(("name", "body"), list(asks.specifications()))
+def test_what_is_stored_is_what_the_request_says_with_its_defaults(name: str, body: dict[str, Any]) -> None:
+    """To the last byte: idempotency and provenance know a specification by its digest."""
+    del name
+    read = SpecificationBody.model_validate_json(json.dumps(body))
+    assert checked_spec(read.to_spec().to_dict()) == checked_spec(read.model_dump(mode="json"))

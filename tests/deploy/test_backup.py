@@ -15,7 +15,7 @@ import pytest
 
 from service.store import Lease, Store
 from service.store.database.engine import create_store_engine
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.sweeping import finish_ready
 from tests.deploy.engine import Engine
 from tests.deploy.operations import blocks
@@ -114,8 +114,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
 @contextmanager
 def opened(site: Site) -> Iterator[Store]:
     """A store with a fit that is easy to foresee, and leases that no test outlives."""
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store = Store(create_store_engine(site.url), lease=timedelta(hours=1), fit=fit_sample, search=search)
+    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store = Store(create_store_engine(site.url), lease=timedelta(hours=1), fit=fit_sample, planner=search)
     try:
         yield store
     finally:
@@ -170,8 +170,8 @@ def test_all_comes_back_while_a_worker_writes(site: Site) -> None:
         for calibration in back:
             events = store.calibrations.events(calibration.id)
             assert [event.seq for event in events] == list(range(1, len(events) + 1))  # no half of a transaction
-            ran = [(t["width"], t["learning_rate"], t["seed"]) for t in store.trials.all(calibration.id)]
-            assert len(ran) == len(set(ran)) == 2 * 2 * calibration.spec["seeds"]
+            ran = [trial.identity for trial in store.trials.all(calibration.id)]
+            assert len(ran) == len(set(ran)) == 2 * 2 * calibration.spec.seeds
 
 
 def test_a_running_calibration_goes_on_and_no_claim_of_before_holds(site: Site) -> None:

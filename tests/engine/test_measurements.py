@@ -12,12 +12,11 @@ import numpy as np
 import optax
 import pytest
 
+from tests.asjson import check_coordinates, fit_gradients
 from tests.engine.jobs import run_measurements
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Measurement
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.parts.coordinates import check_coordinates
-from widthwise.estimate.parts.gradients import fit_gradients
 from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Optimizer
 from workers.engine.data import load_corpus
 from workers.engine.measurements import KINDS, Observer

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.asjson import run_flops
 from tests.engine.jobs import run_sweep
-from widthwise.calibration.cost import run_flops
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.errors import InvalidInputError

@@ -14,7 +14,7 @@ import migrations
 from service.store import ShardState, Store, open_store
 from service.store.database.engine import create_store_engine
 from service.store.database.schema import check_metadata, check_schema, current_revision, downgrade, upgrade
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.databases import GivenPostgres, SqliteFiles
 from tests.migrations.released import CALIBRATION, insert
 from tests.store.samples import fit_sample, plan_sample, run_claim, sample_spec
@@ -33,8 +33,8 @@ def _revisions() -> list[str]:
 
 def write(url: str, name: str) -> int:
     """Be one writer, in a process of its own: submit, then claim and run until nothing is left."""
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))  # one round, and nothing else to do but write
-    store = Store(create_store_engine(url), fit=fit_sample, search=search, lease=timedelta(seconds=600))
+    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))  # one round, and nothing else to do but write
+    store = Store(create_store_engine(url), fit=fit_sample, planner=search, lease=timedelta(seconds=600))
     ran = 0
     try:
         for number in range(CALIBRATIONS):
@@ -83,7 +83,7 @@ def test_17_every_schema_goes_up_down_and_up(databases: SqliteFiles | GivenPostg
     check_metadata(engine)
     if revision != "base":
         store = open_store(engine.url.render_as_string(hide_password=False))
-        assert store.calibrations.get("cal_1").spec == CALIBRATION["spec"]
+        assert store.calibrations.get("cal_1").stored_spec == CALIBRATION["spec"]
         store.close()
     downgrade(engine, revision)
     assert current_revision(engine) == (None if revision == "base" else revision)

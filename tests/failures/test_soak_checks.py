@@ -9,7 +9,7 @@ import pytest
 from benchmarks.soak_checks import Snapshot, snapshot, violations
 from service.store import CalibrationState, Store
 from service.store.database.engine import create_store_engine
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.databases import SqliteFiles
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
 
@@ -19,8 +19,8 @@ LEASE_SECONDS = 60.0
 @pytest.fixture
 def sound(sqlite_files: SqliteFiles) -> Snapshot:
     """A calibration that ran to its end."""
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store = Store(create_store_engine(sqlite_files.new_migrated()), fit=fit_sample, search=search)
+    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store = Store(create_store_engine(sqlite_files.new_migrated()), fit=fit_sample, planner=search)
     identifier = store.calibrations.create(sample_spec()).calibration.id
     run_all(store)
     found = snapshot(store, identifier)

@@ -11,7 +11,7 @@ from service.store.database.engine import create_store_engine
 from service.store.database.records import WorkerState
 from service.store.database.schema import check_metadata, check_schema, downgrade, head_revision, upgrade
 from service.store.database.tables import metadata
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.databases import GivenPostgres, SqliteFiles
 from tests.migrations.released import CALIBRATION, NOW, RELEASED, TRIAL, insert
 from tests.store.samples import fit_sample, plan_sample, run_all, sample_spec
@@ -152,7 +152,7 @@ def test_a_new_calibration_of_an_old_family_joins_it(databases: Databases) -> No
     upgrade(engine, "0002")
     insert(engine, RELEASED["0002"])
     upgrade(engine)
-    store = Store(engine, fit=fit_sample, search=Search(plan_sample, lambda spec: plan_sample(spec, (), ())))
+    store = Store(engine, fit=fit_sample, planner=Planner(plan_sample, lambda spec: plan_sample(spec, (), ())))
     for _ in range(2):
         store.of("ada").calibrations.create(sample_spec(parameterization="mup"))
         run_all(store, "w2")

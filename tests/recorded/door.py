@@ -18,6 +18,8 @@ from service.store.database.engine import create_store_engine
 from service.store.database.schema import upgrade
 from tests.api.client import Client, client_of
 from tests.migrations.released import RELEASED, insert
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 from widthwise.cli import main
 from widthwise.estimate.calibration import fit_calibration
 from widthwise.search.rounds import next_round
@@ -144,9 +146,11 @@ def command(arguments: Sequence[str], stdin: str = "") -> tuple[int, str, str]:
 
 def planned(spec: Json, trials: Sequence[Mapping[str, Any]]) -> list[Json]:
     """The shards of the next round, as JSON."""
-    return [dict(shard) for shard in next_round(spec, trials)]
+    asked, ran = CalibrationSpec.from_dict(spec), [Trial.from_dict(trial) for trial in trials]
+    return [shard.to_dict() for shard in next_round(asked, ran)]
 
 
 def fitted(spec: Json, trials: Sequence[Mapping[str, Any]], measurements: Sequence[Mapping[str, Any]] = ()) -> Json:
     """The result of a calibration, as JSON."""
-    return fit_calibration(spec, trials, measurements).to_dict()
+    ran, measured = [Trial.from_dict(one) for one in trials], [Measurement.from_dict(one) for one in measurements]
+    return fit_calibration(CalibrationSpec.from_dict(spec), ran, measured).to_dict()

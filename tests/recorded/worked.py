@@ -49,7 +49,7 @@ def run(work: door.Work, shards: int | None = None) -> list[Json]:
     work.report("w1", host="node", device="cpu", versions={"jax": "0.10.2"}, totals={}, begins=True)
     while (shards is None or len(ran) < shards) and (claim := work.claim("w1")) is not None:
         shard = claim.shard.to_dict()
-        work.record(claim, ENVIRONMENT, *outcomes(dict(claim.spec), shard))
+        work.record(claim, ENVIRONMENT, *outcomes(claim.spec.to_dict(), shard))
         work.finish(claim)
         ran.append(shard)
     return ran

@@ -7,7 +7,7 @@ import pytest
 
 from service.store import Store
 from service.store.database.engine import create_store_engine
-from service.store.work.rounds import NextRound, Search
+from service.store.work.rounds import NextRound, Planner
 from testbed.databases import GivenPostgres, SqliteFiles
 from tests.store.samples import fit_sample, plan_sample
 
@@ -25,7 +25,7 @@ def make_store(url: str) -> Iterator[Callable[..., Store]]:
 
     def make(*, lease_seconds: float = 60.0, plan: NextRound = plan_sample, **options: object) -> Store:
         options.setdefault("fit", fit_sample)
-        options["search"] = Search(plan, lambda spec: plan(spec, (), ()))  # one round is all that is foreseen
+        options["planner"] = Planner(plan, lambda spec: plan(spec, (), ()))  # one round is all that is foreseen
         store = Store(create_store_engine(url), lease=timedelta(seconds=lease_seconds), **options)
         opened.append(store)
         return store

@@ -1,6 +1,6 @@
 """Sample specifications and trials, a fit that is easy to foresee, and a run through a whole claim."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,6 +9,9 @@ import sqlalchemy as sa
 
 from service.store import Claim, Lease, Store
 from service.store.database.engine import Database, create_store_engine
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import EstimateError
 
 
@@ -40,18 +43,15 @@ def sample_spec(**changes: Any) -> dict[str, Any]:
     }
 
 
-def plan_sample(
-    spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], measurements: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+def plan_sample(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> list[ShardSpec]:
     """A shard for each width and seed, largest width first, of the learning rates that have no trial: one round."""
-    ran = {(trial["width"], trial["seed"], trial["learning_rate"]) for trial in trials}
+    ran = {(trial.width, trial.seed, trial.learning_rate) for trial in trials}
     planned = [
-        {"width": width, "seeds": [seed], "learning_rates": [r for r in rates if (width, seed, r) not in ran]}
-        for rates in [spec["learning_rates"]]
-        for width in sorted(spec["widths"], reverse=True)
-        for seed in range(spec["seeds"])
+        ShardSpec(width, tuple(r for r in spec.learning_rates if (width, seed, r) not in ran), (seed,))
+        for width in sorted(spec.widths, reverse=True)
+        for seed in range(spec.seeds)
     ]
-    return [shard for shard in planned if shard["learning_rates"]]
+    return [shard for shard in planned if shard.learning_rates]
 
 
 def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def claimed(store: Store, worker_id: str = "w") -> Claim:
 def run_claim(store: Store, claim: Claim) -> None:
     """Report every trial that is not stored yet, and finish."""
     for rate in claim.shard.learning_rates:
-        if (rate, claim.shard.seeds[0], None, 1.0, None) not in claim.done:
+        if (claim.shard.width, rate, claim.shard.seeds[0], None, 1.0, None) not in claim.done:
             assert store.work.record_trial(claim, trial(claim, rate)) is Lease.HELD
     assert store.work.finish(claim) is Lease.HELD
 
@@ -119,10 +119,10 @@ class SampleResult:
 
 
 def fit_sample(
-    spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], measurements: Sequence[Mapping[str, Any]] = ()
+    spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement] = ()
 ) -> SampleResult:
     """Count the completed trials; too few of them is an EstimateError, as in the real fit."""
-    completed = [trial for trial in trials if trial["status"] == "completed"]
+    completed = [trial for trial in trials if trial.loss is not None]
     if len(completed) < 2:
         raise EstimateError(f"{len(completed)} completed trials; at least 2 are needed")
     return SampleResult(len(trials))
@@ -132,9 +132,7 @@ class Crash(BaseException):
     """The process dies here."""
 
 
-def crashing_fit(
-    spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], measurements: Sequence[Mapping[str, Any]]
-) -> SampleResult:
+def crashing_fit(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> SampleResult:
     """Stand for a process killed between the last shard and the result."""
     raise Crash
 

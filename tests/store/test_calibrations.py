@@ -23,10 +23,11 @@ from service.store import (
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.paging import decode_cursor, encode_cursor
 from service.store.database.tables import calibrations
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.databases import SqliteFiles
 from testbed.sweeping import finish_ready
 from tests.store.samples import plan_sample, run_all, run_claim, sample_spec, trial
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
 
 
@@ -35,7 +36,8 @@ def test_creates_the_row_its_shards_and_its_first_event(store: Store) -> None:
     calibration = created.calibration
     assert not created.replayed
     assert calibration.state is CalibrationState.QUEUED
-    assert calibration.spec == sample_spec()
+    assert calibration.stored_spec == sample_spec()
+    assert calibration.spec == CalibrationSpec.from_dict(sample_spec())
     assert calibration.created_at.utcoffset() is not None
     assert (calibration.progress.trials_done, calibration.progress.trials_total) == (0, 8)
     assert calibration.progress.shards == {ShardState.QUEUED: 4}
@@ -293,8 +295,8 @@ def test_a_database_that_goes_away_after_the_commit_denies_nothing(sqlite_files:
             file.rename(aside)
             return shard_ids
 
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store = Store(create_store_engine(url), doorbell=Bell(), search=search)
+    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store = Store(create_store_engine(url), doorbell=Bell(), planner=search)
     created = store.calibrations.create(sample_spec()).calibration
     assert created.state is CalibrationState.QUEUED
     with pytest.raises(StoreUnavailableError, match="removed or replaced"):

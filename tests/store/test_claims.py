@@ -16,6 +16,8 @@ from service.store.database.tables import shards
 from service.store.work.queue import ATTEMPTS_MAXIMUM
 from testbed.sweeping import finish_ready
 from tests.store.samples import claimed, run_all, run_claim, sample_spec, trial
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import TrialIdentity
 from widthwise.errors import InvalidInputError
 
 
@@ -23,7 +25,7 @@ def test_a_claim_carries_what_a_child_needs(store: Store) -> None:
     identifier = store.calibrations.create(sample_spec()).calibration.id
     claim = claimed(store)
     assert (claim.calibration_id, claim.epoch, claim.attempt, claim.done) == (identifier, 1, 1, ())
-    assert claim.spec == sample_spec()
+    assert claim.spec == CalibrationSpec.from_dict(sample_spec())
     assert claim.shard.to_dict() == {
         "kind": "sweep",
         "width": 64,
@@ -90,7 +92,8 @@ def test_a_stolen_claim_writes_nothing(make_store: Callable[..., Store]) -> None
     store.work.record_trial(old, trial(old, 0.001, loss=1.0))  # the lease ran out, but nobody took the shard: kept
     expired.work.extend(old)  # run out again
     new = claimed(store, "new")
-    assert (new.shard_id, new.epoch, new.attempt, new.done) == (old.shard_id, 2, 2, ((0.001, 0, None, 1.0, None),))
+    assert (new.shard_id, new.epoch, new.attempt) == (old.shard_id, 2, 2)
+    assert new.done == (TrialIdentity(old.shard.width, 0.001, old.shard.seeds[0]),)
     before = store.calibrations.get(identifier)
     assert store.work.check(old) is Lease.LOST
     assert store.work.extend(old) is Lease.LOST
@@ -199,7 +202,7 @@ def test_a_failed_trial_is_run_again_and_replaced(store: Store) -> None:
     store.work.record_trial(claim, trial(claim, 0.01, loss=None))
     store.work.fail(claim, "crash", retryable=True)
     again = claimed(store)
-    assert again.done == ((0.01, 0, None, 1.0, None),)
+    assert again.done == (TrialIdentity(again.shard.width, 0.01, again.shard.seeds[0]),)
     run_claim(store, again)
     rows = store.trials.page(identifier).items
     assert [(row.learning_rate, row.status.value, row.loss) for row in rows] == [

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from service.store import Store, StoreUnavailableError
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.tables import calibrations, workers
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.databases import GivenPostgres
 from testbed.waiting import until
 from tests.store.samples import fit_sample, plan_sample, sample_spec
@@ -79,7 +79,7 @@ def test_a_transaction_that_was_idle_too_long_may_be_tried_again(engine: sa.Engi
 
 
 def test_an_error_tells_neither_the_specification_nor_the_key(engine: sa.Engine) -> None:
-    store = Store(engine, fit=fit_sample, search=Search(plan_sample, lambda spec: plan_sample(spec, (), ())))
+    store = Store(engine, fit=fit_sample, planner=Planner(plan_sample, lambda spec: plan_sample(spec, (), ())))
     store.calibrations.create(sample_spec())
 
     @sa.event.listens_for(engine, "begin")

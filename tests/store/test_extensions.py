@@ -16,6 +16,8 @@ from service.store import (
 )
 from service.store.results.trials import DONE_STATUSES
 from tests.store.samples import run_all, run_claim, sample_spec, trial
+from widthwise.calibration.shard import ShardSpec
+from widthwise.vocabulary import Measured, ShardKind
 
 THEORY = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")
 CPU = {"device": "cpu", "versions": {"jax": "1"}, "code_sha256": "a" * 64}
@@ -38,7 +40,7 @@ def test_it_begins_with_the_trials_and_runs_what_is_missing(store: Store) -> Non
     parent = finished(store, CPU)
     before = store.calibrations.get(parent)
     made = store.calibrations.extend(parent, sample_spec(widths=[32, 64, 128])).calibration
-    assert (made.extends, made.state, made.spec["widths"]) == (parent, CalibrationState.QUEUED, [32, 64, 128])
+    assert (made.extends, made.state, made.spec.widths) == (parent, CalibrationState.QUEUED, (32, 64, 128))
     assert (made.progress.trials_done, made.progress.trials_total) == (8, 12)
     assert made.progress.shards == {ShardState.QUEUED: 2}
     assert made.expected is not None
@@ -50,7 +52,7 @@ def test_it_begins_with_the_trials_and_runs_what_is_missing(store: Store) -> Non
     assert done.result["trials"] == done.progress.trials_total == 12
     copied = [row for row in store.trials.page(made.id).items if row.shard_id is None]
     original = store.trials.page(parent).items
-    assert [row.to_trial_dict() for row in copied] == [row.to_trial_dict() for row in original]
+    assert [row.to_dict() for row in copied] == [row.to_dict() for row in original]
     assert [row.created_at for row in copied] == [row.created_at for row in original]
     assert store.calibrations.get(parent) == before  # a result never changes
 
@@ -77,18 +79,15 @@ def test_where_nothing_is_missing_it_is_fitted_at_once(store: Store) -> None:
 
 
 def test_measurements_come_with_it(make_store: Callable[..., Store]) -> None:
-    def plan(spec: Any, trials: Any, measurements: Any) -> list[dict[str, Any]]:
-        known = {found["width"] for found in measurements}
-        return [
-            {"kind": "measure", "width": n, "learning_rates": [0.1], "seeds": [0], "measure": ["epsilon"]}
-            for n in spec["widths"]
-            if n not in known
-        ]
+    def plan(spec: Any, trials: Any, measurements: Any) -> list[ShardSpec]:
+        known = {found.width for found in measurements}
+        kind, measure = ShardKind.MEASURE, (Measured.EPSILON,)
+        return [ShardSpec(n, (0.1,), (0,), kind, measure=measure) for n in spec.widths if n not in known]
 
     fitted: list[Any] = []
 
     def fit(spec: Any, trials: Any, measurements: Any) -> Any:
-        fitted.append([found["width"] for found in measurements])
+        fitted.append([found.width for found in measurements])
         return NoTrials()
 
     store = make_store(plan=plan, fit=fit)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service.store import ShardState, Store
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.tables import shards
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from service.store.work.shards import ANNOUNCED_AT_ONCE, LOST_SECONDS, UNHEARD_SECONDS, mark_published
 from testbed.databases import GivenPostgres
 from tests.store.samples import Bell, pass_time, plan_sample, sample_spec
@@ -121,8 +121,8 @@ def test_marking_waits_for_no_row(postgres: GivenPostgres) -> None:
     (On SQLite a transaction has the whole file: nothing is waited for while something is held.)
     """
     engine = create_store_engine(postgres.new_migrated())
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store, database = Store(engine, search=search), Database(engine)
+    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store, database = Store(engine, planner=search), Database(engine)
     identifier = store.calibrations.create(sample_spec(widths=[32], seeds=2)).calibration.id
     first, second = (shard.id for shard in store.calibrations.shards(identifier))
     with database.write() as holder:

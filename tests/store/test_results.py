@@ -5,7 +5,7 @@ import math
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -325,6 +325,5 @@ def test_all_trials_come_in_the_order_of_the_grid(store: Store) -> None:
     run_all(store)
     everything = store.trials.all(identifier)
     assert len(everything) == 8
-    assert everything == sorted(everything, key=itemgetter("width", "learning_rate", "seed"))
-    listed = [row.to_trial_dict() for row in store.trials.page(identifier).items]
-    assert everything == sorted(listed, key=itemgetter("width", "learning_rate", "seed"))
+    assert everything == sorted(everything, key=attrgetter("width", "learning_rate", "seed"))
+    assert everything == sorted(store.trials.page(identifier).items, key=attrgetter("width", "learning_rate", "seed"))

@@ -7,6 +7,7 @@ import pytest
 
 from service.store import CalibrationState, Claim, Lease, ShardState, StateConflictError, Store
 from tests.store.samples import Bell, SampleResult, fit_sample, run_all, sample_spec, trial
+from widthwise.calibration.trial import TrialIdentity
 
 SMALL = sample_spec(widths=[32], seeds=2)
 
@@ -45,7 +46,7 @@ def test_failed_shards_wait_again_with_all_their_attempts(store: Store) -> None:
     assert other.state is ShardState.SUCCEEDED
     claim = store.work.claim("w")
     assert claim is not None
-    assert (claim.attempt, claim.epoch, claim.done) == (1, 4, ((0.001, 0, None, 1.0, None),))
+    assert (claim.attempt, claim.epoch, claim.done) == (1, 4, (TrialIdentity(claim.shard.width, 0.001, 0),))
     store.work.release(claim)
     assert run_all(store) == 1
     assert store.calibrations.get(identifier).state is CalibrationState.SUCCEEDED

@@ -1,7 +1,7 @@
 """Rounds: what is planned from the outcomes of earlier ones, begun once, whoever dies or comes second."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -14,25 +14,29 @@ from service.store.database.engine import Database, create_store_engine
 from service.store.database.tables import calibrations, shards
 from testbed.sweeping import finish_ready
 from tests.store.samples import Crash, SampleResult, claimed, fit_sample, run_all, run_claim, sample_spec, trial
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import MeasurementIdentity, Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Measured
 
 SPEC = sample_spec(seeds=1, search="telescope", learning_rates=[0.001, 0.01, 0.1])
 
 
-def shard(width: int, rates: Sequence[float], **more: Any) -> dict[str, Any]:
-    return {"kind": "sweep", "width": width, "learning_rates": list(rates), "seeds": [0], **more}
+def shard(width: int, rates: Sequence[float], **more: Any) -> ShardSpec:
+    return ShardSpec.from_dict({"width": width, "learning_rates": list(rates), "seeds": [0], **more})
 
 
-def telescope(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], measurements: Any) -> list[dict[str, Any]]:
+def telescope(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Any) -> list[ShardSpec]:
     """All learning rates at width 32; then the best of them at width 64; then no more."""
-    tried = {width: {t["learning_rate"]: t["loss"] for t in trials if t["width"] == width} for width in (32, 64)}
-    if set(tried[32]) < set(spec["learning_rates"]):
-        return [shard(32, [rate]) for rate in spec["learning_rates"] if rate not in tried[32]]
+    tried = {width: {t.learning_rate: t.loss for t in trials if t.width == width} for width in (32, 64)}
+    if set(tried[32]) < set(spec.learning_rates):
+        return [shard(32, [rate]) for rate in spec.learning_rates if rate not in tried[32]]
     best = min(tried[32], key=lambda rate: (tried[32][rate], rate))
     return [] if best in tried[64] else [shard(64, [best])]
 
 
-def always(planned: list[dict[str, Any]]) -> Callable[..., Any]:
+def always(planned: list[ShardSpec]) -> Callable[..., Any]:
     """A plan that asks for the same whatever came out."""
     return lambda *_: planned
 
@@ -212,8 +216,8 @@ def test_trials_of_every_kind_are_told_apart_and_resumed(make_store: Callable[..
         "The child process ended with 1 of 2 measurements stored.",
     }
     again, measure_again = claimed(store), claimed(store)
-    assert again.done == ((0.01, 0, None, 1.0, 10),)
-    assert measure_again.done == (("epsilon", 0),)
+    assert again.done == (TrialIdentity(32, 0.01, 0, horizon=10),)
+    assert measure_again.done == (MeasurementIdentity(32, 0, Measured.EPSILON),)
     store.work.record_trial(again, {**trial(again, 0.01), **TRIALS[3]})
     store.work.finish(again)
     assert store.work.record_measurement(measure, measured) is Lease.LOST  # fenced, as trials are
@@ -222,13 +226,13 @@ def test_trials_of_every_kind_are_told_apart_and_resumed(make_store: Callable[..
     store.work.finish(measure_again)
     assert store.calibrations.get(identifier).state is CalibrationState.SUCCEEDED
     trials, measurements = fitted
-    assert [(t["role"], t["gamma"], t["horizon"]) for t in trials] == [
+    assert [(t.role, t.gamma, t.horizon) for t in trials] == [
         (None, 1.0, 10),
         (None, 1.0, 20),
         ("hidden", 0.5, None),
         ("hidden", 2.0, None),
     ]
-    assert [(m["kind"], m["data"]) for m in measurements] == [
+    assert [(m.kind, m.data) for m in measurements] == [
         ("alignment", {"alpha": 1.0}),
         ("epsilon", {"rms": [0.5]}),
     ]

@@ -13,7 +13,7 @@ from service.store import CalibrationState, Store, StoreUnavailableError
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.tables import shards, sweeps
 from service.store.database.transitions import lock_calibration
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from service.store.work.shards import UNHEARD_SECONDS
 from service.store.work.sweeps import HELD_SECONDS, PERIOD_SECONDS
 from service.store.work.workers import Workers
@@ -144,8 +144,8 @@ def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: Sqlit
             cut.append(True)
         return fit_sample(spec, trials)
 
-    search = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store, dying = (Store(create_store_engine(url), fit=one, search=search) for one in (fit, crashing_fit))
+    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
+    store, dying = (Store(create_store_engine(url), fit=one, planner=search) for one in (fit, crashing_fit))
     left_behind(dying)
     with pytest.raises(StoreUnavailableError):
         store.sweeps.run("w")

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import cost
+from tests.asjson import fit_calibration, next_round
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
-from widthwise.estimate import fit_calibration
-from widthwise.search.rounds import next_round
 from workers.local import LocalResult
 
 BEST = -5.1

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.asjson import fit_calibration, learning_rate_plot
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
-from widthwise.estimate import fit_calibration
-from widthwise.figures.sweep import learning_rate_plot
 
 SVG = "{http://www.w3.org/2000/svg}"
 NO_VALUE = re.compile(r"\b(nan|inf|None)\b")
@@ -131,7 +130,7 @@ def test_partial_trials_of_any_scale_draw(seed: int, kept: float, scale: float, 
 @settings(deadline=None)
 @given(st.text(max_size=20).filter(lambda text: not NO_VALUE.search(text)))  # a data set may be called None
 def test_text_from_outside_is_escaped_whatever_it_holds(text: str) -> None:
-    spec = FULL_SPEC | {"parameterization": f"<script>&'\"{text}", "proxy": {"architecture": text, "dataset": text}}
+    spec = FULL_SPEC | {"proxy": {"architecture": "mlp", "dataset": f"<script>&'\"{text}"}}
     root = draw([trial(64, 1e-3, 0, 2.0)], spec=spec)
     assert not list(root.iter(f"{SVG}script"))
     assert any("<script>&'\"" in shown for shown in texts(root))

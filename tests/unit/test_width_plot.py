@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from tests.asjson import width_plot
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
-from widthwise.figures.widths import NAMES, width_plot
+from widthwise.figures.widths import NAMES
 
 SVG = "{http://www.w3.org/2000/svg}"
 FULL_SPEC = SPEC | {"steps": 200, "proxy": {"architecture": "mlp", "dataset": "python_docs"}}

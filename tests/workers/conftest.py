@@ -16,7 +16,7 @@ import pytest
 from service.settings import Settings, load_settings
 from service.store import CalibrationState, Claim, ShardState, Store
 from service.store.database.engine import create_store_engine
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.databases import SqliteFiles
 from testbed.waiting import LONG_SECONDS
 from tests.store.samples import fit_sample, plan_sample, sample_spec
@@ -24,7 +24,7 @@ from workers.pool import WORKER_COMMAND
 from workers.supervisor import Supervisor
 
 #: One round, which is easy to foresee.
-SEARCH = Search(plan_sample, lambda spec: plan_sample(spec, (), ()))
+PLANNER = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
 
 RATES = [0.005, 0.01, 0.02]  # the fake child's losses have their optimum in the middle
 SPEC = sample_spec(widths=[32, 64], seeds=1, learning_rates=RATES, mesh=1.0)  # one round: 2 shards of 3 trials
@@ -94,9 +94,9 @@ def open_sample_store(settings: Settings) -> Iterator[Callable[..., Store]]:
     """Open stores whose fit needs no sweep."""
     opened: list[Store] = []
 
-    def make(lease_seconds: float = LONG_SECONDS, search: Search = SEARCH) -> Store:
+    def make(lease_seconds: float = LONG_SECONDS, planner: Planner = PLANNER) -> Store:
         engine = create_store_engine(settings.database_url)
-        opened.append(Store(engine, fit=fit_sample, search=search, lease=timedelta(seconds=lease_seconds)))
+        opened.append(Store(engine, fit=fit_sample, planner=planner, lease=timedelta(seconds=lease_seconds)))
         return opened[-1]
 
     yield make

@@ -16,11 +16,13 @@ import sqlalchemy as sa
 from service.settings import Settings
 from service.store import CalibrationState, Claim, Lease, Shard, ShardState, Store
 from service.store.database.engine import create_store_engine
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from testbed.processes import processes_marked
 from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial
 from tests.workers.conftest import Spawn, fake_child
+from widthwise.calibration.shard import ShardSpec
+from widthwise.vocabulary import Measured, ShardKind
 from workers.supervisor import Supervisor
 from workers.totals import Outcome
 
@@ -66,8 +68,8 @@ def test_runs_only_what_is_not_stored(store: Store, claim: Claim, supervise: Mak
 def test_stores_measurements_and_runs_only_those_that_are_missing(
     open_sample_store: Callable[..., Store], supervise: Make, tmp_path: Path
 ) -> None:
-    part = {"kind": "measure", "width": 32, "learning_rates": [0.1], "seeds": [0], "measure": ["epsilon", "alignment"]}
-    store = open_sample_store(search=Search(lambda *_: [part], lambda _: [part]))
+    part = ShardSpec(32, (0.1,), (0,), ShardKind.MEASURE, measure=(Measured.EPSILON, Measured.ALIGNMENT))
+    store = open_sample_store(planner=Planner(lambda *_: [part], lambda _: [part]))
     identifier = store.calibrations.create(sample_spec()).calibration.id
     claim = store.work.claim("w")
     assert claim is not None

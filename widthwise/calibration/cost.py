@@ -4,9 +4,7 @@ The service estimates a calibration with it and the engine reports its trials wi
 products with weights and those of attention; norms, activations and the optimizer are left out.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import FeedForward
 
@@ -121,21 +119,22 @@ def trial_flops(
     return each * (windows + held_out * _FORWARD_SHARE)
 
 
-def run_flops(spec: Mapping[str, Any], width: int, *, steps: float | None = None, evaluated: bool = True) -> float:
+def run_flops(spec: CalibrationSpec, width: int, *, steps: float | None = None, evaluated: bool = True) -> float:
     """Operations of one run of a specification at `width`, of `steps` steps (its own unless given).
 
-    >>> proxy = {"architecture": "mlp", "depth": 2, "sequence_length": 8, "batch_size": 256}
-    >>> run_flops({"steps": 200, "proxy": proxy}, 32, steps=1, evaluated=False)
+    >>> from widthwise.calibration.spec import CalibrationSpec
+    >>> spec = CalibrationSpec.from_dict({"parameterization": "mup", "optimizer": "adam", "widths": [32]})
+    >>> run_flops(spec, 32, steps=1, evaluated=False)
     28311552.0
     """
-    proxy = spec["proxy"]
+    proxy = spec.proxy
     return trial_flops(
-        proxy["architecture"],
+        proxy.architecture,
         width,
-        depth=proxy["depth"],
-        sequence_length=proxy["sequence_length"],
-        windows=round((spec["steps"] if steps is None else steps) * proxy["batch_size"]),
+        depth=proxy.depth,
+        sequence_length=proxy.sequence_length,
+        windows=round((spec.steps if steps is None else steps) * proxy.batch_size),
         evaluated=evaluated,
-        feed_forward=proxy.get("feed_forward", FeedForward.GELU),  # an MLP has none
-        head_dim=proxy.get("head_dim"),
+        feed_forward=proxy.feed_forward,
+        head_dim=proxy.head_dim,
     )

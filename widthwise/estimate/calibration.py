@@ -18,13 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 from widthwise.caution import Caution
-from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.errors import EstimateError
 from widthwise.estimate.candidates import Candidates, Prediction, fit_candidates
 from widthwise.estimate.cautions import calibration_cautions
 from widthwise.estimate.exponent import ExponentEstimate, Part
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.parts.registry import Evidence, fit_parts
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.theory.stability import theoretical_exponents
@@ -127,29 +130,24 @@ def _is_interior(entry: WidthOptimum) -> bool:
 
 
 def fit_calibration(
-    spec: Mapping[str, Any],
-    trials: Sequence[Mapping[str, Any]],
-    measurements: Sequence[Mapping[str, Any]] = (),
+    spec: CalibrationSpec,
+    trials: Sequence[Trial],
+    measurements: Sequence[Measurement] = (),
 ) -> CalibrationResult:
     """Fit the optimum of every width, the law it follows over widths, the exponents by role, and every part asked for.
 
-    Parameters
-    ----------
-    spec: a calibration's specification; read are `parameterization`, `optimizer`, `alignment`, `readout_omega`,
-        `form`, `widths`, `learning_rate_rule`, `measure`, and what the parts read.
-    trials: records with `width`, `learning_rate` (the base one), `seed`, `status` and `loss` (nats), in any order.
-    measurements: records with `width`, `seed`, `kind` and `data`, in any order.
+    Trials and measurements may come in any order; their losses are in nats, their learning rates the base ones.
 
     Widths whose optimum lies at the edge of their grid stay out of the fit; they are reported, with a warning. With
     fewer than two interior optima there is no drift and no exponent: what was found are the bounds. Where `measure`
     leaves the learning rate out, or asks for more, its optima may be missing.
 
     Raises `EstimateError` if the learning rate alone was asked for and no width has an optimum at all,
-    `InvalidInputError` for malformed trials, measurements or specification.
+    `InvalidInputError` for two different outcomes of one trial and for measurements without their data.
     """
     optima = fit_optima(trials)
     found = tuple(entry for entry in optima if entry.optimum is not None)
-    parts = dict(_parts(spec, trials, measurements, optima))
+    parts = fit_parts(Evidence(spec, trials, measurements, optima))
     if not found and not parts:
         raise EstimateError(
             "no width has an optimum" + "".join(f"; width {entry.width}: {entry.remark}" for entry in optima)
@@ -168,14 +166,14 @@ def fit_calibration(
             widths,
             log_optima,
             errors,
-            base_width=min([*spec.get("widths", ()), *widths]),
+            base_width=min([*spec.widths, *widths]),
             theory_drift=_theory_drift(spec),
             shared_error=shared_error,
         )
         if len(interior) > 1:
             law = fit_power_law(widths, log_optima, errors)
             drift = Drift(*candidates.drift, degrees_of_freedom=len(interior) - 2)
-    asked = bool(optima) or Measured.LEARNING_RATE in spec.get("measure", (Measured.LEARNING_RATE,))
+    asked = bool(optima) or Measured.LEARNING_RATE in spec.measure
     return CalibrationResult(
         optima=found,
         power_law=law,
@@ -211,66 +209,23 @@ def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
     return np.hypot(own_W, shared_W - shared), shared  # windows that differ do not share it whole
 
 
-def _parts(
-    spec: Mapping[str, Any],
-    trials: Sequence[Mapping[str, Any]],
-    measurements: Sequence[Mapping[str, Any]],
-    optima: tuple[WidthOptimum, ...],
-) -> Iterator[tuple[str, Part]]:
-    """Every part that the specification asks for, by name; each module is loaded when it is first needed."""
-    found: dict[Measured, Part | None] = {}
-    measure = spec.get("measure", ())
-    if Measured.GAMMA in measure:
-        from widthwise.estimate.parts.gamma import fit_gamma
-
-        found[Measured.GAMMA] = fit_gamma(spec, trials, optima)
-    if Measured.HORIZON in measure:
-        from widthwise.estimate.parts.horizon import fit_horizon
-
-        found[Measured.HORIZON] = fit_horizon(spec, trials)
-    if Measured.EPSILON in measure:
-        from widthwise.estimate.parts.gradients import fit_gradients
-
-        found[Measured.EPSILON] = fit_gradients(spec, measurements)
-    if Measured.ALIGNMENT in measure:
-        from widthwise.estimate.parts.alignments import fit_alignment
-
-        found[Measured.ALIGNMENT] = fit_alignment(spec, measurements)
-    if Measured.COORDINATES in measure:
-        from widthwise.estimate.parts.coordinates import check_coordinates
-
-        found[Measured.COORDINATES] = check_coordinates(spec, measurements)
-    for name, part in found.items():
-        if part is not None:
-            yield name.value, part
-
-
-def _prescribed(spec: Mapping[str, Any]) -> dict[Role, float]:
+def _prescribed(spec: CalibrationSpec) -> dict[Role, float]:
     """Theory's c by role."""
-    for key in ("parameterization", "optimizer"):
-        if key not in spec:
-            raise InvalidInputError(f"the specification names no {key}; give one", field=key)
-    theory = theoretical_exponents(
-        spec["parameterization"],
-        spec["optimizer"],
-        spec.get("alignment", "full"),
-        readout_omega=spec.get("readout_omega"),
-        form=spec.get("form", "table_9"),
-    )
+    theory = theoretical_exponents(spec.parameterization, spec.optimizer, spec.parsed_alignment, form=spec.form)
     return {role: float(theory[role].c) for role in ROLES}
 
 
-def _theory_drift(spec: Mapping[str, Any]) -> float:
+def _theory_drift(spec: CalibrationSpec) -> float:
     """The drift that theory expects of the base learning rate: 0, or the largest c where no tensor has its own."""
     c = _prescribed(spec)
     return max(c.values()) if _is_global(spec) else 0.0
 
 
-def _is_global(spec: Mapping[str, Any]) -> bool:
-    return bool(spec.get("learning_rate_rule") == LearningRateRule.GLOBAL)
+def _is_global(spec: CalibrationSpec) -> bool:
+    return spec.learning_rate_rule is LearningRateRule.GLOBAL
 
 
-def _exponents(spec: Mapping[str, Any], drift: Drift, widths: tuple[int, ...]) -> Iterator[ExponentEstimate]:
+def _exponents(spec: CalibrationSpec, drift: Drift, widths: tuple[int, ...]) -> Iterator[ExponentEstimate]:
     """What was prescribed plus drift, role by role."""
     one_rate, theory_drift = _is_global(spec), _theory_drift(spec)
     for role, c in _prescribed(spec).items():

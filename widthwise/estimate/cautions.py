@@ -1,25 +1,26 @@
 """Warnings of a calibration: every reason to trust its exponents less."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.caution import Caution
 from widthwise.estimate.candidates import Candidates, Prediction
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import WidthOptimum
+from widthwise.vocabulary import Parameterization
 
 SMALL_WIDTH = 512  # Everett et al. 2024: widths ≤ 512 left the power law; the shift is of order 1/n (2505.02222)
 FEW_SEEDS = 3  # chosen: the spread between two seeds has one degree of freedom
 BOUND_ERRORS = 2.0  # chosen: a bound contradicts the fit when it lies this many standard errors on the wrong side
 APART = 0.5  # octaves (chosen): candidates that disagree by less four times beyond the data cost little either way
 #: The residual stream carries the embedding, and these give a readout's logits the scale of random alignment: n·n^(−½).
-LARGE_TIED_LOGITS = ("standard", "ntk")
+LARGE_TIED_LOGITS = (Parameterization.STANDARD, Parameterization.NTK)
 PLAUSIBLE = 0.1  # chosen: a candidate with less of the weight is out
 
 
 def calibration_cautions(
-    spec: Mapping[str, Any],
+    spec: CalibrationSpec,
     optima: Sequence[WidthOptimum],
     candidates: Candidates | None,
     widths: tuple[int, ...],
@@ -28,7 +29,7 @@ def calibration_cautions(
     fitted = candidates if len(widths) > 1 else None
     for entry in optima:
         yield from _width_warnings(entry, fitted)
-    missing = sorted(set(spec.get("widths", ())) - {entry.width for entry in optima})
+    missing = sorted(set(spec.widths) - {entry.width for entry in optima})
     if missing:
         yield Caution("width_without_trials", f"Width {_listed(missing)} has no trials and stays out of the fit.")
     if fitted is None:
@@ -52,7 +53,7 @@ def calibration_cautions(
             "few_seeds",
             f"{seeds} seed(s) per learning rate say little about the noise of an optimum; use {FEW_SEEDS} or more.",
         )
-    if (spec.get("proxy") or {}).get("tied") and spec.get("parameterization") in LARGE_TIED_LOGITS:
+    if spec.proxy.tied and spec.parameterization in LARGE_TIED_LOGITS:
         yield Caution(
             "tied_start",
             "A readout tied to the embedding starts with a logit of the byte just read that grows as width^½ in this "

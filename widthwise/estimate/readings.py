@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.slopes import Slope, fit_slope
@@ -98,27 +100,27 @@ def log_of(key: str) -> Callable[[Mapping[str, Any]], float | None]:
     return log_size
 
 
-def read(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]], kind: Measured) -> Readings | None:
+def read(spec: CalibrationSpec, measurements: Sequence[Measurement], kind: Measured) -> Readings | None:
     """The readings of `kind`; None where the specification does not ask for it.
 
     Raises InvalidInputError for a record that does not have the shape of a measurement.
     """
-    if kind not in spec.get("measure", ()):
+    if kind not in spec.measure:
         return None
     by_step: dict[int, dict[tuple[int, int], Tensors]] = {}
     diverged = []
     try:
         for record in measurements:
-            if record["kind"] != kind:
+            if record.kind is not kind:
                 continue
-            run, data = (int(record["width"]), int(record["seed"])), record["data"]
+            run, data = (record.width, record.seed), record.data
             if data.get("diverged_at") is not None:
                 diverged.append((*run, int(data["diverged_at"])))
             for snapshot in data["snapshots"]:
                 by_step.setdefault(int(snapshot["step"]), {})[run] = snapshot["tensors"]
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"a measurement of {kind} can't be read ({error!r}); it needs width, seed, kind and data with snapshots",
+            f"a measurement of {kind} can't be read ({error!r}); its data needs snapshots with a step and tensors",
             field="measurements",
         ) from error
     ordered = {step: dict(sorted(by_step[step].items())) for step in sorted(by_step)}

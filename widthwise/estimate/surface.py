@@ -1,13 +1,12 @@
 """The trials of one width as a table: learning rates × seeds, with losses, divergences and gaps."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.calibration.trial import Trial
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import TrialStatus
 
@@ -49,26 +48,22 @@ class Surface:
         return int(self.losses.size) - self.completed_count - self.diverged_count - self.stopped_count
 
 
-def surfaces_by_width(trials: Sequence[Mapping[str, Any]]) -> dict[int, Surface]:
-    """Sort trial records into one surface per width, in ascending order of width.
+def surfaces_by_width(trials: Sequence[Trial]) -> dict[int, Surface]:
+    """Sort the trials of the plain sweep into one surface per width, in ascending order of width.
 
-    A record holds `width`, `learning_rate`, `seed`, `status` and `loss` (nats; read only where the status is
-    "completed"). The order of the records does not matter; a record given twice counts once. Records of other sweeps
-    (`role` or `horizon` set) are left out.
-
-    Raises `InvalidInputError` for a completed trial without a finite loss, a width or learning rate that is
-    not positive, an unknown status, or two different outcomes for one (width, learning rate, seed).
+    The order of the trials does not matter; one given twice counts once. Trials of other sweeps (with a role or a
+    horizon) are left out. Raises `InvalidInputError` for two different outcomes of one (width, learning rate, seed).
     """
     outcomes: dict[int, dict[tuple[float, int], tuple[str, float | None]]] = {}
     for index, trial in enumerate(trials):
-        if trial.get("role") is not None or trial.get("horizon") is not None:
+        if not trial.is_plain:
             continue
-        width, learning_rate, seed, outcome = _read(trial, index)
-        cells = outcomes.setdefault(width, {})
-        earlier = cells.setdefault((learning_rate, seed), outcome)
+        outcome = trial.status.value, trial.loss
+        cells = outcomes.setdefault(trial.width, {})
+        earlier = cells.setdefault((trial.learning_rate, trial.seed), outcome)
         if earlier != outcome:
             raise InvalidInputError(
-                f"two outcomes for width {width}, learning rate {learning_rate!r}, seed {seed}: "
+                f"two outcomes for width {trial.width}, learning rate {trial.learning_rate!r}, seed {trial.seed}: "
                 f"{earlier} and {outcome}; keep one",
                 field=f"trials.{index}",
             )
@@ -89,38 +84,3 @@ def _surface(width: int, cells: Mapping[tuple[float, int], tuple[str, float | No
         if loss is not None:
             losses[at] = loss
     return Surface(width, learning_rates, seeds, losses, diverged, stopped)
-
-
-def _read(trial: Mapping[str, Any], index: int) -> tuple[int, float, int, tuple[str, float | None]]:
-    """Check one trial record and take out what the estimate needs."""
-    where = f"trials.{index}"
-    try:
-        width, seed = int(trial["width"]), int(trial["seed"])
-        learning_rate, status, loss = float(trial["learning_rate"]), str(trial["status"]), trial.get("loss")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"trial {index} is {dict(trial)!r}: it needs whole numbers 'width' and 'seed', a number "
-            "'learning_rate' and a 'status'",
-            field=where,
-        ) from error
-    if width < 1:
-        raise InvalidInputError(f"the width of trial {index} is {width}; give at least 1", field=f"{where}.width")
-    if not (math.isfinite(learning_rate) and learning_rate > 0):
-        raise InvalidInputError(
-            f"the learning rate of trial {index} is {learning_rate}; give a positive finite number",
-            field=f"{where}.learning_rate",
-        )
-    if status not in tuple(TrialStatus):
-        raise InvalidInputError(
-            f"the status of trial {index} is {status!r}; give one of {', '.join(TrialStatus)}",
-            field=f"{where}.status",
-        )
-    if status != TrialStatus.COMPLETED:
-        return width, learning_rate, seed, (status, None)
-    if loss is None or not math.isfinite(loss):
-        raise InvalidInputError(
-            f"trial {index} completed with loss {loss}; a completed trial has a finite loss, "
-            "record this one as diverged or failed",
-            field=f"{where}.loss",
-        )
-    return width, learning_rate, seed, (status, float(loss))

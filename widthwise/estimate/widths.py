@@ -1,9 +1,10 @@
 """The optimum of every width that has trials, or the reason why a width has none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.skew import corrected
@@ -56,7 +57,7 @@ class WidthOptimum:
         }
 
 
-def fit_optima(trials: Sequence[Mapping[str, Any]]) -> tuple[WidthOptimum, ...]:
+def fit_optima(trials: Sequence[Trial]) -> tuple[WidthOptimum, ...]:
     """The optimum of every width that has trials, ascending; also of a calibration that is still running.
 
     Where two widths or more show it, the skew that their curves share is taken into account (`skew`).

@@ -8,6 +8,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.estimate import Optimum, WidthOptimum, fit_optima
 from widthwise.estimate.parabola import adjusted_means
 from widthwise.figures.svg import (
@@ -53,9 +55,7 @@ class Axes:
         return BOTTOM - (loss - self.y_low) / (self.y_high - self.y_low) * (BOTTOM - self.top)
 
 
-def learning_rate_plot(
-    spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], result: Mapping[str, Any] | None = None
-) -> str:
+def learning_rate_plot(spec: CalibrationSpec, trials: Sequence[Trial], result: Mapping[str, Any] | None = None) -> str:
     """Draw learning rate (log scale) against loss (nats) for every width, as an SVG document.
 
     Dots are single seeds, lines their means, dashes the fitted parabolas, diamonds the optima with their 95 %
@@ -90,20 +90,18 @@ def learning_rate_plot(
     return tostring(root, encoding="unicode")
 
 
-def heading(spec: Mapping[str, Any]) -> str:
+def heading(spec: CalibrationSpec) -> str:
     """The setting of a calibration, in one line."""
-    alignment = spec.get("alignment", "full")
-    named = f"{alignment} alignment" if isinstance(alignment, str) else "measured alignment"
-    return clean(" · ".join(str(part) for part in (spec.get("parameterization"), spec.get("optimizer"), named) if part))
+    named = f"{spec.alignment} alignment" if isinstance(spec.alignment, str) else "measured alignment"
+    return clean(f"{spec.parameterization.value} · {spec.optimizer.value} · {named}")
 
 
-def _details(spec: Mapping[str, Any], optima: Sequence[WidthOptimum], result: Mapping[str, Any] | None) -> str:
+def _details(spec: CalibrationSpec, optima: Sequence[WidthOptimum], result: Mapping[str, Any] | None) -> str:
     """What was trained and, once known, how the optimum drifts with width."""
-    proxy = spec.get("proxy") or {}
     seeds = max((len(entry.surface.seeds) for entry in optima), default=0)
     parts = [
-        " ".join(str(part) for part in (proxy.get("architecture"), "on", proxy.get("dataset"))) if proxy else "",
-        f"{spec['steps']} steps" if spec.get("steps") else "",
+        f"{spec.proxy.architecture.value} on {spec.proxy.dataset}",
+        f"{spec.steps} steps",
         f"{seeds} seed{'s' * (seeds != 1)}" if seeds else "",
     ]
     drift = (result or {}).get("drift")
@@ -114,10 +112,10 @@ def _details(spec: Mapping[str, Any], optima: Sequence[WidthOptimum], result: Ma
     return clean("  ·  ".join(part for part in parts if part))
 
 
-def _axes(spec: Mapping[str, Any], optima: Sequence[WidthOptimum]) -> Axes:
+def _axes(spec: CalibrationSpec, optima: Sequence[WidthOptimum]) -> Axes:
     """Axes that hold every learning rate tried, and the losses near the optima."""
     rates = [rate for entry in optima for rate in entry.surface.learning_rates]
-    rates = rates or [float(rate) for rate in spec.get("learning_rates") or ()] or [1e-4, 1e-1]
+    rates = rates or list(spec.learning_rates) or [1e-4, 1e-1]
     low, high = math.log2(min(rates)), math.log2(max(rates))
     margin = max(0.05 * (high - low), 0.5)
     losses = np.concatenate([e.surface.losses[np.isfinite(e.surface.losses)] for e in optima] or [np.empty(0)])

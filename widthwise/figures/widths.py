@@ -1,13 +1,14 @@
 """The picture of a transfer: the best learning rate over width, what each candidate law makes of it, and how far."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
 from widthwise.estimate import CalibrationResult, WidthOptimum, fit_calibration
 from widthwise.estimate.candidates import Candidates
@@ -27,6 +28,7 @@ from widthwise.figures.svg import (
     tick_step,
 )
 from widthwise.figures.sweep import heading
+from widthwise.vocabulary import Measured
 
 WIDTH, HEIGHT = 900, 460
 LEFT, RIGHT, TOP, BOTTOM = 76, 690, 74, 390  # of the area with the curves; right of it the legend
@@ -52,7 +54,7 @@ class Axes:
         return BOTTOM - (value - self.y_low) / (self.y_high - self.y_low) * (BOTTOM - TOP)
 
 
-def width_plot(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> str:
+def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
     """Draw width against the best base learning rate (both log2), as an SVG document.
 
     Diamonds are fitted optima with their 95 % intervals, arrows optima beyond their grid, lines the candidate laws (the
@@ -83,9 +85,9 @@ def width_plot(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> 
     return tostring(root, encoding="unicode")
 
 
-def _fitted(spec: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> CalibrationResult | None:
+def _fitted(spec: CalibrationSpec, trials: Sequence[Trial]) -> CalibrationResult | None:
     try:
-        return fit_calibration({**spec, "measure": ["learning_rate"]}, trials)
+        return fit_calibration(replace(spec, measure=(Measured.LEARNING_RATE,)), trials)
     except EstimateError:
         return None
 

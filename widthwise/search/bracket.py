@@ -8,12 +8,13 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from widthwise.calibration.trial import Trial
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.parabola import adjusted_means
+from widthwise.vocabulary import TrialStatus
 
 EXTENSION_OCTAVES = 1.0  # one extension of an end (chosen): the next fit looks one octave to each side
 EXTENSION_LIMIT = 6.0  # octaves beyond the grid (chosen): where the wrong alignment puts the optimum after 12 doublings
@@ -32,17 +33,17 @@ class Outcomes:
     worse: frozenset[float]  #: learning rates at which some seed diverged or was stopped: none of them is the best
 
     @classmethod
-    def of(cls, trials: Iterable[Mapping[str, Any]], width: int, horizon: int | None = None) -> "Outcomes":
-        """Reads the records of `width` and `horizon`; trials of a γ are no part of the sweep."""
+    def of(cls, trials: Iterable[Trial], width: int, horizon: int | None = None) -> "Outcomes":
+        """The outcomes at `width` and `horizon`; trials of a γ are no part of the sweep."""
         tried, losses, worse = set(), {}, set()
         for trial in trials:
-            if trial["width"] != width or trial.get("role") is not None or trial.get("horizon") != horizon:
+            if trial.width != width or trial.role is not None or trial.horizon != horizon:
                 continue
-            cell = float(trial["learning_rate"]), int(trial["seed"])
+            cell = trial.learning_rate, trial.seed
             tried.add(cell)
-            if trial["status"] == "completed":
-                losses[cell] = float(trial["loss"])
-            elif trial["status"] in ("diverged", "stopped"):
+            if trial.loss is not None:
+                losses[cell] = trial.loss
+            elif trial.status in (TrialStatus.DIVERGED, TrialStatus.STOPPED):
                 worse.add(cell[0])
         return cls(frozenset(tried), losses, frozenset(worse))
 

@@ -1,10 +1,11 @@
 """Runs cut into shards: enough of them for several processes, none so small that its process starts for nothing."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from widthwise.calibration.cost import run_flops
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.vocabulary import ShardKind
 
 # Operations, at some 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, a core's worth
@@ -14,29 +15,14 @@ WORTH_TWO, WORTH_MORE = 1e11, 6e11
 MOST_SHARDS = 8  # of one width and round (chosen): an accelerator runs a whole sweep as one program, so not one a trial
 
 
-def shard(kind: ShardKind, width: int, rates: Sequence[float], seeds: Sequence[int], **more: Any) -> dict[str, Any]:
-    """A shard as JSON, with every member."""
-    return {
-        "kind": kind.value,
-        "width": width,
-        "learning_rates": list(rates),
-        "seeds": list(seeds),
-        "role": None,
-        "gammas": [],
-        "horizons": [],
-        "measure": [],
-        **more,
-    }
-
-
 def cut(
-    spec: Mapping[str, Any],
+    spec: CalibrationSpec,
     width: int,
     cells: Iterable[tuple[float, int]],
     *,
     kind: ShardKind = ShardKind.SWEEP,
     horizons: Sequence[int] = (),
-) -> list[dict[str, Any]]:
+) -> list[ShardSpec]:
     """The (learning rate, seed) cells of one width as shards, each a complete table of learning rates and seeds.
 
     Seeds are parted where that comes out even; else every so-many-th learning rate goes to each shard, so that each
@@ -53,21 +39,20 @@ def cut(
         groups = math.gcd(parts, len(seeds))
         strides = min(parts // groups, len(rates))
         shards += [
-            shard(kind, width, rates[stride::strides], seeds[group::groups], horizons=list(horizons))
+            ShardSpec(width, rates[stride::strides], tuple(seeds[group::groups]), kind, horizons=tuple(horizons))
             for group in range(groups)
             for stride in range(strides)
         ]
     return shards
 
 
-def longest_first(spec: Mapping[str, Any], shards: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def longest_first(spec: CalibrationSpec, shards: Iterable[ShardSpec]) -> list[ShardSpec]:
     """The order in which workers take them: what takes longest starts first, ties by content."""
 
-    def flops(part: Mapping[str, Any]) -> float:
-        runs = len(part["learning_rates"]) * len(part["seeds"]) * max(1, len(part["gammas"]))
-        return runs * run_flops(spec, part["width"], steps=max(part["horizons"], default=None))
+    def flops(part: ShardSpec) -> float:
+        return part.runs * run_flops(spec, part.width, steps=part.longest_horizon)
 
-    return sorted(shards, key=lambda part: (-flops(part), -part["width"], repr(part)))
+    return sorted(shards, key=lambda part: (-flops(part), -part.width, repr(part.to_dict())))
 
 
 def _parts(runs: int, flops: float) -> int:

@@ -13,8 +13,10 @@ a failure included. Callers stop when a round brought no outcome at all: the sam
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import fit_optima
@@ -22,37 +24,28 @@ from widthwise.search.bracket import Outcomes, next_rates
 from widthwise.search.cut import cut, longest_first
 from widthwise.search.followups import gamma_shards, horizon_shards, measure_shards
 from widthwise.search.telescope import SURE, Known, around, predict, seeds_of, spacing_of
-from widthwise.vocabulary import Measured, Runner, Search, ShardKind, TrialStatus
+from widthwise.vocabulary import Measured, Runner, TrialStatus
 
-Trials = Sequence[Mapping[str, Any]]
+Trials = Sequence[Trial]
 Cells = set[tuple[float, int]]
 
 SWEPT = {Measured.LEARNING_RATE, Measured.GAMMA, Measured.HORIZON}  # what needs the optimum of a sweep
 
 
-def next_round(
-    spec: Mapping[str, Any], trials: Trials, measurements: Sequence[Mapping[str, Any]] = ()
-) -> list[dict[str, Any]]:
+def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Measurement] = ()) -> list[ShardSpec]:
     """Return the shards that a calibration still has to run, longest first; empty when it is finished.
 
-    Parameters
-    ----------
-    spec: a calibration's specification; read are `widths`, `seeds`, `learning_rates`, `search`, `mesh`, `measure`,
-        `probe_learning_rate`, `horizons`, `runner`, `steps` and `proxy`.
-    trials: every trial so far, in any order: `width`, `learning_rate`, `seed`, `role`, `gamma`, `horizon`, `status`
-        and `loss`.
-    measurements: every measurement so far: `width`, `seed`, `kind`.
-
-    Raises InvalidInputError where the specification leaves nothing to run, or a trial is malformed.
+    Trials and measurements are all outcomes so far, in any order. Raises InvalidInputError if the specification leaves
+    nothing to run.
     """
-    if spec.get("runner") == Runner.EXTERNAL:
+    if spec.runner is Runner.EXTERNAL:
         return []
     _check(spec)
-    measured = set(spec.get("measure") or [Measured.LEARNING_RATE])
+    measured = set(spec.measure)
     shards = measure_shards(spec, measurements)
     if not measured & SWEPT:
         return longest_first(spec, shards)
-    widths = sorted({int(width) for width in spec["widths"]})
+    widths = spec.widths
     if measured & SWEPT == {Measured.HORIZON}:
         widths = widths[:1]  # the only one where horizons are branched
     optima = fit_optima(trials)
@@ -67,28 +60,24 @@ def next_round(
     return longest_first(spec, shards)
 
 
-def outline(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+def outline(spec: CalibrationSpec) -> list[ShardSpec]:
     """Return every shard that a calibration is expected to run, round by round, if no optimum lies at an edge.
 
     It is what next_round asks for when the optimum is the middle of the learning rates at every width.
     """
-    trials: list[dict[str, Any]] = []
-    measurements: list[dict[str, Any]] = []
-    shards: list[dict[str, Any]] = []
+    trials: list[Trial] = []
+    measurements: list[Measurement] = []
+    shards: list[ShardSpec] = []
     while part := next_round(spec, trials, measurements):
         shards += part
         for each in part:
             trials += _pretended(spec, each)
-            measurements += [
-                {"width": each["width"], "seed": seed, "kind": kind}
-                for seed in each["seeds"]
-                for kind in each["measure"]
-            ]
+            measurements += [Measurement(*identity, data={}) for identity in sorted(each.measurements())]
     return shards
 
 
-def _check(spec: Mapping[str, Any]) -> None:
-    widths, seeds, rates = spec["widths"], int(spec["seeds"]), spec.get("learning_rates") or ()
+def _check(spec: CalibrationSpec) -> None:
+    widths, seeds, rates = spec.widths, spec.seeds, spec.learning_rates
     if not rates or not widths or seeds < 1:
         raise InvalidInputError(
             f"Nothing to run: {len(widths)} widths, {seeds} seeds, {len(rates)} learning rates; give at least one of "
@@ -98,10 +87,10 @@ def _check(spec: Mapping[str, Any]) -> None:
 
 
 def _wanted(
-    spec: Mapping[str, Any], outcomes: Mapping[int, Outcomes], optimum: Mapping[int, Optimum | None]
+    spec: CalibrationSpec, outcomes: Mapping[int, Outcomes], optimum: Mapping[int, Optimum | None]
 ) -> dict[int, Cells]:
     """The cells that the sweep still needs, by width, ascending; widths that need none, or have to wait, are absent."""
-    grid, mesh = tuple(float(rate) for rate in spec["learning_rates"]), float(spec.get("mesh", 0.5))
+    grid, mesh = spec.learning_rates, spec.mesh
     known = [
         (width, found.log2_learning_rate, found.standard_error)
         for width, found in optimum.items()
@@ -109,9 +98,9 @@ def _wanted(
     ]
     wanted: dict[int, Cells] = {}
     for index, (width, outcome) in enumerate(outcomes.items()):
-        telescoped = spec.get("search", Search.GRID) == Search.TELESCOPE and index > 0
-        seeds = seeds_of(int(spec["seeds"]), telescoped)
-        spacing = spacing_of(mesh, int(spec["seeds"]), telescoped)
+        telescoped = spec.is_telescope and index > 0
+        seeds = seeds_of(spec.seeds, telescoped)
+        spacing = spacing_of(mesh, spec.seeds, telescoped)
         rates: Iterable[float] = outcome.rates
         if not telescoped:
             rates = {*grid, *rates}
@@ -139,25 +128,23 @@ def _predicted_rates(
     return () if before and error > SURE else around(prediction, error, mesh=mesh, spacing=spacing)
 
 
-def _pretended(spec: Mapping[str, Any], part: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _pretended(spec: CalibrationSpec, part: ShardSpec) -> list[Trial]:
     """Trials of a shard whose losses lie on one parabola around the middle of the learning rates, γ included."""
-    if part["kind"] == ShardKind.MEASURE:
-        return []
-    rates = sorted(spec["learning_rates"])
-    middle = math.log2(rates[len(rates) // 2])
+    middle = math.log2(spec.learning_rates[len(spec.learning_rates) // 2])
+
+    def loss(rate: float) -> float:
+        return 1.0 + (math.log2(rate) - middle) ** 2
+
     return [
-        {
-            "width": part["width"],
-            "learning_rate": rate,
-            "seed": seed,
-            "role": part["role"],
-            "gamma": gamma,
-            "horizon": horizon,
-            "status": TrialStatus.COMPLETED.value,
-            "loss": 1.0 + (math.log2(rate * gamma) - middle) ** 2,
-        }
-        for rate in part["learning_rates"]
-        for seed in part["seeds"]
-        for gamma in part["gammas"] or [1.0]
-        for horizon in part["horizons"] or [None]
+        Trial(
+            width=trial.width,
+            learning_rate=trial.learning_rate,
+            seed=trial.seed,
+            status=TrialStatus.COMPLETED,
+            loss=loss(trial.learning_rate * trial.gamma),
+            role=trial.role,
+            gamma=trial.gamma,
+            horizon=trial.horizon,
+        )
+        for trial in part.trials()
     ]

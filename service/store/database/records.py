@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from itertools import product
 from typing import Any, Generic, TypeVar
 
 from service.store.database.states import CalibrationState, ShardState
-from widthwise.vocabulary import ShardKind, TrialStatus
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import MeasurementIdentity, Trial, TrialIdentity
 
 JsonObject = Mapping[str, Any]
 T = TypeVar("T")
@@ -41,22 +42,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class FlopRate:
-    """How fast stored trials of one width ran."""
-
-    width: int
-    trials: int
-    flops_per_second: float
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
     """One calibration with its specification, progress and, when it succeeded, its result."""
 
     id: str
     created_at: datetime
     state: CalibrationState
-    spec: JsonObject
+    stored_spec: JsonObject  #: the specification as it was stored, perhaps by an older version
     runner: str  #: a Runner
     reason: str | None  #: why it failed; None otherwise
     cancel_requested: bool  #: cancel was asked for; the state follows once running shards have stopped
@@ -72,6 +64,11 @@ class Calibration:
     expected: JsonObject | None = None  #: the estimate of time made when it was created; None for older rows
     owner: str = ""  #: whose it is; "" where no key was asked for
 
+    @property
+    def spec(self) -> CalibrationSpec:
+        """The specification, brought up to date."""
+        return CalibrationSpec.from_dict(self.stored_spec)
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedCalibration:
@@ -79,66 +76,6 @@ class CreatedCalibration:
 
     calibration: Calibration
     replayed: bool
-
-
-#: What tells one trial of a calibration from every other: width, learning rate, seed, role, γ, horizon.
-TrialIdentity = tuple[int, float, int, str | None, float, int | None]
-#: The same of a measurement: width, seed, kind.
-MeasurementIdentity = tuple[int, int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class ShardSpec:
-    """The work of one width that one child process runs: trials (sweep, gamma, horizon) or measurements (measure)."""
-
-    width: int
-    learning_rates: tuple[float, ...]
-    seeds: tuple[int, ...]
-    kind: ShardKind = ShardKind.SWEEP
-    role: str | None = None  #: of a gamma shard: whose learning rate γ multiplies
-    gammas: tuple[float, ...] = ()  #: of a gamma shard
-    horizons: tuple[int, ...] = ()  #: of a horizon shard: steps
-    measure: tuple[str, ...] = ()  #: of a measure shard: kinds of measurement
-
-    def trials(self) -> set[TrialIdentity]:
-        """Return the identity of every trial in it: learning rates × seeds × what its kind varies."""
-        if self.kind == ShardKind.MEASURE:
-            return set()
-        gammas = self.gammas if self.kind == ShardKind.GAMMA else (1.0,)
-        horizons = self.horizons if self.kind == ShardKind.HORIZON else (None,)
-        role = self.role if self.kind == ShardKind.GAMMA else None
-        return set(product((self.width,), self.learning_rates, self.seeds, (role,), gammas, horizons))
-
-    def measurements(self) -> set[MeasurementIdentity]:
-        """Return the identity of every measurement in it: seeds × kinds."""
-        return set(product((self.width,), self.seeds, self.measure)) if self.kind == ShardKind.MEASURE else set()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return its JSON form, as the child process reads it."""
-        return {
-            "kind": self.kind.value,
-            "width": self.width,
-            "learning_rates": list(self.learning_rates),
-            "seeds": list(self.seeds),
-            "role": self.role,
-            "gammas": list(self.gammas),
-            "horizons": list(self.horizons),
-            "measure": list(self.measure),
-        }
-
-    @classmethod
-    def from_dict(cls, value: JsonObject) -> "ShardSpec":
-        """Read the form that `to_dict` wrote; keys that are absent have their defaults."""
-        return cls(
-            width=int(value["width"]),
-            learning_rates=tuple(float(rate) for rate in value["learning_rates"]),
-            seeds=tuple(int(seed) for seed in value["seeds"]),
-            kind=ShardKind(value.get("kind") or ShardKind.SWEEP),
-            role=value.get("role"),
-            gammas=tuple(float(gamma) for gamma in value.get("gammas") or ()),
-            horizons=tuple(int(steps) for steps in value.get("horizons") or ()),
-            measure=tuple(value.get("measure") or ()),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,48 +109,10 @@ class Claim:
     worker_id: str
     epoch: int
     attempt: int  #: 1 for the first
-    spec: JsonObject  #: the calibration's specification
+    spec: CalibrationSpec
     shard: ShardSpec
-    #: What is stored already: (learning rate, seed, role, γ, horizon) of a trial, (kind, seed) of a measurement
-    done: tuple[tuple[Any, ...], ...] = field(default=())
+    done: tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...] = ()  #: what of the shard is stored already
     request_id: str | None = None  #: of the request that created the calibration, for logs
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One training run as a worker reports it; `loss` is finite if completed, else None."""
-
-    width: int
-    learning_rate: float
-    seed: int
-    status: TrialStatus
-    loss: float | None
-    seconds: float | None = None
-    steps: int | None = None
-    flops: float | None = None
-    role: str | None = None  #: whose learning rate was multiplied; None in a plain sweep
-    gamma: float = 1.0  #: by what
-    horizon: int | None = None  #: steps of a branched horizon; None: the specification's own
-
-    @property
-    def identity(self) -> TrialIdentity:
-        """What tells it from every other trial of its calibration."""
-        return (self.width, self.learning_rate, self.seed, self.role, self.gamma, self.horizon)
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one run measured apart from its loss, as a worker reports it."""
-
-    width: int
-    seed: int
-    kind: str  #: "epsilon", "alignment" or "coordinates"
-    data: JsonObject
-
-    @property
-    def identity(self) -> MeasurementIdentity:
-        """What tells it from every other measurement of its calibration."""
-        return (self.width, self.seed, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,49 +125,18 @@ class MeasurementRow:
     shard_id: str | None  #: None if it came with the calibration that this one extends
     width: int
     seed: int
-    kind: str
+    kind: str  #: a Measured, or what an older version measured
     data: JsonObject
 
-    def to_measurement_dict(self) -> dict[str, Any]:
-        """Return the measurement as the fit reads it."""
-        return {"width": self.width, "seed": self.seed, "kind": self.kind, "data": self.data}
 
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow(Trial):
     """One stored training run."""
 
     id: str
     calibration_id: str
     created_at: datetime
     shard_id: str | None  #: None if uploaded, or if it came with the calibration that this one extends
-    width: int
-    learning_rate: float
-    seed: int
-    status: TrialStatus
-    loss: float | None
-    seconds: float | None
-    steps: int | None
-    flops: float | None
-    role: str | None
-    gamma: float
-    horizon: int | None
-
-    def to_trial_dict(self) -> dict[str, Any]:
-        """Return the trial record as the fit reads it."""
-        return {
-            "width": self.width,
-            "learning_rate": self.learning_rate,
-            "seed": self.seed,
-            "role": self.role,
-            "gamma": self.gamma,
-            "horizon": self.horizon,
-            "status": self.status.value,
-            "loss": self.loss,
-            "seconds": self.seconds,
-            "steps": self.steps,
-            "flops": self.flops,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from service.store.database.states import (
 )
 from service.store.database.tables import calibrations, events, shards
 from service.store.database.validation import storable
+from widthwise.calibration.shard import ShardSpec
 
 #: An event before it has a number: its kind and data.
 Entry = tuple[str, JsonObject]
@@ -105,11 +106,12 @@ def moved_shard(target: ShardState, *where: sa.ColumnElement[bool], **values: An
 
 def shard_entry(source: ShardState, row: sa.Row[Any], *, with_reason: bool = False) -> Entry:
     """The event of a shard's move, from its new row."""
+    shard = ShardSpec.from_dict(row.spec)
     data = {
         "shard_id": row.id,
-        "width": row.spec["width"],
-        "seeds": row.spec["seeds"],
-        "kind": row.spec.get("kind", "sweep"),
+        "width": shard.width,
+        "seeds": list(shard.seeds),
+        "kind": shard.kind.value,
         "from": source.value,
         "to": row.state.value,
         "attempt": row.attempts,

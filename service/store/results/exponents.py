@@ -15,6 +15,7 @@ from service.store.database.view import View
 from service.store.results.exponent_families import family_of
 from service.store.results.listing import read_rows
 from service.store.results.provenance import provenance_of
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.theory.alignment import kind_of
 
 SOURCE = "calibration"  # of every stored row: measured by the calibration it names
@@ -22,16 +23,15 @@ SOURCE = "calibration"  # of every stored row: measured by the calibration it na
 
 def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[dict[str, Any]]) -> None:
     """Store the estimates of a calibration; `estimates` are values that `checked` gave."""
-    spec = calibration.spec
-    proxy = spec.get("proxy") or {}
     if not estimates:
         return
+    spec = CalibrationSpec.from_dict(calibration.spec)
     family = {
-        "parameterization": spec["parameterization"],
-        "optimizer": spec["optimizer"],
-        "alignment": kind_of(spec["alignment"]).value,
-        "architecture": proxy.get("architecture", "external"),
-        "dataset": proxy.get("dataset", "external"),
+        "parameterization": spec.parameterization.value,
+        "optimizer": spec.optimizer.value,
+        "alignment": kind_of(spec.alignment).value,
+        "architecture": spec.proxy.architecture.value,
+        "dataset": spec.proxy.dataset,
         "source": SOURCE,
     }
     common = {

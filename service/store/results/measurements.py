@@ -8,10 +8,15 @@ from service.store.database.clock import now
 from service.store.database.engine import insert_or
 from service.store.database.identifiers import new_id
 from service.store.database.paging import page
-from service.store.database.records import Measurement, MeasurementIdentity, MeasurementRow, Page
+from service.store.database.records import MeasurementRow, Page
 from service.store.database.tables import measurements
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.database.view import View
+from widthwise.calibration.trial import Measurement, MeasurementIdentity
+from widthwise.vocabulary import Measured
+
+#: Of a kind that this version knows: older ones stored others.
+KNOWN = measurements.c.kind.in_([kind.value for kind in Measured])
 
 
 class Measurements:
@@ -39,7 +44,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checke
         created_at=now(),
         width=checked.width,
         seed=checked.seed,
-        kind=checked.kind,
+        kind=checked.kind.value,
         data=checked.data,
     )
     columns = measurements.c
@@ -54,9 +59,9 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checke
 def identities(connection: sa.Connection, calibration_id: str, width: int) -> set[MeasurementIdentity]:
     """Return which measurements of a width are stored."""
     query = sa.select(measurements.c.width, measurements.c.seed, measurements.c.kind).where(
-        measurements.c.calibration_id == calibration_id, measurements.c.width == width
+        measurements.c.calibration_id == calibration_id, measurements.c.width == width, KNOWN
     )
-    return {(row.width, row.seed, row.kind) for row in connection.execute(query)}
+    return {MeasurementIdentity(row.width, row.seed, Measured(row.kind)) for row in connection.execute(query)}
 
 
 def copy(connection: sa.Connection, source: str, target: str) -> None:
@@ -72,14 +77,14 @@ def copy(connection: sa.Connection, source: str, target: str) -> None:
         connection.execute(sa.insert(measurements), rows)
 
 
-def every_measurement(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
-    """Return every measurement as the fit reads it, ordered by width, seed and kind."""
+def every_measurement(connection: sa.Connection, calibration_id: str) -> list[Measurement]:
+    """Return every measurement of a kind that this version knows, ordered by width, seed and kind."""
     query = (
         sa.select(measurements)
-        .where(measurements.c.calibration_id == calibration_id)
+        .where(measurements.c.calibration_id == calibration_id, KNOWN)
         .order_by(measurements.c.width, measurements.c.seed, measurements.c.kind)
     )
-    return [_read(row).to_measurement_dict() for row in connection.execute(query)]
+    return [Measurement(row.width, row.seed, Measured(row.kind), row.data) for row in connection.execute(query)]
 
 
 def _read(row: sa.Row[Any]) -> MeasurementRow:

@@ -10,13 +10,15 @@ from service.store.database.engine import insert_or
 from service.store.database.errors import StateConflictError
 from service.store.database.identifiers import new_id
 from service.store.database.paging import page
-from service.store.database.records import Page, Trial, TrialIdentity, TrialRow
+from service.store.database.records import Page, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.database.tables import trials
 from service.store.database.transitions import add_events, lock_calibration, move_calibration
 from service.store.database.validation import LIMIT_MAXIMUM, checked_trial, checked_widths
 from service.store.database.view import View
-from widthwise.vocabulary import TrialStatus
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial, TrialIdentity
+from widthwise.vocabulary import Role, TrialStatus
 
 #: Trials that need not be run again; "failed" ones may.
 DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
@@ -54,7 +56,7 @@ class Trials:
             self._view.require(connection, calibration_id)
             return page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
 
-    def all(self, calibration_id: str) -> list[dict[str, Any]]:
+    def all(self, calibration_id: str) -> list[Trial]:
         """Return every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
         with self._view.database.read() as connection:
             self._view.require(connection, calibration_id)
@@ -85,7 +87,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
             "width": trial.width,
             "learning_rate": trial.learning_rate,
             "seed": trial.seed,
-            "role": trial.role or "",
+            "role": "" if trial.role is None else trial.role.value,
             "gamma": trial.gamma,
             "horizon": trial.horizon or 0,
             "status": trial.status,
@@ -114,10 +116,11 @@ def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequen
         raise StateConflictError(
             f"Calibration {locked.id!r} has ended ({locked.state.value}) and takes no more trials; create another."
         )
-    checked_widths(checked, locked.spec["widths"])
+    widths = CalibrationSpec.from_dict(locked.spec).widths
+    checked_widths(checked, widths)
     changed = upsert(connection, locked.id, None, checked)
     if changed:
-        total, most = count(connection, locked.id), TRIALS_PER_WIDTH * len(locked.spec["widths"])
+        total, most = count(connection, locked.id), TRIALS_PER_WIDTH * len(widths)
         if total > most:
             raise StateConflictError(
                 f"Calibration {locked.id!r} would have {total} trials, and takes {most} at most: {TRIALS_PER_WIDTH} "
@@ -134,7 +137,10 @@ def identities(
 ) -> set[TrialIdentity]:
     """Return which trials of a width are stored with one of these statuses."""
     found = connection.execute(IDENTITIES, {"calibration": calibration_id, "of_width": width, "statuses": statuses})
-    return {(row.width, row.learning_rate, row.seed, row.role or None, row.gamma, row.horizon or None) for row in found}
+    return {
+        TrialIdentity(row.width, row.learning_rate, row.seed, _role(row.role), row.gamma, row.horizon or None)
+        for row in found
+    }
 
 
 def count(connection: sa.Connection, calibration_id: str) -> int:
@@ -161,14 +167,18 @@ def copy(connection: sa.Connection, source: str, target: str) -> int:
     return len(rows)
 
 
-def every_trial(connection: sa.Connection, calibration_id: str) -> list[dict[str, Any]]:
+def every_trial(connection: sa.Connection, calibration_id: str) -> list[Trial]:
     """Return every trial as the fit reads it, ordered by width, learning rate and seed; then role, γ and horizon."""
     query = (
         sa.select(trials)
         .where(trials.c.calibration_id == calibration_id)
         .order_by(*(trials.c[name] for name in IDENTITY_COLUMNS[1:]))
     )
-    return [_read(row).to_trial_dict() for row in connection.execute(query)]
+    return [_read(row) for row in connection.execute(query)]
+
+
+def _role(stored: str) -> Role | None:
+    return Role(stored) if stored else None
 
 
 def _read(row: sa.Row[Any]) -> TrialRow:
@@ -185,7 +195,7 @@ def _read(row: sa.Row[Any]) -> TrialRow:
         seconds=row.seconds,
         steps=row.steps,
         flops=row.flops,
-        role=row.role or None,
+        role=_role(row.role),
         gamma=row.gamma,
         horizon=row.horizon or None,
     )

@@ -9,23 +9,27 @@ from service.store.database.clock import now
 from service.store.database.engine import insert_or
 from service.store.database.errors import IdempotencyConflictError
 from service.store.database.identifiers import new_id
-from service.store.database.records import JsonObject, ShardSpec
+from service.store.database.records import JsonObject
 from service.store.database.states import CalibrationState
 from service.store.database.tables import calibrations
 from service.store.database.transitions import add_events
 from service.store.database.validation import checked_key, checked_spec
 from service.store.work import rounds
-from service.store.work.expectation import expect
 from service.store.work.progress import expected_time
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
+from widthwise.search.expectation import expect
+from widthwise.vocabulary import Runner
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """What a calibration begins with."""
 
-    spec: dict[str, Any]
+    spec: CalibrationSpec
+    stored_spec: dict[str, Any]  #: its JSON, as it was submitted
     digest: str
     shards: list[ShardSpec]
     expected: JsonObject
@@ -58,16 +62,17 @@ def submitted_before(
     return existing
 
 
-def begin(spec: JsonObject, search: Search) -> Beginning:
+def begin(spec: JsonObject, planner: Planner) -> Beginning:
     """Check a specification and plan its first round."""
     plain, digest = checked_spec(spec)
-    planned = rounds.next_shards(search, plain, (), ())
-    if not planned and plain["runner"] != "external":
+    read = CalibrationSpec.from_dict(plain)
+    planned = rounds.next_shards(planner, read, (), ())
+    if not planned and read.runner is not Runner.EXTERNAL:
         raise InvalidInputError(
             "Nothing to run: the search asks for no trial; give widths, seeds and learning rates.", field="spec"
         )
-    expected = expect(plain, rounds.outlined(search, plain))
-    return Beginning(plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
+    expected = expect(read, rounds.outlined(planner, read))
+    return Beginning(read, plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
 
 
 def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
@@ -87,8 +92,8 @@ def insert(
             id=new_id("cal"),
             created_at=now(),
             state=CalibrationState.QUEUED,
-            runner=beginning.spec["runner"],
-            spec=beginning.spec,
+            runner=beginning.spec.runner.value,
+            spec=beginning.stored_spec,
             spec_digest=beginning.digest,
             owner=submission.owner,
             request_id=submission.request_id,

@@ -43,7 +43,7 @@ class Calibrations:
         replayed_id = self._submitted_before(submission, spec, None)
         if replayed_id is not None:
             return CreatedCalibration(self.get(replayed_id), replayed=True)
-        begun = beginning.begin(spec, self._followup.search)
+        begun = beginning.begin(spec, self._followup.planner)
         with self._database.read() as connection:
             begun = beginning.timed(connection, begun)
         with self._database.write() as connection:
@@ -73,7 +73,7 @@ class Calibrations:
         if replayed_id is not None:
             return CreatedCalibration(self.get(replayed_id), replayed=True)
         with self._database.read() as connection:
-            begun = extensions.begin_extension(connection, parent_id, spec, self._followup.search)
+            begun = extensions.begin_extension(connection, parent_id, spec, self._followup.planner)
             begun = beginning.timed(connection, begun)
         with self._database.write() as connection:
             identifier, shard_ids, replayed = extensions.insert_extension(connection, begun, submission)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from service.store.database.clock import DatabaseTime, now
 from service.store.database.engine import Database
 from service.store.database.errors import NotFoundError
-from service.store.database.records import Backlog, Claim, JsonObject, Lease, Measurement, ShardSpec, Trial
+from service.store.database.records import Backlog, Claim, JsonObject, Lease
 from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, shards
 from service.store.database.transitions import (
@@ -40,8 +40,11 @@ from service.store.work import queue
 from service.store.work.backlog import read_backlog
 from service.store.work.followup import FollowUp
 from service.store.work.queue import ATTEMPTS_MAXIMUM, claimable
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, MeasurementIdentity, Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import TrialStatus
+from widthwise.vocabulary import ShardKind, TrialStatus
 
 log = logging.getLogger(__name__)
 
@@ -174,16 +177,8 @@ class Claims:
             lock_calibration(connection, claim.calibration_id)
             lease = self._extended(connection, claim)
             if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, [trial]):
-                data = {
-                    "width": trial.width,
-                    "learning_rate": trial.learning_rate,
-                    "seed": trial.seed,
-                    "role": trial.role,
-                    "gamma": trial.gamma,
-                    "horizon": trial.horizon,
-                    "status": trial.status.value,
-                    "loss": trial.loss,
-                }
+                written = trial.to_dict()
+                data = {name: written[name] for name in (*TrialIdentity._fields, "status", "loss")}
                 add_events(connection, claim.calibration_id, [("trial", data)])
             return lease
 
@@ -202,7 +197,7 @@ class Claims:
             lease = self._extended(connection, claim)
             if lease is not Lease.LOST:
                 measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
-                data = {"width": measured.width, "seed": measured.seed, "kind": measured.kind}
+                data = {"width": measured.width, "seed": measured.seed, "kind": measured.kind.value}
                 add_events(connection, claim.calibration_id, [("measurement", data)])
             return lease
 
@@ -292,25 +287,27 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         worker_id=worker_id,
         epoch=row.epoch,
         attempt=row.attempts,
-        spec=locked.spec,
+        spec=CalibrationSpec.from_dict(locked.spec),
         shard=shard,
         done=_done(connection, row.calibration_id, shard),
         request_id=locked.request_id,
     )
 
 
-def _done(connection: sa.Connection, calibration_id: str, shard: ShardSpec) -> tuple[tuple[Any, ...], ...]:
-    """What of a shard is stored, by whichever shard or calibration it came: in the form of `Claim.done`."""
-    if shard.kind == "measure":
+def _done(
+    connection: sa.Connection, calibration_id: str, shard: ShardSpec
+) -> tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...]:
+    """What of a shard is stored, by whichever shard or calibration it came."""
+    if shard.kind is ShardKind.MEASURE:
         measured = shard.measurements() & measurement_rows.identities(connection, calibration_id, shard.width)
-        return tuple(sorted((kind, seed) for _, seed, kind in measured))
+        return tuple(sorted(measured, key=lambda found: (found.kind, found.seed)))
     ran = shard.trials() & trial_rows.identities(connection, calibration_id, shard.width, trial_rows.DONE_STATUSES)
-    return tuple(identity[1:] for identity in sorted(ran, key=lambda found: (found[1:3], found[4], found[5] or 0)))
+    return tuple(sorted(ran, key=lambda found: (found.learning_rate, found.seed, found.gamma, found.horizon or 0)))
 
 
 def _stored(connection: sa.Connection, claim: Claim) -> tuple[int, int, str]:
     """How many outcomes of a shard are stored, how many it has, and what they are."""
-    if claim.shard.kind == "measure":
+    if claim.shard.kind is ShardKind.MEASURE:
         measured = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
         wanted_measurements = claim.shard.measurements()
         return len(measured & wanted_measurements), len(wanted_measurements), "measurements"

@@ -1,95 +1,24 @@
-"""Expectation: what a calibration will run, as far as that can be told before the outcomes that decide it."""
+"""The expectation stored with a calibration, or for rows older than that the library's now."""
 
 import json
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
-from typing import Any
 
-from service.store.database.engine import dump_json
-from service.store.database.records import JsonObject, ShardSpec
-from service.store.work.effort import Cell, cell_steps, cells, flops_by_width
-
-#: Part of a search that is planned at once: kind of shard, width, role.
-StageName = tuple[str, int, str | None]
+from service.store.database.records import JsonObject
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.search.expectation import expect
+from widthwise.vocabulary import Runner
 
 OUTLINES_KEPT = 64  # of specifications whose rows keep none: those made before there were rounds (chosen)
 
 
-def stage_name(shard: ShardSpec) -> StageName:
-    """Return the stage that a shard belongs to."""
-    return (shard.kind, shard.width, shard.role if shard.kind == "gamma" else None)
-
-
-def stage_of_trial(width: int, role: str | None, horizon: int | None) -> StageName:
-    """Return the stage that a trial belongs to."""
-    return ("gamma", width, role) if role else ("horizon" if horizon else "sweep", width, None)
-
-
-def expected_cells(expected: JsonObject) -> Counter[Cell]:
-    """Count the runs of an expectation by what they cost."""
-    return to_come(expected, {}, frozenset())
-
-
-def expect(
-    spec: JsonObject,
-    outline: Sequence[ShardSpec],
-    planned: Sequence[ShardSpec] | None = None,
-    begun: Iterable[StageName] = (),
-) -> JsonObject:
-    """Return what a calibration is expected to run: trials, shards, training_steps, flops, and the stages they come in.
-
-    outline: every shard that it would run from nothing. planned: where it goes on from the trials of another one, the
-    shards of its first round; `begun` are the stages that those trials belong to.
-    """
-    shards = tuple(outline)
-    if planned is not None:
-        known = {*begun, *map(stage_name, planned)}
-        shards = (*planned, *(shard for shard in shards if stage_name(shard) not in known))
-    stages: dict[StageName, dict[str, Any]] = {}
-    for shard in shards:
-        name = stage_name(shard)
-        kind, width, role = name
-        stage = stages.setdefault(name, {"kind": kind, "width": width, "role": role, "runs": Counter()})
-        stage["runs"].update({str(horizon): count for (_, _, horizon), count in cells([shard]).items()})
-    counted = cells(shards)
-    return {
-        "trials": sum(count for (kind, _, _), count in counted.items() if kind != "measure"),
-        "shards": len(shards),
-        "training_steps": round(math.fsum(count * cell_steps(spec, cell) for cell, count in counted.items())),
-        "flops": math.fsum(flops_by_width(spec, counted).values()),
-        "stages": [{**stage, "runs": dict(stage["runs"])} for stage in stages.values()],
-    }
-
-
-def to_come(expected: JsonObject, known: Mapping[tuple[StageName, int], int], current: Set[StageName]) -> Counter[Cell]:
-    """Count the runs that an expectation still holds beyond those that are stored or planned.
-
-    known: runs stored or planned, by stage and horizon (0: the specification's steps). current: stages that are being
-    run, which may turn out to need what was expected of them; of those that are over nothing more will come.
-    """
-    over = {name for name, _ in known} - current
-    counted: Counter[Cell] = Counter()
-    for stage in expected["stages"]:
-        name = (stage["kind"], stage["width"], stage["role"])
-        for horizon, count in () if name in over else stage["runs"].items():
-            left = count - known.get((name, int(horizon)), 0)
-            if left > 0:
-                counted[stage["kind"], stage["width"], int(horizon)] += left
-    return counted
-
-
-def expected_of(row: Any) -> JsonObject:
-    """Return the expectation stored with a calibration's row or record; of one older than that, the library's now."""
-    if row.expected is not None:
-        stored: JsonObject = row.expected
-        return stored
-    return expect(row.spec, () if row.runner == "external" else _outlined(dump_json(row.spec)))
+def expected_of(stored: JsonObject | None, stored_spec: JsonObject) -> JsonObject:
+    """Return the expectation that is stored with a calibration, or else what its specification lets expect."""
+    return _expected(json.dumps(stored_spec, sort_keys=True)) if stored is None else stored
 
 
 @lru_cache(OUTLINES_KEPT)
-def _outlined(spec: str) -> tuple[ShardSpec, ...]:
+def _expected(stored_spec: str) -> JsonObject:
     from widthwise.search.rounds import outline  # imported when first needed: it loads scipy
 
-    return tuple(ShardSpec.from_dict(shard) for shard in outline(json.loads(spec)))
+    spec = CalibrationSpec.from_dict(json.loads(stored_spec))
+    return expect(spec, () if spec.runner is Runner.EXTERNAL else outline(spec))

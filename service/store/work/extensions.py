@@ -11,12 +11,13 @@ from service.store.results import measurements as measurement_rows
 from service.store.results import trials as trial_rows
 from service.store.work import rounds
 from service.store.work.beginning import Beginning, Submission, insert
-from service.store.work.expectation import expect, stage_of_trial
 from service.store.work.reading import read_calibration
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.search.expectation import expect, stage_of_trial
 
 
-def begin_extension(connection: sa.Connection, parent_id: str, spec: JsonObject, search: Search) -> Beginning:
+def begin_extension(connection: sa.Connection, parent_id: str, spec: JsonObject, planner: Planner) -> Beginning:
     """Plan the first round of an extension; StateConflictError unless its parent, which then is final, succeeded."""
     parent = read_calibration(connection, parent_id)
     if parent.state is not CalibrationState.SUCCEEDED:
@@ -24,13 +25,14 @@ def begin_extension(connection: sa.Connection, parent_id: str, spec: JsonObject,
             f"Calibration {parent.id!r} is {parent.state.value}; only one that has succeeded can be extended."
         )
     plain, digest = checked_spec(spec)
-    trials = [one for one in trial_rows.every_trial(connection, parent.id) if one["status"] in trial_rows.DONE_STATUSES]
+    read = CalibrationSpec.from_dict(plain)
+    trials = [one for one in trial_rows.every_trial(connection, parent.id) if one.status in trial_rows.DONE_STATUSES]
     measurements = measurement_rows.every_measurement(connection, parent.id)
-    planned = rounds.next_shards(search, plain, trials, measurements)
-    begun = {stage_of_trial(one["width"], one["role"], one["horizon"]) for one in trials}
-    expected = expect(plain, rounds.outlined(search, plain), planned, begun)
+    planned = rounds.next_shards(planner, read, trials, measurements)
+    begun = {stage_of_trial(one.width, one.role, one.horizon) for one in trials}
+    expected = expect(read, rounds.outlined(planner, read), planned, begun)
     total = rounds.count_trials(expected, planned, trials)
-    return Beginning(plain, digest, planned, expected, total, parent.id, parent.environments)
+    return Beginning(read, plain, digest, planned, expected, total, parent.id, parent.environments)
 
 
 def insert_extension(

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from service.store.database.engine import Database
 from service.store.database.errors import NotFoundError, StateConflictError
-from service.store.database.records import JsonObject, ShardSpec
+from service.store.database.records import JsonObject
 from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, shards
 from service.store.database.transitions import add_events, lock_calibration, move_calibration
@@ -26,9 +26,13 @@ from service.store.results import trials as trial_rows
 from service.store.results.provenance import with_provenance
 from service.store.work import rounds
 from service.store.work.expectation import expected_of
-from service.store.work.rounds import Search
+from service.store.work.rounds import Planner
 from service.store.work.shards import has_active_shards
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import EstimateError, WidthwiseError
+from widthwise.vocabulary import ShardKind
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,11 @@ REASONS_SHOWN = 3  # failed shards quoted in a calibration's reason; each shard 
 class Fit(Protocol):
     """What turns trials into a result, purely: widthwise.estimate.calibration.fit_calibration."""
 
-    def __call__(self, spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]) -> Any:
+    def __call__(self, spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> Any:
         """Return a result with `to_dict()` and `exponents`; raise EstimateError on too little data."""
 
 
-def default_fit(spec: JsonObject, trials: Sequence[JsonObject], measurements: Sequence[JsonObject]) -> Any:
+def default_fit(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> Any:
     """Fit with the library, imported when first needed: it loads scipy."""
     from widthwise.estimate.calibration import fit_calibration
 
@@ -67,7 +71,7 @@ class Followed:
     shard_ids: tuple[str, ...] = ()  #: of the round that this call began
 
 
-def finish_if_ready(database: Database, calibration_id: str, fit: Fit, search: Search) -> Followed:
+def finish_if_ready(database: Database, calibration_id: str, fit: Fit, planner: Planner) -> Followed:
     """Begin the next round of a calibration whose shards have all ended, or end it; nothing if another did."""
     while True:
         with database.read() as connection:
@@ -85,7 +89,7 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, search: S
         elif failures:
             ending = Ending(CalibrationState.FAILED, reason=cleaned_text(failures, REASON_MAXIMUM))
         else:
-            ending, planned = _planned_or_fitted(row, trials, measurements, fit, search)
+            ending, planned = _planned_or_fitted(row, trials, measurements, fit, planner)
         if planned:
             begun = _begin_round(database, row, planned, trials)
             if begun is not None:
@@ -95,11 +99,11 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, search: S
 
 
 def _planned_or_fitted(
-    row: sa.Row[Any], trials: list[dict[str, Any]], measurements: list[dict[str, Any]], fit: Fit, search: Search
+    row: sa.Row[Any], trials: list[Trial], measurements: list[Measurement], fit: Fit, planner: Planner
 ) -> tuple[Ending, list[ShardSpec]]:
     """The shards of the next round; if there are none, the end by a fit."""
     try:
-        planned = rounds.next_shards(search, row.spec, trials, measurements)
+        planned = rounds.next_shards(planner, CalibrationSpec.from_dict(row.spec), trials, measurements)
     except Exception as error:  # a fault here must end this calibration, not every worker that tries it
         if not isinstance(error, WidthwiseError):
             log.exception("the search of calibration %s failed", row.id)
@@ -132,15 +136,15 @@ def finish_uploaded(database: Database, calibration_id: str, fit: Fit) -> None:
 
 def _fitted(
     row: sa.Row[Any],
-    trials: list[dict[str, Any]],
-    measurements: list[dict[str, Any]],
+    trials: list[Trial],
+    measurements: list[Measurement],
     fit: Fit,
     *,
     raise_estimate_errors: bool = False,
 ) -> Ending:
     """Fit, say what it was measured with, and check that the result can be stored."""
     try:
-        result = fit(row.spec, trials, measurements)
+        result = fit(CalibrationSpec.from_dict(row.spec), trials, measurements)
         if raise_estimate_errors and not result.exponents:
             raise EstimateError(
                 "Fewer than two widths have an optimum inside their learning rates, so no exponent follows yet; "
@@ -184,7 +188,7 @@ def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None
 
 
 def _begin_round(
-    database: Database, seen: sa.Row[Any], planned: list[ShardSpec], trials: list[dict[str, Any]]
+    database: Database, seen: sa.Row[Any], planned: list[ShardSpec], trials: list[Trial]
 ) -> list[str] | None:
     """Store the shards of a round and return their ids; none if the calibration has ended, None if it has changed."""
     with database.write() as connection:
@@ -193,7 +197,7 @@ def _begin_round(
             return []
         if _changed(locked, seen):
             return None
-        total = rounds.count_trials(expected_of(locked), planned, trials)
+        total = rounds.count_trials(expected_of(locked.expected, locked.spec), planned, trials)
         shard_ids = rounds.insert(connection, locked, planned)
         number = locked.rounds + 1
         connection.execute(
@@ -226,11 +230,11 @@ def _failures(connection: sa.Connection, calibration_id: str) -> str | None:
     failed = connection.execute(query).all()
     if not failed:
         return None
-    shown = [f"{_named(row.spec)}: {row.reason}" for row in failed[:REASONS_SHOWN]]
+    shown = [f"{_named(ShardSpec.from_dict(row.spec))}: {row.reason}" for row in failed[:REASONS_SHOWN]]
     more = f"; and {len(failed) - REASONS_SHOWN} more" if len(failed) > REASONS_SHOWN else ""
     return f"{len(failed)} shard(s) failed after their last attempt: {'; '.join(shown)}{more}"
 
 
-def _named(spec: JsonObject) -> str:
-    kind = spec.get("kind", "sweep")
-    return f"{'' if kind == 'sweep' else f'{kind}, '}width {spec['width']}, seeds {spec['seeds']}"
+def _named(shard: ShardSpec) -> str:
+    kind = "" if shard.kind is ShardKind.SWEEP else f"{shard.kind.value}, "
+    return f"{kind}width {shard.width}, seeds {list(shard.seeds)}"

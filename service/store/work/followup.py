@@ -8,7 +8,7 @@ from service.store.database.errors import StoreUnavailableError
 from service.store.work import shards
 from service.store.work.doorbell import Doorbell
 from service.store.work.finishing import Fit, finish_if_ready
-from service.store.work.rounds import Search, default_search
+from service.store.work.rounds import Planner, default_planner
 
 log = logging.getLogger(__name__)
 
@@ -16,16 +16,16 @@ log = logging.getLogger(__name__)
 class FollowUp:
     """Rings, begins rounds and ends calibrations; every part of the store that changes work has it."""
 
-    def __init__(self, database: Database, doorbell: Doorbell, fit: Fit, search: Search | None) -> None:
+    def __init__(self, database: Database, doorbell: Doorbell, fit: Fit, planner: Planner | None) -> None:
         self._database = database
         self._doorbell = doorbell
-        self._search = search
+        self._planner = planner
         self.fit = fit
 
     @property
-    def search(self) -> Search:
+    def planner(self) -> Planner:
         """How calibrations are searched."""
-        return self._search or default_search()
+        return self._planner or default_planner()
 
     def ring(self, shard_ids: Sequence[str]) -> int:
         """Announce shards that wait; return how many messages were sent."""
@@ -42,7 +42,7 @@ class FollowUp:
 
     def follow(self, calibration_id: str) -> bool:
         """Begin the next round of a calibration whose shards have all ended, or end it; say whether it ended."""
-        followed = finish_if_ready(self._database, calibration_id, self.fit, self.search)
+        followed = finish_if_ready(self._database, calibration_id, self.fit, self.planner)
         self.ring(followed.shard_ids)
         return followed.ended
 

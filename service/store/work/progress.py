@@ -7,13 +7,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store.database.clock import now
-from service.store.database.records import FlopRate, JsonObject, Progress, ShardSpec
+from service.store.database.records import JsonObject, Progress
 from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, measurements, shards, trials, workers
-from service.store.work.effort import Cell, cells, flops_by_width, seconds_at
-from service.store.work.expectation import StageName, expected_cells, expected_of, stage_name, stage_of_trial, to_come
+from service.store.work.expectation import expected_of
 from service.store.work.queue import ALIVE_SECONDS
-from widthwise.vocabulary import TrialStatus
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.search.effort import Cell, FlopRate, cells, flops_by_width, seconds_at
+from widthwise.search.expectation import StageName, expected_cells, stage_name, stage_of_trial, to_come
+from widthwise.vocabulary import Runner, ShardKind, TrialStatus
 
 RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines and versions change (chosen)
 LOOKED_AT = 300  # newest calibrations among which these are found, however many there are (chosen)
@@ -44,7 +47,7 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
 
     Operations at a rate for each width, and for each shard that is still to start what the others took beyond them.
     """
-    if row.state is not CalibrationState.RUNNING or row.runner == "external":
+    if row.state is not CalibrationState.RUNNING or row.runner == Runner.EXTERNAL:
         return None
     rates = _rates(connection, trials.c.calibration_id == row.id)
     if not rates:
@@ -65,11 +68,11 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
     for width, role, horizon, count in _counted(connection, row.id, trials.c.shard_id.is_(None)):
         known[stage_of_trial(width, role, horizon), horizon] += count  # of the calibration that this one extends
     left.subtract(_done(connection, row.id))
-    further = to_come(expected_of(row), known, current)
+    further = to_come(expected_of(row.expected, row.spec), known, current)
     left.update(further)
     waiting += len({cell[:2] for cell in further})  # a shard at least for each width and kind to come
     running = max(1, states.get(ShardState.RUNNING, 0))
-    working = seconds_at(flops_by_width(row.spec, left), rates, running)
+    working = seconds_at(flops_by_width(CalibrationSpec.from_dict(row.spec), left), rates, running)
     return None if working is None else working + waiting * _overhead(connection, [row.id]) / running
 
 
@@ -91,7 +94,7 @@ def _done(connection: sa.Connection, calibration_id: str) -> Counter[Cell]:
         .group_by(measurements.c.width)
     )
     for width, count in connection.execute(measured):
-        done["measure", width, 0] += count
+        done[ShardKind.MEASURE, width, 0] += count
     return done
 
 
@@ -126,7 +129,7 @@ def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> floa
     return sum(beyond) / len(beyond) if beyond else 0.0
 
 
-def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObject) -> JsonObject:
+def expected_time(connection: sa.Connection, spec: CalibrationSpec, expected: JsonObject) -> JsonObject:
     """Estimate the time of a calibration before it starts: {"seconds", "seconds_from", "workers"}.
 
     From the trials of the latest calibrations of the same architecture among the newest in this database, if there are
@@ -147,8 +150,8 @@ def expected_time(connection: sa.Connection, spec: JsonObject, expected: JsonObj
     recent = (
         sa.select(newest.c.id)
         .where(
-            newest.c.runner != "external",
-            newest.c.spec["proxy"]["architecture"].as_string() == spec["proxy"]["architecture"],
+            newest.c.runner != Runner.EXTERNAL.value,
+            newest.c.spec["proxy"]["architecture"].as_string() == spec.proxy.architecture.value,
         )
         .order_by(newest.c.created_at.desc(), newest.c.id.desc())
         .limit(RECENT_CALIBRATIONS)

@@ -6,11 +6,12 @@ import sqlalchemy as sa
 
 from service.store.database.clock import elapsed_seconds
 from service.store.database.errors import NotFoundError
-from service.store.database.records import Calibration, Event, Progress, Shard, ShardSpec
+from service.store.database.records import Calibration, Event, Progress, Shard
 from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, events, shards
 from service.store.database.validation import storable
 from service.store.work import progress
+from widthwise.calibration.shard import ShardSpec
 
 
 def read_calibration(connection: sa.Connection, calibration_id: str) -> Calibration:
@@ -28,7 +29,7 @@ def calibration_of(row: sa.Row[Any], counted: dict[str, Progress]) -> Calibratio
         id=row.id,
         created_at=row.created_at,
         state=row.state,
-        spec=row.spec,
+        stored_spec=row.spec,
         runner=row.runner,
         reason=row.reason,
         cancel_requested=row.cancel_requested_at is not None,

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.asjson import fit_alignment
 from tests.unit.estimate.measured import records, specification
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.parts.alignments import AlignmentPart, fit_alignment
+from widthwise.estimate.parts.alignments import AlignmentPart
 
 FULL = {"alpha": 1.0, "omega": 0.5, "u": 1.0}
 LESS = {"alpha": 0.75, "omega": 0.5, "u": 0.6}

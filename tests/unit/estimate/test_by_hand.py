@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.asjson import fit_calibration, fit_optima
 from tests.unit.estimate import test_horizon as horizon
 from tests.unit.estimate.measured import records
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
 from tests.unit.estimate.test_skew import skewed
 from widthwise.errors import InvalidInputError
-from widthwise.estimate import fit_calibration, fit_candidates, fit_optima
+from widthwise.estimate import fit_candidates
 from widthwise.estimate.candidates import Candidates
 from widthwise.estimate.intervals import pooled_scale, quantile
 from widthwise.estimate.line import fit_line

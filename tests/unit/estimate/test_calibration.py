@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.asjson import fit_calibration, fit_optima, surfaces_by_width
 from tests.unit.estimate.measured import records, specification
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
 from widthwise import theoretical_exponents
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.estimate import CalibrationResult, fit_calibration, fit_optima, surfaces_by_width
+from widthwise.estimate import CalibrationResult
 
 
 def codes(result: CalibrationResult) -> set[str]:
@@ -129,7 +130,7 @@ def test_a_diverged_trial_never_wins() -> None:
 def test_a_completed_trial_without_a_finite_loss_stops_at_the_door(loss: float | None) -> None:
     trials = exact(-8, -8, -8)
     trials[5] = trials[5] | {"loss": loss}
-    with pytest.raises(InvalidInputError, match="finite loss"):
+    with pytest.raises(InvalidInputError, match=r"trials\.5\.loss"):
         fit_calibration(SPEC, trials)
 
 
@@ -145,7 +146,7 @@ def test_a_completed_trial_without_a_finite_loss_stops_at_the_door(loss: float |
     ],
 )
 def test_malformed_trials_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInputError, match="trial 0"):
+    with pytest.raises(InvalidInputError, match=r"trials\.0\."):
         fit_calibration(SPEC, [trial(64, 1e-3, 0, 2.0) | change])
 
 
@@ -154,13 +155,6 @@ def test_a_trial_given_twice_counts_once_and_a_contradiction_is_refused() -> Non
     assert fit_calibration(SPEC, trials + trials).to_dict() == fit_calibration(SPEC, trials).to_dict()
     with pytest.raises(InvalidInputError, match="two outcomes"):
         fit_calibration(SPEC, [*trials, trials[0] | {"loss": 9.0}])
-
-
-@pytest.mark.parametrize("missing", ["parameterization", "optimizer"])
-def test_a_specification_without_a_theory_is_refused(missing: str) -> None:
-    spec = {key: value for key, value in SPEC.items() if key != missing}
-    with pytest.raises(InvalidInputError, match=missing):
-        fit_calibration(spec, exact(-8, -8, -8))
 
 
 def test_bounds_stay_out_of_the_fit_and_are_reported() -> None:

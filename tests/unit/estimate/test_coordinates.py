@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.asjson import check_coordinates
 from tests.unit.estimate.measured import records, specification
-from widthwise.estimate.parts.coordinates import CoordinateCheck, check_coordinates, verdict
+from widthwise.estimate.parts.coordinates import CoordinateCheck, verdict
 from widthwise.estimate.slopes import Slope
 
 STEPS = (0, 1, 2, 4, 8)
@@ -128,7 +129,7 @@ def test_features_that_theory_lets_stand_still_may_shrink() -> None:
 def test_a_tied_table_is_not_judged_by_how_far_it_moves() -> None:
     still = {("embedding", "output_change"): -0.5}
     assert checked("standard", still).outcome == "fail"
-    assert checked("standard", still, spec={"proxy": {"tied": True}}).outcome == "pass"
+    assert checked("standard", still, spec={"proxy": {"architecture": "transformer", "tied": True}}).outcome == "pass"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.asjson import fit_gamma, fit_optima, gamma_roles, next_gammas
 from tests.unit.estimate.synthetic import SPEC, trial
-from widthwise.estimate.parts.gamma import GAMMAS, GammaResult, fit_gamma, gamma_learning_rate, gamma_roles, next_gammas
-from widthwise.estimate.widths import fit_optima
+from widthwise.estimate.parts.gamma import GAMMAS, GammaResult, gamma_learning_rate
 
 WIDTHS = (64, 128, 256, 512)
 ROLES = ("embedding", "hidden", "readout")
@@ -180,7 +180,10 @@ def test_it_is_given_only_where_it_was_asked_for() -> None:
 
 
 def test_a_tied_proxy_has_no_readout_of_its_own() -> None:
-    assert [role.value for role in gamma_roles({"proxy": {"tied": True}})] == ["embedding", "hidden"]
+    assert [role.value for role in gamma_roles({"proxy": {"architecture": "transformer", "tied": True}})] == [
+        "embedding",
+        "hidden",
+    ]
     assert [role.value for role in gamma_roles({"proxy": {}})] == list(ROLES)
 
 
@@ -189,7 +192,10 @@ def test_the_learning_rate_of_a_gamma_sweep_is_one_that_every_seed_completed() -
     trials = [trial(64, rate, seed, loss) for rate, loss in losses.items() for seed in (0, 1)]
     assert gamma_learning_rate(fit_optima(trials), 64) == 2.0**-8
     assert gamma_learning_rate(fit_optima(trials), 128) is None
-    spoiled = [t if (t["learning_rate"], t["seed"]) != (2.0**-8, 1) else {**t, "status": "failed"} for t in trials]
+    spoiled = [
+        t if (t["learning_rate"], t["seed"]) != (2.0**-8, 1) else {**t, "status": "failed", "loss": None}
+        for t in trials
+    ]
     assert gamma_learning_rate(fit_optima(spoiled), 64) != 2.0**-8
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.asjson import fit_gradients
 from tests.unit.estimate.measured import WIDTHS, records, specification
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.parts.gradients import GradientPart, fit_gradients
+from widthwise.estimate.parts.gradients import GradientPart
 from widthwise.estimate.slopes import fit_slope
 
 G = {"embedding": 0.5, "first": 0.5, "second": 0.5, "readout": 0.0}
@@ -165,7 +166,7 @@ def test_a_diverged_run_is_named() -> None:
 
 def test_records_are_read_when_asked_for_and_refused_when_malformed() -> None:
     assert fit_gradients(specification(measure=["learning_rate"]), gradient_records(G)) is None
-    with pytest.raises(InvalidInputError, match="it needs width, seed, kind and data"):
+    with pytest.raises(InvalidInputError, match="needs snapshots"):
         fit_gradients(specification(), [{"kind": "epsilon", "width": 64, "seed": 0, "data": {}}])
     broken = gradient_records(G)
     del broken[0]["data"]["snapshots"][0]["tensors"]["first"]["epsilon"]

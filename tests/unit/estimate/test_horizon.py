@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.asjson import fit_horizon
 from tests.unit.estimate.synthetic import SPEC, parabola, trial
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.parts.horizon import HorizonResult, fit_horizon
+from widthwise.estimate.parts.horizon import HorizonResult
 from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 HORIZONS = (100, 200, 400, 800)
@@ -100,7 +101,7 @@ def test_widths_share_the_slope_and_keep_their_levels() -> None:
 
 
 def test_two_horizons_give_no_interval() -> None:
-    result = fitted(branches(np.random.default_rng(0), horizons=(100, 400)), horizons=[])
+    result = fitted(branches(np.random.default_rng(0), horizons=(100, 400)), horizons=[100, 400])
     (estimate,) = result.exponents
     assert estimate.interval is None
     assert estimate.value == pytest.approx(0.32, abs=0.1)

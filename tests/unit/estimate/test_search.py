@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.asjson import fit_optima, next_round, outline
 from widthwise.errors import InvalidInputError
-from widthwise.estimate.widths import fit_optima
 from widthwise.search.bracket import EXTENSION_LIMIT, LARGEST_RATE
-from widthwise.search.rounds import next_round, outline
 from widthwise.search.telescope import around, predict
 
 Spec = dict[str, Any]
@@ -257,8 +256,8 @@ def test_an_external_runner_has_nothing_to_run() -> None:
 
 
 def test_nothing_to_run_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="0 seeds"):
-        next_round(spec_of(seeds=0), [])
+    with pytest.raises(InvalidInputError, match="0 learning rates"):
+        next_round(spec_of(learning_rates=[]), [])
 
 
 def test_work_is_parted_by_what_it_costs() -> None:

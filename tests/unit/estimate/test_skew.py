@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.asjson import fit_calibration, fit_optima
 from tests.unit.estimate.synthetic import SPEC, sweep, trial
-from widthwise.estimate import fit_calibration, fit_optima
 
 OPTIMUM = -8.1
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.asjson import fit_calibration
 from tests.unit.estimate import test_alignments as alignments
 from tests.unit.estimate import test_gamma as gamma
 from tests.unit.estimate import test_gradients as gradients
@@ -10,7 +11,7 @@ from tests.unit.estimate import test_horizon as horizon
 from tests.unit.estimate.synthetic import SPEC
 from tests.unit.estimate.test_by_hand import exact
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.estimate import fit_calibration, fit_optimum
+from widthwise.estimate import fit_optimum
 from widthwise.estimate.intervals import quantile
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.parts.alignments import DISTINCT

@@ -19,13 +19,15 @@ from typing import Any
 
 import numpy as np
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import CONFIDENCE, quantile
 from widthwise.estimate.readings import Readings, read
 from widthwise.estimate.slopes import Slope
-from widthwise.theory.alignment import Alignment, RoleAlignment, parse
+from widthwise.theory.alignment import Alignment, RoleAlignment
 from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured, Role
 
@@ -87,7 +89,7 @@ class AlignmentPart:
         }
 
 
-def fit_alignment(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> AlignmentPart | None:
+def fit_alignment(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> AlignmentPart | None:
     """α, ω and u of hidden tensors and readout, and the learning-rate exponents c that the linear program allows.
 
     Parameters
@@ -98,13 +100,11 @@ def fit_alignment(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
 
     None where the specification does not ask for alignment. Raises InvalidInputError for malformed records.
 
-    >>> fit_alignment({"measure": ["learning_rate"]}, ()) is None
-    True
     """
     readings = read(spec, measurements, Measured.ALIGNMENT)
     if readings is None:
         return None
-    declared = parse(spec.get("alignment", "full"), spec.get("readout_omega"))
+    declared = spec.parsed_alignment
     measured = tuple(
         found
         for role in ROLES
@@ -124,7 +124,7 @@ def fit_alignment(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
     feature_change: tuple[float, ...] = ()
     if len(measured) == len(ROLES) * len(QUANTITIES) and all(estimate is not None for estimate in stored):
         rates = _stable_rates(spec, measured, declared)
-        program = solve(spec["parameterization"], spec["optimizer"], _alignment([found.used for found in measured]))
+        program = solve(spec.parameterization, spec.optimizer, _alignment([found.used for found in measured]))
         logits, feature_change = _rounded(program.logits), tuple(_rounded(r) for r in program.r)
     return AlignmentPart(
         exponents=(*(estimate for estimate in stored if estimate is not None), *rates),
@@ -187,11 +187,11 @@ def _alignment(values: Sequence[float]) -> Alignment:
 
 
 def _stable_rates(
-    spec: Mapping[str, Any], measured: Sequence[AlignmentExponent], declared: Alignment
+    spec: CalibrationSpec, measured: Sequence[AlignmentExponent], declared: Alignment
 ) -> tuple[ExponentEstimate, ...]:
     """c by role from the linear program, in the form of the specification, with the errors of the alignment."""
-    kind, optimizer = spec["parameterization"], spec["optimizer"]
-    theory = theoretical_exponents(kind, optimizer, declared, form=spec.get("form", "table_9"))
+    kind, optimizer = spec.parameterization, spec.optimizer
+    theory = theoretical_exponents(kind, optimizer, declared, form=spec.form)
     plain = largest_stable(kind, optimizer, declared)
     best = largest_stable(kind, optimizer, _alignment([found.used for found in measured]))
     slopes = [found.value for found in measured]

@@ -23,11 +23,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement
 from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.readings import Readings, log_of, read
 from widthwise.estimate.slopes import Slope
-from widthwise.theory.alignment import parse
 from widthwise.theory.parameterization import init_exponents
 from widthwise.theory.stability import solve
 from widthwise.vocabulary import Measured, Role
@@ -127,7 +128,7 @@ def verdict(slope: Slope, expected: float = 0.0) -> str:
     return "can't tell"
 
 
-def check_coordinates(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> CoordinateCheck | None:
+def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> CoordinateCheck | None:
     """Slopes over width of every layer's output and of its change, each step's verdict, and whether theory holds.
 
     Parameters
@@ -197,11 +198,11 @@ def _change(changes: Sequence[SizeAtStep], mean: Slope, expected: float) -> Judg
     return Judgement(layer, role, "output_change", None, mean, expected, outcome)
 
 
-def _expected(spec: Mapping[str, Any]) -> Mapping[tuple[str, str], float]:
+def _expected(spec: CalibrationSpec) -> Mapping[tuple[str, str], float]:
     """Theory's slope of (size, role): of outputs at init, and of their change by training."""
-    init = init_exponents(spec["parameterization"])
-    alignment = parse(spec.get("alignment", "full"), spec.get("readout_omega"))
-    program = solve(spec["parameterization"], spec["optimizer"], alignment)
+    init = init_exponents(spec.parameterization)
+    alignment = spec.parsed_alignment
+    program = solve(spec.parameterization, spec.optimizer, alignment)
     readout = init[Role.READOUT]
     expected = {
         ("output", Role.EMBEDDING.value): 0.0,
@@ -211,9 +212,7 @@ def _expected(spec: Mapping[str, Any]) -> Mapping[tuple[str, str], float]:
         ("output_change", Role.HIDDEN.value): _zero(-program.r[-1]),
         ("output_change", Role.READOUT.value): _zero(-program.logits),
     }
-    if spec.get("proxy", {}).get(
-        "tied"
-    ):  # one learning rate serves two uses, and the table may move too little for one
+    if spec.proxy.tied:  # one learning rate serves two uses, and the table may move too little for one
         del expected["output_change", Role.EMBEDDING.value]
     return expected
 
@@ -224,7 +223,7 @@ def _zero(value: float) -> float:
 
 
 def _overall(
-    spec: Mapping[str, Any], readings: Readings, judgements: tuple[Judgement, ...], sizes: tuple[SizeAtStep, ...]
+    spec: CalibrationSpec, readings: Readings, judgements: tuple[Judgement, ...], sizes: tuple[SizeAtStep, ...]
 ) -> CoordinateCheck:
     """Fails if any judged size does; passes if all do."""
     failed = [found for found in judgements if found.outcome == "fail"]
@@ -235,7 +234,7 @@ def _overall(
         warnings.append(
             Caution(
                 "coordinate_check_failed",
-                f"Activations do not scale as theory has it for {spec['parameterization']}: {'; '.join(reasons)}.",
+                f"Activations do not scale as theory has it for {spec.parameterization}: {'; '.join(reasons)}.",
             )
         )
     elif unsure or not judgements:

@@ -12,11 +12,13 @@ the β that was trained: the rounding of β* to a learning rate that was tried t
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
@@ -32,13 +34,12 @@ from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRul
 GAMMAS = (0.25, 0.5, 2.0, 4.0)
 FARTHEST = 64.0  # Everett et al. 2024 tuned γ within [1e-2, 1e2]; the powers of 2 within that
 
-Trials = Sequence[Mapping[str, Any]]
+Trials = Sequence[Trial]
 
 
-def gamma_roles(spec: Mapping[str, Any]) -> tuple[Role, ...]:
+def gamma_roles(spec: CalibrationSpec) -> tuple[Role, ...]:
     """The roles that have tensors of their own in the calibration's proxy: a tied readout is the embedding's table."""
-    tied = bool(spec.get("proxy", {}).get("tied", False))
-    return (Role.EMBEDDING, Role.HIDDEN) if tied else (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
+    return (Role.EMBEDDING, Role.HIDDEN) if spec.proxy.tied else (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
 
 
 def gamma_learning_rate(optima: Sequence[WidthOptimum], width: int) -> float | None:
@@ -63,8 +64,8 @@ def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: flo
     >>> next_gammas([], 64, "hidden", 0.01)
     (0.25, 0.5, 2.0, 4.0)
     """
-    records = _gamma_records(trials, width, Role(role).value, learning_rate)
-    tried = {float(record["learning_rate"]) for record in records}
+    records = _gamma_records(trials, width, Role(role), learning_rate)
+    tried = {record.learning_rate for record in records}
     missing = tuple(gamma for gamma in GAMMAS if gamma not in tried)
     if missing:
         return missing
@@ -138,7 +139,7 @@ class GammaResult:
         }
 
 
-def fit_gamma(spec: Mapping[str, Any], trials: Trials, optima: Sequence[WidthOptimum]) -> GammaResult | None:
+def fit_gamma(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOptimum]) -> GammaResult | None:
     """Fit the best γ of each role at each width, and the learning-rate exponent of each role.
 
     Parameters
@@ -152,7 +153,7 @@ def fit_gamma(spec: Mapping[str, Any], trials: Trials, optima: Sequence[WidthOpt
 
     Raises `InvalidInputError` for malformed trials.
     """
-    if Measured.GAMMA not in spec.get("measure", ()):
+    if Measured.GAMMA not in spec.measure:
         return None
     by_width = {entry.width: entry.optimum for entry in optima}
     gammas = tuple(_role_gammas(trials, by_width))
@@ -172,36 +173,34 @@ def fit_gamma(spec: Mapping[str, Any], trials: Trials, optima: Sequence[WidthOpt
     return GammaResult(gammas, tuple(drifts), tuple(exponents), tuple(warnings))
 
 
-def _gamma_records(trials: Trials, width: int, role: str, learning_rate: float) -> list[dict[str, Any]]:
+def _gamma_records(trials: Trials, width: int, role: Role, learning_rate: float) -> list[Trial]:
     """The sweep over γ of one role as plain trials whose learning rate is γ; γ = 1 from the plain sweep if need be."""
-    swept: dict[tuple[float, int], dict[str, Any]] = {}
+    swept: dict[tuple[float, int], Trial] = {}
     for trial in trials:
-        if trial["width"] != width or trial["learning_rate"] != learning_rate or trial.get("horizon") is not None:
+        if trial.width != width or trial.learning_rate != learning_rate or trial.horizon is not None:
             continue
-        if trial.get("role") in (role, None):
-            gamma = float(trial.get("gamma", 1.0))
-            record = {**trial, "learning_rate": gamma, "role": None, "gamma": 1.0}
-            key = gamma, int(trial["seed"])
-            if trial.get("role") == role or key not in swept:
-                swept[key] = record
+        if trial.role in (role, None):
+            key = trial.gamma, trial.seed
+            if trial.role is role or key not in swept:
+                swept[key] = replace(trial, learning_rate=trial.gamma, role=None, gamma=1.0)
     return list(swept.values())
 
 
 def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterator[RoleGamma]:
     """The best γ wherever γ was swept; of several base learning rates the one nearest to the best."""
-    rates: dict[tuple[int, str], set[float]] = {}
+    rates: dict[tuple[int, Role], set[float]] = {}
     for trial in trials:
-        if trial.get("role") is not None:
-            rates.setdefault((trial["width"], trial["role"]), set()).add(float(trial["learning_rate"]))
+        if trial.role is not None:
+            rates.setdefault((trial.width, trial.role), set()).add(trial.learning_rate)
     for (width, role), tried in sorted(rates.items()):
         best = optima.get(width)
         target = math.log2(min(tried)) if best is None else best.log2_learning_rate
         rate = min(sorted(tried), key=lambda tried: abs(math.log2(tried) - target))
         optimum, reason = _fitted(_gamma_records(trials, width, role, rate))
-        yield RoleGamma(width, Role(role), rate, optimum, reason)
+        yield RoleGamma(width, role, rate, optimum, reason)
 
 
-def _fitted(records: Sequence[Mapping[str, Any]]) -> tuple[Optimum | None, str | None]:
+def _fitted(records: Trials) -> tuple[Optimum | None, str | None]:
     """The optimum of one sweep, or the reason why it has none."""
     (found,) = fit_optima(records)
     return found.optimum, found.reason
@@ -231,18 +230,14 @@ def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum
     )
 
 
-def _exponent(spec: Mapping[str, Any], drift: RoleDrift) -> ExponentEstimate:
+def _exponent(spec: CalibrationSpec, drift: RoleDrift) -> ExponentEstimate:
     """What was prescribed for the role, plus its drift."""
     theory = float(
-        theoretical_exponents(
-            spec["parameterization"],
-            spec["optimizer"],
-            spec.get("alignment", "full"),
-            readout_omega=spec.get("readout_omega"),
-            form=spec.get("form", "table_9"),
-        )[drift.role].c
+        theoretical_exponents(spec.parameterization, spec.optimizer, spec.parsed_alignment, form=spec.form)[
+            drift.role
+        ].c
     )
-    prescribed = 0.0 if spec.get("learning_rate_rule") == LearningRateRule.GLOBAL else theory
+    prescribed = 0.0 if spec.learning_rate_rule is LearningRateRule.GLOBAL else theory
     law = drift.learning_rate
     negated = _negated(law.interval)
     return ExponentEstimate(

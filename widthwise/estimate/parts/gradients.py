@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.exponent import ExponentEstimate
@@ -82,7 +84,7 @@ class GradientPart:
         }
 
 
-def fit_gradients(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, Any]]) -> GradientPart | None:
+def fit_gradients(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> GradientPart | None:
     """g by role at init and through training, and the epsilon that each role needs at each width.
 
     Parameters
@@ -93,19 +95,17 @@ def fit_gradients(spec: Mapping[str, Any], measurements: Sequence[Mapping[str, A
     The value of a role is the slope of the mean log RMS of its tensors, which count alike. None where the specification
     does not ask for epsilon. Raises InvalidInputError for malformed records.
 
-    >>> fit_gradients({"measure": ["learning_rate"]}, ()) is None
-    True
     """
     readings = read(spec, measurements, Measured.EPSILON)
     if readings is None:
         return None
-    theory = theoretical_exponents(spec["parameterization"], spec["optimizer"], form=spec.get("form", "table_9"))
+    theory = theoretical_exponents(spec.parameterization, spec.optimizer, form=spec.form)
     roles = tuple(
         found
         for role in readings.roles()
         if (found := _exponent(readings, role, float(theory[Role(role)].g))) is not None
     )
-    needs = _needs(readings, epsilon_power(spec["optimizer"]))
+    needs = _needs(readings, epsilon_power(spec.optimizer))
     stored = [found.value.estimate(ExponentQuantity.EPSILON, ExponentRole(found.role), found.theory) for found in roles]
     return GradientPart(
         exponents=tuple(exponent for exponent in stored if exponent is not None),
@@ -183,10 +183,10 @@ def _exponent_warnings(roles: Sequence[GradientExponent]) -> list[Caution]:
     return found
 
 
-def _epsilon_warnings(spec: Mapping[str, Any], needs: Sequence[EpsilonNeed]) -> list[Caution]:
+def _epsilon_warnings(spec: CalibrationSpec, needs: Sequence[EpsilonNeed]) -> list[Caution]:
     """Roles whose epsilon comes near what it is added to, or whose squares float32 loses, each at its worst width."""
     found = []
-    rule = "one constant" if spec.get("epsilon_rule") == EpsilonRule.CONSTANT else "the rule by role"
+    rule = "one constant" if spec.epsilon_rule is EpsilonRule.CONSTANT else "the rule by role"
     for role in dict.fromkeys(need.role for need in needs):
         own = [need for need in needs if need.role == role]
         worst = max(own, key=lambda need: need.share)

@@ -10,13 +10,15 @@ No theory of the width says what h is. Published values disagree (PUBLISHED), so
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from widthwise.calibration.cost import predictions
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
@@ -32,7 +34,7 @@ PUBLISHED = (
     ("derived from Everett et al. 2407.05872", 0.12, 0.15),
 )
 
-Trials = Sequence[Mapping[str, Any]]
+Trials = Sequence[Trial]
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class HorizonResult:
         }
 
 
-def fit_horizon(spec: Mapping[str, Any], trials: Trials) -> HorizonResult | None:
+def fit_horizon(spec: CalibrationSpec, trials: Trials) -> HorizonResult | None:
     """Fit the optimum of each horizon, and how it falls with tokens.
 
     Parameters
@@ -123,29 +125,29 @@ def fit_horizon(spec: Mapping[str, Any], trials: Trials) -> HorizonResult | None
 
     Raises `InvalidInputError` for malformed trials or an unknown architecture.
     """
-    if Measured.HORIZON not in spec.get("measure", ()):
+    if Measured.HORIZON not in spec.measure:
         return None
     optima = tuple(_horizon_optima(spec, trials))
     law = _fit_law(optima)
     return HorizonResult(optima, law, tuple(_cautions(spec, optima, law)))
 
 
-def tokens_of(spec: Mapping[str, Any], horizon: int) -> int:
+def tokens_of(spec: CalibrationSpec, horizon: int) -> int:
     """Positions that a run of `horizon` steps predicts in training; each counts as one token.
 
-    >>> tokens_of({"proxy": {"architecture": "mlp", "sequence_length": 8, "batch_size": 256}}, 100)
+    >>> tokens_of(CalibrationSpec.from_dict({"parameterization": "mup", "optimizer": "adam", "widths": [32]}), 100)
     25600
     """
-    proxy = spec["proxy"]
-    return horizon * int(proxy["batch_size"]) * predictions(proxy["architecture"], int(proxy["sequence_length"]))
+    proxy = spec.proxy
+    return horizon * proxy.batch_size * predictions(proxy.architecture, proxy.sequence_length)
 
 
-def _horizon_optima(spec: Mapping[str, Any], trials: Trials) -> Iterator[HorizonOptimum]:
+def _horizon_optima(spec: CalibrationSpec, trials: Trials) -> Iterator[HorizonOptimum]:
     """The optimum of each horizon by itself: whatever skews all their curves alike cancels in the slope."""
-    records: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    records: dict[tuple[int, int], list[Trial]] = {}
     for trial in trials:
-        if trial.get("horizon") is not None and trial.get("role") is None:
-            records.setdefault((trial["width"], int(trial["horizon"])), []).append({**trial, "horizon": None})
+        if trial.horizon is not None and trial.role is None:
+            records.setdefault((trial.width, trial.horizon), []).append(replace(trial, horizon=None))
     for (_, horizon), of_horizon in sorted(records.items()):
         (found,) = fit_optima(of_horizon)
         yield HorizonOptimum(horizon, tokens_of(spec, horizon), found)
@@ -191,11 +193,11 @@ def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
     )
 
 
-def _cautions(spec: Mapping[str, Any], optima: Sequence[HorizonOptimum], law: TokenLaw | None) -> Iterator[Caution]:
+def _cautions(spec: CalibrationSpec, optima: Sequence[HorizonOptimum], law: TokenLaw | None) -> Iterator[Caution]:
     """Every reason to trust the exponent over tokens less."""
     for entry in optima:
         yield from _horizon_cautions(entry)
-    missing = sorted(set(spec.get("horizons") or ()) - {entry.horizon for entry in optima})
+    missing = sorted(set(spec.horizons) - {entry.horizon for entry in optima})
     if missing:
         yield Caution(
             "horizon_without_trials",

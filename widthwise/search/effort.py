@@ -3,10 +3,22 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from service.store.database.records import FlopRate, JsonObject, ShardSpec
 from widthwise.calibration.cost import COOLDOWN_SHARE, run_flops
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
 from widthwise.vocabulary import MEASURED_BY_RUNS, ShardKind
+
+
+@dataclass(frozen=True, slots=True)
+class FlopRate:
+    """How fast trials of one width ran."""
+
+    width: int
+    trials: int
+    flops_per_second: float
+
 
 #: Runs that cost the same: kind of shard, width, and steps of a branched horizon (0: the specification's own).
 Cell = tuple[str, int, int]
@@ -27,29 +39,30 @@ def cells(shards: Iterable[ShardSpec]) -> Counter[Cell]:
     return counted
 
 
-def cell_steps(spec: JsonObject, cell: Cell) -> float:
+def cell_steps(spec: CalibrationSpec, cell: Cell) -> float:
     """Optimizer steps of one run of a cell, each counted once where runs share them.
 
-    >>> spec = {"steps": 100, "horizons": [100, 200], "measure": ["epsilon", "alignment"]}
+    >>> given = {"parameterization": "mup", "optimizer": "adam", "widths": [8], "steps": 100, "horizons": [100, 200]}
+    >>> spec = CalibrationSpec.from_dict({**given, "measure": ["epsilon", "alignment"]})
     >>> [round(cell_steps(spec, cell)) for cell in (("sweep", 8, 0), ("horizon", 8, 200), ("measure", 8, 0))]
     [100, 120, 50]
     """
     kind, _, horizon = cell
     if kind == ShardKind.MEASURE:  # one run gives a measurement of every kind asked for
-        kinds = len(set(spec.get("measure") or ()) & set(MEASURED_BY_RUNS))
-        return float(spec["steps"] / max(1, kinds))
+        kinds = len(set(spec.measure) & set(MEASURED_BY_RUNS))
+        return spec.steps / max(1, kinds)
     if kind == ShardKind.HORIZON:
-        before = max((steps for steps in spec.get("horizons") or () if steps < horizon), default=0)
+        before = max((steps for steps in spec.horizons if steps < horizon), default=0)
         return COOLDOWN_SHARE * horizon + (1 - COOLDOWN_SHARE) * (horizon - before)
-    return float(spec["steps"])
+    return float(spec.steps)
 
 
-def cell_flops(spec: JsonObject, cell: Cell) -> float:
+def cell_flops(spec: CalibrationSpec, cell: Cell) -> float:
     """Floating-point operations of one run of a cell that completes; measurements on the way are not counted."""
     return run_flops(spec, cell[1], steps=cell_steps(spec, cell), evaluated=cell[0] != ShardKind.MEASURE)
 
 
-def flops_by_width(spec: JsonObject, counted: Mapping[Cell, int]) -> dict[int, float]:
+def flops_by_width(spec: CalibrationSpec, counted: Mapping[Cell, int]) -> dict[int, float]:
     """Floating-point operations of so many runs of each cell, by width; counts below 0 are 0."""
     by_width: dict[int, float] = {}
     for cell, count in counted.items():
