@@ -275,11 +275,11 @@ def _trained(sweep: Sweep, bank: Path) -> Iterator[Run]:
         return
     from workers.engine.data import load_corpus
     from workers.engine.early_stopping import varied
-    from workers.engine.sweep import Program
+    from workers.engine.sweep import SweepProgram
     from workers.engine.width_program import WidthProgram
 
     spec = CalibrationSpec.from_dict(sweep.spec)
-    program = Program(WidthProgram.of(spec, sweep.width, load_corpus(sweep.dataset)))
+    program = SweepProgram(WidthProgram.of(spec, sweep.width, load_corpus(sweep.dataset)))
     runs = []
     for identity in sweep.trials:
         trial, curve = program.run(identity)

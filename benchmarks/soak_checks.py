@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from service.store import Store
-from service.store.database.records import Calibration, Event, ExponentFilter, Shard
+from service.store.database.records import Event, ExponentFilter, Shard, StoredCalibration
 from service.store.database.validation import LIMIT_MAXIMUM
 
 #: Of a trial: what a second run of it may change.
@@ -23,7 +23,7 @@ CLOCK_SECONDS = 0.1
 class Snapshot:
     """Everything that is stored of one calibration."""
 
-    calibration: Calibration
+    calibration: StoredCalibration
     shards: tuple[Shard, ...]
     events: tuple[Event, ...]
     trials: tuple[Mapping[str, Any], ...]

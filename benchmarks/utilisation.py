@@ -198,7 +198,7 @@ def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
     """On an accelerator: a whole grid with three seeds as one program, against one trial at a time."""
     from widthwise.calibration.grids import default_learning_rates
     from workers.engine.batch import run_batches
-    from workers.engine.sweep import Program
+    from workers.engine.sweep import SweepProgram
 
     found = []
     for name in PROXIES:
@@ -207,7 +207,7 @@ def _lanes(widths: list[int], peak: float) -> list[dict[str, Any]]:
             rates = default_learning_rates("adam", name, 32)
             asked = [TrialIdentity(width, rate, seed) for seed in range(3) for rate in rates]
             trials = list(run_batches(shared, asked, asked, lambda *_: None))
-            one, _ = Program(shared).run(asked[len(asked) // 2])
+            one, _ = SweepProgram(shared).run(asked[len(asked) // 2])
             seconds = sum(trial.seconds or 0.0 for trial in trials)
             found.append(
                 {

@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from widthwise.errors import InvalidInputError
-from workers.protocol import Described, ErrorKind, Event, Failed, Finished, Job, Progress, Started, ended
+from workers.protocol import Described, ErrorKind, Event, Failed, Finished, Job, Started, StepProgress, ended
 
 PARENT_GONE = 3
 PROGRESS_SECONDS = 1.0  # a person watches these; more often is noise
@@ -119,7 +119,7 @@ def _run(job: Job, pipe: Pipe) -> None:
         nonlocal last
         if time.monotonic() - last >= PROGRESS_SECONDS:
             last = time.monotonic()
-            pipe.send(Progress(trial, of, step, steps))
+            pipe.send(StepProgress(trial, of, step, steps))
 
     for outcome in run(job.spec, job.shard, job.done, corpora_dir=job.corpora_dir, on_progress=report):
         pipe.send(ended(outcome))

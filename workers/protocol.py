@@ -169,7 +169,7 @@ class MeasurementDone:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StepProgress:
     """How far the child is, for a person who watches."""
 
     EVENT: ClassVar = "progress"
@@ -229,8 +229,8 @@ class Failed:
         return {"event": self.EVENT, "kind": str(self.kind), "message": self.message}
 
 
-Event = Started | Described | TrialDone | MeasurementDone | Progress | Finished | Failed
-_EVENTS = (Started, Described, TrialDone, MeasurementDone, Progress, Finished, Failed)
+Event = Started | Described | TrialDone | MeasurementDone | StepProgress | Finished | Failed
+_EVENTS = (Started, Described, TrialDone, MeasurementDone, StepProgress, Finished, Failed)
 _BY_NAME: Mapping[str, type[Event]] = {kind.EVENT: kind for kind in _EVENTS}
 
 

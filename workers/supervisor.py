@@ -28,9 +28,9 @@ from workers.protocol import (
     Finished,
     Job,
     MeasurementDone,
-    Progress,
     ProtocolError,
     Started,
+    StepProgress,
     TrialDone,
 )
 from workers.totals import Totals
@@ -282,7 +282,7 @@ class _Watch:
                 self.error = event
             case Finished():
                 self.finished = True
-            case Progress(trial=index, of=of, step=step, steps=steps):
+            case StepProgress(trial=index, of=of, step=step, steps=steps):
                 log.debug("progress", trial=index, of=of, step=step, steps=steps)
             case _:
                 raise ProtocolError(f"{event!r} is not an event of a shard")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.http.identifiers import IDENTIFIER_PATTERN
-from service.store.database.records import Calibration
+from service.store.database.records import StoredCalibration
 from service.store.results.provenance import codes, describe
 from widthwise.calibration.trial import Trial, TrialIdentity
 
@@ -76,7 +76,7 @@ class Comparing(BaseModel):
 Trials = Sequence[Trial]
 
 
-def compare(this: Calibration, other: Calibration, trials: Trials, other_trials: Trials) -> dict[str, Any]:
+def compare(this: StoredCalibration, other: StoredCalibration, trials: Trials, other_trials: Trials) -> dict[str, Any]:
     """Return the JSON form of a comparison (`ComparisonBody`)."""
     specification = _differences(_flat(this.stored_spec), _flat(other.stored_spec))
     recorded = bool(this.environments and other.environments)

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from service.calibrations.schemas import Estimate
 from service.calibrations.specification import SpecificationBody
 from service.errors import InvalidInputError
-from service.store.database.records import Calibration, MeasurementRow, TrialRow
+from service.store.database.records import MeasurementRow, StoredCalibration, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.store import Store
@@ -61,7 +61,7 @@ def _refused_measure(message: str, kind: str) -> InvalidInputError:
     )
 
 
-def calibration_body(calibration: Calibration) -> dict[str, Any]:
+def calibration_body(calibration: StoredCalibration) -> dict[str, Any]:
     """Return the JSON form of a calibration (`schemas.CalibrationBody`)."""
     address = f"/v1/calibrations/{calibration.id}"
     return {
@@ -96,7 +96,7 @@ def calibration_body(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def retry_after(calibration: Calibration) -> int | None:
+def retry_after(calibration: StoredCalibration) -> int | None:
     """Return the seconds after which another look at a calibration is worth it; None once it has ended."""
     if calibration.state in FINAL_CALIBRATION_STATES:
         return None
@@ -116,7 +116,7 @@ def measurement_body(row: MeasurementRow) -> dict[str, Any]:
     return {"id": row.id, "created_at": row.created_at, **measured}
 
 
-def estimate(calibration: Calibration) -> dict[str, Any]:
+def estimate(calibration: StoredCalibration) -> dict[str, Any]:
     """Return what was expected of a calibration before it began (`schemas.Estimate`).
 
     The operations are the sum of what the trials report if none ends early; measuring on the way is not counted.
@@ -138,7 +138,7 @@ def _external_estimate(spec: CalibrationSpec) -> dict[str, Any]:
 
 async def event_stream(
     store: Store,
-    calibration: Calibration,
+    calibration: StoredCalibration,
     *,
     after: int,
     stream_seconds: float,

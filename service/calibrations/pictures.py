@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
-from service.store.database.records import Calibration
+from service.store.database.records import StoredCalibration
 
 KEPT = 64  # pictures of some 30 kB (chosen): the two of every calibration that a page shows
 
@@ -23,7 +23,7 @@ class Pictures:
         self._drawn: OrderedDict[_Key, str] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, kind: str, calibration: Calibration, draw: Callable[[], str]) -> str:
+    def of(self, kind: str, calibration: StoredCalibration, draw: Callable[[], str]) -> str:
         """Return the picture of a calibration as it was read; `draw` is called only if it was not drawn before."""
         key = kind, calibration.id, calibration.last_event
         with self._lock:

@@ -31,7 +31,7 @@ from service.http.identifiers import CalibrationId
 from service.http.openapi import json_body, problems
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
-from service.store.database.records import Calibration, CreatedCalibration
+from service.store.database.records import CreatedCalibration, StoredCalibration
 from service.store.database.states import FINAL_CALIBRATION_STATES
 from widthwise.figures.sweep import learning_rate_plot
 from widthwise.figures.widths import width_plot
@@ -358,7 +358,7 @@ def _watched(
             description="Number of the last event seen: the stream goes on after it and loses nothing.",
         ),
     ] = None,
-) -> tuple[Calibration, int]:
+) -> tuple[StoredCalibration, int]:
     """Look the calibration up before the stream starts: afterwards there is no status left to send."""
     calibration = store.calibrations.get(calibration_id)
     after = int(last_event_id or 0)
@@ -370,8 +370,8 @@ def _watched(
 
 
 async def _counted(
-    request: Request, watched: Annotated[tuple[Calibration, int], Depends(_watched)]
-) -> AsyncIterator[tuple[Calibration, int]]:
+    request: Request, watched: Annotated[tuple[StoredCalibration, int], Depends(_watched)]
+) -> AsyncIterator[tuple[StoredCalibration, int]]:
     """Count the stream until its response has ended, however it ends; 429 if too many are open."""
     caller: Caller | None = getattr(request.state, "caller", None)
     with request.app.state.streams.one_more(None if caller is None else caller.key_id):
@@ -389,7 +389,7 @@ async def _counted(
     },
 )
 async def stream_events(
-    request: Request, store: ReadStore, watched: Annotated[tuple[Calibration, int], Depends(_counted)]
+    request: Request, store: ReadStore, watched: Annotated[tuple[StoredCalibration, int], Depends(_counted)]
 ) -> AsyncIterable[ServerSentEvent]:
     """Return its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
     trials and measurements.

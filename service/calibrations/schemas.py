@@ -37,7 +37,7 @@ class TrialsUpload(BaseModel):
     trials: Annotated[list[UploadedTrial], Field(min_length=1, max_length=MAX_UPLOAD, fail_fast=True)]
 
 
-class Progress(BaseModel):
+class ProgressBody(BaseModel):
     """How far a calibration is."""
 
     trials_done: int
@@ -97,7 +97,7 @@ class CalibrationBody(BaseModel):
     spec: dict[str, Any] = Field(description="The specification, with every default filled in.")
     extends: str | None = Field(None, description="The calibration whose trials and measurements it began with.")
     rounds: int = Field(1, description="How many times shards were planned; each time from all outcomes before.")
-    progress: Progress
+    progress: ProgressBody
     estimate: Estimate
     result: dict[str, Any] | None = Field(
         description="Optima, drift and exponents with intervals, once succeeded; its `provenance` names specification, "

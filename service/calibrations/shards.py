@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.store.database.records import Shard, Worker, WorkerState
+from service.store.database.records import Shard, StoredWorker, WorkerState
 from service.store.database.states import ShardState
 from service.store.work.queue import ATTEMPTS_MAXIMUM
 
@@ -52,7 +52,7 @@ class ShardList(BaseModel):
     items: list[ShardBody]
 
 
-def shard_body(shard: Shard, workers: Mapping[str, Worker]) -> dict[str, Any]:
+def shard_body(shard: Shard, workers: Mapping[str, StoredWorker]) -> dict[str, Any]:
     """Return the JSON form of a shard; workers: those that have reported, by id."""
     spec = shard.spec
     return {
@@ -75,7 +75,7 @@ def shard_body(shard: Shard, workers: Mapping[str, Worker]) -> dict[str, Any]:
     }
 
 
-def _worker_body(worker_id: str, worker: Worker | None) -> dict[str, Any]:
+def _worker_body(worker_id: str, worker: StoredWorker | None) -> dict[str, Any]:
     if worker is None:
         return {"id": worker_id, "state": None, "device": None, "seconds_since_seen": None}
     return {

@@ -8,7 +8,7 @@ from service.fleet.schemas import WorkerList
 from service.http.dependencies import ReadStore
 from service.http.openapi import problems
 from service.http.problems import json_response
-from service.store.database.records import Worker
+from service.store.database.records import StoredWorker
 
 router = APIRouter(tags=["workers"])
 
@@ -30,7 +30,7 @@ def list_workers(store: ReadStore) -> Response:
     return json_response({"items": [worker_body(worker) for worker in store.workers.all()]}, headers=_NO_CACHE)
 
 
-def worker_body(worker: Worker) -> dict[str, Any]:
+def worker_body(worker: StoredWorker) -> dict[str, Any]:
     """Return the JSON form of a worker (`schemas.WorkerBody`)."""
     return {
         "id": worker.id,

@@ -69,7 +69,7 @@ Limit = Annotated[int, Field(ge=1, le=LIMIT_MAXIMUM, description="Items on a pag
 Exponent = Annotated[float, Field(ge=0.5, le=1.0)]
 
 
-class RoleAlignment(BaseModel):
+class RoleAlignmentBody(BaseModel):
     """Alignment exponents of one role, each from ½ (random) to 1 (aligned)."""
 
     model_config = REQUEST
@@ -84,8 +84,8 @@ class MeasuredAlignment(BaseModel):
 
     model_config = REQUEST
 
-    hidden: RoleAlignment
-    readout: RoleAlignment
+    hidden: RoleAlignmentBody
+    readout: RoleAlignmentBody
 
 
 def named_or_measured(value: Any) -> str:

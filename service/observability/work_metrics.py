@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from service.store.database.records import Backlog, Worker, WorkerState
+from service.store.database.records import Backlog, StoredWorker, WorkerState
 from service.store.database.states import CalibrationState, ShardState
 from widthwise.vocabulary import Outcome, TrialStatus
 
@@ -23,7 +23,7 @@ class Snapshot:
     """What was read of the database."""
 
     backlog: Backlog
-    workers: Sequence[Worker]
+    workers: Sequence[StoredWorker]
 
 
 def work_families(snapshot: Snapshot | None) -> Iterator[Metric]:
@@ -49,7 +49,7 @@ def work_families(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield from _totals([worker for worker in listed if worker.seconds_since_seen < LISTED_SECONDS])
 
 
-def _totals(workers: Sequence[Worker]) -> Iterator[Metric]:
+def _totals(workers: Sequence[StoredWorker]) -> Iterator[Metric]:
     """What each worker says that it did since it began: a restart begins at 0, as a counter may."""
     seen = GaugeMetricFamily(
         "widthwise_worker_last_seen_seconds", "Seconds since the worker's last report.", labels=["worker"]

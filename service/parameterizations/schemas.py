@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 
-class Exponents(BaseModel):
+class ExponentsBody(BaseModel):
     """Exponents of one role: a quantity is proportional to width^(−exponent)."""
 
     a: float = Field(description="Forward multiplier.")
@@ -24,7 +24,7 @@ class Setting(BaseModel):
     alignment: Literal["full", "none"]
     form: Form = Field(description="The form of muP that the numbers are in; the others have one form only.")
     readout_omega: float = Field(description="ω of the readout that the numbers hold for.")
-    exponents: dict[Role, Exponents] = Field(description="By role.")
+    exponents: dict[Role, ExponentsBody] = Field(description="By role.")
 
 
 class Parameterizations(BaseModel):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.schema import check_schema
 from service.store.database.view import View
-from service.store.results.exponents import Exponents
+from service.store.results.exponents import StoredExponents
 from service.store.results.keys import Keys
 from service.store.results.measurements import Measurements
 from service.store.results.trials import Trials
@@ -52,7 +52,7 @@ class Store:
         self.calibrations = Calibrations(view, self._followup)
         self.trials = Trials(view)
         self.measurements = Measurements(view)
-        self.exponents = Exponents(view)
+        self.exponents = StoredExponents(view)
         self.workers = Workers(view)
 
     def of(self, owner: str, *, everyone: bool = False) -> Self:

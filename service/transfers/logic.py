@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from service.errors import ConflictError, InvalidInputError, NotFoundError
 from service.store.database import errors as store_errors
-from service.store.database.records import Calibration, ExponentFilter, ExponentRow
+from service.store.database.records import ExponentFilter, ExponentRow, StoredCalibration
 from service.store.database.states import CalibrationState
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.store import Store
@@ -54,7 +54,7 @@ def calibrated_exponents(request: schemas.TransferBody, store: Store) -> Exponen
     )
 
 
-def _shift(calibration: Calibration) -> float:
+def _shift(calibration: StoredCalibration) -> float:
     """The finite-width shift of the law that the calibration chose, octaves × width; 0 where it chose another."""
     for candidate in (calibration.result or {}).get("candidates", ()):
         if candidate["chosen"]:
@@ -76,7 +76,7 @@ def _estimate(row: ExponentRow) -> dict[str, object]:
     }
 
 
-def _require_same_setting(request: schemas.TransferBody, calibration: Calibration) -> None:
+def _require_same_setting(request: schemas.TransferBody, calibration: StoredCalibration) -> None:
     """Refuse exponents measured in another setting: they say nothing about this one."""
     spec = calibration.spec
     for field, measured_with, asked in (
@@ -87,7 +87,7 @@ def _require_same_setting(request: schemas.TransferBody, calibration: Calibratio
             raise _other_setting(calibration, field, measured_with.value, asked.value)
     # The exponents in force decide, not how they were written: ω may be the alignment's own or replaced.
     measured = spec.parsed_alignment
-    wanted = request.to_request().prescription().alignment
+    wanted = request.to_request().scheme().alignment
     if (measured.hidden, measured.readout) == (wanted.hidden, wanted.readout):
         return
     if (measured.hidden, replace(measured.readout, omega=wanted.readout.omega)) == (wanted.hidden, wanted.readout):
@@ -95,7 +95,7 @@ def _require_same_setting(request: schemas.TransferBody, calibration: Calibratio
     raise _other_setting(calibration, "alignment", measured.name, wanted.name)
 
 
-def _other_setting(calibration: Calibration, field: str, measured: object, wanted: object) -> InvalidInputError:
+def _other_setting(calibration: StoredCalibration, field: str, measured: object, wanted: object) -> InvalidInputError:
     same = " (with other exponents)" if measured == wanted else ""
     return InvalidInputError(
         f"Calibration {calibration.id!r} was measured with {field} {measured!r}, and this transfer asks for "

@@ -12,7 +12,7 @@ from tests.engine.jobs import job_of, run_any, run_horizons
 from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
 from workers.engine.data import load_corpus
-from workers.engine.horizon import Program, cooldown_start, course, warmup_steps
+from workers.engine.horizon import HorizonProgram, cooldown_start, course, warmup_steps
 from workers.engine.prescription import prescribe
 from workers.engine.proxies import build_proxy
 from workers.engine.training import draw, hyperparameters, schedule, training_windows, trial_functions
@@ -118,7 +118,7 @@ def test_a_constant_phase_that_diverges_leaves_every_horizon_diverged(spec: dict
     json.dumps([t.to_dict() for t in (short, long, *healthy)], allow_nan=False)
 
 
-class SpoiledCooldown(Program):
+class SpoiledCooldown(HorizonProgram):
     """Whose shortest horizon cools down at an absurd learning rate."""
 
     def course(self, horizon: int | None) -> jax.Array:

@@ -23,7 +23,7 @@ from workers.engine.measurements import KINDS, Observer
 from workers.engine.measurements.alignment import alignment_ratios
 from workers.engine.measurements.coordinates import coordinate_sizes
 from workers.engine.measurements.gradients import gradient_sizes
-from workers.engine.measurements.kind import MeasurementKind, View
+from workers.engine.measurements.kind import MeasurementKind, RunView
 from workers.engine.measurements.norms import rms
 from workers.engine.optimizers import OPTIMIZERS, build_optimizer
 from workers.engine.prescription import Prescription, prescribe
@@ -129,7 +129,7 @@ def test_every_measurement_of_the_vocabulary_has_its_record() -> None:
 def test_a_kind_of_its_own_is_a_record_and_no_more(spec: dict[str, Any]) -> None:
     """The engine runs a kind that exists here alone beside the others; only the vocabulary would have to know it."""
 
-    def weight_sizes(view: View) -> dict[str, dict[str, jax.Array]]:
+    def weight_sizes(view: RunView) -> dict[str, dict[str, jax.Array]]:
         return {name: {"weight": rms(use.weight)} for name, use in view.now().items()}
 
     weights = MeasurementKind("weights", lambda steps: (0, steps), weight_sizes)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from service.store import (
-    Calibration,
     CalibrationState,
     ExponentFilter,
     Lease,
     ShardState,
     StateConflictError,
     Store,
+    StoredCalibration,
     TrialRow,
 )
 from service.store.results.trials import ROWS_PER_STATEMENT, TRIALS_PER_WIDTH
@@ -206,7 +206,7 @@ def test_uploads_are_stored_all_or_none(store: Store) -> None:
 def test_a_calibration_takes_as_many_trials_as_a_specification_can_name(store: Store) -> None:
     identifier = store.calibrations.create(sample_spec(**EXTERNAL)).calibration.id
 
-    def upload(count: int, *, first: int = 0, **more: Any) -> Calibration:
+    def upload(count: int, *, first: int = 0, **more: Any) -> StoredCalibration:
         seeds = range(first, first + count)
         return store.calibrations.upload(
             identifier, [{"width": 32, "learning_rate": 0.001, "seed": seed, "loss": 1.0} | more for seed in seeds]

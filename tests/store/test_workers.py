@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from service.store import Store
-from service.store.database.records import Worker, WorkerState
+from service.store.database.records import StoredWorker, WorkerState
 from service.store.database.tables import workers
 from service.store.work.workers import ALIVE_SECONDS, FORGOTTEN_SECONDS
 from tests.store.samples import pass_time, run_claim, sample_spec
 
 
-def only(store: Store) -> Worker:
+def only(store: Store) -> StoredWorker:
     """The one worker that there is."""
     (worker,) = store.workers.all()
     return worker

@@ -18,9 +18,9 @@ from workers.protocol import (
     Finished,
     Job,
     MeasurementDone,
-    Progress,
     ProtocolError,
     Started,
+    StepProgress,
     TrialDone,
     read_event,
 )
@@ -38,7 +38,7 @@ LINES: list[tuple[Event, dict[str, Any]]] = [
         MeasurementDone(Measurement(8, 0, Measured.EPSILON, {"steps": 3})),
         {"event": "measurement", "measurement": {"width": 8, "seed": 0, "kind": "epsilon", "data": {"steps": 3}}},
     ),
-    (Progress(1, 4, 3, 30), {"event": "progress", "trial": 1, "of": 4, "step": 3, "steps": 30}),
+    (StepProgress(1, 4, 3, 30), {"event": "progress", "trial": 1, "of": 4, "step": 3, "steps": 30}),
     (Finished(), {"event": "finished"}),
     (
         Failed(ErrorKind.OUT_OF_MEMORY, "2 GB are missing"),

@@ -14,7 +14,7 @@ LINE_SECONDS = 5.0  # chosen: between two lines of progress where there is no te
 BAR_CHARACTERS = 30
 
 
-class View(Protocol):
+class ProgressView(Protocol):
     """Something that shows how far a calibration is."""
 
     def update(self, done: int, total: int, seconds_left: float | None, state: str) -> None:
@@ -35,7 +35,7 @@ def follow(client: Client, calibration_id: str, out: Console) -> Calibration:
 
 
 @contextmanager
-def _view(out: Console) -> Iterator[View]:
+def _view(out: Console) -> Iterator[ProgressView]:
     if not out.is_terminal:
         yield _Lines(out)
         return

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -12,6 +11,7 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.estimate import Optimum, WidthOptimum, fit_optima
 from widthwise.estimate.parabola import adjusted_means
+from widthwise.figures.axes import Axes
 from widthwise.figures.svg import (
     FAINT,
     GRID,
@@ -36,23 +36,6 @@ HEADER = 74  # height of title and subtitle
 ROW = 13  # height of one width's row of divergence marks, above the curves
 
 WORST_SHOWN = 0.25  # chosen: losses over 25 % above the worst optimum leave the picture, or the basins look flat
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Where a log2 learning rate and a loss in nats lie, in pixels."""
-
-    x_low: float
-    x_high: float
-    y_low: float
-    y_high: float
-    top: float
-
-    def x(self, log2_learning_rate: float) -> float:
-        return LEFT + (log2_learning_rate - self.x_low) / (self.x_high - self.x_low) * (RIGHT - LEFT)
-
-    def y(self, loss: float) -> float:
-        return BOTTOM - (loss - self.y_low) / (self.y_high - self.y_low) * (BOTTOM - self.top)
 
 
 def learning_rate_plot(spec: CalibrationSpec, trials: Sequence[Trial], result: Mapping[str, Any] | None = None) -> str:
@@ -125,7 +108,8 @@ def _axes(spec: CalibrationSpec, optima: Sequence[WidthOptimum]) -> Axes:
         bottom, top = min(bottom, *best), min(top, max(best) + WORST_SHOWN * abs(max(best)))
     pad = 0.06 * (top - bottom) or 0.05 * abs(top) or 1.0  # equal losses still need an axis
     rows = sum(1 for entry in optima if _without_loss(entry))
-    return Axes(low - margin, high + margin, bottom - pad, top + pad, HEADER + ROW * rows + (8 if rows else 0))
+    edge = HEADER + ROW * rows + (8 if rows else 0)
+    return Axes(low - margin, high + margin, bottom - pad, top + pad, LEFT, RIGHT, edge, BOTTOM)
 
 
 def _draw_axes(root: Element, axes: Axes, loss_ticks: bool) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
@@ -12,6 +12,7 @@ from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
 from widthwise.estimate import CalibrationResult, WidthOptimum, fit_calibration
 from widthwise.estimate.candidates import Candidates
+from widthwise.figures.axes import Axes
 from widthwise.figures.svg import (
     FAINT,
     GRID,
@@ -36,22 +37,6 @@ FARTHEST = 16.0  # times the largest width: how far the laws are drawn (chosen; 
 POINTS = 61  # of each curve
 DASHES = {"none": "", "shift": "7 4", "power": "2 4"}
 NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "power of width"}
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Where a log2 width and a log2 learning rate lie, in pixels."""
-
-    x_low: float
-    x_high: float
-    y_low: float
-    y_high: float
-
-    def x(self, value: float, /) -> float:
-        return LEFT + (value - self.x_low) / (self.x_high - self.x_low) * (RIGHT - LEFT)
-
-    def y(self, value: float, /) -> float:
-        return BOTTOM - (value - self.y_low) / (self.y_high - self.y_low) * (BOTTOM - TOP)
 
 
 def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
@@ -116,7 +101,7 @@ def _axes(result: CalibrationResult) -> Axes:
         optima += [far.log2_learning_rate, *(far.interval or ())]
     low, top = min(optima), max(optima)
     margin = max(0.08 * (top - low), 0.5)  # at least half an octave: else noise looks like a law
-    return Axes(min(widths) - 0.4, high + 0.2, low - margin, top + margin)
+    return Axes(min(widths) - 0.4, high + 0.2, low - margin, top + margin, LEFT, RIGHT, TOP, BOTTOM)
 
 
 def _draw_axes(root: Element, axes: Axes) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from widthwise.caution import Caution
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
-from widthwise.rules.in_force import ExponentsInForce, Prescription
+from widthwise.rules.in_force import ExponentsInForce, Scheme
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.fans import Fans
 from widthwise.vocabulary import QuantityName, Role
@@ -20,7 +20,7 @@ from widthwise.vocabulary import QuantityName, Role
 class Case(NamedTuple):
     """Everything that a rule may look at before it says whether it is in force."""
 
-    prescription: Prescription
+    scheme: Scheme
     exponents: Exponents | None  #: measured ones or a user's own; None: theory's
     in_force: ExponentsInForce
     base: Base

@@ -22,7 +22,7 @@ MAX_EXPONENT = 5  # chosen: no theory or measurement comes near, and multipliers
 REFERENCE = "Everett et al. 2024, arXiv 2407.05872, Table 1"
 
 
-class Prescription(NamedTuple):
+class Scheme(NamedTuple):
     """The words of a request: what theory's exponents depend on."""
 
     parameterization: Parameterization
@@ -46,13 +46,13 @@ class ExponentsInForce:
     provenance: Mapping[str, Any]
 
 
-def exponents_in_force(words: Prescription, exponents: Exponents | None) -> ExponentsInForce:
+def exponents_in_force(words: Scheme, exponents: Exponents | None) -> ExponentsInForce:
     """Theory's exponents for these words, or those given in their place."""
     return theory_in_force(words) if exponents is None else measured_in_force(words, exponents)
 
 
 @lru_cache(maxsize=256)  # theory has 4 × 6 × 2 prescriptions in three forms and modes; measured alignments add a few
-def theory_in_force(words: Prescription) -> ExponentsInForce:
+def theory_in_force(words: Scheme) -> ExponentsInForce:
     """Theory's exponents for these words."""
     theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=words.form)
     c = {role: float(e.c) for role, e in theory.items()}
@@ -60,7 +60,7 @@ def theory_in_force(words: Prescription) -> ExponentsInForce:
     return _scaled(words, theory, c, g, {"source": "theory", "reference": REFERENCE})
 
 
-def measured_in_force(words: Prescription, exponents: Exponents) -> ExponentsInForce:
+def measured_in_force(words: Scheme, exponents: Exponents) -> ExponentsInForce:
     """As `theory_in_force`, with the exponents given in place of theory's."""
     kind, optimizer, align, form, _ = words
     theory = theoretical_exponents(kind, optimizer, align, form=form)
@@ -86,7 +86,7 @@ def _finite(value: float, role: Role) -> float:
 
 
 def _scaled(
-    words: Prescription,
+    words: Scheme,
     theory: Mapping[Role, RoleExponents],
     c: Mapping[Role, float],
     g: Mapping[Role, float],

@@ -34,7 +34,7 @@ class FiniteWidthShift:
         multipliers: dict[QuantityName, float] = {}
         if multiplier != 1:
             multipliers["learning_rate"] = multiplier
-            words = case.prescription
+            words = case.scheme
             if decay_mode_in_force(words.optimizer, words.weight_decay_mode) is WeightDecayMode.DECOUPLED:
                 multipliers["weight_decay"] = 1 / multiplier  # η·λ stays
         return ShiftInForce(multipliers, reason, source, ())

@@ -55,7 +55,7 @@ class WidthInForce:
     def cautions(self) -> tuple[Caution, ...]:
         """Epsilons near the gradient, ties that can't be served exactly, exponents used beyond their measurement."""
         case = self._case
-        power = epsilon_power(case.prescription.optimizer)
+        power = epsilon_power(case.scheme.optimizer)
         return (
             *(epsilon_cautions(case.base, case.target, self._in_force.gradient, case.widths, power) if power else ()),
             *(self._in_force.tie_cautions if case.has_ties else ()),
@@ -66,7 +66,7 @@ class WidthInForce:
         exponents = self._case.exponents
         if exponents is None:
             return
-        words = self._case.prescription
+        words = self._case.scheme
         theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=exponents.form)
         yield from measured_cautions(
             self._case.widths,

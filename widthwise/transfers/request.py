@@ -7,7 +7,7 @@ from typing import Any
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
 from widthwise.rules.exponents import Exponents
-from widthwise.rules.in_force import Prescription
+from widthwise.rules.in_force import Scheme
 from widthwise.tensors.placement import Tensor
 from widthwise.theory import alignment as alignments
 from widthwise.theory.alignment import AlignmentLike, Number, RoleAlignment
@@ -17,9 +17,9 @@ from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Weig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferRequest:
-    """A tuned base, a target, and the prescription by which one becomes the other.
+    """A tuned base, a target, and the scheme by which one becomes the other.
 
-    Words may be given as strings; `prescription` checks them. Sizes, values and tensors are checked where they are
+    Words may be given as strings; `scheme` checks them. Sizes, values and tensors are checked where they are
     made (`Base`, `Target`) or placed (`Tensor`).
     """
 
@@ -35,7 +35,7 @@ class TransferRequest:
     tensors: Sequence[Tensor] = field(default=())
     exponents: Exponents | None = None  #: None: theory's
 
-    def prescription(self) -> Prescription:
+    def scheme(self) -> Scheme:
         """The words of the request. Raises InvalidInputError for one that is not known."""
         parameterization = known_word(Parameterization, self.parameterization, "parameterization")
         optimizer = known_word(Optimizer, self.optimizer, "optimizer")
@@ -43,7 +43,7 @@ class TransferRequest:
         self.axis_order()
         alignment = alignments.parse(self.alignment, self.readout_omega)
         mode = self.weight_decay_mode
-        return Prescription(
+        return Scheme(
             parameterization,
             optimizer,
             alignment,

@@ -90,18 +90,18 @@ def plan_of(request: TransferRequest, rules: Sequence[Rule] = RULES) -> Plan:
 
 def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
     base, target, tensors = request.base, request.target, request.tensors
-    prescription = request.prescription()
+    scheme = request.scheme()
     if (base.width is None) != (target.width is None):
         missing = "base" if base.width is None else "target"
         raise InvalidInputError(f"{missing}.width is missing; give both widths or neither", field=f"{missing}.width")
     if base.width is None and not tensors:
         raise InvalidInputError("nothing to transfer: give base.width and target.width, or tensors", field="base.width")
-    in_force = exponents_in_force(prescription, request.exponents)  # refuses wrong words before any tensor is looked at
+    in_force = exponents_in_force(scheme, request.exponents)  # refuses wrong words before any tensor is looked at
     placements = place(tensors, request.axis_order())
     tied = tied_names(tensors, placements)
     _require_learning_rates(base, tensors, placements)
     case = Case(
-        prescription=prescription,
+        scheme=scheme,
         exponents=request.exponents,
         in_force=in_force,
         base=base,
@@ -113,7 +113,7 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
     )
     applied = [(rule, found) for rule in rules if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
-    has_epsilon = epsilon_power(prescription.optimizer) > 0
+    has_epsilon = epsilon_power(scheme.optimizer) > 0
     names = [name for name in QUANTITIES if has_epsilon or name != "epsilon"]
     values = _base_values(base)
     return Plan(
@@ -121,8 +121,8 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         tensors=tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied)),
         warnings=(
             *cautions(
-                parameterization=prescription.parameterization,
-                alignment=prescription.alignment,
+                parameterization=scheme.parameterization,
+                alignment=scheme.alignment,
                 base=base,
                 target=target,
                 tensors=tensors,

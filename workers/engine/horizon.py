@@ -61,7 +61,7 @@ def run_shard(
     corpus, longest = load_corpus(spec.proxy.dataset, corpora_dir), max(shard.horizons)
     # a run is as long as the longest horizon; a shorter one takes the beginning of its draws
     shared = WidthProgram.of(replace(spec, steps=longest), shard.width, corpus)
-    program, before = Program(shared, warmup_steps(shard.horizons)), 0
+    program, before = HorizonProgram(shared, warmup_steps(shard.horizons)), 0
     for _, run in groupby(wanted, attrgetter("seed", "learning_rate")):
         branches = list(run)
 
@@ -112,7 +112,7 @@ class Run(NamedTuple):
     healthy: bool
 
 
-class Program:
+class HorizonProgram:
     """The compiled program of one width: any branched run of that width."""
 
     def __init__(self, shared: WidthProgram, warmup: int) -> None:

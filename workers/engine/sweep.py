@@ -70,7 +70,7 @@ def _run_in_turn(
     wanted: Collection[TrialIdentity],
     report: Callable[[int, int], None],
 ) -> Iterator[Trial]:
-    program, index = Program(shared), 0
+    program, index = SweepProgram(shared), 0
     for group in comparable(trials):
         reference: Reference | None = None
         stops = shared.spec.early_stopping and len(group) >= FEWEST
@@ -87,7 +87,7 @@ def _run_in_turn(
                 yield trial
 
 
-class Program:
+class SweepProgram:
     """The compiled program of one width: any trial of it."""
 
     def __init__(self, shared: WidthProgram) -> None:

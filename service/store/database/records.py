@@ -32,7 +32,7 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class CalibrationProgress:
     """How far a calibration is, counted when it is read."""
 
     trials_done: int
@@ -42,7 +42,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class StoredCalibration:
     """One calibration with its specification, progress and, when it succeeded, its result."""
 
     id: str
@@ -56,7 +56,7 @@ class Calibration:
     started_at: datetime | None
     finished_at: datetime | None
     last_event: int  #: number of its newest event, from 1; 0 before any
-    progress: Progress
+    progress: CalibrationProgress
     spec_digest: str = ""  #: SHA-256 of the specification's canonical JSON
     extends: str | None = None  #: the calibration whose trials it began with
     rounds: int = 1  #: times that shards were planned
@@ -74,7 +74,7 @@ class Calibration:
 class CreatedCalibration:
     """The answer to create_calibration; `replayed` when an idempotency key named an existing one."""
 
-    calibration: Calibration
+    calibration: StoredCalibration
     replayed: bool
 
 
@@ -184,7 +184,7 @@ class WorkerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class StoredWorker:
     """A worker process that has reported."""
 
     id: str

@@ -66,7 +66,7 @@ def checked(estimate: Any) -> dict[str, Any]:
     }
 
 
-class Exponents:
+class StoredExponents:
     """The stored exponents that one owner sees."""
 
     def __init__(self, view: View) -> None:

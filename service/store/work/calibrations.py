@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from service.store.database.clock import now
 from service.store.database.paging import page
-from service.store.database.records import Calibration, CreatedCalibration, Event, JsonObject, Page, Shard
+from service.store.database.records import CreatedCalibration, Event, JsonObject, Page, Shard, StoredCalibration
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.tables import calibrations, events, shards
 from service.store.database.transitions import lock_calibration, move_calibration, move_shard
@@ -91,7 +91,7 @@ class Calibrations:
             row = beginning.submitted_before(connection, submission, digest, extends)
         return None if row is None else str(row.id)
 
-    def get(self, calibration_id: str) -> Calibration:
+    def get(self, calibration_id: str) -> StoredCalibration:
         """Return one calibration with its progress."""
         with self._database.read() as connection:
             self._view.require(connection, calibration_id)
@@ -99,7 +99,7 @@ class Calibrations:
 
     def page(
         self, *, state: CalibrationState | None = None, cursor: str | None = None, limit: int = 50
-    ) -> Page[Calibration]:
+    ) -> Page[StoredCalibration]:
         """Return calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
         query = sa.select(calibrations)
         if self._view.sees is not None:
@@ -111,7 +111,7 @@ class Calibrations:
             counted = progress.of(connection, rows.items)
         return Page(tuple(calibration_of(row, counted) for row in rows.items), rows.next_cursor)
 
-    def cancel(self, calibration_id: str) -> Calibration:
+    def cancel(self, calibration_id: str) -> StoredCalibration:
         """Ask for its end: queued shards are cancelled at once, running ones by their workers within ~1 s.
 
         A finished calibration is returned as it is.
@@ -121,7 +121,7 @@ class Calibrations:
             request_cancel(connection, calibration_id)
         return self.get(calibration_id)
 
-    def retry(self, calibration_id: str) -> Calibration:
+    def retry(self, calibration_id: str) -> StoredCalibration:
         """Run the failed shards of a failed calibration again, keeping every trial; StateConflictError otherwise.
 
         If no shard had failed, but the search or the fit, these are made again at once.
@@ -134,7 +134,7 @@ class Calibrations:
             self._followup.follow_or_leave(calibration_id)
         return self.get(calibration_id)
 
-    def upload(self, calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> Calibration:
+    def upload(self, calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> StoredCalibration:
         """Store trials of a calibration with runner "external" (the same again changes nothing).
 
         Each: {"width" (one of the specification's), "learning_rate" > 0, "seed" ≥ 0, "loss": finite or
@@ -146,7 +146,7 @@ class Calibrations:
             trial_rows.store_uploaded(connection, calibration_id, trials)
         return self.get(calibration_id)
 
-    def finish(self, calibration_id: str) -> Calibration:
+    def finish(self, calibration_id: str) -> StoredCalibration:
         """Fit what was uploaded; a succeeded calibration is returned as it is.
 
         EstimateError if the trials do not suffice: the calibration stays running, so upload more and

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.store.database.clock import now
-from service.store.database.records import JsonObject, Progress
+from service.store.database.records import CalibrationProgress, JsonObject
 from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, measurements, shards, trials, workers
 from service.store.work.expectation import expected_of
@@ -22,7 +22,7 @@ RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines 
 LOOKED_AT = 300  # newest calibrations among which these are found, however many there are (chosen)
 
 
-def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Progress]:
+def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, CalibrationProgress]:
     """Count the trials and shards of some calibrations, in two queries and three for each one that runs."""
     ids = [row.id for row in rows]
     by_trials = sa.select(trials.c.calibration_id, sa.func.count().label("trials")).group_by(trials.c.calibration_id)
@@ -35,7 +35,7 @@ def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Prog
     for identifier, state, count in connection.execute(by_state.where(shards.c.calibration_id.in_(ids))):
         states[identifier][state] = count
     return {
-        row.id: Progress(
+        row.id: CalibrationProgress(
             done.get(row.id, 0), row.trials_total, states[row.id], _seconds_left(connection, row, states[row.id])
         )
         for row in rows

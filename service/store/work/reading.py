@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from service.store.database.clock import elapsed_seconds
 from service.store.database.errors import NotFoundError
-from service.store.database.records import Calibration, Event, Progress, Shard
+from service.store.database.records import CalibrationProgress, Event, Shard, StoredCalibration
 from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, events, shards
 from service.store.database.validation import storable
@@ -14,7 +14,7 @@ from service.store.work import progress
 from widthwise.calibration.shard import ShardSpec
 
 
-def read_calibration(connection: sa.Connection, calibration_id: str) -> Calibration:
+def read_calibration(connection: sa.Connection, calibration_id: str) -> StoredCalibration:
     """Return one calibration with its progress; NotFoundError if there is none."""
     query = sa.select(calibrations).where(calibrations.c.id == calibration_id)
     row = connection.execute(query).one_or_none() if storable(calibration_id) else None
@@ -23,9 +23,9 @@ def read_calibration(connection: sa.Connection, calibration_id: str) -> Calibrat
     return calibration_of(row, progress.of(connection, [row]))
 
 
-def calibration_of(row: sa.Row[Any], counted: dict[str, Progress]) -> Calibration:
+def calibration_of(row: sa.Row[Any], counted: dict[str, CalibrationProgress]) -> StoredCalibration:
     """Return the record of a calibration's row."""
-    return Calibration(
+    return StoredCalibration(
         id=row.id,
         created_at=row.created_at,
         state=row.state,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from service.store.database.clock import elapsed_seconds, now
 from service.store.database.engine import insert_or
-from service.store.database.records import JsonObject, Worker, WorkerState
+from service.store.database.records import JsonObject, StoredWorker, WorkerState
 from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, shards, workers
 from service.store.database.validation import checked_json
@@ -86,7 +86,7 @@ class Workers:
         with self._database.write() as connection:
             return connection.execute(old).rowcount
 
-    def all(self) -> tuple[Worker, ...]:
+    def all(self) -> tuple[StoredWorker, ...]:
         """Return every worker that has reported, latest first, and what it holds, if that is this owner's to see."""
         held = (
             sa.select(shards.c.worker_id, shards.c.id, shards.c.calibration_id, calibrations.c.owner)
@@ -107,14 +107,14 @@ class Workers:
         )
 
 
-def _read(row: sa.Row[*tuple[Any, ...]], held: sa.Row[*tuple[Any, ...]] | None) -> Worker:
+def _read(row: sa.Row[*tuple[Any, ...]], held: sa.Row[*tuple[Any, ...]] | None) -> StoredWorker:
     if row.stopped_at is not None:
         state = WorkerState.STOPPED
     elif row.seconds > ALIVE_SECONDS:
         state = WorkerState.STALE
     else:
         state = WorkerState.IDLE if held is None else WorkerState.RUNNING
-    return Worker(
+    return StoredWorker(
         id=row.id,
         host=row.host,
         device=row.device,

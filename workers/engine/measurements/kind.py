@@ -13,7 +13,7 @@ Numbers = Mapping[str, float | None]  #: of one tensor, by name
 
 
 @dataclass(frozen=True)
-class View:
+class RunView:
     """A run at one step, traced: what a kind does not ask for is not computed."""
 
     optimizer_state: Any
@@ -43,5 +43,5 @@ class MeasurementKind:
 
     name: str  #: a member of vocabulary.Measured
     steps: Callable[[int], tuple[int, ...]]  #: from the steps of a run to those at which it looks, ascending
-    look: Callable[[View], Mapping[str, Mapping[str, jax.Array]]]  #: scalars by tensor; compiled
+    look: Callable[[RunView], Mapping[str, Mapping[str, jax.Array]]]  #: scalars by tensor; compiled
     describe: Callable[[Mapping[str, float], MeasuredTensor], Numbers] = unchanged  #: as it is recorded

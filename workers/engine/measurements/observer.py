@@ -10,7 +10,7 @@ import numpy as np
 
 from widthwise.calibration.spec import CalibrationSpec
 from workers.engine.data import Corpus
-from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, View
+from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, RunView
 from workers.engine.optimizers import constants_in_force
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, Tape
@@ -56,7 +56,7 @@ class Observer:
 
         def look(hyper: Hyperparameters, state: State, init: Params, starts_B: jax.Array) -> Any:
             return kind.look(
-                View(
+                RunView(
                     optimizer_state=state.optimizer,
                     gradients=lambda: jax.grad(self._functions.loss)(state.params, hyper, self._train_N, starts_B),
                     now=lambda: tape(state.params, hyper),
