@@ -5,15 +5,15 @@
     ├── UnauthorizedError            401  no API key, or none that is good
     ├── ForbiddenError               403  the key's scope is too narrow
     ├── ForeignOriginError           403  a service without keys was called by a foreign page or name
-    ├── NotFoundError                404  no such resource
+    ├── NoSuchResourceError          404  no such resource
     ├── MethodNotAllowedError        405  the path exists, the method does not
     ├── BodyTimeoutError             408  the body did not come in time
     ├── ConflictError                409  the resource is in a state that does not allow this
     ├── BodyTooLargeError            413  the body is over the cap
     ├── UnsupportedMediaTypeError    415  the body is not application/json
     ├── InvalidRequestError          422  JSON of the wrong shape or outside its ranges
-    │   ├── InvalidInputError        422  refused by the library (`widthwise.errors`), with its field
-    │   ├── UnplacedTensorsError     422  tensors whose role or fan axes can't be known; lists them
+    │   ├── RefusedInputError        422  refused by the library (`widthwise.errors`), with its field
+    │   ├── RefusedTensorsError      422  tensors whose role or fan axes can't be known; lists them
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
     ├── NotReadyError                503  the database or its schema is not there
@@ -98,7 +98,7 @@ class ForeignOriginError(ApiError):
     )
 
 
-class NotFoundError(ApiError):
+class NoSuchResourceError(ApiError):
     """404: nothing is stored under this address."""
 
     status = 404
@@ -164,7 +164,7 @@ class InvalidRequestError(ApiError):
     )
 
 
-class InvalidInputError(InvalidRequestError):
+class RefusedInputError(InvalidRequestError):
     """422: the library refused a value; the `errors` entry names the field."""
 
     slug = "invalid-input"
@@ -172,7 +172,7 @@ class InvalidInputError(InvalidRequestError):
     explanation = "Each value is well-formed, but together they are outside what can be answered; the detail says why."
 
 
-class UnplacedTensorsError(InvalidRequestError):
+class RefusedTensorsError(InvalidRequestError):
     """422: some tensors can't be placed; `tensors` lists each with what would settle it."""
 
     slug = "unplaced-tensors"
@@ -243,15 +243,15 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     UnauthorizedError,
     ForbiddenError,
     ForeignOriginError,
-    NotFoundError,
+    NoSuchResourceError,
     MethodNotAllowedError,
     BodyTimeoutError,
     ConflictError,
     BodyTooLargeError,
     UnsupportedMediaTypeError,
     InvalidRequestError,
-    InvalidInputError,
-    UnplacedTensorsError,
+    RefusedInputError,
+    RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
     UnexpectedError,

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from service.calibrations.specification import Extension, SpecificationBody
-from service.errors import InvalidInputError
+from service.errors import RefusedInputError
 from service.http.problems import faults
 from widthwise.calibration.spec import CalibrationSpec
 
@@ -14,7 +14,7 @@ _SPEC = TypeAdapter(SpecificationBody)
 
 
 def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
-    """Return the specification of an extension; raises InvalidInputError (422) that says what must be other."""
+    """Return the specification of an extension; raises RefusedInputError (422) that says what must be other."""
     base, known = spec.base_width, set(spec.widths)
     if more.widths is None and more.seeds is None and more.mesh is None:
         raise _refused("", "gives nothing to add; give widths, seeds or mesh", None)
@@ -46,11 +46,11 @@ def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
     except ValidationError as error:
         listed = faults(error.errors(include_url=False), merged)
         first = listed[0]
-        raise InvalidInputError(
+        raise RefusedInputError(
             f"With this the specification is refused: {first.get('pointer', '#')}: {first['message']}.", errors=listed
         ) from None
 
 
-def _refused(pointer: str, message: str, value: Any) -> InvalidInputError:
+def _refused(pointer: str, message: str, value: Any) -> RefusedInputError:
     fault = {"pointer": f"#{pointer}", "message": message, "value": value}
-    return InvalidInputError(f"#{pointer}: {message}.", errors=[fault])
+    return RefusedInputError(f"#{pointer}: {message}.", errors=[fault])

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.schemas import Estimate
 from service.calibrations.specification import SpecificationBody
-from service.errors import InvalidInputError
+from service.errors import RefusedInputError
 from service.store.database.records import MeasurementRow, StoredCalibration, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES
 from service.store.database.validation import LIMIT_MAXIMUM
@@ -29,20 +29,20 @@ LOOK_SHARE = 0.05  # of the time that is left (chosen): twenty looks at a long o
 
 
 def check_spec(spec: SpecificationBody) -> None:
-    """Refuse what the schema can't express: raises InvalidInputError (422) for members that don't go together."""
+    """Refuse what the schema can't express: raises RefusedInputError (422) for members that don't go together."""
     # Raises the library's InvalidInputError for a form that the parameterization does not have.
     theoretical_exponents(spec.parameterization, spec.optimizer, form=spec.form)
     head_dim = spec.proxy.head_dim
     broken = [width for width in spec.widths if spec.proxy.architecture == "transformer" and width % head_dim]
     if broken:
         message = f"head_dim {head_dim} does not divide width {broken[0]}"
-        raise InvalidInputError(
+        raise RefusedInputError(
             f"#/proxy/head_dim: {message}; give widths of whole heads, or another head_dim.",
             errors=[{"pointer": "#/proxy/head_dim", "message": message, "value": head_dim}],
         )
     if spec.runner == "worker" and not is_known(spec.proxy.dataset):
         message = f"workers have no dataset {spec.proxy.dataset!r}"
-        raise InvalidInputError(
+        raise RefusedInputError(
             f"#/proxy/dataset: {message}; give {', '.join(CORPORA)}, {FILE_PREFIX}NAME for a file in the workers' "
             "folder of corpora, or train it yourself with runner 'external'.",
             errors=[{"pointer": "#/proxy/dataset", "message": message, "value": spec.proxy.dataset}],
@@ -55,8 +55,8 @@ def check_spec(spec: SpecificationBody) -> None:
         raise _refused_measure(f"{other} is measured by workers alone; an external runner uploads losses", other)
 
 
-def _refused_measure(message: str, kind: str) -> InvalidInputError:
-    return InvalidInputError(
+def _refused_measure(message: str, kind: str) -> RefusedInputError:
+    return RefusedInputError(
         f"#/measure: {message}.", errors=[{"pointer": "#/measure", "message": message, "value": kind}]
     )
 

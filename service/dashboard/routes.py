@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 
 from service.dashboard.reference import problem_page, reference_page
-from service.errors import ALL_ERRORS, NotFoundError
+from service.errors import ALL_ERRORS, NoSuchResourceError
 
 router = APIRouter(include_in_schema=False)
 
@@ -55,7 +55,7 @@ async def get_docs(request: Request) -> Response:
 async def get_asset(name: str) -> Response:
     """Return a style sheet, script or picture of the pages."""
     if name not in _ASSETS:
-        raise NotFoundError("There is no such asset.")
+        raise NoSuchResourceError("There is no such asset.")
     return Response(_asset(name), headers=_HEADERS, media_type=_ASSETS[name])
 
 
@@ -65,4 +65,4 @@ async def get_problem(slug: str) -> Response:
     for kind in ALL_ERRORS:
         if kind.slug == slug:
             return _page(problem_page(kind))
-    raise NotFoundError("There is no such kind of problem; /docs lists them.")
+    raise NoSuchResourceError("There is no such kind of problem; /docs lists them.")

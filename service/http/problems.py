@@ -120,13 +120,13 @@ def from_library(error: library.WidthwiseError) -> errors.ApiError:  # noqa: PLR
     match error:
         case library.UnplacedTensorsError():
             listed = [{"name": name, "problem": problem} for name, problem in error.problems[:MAX_LISTED]]
-            return errors.UnplacedTensorsError(str(error), errors=[_from_field(error)], tensors=listed)
+            return errors.RefusedTensorsError(str(error), errors=[_from_field(error)], tensors=listed)
         case library.InvalidInputError():
-            return errors.InvalidInputError(str(error), errors=[_from_field(error)])
+            return errors.RefusedInputError(str(error), errors=[_from_field(error)])
         case library.EstimateError():
             return errors.ConflictError(str(error))
         case store_errors.NotFoundError():
-            return errors.NotFoundError(str(error))
+            return errors.NoSuchResourceError(str(error))
         case store_errors.StateConflictError():
             return errors.ConflictError(str(error))
         case store_errors.IdempotencyConflictError():
@@ -147,7 +147,7 @@ def _from_http(request: Request, exception: HTTPException) -> errors.ApiError:
     headers = dict(exception.headers or {})
     path = request.url.path[:200]
     if exception.status_code == HTTPStatus.NOT_FOUND:
-        return errors.NotFoundError(f"There is nothing at {path}; /docs lists what there is.")
+        return errors.NoSuchResourceError(f"There is nothing at {path}; /docs lists what there is.")
     if exception.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed: Callable[[str], str | None] = request.app.state.allowed_methods
         headers = {"Allow": allowed(request.url.path) or headers.get("Allow", "GET")}
@@ -179,7 +179,7 @@ def add_handlers(app: FastAPI) -> None:
         if any(detail["loc"] and detail["loc"][0] == "path" for detail in details):
             # An id that no id can look like names nothing: 404, as for one that is well-formed and unknown.
             return problem_response(
-                errors.NotFoundError("No resource can have this identifier; use one from a listing."),
+                errors.NoSuchResourceError("No resource can have this identifier; use one from a listing."),
                 request.url.path,
             )
         return problem_response(invalid_request(faults(details, exception.body)), request.url.path)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from service.errors import ConflictError, InvalidInputError, NotFoundError
+from service.errors import ConflictError, NoSuchResourceError, RefusedInputError
 from service.store.database import errors as store_errors
 from service.store.database.records import ExponentFilter, ExponentRow, StoredCalibration
 from service.store.database.states import CalibrationState
@@ -23,7 +23,7 @@ def calibrated_exponents(request: schemas.TransferBody, store: Store) -> Exponen
     try:
         calibration = store.calibrations.get(identifier)
     except store_errors.NotFoundError:
-        raise NotFoundError(
+        raise NoSuchResourceError(
             f"exponents.id: there is no calibration {identifier!r}; GET /v1/calibrations lists them.",
             errors=[{"pointer": "#/exponents/id", "message": "names no calibration", "value": identifier}],
         ) from None
@@ -95,9 +95,9 @@ def _require_same_setting(request: schemas.TransferBody, calibration: StoredCali
     raise _other_setting(calibration, "alignment", measured.name, wanted.name)
 
 
-def _other_setting(calibration: StoredCalibration, field: str, measured: object, wanted: object) -> InvalidInputError:
+def _other_setting(calibration: StoredCalibration, field: str, measured: object, wanted: object) -> RefusedInputError:
     same = " (with other exponents)" if measured == wanted else ""
-    return InvalidInputError(
+    return RefusedInputError(
         f"Calibration {calibration.id!r} was measured with {field} {measured!r}, and this transfer asks for "
         f"{wanted!r}{same}; use a calibration of the same setting, or exponents from theory.",
         errors=[{"pointer": f"#/{field}", "message": f"differs from the calibration's {measured!r}"}],
