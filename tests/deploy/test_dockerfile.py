@@ -128,7 +128,7 @@ def test_the_dependencies_are_installed_without_the_code(tmp_path: Path) -> None
                 shutil.copytree(ROOT / source, place)
             else:
                 shutil.copy(ROOT / source, place)
-    assert {path.name for path in tmp_path.rglob("*.py")} == {"__init__.py", "version.py"}
+    assert {path.name for path in tmp_path.rglob("*.py")} == {"__init__.py", "version.py", "hatch_build.py"}
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation"]
     projects = [str(tmp_path), str(tmp_path / "distributions" / "server")]
     ran = subprocess.run([*build, "--wheel-dir", str(tmp_path), *projects], capture_output=True, text=True, check=False)

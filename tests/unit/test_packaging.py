@@ -1,5 +1,6 @@
 """The two wheels, installed into fresh environments: what each adds, and which commands are there."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -17,8 +18,9 @@ PROJECTS = (ROOT, ROOT / "distributions" / "server")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
-def run(*words: str | Path) -> None:
-    ran = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+def run(*words: str | Path, **environment: str) -> None:
+    given = {**os.environ, **environment}
+    ran = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, env=given)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -131,3 +133,18 @@ def test_the_library_knows_the_servers_commands_and_extras() -> None:
     assert project["entry-points"][GROUP].keys() == OF_THE_SERVER.keys()
     extras = {extra for named in OF_THE_SERVER.values() for extra in named.split(",")}
     assert extras <= project["optional-dependencies"].keys()
+
+
+def test_an_editable_install_imports_the_checkout(borrowed: Path, tmp_path: Path) -> None:
+    """A copy in the environment would hide every later change from the command, whose folder is not the checkout."""
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "env")
+    python = tmp_path / "env" / "bin" / "python"
+    editable = [word for project in PROJECTS for word in ("-e", project)]
+    install = (*PIP, "--python", python, "install", "--no-deps", "--no-index", "--no-build-isolation", *editable)
+    run(*install, PYTHONPATH=str(borrowed))  # the backend that builds them
+    (packages,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    assert {path.suffix for path in packages.iterdir()} == {".dist-info", ".pth"}
+    for name in ("widthwise", "service", "workers", "migrations"):
+        where = [str(python), "-c", f"import {name}; print({name}.__path__[0])"]
+        told = subprocess.run(where, capture_output=True, text=True, check=False, cwd=tmp_path, env={})
+        assert told.stdout.strip() == str(ROOT / name), told.stderr

@@ -11,7 +11,7 @@ from service.store.database.tables import shards
 from service.store.work.shards import UNHEARD_SECONDS
 from testbed.waiting import until
 from tests.store.samples import Bell, Crash, crashing_fit, fit_sample, pass_time, run_all, sample_spec
-from tests.workers.conftest import SEARCH
+from tests.workers.conftest import PLANNER
 from workers.worker import Worker
 
 ONE = sample_spec(widths=[32], seeds=1)
@@ -20,8 +20,8 @@ ONE = sample_spec(widths=[32], seeds=1)
 def test_a_worker_sees_to_what_others_left_behind(settings: Settings) -> None:
     engine, bell = create_store_engine(settings.database_url), Bell()
     bell.works = False
-    dying = Store(engine, fit=crashing_fit, search=SEARCH)
-    store = Store(engine, fit=fit_sample, search=SEARCH, doorbell=bell)
+    dying = Store(engine, fit=crashing_fit, planner=PLANNER)
+    store = Store(engine, fit=fit_sample, planner=PLANNER, doorbell=bell)
     finished = dying.calibrations.create(ONE).calibration.id
     with pytest.raises(Crash):
         run_all(dying, "dead")
