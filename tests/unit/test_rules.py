@@ -60,7 +60,8 @@ def request(**more: object) -> TransferRequest:
 def test_a_third_rule_is_one_object_in_the_list() -> None:
     before, after = plan_of(request()), plan_of(request(), (*RULES, Depth()))
     rate = after.tensor("up").learning_rate
-    assert rate.factors == {"width": 0.25, "depth": 0.25}
+    assert after.tensor("up").factors("learning_rate") == {"width": 0.25, "depth": 0.25}
+    assert after.tensor("up").factors("init_std") == {"width": 0.5}
     assert rate.multiplier == 1 / 16
     assert rate.value == 0.01 / 16
     assert rate.exponent == before.tensor("up").learning_rate.exponent  # of the width alone
@@ -90,11 +91,10 @@ def test_the_widths_of_a_model_are_both_given_or_both_read_from_its_tensors() ->
 
 def test_the_measured_shift_is_the_second_rule() -> None:
     shifted = plan_of(request(exponents=Exponents(shift=64.0, source="calibration", widths=(32, 64, 128))))
-    rate, decay = shifted.layer("hidden").learning_rate, shifted.layer("hidden").weight_decay
-    assert list(rate.factors) == ["width", "shift"]
-    assert rate.factors["shift"] == 2**0.75
-    assert decay.factors["shift"] == 1 / 2**0.75  # decoupled: η·λ stays
-    assert shifted.layer("hidden").init_std.factors.keys() == {"width"}
+    hidden = shifted.layer("hidden")
+    assert hidden.factors("learning_rate") == {"width": 0.25, "shift": 2**0.75}
+    assert hidden.factors("weight_decay")["shift"] == 1 / 2**0.75  # decoupled: η·λ stays
+    assert hidden.factors("init_std").keys() == {"width"}
     assert [note.source for note in shifted.rules] == ["calibration", "calibration"]
 
 

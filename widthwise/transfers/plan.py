@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from widthwise.caution import Caution
-from widthwise.errors import InvalidInputError
 from widthwise.fields import Fields
 from widthwise.vocabulary import QUANTITIES, QuantityName, Role
 
@@ -16,7 +15,10 @@ class Quantity(NamedTuple):
     value: float | None  #: for the target; None if the base gave no value
     multiplier: float  #: target / base, exactly 1.0 when nothing that matters changes
     exponent: float  #: ∝ width^(−exponent), when fan-in and fan-out grow by one ratio
-    factors: Mapping[str, float] = {}  #: what each rule in force contributed; the multiplier is their product
+
+
+#: By the name of a rule, its factor on each quantity that it moves.
+RuleFactors = Mapping[str, Mapping[QuantityName, float]]
 
 
 class _Quantities:
@@ -24,6 +26,11 @@ class _Quantities:
 
     __slots__ = ()
     quantities: Mapping[QuantityName, Quantity]
+    by_rule: RuleFactors
+
+    def factors(self, name: QuantityName) -> dict[str, float]:
+        """What each rule in force contributed to a quantity, by the rule's name; its multiplier is their product."""
+        return {rule: factors[name] for rule, factors in self.by_rule.items() if name in factors}
 
     @property
     def learning_rate(self) -> Quantity:
@@ -59,6 +66,7 @@ class _Quantities:
 class _Layer(NamedTuple):
     role: Role
     quantities: Mapping[QuantityName, Quantity]  #: no epsilon if the optimizer has none
+    by_rule: RuleFactors  #: of the rules that have any here
     reason: str
 
 
@@ -75,6 +83,7 @@ class _Tensor(NamedTuple):
     fan_out: int
     tied_to: str | None
     quantities: Mapping[QuantityName, Quantity]  #: no epsilon if the optimizer has none
+    by_rule: RuleFactors  #: of the rules that have any here
     reason: str
 
 
@@ -117,7 +126,7 @@ class Plan:
         def quantities(of: LayerPlan | TensorPlan) -> dict[str, Any]:
             key = id(of.quantities)
             if key not in seen:
-                found: dict[str, Any] = {name: _to_dict(of.quantities.get(name)) for name in QUANTITIES}
+                found: dict[str, Any] = {name: _to_dict(of, name) for name in QUANTITIES}
                 seen[key] = {**found, "reason": of.reason}
             return seen[key]
 
@@ -149,7 +158,7 @@ class Plan:
         plan = Fields.of(value, "plan")
         return cls(
             layers=tuple(
-                LayerPlan(layer.word(Role, "role"), _quantities(layer), layer.text("reason"))
+                LayerPlan(layer.word(Role, "role"), *_quantities(layer), layer.text("reason"))
                 for layer in _objects(plan, "layers")
             ),
             tensors=tuple(
@@ -159,7 +168,7 @@ class Plan:
                     tensor.integer("fan_in", 1, LARGEST_FAN),
                     tensor.integer("fan_out", 1, LARGEST_FAN),
                     tensor.text("tied_to") if tensor.has("tied_to") else None,
-                    _quantities(tensor),
+                    *_quantities(tensor),
                     tensor.text("reason"),
                 )
                 for tensor in _objects(plan, "tensors")
@@ -173,19 +182,20 @@ class Plan:
 LARGEST_FAN = 2**63  # as large as a placement allows
 
 
-def _to_dict(quantity: Quantity | None) -> dict[str, Any] | None:
-    if quantity is None:
+def _to_dict(of: LayerPlan | TensorPlan, name: QuantityName) -> dict[str, Any] | None:
+    if name not in of.quantities:
         return None
-    value, multiplier, exponent, factors = quantity
-    return {"value": value, "multiplier": multiplier, "exponent": exponent, "factors": dict(factors)}
+    value, multiplier, exponent = of.quantities[name]
+    return {"value": value, "multiplier": multiplier, "exponent": exponent, "factors": of.factors(name)}
 
 
 def _objects(fields: Fields, key: str) -> list[Fields]:
     return [Fields.of(each, f"{fields.path}.{key}[{index}]") for index, each in enumerate(fields.sequence(key))]
 
 
-def _quantities(fields: Fields) -> dict[QuantityName, Quantity]:
+def _quantities(fields: Fields) -> tuple[dict[QuantityName, Quantity], RuleFactors]:
     found: dict[QuantityName, Quantity] = {}
+    by_rule: dict[str, dict[QuantityName, float]] = {}
     for name in QUANTITIES:
         if name == "epsilon" and not fields.has(name):
             continue  # the optimizer has none
@@ -195,8 +205,7 @@ def _quantities(fields: Fields) -> dict[QuantityName, Quantity]:
             quantity.number("value") if quantity.has("value") else None,
             quantity.number("multiplier"),
             quantity.number("exponent"),
-            {rule: factors.number(rule) for rule in factors.values},
         )
-    if not found:
-        raise InvalidInputError(f"{fields.path} has no quantities", field=fields.path)
-    return found
+        for rule in factors.values:
+            by_rule.setdefault(rule, {})[name] = factors.number(rule)
+    return found, by_rule

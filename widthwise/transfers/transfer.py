@@ -1,6 +1,7 @@
 """From a tuned base to every hyperparameter of the target: the product of the rules in force."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
@@ -14,7 +15,7 @@ from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.transfers.cautions import cautions
-from widthwise.transfers.plan import LayerPlan, Plan, Quantity, RuleNote, TensorPlan
+from widthwise.transfers.plan import LayerPlan, Plan, Quantity, RuleFactors, RuleNote, TensorPlan
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import (
     QUANTITIES,
@@ -33,6 +34,7 @@ _InForce = Sequence[tuple[str, RuleInForce]]
 _Values = Mapping[QuantityName, float | None]
 #: Fields of Base that may differ by role, apart from γ.
 _TUNED = ("learning_rate", "epsilon", "init_std", "weight_decay", "gradient_rms")
+_Numbers = Mapping[QuantityName, float]
 _ROLES = tuple(Role)  # going over the enumeration itself takes ten times as long
 
 
@@ -59,7 +61,7 @@ def transfer(
     >>> plan = transfer(parameterization="standard", optimizer="adam",
     ...                 base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=Target(width=4096))
     >>> plan.layer("hidden").learning_rate
-    Quantity(value=0.0001875, multiplier=0.0625, exponent=1.0, factors={'width': 0.0625})
+    Quantity(value=0.0001875, multiplier=0.0625, exponent=1.0)
     """
     return plan_of(
         TransferRequest(
@@ -156,7 +158,7 @@ def _tensor_plans(
     tied: frozenset[str],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
-    known: dict[tuple[Role, Fans, bool], tuple[Mapping[QuantityName, Quantity], str]] = {}
+    known: dict[tuple[Role, Fans, bool], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
     for tensor, (role, fans, *_) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
         shared = known.get((role, fans, is_tied))
@@ -169,26 +171,25 @@ def _tensor_plans(
 
 def _quantities(
     subject: Subject, values: _Values, rules: _InForce, names: Sequence[QuantityName]
-) -> tuple[Mapping[QuantityName, Quantity], str]:
-    """Every quantity of one subject as the product of the rules' factors, and the reasons in one line."""
-    reasons, by_rule = [], []
-    for name_of_rule, rule in rules:
-        multipliers, reason, exponents = rule.factors(subject)
-        by_rule.append((name_of_rule, multipliers, exponents))
-        if reason:
-            reasons.append(reason)
+) -> tuple[Mapping[QuantityName, Quantity], RuleFactors, str]:
+    """Every quantity of one subject as the product of the rules' factors; these factors; the reasons in one line."""
+    found = [(name, rule.factors(subject)) for name, rule in rules]
+    by_rule = {name: factors.multipliers for name, factors in found if factors.multipliers}
+    multipliers = reduce(_product, by_rule.values())
+    exponents = reduce(_sum, (factors.exponents for _, factors in found))
     quantities: dict[QuantityName, Quantity] = {}
     for name in names:
-        multiplier, exponent, factors = 1.0, 0.0, {}
-        for rule_name, multipliers, exponents in by_rule:
-            factor = multipliers.get(name)
-            if factor is not None:
-                factors[rule_name] = factor
-                multiplier *= factor
-                exponent += exponents.get(name, 0.0)
-        value = values[name]
-        quantities[name] = Quantity(None if value is None else value * multiplier, multiplier, exponent, factors)
-    return quantities, "; ".join(reasons)
+        value, multiplier = values[name], multipliers.get(name, 1.0)
+        quantities[name] = Quantity(None if value is None else value * multiplier, multiplier, exponents.get(name, 0.0))
+    return quantities, by_rule, "; ".join([factors.reason for _, factors in found if factors.reason])
+
+
+def _product(one: _Numbers, other: _Numbers) -> _Numbers:
+    return {name: one.get(name, 1.0) * other.get(name, 1.0) for name in QUANTITIES if name in one or name in other}
+
+
+def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES} if other else one
 
 
 def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
