@@ -1,7 +1,6 @@
 """The first rule: width. Theory's or measured exponents, split over each tensor's own fan-in and fan-out."""
 
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterator
 
 from widthwise.caution import Caution
 from widthwise.rules.contract import Case, Factors, Subject
@@ -9,9 +8,7 @@ from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.vocabulary import QUANTITIES, QuantityName, Role, known_word
-
-_UNCHANGED: Mapping[QuantityName, float] = MappingProxyType(dict.fromkeys(QUANTITIES, 1.0))
+from widthwise.vocabulary import Role, known_word
 
 
 class Width:
@@ -47,7 +44,7 @@ class WidthInForce:
             rule = (in_force.tied_rules if is_tied else in_force.rules)[role]
             return Factors(scaling.multipliers(fans), f"{_growth(role, fans)}: {rule}", scaling.exponents)
         if role is Role.SCALAR or ratio is None:
-            return Factors(_UNCHANGED, in_force.rules[role], scaling.exponents)
+            return Factors(dict.fromkeys(scaling.exponents, 1.0), in_force.rules[role], scaling.exponents)
         reason = f"width ×{ratio:.6g}: {in_force.layer_rules[role]}"
         return Factors(scaling.multipliers_of_width(ratio), reason, scaling.exponents)
 
