@@ -1,4 +1,4 @@
-"""The application: routes, errors, bounds and the store, put together. Started by `widthwise serve`."""
+"""The application: routes, errors, limits and the store, put together. `widthwise serve` starts it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,11 +41,11 @@ _DESCRIPTION = (
     "(RFC 9457). Numbers are finite, and unknown fields and query parameters are refused."
 )
 _TAGS = (
-    {"name": "transfers", "description": "From a tuned base to every hyperparameter of the target."},
+    {"name": "transfers", "description": "From a tuned base model to every hyperparameter of the target."},
     {"name": "parameterizations", "description": "The theoretical exponents."},
     {"name": "calibrations", "description": "Jobs that measure exponents on small models."},
     {"name": "exponents", "description": "Measured exponents, with their intervals and provenance."},
-    {"name": "workers", "description": "Who runs the calibrations."},
+    {"name": "workers", "description": "The workers that run calibrations."},
     {"name": "health", "description": "For supervisors and load balancers."},
 )
 
@@ -60,12 +60,12 @@ def create_app(
 ) -> FastAPI:
     """Build the application.
 
-    store: one that is open already, which its owner closes; else the application opens the settings' database when
-    it starts and closes it when it stops, and brings an embedded (SQLite) database to the newest schema first. On
-    Postgres `widthwise migrate` does that, and /readyz says so while it has not.
-    stream_seconds, poll_seconds: longest time of one event stream, and the time between its reads.
-    tracing: what sends its traces; else made as the settings say.
-    Raises InvalidInputError where keys are asked for and there is no pepper to hash them with.
+    store: an open store, which the caller closes. Without one the application opens the settings' database when it
+    starts and closes it when it stops; it first upgrades an embedded (SQLite) database to the newest schema. On
+    Postgres, `widthwise migrate` does that, and /readyz fails until it has run.
+    stream_seconds, poll_seconds: how long one event stream may last, and how often it reads the database.
+    tracing: sends the traces; by default made from the settings.
+    Raises InvalidInputError if API keys are required and there is no pepper to hash them with.
     """
 
     tracing = start_tracing(settings, "widthwise-api") if tracing is None else tracing
@@ -114,12 +114,12 @@ def create_app(
     app.state.stream_seconds = stream_seconds
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
-    # In place of include_router, which matches every request against each router twice: these add no prefix.
+    # Not include_router, which would match every request against each router twice; these routers need no prefix.
     for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     bodies = (TransferBody, SpecificationBody, Extension, TrialsUpload)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
-    # Opened on purpose it is called by the name of a proxy, or of its machine in the network.
+    # When it is opened to other machines, clients use the name of a proxy or of the host.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)
     app.add_middleware(
         Bounds,
@@ -131,7 +131,7 @@ def create_app(
 
 
 async def _close(guard: Guard | None, tracing: Tracing) -> None:
-    """Let the guard write what it still has to, before the store closes, and send the last spans."""
+    """Let the guard finish its writes before the store closes, and send the last spans."""
     if guard is not None:
         await run_in_threadpool(guard.close)
     if tracing.on:

@@ -1,6 +1,6 @@
-"""The doorbell of the service: one message to the broker for each shard wakes workers; the table of work is the queue.
+"""The service's doorbell: one broker message per shard wakes workers; the table of work is the queue.
 
-Every message may be lost or doubled.
+Any message may be lost or duplicated.
 """
 
 import queue
@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-RING_SECONDS = 2.0  # longest time that a request waits for the broker, so that POST answers within 3 s (chosen)
-PUBLISH_SECONDS = 1.5  # for one connection or answer, so that a second try may still fit (chosen)
-PAUSE_SECONDS = 5.0  # after a failure nothing is sent: requests must not queue up at a dead broker (chosen)
-WAITING_MAXIMUM = 1000  # calls that wait for the publisher; beyond it they give up at once (chosen)
+RING_SECONDS = 2.0  # a request waits no longer for the broker, so that POST answers within 3 s (chosen)
+PUBLISH_SECONDS = 1.5  # for one connection or answer, so that a second try still fits (chosen)
+PAUSE_SECONDS = (
+    5.0  # nothing is sent for this long after a failure (chosen): requests must not pile up at a dead broker
+)
+WAITING_MAXIMUM = 1000  # calls that may wait for the publisher; any beyond that give up at once (chosen)
 
 
 class CeleryDoorbell:
     """Sends one message for each shard; safe to share between threads, not between processes.
 
-    One daemon thread publishes over one connection. Whoever rings waits for it RING_SECONDS at most, whatever the
-    broker does: a name that is looked up for long can't be bounded in any other way.
+    One daemon thread publishes over one connection. A caller waits for it at most RING_SECONDS, whatever the broker
+    does; a slow DNS lookup can't be bounded in any other way.
     """
 
     def __init__(
@@ -40,10 +42,10 @@ class CeleryDoorbell:
         self._calls: queue.Queue[_Call] = queue.Queue(WAITING_MAXIMUM)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._silent_until = 0.0  #: by the monotonic clock; set after a failure
+        self._silent_until = 0.0  #: on the monotonic clock; set after a failure
 
     def ring(self, shard_ids: Sequence[str]) -> Sequence[str]:
-        """Announce the shards, within 2 seconds and without raising; give those whose message was sent."""
+        """Announce the shards within 2 seconds, without raising; return those whose message was sent."""
         if not shard_ids or time.monotonic() < self._silent_until:
             return ()
         call = _Call(tuple(shard_ids))
@@ -72,13 +74,13 @@ class CeleryDoorbell:
                 if not call.abandoned and time.monotonic() >= self._silent_until:
                     app = app or connect(self._settings, socket_seconds=PUBLISH_SECONDS)
                     _send(app, call)
-            except Exception as error:  # noqa: BLE001  # the caller's shards are stored, and will be announced again
-                self._fail(type(error).__name__)  # its text may hold the URL
+            except Exception as error:  # noqa: BLE001  # the caller's shards are stored and will be announced again
+                self._fail(type(error).__name__)  # its text may contain the URL
             finally:
                 call.done.set()
 
     def _fail(self, reason: str) -> None:
-        """Stay silent for a while, and say so once."""
+        """Send nothing for a while, and log that once."""
         with self._lock:
             now = time.monotonic()
             if now < self._silent_until:
@@ -88,17 +90,17 @@ class CeleryDoorbell:
 
 
 class _Call:
-    """One call of `ring`, handed to the publisher."""
+    """One call of `ring`, passed to the publisher."""
 
     def __init__(self, shard_ids: tuple[str, ...]) -> None:
         self.shard_ids = shard_ids
         self.sent: list[str] = []
         self.done = threading.Event()
-        self.abandoned = False  #: nobody waits for it any more
+        self.abandoned = False  #: nobody is waiting for it any more
 
 
 def _send(app: Any, call: _Call) -> None:
-    """Send the messages in turn until all are sent or nobody waits; raises what the broker's client raises."""
+    """Send the messages one by one until all are sent or nobody waits; raises what the broker's client raises."""
     with app.producer_or_acquire() as producer:
         for shard_id in call.shard_ids:
             if call.abandoned:
@@ -108,5 +110,5 @@ def _send(app: Any, call: _Call) -> None:
 
 
 def make_doorbell(settings: Settings) -> CeleryDoorbell | None:
-    """Return the doorbell of the settings' broker, or None where there is none and workers poll."""
+    """Return the doorbell of the settings' broker, or None if there is no broker and workers poll."""
     return None if settings.redis_url is None else CeleryDoorbell(settings)

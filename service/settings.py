@@ -14,16 +14,16 @@ from widthwise.errors import InvalidInputError
 
 PREFIX = "WIDTHWISE_"
 
-#: Read by the HTTP client and the command line, not by the service: one shell may hold both kinds.
+#: Read by the HTTP client and the command line, not by the service; one shell may set both kinds.
 CLIENT_VARIABLES = frozenset({"WIDTHWISE_URL", "WIDTHWISE_API_KEY"})
 
-#: Settings that are, or may hold, a secret: never shown, and read from a file where …_FILE names one.
+#: Settings that are or may contain a secret: never shown, and read from a file if …_FILE names one.
 SECRETS = frozenset({"database_url", "database_password", "redis_url", "redis_password", "pepper"})
 FILE_SUFFIX = "_FILE"
 
-PEPPER_CHARACTERS = 32  # at least: 128 bits, if they are hexadecimal digits (chosen)
+PEPPER_CHARACTERS = 32  # minimum (chosen): 128 bits if they are hexadecimal digits
 
-#: Hosts that only this machine can reach.
+#: Addresses that only this machine can reach.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -35,7 +35,7 @@ def available_cores() -> int:
 
 
 def _data_dir(values: dict[str, Any]) -> Path:
-    """The data directory, where a refused value has left none too."""
+    """The data directory; the default if its value was refused."""
     return values.get("data_dir") or Path("widthwise-data")
 
 
@@ -55,7 +55,7 @@ def _default_workers(values: dict[str, Any]) -> int:
 
 
 class Settings(BaseSettings):
-    """Every setting, with its bounds and its reason; build it with `load_settings`."""
+    """Every setting with its bounds and description; build it with `load_settings`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -67,11 +67,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default=Path("widthwise-data"),
-        description="Directory of the embedded database and of the compile cache; made if absent.",
+        description="Directory of the embedded database and the compile cache; created if it does not exist.",
     )
     corpora_dir: Path = Field(
         default_factory=_default_corpora_dir,
-        description="Folder of the operator's own texts: a calibration names one as `file:NAME`, and nothing outside "
+        description="Folder of the operator's own texts; a calibration refers to one as `file:NAME`. Nothing outside "
         "the folder is read.",
     )
     database_url: str = Field(
@@ -82,90 +82,90 @@ class Settings(BaseSettings):
     database_password: str | None = Field(
         default=None,
         repr=False,
-        description="Password of the database's user, where database_url names none: for a password from a file.",
+        description="Password of the database user if database_url has none, so that it can come from a file.",
     )
     redis_url: str | None = Field(
         default=None,
         repr=False,
-        description="Broker that wakes workers on other machines and shares rate limits: redis://HOST:PORT/0; unset, "
-        "workers poll the database and limits count for each process.",
+        description="Broker that wakes workers on other machines and shares rate limits: redis://HOST:PORT/0. If "
+        "unset, workers poll the database, and each process counts limits separately.",
     )
     redis_password: str | None = Field(
         default=None,
         repr=False,
-        description="Password of the broker, where redis_url names none: for a password from a file.",
+        description="Password of the broker if redis_url has none, so that it can come from a file.",
     )
     host: str = Field(
         default="127.0.0.1",
         min_length=1,
-        description="Address to listen on; the default is for this machine only, so it needs no key.",
+        description="Address to listen on. Only this machine can reach the default, so it needs no API key.",
     )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
         default=8000, description="TCP port to listen on; 0 lets the system choose one."
     )
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         default_factory=_default_workers,
-        description="Local worker processes of `widthwise serve`; one single-threaded worker per core is the "
-        "fastest on CPU, and 0 serves the API alone.",
+        description="Local worker processes of `widthwise serve`. One single-threaded worker per core is the "
+        "fastest on CPU; 0 runs only the API.",
     )
     max_body_bytes: Annotated[int, Field(ge=1024, le=1 << 30)] = Field(
         default=8 << 20,
-        description="Largest request body in bytes, answered with 413 beyond it; 8 MiB holds the shapes of some 80,000 "
+        description="Largest request body in bytes; larger ones get 413. 8 MiB holds the shapes of about 80,000 "
         "tensors.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe log line that is written to stderr."
+        default="info", description="Lowest level that is logged to stderr."
     )
     log_format: Literal["console", "json"] = Field(
         default="console",
-        description="Log lines for a person to read, or one JSON object each for a collector.",
+        description="`console` logs lines for people, `json` one JSON object per line for a collector.",
     )
     shard_deadline_seconds: Annotated[float, Field(gt=0, le=7 * 86400)] = Field(
         default=3600.0,
-        description="Longest time one attempt at a shard may take before its child process is killed; stored "
-        "trials are kept, and the next attempt goes on from them.",
+        description="Longest time one attempt at a shard may take before its child process is killed. Stored "
+        "trials are kept, and the next attempt continues from them.",
     )
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = Field(
         default=60.0,
-        description="How long a claim on a shard holds without an extension; a worker extends it every sixth "
-        "of that, so 60 s outlives five missed extensions.",
+        description="How long a worker's claim on a shard lasts unless it is extended. A worker extends it every sixth "
+        "of this time, so the default of 60 s survives five missed extensions.",
     )
     allow_unauthenticated: bool = Field(
         default=False,
-        description="Ask for no key beyond this machine either: for a network whose every user is trusted.",
+        description="Do not require API keys for remote clients either; only for fully trusted networks.",
     )
     require_keys: bool = Field(
         default=False,
-        description="Ask for keys on this machine too: for a service behind a proxy on the same machine.",
+        description="Require API keys on this machine too; for a service behind a proxy on the same machine.",
     )
     pepper: str | None = Field(
         default=None,
         repr=False,
         min_length=PEPPER_CHARACTERS,
-        description="Secret with which API keys are hashed, the same for every API process; an embedded service makes "
-        "its own in data_dir. Without it stored keys can't be used.",
+        description="Secret that API keys are hashed with, the same for every API process. An embedded service creates "
+        "one in data_dir. Without it, stored keys can't be used.",
     )
     requests_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=600,
-        description="Requests a minute of one key, answered with 429 beyond it; 0 sets no limit.",
+        description="Requests per minute of one key; more get 429. 0 sets no limit.",
     )
     failed_keys_per_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=10,
-        description="Requests a minute with a wrong key from one address; beyond it unknown keys are not looked at.",
+        description="Requests per minute with a wrong key from one address; after that, unknown keys are not checked.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1",
-        description="Addresses of proxies, comma-separated, whose X-Forwarded-For header names the client; with --host "
-        "beyond this machine, naming none but the default makes `serve` warn.",
+        description="Comma-separated addresses of proxies that may name the client in X-Forwarded-For. `serve` "
+        "warns if --host is reachable from other machines and this still has its default.",
     )
-    log_requests: bool = Field(default=True, description="Write a log line for every request.")
+    log_requests: bool = Field(default=True, description="Log a line for every request.")
     tracing: bool = Field(
         default=False,
-        description="Export traces by OpenTelemetry, to where its own OTEL_EXPORTER_OTLP_ENDPOINT says; needs the "
+        description="Export OpenTelemetry traces to the address in OTEL_EXPORTER_OTLP_ENDPOINT; needs the "
         "extra `tracing`.",
     )
 
-    _files: dict[str, str] = PrivateAttr(default_factory=dict)  #: the files that secrets came from, by setting
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)  #: files that secrets were read from, by setting
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -184,8 +184,8 @@ class Settings(BaseSettings):
                 _ = urlsplit(url).port
             except ValueError:  # its text may hold the password
                 raise ValueError(
-                    "its parts can't be read; give postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, the port a "
-                    "number, special characters percent-encoded"
+                    "it can't be parsed; give postgresql+psycopg://USER:PASSWORD@HOST:PORT/DATABASE, with a numeric "
+                    "port and special characters percent-encoded"
                 ) from None
             return url
         if url.startswith("sqlite:///") and url != "sqlite:///" and ":memory:" not in url:
@@ -193,7 +193,7 @@ class Settings(BaseSettings):
         scheme = url.split(":", 1)[0]
         raise ValueError(
             f"the scheme {scheme!r} or its path can't be used; give sqlite:///FILE (a file: each connection "
-            "to an in-memory database would see its own) or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+            "to an in-memory database would see a different one) or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
         )
 
     @field_validator("redis_url")
@@ -201,12 +201,12 @@ class Settings(BaseSettings):
     def _known_broker(cls, url: str | None) -> str | None:
         """Refuse what Celery and the limits can't both use."""
         if url is not None and (not url.startswith(("redis://", "rediss://")) or not _readable(url)):
-            raise ValueError("give redis://HOST:PORT/0, or rediss:// for TLS, special characters percent-encoded")
+            raise ValueError("give redis://HOST:PORT/0, or rediss:// for TLS, with special characters percent-encoded")
         return url
 
     @model_validator(mode="after")
     def _with_passwords(self) -> Self:
-        # the model is frozen for everyone else
+        # the model is frozen, so set it this way
         if self.database_password is not None and self.database_url.startswith("postgresql"):
             object.__setattr__(self, "database_url", with_password(self.database_url, self.database_password))
         if self.redis_password is not None and self.redis_url is not None:
@@ -215,7 +215,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether the database is a file of this machine."""
+        """Whether the database is a file on this machine."""
         return self.database_url.startswith("sqlite:")
 
     @property
@@ -235,13 +235,13 @@ class Settings(BaseSettings):
 
     @property
     def lacks_proxy(self) -> bool:
-        """Whether other machines can reach the service and no proxy of theirs is named."""
+        """Whether other machines can reach the service and no proxy is named."""
         return not self.loopback and self.trusted_proxies == type(self).model_fields["trusted_proxies"].default
 
     def as_environment(self) -> dict[str, str]:
-        """Return the variables from which a worker reads these same settings; an empty one counts as not set.
+        """Return the environment variables that give a worker these settings; an empty one counts as not set.
 
-        A secret from a file is handed on as that file's name; the pepper, which no worker needs, not at all.
+        A secret from a file is passed on as the file's name; the pepper is left out, as no worker needs it.
         """
         values = self.model_dump(mode="json")
         if self.database_password is not None and not self.embedded:
@@ -262,7 +262,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments, then the environment, and nothing else (no .env file is picked up by surprise)."""
+        """Read arguments, then the environment, and nothing else (in particular, no .env file)."""
         del dotenv_settings, file_secret_settings
         _refuse_unknown(os.environ)
         return init_settings, env_settings, SecretFiles(settings_cls)
@@ -280,7 +280,7 @@ class SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         if os.environ.get(variable.removesuffix(FILE_SUFFIX)):
             raise InvalidInputError(
-                f"Both {variable} and {variable.removesuffix(FILE_SUFFIX)} are set; give one.", field=variable
+                f"Both {variable} and {variable.removesuffix(FILE_SUFFIX)} are set; set only one.", field=variable
             )
         try:
             return Path(name).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
@@ -295,7 +295,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 def with_password(url: str, password: str) -> str:
-    """Return a URL with this password; InvalidInputError if it names another one.
+    """Return a URL with this password; InvalidInputError if it contains another one.
 
     >>> with_password("redis://broker:6379/0", "s/cret")
     'redis://:s%2Fcret@broker:6379/0'
@@ -303,7 +303,7 @@ def with_password(url: str, password: str) -> str:
     parts = urlsplit(url)
     encoded = quote(password, safe="")
     if parts.password not in (None, encoded):
-        raise InvalidInputError("The URL holds a password, and another one is given apart; give one.", field="password")
+        raise InvalidInputError("The URL contains a password, and another one is set; set only one.", field="password")
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{encoded}@{host}"))
 
@@ -321,7 +321,7 @@ def without_password(url: str) -> str:
 
 
 def _readable(url: str) -> bool:
-    """Whether a URL's parts can be read."""
+    """Whether a URL can be parsed."""
     try:
         return bool(urlsplit(url).hostname) and (urlsplit(url).port or 1) > 0
     except ValueError:
@@ -329,7 +329,7 @@ def _readable(url: str) -> bool:
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Refuse WIDTHWISE_* variables that nothing reads: pydantic-settings ignores them, typos included."""
+    """Refuse unknown WIDTHWISE_* variables: pydantic-settings ignores them, typos included."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | CLIENT_VARIABLES
     known |= {f"{PREFIX}{name.upper()}{FILE_SUFFIX}" for name in SECRETS}
     unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
@@ -341,14 +341,14 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without any setting or key of ours: anybody's `ps` may show what is in one."""
+    """Return an environment without our settings and keys, since `ps` may show them to anybody."""
     return {name: value for name, value in environment.items() if not name.upper().startswith(PREFIX)}
 
 
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings: `overrides` (those that are not None) first, then WIDTHWISE_*, then the defaults.
 
-    Raises InvalidInputError that names each offending variable, its value and its bound.
+    Raises InvalidInputError, which names each offending variable, its value and its bound.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
@@ -356,7 +356,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         problems = []
         for problem in error.errors(include_url=False):
-            name = str(problem["loc"][0]) if problem["loc"] else "database_url"  # a fault of several together
+            name = str(problem["loc"][0]) if problem["loc"] else "database_url"  # a fault of several settings together
             shown = "" if name in SECRETS else f" (was {problem['input']!r})"
             problems.append(f"{PREFIX}{name.upper()}: {problem['msg'].removeprefix('Value error, ')}{shown}")
         raise InvalidInputError(f"Invalid settings: {'; '.join(problems)}.", field=problems[0].split(":")[0]) from None

@@ -1,1 +1,1 @@
-"""Who calls, what they may do, and how often: API keys, scopes and limits."""
+"""Who is calling, what they may do, and how often: API keys, scopes and limits."""

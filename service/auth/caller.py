@@ -14,7 +14,7 @@ class Scope(StrEnum):
     ADMIN = "admin"  #: the same for everyone's
 
     def includes(self, needed: "Scope") -> bool:
-        """Say whether this scope is enough.
+        """Return whether this scope includes the needed one.
 
         >>> Scope.CALIBRATE.includes(Scope.READ), Scope.READ.includes(Scope.CALIBRATE)
         (True, False)
@@ -27,11 +27,11 @@ _RANK = {scope: rank for rank, scope in enumerate(Scope)}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The holder of a key that was found good."""
+    """The holder of a valid key."""
 
     key_id: str
     owner: str
-    scope: Scope | None  #: the widest of the key's scopes; None where this version knows none of them
+    scope: Scope | None  #: the widest of the key's scopes; None if this version knows none of them
 
     @classmethod
     def of(cls, key_id: str, owner: str, scopes: Iterable[str]) -> Self:
@@ -40,10 +40,10 @@ class Caller:
         return cls(key_id, owner, held[-1] if held else None)
 
     def may(self, needed: Scope) -> bool:
-        """Say whether the caller's scope is enough."""
+        """Return whether the caller's scope includes the needed one."""
         return self.scope is not None and self.scope.includes(needed)
 
     @property
     def everyone(self) -> bool:
-        """Whether the caller sees what belongs to others too."""
+        """Whether the caller also sees what belongs to others."""
         return self.may(Scope.ADMIN)

@@ -1,11 +1,10 @@
-"""The guard at the door: from a request's Authorization header to its caller, or a refusal.
+"""The guard: turns a request's Authorization header into its caller, or refuses it.
 
     request ─ key known for seconds ────────────────── compare ─ limit of the key ─ scope ─ caller
             └ else: limit of wrong keys of the address ─ database ─ compare ─┘
 
-A key that this process has found good is never held up by wrong keys from the same address. What is known is read from
-the database again after CACHE_SECONDS, so a revoked or expired key is refused that much later at most, and its open
-streams end.
+Wrong keys from an address never delay a key that this process already knows to be valid. Known keys are read from the
+database again after CACHE_SECONDS, so a revoked or expired key is refused within that time and its open streams end.
 """
 
 import hmac
@@ -31,11 +30,13 @@ from service.store.database.records import ApiKey
 from service.store.store import Store
 from widthwise.errors import WidthwiseError
 
-CACHE_SECONDS = 5.0  # chosen: a revoked key ends while its owner looks on, and a busy one costs no query a request
-RECHECK_SECONDS = 1.0  # others use what is known while one request reads it anew (chosen): no rush at each expiry
-TOUCH_SECONDS = 60.0  # between two notes of a key's last use, which the store keeps to the minute
-LOOKUPS = 4  # of unknown keys at once (chosen): a query takes 1 ms, and guesses must leave the threads to others
-MANY = 10_000  # keys known at once (chosen): 5 MB
+CACHE_SECONDS = (
+    5.0  # chosen: a revoked key stops working within seconds, and a busy one does not cost a query per request
+)
+RECHECK_SECONDS = 1.0  # other requests use the cached key while one reads it again (chosen): no stampede on expiry
+TOUCH_SECONDS = 60.0  # between updates of a key's last use, which the store keeps to the minute
+LOOKUPS = 4  # concurrent look-ups of unknown keys (chosen): a query takes 1 ms, and guesses must not use up the threads
+MANY = 10_000  # size of the cache (chosen): 5 MB
 CHALLENGE = 'Bearer realm="widthwise"'
 
 _log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Known:
-    """A key that was found good."""
+    """A valid key in the cache."""
 
     digest: str
     caller: Caller
@@ -52,7 +53,7 @@ class _Known:
 
 
 class Guard:
-    """Lets callers with a good key in; one for each process."""
+    """Admits callers with a valid key; one per process."""
 
     def __init__(
         self,
@@ -64,32 +65,32 @@ class Guard:
         clock: Callable[[], float] = time.monotonic,
         compare: Compare = hmac.compare_digest,
     ) -> None:
-        """requests_per_minute: of a key, 0 for no limit. failed_keys_per_minute: of an address."""
+        """requests_per_minute: for each key; 0 for no limit. failed_keys_per_minute: for each address."""
         self.limits = limits
-        self.unauthorized = 0  #: requests refused for want of a good key
-        self.forbidden = 0  #: requests refused for want of scope
-        self.limited = 0  #: requests refused because there were too many
+        self.unauthorized = 0  #: requests refused without a valid key
+        self.forbidden = 0  #: requests refused because the scope was too narrow
+        self.limited = 0  #: requests refused by a rate limit
         self._pepper = pepper
         self._requests_per_minute = requests_per_minute
         self._failed_keys_per_minute = failed_keys_per_minute
         self._clock = clock
         self._compare = compare
         self._known: dict[tuple[str, str], _Known] = {}
-        self._lookups: CapacityLimiter | None = None  # belongs to an event loop, so it is made in one
+        self._lookups: CapacityLimiter | None = None  # bound to an event loop, so it is created inside one
         self._toucher = ThreadPoolExecutor(1, "touch-key")
 
     async def admit(self, connection: HTTPConnection, needed: Scope, store: Callable[[], Store]) -> Caller:
         """Return the caller of a request; it suspends only to ask the database or Redis.
 
-        store: called where the database is needed. Raises UnauthorizedError (401), ForbiddenError (403),
-        TooManyRequestsError (429), and what the store raises where it can't answer (503).
+        store: called only if the database is needed. Raises UnauthorizedError (401), ForbiddenError (403),
+        TooManyRequestsError (429), and whatever the store raises if it can't answer (503).
         """
         text = self._presented(connection.scope["headers"])
         token = parse_token(text)
         digest = digest_of(self._pepper, text if token is None else token.secret)
         known = None if token is None else self._known.get((token.key_id, digest))
         if known is not None and self._clock() < known.fresh_until:
-            # found by its digest already: compared once more because every way to a caller compares
+            # already found by its digest; compared again so that every path to a caller compares
             if not matches(known.digest, digest, self._compare):
                 raise self._refusal("The API key is not valid.")
             caller = known.caller
@@ -103,15 +104,15 @@ class Guard:
         if not caller.may(needed):
             self.forbidden += 1
             raise ForbiddenError(
-                f"This needs a key with scope {needed.value}; yours has {caller.scope or 'none that is known here'}.",
+                f"This needs a key with scope {needed.value}; yours has {caller.scope or 'no known scope'}.",
                 headers={"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{needed.value}"'},
             )
         return caller
 
     def watch(self, caller: Caller, store: Store) -> Callable[[], Awaitable[bool]]:
-        """Return what says whether a caller's key still counts, for an answer that goes on after it was admitted.
+        """Return a check of whether a caller's key is still valid, for responses that stay open (streams).
 
-        It asks the database no more often than every CACHE_SECONDS, and raises what the store raises (503).
+        It queries the database at most once every CACHE_SECONDS, and raises what the store raises (503).
         """
         fresh_until = self._clock() + CACHE_SECONDS
 
@@ -126,7 +127,7 @@ class Guard:
         return still_good
 
     def close(self) -> None:
-        """Wait for a note that is being written; those that still wait are dropped."""
+        """Wait for the update in progress; those still queued are dropped."""
         self._toucher.shutdown(cancel_futures=True)
 
     def _presented(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -147,7 +148,7 @@ class Guard:
         known: _Known | None,
         store: Callable[[], Store],
     ) -> Caller:
-        """Ask the database for a key that is not known, or no longer."""
+        """Look up a key that is not in the cache, or has expired from it."""
         address = _network(connection)
         if known is not None:
             known.fresh_until = self._clock() + RECHECK_SECONDS
@@ -157,16 +158,16 @@ class Guard:
                 known.fresh_until = -math.inf
                 raise
         self._lookups = self._lookups or CapacityLimiter(LOOKUPS)
-        async with self._lookups:  # each is counted before the next is let in, so that a burst can't slip through
+        async with self._lookups:  # each is counted before the next starts, so that a burst can't slip through
             wait = await self.limits.wait(Counted.ADDRESS, address, self._failed_keys_per_minute)
             if wait:
-                raise self._too_many("Too many requests with a wrong key came from your address", wait)
+                raise self._too_many("Your address has sent too many requests with a wrong key", wait)
             return await self._read(address, key_id, digest, None, store)
 
     async def _read(
         self, address: str, key_id: str | None, digest: str, known: _Known | None, store: Callable[[], Store]
     ) -> Caller:
-        """Look a key up and remember it if it is good; else count it against the address."""
+        """Look a key up and cache it if it is valid; otherwise count it against the address."""
         opened = None if key_id is None else store()
         found = None if opened is None else await run_in_threadpool(opened.keys.find, key_id or "")
         same = matches(None if found is None else found.digest, digest, self._compare)
@@ -174,7 +175,7 @@ class Guard:
             if key_id is not None:
                 self._known.pop((key_id, digest), None)
             await self.limits.take(Counted.ADDRESS, address, self._failed_keys_per_minute)
-            # who holds the secret may know what became of the key, and no one else
+            # only the holder of the secret may learn what happened to the key
             raise self._refusal(_ended(found) if found is not None and same else "The API key is not valid.")
         return self._remember(found, digest, known, opened)
 
@@ -185,7 +186,7 @@ class Guard:
             touched_at = now
             self._toucher.submit(_touch, store, found.id)
         if len(self._known) >= MANY:
-            self._known.clear()  # rare, and then each key costs one query
+            self._known.clear()  # rare; each key then costs one query again
         caller = Caller.of(found.id, found.owner, found.scopes)
         self._known[found.id, digest] = _Known(digest, caller, now + CACHE_SECONDS, touched_at)
         return caller
@@ -202,7 +203,7 @@ class Guard:
 
 
 def make_guard(settings: Settings) -> Guard | None:
-    """Return the guard of a service, None where it asks for no keys; InvalidInputError if there is no pepper."""
+    """Return the service's guard, or None if API keys are disabled; InvalidInputError if there is no pepper."""
     if not settings.asks_for_keys:
         return None
     return Guard(
@@ -219,7 +220,7 @@ def _ended(key: ApiKey) -> str:
 
 
 def _touch(store: Store, key_id: str) -> None:
-    """Note a key's use, in a thread of its own: no request waits for the write."""
+    """Record a key's use in a separate thread, so that no request waits for the write."""
     try:
         store.keys.touch(key_id)
     except WidthwiseError as error:
@@ -227,12 +228,12 @@ def _touch(store: Store, key_id: str) -> None:
 
 
 def _network(connection: HTTPConnection) -> str:
-    """Return the client's address (for IPv6 its /64, which one customer holds whole), never text that it chose."""
+    """Return the client's address (its /64 for IPv6, as one customer holds all of it), never text that it chose."""
     host = connection.client.host if connection.client is not None else ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return "unreadable"  # such as what a proxy hands on unchecked: all of these share one count
+        return "unreadable"  # for example text that a proxy passes on unchecked; all of these share one count
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)

@@ -1,7 +1,7 @@
-"""How often a key may call and an address may be wrong: counted in Redis for all processes, else in this one.
+"""Rate limits of keys, and of wrong keys per address: counted in Redis across processes, or else in this process.
 
-Redis is a help and never a hindrance: where it does not answer at once, requests pass uncounted for a while, and how
-many did is told (`Limits.unchecked`).
+A failing Redis never blocks requests: if it does not answer promptly, requests pass uncounted for a while, and
+`Limits.unchecked` counts them.
 """
 
 import math
@@ -16,10 +16,10 @@ from anyio import CapacityLimiter, move_on_after, to_thread
 from service.auth.windows import WINDOW_SECONDS, Windows, seconds_until_allowed
 from widthwise.errors import InvalidInputError
 
-SOCKET_SECONDS = 0.2  # for Redis to connect and to answer (chosen): it takes 1 ms where all is well
-PATIENCE_SECONDS = 0.25  # of a request, whatever holds Redis up, a name server that hangs included (chosen)
-PAUSE_SECONDS = 5.0  # after a failure Redis is not asked (chosen): a dead one holds up a request in so many seconds
-THREADS = 8  # that wait for Redis at once (chosen): never all of those that routes run in
+SOCKET_SECONDS = 0.2  # to connect to Redis, and for its answer (chosen): usually 1 ms
+PATIENCE_SECONDS = 0.25  # that a request waits for Redis (chosen), even if resolving its name hangs
+PAUSE_SECONDS = 5.0  # without Redis after a failure (chosen): a dead one delays one request in this time
+THREADS = 8  # that may wait for Redis at once (chosen): fewer than routes run in
 
 _log = structlog.get_logger(__name__)
 
@@ -32,19 +32,19 @@ class Counted(StrEnum):
 
 
 class Counting(Protocol):
-    """Something that counts requests of the last minute by name, and may fail."""
+    """Counts the last minute's requests by name; may fail."""
 
     def take(self, name: str, limit: int) -> float:
-        """Count one request if `limit` a minute allow it and give 0, else give the seconds until they do."""
+        """Count one request and return 0 if `limit` per minute allows it, else return the seconds until it would."""
         ...
 
     def wait(self, name: str, limit: int) -> float:
-        """Return the seconds until one more request is allowed, counting none."""
+        """Return the seconds until another request is allowed, without counting one."""
         ...
 
 
 class Limits:
-    """Limits of a minute by name, in memory or shared."""
+    """Per-minute limits by name, in memory or shared."""
 
     def __init__(
         self,
@@ -53,24 +53,24 @@ class Limits:
         patience_seconds: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """shared: what counts for every process, waited for as long as patience_seconds; else this one counts."""
+        """shared: counts across processes, waited for up to patience_seconds; without it this process counts alone."""
         self.unchecked = 0  #: requests that passed uncounted because Redis did not answer
         self._shared = shared
         self._patience_seconds = patience_seconds
         self._clock = clock
-        # apart, so that whoever has many addresses can't push a key's count out
+        # separate, so that a client with many addresses can't evict a key's count
         self._memory = {kind: Windows(clock) for kind in Counted}
-        self._threads: CapacityLimiter | None = None  # belongs to an event loop, so it is made in one
+        self._threads: CapacityLimiter | None = None  # bound to an event loop, so it is created inside one
         self._asked_again_at = -math.inf
 
     async def take(self, kind: Counted, name: str, limit: int) -> float:
-        """Count one request and give 0, or give the seconds to wait; without Redis no other request runs meanwhile."""
+        """Count one request and return 0, or return the seconds to wait; atomic without Redis."""
         if self._shared is None:
             return self._memory[kind].take(name, limit)
         return await self._ask(self._shared.take, f"{kind}:{name}", limit)
 
     async def wait(self, kind: Counted, name: str, limit: int) -> float:
-        """Return the seconds until one more is allowed, counting none."""
+        """Return the seconds until another request is allowed, without counting one."""
         if self._shared is None:
             return self._memory[kind].wait(name, limit)
         return await self._ask(self._shared.wait, f"{kind}:{name}", limit)
@@ -87,8 +87,8 @@ class Limits:
         return 0.0
 
     def _guarded(self, question: Callable[[str, int], float], name: str, limit: int) -> float:
-        """Ask, in a thread: allowed where that fails."""
-        if self._clock() >= self._asked_again_at:  # it may have failed while this one waited for its thread
+        """Ask Redis in a thread; allow the request if that fails."""
+        if self._clock() >= self._asked_again_at:  # it may have failed while this request waited for a thread
             try:
                 return question(name, limit)
             except Exception as error:  # noqa: BLE001  whatever is wrong with Redis or its client, requests pass
@@ -103,7 +103,7 @@ class Limits:
 
 
 class RedisWindows:
-    """Sliding windows in Redis, of the `limits` library: one script of one round trip for a request."""
+    """Sliding windows in Redis by the `limits` library: one script and one round trip per request."""
 
     def __init__(self, url: str, *, socket_seconds: float = SOCKET_SECONDS) -> None:
         """url: redis:// or rediss://; nothing is sent yet. socket_seconds: to connect, and for one answer.
@@ -127,25 +127,25 @@ class RedisWindows:
             key_prefix="widthwise-limits",
             socket_timeout=socket_seconds,
             socket_connect_timeout=socket_seconds,
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # handed on to redis-py, which tries thrice else
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # passed to redis-py, which otherwise tries three times
         )
         self._strategy = SlidingWindowCounterRateLimiter(self._storage)
 
     def take(self, name: str, limit: int) -> float:
-        """Count one request if allowed and give 0, else the seconds until one is."""
+        """Count one request and return 0 if it is allowed, else return the seconds until it would be."""
         from limits import RateLimitItemPerMinute
 
         if self._strategy.hit(RateLimitItemPerMinute(limit), name):
             return 0.0
-        return self.wait(name, limit) or 1.0  # another request's count has just run out: soon
+        return self.wait(name, limit) or 1.0  # another request's count has just expired: soon
 
     def wait(self, name: str, limit: int) -> float:
-        """Return the seconds until one more request is allowed, counting none."""
+        """Return the seconds until another request is allowed, without counting one."""
         from limits import RateLimitItemPerMinute
 
         item = RateLimitItemPerMinute(limit)
         previous, previous_ttl, current, current_ttl = self._storage.get_sliding_window(
             item.key_for(name), item.get_expiry()
         )
-        # a count lives for the window after its own too
+        # a count also lives through the window after its own
         return seconds_until_allowed(previous, previous_ttl, current, max(current_ttl - WINDOW_SECONDS, 0.0), limit)

@@ -1,7 +1,7 @@
-"""API keys as text: `ww_<id>_<secret>` is made, taken apart, digested and compared here and nowhere else.
+"""API keys as text: only this module makes, parses, digests and compares `ww_<id>_<secret>`.
 
-The id names the row and is no secret. Of the secret the store holds HMAC-SHA256(pepper, secret) alone: who reads the
-database learns no key, and can't make one without the pepper, which is not in it.
+The id names the row and is not secret. The store holds only HMAC-SHA256(pepper, secret) of the secret, so reading the
+database reveals no key and does not allow making one: the pepper is not in it.
 """
 
 import hmac
@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 ID_BYTES = 8  # 16 hexadecimal digits: unique without a lookup, short enough to read out (chosen)
-SECRET_BYTES = 32  # 256 bits: no one guesses it, so a fast digest is enough, unlike for a password
+SECRET_BYTES = 32  # 256 bits can't be guessed, so a fast digest is enough, unlike for a password
 KEY_ID = re.compile(r"[0-9a-f]{16}")
 _TOKEN = re.compile(rf"ww_({KEY_ID.pattern})_([A-Za-z0-9_-]{{43}})")  # 43 characters of base64url hold 32 bytes
 
-#: Compared with where there is no row, so that an unknown id takes the steps of a known one. No HMAC-SHA256 is known
-#: that gives it, and a match with it counts for nothing.
+#: Compared if there is no row, so that an unknown id takes the same steps as a known one. No input is known whose
+#: HMAC-SHA256 equals it, and a match with it is ignored.
 DUMMY_DIGEST = "0" * 64
 
-#: Compares two ASCII texts in a time that depends on their length alone.
+#: Compares two ASCII texts in a time that depends only on their length.
 Compare = Callable[[str, str], bool]
 
 
@@ -41,7 +41,7 @@ def make_token() -> Token:
 
 
 def parse_token(text: str) -> Token | None:
-    """Take a key apart; None if it has not a key's form.
+    """Parse a key; return None if it does not have the form of one.
 
     >>> parse_token("ww_0123456789abcdef_" + "x" * 43)
     Token(key_id='0123456789abcdef')
@@ -52,11 +52,11 @@ def parse_token(text: str) -> Token | None:
 
 
 def digest_of(pepper: str, secret: str) -> str:
-    """Give HMAC-SHA256 of a secret as 64 hexadecimal digits."""
+    """Return the HMAC-SHA256 of a secret as 64 hexadecimal digits."""
     return hmac.digest(pepper.encode(), secret.encode(), "sha256").hex()
 
 
 def matches(stored: str | None, digest: str, compare: Compare = hmac.compare_digest) -> bool:
-    """Say whether a secret's digest is the stored one (None: there is none), comparing exactly once in either case."""
+    """Return whether a secret's digest is the stored one (None: none is stored); compares exactly once either way."""
     same = compare(DUMMY_DIGEST if stored is None else stored, digest)
     return same and stored is not None

@@ -1,4 +1,4 @@
-"""Two calibrations side by side: which of specification, code and device differ, and whether their losses do."""
+"""Compares two calibrations: which of specification, code and device differ, and whether their losses do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -12,11 +12,11 @@ from widthwise.calibration.trial import Trial, TrialIdentity
 
 
 class Difference(BaseModel):
-    """A key whose value is not the same."""
+    """A key with different values in the two."""
 
     key: str = Field(description="Dotted, such as `proxy.depth` or `versions.jax`.")
-    this: Any = Field(None, description="Null where it has none.")
-    other: Any = Field(None, description="Null where it has none.")
+    this: Any = Field(None, description="Null if it has none.")
+    other: Any = Field(None, description="Null if it has none.")
 
 
 class SpecificationComparison(BaseModel):
@@ -27,18 +27,20 @@ class SpecificationComparison(BaseModel):
 
 
 class CodeComparison(BaseModel):
-    """Whether the same code trained: digests of the sources that decide a loss."""
+    """Whether the same code trained both: digests of the sources that determine a loss."""
 
-    same: bool | None = Field(description="Null where one recorded none.")
+    same: bool | None = Field(description="Null if either recorded none.")
     this: list[str]
     other: list[str]
 
 
 class DeviceComparison(BaseModel):
-    """Whether the same kind of device and the same versions trained."""
+    """Whether the same kind of device and the same versions trained both."""
 
-    same: bool | None = Field(description="Null where one recorded none.")
-    differences: list[Difference] = Field(description="Values are lists: a calibration may have run on several.")
+    same: bool | None = Field(description="Null if either recorded none.")
+    differences: list[Difference] = Field(
+        description="Values are lists, since a calibration may have run on several devices."
+    )
 
 
 class TrialComparison(BaseModel):
@@ -47,7 +49,9 @@ class TrialComparison(BaseModel):
     common: int
     equal: int = Field(description="The same status and, bit for bit, the same loss.")
     different: int
-    largest_difference: float | None = Field(description="Of two losses, in nats; null without two.")
+    largest_difference: float | None = Field(
+        description="Largest difference of two losses, in nats; null without two losses."
+    )
     only_this: int
     only_other: int
 
@@ -112,7 +116,7 @@ def _by_identity(trials: Trials) -> dict[TrialIdentity, Trial]:
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Give {"proxy.depth": 2, …}; lists stay whole."""
+    """Return {"proxy.depth": 2, …}; lists are not flattened."""
     found: dict[str, Any] = {}
     for key, part in value.items():
         found |= _flat(part, f"{prefix}{key}.") if isinstance(part, Mapping) else {f"{prefix}{key}": part}
@@ -129,5 +133,5 @@ def _differences(these: Mapping[str, Any], others: Mapping[str, Any]) -> list[di
 
 
 def _sorted(values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """The same whichever device came first."""
+    """Sort the values, so that the order of devices does not matter."""
     return {name: sorted(found, key=str) for name, found in values.items()}

@@ -19,7 +19,7 @@ SPEC_EXAMPLES: dict[str, dict[str, Any]] = {
         },
     },
     "everything": {
-        "summary": "All that can be measured, on a transformer",
+        "summary": "Everything that can be measured, on a transformer",
         "value": {
             "parameterization": "mup",
             "optimizer": "adam",
@@ -49,7 +49,7 @@ SPEC_EXAMPLES: dict[str, dict[str, Any]] = {
 
 EXTENSION_EXAMPLES: dict[str, dict[str, Any]] = {
     "widths": {"summary": "A wider model, for an interval that extrapolates less", "value": {"widths": [512]}},
-    "seeds": {"summary": "More runs of each cell, on a finer mesh", "value": {"seeds": 4, "mesh": 0.25}},
+    "seeds": {"summary": "More seeds per learning rate, on a finer mesh", "value": {"seeds": 4, "mesh": 0.25}},
 }
 
 UPLOAD_EXAMPLES: dict[str, dict[str, Any]] = {

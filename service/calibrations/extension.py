@@ -14,29 +14,29 @@ _SPEC = TypeAdapter(SpecificationBody)
 
 
 def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
-    """Return the specification of an extension; raises RefusedInputError (422) that says what must be other."""
+    """Return the specification of an extension; raises RefusedInputError (422), which says what to change."""
     base, known = spec.base_width, set(spec.widths)
     if more.widths is None and more.seeds is None and more.mesh is None:
-        raise _refused("", "gives nothing to add; give widths, seeds or mesh", None)
+        raise _refused("", "adds nothing; give widths, seeds or mesh", None)
     for index, width in enumerate(more.widths or ()):
         if width in known:
-            raise _refused(f"/widths/{index}", f"width {width} is there already; give other ones", width)
+            raise _refused(f"/widths/{index}", f"width {width} is already included; give other widths", width)
         if width < base:
             raise _refused(
                 f"/widths/{index}",
-                f"width {width} is below {base}, the base of every multiplier; submit a new calibration instead",
+                f"width {width} is below {base}, the base width of every multiplier; submit a new calibration instead",
                 width,
             )
         known.add(width)
     seeds, mesh = spec.seeds, spec.mesh
     if more.seeds is not None and more.seeds < seeds:
-        raise _refused("/seeds", f"{more.seeds} seeds are fewer than the {seeds} there are", more.seeds)
+        raise _refused("/seeds", f"{more.seeds} seeds are fewer than the {seeds} that it has", more.seeds)
     if more.mesh is not None and more.mesh >= mesh:
         raise _refused("/mesh", f"a mesh of {more.mesh:g} is not finer than {mesh:g}", more.mesh)
     if not more.widths and more.mesh is None and more.seeds == seeds:
-        raise _refused("/seeds", f"there are {seeds} seeds already; give more, or widths, or a finer mesh", more.seeds)
+        raise _refused("/seeds", f"it has {seeds} seeds already; give more, or add widths or a finer mesh", more.seeds)
     merged = {
-        **{key: value for key, value in spec.to_dict().items() if value != []},  # an empty list stood for the default
+        **{key: value for key, value in spec.to_dict().items() if value != []},  # an empty list meant the default
         "widths": sorted(known),
         "seeds": seeds if more.seeds is None else more.seeds,
         "mesh": mesh if more.mesh is None else more.mesh,
@@ -47,7 +47,7 @@ def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
         listed = faults(error.errors(include_url=False), merged)
         first = listed[0]
         raise RefusedInputError(
-            f"With this the specification is refused: {first.get('pointer', '#')}: {first['message']}.", errors=listed
+            f"The extended specification is not valid: {first.get('pointer', '#')}: {first['message']}.", errors=listed
         ) from None
 
 

@@ -47,20 +47,20 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[\x21-\x7e]{1,255}$",
-        description="Names this submission: sent again with the same body it creates nothing and gives the first "
-        "one's answer; with another body it is refused (IETF draft-ietf-httpapi-idempotency-key-header-07).",
+        description="Identifies this submission: repeated with the same body, it creates nothing and returns the first "
+        "response; with another body it is refused (IETF draft-ietf-httpapi-idempotency-key-header-07).",
     ),
 ]
 
 
 _ACCEPTED: dict[str, Any] = {
     "model": CalibrationBody,
-    "description": "Accepted: workers take it up, and its address shows the progress.",
+    "description": "Accepted: workers will run it, and its URL shows the progress.",
     "headers": {
         "Location": {"description": "Address of the calibration.", "schema": {"type": "string"}},
-        "Retry-After": {"description": "Seconds before a first look.", "schema": {"type": "integer"}},
+        "Retry-After": {"description": "Seconds to wait before the first poll.", "schema": {"type": "integer"}},
         "Idempotency-Replayed": {
-            "description": "`true` where the key named an earlier submission.",
+            "description": "`true` if the key named an earlier submission.",
             "schema": {"type": "string"},
         },
     },
@@ -69,14 +69,14 @@ _ACCEPTED: dict[str, Any] = {
 
 _RETRIED: dict[str, Any] = {
     **_ACCEPTED,
-    "description": "Accepted: its failed shards wait for workers again.",
+    "description": "Accepted: its failed shards are queued again.",
     "headers": {name: _ACCEPTED["headers"][name] for name in ("Location", "Retry-After")},
 }
 _SHOWN: dict[str, Any] = {
     "model": CalibrationBody,
     "headers": {
         "Retry-After": {
-            "description": "Seconds before another look is worth it; absent once the calibration has ended.",
+            "description": "Seconds to wait before polling again; absent once the calibration has ended.",
             "schema": {"type": "integer"},
         }
     },
@@ -101,9 +101,9 @@ def _accepted(created: CreatedCalibration) -> Response:
 async def create_calibration(
     request: Request, store: CalibrateStore, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Queue training runs at several widths, from which the learning rate's exponents are measured.
+    """Queue training runs at several widths, which measure how the best learning rate depends on width.
 
-    The answer is written after the job is stored, and holds an estimate of its trials, cost and time.
+    The response is sent after the job is stored, and includes an estimate of its trials, cost and time.
     """
     spec = await read_json(request, _SPEC)
     logic.check_spec(spec)
@@ -127,10 +127,10 @@ async def create_calibration(
 async def extend_calibration(
     request: Request, calibration_id: CalibrationId, store: CalibrateStore, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Begin a new calibration with every trial and measurement of one that has succeeded, and run what is missing.
+    """Create a calibration with all trials and measurements of one that has succeeded, and run what is missing.
 
-    More widths (above the smallest), more seeds in all, or a finer mesh. The first one stays as it is; 409 unless it
-    has succeeded.
+    Add widths (above the smallest), a larger number of seeds, or a finer mesh. The original does not change; 409
+    unless it has succeeded.
     """
     more = await read_json(request, _EXTENSION)
     parent = await run_in_threadpool(store.calibrations.get, calibration_id)
@@ -166,7 +166,7 @@ def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) ->
     responses={200: _SHOWN, **problems(404, 422, 503)},
 )
 def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response:
-    """Return its state, progress, and once succeeded its optima and exponents."""
+    """Return the calibration's state and progress and, once it has succeeded, its optima and exponents."""
     calibration = store.calibrations.get(calibration_id)
     wait = logic.retry_after(calibration)
     headers = _NO_CACHE if wait is None else {**_NO_CACHE, "Retry-After": str(wait)}
@@ -180,9 +180,9 @@ def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response
     responses={200: {"model": ShardList}, **problems(404, 422, 503)},
 )
 def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
-    """Return every unit of work planned so far, with its state, its attempts and the worker that has it.
+    """Return every unit of work planned so far, with its state, its attempts and its worker.
 
-    A shard whose worker has fallen silent is still `running`: its worker is `stale`, and once the lease has ended
+    If a worker stops reporting, its shard stays `running` while the worker is `stale`; once the lease has ended
     another worker takes the shard over.
     """
     found = store.calibrations.shards(calibration_id)
@@ -197,7 +197,7 @@ def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     responses={200: {"model": TrialPage}, **problems(404, 422, 503)},
 )
 def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]) -> Response:
-    """Return every training run as it was stored, oldest first, in pages."""
+    """Return every training run as stored, oldest first, in pages."""
     page = store.trials.page(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.trial_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
@@ -212,7 +212,7 @@ def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annota
 def list_measurements(
     calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]
 ) -> Response:
-    """Return every measurement of gradients, alignment and activations as it was stored, oldest first, in pages."""
+    """Return every measurement of gradients, alignment and activations as stored, oldest first, in pages."""
     page = store.measurements.page(calibration_id, cursor=listing.cursor, limit=listing.limit)
     items = [logic.measurement_body(row) for row in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=_NO_CACHE)
@@ -227,7 +227,7 @@ def list_measurements(
 def compare_calibrations(
     calibration_id: CalibrationId, store: ReadStore, asked: Annotated[Comparing, Query()]
 ) -> Response:
-    """Say which of specification, code and device differ, and how many trials that both have differ in their losses.
+    """Return which of specification, code and device differ, and how many of the common trials differ in loss.
 
     The same specification, code and device give the same losses.
     """
@@ -244,9 +244,9 @@ def compare_calibrations(
     openapi_extra=json_body(TrialsUpload, UPLOAD_EXAMPLES),
 )
 async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
-    """Store runs of a calibration with runner `external`: all of them or none; the same again changes nothing.
+    """Store runs of a calibration with runner `external`: all or none; repeating the request changes nothing.
 
-    409 if it would then have more than 2,048 trials for each of its widths: 64 learning rates of 32 seeds.
+    409 if it would then have more than 2,048 trials per width: 64 learning rates with 32 seeds each.
     """
     upload = await read_json(request, _UPLOAD, ANY_BYTES)
     trials = [trial.model_dump() for trial in upload.trials]
@@ -261,9 +261,9 @@ async def upload_trials(request: Request, calibration_id: CalibrationId, store: 
     responses={200: {"model": CalibrationBody}, **problems(404, 409, 422, 503)},
 )
 def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
-    """Fit the exponents of a calibration with runner `external`; finishing again gives the same answer.
+    """Fit the exponents of a calibration with runner `external`; repeating the request returns the same answer.
 
-    409 if the trials do not suffice: it stays running, so upload more and finish again.
+    409 if there are too few trials: the calibration stays running, so upload more and finish again.
     """
     return json_response(logic.calibration_body(store.calibrations.finish(calibration_id)))
 
@@ -275,9 +275,9 @@ def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     responses={200: {"model": CalibrationBody}, **problems(404, 422, 503)},
 )
 def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
-    """Ask for its end: what waits is cancelled at once, what runs stops within seconds; trials are kept.
+    """Cancel a calibration: queued shards at once, running ones within seconds; its trials are kept.
 
-    A finished calibration is given back as it is.
+    A finished calibration is returned unchanged.
     """
     return json_response(logic.calibration_body(store.calibrations.cancel(calibration_id)))
 
@@ -290,10 +290,10 @@ def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     responses={202: _RETRIED, **problems(404, 409, 422, 503)},
 )
 def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
-    """Queue its failed shards again, with all their attempts; every trial and measurement is kept.
+    """Queue its failed shards again, with a full set of attempts; all trials and measurements are kept.
 
-    Where no shard had failed, but the search or the fit, that is made again. 409 unless the calibration has failed, so
-    the same request sent twice retries once.
+    If it was not a shard that failed but the search or the fit, that runs again. 409 unless the calibration has
+    failed, so sending the same request twice retries once.
     """
     calibration = store.calibrations.retry(calibration_id)
     headers = {"Location": f"/v1/calibrations/{calibration.id}", "Retry-After": str(logic.SOONEST_LOOK_SECONDS)}
@@ -324,10 +324,10 @@ def _svg(picture: str) -> Response:
     operation_id="getCalibrationPlot",
     summary="Plot learning rate against loss",
     response_class=Response,
-    responses=_picture("A picture: one curve for each width, with its optimum."),
+    responses=_picture("An SVG plot: one curve per width, with its optimum."),
 )
 def get_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures) -> Response:
-    """Draw what is stored so far."""
+    """Plot the trials stored so far."""
     found = store.calibrations.get(calibration_id)
     drawn = pictures.of(
         "plot", found, lambda: learning_rate_plot(found.spec, store.trials.all(calibration_id), found.result)
@@ -340,10 +340,10 @@ def get_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPic
     operation_id="getCalibrationWidthPlot",
     summary="Plot the best learning rate over width",
     response_class=Response,
-    responses=_picture("A picture: the optimum of each width, the candidate laws, and the prediction's interval."),
+    responses=_picture("An SVG plot: the optimum at each width, the candidate laws, and the prediction's interval."),
 )
 def get_width_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures) -> Response:
-    """Draw what is stored so far."""
+    """Plot the trials stored so far."""
     found = store.calibrations.get(calibration_id)
     return _svg(pictures.of("widths", found, lambda: width_plot(found.spec, store.trials.all(calibration_id))))
 
@@ -355,14 +355,14 @@ def _watched(
         str | None,
         Header(
             pattern=r"^[0-9]{1,9}$",
-            description="Number of the last event seen: the stream goes on after it and loses nothing.",
+            description="Number of the last event seen: the stream continues after it, without gaps.",
         ),
     ] = None,
 ) -> tuple[StoredCalibration, int]:
-    """Look the calibration up before the stream starts: afterwards there is no status left to send."""
+    """Look the calibration up before the stream starts, while an error status can still be sent."""
     calibration = store.calibrations.get(calibration_id)
     after = int(last_event_id or 0)
-    if after > calibration.last_event:  # seen before the database was restored from a backup
+    if after > calibration.last_event:  # from before the database was restored from a backup
         after = 0
     if calibration.state in FINAL_CALIBRATION_STATES and after >= max(calibration.last_event, 1):
         raise NothingMoreError
@@ -372,7 +372,7 @@ def _watched(
 async def _counted(
     request: Request, watched: Annotated[tuple[StoredCalibration, int], Depends(_watched)]
 ) -> AsyncIterator[tuple[StoredCalibration, int]]:
-    """Count the stream until its response has ended, however it ends; 429 if too many are open."""
+    """Count the stream until its response ends in any way; 429 if too many are open."""
     caller: Caller | None = getattr(request.state, "caller", None)
     with request.app.state.streams.one_more(None if caller is None else caller.key_id):
         yield watched
@@ -384,7 +384,7 @@ async def _counted(
     summary="Follow a calibration",
     response_class=EventSourceResponse,
     responses={
-        204: {"description": "The calibration has ended and every event was seen: a browser stops reconnecting."},
+        204: {"description": "The calibration has ended and every event was sent: a browser stops reconnecting."},
         **problems(404, 422, 429, 503),
     },
 )
@@ -394,9 +394,9 @@ async def stream_events(
     """Return its events as they happen (server-sent events): `calibration` and `shard` transitions, `round`s of shards,
     trials and measurements.
 
-    The id of an event is its number, by which a stream resumes (`Last-Event-ID`). It ends with the calibration, after
-    an event `end`, after ten minutes, or with its key: connect again with the last number. A number above the
-    calibration's last, as after a restore from a backup, gives them all.
+    An event's id is its number; send the last one as `Last-Event-ID` to resume. The stream ends with an event `end`
+    when the calibration has ended, after ten minutes, or when its key is no longer valid. If the number is above the
+    calibration's last, as it can be after a restore from a backup, all events are sent.
     """
     calibration, after = watched
     state: Any = request.app.state

@@ -1,1 +1,1 @@
-"""Commands of `widthwise` that need the service: found by the entry points of the server's distribution."""
+"""Commands of `widthwise` that need the service: registered as entry points of the server's distribution."""

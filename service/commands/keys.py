@@ -1,4 +1,4 @@
-"""`widthwise keys`: make, list and revoke the API keys of a service, in its database."""
+"""`widthwise keys`: create, list and revoke a service's API keys, in its database."""
 
 import re
 import sys
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from service.store import Store
     from service.store.database.records import ApiKey
 
-#: A key that was forgotten ends by itself, and four times a year is often enough to be practised (chosen).
+#: A forgotten key expires by itself, and renewing keys four times a year keeps the procedure familiar (chosen).
 DEFAULT_EXPIRY = "90d"
-MAX_DAYS = 3660  # ten years (chosen): a longer life is a slip of the finger, or `never`
+MAX_DAYS = 3660  # ten years (chosen): anything longer is a typo, or should be `never`
 
 _HOURS = {"h": 1, "d": 24}
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")  # the column's length; nothing that a log line must quote
+_OWNER = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}"
+)  # the column's length; no characters that a log line would have to quote
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{0,64}")
 
 keys = typer.Typer(
@@ -35,25 +37,27 @@ keys = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    help="Make, list and revoke the API keys of a service, in its database.",
+    help="Create, list and revoke a service's API keys, in its database.",
 )
 
 
 @keys.command()
 def create(
     *,
-    owner: Annotated[str, typer.Option(metavar="NAME", help="Whose calibrations it reads and makes.")],
+    owner: Annotated[
+        str, typer.Option(metavar="NAME", help="Owner of the calibrations that the key may read and create.")
+    ],
     scope: Annotated[
         Scope,
         typer.Option(help="read; calibrate: read and run calibrations; admin: both, of every owner."),
     ],
-    name: Annotated[str, typer.Option(metavar="TEXT", help="What it is for, as `keys list` shows it.")] = "",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="What the key is for; `keys list` shows it.")] = "",
     expires: Annotated[
-        str, typer.Option(metavar="30d|12h|never", help="How long it holds, in days or hours.")
+        str, typer.Option(metavar="30d|12h|never", help="How long the key is valid, in days or hours.")
     ] = DEFAULT_EXPIRY,
     data_dir: DataDir = None,
 ) -> None:
-    """Make an API key. The key is shown this once: stdout holds it alone, and only a digest of it is stored.
+    """Create an API key and print it to stdout. It is shown only once: the database stores a digest of it.
 
     \b
     Examples:
@@ -83,7 +87,7 @@ def create(
             lifetime_seconds=lifetime,
         )
         until = "until it is revoked" if key.expires_at is None else f"until {_day(key.expires_at)}"
-        console.say(f"Key {key.id} of {owner}, scope {scope.value}, holds {until}. It is shown this once:")
+        console.say(f"Key {key.id} of {owner}, scope {scope.value}, is valid {until}. It is shown only once:")
         sys.stdout.write(f"{token.reveal()}\n")
         sys.stdout.flush()
         console.say("Use it: WIDTHWISE_API_KEY=… widthwise exponents, or the header `Authorization: Bearer …`.")
@@ -92,11 +96,11 @@ def create(
 @keys.command("list")
 def list_keys(
     *,
-    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Those of one owner.")] = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Only this owner's keys.")] = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A list of objects.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list of objects.")] = False,
 ) -> None:
-    """List the API keys, newest first, with what became of them; no secret is stored, so none is shown.
+    """List the API keys, newest first, with their status. Secrets are not stored, so none is shown.
 
     \b
     Examples:
@@ -109,7 +113,7 @@ def list_keys(
         console.print_json([_body(key) for key in found])
         return
     if not found:
-        console.say("There is no key. Make one: widthwise keys create --help")
+        console.say("There are no keys yet. Create one: widthwise keys create --help")
         return
     table = console.new_table("id", "owner", "scope", "name", "state", "expires", "last used", left=7)
     for key in found:
@@ -125,15 +129,15 @@ def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
     data_dir: DataDir = None,
 ) -> None:
-    """End a key now; services that have just seen it follow within seconds.
+    """Revoke a key. Services that have it cached follow within seconds.
 
     \b
     Examples:
       widthwise keys revoke 0123456789abcdef
     """
-    if not KEY_ID.fullmatch(key_id):  # which may be a whole key: it is not shown
+    if not KEY_ID.fullmatch(key_id):  # it may be a whole key, so it is not shown
         raise InvalidInputError(
-            "the ID is not a key's id: give its 16 hexadecimal digits, the part between ww_ and the next _",
+            "the ID is not a key's id; give its 16 hexadecimal digits, the part between ww_ and the next _",
             field="key_id",
         )
     with _opened(data_dir) as (_, store):
@@ -142,7 +146,7 @@ def revoke(
 
 
 def lifetime_seconds(text: str) -> float | None:
-    """Return how long "90d" or "12h" is, None for "never"; InvalidInputError for anything else.
+    """Return the seconds of "90d" or "12h", or None for "never"; InvalidInputError for anything else.
 
     >>> lifetime_seconds("12h"), lifetime_seconds("never")
     (43200.0, None)
@@ -162,7 +166,7 @@ def lifetime_seconds(text: str) -> float | None:
 
 @contextmanager
 def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
-    """Return the settings and their store; an embedded database is brought up to date first, as `serve` does."""
+    """Yield the settings and their store; an embedded database is upgraded first, as `serve` does."""
     with needs("service"):
         from service.settings import load_settings
         from service.store import open_store
@@ -173,7 +177,7 @@ def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
         upgrade(settings.database_url)
     store = open_store(settings.database_url)
     try:
-        store.check_ready()  # says what to do about a database that was not migrated
+        store.check_ready()  # its message says what to do about a database that was not migrated
         yield settings, store
     finally:
         store.close()

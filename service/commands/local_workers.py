@@ -1,4 +1,4 @@
-"""The workers of `widthwise serve`: one child process that holds all of them, started again if it dies."""
+"""The workers of `widthwise serve`: one child process runs them all and is restarted if it dies."""
 
 import os
 import subprocess
@@ -14,16 +14,16 @@ from service.settings import Settings, without_settings
 log = structlog.get_logger(__name__)
 
 POOL_COMMAND = (sys.executable, "-m", "workers")
-WATCH_SECONDS = 0.5  # between looks at the process (chosen)
-PAUSE_SECONDS = 5.0  # before it is started again: what ended it, such as a full memory, may last (chosen)
-STOP_SECONDS = 8.0  # for the pool to stop its workers, to which it gives 5 s (workers/pool.py); then SIGKILL (chosen)
+WATCH_SECONDS = 0.5  # between checks of the process (chosen)
+PAUSE_SECONDS = 5.0  # before a restart (chosen): the cause, such as full memory, may last
+STOP_SECONDS = 8.0  # for the pool to stop its workers, which get 5 s (workers/pool.py); then SIGKILL (chosen)
 
 
 class LocalWorkers:
-    """`settings.workers` workers as `python -m workers --count N`; a context manager that starts and stops them.
+    """Context manager that runs `settings.workers` workers as `python -m workers --count N`.
 
-    The service never imports the workers: it runs where no accelerator's packages install. If this process is killed,
-    the pool sees the end of its standard input and stops, and its workers with it.
+    The service never imports the workers, since it must run where accelerator packages can't be installed. If this
+    process is killed, the pool sees the end of its standard input and stops, and so do its workers.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class LocalWorkers:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the pool, or None while there is none."""
+        """The process id of the pool, or None while it is not running."""
         return None if self._process is None else self._process.pid
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # Nothing is written to stdin: its end tells the pool that we died. In a session of its own the pool gets no
+        # Nothing is written to stdin: its end tells the pool that we died. In a separate session the pool gets no
         # Ctrl-C; __exit__ stops it in order.
         return subprocess.Popen(  # noqa: S603  # the command is ours; no shell is involved
             self._command, stdin=subprocess.PIPE, env=self._environment, start_new_session=True
@@ -78,12 +78,12 @@ class LocalWorkers:
             if self._process is None:
                 try:
                     self._process = self._spawn()
-                except OSError as error:  # no memory for it, or too many processes: it must not end this thread
+                except OSError as error:  # out of memory, or too many processes: this must not end the thread
                     log.warning("local_workers_not_started", error=str(error), again_in_seconds=self._pause_seconds)
                     self._stopping.wait(self._pause_seconds)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """Kill the pool if it still runs, and let go of it; its workers see their standard input end."""
+        """Kill the pool if it still runs, and forget it; its workers see their standard input end."""
         process.kill()
         process.wait()
         if process.stdin is not None:

@@ -1,4 +1,4 @@
-"""`widthwise migrate`: bring the database to the schema of this version, or say whether it is there."""
+"""`widthwise migrate`: upgrade the database to this version's schema, or check that it is current."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +14,15 @@ from widthwise.errors import InvalidInputError
 def migrate(
     *,
     data_dir: DataDir = None,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if there is something to do.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if a migration is needed.")] = False,
     restored: Annotated[
         bool,
-        typer.Option("--restored", help="The database comes from a backup: end every claim in it, before it is used."),
+        typer.Option(
+            "--restored", help="The database was restored from a backup: end every claim in it before it is used."
+        ),
     ] = False,
 ) -> None:
-    """Bring the database to the schema that this version needs; nothing happens if it is there already.
+    """Upgrade the database to the schema that this version needs. Does nothing if it is current.
 
     The database is the SQLite file in the data directory, or the one that WIDTHWISE_DATABASE_URL names.
 
@@ -38,7 +40,9 @@ def migrate(
         from service.store.work.restored import end_claims
 
     if check and restored:
-        raise InvalidInputError("--check changes nothing, and --restored does; give one of them", field="--restored")
+        raise InvalidInputError(
+            "--check and --restored exclude each other: --check changes nothing; give one of them", field="--restored"
+        )
     settings = load_settings(data_dir=data_dir)
     sqlite_file = settings.database_url.removeprefix("sqlite:///")
     if check and sqlite_file != settings.database_url and not Path(sqlite_file).exists():
@@ -57,4 +61,6 @@ def migrate(
     done = "is at" if check or before == head else f"went from {before or 'empty'} to"
     console.stdout().print(f"The database {done} revision {head}.", soft_wrap=True)
     if restored:
-        console.stdout().print(f"Every claim of before is void; {ended} running shards wait again.", soft_wrap=True)
+        console.stdout().print(
+            f"All earlier claims are void; {ended} running shards were queued again.", soft_wrap=True
+        )

@@ -1,4 +1,4 @@
-"""`widthwise serve`: the whole service on one machine, or the API of one that has workers elsewhere."""
+"""`widthwise serve`: the whole service on one machine, or only the API if its workers run elsewhere."""
 
 import asyncio
 import errno
@@ -21,8 +21,8 @@ from widthwise.version import VERSION
 if TYPE_CHECKING:
     from service.settings import Settings
 
-#: For requests in flight when the service stops: they take milliseconds, and a page's open stream resumes without
-#: loss, so it need not hold up Ctrl-C (chosen).
+#: For requests in flight when the service stops (chosen): they take milliseconds, and a page's open stream resumes
+#: without loss, so it need not delay Ctrl-C.
 GRACEFUL_SECONDS = 2
 
 
@@ -30,7 +30,7 @@ def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on (WIDTHWISE_HOST; 127.0.0.1).")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port, 0 for a free one (WIDTHWISE_PORT; 8000).")
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one (WIDTHWISE_PORT; 8000).")
     ] = None,
     data_dir: DataDir = None,
     workers: Annotated[
@@ -38,12 +38,12 @@ def serve(
         typer.Option(min=0, help="Local worker processes (WIDTHWISE_WORKERS; one for each core, none with a broker)."),
     ] = None,
 ) -> None:
-    """Serve the page, the API and its workers until Ctrl-C or SIGTERM.
+    """Run the web page, the API and the workers until Ctrl-C or SIGTERM.
 
-    Needs nothing else: the database is a SQLite file in the data directory, brought up to date first. Only this
-    machine can reach it; with another --host it asks for API keys (`widthwise keys`). WIDTHWISE_DATABASE_URL names
-    another database, which `widthwise migrate` brings up to date.
-    With WIDTHWISE_REDIS_URL this is the API alone, and each `widthwise work` is woken through that broker.
+    By default nothing else is needed: the database is a SQLite file in the data directory, upgraded at startup. Only
+    this machine can reach the service; with another --host it requires API keys (`widthwise keys`). To use another
+    database, set WIDTHWISE_DATABASE_URL and run `widthwise migrate`. With WIDTHWISE_REDIS_URL, `serve` runs only the
+    API, and the broker wakes each `widthwise work`.
 
     \b
     Examples:
@@ -63,7 +63,7 @@ def serve(
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
     if settings.workers:
-        require_package("jax", "worker")  # each worker's child would fail without it, one by one
+        require_package("jax", "worker")  # every worker's child would fail without it
     _make_data_dir(settings)
     with _listen(settings.host, settings.port) as listener:
         configure_logging(settings.log_level, settings.log_format)
@@ -74,19 +74,19 @@ def serve(
                 "WIDTHWISE_TRUSTED_PROXIES.",
                 settings.host,
             )
-        logging.getLogger("alembic").setLevel(logging.WARNING)  # two lines at each look at the schema
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # it logs two lines at each check of the schema
         logging.getLogger("uvicorn.error").addFilter(_no_cancelled_stream)
         if settings.embedded:
-            upgrade(settings.database_url)  # before the workers look at it
+            upgrade(settings.database_url)  # before the workers check it
         address = _address(settings.host, listener.getsockname()[1])
         config = uvicorn.Config(
             create_app(settings),
-            ws="none",  # no route speaks it
+            ws="none",  # no route uses it
             log_config=None,  # ours, above
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=GRACEFUL_SECONDS,
-            forwarded_allow_ips=settings.trusted_proxies,  # others can't claim another address by a header
+            forwarded_allow_ips=settings.trusted_proxies,  # so that other clients can't claim an address in a header
             lifespan="on",
         )
         server = _server(config, lambda: _announce(settings, address))
@@ -94,7 +94,7 @@ def serve(
         with _own_signals(server), LocalWorkers(settings):
             server.run(sockets=[listener])
     if not server.started:
-        raise typer.Exit(1)  # uvicorn has logged why
+        raise typer.Exit(1)  # uvicorn has logged the reason
 
 
 def _server(config: Any, announce: Callable[[], None]) -> Any:
@@ -114,8 +114,8 @@ def _server(config: Any, announce: Callable[[], None]) -> Any:
 def _own_signals(server: Any) -> Iterator[None]:
     """Keep SIGTERM and SIGINT from ending the process before its workers are stopped.
 
-    One that comes before uvicorn looks for them ends the server as soon as it has started. uvicorn stops on those that
-    come later, puts back the handlers that it found, and raises the signal again: it finds these.
+    A signal that arrives before uvicorn installs its handlers ends the server as soon as it has started. uvicorn stops
+    on later signals, restores the previous handlers (these) and raises the signal again.
     """
 
     def end(_number: int, _frame: object) -> None:
@@ -130,35 +130,35 @@ def _own_signals(server: Any) -> Iterator[None]:
 
 
 def _no_cancelled_stream(record: logging.LogRecord) -> bool:
-    """Keep what uvicorn says of a page's stream that it cut when it stopped out of the log: nothing is wrong."""
+    """Drop uvicorn's log line about a stream that it cut while stopping: nothing is wrong."""
     cut = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
     return not cut and "timeout graceful shutdown exceeded" not in record.getMessage()
 
 
 def _make_data_dir(settings: "Settings") -> None:
     try:
-        # for its user alone, as the store makes the database's folder
+        # readable only by its user, as the store does with the database's folder
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInputError(
-            f"the data directory {settings.data_dir} can't be made: {error.strerror}; give another with --data-dir"
+            f"the data directory {settings.data_dir} can't be created: {error.strerror}; choose another with --data-dir"
         ) from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; InvalidInputError that says what to do where the port is taken or the host unknown."""
+    """Return a listening socket; InvalidInputError, with advice, if the port is taken or the host unknown."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with ExitStack() as if_it_fails:
             listener = if_it_fails.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen()  # with SO_REUSEADDR two processes may bind one port, but one alone may listen on it
+            listener.listen()  # with SO_REUSEADDR two processes may bind one port, but only one may listen on it
             if_it_fails.pop_all()
     except OSError as error:
         reasons = {
-            errno.EADDRINUSE: f"port {port} is in use; stop what listens there, or give another with --port",
-            errno.EACCES: f"port {port} is not allowed to this user; give one above 1023 with --port",
+            errno.EADDRINUSE: f"port {port} is in use; stop the process that uses it, or choose another with --port",
+            errno.EACCES: f"this user may not listen on port {port}; choose one above 1023 with --port",
         }
         reason = reasons.get(error.errno or 0, f"can't listen on {host}:{port}: {error.strerror}")
         raise InvalidInputError(reason, field="port") from None
@@ -170,13 +170,13 @@ def _address(host: str, port: int) -> str:
 
 
 def _announce(settings: "Settings", address: str) -> None:
-    """Say where everything is, on stdout."""
+    """Print where everything is."""
     embedded = settings.embedded
     database = settings.database_url.removeprefix("sqlite:///") if embedded else "the one in WIDTHWISE_DATABASE_URL"
     count = settings.workers
     workers = f"{count} local process{'' if count == 1 else 'es'}"
     if settings.redis_url is not None:
-        workers = f"{workers if count else 'none here'}; the broker wakes those of `widthwise work`"
+        workers = f"{workers if count else 'none here'}; the broker wakes each `widthwise work`"
     lines = (
         f"Widthwise {VERSION} serves at {address}",
         f"  page      {address}/",
@@ -188,12 +188,12 @@ def _announce(settings: "Settings", address: str) -> None:
         "Ctrl-C stops it.",
     )
     out = console.stdout()
-    out.print("\n".join(lines), soft_wrap=True, markup=False)  # at once: who reads the first line may stop us
+    out.print("\n".join(lines), soft_wrap=True, markup=False)  # in one write: a reader of the first line may stop us
     out.file.flush()
 
 
 def _about_keys(settings: "Settings") -> list[str]:
-    """Say how the first API key is made, where one is needed and there is none."""
+    """Return how to create the first API key, if keys are required and there are none yet."""
     if not settings.asks_for_keys:
         return []
     from service.store import open_store
@@ -206,8 +206,8 @@ def _about_keys(settings: "Settings") -> list[str]:
         finally:
             store.close()
     except WidthwiseError:
-        some = True  # the database does not answer or is not migrated: /readyz says so, and this is about keys
+        some = True  # the database does not answer or is not migrated; /readyz reports that
     if some:
-        return ["  keys      asked for"]
+        return ["  keys      required"]
     where = f" --data-dir {shlex.quote(str(settings.data_dir))}" if settings.embedded else ""
-    return [f"  keys      asked for, and none is valid yet: widthwise keys create --owner NAME --scope admin{where}"]
+    return [f"  keys      required, none is valid yet: widthwise keys create --owner NAME --scope admin{where}"]

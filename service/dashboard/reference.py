@@ -1,4 +1,4 @@
-"""The API reference as one HTML page, written from the OpenAPI document: no script, no network."""
+"""The API reference as one HTML page, rendered from the OpenAPI document: no script, no network."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _Schema = Mapping[str, Any]
 
 
 def reference_page(document: Mapping[str, Any]) -> str:
-    """Return the page of an OpenAPI document; the same document is written once."""
+    """Return the page of an OpenAPI document; it is rendered once per document."""
     return _written(json.dumps(document))
 
 
@@ -56,11 +56,11 @@ def _written(text: str) -> str:
 
 
 def problem_page(kind: type[ApiError]) -> str:
-    """Return the page that a problem's type leads to."""
+    """Return the page that a problem's type links to."""
     return (
         _HEAD.format(title=escape(kind.title))
         + f'<main class="single"><h1>{escape(kind.title)} <small>{kind.status}</small></h1>'
-        f"<p>{_prose(kind.explanation)}</p><p><a href='/docs#problems'>All kinds of problem</a></p>"
+        f"<p>{_prose(kind.explanation)}</p><p><a href='/docs#problems'>All problem types</a></p>"
         "</main></body></html>"
     )
 
@@ -214,7 +214,7 @@ def _default(schema: _Schema) -> str:
 
 
 def _prose(text: str) -> str:
-    """Escape a description and set its `code` in code."""
+    """Escape a description and mark up its `code`."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)).replace("\n\n", "</p><p>")
 
 

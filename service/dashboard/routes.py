@@ -1,4 +1,4 @@
-"""The pages for a browser: the dashboard, the API reference and the kinds of problem. Nothing comes from elsewhere."""
+"""The pages for a browser, all served from here: the dashboard, the API reference and the problem types."""
 
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ _ASSETS = {
     "service.js": "text/javascript",
     "workers.js": "text/javascript",
 }
-#: No inline script or style, nothing from another origin, no framing. blob: a picture that was fetched with a key.
+#: No inline script or style, nothing from another origin, no framing. blob: is for a plot fetched with a key.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -53,7 +53,7 @@ async def get_docs(request: Request) -> Response:
 
 @router.get("/assets/{name}")
 async def get_asset(name: str) -> Response:
-    """Return a style sheet, script or picture of the pages."""
+    """Return a style sheet, script or image of the pages."""
     if name not in _ASSETS:
         raise NoSuchResourceError("There is no such asset.")
     return Response(_asset(name), headers=_HEADERS, media_type=_ASSETS[name])
@@ -61,8 +61,8 @@ async def get_asset(name: str) -> Response:
 
 @router.get("/problems/{slug}")
 async def get_problem(slug: str) -> Response:
-    """Explain a kind of problem: where the `type` of a problem document leads."""
+    """Explain a problem type: the page that a problem document's `type` links to."""
     for kind in ALL_ERRORS:
         if kind.slug == slug:
             return _page(problem_page(kind))
-    raise NoSuchResourceError("There is no such kind of problem; /docs lists them.")
+    raise NoSuchResourceError("There is no such problem type; /docs lists them.")

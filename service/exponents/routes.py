@@ -44,7 +44,7 @@ def exponent_body(row: ExponentRow) -> dict[str, Any]:
     responses={200: {"model": ExponentPage}, **problems(422, 503)},
 )
 def list_exponents(store: ReadStore, query: Annotated[ExponentQuery, Query()]) -> Response:
-    """Return stored estimates with their intervals and what is behind them, newest first, in pages."""
+    """Return stored estimates with their intervals and provenance, newest first, in pages."""
     where = ExponentFilter(**query.model_dump(exclude={"cursor", "limit"}))
     page = store.exponents.page(where, cursor=query.cursor, limit=query.limit)
     items = [exponent_body(row) for row in page.items]

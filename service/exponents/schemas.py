@@ -1,4 +1,4 @@
-"""What GET /v1/exponents takes and gives."""
+"""Query and response of GET /v1/exponents."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -14,25 +14,23 @@ QUANTITIES = "; ".join(quantity.sentence for quantity in ExponentQuantity) + "."
 
 
 class ExponentQuery(BaseModel):
-    """Filters: an exponent is listed if it matches every one that is given."""
+    """Filters: an exponent is listed if it matches all of them."""
 
     model_config = ConfigDict(extra="forbid")
 
-    parameterization: Parameterization | None = Field(None, description="That the trials were run in.")
-    optimizer: Optimizer | None = Field(None, description="That the trials were run with.")
-    alignment: AlignmentKind | None = Field(
-        None, description="`measured` where the specification gave exponents by role."
-    )
+    parameterization: Parameterization | None = Field(None, description="Parameterization of the trials.")
+    optimizer: Optimizer | None = Field(None, description="Optimizer of the trials.")
+    alignment: AlignmentKind | None = Field(None, description="`measured` if the specification gave exponents by role.")
     role: ExponentRole | None = Field(
-        None, description="Role of the tensors that the exponent is for; `all` of one that is the same for every role."
+        None, description="Role of the tensors that the exponent applies to; `all` if it is the same for every role."
     )
     quantity: ExponentQuantity | None = Field(
-        None, description="What scales: a `quantity` of the answer, which says what each means."
+        None, description="What scales: a `quantity` of the response, which explains each."
     )
     source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
     architecture: Literal["mlp", "transformer"] | None = Field(None, description="Architecture of the proxy.")
     dataset: Annotated[str, StringConstraints(pattern=DATASET)] | None = Field(
-        None, description="Name of the text that was trained on, such as `python_docs`."
+        None, description="Name of the training text, such as `python_docs`."
     )
     calibration_id: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = Field(
         None, description="The calibration that measured it."
@@ -42,7 +40,7 @@ class ExponentQuery(BaseModel):
 
 
 class ExponentBody(BaseModel):
-    """One measured exponent: what goes as which power of width or tokens depends on its quantity."""
+    """One measured exponent; its quantity says what is proportional to which power of width or tokens."""
 
     id: str
     created_at: datetime
@@ -50,10 +48,10 @@ class ExponentBody(BaseModel):
     role: ExponentRole = Field(description="`all`: one exponent for the tensors of every role.")
     value: float
     standard_error: float | None
-    interval: tuple[float, float] | None = Field(description="95 % interval; null without degrees of freedom.")
+    interval: tuple[float, float] | None = Field(description="95 % interval; null if there are no degrees of freedom.")
     degrees_of_freedom: int
-    theory: float | None = Field(description="What theory says for the same setting; null where it says nothing.")
-    widths: list[int] = Field(description="Widths behind the estimate.")
+    theory: float | None = Field(description="The theoretical value for the same setting; null if there is none.")
+    widths: list[int] = Field(description="Widths that the estimate is based on.")
     source: str
     calibration_id: str
     parameterization: str
@@ -61,7 +59,9 @@ class ExponentBody(BaseModel):
     alignment: AlignmentKind
     architecture: str
     dataset: str
-    provenance: dict[str, Any] = Field(description="Digest of the specification, devices and versions that ran it.")
+    provenance: dict[str, Any] = Field(
+        description="Digest of the specification, and the devices and versions that ran it."
+    )
 
 
 class ExponentPage(BaseModel):

@@ -1,1 +1,1 @@
-"""Who works for this service."""
+"""The workers of this service."""

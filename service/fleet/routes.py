@@ -1,4 +1,4 @@
-"""GET /v1/workers: who works, on what, and who has fallen silent."""
+"""GET /v1/workers: every worker, what it runs, and which have stopped reporting."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
     responses={200: {"model": WorkerList}, **problems(422, 503)},
 )
 def list_workers(store: ReadStore) -> Response:
-    """Return every worker with its device, its versions and what it runs, the one that reported last first.
+    """Return every worker with its device, versions and current shard, the most recently seen first.
 
-    A worker that has fallen silent is `stale`, not failed: it may come back, and its shard stays its own until the
+    A worker that has stopped reporting is `stale`, not failed: it may come back, and it keeps its shard until the
     lease ends.
     """
     return json_response({"items": [worker_body(worker) for worker in store.workers.all()]}, headers=_NO_CACHE)

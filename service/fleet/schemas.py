@@ -1,4 +1,4 @@
-"""What GET /v1/workers gives."""
+"""Response of GET /v1/workers."""
 
 from datetime import datetime
 from typing import Any
@@ -11,26 +11,26 @@ from service.store.database.records import WorkerState
 class WorkerBody(BaseModel):
     """A worker process that has reported."""
 
-    id: str = Field(description="Its name, unique among living workers.", examples=["gpu-node-3-0"])
+    id: str = Field(description="Name, unique among living workers.", examples=["gpu-node-3-0"])
     state: WorkerState = Field(
-        description="`running` a shard; `idle`; `stale`: it has not reported for a minute, so it is dead or cut off "
-        "(what it ran goes to another worker once its lease ends); `stopped` in order."
+        description="`running` a shard; `idle`; `stale`: no report for a minute, so it is dead or disconnected "
+        "(another worker gets its shard once the lease ends); `stopped`: it shut down properly."
     )
-    host: str = Field(description="The machine it runs on.")
-    device: str | None = Field(description="What it computes on; null until it has looked.", examples=["cpu"])
-    versions: dict[str, Any] = Field(description="Versions of what it runs.", examples=[{"jax": "0.10.2"}])
-    last_seen: datetime = Field(description="When it last reported, by the database's clock.")
-    seconds_since_seen: float = Field(ge=0, description="How long ago that was, by the same clock.")
-    started_at: datetime | None = Field(description="When it began; null of one that an older version reported.")
-    stopped_at: datetime | None = Field(
-        description="When it stopped in order; null while it lives, or if it was killed."
+    host: str = Field(description="Host that it runs on.")
+    device: str | None = Field(
+        description="Device that it computes on; null until that has been detected.", examples=["cpu"]
     )
-    shard_id: str | None = Field(description="The shard it runs; null if none, or another owner's.")
-    calibration_id: str | None = Field(description="The calibration of that shard; null likewise.")
-    totals: dict[str, Any] = Field(description="What it did since it began: shards, trials, seconds, leases lost.")
+    versions: dict[str, Any] = Field(description="Versions of its software.", examples=[{"jax": "0.10.2"}])
+    last_seen: datetime = Field(description="Time of its last report, by the database's clock.")
+    seconds_since_seen: float = Field(ge=0, description="Seconds since its last report, by the same clock.")
+    started_at: datetime | None = Field(description="When it started; null if an older version reported it.")
+    stopped_at: datetime | None = Field(description="When it shut down; null while it runs, or if it was killed.")
+    shard_id: str | None = Field(description="The shard that it runs; null if it runs none, or another owner's.")
+    calibration_id: str | None = Field(description="The calibration of that shard; null in the same cases.")
+    totals: dict[str, Any] = Field(description="Totals since it started: shards, trials, seconds, leases lost.")
 
 
 class WorkerList(BaseModel):
-    """Every worker that reported within the last week, the latest first."""
+    """Every worker that reported within the last week, the most recent first."""
 
     items: list[WorkerBody]

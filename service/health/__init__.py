@@ -1,1 +1,1 @@
-"""Whether the process lives and can answer."""
+"""Whether the process is alive and can answer."""

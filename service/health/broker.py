@@ -1,4 +1,4 @@
-"""Whether the broker answers: asked within a second, whatever it does, and at most once a second."""
+"""Whether the broker answers: checked in at most a second, and at most once a second."""
 
 import threading
 import time
@@ -6,18 +6,18 @@ from typing import Literal
 
 from service.settings import Settings
 
-PATIENCE_SECONDS = 0.8  # chosen: /readyz answers within a second, and a broker that is well within milliseconds
+PATIENCE_SECONDS = 0.8  # chosen: /readyz answers within a second, and a healthy broker within milliseconds
 SOCKET_SECONDS = 0.4  # to connect, and for one answer (chosen)
-KEPT_SECONDS = 1.0  # an answer is given again for so long (chosen): a rush of probes is one question
+KEPT_SECONDS = 1.0  # an answer is reused for this long (chosen), so a burst of probes asks once
 
 BrokerState = Literal["ok", "unreachable"]
 
 
 class BrokerProbe:
-    """Asks the settings' broker; one for each process, safe to share between threads.
+    """Checks the settings' broker; one per process, safe to share between threads.
 
-    The question is put by a thread of its own, since looking a name up can't be bounded in any other way; while one
-    hangs there is no second.
+    A separate thread asks, since a DNS lookup can't be bounded in any other way; while it hangs no second one is
+    started.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -25,10 +25,10 @@ class BrokerProbe:
         self._lock = threading.Lock()
         self._asking: threading.Thread | None = None
         self._state: BrokerState = "unreachable"
-        self._known_until = 0.0  #: by the monotonic clock
+        self._known_until = 0.0  #: on the monotonic clock
 
     def state(self) -> BrokerState | None:
-        """Give `ok` or `unreachable`, or None where the settings name no broker."""
+        """Return `ok` or `unreachable`, or None if the settings name no broker."""
         if self._url is None:
             return None
         with self._lock:
@@ -58,7 +58,7 @@ class BrokerProbe:
 
 
 def _answers(url: str) -> bool:
-    """Whether the broker answers a PING, over a connection that is closed again."""
+    """Whether the broker answers a PING, over a connection that is closed afterwards."""
     try:
         import redis
         from redis.backoff import NoBackoff

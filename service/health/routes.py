@@ -1,4 +1,4 @@
-"""GET /livez, /readyz and /metrics: for what restarts the process, what sends it traffic, and what watches it."""
+"""GET /livez, /readyz and /metrics: for supervisors, load balancers and Prometheus."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,7 +19,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 @router.get(
     "/livez",
     operation_id="getLiveness",
-    summary="Say that the process lives",
+    summary="Check that the process is alive",
     responses={200: {"model": Live}, **problems()},
 )
 async def get_liveness() -> Response:
@@ -30,13 +30,13 @@ async def get_liveness() -> Response:
 @router.get(
     "/readyz",
     operation_id="getReadiness",
-    summary="Say whether requests can be answered",
+    summary="Check whether requests can be answered",
     responses={200: {"model": Ready}, **problems(503)},
 )
 def get_readiness(request: Request, store: StoreDependency) -> Response:
-    """Reads the database and its schema revision; 503 while either is not as this version needs it.
+    """Check the database and its schema revision; 503 while it does not answer or its schema is not current.
 
-    The broker is asked too, for a second at most, and only told of: without it everything still works, more slowly.
+    The broker's state is reported too, after at most a second; without it everything still works, only more slowly.
     """
     store.check_ready()
     probe: BrokerProbe = request.app.state.broker_probe
@@ -46,21 +46,21 @@ def get_readiness(request: Request, store: StoreDependency) -> Response:
 @router.get(
     "/metrics",
     operation_id="getMetrics",
-    summary="Give the metrics",
+    summary="Show the metrics",
     response_class=Response,
     responses={
         200: {
-            "description": "Metrics in Prometheus's text form.",
+            "description": "Metrics in Prometheus's text format.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
         **problems(422),
     },
 )
 async def get_metrics(request: Request, _: Scraper) -> Response:
-    """Return what this process answered, and what the database says of shards, calibrations and workers.
+    """Return this process's requests, and shards, calibrations and workers from the database.
 
-    The database is read every few seconds at most. While it does not answer, `widthwise_database_up` is 0 and a key
-    that was good within the last hour is still good here.
+    The database is read at most every few seconds. While it does not answer, `widthwise_database_up` is 0, and a key
+    that was valid within the last hour is still accepted here.
     """
     metrics: Metrics = request.app.state.metrics
     text = await metrics.expose(request.app.state.store)

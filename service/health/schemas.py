@@ -1,4 +1,4 @@
-"""What the health routes answer."""
+"""Responses of the health routes."""
 
 from typing import Literal
 
@@ -13,11 +13,11 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """The database answers, and its schema is the one that this version needs."""
+    """The database answers, and has the schema that this version needs."""
 
     status: Literal["ready"] = "ready"
     broker: Literal["ok", "unreachable"] | None = Field(
         None,
-        description="Whether the broker answers; null where none is set. Without it requests are still answered, and "
-        "workers find work by themselves within seconds: degraded, not down.",
+        description="Whether the broker answers; null if none is set. Without it requests are still answered, and "
+        "workers find work by polling within seconds: degraded, not down.",
     )

@@ -1,4 +1,4 @@
-"""Who may read /metrics: a key with scope read, which goes on counting while the database is down."""
+"""Who may read /metrics: a key with scope read, which stays valid while the database is down."""
 
 import hashlib
 import time
@@ -12,12 +12,12 @@ from service.errors import NotReadyError
 from service.http.dependencies import NEEDED, admit
 from service.store.database.errors import SchemaError, StoreUnavailableError
 
-REMEMBERED_SECONDS = 3600.0  # chosen: an outage is seen from its beginning, and a revoked key is not good for ever
-MANY = 100  # keys remembered (chosen): scrapers are few
+REMEMBERED_SECONDS = 3600.0  # chosen: an outage is visible from its start, and a revoked key is not accepted forever
+MANY = 100  # keys remembered (chosen): there are few scrapers
 
 
 async def scraper(request: Request) -> None:
-    """Let a scraper in; 401, 403, 429 for others, and 503 for a key that can't be looked up now."""
+    """Admit a scraper; 401, 403 or 429 for others, and 503 for a key that can't be looked up now."""
     remembered: MutableMapping[bytes, float] = request.app.state.scrapers
     presented = hashlib.sha256(request.headers.get("authorization", "").encode("latin-1", "replace")).digest()
     now = time.monotonic()
@@ -28,7 +28,7 @@ async def scraper(request: Request) -> None:
             raise
         return
     except Exception:
-        remembered.pop(presented, None)  # revoked meanwhile, or its scope was taken away
+        remembered.pop(presented, None)  # revoked or narrowed in the meantime
         raise
     if caller is not None:
         if len(remembered) >= MANY:

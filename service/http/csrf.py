@@ -1,8 +1,8 @@
-"""Who may call a service that asks for no key: its own pages and programs, and no other site's pages.
+"""Protects a service without API keys from other sites' pages; its own pages and programs may call it.
 
-A browser sends any page's requests to any address. Two checks keep foreign ones out. A request that changes something
-must not come from another site's page, wherever the service listens. On loopback the Host header must name this machine
-besides: a foreign name that was made to resolve to 127.0.0.1 does not, so its page can't read here either.
+A browser sends any page's requests to any address, so two checks keep foreign pages out. A request that changes
+something must not come from another site's page, wherever the service listens. On loopback the Host header must also
+name this machine: a foreign name that resolves to 127.0.0.1 does not, so its page can't read anything here either.
 """
 
 from urllib.parse import urlsplit
@@ -15,15 +15,15 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class OwnPagesOnly:
-    """Find changing requests from a foreign page, and foreign Hosts; `service.http.middleware` answers with 403."""
+    """Finds changing requests from a foreign page, and foreign Hosts; `service.http.middleware` sends the 403."""
 
     def __init__(self, *, local: bool) -> None:
-        """local: the Host header must name this machine; else any name will do, as a proxy's."""
+        """local: the Host header must name this machine; otherwise any name is allowed, such as a proxy's."""
         self._local = local
-        self._known: set[bytes] = set()  #: Host headers found good: one or two in the life of a service
+        self._known: set[bytes] = set()  #: valid Host headers: one or two in a service's lifetime
 
     def fault(self, scope: Scope) -> str | None:
-        """Say what is foreign about a request; None if nothing is."""
+        """Return what is foreign about a request; None if nothing is."""
         changing = scope["method"] not in _SAFE_METHODS
         host = site = b""
         origin: bytes | None = None
@@ -40,7 +40,7 @@ class OwnPagesOnly:
                 site = value
         if site == b"cross-site":
             return "The request comes from a page of another site."
-        # "same-origin" is the browser's own word, which no page can set: a proxy may have changed the Host.
+        # Only the browser can set "same-origin", and a proxy may have changed the Host.
         if origin is not None and site != b"same-origin":
             name = _name(origin)
             if name is None or name != _name(b"//" + host):
@@ -49,7 +49,7 @@ class OwnPagesOnly:
 
 
 def _name(address: bytes) -> str | None:
-    """Return the host of an address without its port; None if it can't be read or has none, as `null` has."""
+    """Return the host of an origin or Host header without its port; None if there is none, as in `null`."""
     try:
         return urlsplit(address.decode("latin-1")).hostname
     except ValueError:

@@ -1,4 +1,4 @@
-"""What routes take from the application: its store as the caller may see it, or without keys the store itself."""
+"""Dependencies of routes: the caller, and the store as the caller may see it (without keys, all of it)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -21,9 +21,9 @@ def get_store(request: Request) -> Store:
 
 
 async def admit(request: Request, needed: Scope) -> Caller | None:
-    """Return the caller of a request, None where the service asks for no keys; 401, 403 or 429 for others.
+    """Return the caller of a request, or None if API keys are disabled; 401, 403 or 429 otherwise.
 
-    422 for a query parameter where the route has none; the model of one that has some refuses the rest.
+    422 for a query parameter if the route takes none; if it takes some, its model refuses the rest.
     With a key that is known and limits in memory it never suspends.
     """
     guard: Guard | None = request.app.state.guard
@@ -44,7 +44,7 @@ def store_of(request: Request, caller: Caller | None) -> Store:
 
 
 def key_watch(request: Request, store: Store) -> Callable[[], Awaitable[bool]]:
-    """Return what says whether the key of an admitted request still counts; always so where no keys are asked for."""
+    """Return a check of whether an admitted request's key is still valid; always true if API keys are disabled."""
     guard: Guard | None = request.app.state.guard
     return _always if guard is None else guard.watch(request.state.caller, store)
 
@@ -70,19 +70,19 @@ def _caller_with(needed: Scope) -> Callable[[Request], Awaitable[Caller | None]]
 _read_store, _calibrate_store = _store_for(Scope.READ), _store_for(Scope.CALIBRATE)
 _reader = _caller_with(Scope.READ)
 
-#: The scope that each dependency asks for, by which the OpenAPI document says what a route needs.
+#: The scope that each dependency requires; the OpenAPI document reads it to say what a route needs.
 NEEDED: dict[Callable[..., object], Scope] = {
     _read_store: Scope.READ,
     _calibrate_store: Scope.CALIBRATE,
     _reader: Scope.READ,
 }
 
-#: The store itself, of a route that needs no key.
+#: The store itself, for a route that needs no key.
 StoreDependency = Annotated[Store, Depends(get_store)]
 
-#: The store as the caller of a request may see it, by what the route needs: to read, or to run work.
+#: The store as the caller may see it, for routes that read and for routes that run work.
 ReadStore = Annotated[Store, Depends(_read_store)]
 CalibrateStore = Annotated[Store, Depends(_calibrate_store)]
 
-#: The caller of a route that reads but needs no store; None where no keys are asked for.
+#: The caller, for a route that reads but needs no store; None if API keys are disabled.
 Reader = Annotated[Caller | None, Depends(_reader)]

@@ -1,6 +1,6 @@
-"""One plain ASGI layer around everything: who may call, the cap on a body, the request id, the count and the log line.
+"""One plain ASGI layer around everything: origin check, body cap, request id, request count and log line.
 
-Each layer more costs every request 10 µs (measured), so what every request needs is done in this one.
+Each additional layer costs every request 10 µs (measured), so this one does everything that every request needs.
 """
 
 import os
@@ -19,39 +19,39 @@ from service.http.csrf import OwnPagesOnly
 from service.http.problems import problem_response
 from service.observability.metrics import CUT
 
-#: What is echoed goes into logs: no spaces, no control characters.
+#: The echoed id goes into logs, so it has no spaces and no control characters.
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
-#: How long the rest of a refused body is read and thrown away, so that its sender gets to read the answer (chosen).
+#: How long the rest of a refused body is read and discarded (chosen), so that its sender can read the answer.
 DRAIN_SECONDS = 5.0
 
-#: Bodies that are declared no longer than this are not counted: as many as there are connections take little (chosen).
+#: Bodies declared no longer than this are not counted (chosen): even one per connection needs little memory.
 SMALL_BODY = 1 << 16
-#: Large bodies that may be held at once, in multiples of the cap on one (chosen): validation takes them one by one.
+#: Bytes of large bodies held at once, in multiples of the cap on one (chosen): validation handles one at a time.
 LARGE_BODIES = 4
-BUSY_SECONDS = 5  # after which a client that found no room should come again (chosen): a large body takes a few
+BUSY_SECONDS = 5  # after which a client without room should retry (chosen): a large body takes a few
 
 
 class Watcher(Protocol):
-    """Something that is told of every request."""
+    """Is notified of every request."""
 
     def began(self, request_id: str) -> None:
-        """A request has come."""
+        """A request has arrived."""
         ...
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
-        """It was answered with this status, or not (`metrics.CUT`), after so long."""
+        """It was answered with this status, or cut off (`metrics.CUT`), after this many seconds."""
         ...
 
 
 class Bounds:
-    """Refuse a foreign page with 403 and a body over `max_bytes` with 413; give every answer an X-Request-Id.
+    """Refuses foreign pages with 403 and bodies over `max_bytes` with 413; adds an X-Request-Id to every answer.
 
-    A body is refused by its Content-Length before a byte of it is read, or where none is given as soon as the bytes
-    that came exceed the cap; one for which other large ones leave no room is refused with 503. The id is the client's
-    own if it is sane, else a fresh one; it is also in scope["state"] and in every line that is logged meanwhile. A
-    client that left while it sent its body is no mistake: `metrics.CUT`.
-    Every request passes here, so the common case (a small Content-Length) wraps `send` alone.
+    A body is refused by its Content-Length before any of it is read or, if there is none, as soon as the received
+    bytes exceed the cap; if other large bodies leave no room for it, it is refused with 503. The id is the client's
+    if it is well-formed, else a new one; it is also in scope["state"] and in every line logged during the request. A
+    client that disconnects while it sends its body is counted as `metrics.CUT`, not as an error.
+    Every request passes here, so the common case (a small Content-Length) wraps only `send`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Bounds:
         watcher: Watcher,
         own_pages_only: OwnPagesOnly | None = None,
     ) -> None:
-        """own_pages_only: refuses the pages of other sites."""
+        """own_pages_only: refuses other sites' pages."""
         self.app = app
         self.max_bytes = max_bytes
         self._watcher = watcher
@@ -101,25 +101,25 @@ class Bounds:
         try:
             if size is not None and size > self.max_bytes:
                 error = self._too_large(f"The body's Content-Length is {length[:20].decode()} bytes")
-                # A client that asked first (Expect: 100-continue) has sent nothing, and won't.
+                # A client that asked first (Expect: 100-continue) has sent nothing and won't.
                 await _refuse(scope, receive, send_with_id, error, drain=not expects)
             elif self._own_pages_only is not None and (foreign := self._own_pages_only.fault(scope)) is not None:
                 await problem_response(ForeignOriginError(foreign), scope["path"])(scope, receive, send_with_id)
-            elif size is not None and size <= SMALL_BODY:  # the server delivers no more than that
+            elif size is not None and size <= SMALL_BODY:  # the server never delivers more than that
                 await self.app(scope, receive, send_with_id)
             else:
                 await self._counting(scope, receive, send_with_id)
         except ClientDisconnect:
-            pass  # nobody is left to answer, and `ended` says so
+            pass  # nobody is left to answer; `ended` records that
         except Exception:
-            status = 500  # the application's outermost layer will answer so
+            status = 500  # the application's outermost layer will answer with it
             raise
         finally:
             self._watcher.ended(scope, status or CUT, perf_counter() - began)
             reset_contextvars(**tokens)
 
     async def _counting(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the bytes of a body that is large, or whose length is not declared, and return their room back."""
+        """Count the bytes of a body that is large or of undeclared length, and release their room afterwards."""
         started = False
         received = 0
 
@@ -136,7 +136,7 @@ class Bounds:
                 received += came
                 self._room -= came
                 if received > self.max_bytes:
-                    raise _RefusedError(self._too_large(f"More than {self.max_bytes} bytes of body came"))
+                    raise _RefusedError(self._too_large(f"The body has more than {self.max_bytes} bytes"))
                 if self._room < 0:
                     detail = f"Too many large requests are in progress; retry in {BUSY_SECONDS} seconds."
                     headers = {"Retry-After": str(BUSY_SECONDS), "Connection": "close"}
@@ -157,14 +157,14 @@ class Bounds:
 
     def _too_large(self, found: str) -> BodyTooLargeError:
         mebibytes = f" ({self.max_bytes >> 20} MiB)" if self.max_bytes >= 1 << 20 else ""
-        detail = f"{found}; this server reads at most {self.max_bytes}{mebibytes}: send less."
+        detail = f"{found}; request bodies are limited to {self.max_bytes} bytes{mebibytes}: send less."
         return BodyTooLargeError(detail, headers={"Connection": "close"})
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, error: ApiError, *, drain: bool) -> None:
-    """Answer, read on for a moment what the client is still sending, and close the connection.
+    """Answer, keep reading for a moment what the client is still sending, and close the connection.
 
-    A close with unread bytes resets the connection, and most clients then lose the answer.
+    Closing with unread bytes resets the connection, and most clients then lose the answer.
     """
     response = problem_response(error, scope["path"])
     headers = list(response.raw_headers)

@@ -1,7 +1,7 @@
-"""How many event streams are open, of each key and in all: one more than there may be is refused.
+"""Limits on open event streams, per key and in total; a stream beyond a limit is refused.
 
-An open stream reads the database every second. It is one request to the limits of a key, so without a bound of their
-own streams would take the threads from everyone else's requests.
+An open stream reads the database every second, but counts as one request to a key's rate limit. Without a separate
+limit, streams would take the threads from everyone else's requests.
 """
 
 from collections import Counter
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 from service.errors import TooManyRequestsError
 
-OF_A_KEY = 20  # chosen: a person's pages, one stream each, or a script's calibrations
-IN_ALL = 200  # of a process (chosen): each reads once a second, and requests still find threads
-RETRY_SECONDS = 10  # chosen: streams end after ten minutes, and pages are closed at any time
+OF_A_KEY = 20  # chosen: enough for a person's open pages, one stream each, or a script's calibrations
+IN_ALL = 200  # per process (chosen): each reads once a second, and requests still get threads
+RETRY_SECONDS = 10  # chosen: streams end after ten minutes, and pages may close at any time
 
 
 class Streams:
-    """The open event streams of one process; each method is one step of the event loop, so it needs no lock."""
+    """The open event streams of one process; each method is one step of the event loop, so no lock is needed."""
 
     def __init__(self, *, of_a_key: int = OF_A_KEY, in_all: int = IN_ALL) -> None:
-        """of_a_key, in_all: open at once."""
+        """of_a_key, in_all: the most that may be open at once."""
         self.of_a_key = of_a_key
         self.in_all = in_all
         self.refused = 0
@@ -32,15 +32,15 @@ class Streams:
 
     @contextmanager
     def one_more(self, key_id: str | None) -> Iterator[None]:
-        """Count a stream for as long as it is open; TooManyRequestsError (429) if there are too many.
+        """Count a stream while it is open; TooManyRequestsError (429) if there are too many.
 
-        key_id: of whom; None where no keys are asked for, and then the bound in all holds alone.
+        key_id: the caller's; None if API keys are disabled, and then only the limit in total applies.
         """
         if key_id is not None and self._of[key_id] >= self.of_a_key:
-            raise self._refusal(f"This key has {self.of_a_key} event streams open, the most at once; close one")
+            raise self._refusal(f"This key has {self.of_a_key} event streams open, which is the limit; close one")
         if self.open >= self.in_all:
             raise self._refusal(
-                f"The service has {self.in_all} event streams open, the most at once; ask for the state"
+                f"The service has {self.in_all} event streams open, which is the limit; poll the state instead"
             )
         self._of[key_id] += 1
         try:

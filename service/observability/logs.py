@@ -1,7 +1,7 @@
-"""The line that is logged for each request, and the watch over requests that writes and counts them.
+"""The log line of each request, and the watcher that counts requests and writes it.
 
-Never a body, a query or a header: they may hold secrets. The path is shown as its route's template, with the
-calibration's id beside it.
+A line never shows a body, a query or a header, which may hold secrets. The path is shown as its route's template, with
+the calibration's id in a field of the line.
 """
 
 import re
@@ -12,8 +12,10 @@ from starlette.types import Scope
 from service.observability.metrics import Metrics, method_of, route_of
 from service.observability.tracing import Tracing
 
-_IDENTIFIER = re.compile(r"cal_[0-9a-f]{24}")  # ours alone: any other text, such as a key, has no place in a log
-#: Asked every few seconds by machines: their lines are of interest only to those who look for them.
+_IDENTIFIER = re.compile(
+    r"cal_[0-9a-f]{24}"
+)  # only our own ids: any other text, such as a key, does not belong in a log
+#: Polled by machines every few seconds; their lines are logged at a lower level.
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 SERVER_ERROR = 500
 
@@ -21,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Watch:
-    """Counts every request, and writes a line for it if that is asked for."""
+    """Counts every request, and logs it if that is enabled."""
 
     def __init__(self, metrics: Metrics, tracing: Tracing, *, log_requests: bool) -> None:
         self._metrics = metrics
@@ -43,13 +45,13 @@ class Watch:
 
 
 def _calibration_of(scope: Scope) -> str | None:
-    """The id in a request's path, if it has an id's form: what else a client writes there is not quoted."""
+    """The id in a request's path, if it has the form of one; other text from a client is not quoted."""
     found = scope.get("path_params", {}).get("calibration_id")
     return found if found is not None and _IDENTIFIER.fullmatch(found) else None
 
 
 def _write(scope: Scope, status: int, seconds: float) -> None:
-    """Write the line; the request's id is bound to everything that is logged meanwhile."""
+    """Write the line; the request's id is bound to everything logged during the request."""
     route = route_of(scope)
     fields = {"method": method_of(scope), "route": route, "status": status, "ms": round(1e3 * seconds, 2)}
     calibration_id = _calibration_of(scope)

@@ -1,8 +1,8 @@
-"""Logs of a process, API or worker: structured lines on stderr.
+"""Logs of an API or worker process: structured lines on stderr.
 
-Those of the standard library (uvicorn, Celery, Alembic) have the same form.
-Never with a database's URL in them. What is bound by `structlog.contextvars` (a request's id; a shard, its calibration
-and the request that created it) stands in every line that is written meanwhile, whoever writes it.
+Lines from the standard library's logging (uvicorn, Celery, Alembic) have the same form, and no line contains a
+database's URL. Whatever is bound by `structlog.contextvars` (a request's id; a shard, its calibration and the request
+that created it) appears in every line written meanwhile, whoever writes it.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 import structlog
 
-LINES_OF_NO_USE = ("alembic", "celery.redirected")  # the first tells of every look at the revision
+LINES_OF_NO_USE = ("alembic", "celery.redirected")  # the first logs every check of the revision
 
 
 def configure_logging(level: str, form: Literal["console", "json"]) -> None:
@@ -25,7 +25,7 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer = _json_line if form == "json" else _console_line
-    # plain tracebacks: with the values of local variables they would be a way for secrets into logs
+    # plain tracebacks: the values of local variables could leak secrets into logs
     ending: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, renderer]
     structlog.configure(
         processors=[*shared, *ending],
@@ -46,7 +46,7 @@ def configure_logging(level: str, form: Literal["console", "json"]) -> None:
 
 
 class _Stderr:
-    """What sys.stderr is when a line is written: it may be exchanged, and the one before closed."""
+    """Writes to whatever sys.stderr is at that moment: it may have been replaced, and the old one closed."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -59,15 +59,15 @@ _STDERR = _Stderr()
 
 
 def _json_line(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
-    """Return one JSON object: orjson takes a tenth of the standard library's time, and every request writes a line."""
+    """Return one JSON object, by orjson: every request writes a line, and it takes a tenth of json's time."""
     try:
         return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits: a log line may hold anything
+    except orjson.JSONEncodeError:  # a lone surrogate, or a number beyond 64 bits: a log line may contain anything
         return json.dumps(event, default=str)
 
 
 def _console_line(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
-    """Return a line for a person: structlog's own takes 150 µs (measured), half of a request's time."""
+    """Return a line for people; structlog's own renderer takes 150 µs (measured), half of a request's time."""
     traceback = event.pop("exception", None)
     head = f"{event.pop('timestamp', '')} [{event.pop('level', ''):<9}] {event.pop('event', '')!s:<30}"
     line = " ".join([head, *(f"{name}={_shown(value)}" for name, value in event.items())])
@@ -75,6 +75,6 @@ def _console_line(_logger: Any, _method: str, event: structlog.typing.EventDict)
 
 
 def _shown(value: Any) -> str:
-    """A value as it stands, or quoted where it could be taken for more than one, or for another line."""
+    """A value as it is, or quoted if it could be read as several values or as another line."""
     text = str(value)
     return text if text.isprintable() and text and " " not in text else repr(text)

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry, where the settings ask for them: spans of requests (FastAPI's own) and of shards.
+"""OpenTelemetry traces, if the settings enable them: spans of requests (by FastAPI's instrumentation) and of shards.
 
-Where they go is said by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, …). The SDK is
-the extra `tracing`; it is imported only if it is used.
+OpenTelemetry's own variables say where they go (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, …). The SDK is in the
+extra `tracing`; it is imported only if it is used.
 """
 
 import os
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from opentelemetry.sdk.trace import TracerProvider
 
-STOP_SECONDS = 3.0  # for the last spans (chosen): a collector that is away must not hold up a stop
-#: Asked every few seconds by machines: not traced.
+STOP_SECONDS = 3.0  # for the last spans (chosen): an unreachable collector must not delay a stop
+#: Polled by machines every few seconds; not traced.
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class Tracing:
-    """What makes and sends spans; without a provider it does neither."""
+    """Makes and sends spans; without a provider it does nothing."""
 
     def __init__(self, provider: "TracerProvider | None" = None) -> None:
         self._provider = provider
@@ -36,8 +36,8 @@ class Tracing:
         return self._provider is not None
 
     def for_fastapi(self) -> "TelemetryConfig":
-        """Return the application's telemetry; off, it does not even look for OpenTelemetry's providers at a request."""
-        # its metrics would repeat ours, and its logs hold the messages of errors
+        """Return the application's telemetry; when off, it does not even look for OpenTelemetry's providers."""
+        # its metrics would duplicate ours, and its logs would contain error messages
         if self._provider is None:
             return {"tracing": False, "metrics": False, "logs": False}
         return {
@@ -51,7 +51,7 @@ class Tracing:
         }
 
     def mark_request(self, request_id: str) -> None:
-        """Note the id of the request that begins on its span."""
+        """Set the request's id on its span."""
         if self._provider is None:
             return
         from opentelemetry import trace
@@ -60,7 +60,7 @@ class Tracing:
 
     @contextmanager
     def shard(self, claim: Claim) -> Iterator[Callable[[str], None]]:
-        """Make a span of a shard's attempt; gives the function to call with its outcome."""
+        """Make the span of a shard's attempt; yields the function to call with its outcome."""
         if self._provider is None:
             yield _nothing
             return
@@ -79,19 +79,19 @@ class Tracing:
             yield lambda outcome: span.set_attribute("widthwise.outcome", outcome)
 
     def stop(self) -> None:
-        """Send what is left, for STOP_SECONDS at most."""
+        """Send what is left, in at most STOP_SECONDS."""
         if self._provider is None:
             return
-        # an exporter tries again for 10 s, whatever it is told; a daemon thread does not outlive the process
+        # an exporter retries for 10 s whatever it is told; a daemon thread does not outlive the process
         sending = threading.Thread(target=self._provider.shutdown, daemon=True, name="last-spans")
         sending.start()
         sending.join(STOP_SECONDS)
 
 
 def start_tracing(settings: Settings, service_name: str) -> Tracing:
-    """Return the tracing that the settings ask for, under this name unless OTEL_SERVICE_NAME gives another.
+    """Return tracing as the settings configure it, under this service name unless OTEL_SERVICE_NAME gives another.
 
-    Raises InvalidInputError if it is asked for and the extra `tracing` is not installed.
+    Raises InvalidInputError if it is enabled and the extra `tracing` is not installed.
     """
     if not settings.tracing:
         return Tracing()
@@ -110,7 +110,7 @@ def start_tracing(settings: Settings, service_name: str) -> Tracing:
     given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in given:
         attributes["service.name"] = service_name
-    provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)  # `stop` is bounded
+    provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)  # because `stop` is bounded
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Tracing(provider)
 

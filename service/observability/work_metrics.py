@@ -1,4 +1,4 @@
-"""The table of work and its workers as metric families, from one reading of the database."""
+"""Metric families of the table of work and its workers, from one read of the database."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,23 +11,23 @@ from service.store.database.records import Backlog, StoredWorker, WorkerState
 from service.store.database.states import CalibrationState, ShardState
 from widthwise.vocabulary import Outcome, TrialStatus
 
-#: Workers that were last seen longer ago are left out (chosen): each restart makes new names, and by now every
-#: scraper has seen the last numbers of the old ones.
+#: Workers last seen longer ago are left out (chosen): each restart makes new names, and by then every scraper has
+#: seen the last numbers of the old ones.
 LISTED_SECONDS = 900.0
 
-LARGEST = 1e15  # chosen: no count or sum of seconds reaches it, and whole numbers below it are exact
+LARGEST = 1e15  # chosen: no count or sum of seconds reaches it, and integers below it are exact
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was read of the database."""
+    """One read of the database."""
 
     backlog: Backlog
     workers: Sequence[StoredWorker]
 
 
 def work_families(snapshot: Snapshot | None) -> Iterator[Metric]:
-    """Return the families; without samples where the database did not answer."""
+    """Return the families; without samples if the database did not answer."""
     shards = GaugeMetricFamily("widthwise_shards", "Shards by state.", labels=["state"])
     oldest = GaugeMetricFamily(
         "widthwise_oldest_queued_seconds", "How long the shard that waits longest has waited; 0 if none waits."
@@ -50,7 +50,7 @@ def work_families(snapshot: Snapshot | None) -> Iterator[Metric]:
 
 
 def _totals(workers: Sequence[StoredWorker]) -> Iterator[Metric]:
-    """What each worker says that it did since it began: a restart begins at 0, as a counter may."""
+    """What each worker has done since it started; a restart begins at 0, as counters may."""
     seen = GaugeMetricFamily(
         "widthwise_worker_last_seen_seconds", "Seconds since the worker's last report.", labels=["worker"]
     )
@@ -80,7 +80,7 @@ def _totals(workers: Sequence[StoredWorker]) -> Iterator[Metric]:
 
 
 def _buckets(timed: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Cumulative counts by bound, ascending in both, whatever was reported."""
+    """Cumulative counts by bound, both ascending, whatever was reported."""
     bounds: dict[float, float] = {}
     for text, count in _member(timed, "buckets").items():
         try:
@@ -102,6 +102,6 @@ def _member(of: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float:
-    """A count or a sum as a worker reported it; 0 for what is neither (another version, or a mistake)."""
+    """A count or a sum as a worker reported it; 0 if it is neither (another version, or a bug)."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value <= LARGEST else 0.0

@@ -18,11 +18,11 @@ from widthwise.vocabulary import Form, Optimizer, Parameterization
 
 router = APIRouter(tags=["parameterizations"])
 
-_CACHE = "public, max-age=3600"  # chosen: the theory changes with a release only, and the ETag tells then
+_CACHE = "public, max-age=3600"  # chosen: the theory changes only with a release, and then the ETag changes too
 
 
 class Choice(BaseModel):
-    """Which of the published variants to give."""
+    """Which of the published variants to return."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -61,7 +61,7 @@ def _answer(form: Form, readout_omega: float) -> tuple[bytes, str]:
 @router.get(
     "/v1/parameterizations",
     operation_id="listParameterizations",
-    summary="Give every theoretical exponent",
+    summary="List every theoretical exponent",
     responses={
         200: {
             "model": Parameterizations,
@@ -77,14 +77,14 @@ def _answer(form: Form, readout_omega: float) -> tuple[bytes, str]:
 async def list_parameterizations(
     reader: Reader,
     choice: Annotated[Choice, Query()],
-    if_none_match: Annotated[str | None, Header(description="An ETag of an earlier answer.")] = None,
+    if_none_match: Annotated[str | None, Header(description="An ETag from an earlier response.")] = None,
 ) -> Response:
     """Return a, b, c and g of every role, for every parameterization, optimizer and alignment (full and none).
 
     A quantity is proportional to width^(−exponent). `form` chooses which of muP's published forms its rows are in,
-    `readout_omega` what the readout's ω is taken to be.
+    `readout_omega` sets the readout's ω.
     """
-    del reader  # theory is everyone's: it is the service that asks for a key
+    del reader  # the theory belongs to everyone; only the service requires a key
     body, etag = _answer(choice.form, choice.readout_omega)
     headers = {"ETag": etag, "Cache-Control": _CACHE}
     if if_none_match is not None:

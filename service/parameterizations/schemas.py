@@ -1,4 +1,4 @@
-"""What GET /v1/parameterizations gives."""
+"""Response of GET /v1/parameterizations."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ class ExponentsBody(BaseModel):
     a: float = Field(description="Forward multiplier.")
     b: float = Field(description="Standard deviation of the init.")
     c: float = Field(description="Largest stable learning rate.")
-    g: float = Field(description="RMS of the gradient at init, and so Adam's ε.")
+    g: float = Field(description="RMS of the gradient at init, and therefore Adam's ε.")
 
 
 class Setting(BaseModel):
@@ -22,8 +22,10 @@ class Setting(BaseModel):
     parameterization: Parameterization
     optimizer: Optimizer
     alignment: Literal["full", "none"]
-    form: Form = Field(description="The form of muP that the numbers are in; the others have one form only.")
-    readout_omega: float = Field(description="ω of the readout that the numbers hold for.")
+    form: Form = Field(
+        description="The form of muP that the numbers are in; other parameterizations have only one form."
+    )
+    readout_omega: float = Field(description="The readout's ω that the numbers assume.")
     exponents: dict[Role, ExponentsBody] = Field(description="By role.")
 
 

@@ -1,6 +1,6 @@
 """All SQL of Widthwise: the table of work and its results, on SQLite and Postgres.
 
-`open_store(url)` gives a `Store`; `service.store.database.schema.upgrade(url)` makes its tables.
+`open_store(url)` returns a `Store`; `service.store.database.schema.upgrade(url)` creates its tables.
 """
 
 from service.store.database.errors import (

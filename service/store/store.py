@@ -24,10 +24,10 @@ from service.store.work.workers import Workers
 
 
 class Store:
-    """All SQL of the service, by what it is about; synchronous, and safe to share between threads, never processes.
+    """All SQL of the service, by subject; synchronous, and safe to share between threads but not processes.
 
-    Every method of its parts may raise StoreUnavailableError if the database does not answer. Identifiers that name
-    nothing raise NotFoundError, bad cursors and values InvalidInputError.
+    Every method of its parts may raise StoreUnavailableError if the database does not answer. Unknown identifiers raise
+    NotFoundError, invalid cursors and values InvalidInputError.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Store:
         self.workers = Workers(view)
 
     def of(self, owner: str, *, everyone: bool = False) -> Self:
-        """Return the same store as one owner sees it: what is created is theirs, and the rest is not there.
+        """Return the same store as one owner sees it: new rows are theirs, and other owners' rows are invisible.
 
-        everyone: see and cancel what belongs to others too. Workers keep the store itself, which sees everything.
+        everyone: also see and cancel other owners' calibrations. Workers use the store itself, which sees everything.
         """
         theirs = copy.copy(self)
         theirs._see(self._view.of(owner, everyone=everyone))
@@ -69,7 +69,7 @@ class Store:
         self.engine.dispose()
 
     def check_ready(self) -> None:
-        """Return if the database answers and its schema is this version's; else raise (for /readyz)."""
+        """Return if the database answers and its schema is current; raise otherwise (for /readyz)."""
         check_schema(self.engine)
 
 

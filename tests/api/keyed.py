@@ -69,7 +69,7 @@ class CountedKeys:
         """Look a key up."""
         self.found.append(key_id)
         if self.down:
-            raise StoreUnavailableError("The database did not serve the request (it was told so).")
+            raise StoreUnavailableError("The database did not answer the request (it was told so).")
         return self._keys.find(key_id)
 
     def touch(self, key_id: str) -> None:

@@ -118,8 +118,8 @@ class TestSubmission:
     @pytest.mark.parametrize(
         ("changes", "word"),
         [
-            ({"measure": ["gamma"]}, "measure learning_rate too"),
-            ({"runner": "external", "measure": ["learning_rate", "epsilon"]}, "measured by workers alone"),
+            ({"measure": ["gamma"]}, "also measure learning_rate"),
+            ({"runner": "external", "measure": ["learning_rate", "epsilon"]}, "only workers measure"),
         ],
     )
     def test_measures_that_do_not_go_together(self, client: Client, changes: dict[str, Any], word: str) -> None:

@@ -61,9 +61,9 @@ class TestExtension:
         [
             ({}, "#", "give widths, seeds or mesh"),
             ({"widths": None}, "#", "give widths, seeds or mesh"),
-            ({"widths": [512, 32]}, "#/widths/1", "below 64, the base of every multiplier"),
-            ({"widths": [128]}, "#/widths/0", "there already"),
-            ({"widths": [512, 512]}, "#/widths/1", "there already"),
+            ({"widths": [512, 32]}, "#/widths/1", "below 64, the base width of every multiplier"),
+            ({"widths": [128]}, "#/widths/0", "already included"),
+            ({"widths": [512, 512]}, "#/widths/1", "already included"),
             ({"widths": list(range(300, 315))}, "#/widths", "at most 16"),
             ({"seeds": 1}, "#/seeds", "fewer than the 2"),
             ({"seeds": 2}, "#/seeds", "give more"),

@@ -161,7 +161,7 @@ def test_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ({"PEPPER_FILE": "FILE", "PEPPER": "x" * 32}, "Both WIDTHWISE_PEPPER_FILE and WIDTHWISE_PEPPER are set"),
         ({"PEPPER": "short-secret"}, "at least 32 characters"),
         ({"REDIS_URL": "amqp://user:short-secret@host"}, "give redis://HOST"),
-        ({"REDIS_URL": "redis://u:one@host", "REDIS_PASSWORD": "short-secret"}, "another one is given apart"),
+        ({"REDIS_URL": "redis://u:one@host", "REDIS_PASSWORD": "short-secret"}, "another one is set"),
     ],
 )
 def test_secrets_that_cannot_be_used_are_refused_and_never_shown(

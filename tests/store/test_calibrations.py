@@ -54,7 +54,7 @@ def test_creates_the_row_its_shards_and_its_first_event(store: Store) -> None:
 
 
 def test_a_fault_while_creating_leaves_nothing(store: Store) -> None:
-    with pytest.raises(InvalidInputError, match="Nothing to run"):
+    with pytest.raises(InvalidInputError, match="There is nothing to run"):
         store.calibrations.create(sample_spec(learning_rates=[]))
     assert store.calibrations.page().items == ()
 

@@ -53,6 +53,6 @@ def test_a_file_moved_away_is_missed(file: Path) -> None:
 
 
 def test_a_port_that_is_no_number_is_refused_without_the_password() -> None:
-    with pytest.raises(InvalidInputError, match="its parts can't be read") as caught:
+    with pytest.raises(InvalidInputError, match="it can't be parsed") as caught:
         load_settings(database_url="postgresql://user:secret@host:notaport/x")
     assert "secret" not in str(caught.value)

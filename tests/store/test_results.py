@@ -215,7 +215,7 @@ def test_a_calibration_takes_as_many_trials_as_a_specification_can_name(store: S
     most = 2 * TRIALS_PER_WIDTH
     full = upload(most - 1)
     for count in (2, 500):
-        message = rf"would have {most - 1 + count} trials, and takes {most} at most: .*create another calibration"
+        message = rf"would have {most - 1 + count} trials; at most {most} are allowed: .*create another calibration"
         with pytest.raises(StateConflictError, match=message):
             upload(count, first=most - 1)
     assert store.calibrations.get(identifier) == full  # none of them is stored
@@ -236,7 +236,7 @@ def test_an_external_calibration_is_finished_on_request(store: Store) -> None:
     finished = store.calibrations.finish(identifier)
     assert finished.state is CalibrationState.SUCCEEDED
     assert store.calibrations.finish(identifier) == finished
-    with pytest.raises(StateConflictError, match=r"has ended \(succeeded\) and takes no more trials"):
+    with pytest.raises(StateConflictError, match=r"has ended \(succeeded\) and accepts no more trials"):
         store.calibrations.upload(identifier, UPLOAD)
 
 

@@ -201,7 +201,7 @@ def test_trials_of_every_kind_are_told_apart_and_resumed(make_store: Callable[..
     for claim, changes in zip((gamma, gamma, horizon), TRIALS, strict=False):
         assert store.work.record_trial(claim, {**trial(claim, 0.01), **changes}) is Lease.HELD
     for claim, changes in ((gamma, {}), (gamma, TRIALS[2]), (horizon, TRIALS[0]), (horizon, {"horizon": 30})):
-        with pytest.raises(InvalidInputError, match="is none of shard"):
+        with pytest.raises(InvalidInputError, match="is not part of shard"):
             store.work.record_trial(claim, {**trial(claim, 0.01), **changes})
     store.work.finish(gamma)
     measured = {"width": 32, "seed": 0, "kind": "epsilon", "data": {"rms": [0.5]}}

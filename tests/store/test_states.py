@@ -34,7 +34,10 @@ def test_every_state_has_its_row_and_can_be_reached() -> None:
 def test_a_move_outside_the_table_is_a_programming_mistake(store: Store) -> None:
     identifier = store.calibrations.create(sample_spec()).calibration.id
     database = Database(store.engine)
-    with pytest.raises(AssertionError, match="queued → succeeded is no transition"), database.write() as connection:
+    with (
+        pytest.raises(AssertionError, match="queued → succeeded is not an allowed transition"),
+        database.write() as connection,
+    ):
         move_calibration(connection, lock_calibration(connection, identifier), CalibrationState.SUCCEEDED)
     assert store.calibrations.get(identifier).last_event == 1
 
@@ -49,7 +52,7 @@ def test_a_database_without_tables_names_the_command(databases: SqliteFiles | Po
 
 def test_a_database_that_is_not_there_is_unavailable() -> None:
     store = open_store("postgresql+psycopg://user:secret@127.0.0.1:1/none")
-    with pytest.raises(StoreUnavailableError, match="did not serve the request") as caught:
+    with pytest.raises(StoreUnavailableError, match="did not answer the request") as caught:
         store.check_ready()
     assert "secret" not in str(caught.value)
     store.close()

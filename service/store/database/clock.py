@@ -9,13 +9,13 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A time-zone-aware UTC datetime, on SQLite too (which drops the zone)."""
+    """A time-zone-aware UTC datetime, also on SQLite (which drops the zone)."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Store in UTC; a naive datetime is a programming mistake."""
+        """Store in UTC; a naive datetime is a bug."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -32,7 +32,7 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 
 class DatabaseTime(FunctionElement[datetime]):
-    """The database's clock when the statement runs, plus one argument of seconds: every host agrees on it."""
+    """The database's clock when the statement runs, plus one argument in seconds; all hosts agree on it."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -41,20 +41,20 @@ class DatabaseTime(FunctionElement[datetime]):
 
 @compiles(DatabaseTime, "sqlite")
 def _on_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    # %f is SS.SSS; the zeros give the six digits that SQLAlchemy writes, so that texts compare as times
+    # %f is SS.SSS; the zeros fill the six digits that SQLAlchemy writes, so that texts sort as times
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"
 
 
 @compiles(DatabaseTime, "postgresql")
 def _on_postgres(element: Any, compiler: Any, **options: Any) -> str:
-    # clock_timestamp and not now(), which is frozen at the start of the transaction
+    # clock_timestamp() and not now(), which is fixed at the start of the transaction
     seconds = compiler.process(element.clauses, **options)
     return f"(clock_timestamp() + make_interval(secs => {seconds}))"
 
 
 class ElapsedSeconds(FunctionElement[float]):
-    """Seconds from one argument, a stored time, to the database's present time."""
+    """Seconds from one argument, a stored time, to the database's current time."""
 
     type = sa.Double()
     inherit_cache = True
@@ -74,10 +74,10 @@ def _elapsed_on_postgres(element: Any, compiler: Any, **options: Any) -> str:
 
 
 def elapsed_seconds(since: sa.ColumnElement[Any]) -> ElapsedSeconds:
-    """Return the expression for the seconds that have passed since a stored time."""
+    """Return the expression for the seconds since a stored time."""
     return ElapsedSeconds(since)
 
 
 def now(plus_seconds: float = 0.0) -> DatabaseTime:
-    """Return the expression for the database's present time, in UTC, plus some seconds."""
+    """Return the expression for the database's current time, in UTC, plus some seconds."""
     return DatabaseTime(sa.literal(float(plus_seconds), sa.Double))

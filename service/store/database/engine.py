@@ -15,24 +15,24 @@ from widthwise.errors import InvalidInputError
 
 POOL_SIZE = 10  # with the overflow of 30: FastAPI runs up to 40 threads at once
 POOL_OVERFLOW = 30
-BUSY_TIMEOUT_SECONDS = 20.0  # SQLite's wait for another writer; our transactions take milliseconds (chosen)
-STATEMENT_TIMEOUT_MS = 30_000  # Postgres: no statement of ours takes a second (chosen)
-LOCK_TIMEOUT_MS = 10_000  # Postgres: a row stays locked for milliseconds (chosen)
-MIGRATION_LOCK_TIMEOUT_MS = 60_000  # Postgres: a rival migration takes about a second (chosen)
-IDLE_TRANSACTION_TIMEOUT_MS = 60_000  # Postgres: a frozen process must not hold its locks for ever (chosen)
-CONNECT_TIMEOUT_SECONDS = 5  # Postgres: a dead host is noticed within a request's patience (chosen)
-#: Postgres: a host that falls silent while we wait for it is noticed in 20 s, a third of a lease (chosen). No limit of
-#: the server's reaches us then, and Linux itself would wait for two hours.
+BUSY_TIMEOUT_SECONDS = 20.0  # how long SQLite waits for another writer (chosen); our transactions take milliseconds
+STATEMENT_TIMEOUT_MS = 30_000  # Postgres (chosen): none of our statements takes a second
+LOCK_TIMEOUT_MS = 10_000  # Postgres (chosen): rows stay locked for milliseconds
+MIGRATION_LOCK_TIMEOUT_MS = 60_000  # Postgres (chosen): a concurrent migration takes about a second
+IDLE_TRANSACTION_TIMEOUT_MS = 60_000  # Postgres (chosen): a frozen process must not hold its locks forever
+CONNECT_TIMEOUT_SECONDS = 5  # Postgres (chosen): a dead host is noticed before a client gives up
+#: Postgres (chosen): a host that goes silent while we wait is noticed in 20 s, a third of a lease. The server's time
+#: limits can't reach us then, and Linux itself would wait for two hours.
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
-TCP_USER_TIMEOUT_MS = 20_000  # Postgres: the same while what we sent is unanswered by its host (chosen)
+TCP_USER_TIMEOUT_MS = 20_000  # Postgres (chosen): the same for sent data that the host does not acknowledge
 
-#: How SQLite ends what it says of a file that is no database, or no longer a sound one.
+#: Endings of SQLite's messages about a file that is not a database or is corrupt.
 DAMAGED = ("file is not a database", "disk image is malformed")
 
-#: Postgres's codes for a table and a column that are not there.
+#: Postgres's codes for a missing table and a missing column.
 UNDEFINED = ("42P01", "42703")
-#: And for a server that only reads, as a standby does after a failover, and for a transaction that was idle too long:
-#: both pass, though the driver calls them internal errors.
+#: Its codes for a read-only server, such as a standby after a failover, and for a transaction that was idle too long:
+#: both are temporary, though the driver calls them internal errors.
 READ_ONLY, IDLE_TOO_LONG = "25006", "25P03"
 
 SQLITE_PREFIX = "sqlite:///"
@@ -41,15 +41,15 @@ _WRITE = "widthwise_write"  # execution option that marks a connection whose tra
 
 
 def dump_json(value: Any) -> str:
-    """Give JSON text; ValueError on NaN and infinity, which are not JSON (SQLite would store them)."""
+    """Return JSON text; ValueError on NaN and infinity, which are not JSON (SQLite would store them)."""
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa.Engine:
     """Return an engine for a database URL; it belongs to this process alone.
 
-    url: sqlite:///FILE (its directory is made) or postgresql+psycopg://…. for_migration: no pool, no
-    time limits and, on SQLite, no enforced foreign keys: a batch migration drops and recreates tables.
+    url: sqlite:///FILE (its directory is created) or postgresql+psycopg://…. for_migration: no pool, no time limits
+    and, on SQLite, no enforced foreign keys, since a batch migration drops and recreates tables.
     """
     parsed = _parsed(url)
     dialect = parsed.get_backend_name()
@@ -58,13 +58,13 @@ def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa
     if dialect == "postgresql":
         return _postgres_engine(parsed, for_migration=for_migration)
     raise InvalidInputError(
-        f"No store for the database {dialect!r}; give sqlite:///FILE or postgresql+psycopg://….",
+        f"The database {dialect!r} is not supported; give sqlite:///FILE or postgresql+psycopg://….",
         field="database_url",
     )
 
 
 def _parsed(url: str | sa.URL) -> sa.URL:
-    """Return a URL's parts; what follows sqlite:/// is a file's name as it stands, with any %, ? or # in it."""
+    """Return a URL's parts; everything after sqlite:/// is a file name, including any %, ? or #."""
     if isinstance(url, str) and url.startswith(SQLITE_PREFIX):
         return sa.URL.create("sqlite", database=url.removeprefix(SQLITE_PREFIX))
     return sa.make_url(url)
@@ -73,27 +73,27 @@ def _parsed(url: str | sa.URL) -> sa.URL:
 def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
     if not url.database or ":memory:" in url.database:
         raise InvalidInputError(
-            "The store needs a SQLite file: each connection to an in-memory database sees its own.",
+            "The store needs a SQLite file: each connection to an in-memory database sees a different one.",
             field="database_url",
         )
-    # for its user alone, where there was none: its rows have owners, and whoever reads the file reads them all
+    # a new file is readable only by its user: rows have owners, and a reader of the file sees them all
     Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     pool: dict[str, Any] = (
         {"poolclass": NullPool} if for_migration else {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW}
     )
     engine = sa.create_engine(
         url,
-        # None: the driver begins no transaction of its own, ours do (see _begin)
+        # None: the driver does not begin transactions, we do (see _begin)
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
         json_serializer=dump_json,
-        hide_parameters=True,  # specifications and idempotency keys are no text for a log
+        hide_parameters=True,  # specifications and idempotency keys do not belong in a log
         **pool,
     )
 
     opened: list[tuple[int, int]] = []  # the file's device and inode, once there is one
 
     def check_file() -> None:
-        """Refuse a file that is not the one opened first: what is written to it, or beside it, is lost."""
+        """Refuse a file that is not the one opened first, since writes to it would be lost."""
         try:
             found = Path(url.database or "").stat()
             identity = (found.st_dev, found.st_ino)
@@ -104,25 +104,25 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
         elif opened and opened[0] != identity:
             raise StoreUnavailableError(
                 f"The database file {url.database} was removed or replaced while it was in use; put it back, or "
-                "restart what uses it."
+                "restart the processes that use it."
             )
 
     @sa.event.listens_for(engine, "do_connect")
     def _before_connect(*_: Any) -> None:
-        check_file()  # SQLite would make an empty file in place of a missing one
+        check_file()  # SQLite would create an empty file if it is missing
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA foreign_keys={'OFF' if for_migration else 'ON'}")
-        # the mode is kept in the file; setting it takes a lock, so ask first
+        # the mode is stored in the file; setting it takes a lock, so check first
         if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             cursor.execute("PRAGMA journal_mode=WAL")
         cursor.close()
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        # a writer takes the write lock first: one that upgrades later fails at once when another holds it
+        # a writer takes the write lock first: upgrading later fails at once if another holds it
         check_file()
         writes = connection.get_execution_options().get(_WRITE, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -137,7 +137,7 @@ def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
         **KEEPALIVES,
     }
     if for_migration:
-        # a migration may take long, but must not queue for ever: behind its wait every query would queue too
+        # a migration may take long, but must not queue forever: every query would queue behind it
         waits = {"options": f"-c lock_timeout={MIGRATION_LOCK_TIMEOUT_MS}"}
         return sa.create_engine(url, poolclass=NullPool, connect_args=connect | waits, hide_parameters=True)
     limits = (
@@ -156,7 +156,7 @@ def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
 
     @sa.event.listens_for(engine, "handle_error")
     def _leave_standby(context: sa.ExceptionContext) -> None:
-        # a server that only reads answers pings: its connections would stay in the pool for ever
+        # a read-only server answers pings, so its connections would stay in the pool forever
         if _code(context.original_exception) == READ_ONLY:
             context.is_disconnect = True
 
@@ -185,17 +185,17 @@ class Database:
 
 @contextmanager
 def _translated(file: str | None) -> Iterator[None]:
-    """Turn what a retry may cure into StoreUnavailableError, without the statement's parameters."""
+    """Turn errors that a retry may fix into StoreUnavailableError, without the statement's parameters."""
     try:
         yield
     except (sa.exc.OperationalError, sa.exc.TimeoutError, sa.exc.InterfaceError) as error:
         raise StoreUnavailableError(
-            f"The database did not serve the request ({cause_of(error)}); try again."
+            f"The database did not answer the request ({cause_of(error)}); try again."
         ) from error
     except sa.exc.DatabaseError as error:
         if _code(error.orig) in (READ_ONLY, IDLE_TOO_LONG):
             raise StoreUnavailableError(
-                f"The database did not serve the request ({cause_of(error)}); try again."
+                f"The database did not answer the request ({cause_of(error)}); try again."
             ) from error
         if _code(error.orig) in UNDEFINED:
             raise SchemaError(
@@ -204,18 +204,18 @@ def _translated(file: str | None) -> Iterator[None]:
         if not isinstance(error.orig, sqlite3.DatabaseError) or not str(error.orig).endswith(DAMAGED):
             raise
         raise SchemaError(
-            f"The database file {file or ''} can't be read ({error.orig}); restore it from a copy, or move it away "
+            f"The database file {file or ''} can't be read ({error.orig}); restore it from a backup, or move it away "
             "and start with an empty one."
         ) from error
 
 
 def _code(error: BaseException | None) -> str | None:
-    """Postgres's code for what went wrong; None of another database's errors."""
+    """Postgres's error code; None for errors of other databases."""
     return getattr(error, "sqlstate", None)
 
 
 def cause_of(error: sa.exc.SQLAlchemyError) -> str:
-    """Return the first line of what the driver said, which holds no parameter of the statement."""
+    """Return the first line of the driver's message, which contains no parameters of the statement."""
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 

@@ -1,4 +1,4 @@
-"""What the store refuses, beyond values out of range (those are widthwise's InvalidInputError).
+"""Errors of the store; values out of range are widthwise's InvalidInputError.
 
 WidthwiseError
 └── StoreError
@@ -13,7 +13,7 @@ from widthwise.errors import WidthwiseError
 
 
 class StoreError(WidthwiseError):
-    """Base of every refusal of the store."""
+    """Base of every error of the store."""
 
 
 class NotFoundError(StoreError):
@@ -30,7 +30,7 @@ class StateConflictError(StoreError):
 
 
 class IdempotencyConflictError(StoreError):
-    """An idempotency key came again with another specification; nothing was created."""
+    """An idempotency key was reused with another specification; nothing was created."""
 
     def __init__(self, key: str, calibration_id: str) -> None:
         super().__init__(

@@ -4,5 +4,5 @@ import secrets
 
 
 def new_id(prefix: str) -> str:
-    """Return a new identifier: a prefix for the reader and 96 random bits."""
+    """Return a new identifier: a readable prefix and 96 random bits."""
     return f"{prefix}_{secrets.token_hex(12)}"

@@ -1,4 +1,4 @@
-"""Keyset pages on (created_at, id): an opaque, versioned cursor, and the clause that goes on from it."""
+"""Keyset pages on (created_at, id): an opaque, versioned cursor, and the clause that continues from it."""
 
 import base64
 import binascii
@@ -14,12 +14,12 @@ from service.store.database.records import Page, T
 from service.store.database.validation import checked_limit, storable
 from widthwise.errors import InvalidInputError
 
-VERSION = 1  # of the cursor's content; another one is refused, not misread
-CURSOR_MAXIMUM = 512  # characters; ours have some 120
+VERSION = 1  # of the cursor's content; other versions are refused, not misread
+CURSOR_MAXIMUM = 512  # characters; ours have about 120
 
 
 def encode_cursor(listing: str, created_at: datetime, identifier: str) -> str:
-    """Return the opaque text that goes on after a row of a listing."""
+    """Return the opaque cursor that continues after a row of a listing."""
     content = json.dumps([VERSION, listing, created_at.isoformat(), identifier], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
@@ -55,7 +55,7 @@ def page(
     limit: int,
     newest_first: bool,
 ) -> Page[T]:
-    """Return one page of `query` over `table`, each row turned into a record by `read`."""
+    """Return one page of `query` over `table`; `read` turns each row into a record."""
     checked_limit(limit)
     key = sa.tuple_(table.c.created_at, table.c.id)
     if cursor is not None:
@@ -63,12 +63,12 @@ def page(
         after = sa.tuple_(sa.literal(instant, UtcDateTime), sa.literal(identifier, sa.String))
         query = query.where(key < after if newest_first else key > after)
     order = [column.desc() if newest_first else column.asc() for column in (table.c.created_at, table.c.id)]
-    # one row more than asked for says whether another page follows
+    # one extra row shows whether another page follows
     return page_of(table, connection.execute(query.order_by(*order).limit(limit + 1)).all(), read, limit)
 
 
 def page_of(table: sa.Table, rows: Sequence[sa.Row[Any]], read: Callable[[sa.Row[Any]], T], limit: int) -> Page[T]:
-    """Return the page that rows of a listing make, of which there may be one more than `limit`."""
+    """Return the page of a listing's rows, of which there may be one more than `limit`."""
     shown = rows[:limit]
     more = len(rows) > limit
     return Page(

@@ -1,4 +1,4 @@
-"""What the store gives back: frozen rows with no tie to the session they were read in."""
+"""What the store returns: frozen rows, detached from the session that read them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +18,8 @@ T = TypeVar("T")
 class Lease(StrEnum):
     """What a worker learns from each write it makes for a claim."""
 
-    HELD = "held"  #: the claim is good and the write happened
-    CANCEL_REQUESTED = "cancel_requested"  #: the claim is good, the write happened; stop and call cancel_shard
+    HELD = "held"  #: the claim is valid and the write happened
+    CANCEL_REQUESTED = "cancel_requested"  #: the claim is valid and the write happened; stop and call cancel_shard
     LOST = "lost"  #: another claim, or a final state, replaced this one: nothing was written; kill the child
 
 
@@ -36,9 +36,9 @@ class CalibrationProgress:
     """How far a calibration is, counted when it is read."""
 
     trials_done: int
-    trials_total: int  #: planned so far, and of the stages still expected; what there is once it succeeded
+    trials_total: int  #: planned so far, plus those of the stages still expected; the actual number once it succeeded
     shards: Mapping[ShardState, int]
-    seconds_left: float | None = None  #: None until it runs and has a trial to judge by
+    seconds_left: float | None = None  #: None until it runs and has a trial to estimate from
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class StoredCalibration:
     stored_spec: JsonObject  #: the specification as it was stored, perhaps by an older version
     runner: str  #: a Runner
     reason: str | None  #: why it failed; None otherwise
-    cancel_requested: bool  #: cancel was asked for; the state follows once running shards have stopped
+    cancel_requested: bool  #: cancellation was requested; the state follows once running shards have stopped
     result: JsonObject | None  #: CalibrationResult.to_dict() once succeeded
     started_at: datetime | None
     finished_at: datetime | None
@@ -59,10 +59,10 @@ class StoredCalibration:
     progress: CalibrationProgress
     spec_digest: str = ""  #: SHA-256 of the specification's canonical JSON
     extends: str | None = None  #: the calibration whose trials it began with
-    rounds: int = 1  #: times that shards were planned
+    rounds: int = 1  #: how often shards were planned
     environments: tuple[JsonObject, ...] = ()  #: each distinct device, versions and code that ran a part of it
-    expected: JsonObject | None = None  #: the estimate of time made when it was created; None for older rows
-    owner: str = ""  #: whose it is; "" where no key was asked for
+    expected: JsonObject | None = None  #: the estimated time when it was created; None for older rows
+    owner: str = ""  #: "" if no API key was required
 
     @property
     def spec(self) -> CalibrationSpec:
@@ -91,13 +91,13 @@ class Shard:
     epoch: int
     worker_id: str | None
     lease_until: datetime | None
-    queued_at: datetime  #: when it last began to wait
-    published_at: datetime | None  #: when its message was sent since then
-    reason: str | None  #: of the last failure, kept while it waits to be tried again
+    queued_at: datetime  #: when it was last queued
+    published_at: datetime | None  #: when its message was sent, if it was since then
+    reason: str | None  #: of the last failure; kept while it waits for another attempt
     environment: JsonObject | None  #: device and versions of the child that ran it last
     started_at: datetime | None
     finished_at: datetime | None
-    lease_seconds: float | None = None  #: left of the lease, by the database's clock; below 0 it has run out
+    lease_seconds: float | None = None  #: left of the lease, by the database's clock; below 0 if it has expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,9 @@ class Claim:
     attempt: int  #: 1 for the first
     spec: CalibrationSpec
     shard: ShardSpec
-    done: tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...] = ()  #: what of the shard is stored already
+    done: (
+        tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...]
+    ) = ()  #: the outcomes of the shard that are stored already
     request_id: str | None = None  #: of the request that created the calibration, for logs
 
 
@@ -175,12 +177,12 @@ class Event:
 
 
 class WorkerState(StrEnum):
-    """What a worker does, as far as its reports tell."""
+    """What a worker does, according to its reports."""
 
     RUNNING = "running"  #: a shard
-    IDLE = "idle"  #: nothing, and it looks for work
-    STALE = "stale"  #: it has not reported for a while: dead, cut off, or its machine sleeps
-    STOPPED = "stopped"  #: it ended in order
+    IDLE = "idle"  #: no shard; it looks for work
+    STALE = "stale"  #: no report for a while: dead, disconnected, or its machine sleeps
+    STOPPED = "stopped"  #: it shut down properly
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ class StoredWorker:
     seconds_since_seen: float  #: by the database's clock
     started_at: datetime | None
     stopped_at: datetime | None
-    totals: JsonObject  #: what it did since it started, as it reports it; {} of older rows
+    totals: JsonObject  #: totals since it started, as it reports them; {} for older rows
     shard_id: str | None = None  #: the shard that it holds
     calibration_id: str | None = None
     owner: str | None = None  #: of that calibration
@@ -207,13 +209,13 @@ class Backlog:
     """The table of work in numbers."""
 
     shards: Mapping[ShardState, int]
-    oldest_queued_seconds: float | None  #: how long the shard that waits longest has waited; None: none waits
+    oldest_queued_seconds: float | None  #: how long the oldest queued shard has waited; None if the queue is empty
     calibrations: Mapping[CalibrationState, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key without its secret, of which only a digest is stored."""
+    """An API key without its secret; only a digest of the secret is stored."""
 
     id: str
     created_at: datetime

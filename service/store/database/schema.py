@@ -1,4 +1,4 @@
-"""The schema's revision: bring a database to it, take it back, and refuse to run on another."""
+"""The schema's revision: upgrade a database to it, downgrade it, and refuse to run on another."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -14,18 +14,18 @@ from alembic.script import ScriptDirectory
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.errors import SchemaError
 
-# Two processes that migrate at once take turns: SQLite by its write lock, Postgres by this advisory lock
-# (any 64-bit constant that no other program in the same database uses).
+# Concurrent migrations take turns: on SQLite by its write lock, on Postgres by this advisory lock
+# (any 64-bit constant that no other program uses in the same database).
 _ADVISORY_LOCK = int.from_bytes(b"widthws", "big")
 
 
 def upgrade(database: sa.Engine | str, revision: str = "head") -> None:
-    """Bring a database to a revision, the newest by default; nothing happens if it is there already."""
+    """Upgrade a database to a revision, the newest by default; does nothing if it is there already."""
     _migrate(database, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(database: sa.Engine | str, revision: str) -> None:
-    """Take a database back to an earlier revision; "base" drops every table."""
+    """Downgrade a database to an earlier revision; "base" drops every table."""
     _migrate(database, lambda config: command.downgrade(config, revision))
 
 
@@ -45,12 +45,12 @@ def head_revision() -> str:
     """Return the revision that this version of the code needs."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
-        raise SchemaError(f"There are no migrations in {_folder()}; reinstall widthwise.")
+        raise SchemaError(f"There are no migrations in {_folder()}; reinstall widthwise-server.")
     return head
 
 
 def check_schema(engine: sa.Engine) -> None:
-    """Raise SchemaError, which says what to run, unless the database is at the revision this code needs."""
+    """Raise SchemaError, which says what to run, unless the database has the revision that this code needs."""
     current, head = current_revision(engine), head_revision()
     if current == head:
         return
@@ -65,10 +65,10 @@ def check_schema(engine: sa.Engine) -> None:
 
 
 def _folder() -> Path:
-    """Where the migrations lie, installed or in the repository."""
+    """The folder of the migrations, installed or in the repository."""
     spec = find_spec("migrations")
     if spec is None or spec.origin is None:
-        raise SchemaError("The package `migrations` is not installed; reinstall widthwise.")
+        raise SchemaError("The package `migrations` is not installed; reinstall widthwise-server.")
     return Path(spec.origin).parent
 
 
@@ -81,7 +81,7 @@ def _config(connection: sa.Connection | None = None) -> Config:
 
 
 def _migrate(database: sa.Engine | str, action: Any) -> None:
-    """Run an alembic command in one transaction on a connection of its own."""
+    """Run an alembic command in one transaction on a separate connection."""
     url = database.url if isinstance(database, sa.Engine) else database
     engine = create_store_engine(url, for_migration=True)
     try:
@@ -92,6 +92,8 @@ def _migrate(database: sa.Engine | str, action: Any) -> None:
             if connection.dialect.name == "sqlite":
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
                 if broken:
-                    raise SchemaError(f"The migration left {len(broken)} rows without their parent; undone.")
+                    raise SchemaError(
+                        f"The migration left {len(broken)} rows without their parent; it was rolled back."
+                    )
     finally:
         engine.dispose()

@@ -1,6 +1,6 @@
 """The two state machines of a calibration, as data: which state may follow which.
 
-Final states end by themselves; FAILED alone is left again, when somebody asks for another try.
+Nothing leaves a final state, except FAILED on a retry.
 """
 
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ class CalibrationState(StrEnum):
 class ShardState(StrEnum):
     """Where a shard is; the last three are final."""
 
-    QUEUED = "queued"  #: waiting for a worker, at first or again
+    QUEUED = "queued"  #: waiting for a worker
     RUNNING = "running"  #: claimed: `epoch` names the claim, `lease_until` its end
     SUCCEEDED = "succeeded"  #: every trial of it is stored
-    FAILED = "failed"  #: given up, with its reason
+    FAILED = "failed"  #: given up, with a reason
     CANCELLED = "cancelled"  #: its calibration was cancelled
 
 
@@ -43,7 +43,7 @@ CALIBRATION_TRANSITIONS: Mapping[CalibrationState, frozenset[CalibrationState]] 
 SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = MappingProxyType(
     {
         ShardState.QUEUED: frozenset({ShardState.RUNNING, ShardState.CANCELLED}),
-        # running → running is a reclaim: the lease ran out and another worker took the shard
+        # running → running is a reclaim: the lease expired and another worker took the shard
         ShardState.RUNNING: frozenset(ShardState),
         ShardState.SUCCEEDED: frozenset(),
         ShardState.FAILED: frozenset({ShardState.QUEUED}),  # retried
@@ -53,15 +53,15 @@ SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = MappingProxyType
 
 
 def calibration_sources(target: CalibrationState) -> list[CalibrationState]:
-    """Return every state from which a calibration may enter `target`."""
+    """Return every state that a calibration may enter `target` from."""
     return [state for state, following in CALIBRATION_TRANSITIONS.items() if target in following]
 
 
 def shard_sources(target: ShardState) -> list[ShardState]:
-    """Return every state from which a shard may enter `target`."""
+    """Return every state that a shard may enter `target` from."""
     return [state for state, following in SHARD_TRANSITIONS.items() if target in following]
 
 
-#: States in which nothing more happens unless it is asked for.
+#: States in which nothing more happens unless a client asks for it.
 FINAL_CALIBRATION_STATES = frozenset({CalibrationState.SUCCEEDED, CalibrationState.FAILED, CalibrationState.CANCELLED})
 FINAL_SHARD_STATES = frozenset({ShardState.SUCCEEDED, ShardState.FAILED, ShardState.CANCELLED})

@@ -19,12 +19,12 @@ metadata = sa.MetaData(
 )
 
 IDENTIFIER_LENGTH = 32  # "cal_" and 24 hexadecimal digits, with room
-NAME_LENGTH = 64  # words of the vocabulary
-KEY_LENGTH = 255  # idempotency keys: the longest that HTTP clients send in practice (chosen)
+NAME_LENGTH = 64  # members of the vocabulary
+KEY_LENGTH = 255  # idempotency keys (chosen): the longest that HTTP clients send in practice
 
 
 def _enum(values: type[StrEnum], name: str) -> sa.Enum:
-    """A text column held to an enumeration's values by a CHECK (native types can't be altered in batches)."""
+    """A text column with a CHECK for an enumeration's values (native types can't be altered in batches)."""
     return sa.Enum(
         values,
         name=name,
@@ -36,7 +36,7 @@ def _enum(values: type[StrEnum], name: str) -> sa.Enum:
 
 
 def _finite(column: str) -> str:
-    """SQL that NaN and both infinities fail (Postgres sorts NaN above every number)."""
+    """A condition that NaN and both infinities fail (Postgres sorts NaN above every number)."""
     return f"{column} > -1e308 AND {column} < 1e308"
 
 
@@ -49,7 +49,7 @@ calibrations = sa.Table(
     sa.Column("runner", sa.String(NAME_LENGTH), nullable=False),
     sa.Column("spec", sa.JSON, nullable=False),
     sa.Column("spec_digest", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON
-    # whose it is: "" where no key was asked for (not NULL: a UNIQUE constraint tells no two NULLs apart)
+    # "" if no API key was required (not NULL, since a UNIQUE constraint treats two NULLs as different)
     sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),
     sa.Column("request_id", sa.String(NAME_LENGTH)),  # of the request that created it, for the workers' logs
     sa.Column("idempotency_key", sa.String(KEY_LENGTH)),
@@ -62,8 +62,8 @@ calibrations = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     # the calibration whose trials this one began with
     sa.Column("extends", sa.ForeignKey("calibrations.id", ondelete="SET NULL")),
-    sa.Column("rounds", sa.Integer, nullable=False, server_default="1"),  # times that shards were planned
-    # every distinct device and code that ran a part of it; NULL in rows older than the column
+    sa.Column("rounds", sa.Integer, nullable=False, server_default="1"),  # how often shards were planned
+    # each distinct device and code that ran a part of it; NULL in rows older than the column
     sa.Column("environments", sa.JSON(none_as_null=True)),
     sa.Column("expected", sa.JSON(none_as_null=True)),  # time estimated at the start
     sa.UniqueConstraint("owner", "idempotency_key"),
@@ -85,8 +85,8 @@ shards = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),  # counts every claim; each write of a worker carries it
     sa.Column("lease_until", UtcDateTime),
     sa.Column("worker_id", sa.String(KEY_LENGTH)),
-    sa.Column("queued_at", UtcDateTime, nullable=False),  # when it last began to wait
-    # when the doorbell rang for it since then; NULL: it has not, so the row is its own outbox
+    sa.Column("queued_at", UtcDateTime, nullable=False),  # when it was last queued
+    # when its message was sent since then; NULL if not, so the row is its own outbox
     sa.Column("published_at", UtcDateTime),
     sa.Column("reason", sa.Text),
     sa.Column("environment", sa.JSON(none_as_null=True)),
@@ -96,7 +96,7 @@ shards = sa.Table(
     sa.CheckConstraint("attempts >= 0 AND attempts <= epoch", name="attempts"),
     sa.CheckConstraint("state <> 'running' OR lease_until IS NOT NULL", name="lease"),
     sa.Index(None, "state", "created_at", "calibration_id", "position"),  # the order of claims
-    sa.Index(None, "state", "queued_at"),  # how long the oldest has waited
+    sa.Index(None, "state", "queued_at"),  # for how long the oldest has waited
 )
 
 trials = sa.Table(
@@ -114,7 +114,7 @@ trials = sa.Table(
     sa.Column("seconds", sa.Double),
     sa.Column("steps", sa.BigInteger),
     sa.Column("flops", sa.Double),
-    # not NULL, since a UNIQUE constraint tells no two NULLs apart: "" is a plain sweep, 0 the specification's steps
+    # not NULL, as a UNIQUE constraint treats two NULLs as different: "" is a plain sweep, 0 the specification's steps
     sa.Column("role", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),
     sa.Column("gamma", sa.Double, nullable=False, server_default="1"),
     sa.Column("horizon", sa.Integer, nullable=False, server_default="0"),
@@ -153,7 +153,7 @@ measurements = sa.Table(
     sa.Index(None, "shard_id"),
 )
 
-#: What every exponent of a calibration is measured under. Few rows, however many exponents: the distinct combinations.
+#: The conditions shared by all exponents of a calibration: one row per distinct combination, so there are few.
 exponent_families = sa.Table(
     "exponent_families",
     metadata,
@@ -190,10 +190,10 @@ exponents = sa.Table(
     sa.UniqueConstraint("calibration_id", "quantity", "role"),
     sa.CheckConstraint(_finite("value"), name="value"),
     sa.CheckConstraint("(interval_low IS NULL) = (interval_high IS NULL)", name="interval"),
-    # everyone's and one owner's, as they are: service/store/results/listing.py
+    # listings of all owners and of one: service/store/results/listing.py
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "owner", "created_at", "id"),
-    # those of a family, with or without a role and a quantity: rows are written once, lists are read often
+    # by family, with or without role and quantity: rows are written once and listed often
     *(
         sa.Index(None, *owner, "family_id", *filters, "created_at", "id")
         for owner in ((), ("owner",))
@@ -220,8 +220,8 @@ workers = sa.Table(
     sa.Column("versions", sa.JSON, nullable=False),
     sa.Column("last_seen", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),  # NULL in rows older than the column
-    sa.Column("stopped_at", UtcDateTime),  # when it ended in order; NULL while it lives, or if it was killed
-    sa.Column("totals", sa.JSON(none_as_null=True)),  # what it did since it started: workers/totals.py
+    sa.Column("stopped_at", UtcDateTime),  # when it shut down; NULL while it runs, or if it was killed
+    sa.Column("totals", sa.JSON(none_as_null=True)),  # totals since it started: workers/totals.py
     sa.Index(None, "last_seen", "id"),
 )
 
@@ -229,8 +229,8 @@ sweeps = sa.Table(
     "sweeps",
     metadata,
     sa.Column("name", sa.String(NAME_LENGTH), primary_key=True),
-    sa.Column("due_at", UtcDateTime, nullable=False),  # while a worker has it: when it counts as dead
-    sa.Column("worker_id", sa.String(KEY_LENGTH)),  # whose it is; NULL: nobody's
+    sa.Column("due_at", UtcDateTime, nullable=False),  # while a worker has it: when that worker counts as dead
+    sa.Column("worker_id", sa.String(KEY_LENGTH)),  # NULL: nobody holds it
 )
 
 api_keys = sa.Table(

@@ -1,7 +1,7 @@
-"""Every change of state: the row locked, the move checked against the table of transitions, an event written.
+"""Changes of state: lock the row, check the move against the table of transitions, write an event.
 
-Statements that every claim and every trial runs are built once, here, in `queue` and in `shards`, with parameters:
-building them anew is work for the client at every claim. A name in capitals is such a statement, or a part of one.
+Statements that run for every claim and every trial are built once, with parameters, here and in `queue` and `shards`:
+building them for each claim costs the client time. A name in capitals is such a statement, or a part of one.
 """
 
 from collections.abc import Sequence
@@ -43,9 +43,9 @@ APPENDED = sa.insert(events).values(created_at=now())
 def lock_calibration(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
     """Return a calibration's row, locked until the transaction ends.
 
-    Every transaction that changes a calibration, its shards or its trials begins here, so that they take
-    turns, can't deadlock, and number their events without gaps. (SQLite has no row locks and drops the
-    clause; there BEGIN IMMEDIATE is the lock.)
+    Every transaction that changes a calibration, its shards or its trials starts here, so these transactions take
+    turns, can't deadlock, and number their events without gaps. (SQLite has no row locks and drops the clause;
+    BEGIN IMMEDIATE is the lock there.)
     """
     found = connection.execute(LOCKED, {"calibration": calibration_id}) if storable(calibration_id) else None
     row = None if found is None else found.one_or_none()
@@ -55,12 +55,12 @@ def lock_calibration(connection: sa.Connection, calibration_id: str) -> sa.Row[A
 
 
 def lock_if_free(connection: sa.Connection, calibration_id: str) -> sa.Row[Any] | None:
-    """Return the same without a wait: None if somebody else has it locked."""
+    """Return the same without waiting: None if another transaction has it locked."""
     return connection.execute(LOCKED_IF_FREE, {"calibration": calibration_id}).one_or_none()
 
 
 def add_events(connection: sa.Connection, calibration_id: str, entries: Sequence[Entry], **values: Any) -> None:
-    """Append events of a locked calibration, numbered on from its last one; values: columns of its row to set."""
+    """Append events to a locked calibration, numbered from its last one; values: columns of its row to set."""
     if not entries:
         return
     raised = NUMBERED_ON.values(**values) if values else NUMBERED_ON
@@ -75,10 +75,10 @@ def add_events(connection: sa.Connection, calibration_id: str, entries: Sequence
 def move_calibration(
     connection: sa.Connection, locked: sa.Row[Any], target: CalibrationState, *earlier: Entry, **values: Any
 ) -> None:
-    """Take a locked calibration to another state, with its event after earlier ones; values: other columns to set."""
+    """Move a locked calibration to another state, with its event after `earlier`; values: other columns to set."""
     source = CalibrationState(locked.state)
     if source not in calibration_sources(target):
-        raise AssertionError(f"calibration {locked.id}: {source} → {target} is no transition")
+        raise AssertionError(f"calibration {locked.id}: {source} → {target} is not an allowed transition")
     if target in FINAL_CALIBRATION_STATES:
         values["finished_at"] = now()
     else:
@@ -88,7 +88,7 @@ def move_calibration(
 
 
 def moved_shard(target: ShardState, *where: sa.ColumnElement[bool], **values: Any) -> ReturningUpdate[Any]:
-    """The UPDATE of shards to a state, if they are in one from which it follows; gives what `shard_entry` reads."""
+    """The UPDATE that moves shards to a state they may enter; returns the columns that `shard_entry` reads."""
     if target in FINAL_SHARD_STATES:
         values["finished_at"] = now()
     if target is ShardState.QUEUED:
@@ -105,7 +105,7 @@ def moved_shard(target: ShardState, *where: sa.ColumnElement[bool], **values: An
 
 
 def shard_entry(source: ShardState, row: sa.Row[Any], *, with_reason: bool = False) -> Entry:
-    """The event of a shard's move, from its new row."""
+    """The event of a shard's move, made from its new row."""
     shard = ShardSpec.from_dict(row.spec)
     data = {
         "shard_id": row.id,
@@ -128,10 +128,10 @@ def move_shard(
     *where: sa.ColumnElement[bool],
     **values: Any,
 ) -> sa.Row[Any] | None:
-    """Take a shard of a locked calibration to another state if `where` holds, with its event.
+    """Move a shard of a locked calibration to another state if `where` holds, with its event.
 
-    Gives its new row, or None if it was in no state from which `target` follows, or `where` did not hold:
-    then nothing was written.
+    Returns its new row. If its state does not allow the move or `where` does not hold, writes nothing and returns
+    None.
     """
     source = connection.execute(sa.select(shards.c.state).where(shards.c.id == shard_id)).scalar_one()
     row = connection.execute(moved_shard(target, shards.c.id == shard_id, *where, **values)).one_or_none()

@@ -1,4 +1,4 @@
-"""The store's door: turns what comes in into checked values; nothing non-finite passes."""
+"""Validates everything that enters the store; nothing non-finite passes."""
 
 import hashlib
 import json
@@ -12,8 +12,8 @@ from service.store.database.records import JsonObject
 from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import InvalidInputError
 
-LIMIT_MAXIMUM = 500  # rows of one page: about 100 kB of JSON (chosen)
-REASON_MAXIMUM = 4000  # characters of a stored reason: a traceback's ends (chosen)
+LIMIT_MAXIMUM = 500  # rows of one page (chosen): about 100 kB of JSON
+REASON_MAXIMUM = 4000  # characters of a stored reason (chosen): both ends of a traceback
 IDEMPOTENCY_KEY_MAXIMUM = 255  # the column's length
 
 
@@ -27,7 +27,7 @@ def checked_spec(spec: JsonObject) -> tuple[dict[str, Any], str]:
 
 
 def checked_json(value: Any, field: str, *, sort_keys: bool = False) -> str:
-    """Give JSON text, or InvalidInputError that names the field and what in it is no JSON."""
+    """Return JSON text; InvalidInputError names the field and the value that is not JSON."""
     where = _first_non_finite(value, field)
     if where is not None:
         raise InvalidInputError(f"{where[0]} is {where[1]!r}; give a finite number.", field=where[0])
@@ -38,7 +38,7 @@ def checked_json(value: Any, field: str, *, sort_keys: bool = False) -> str:
 
 
 def _first_non_finite(value: Any, path: str) -> tuple[str, float] | None:
-    """Find the first NaN or infinity and its path."""
+    """Return the path and value of the first NaN or infinity."""
     if isinstance(value, float):
         return None if math.isfinite(value) else (path, value)
     if isinstance(value, Mapping):
@@ -51,12 +51,12 @@ def _first_non_finite(value: Any, path: str) -> tuple[str, float] | None:
 
 
 def checked_trial(trial: Trial | Mapping[str, Any], path: str = "trial") -> Trial:
-    """Return a trial whose every number is finite and in range; InvalidInputError with the field's path."""
+    """Return the trial, checked: every number is finite and in range; InvalidInputError names the field's path."""
     return Trial.from_dict(trial.to_dict() if isinstance(trial, Trial) else trial, path)
 
 
 def checked_measurement(given: Measurement | Mapping[str, Any], path: str = "measurement") -> Measurement:
-    """Return a measurement whose every number is finite; InvalidInputError with the field's path."""
+    """Return the measurement, checked: every number is finite; InvalidInputError names the field's path."""
     read = Measurement.from_dict(given.to_dict() if isinstance(given, Measurement) else given, path)
     return replace(read, data=json.loads(checked_json(read.data, f"{path}.data")))
 
@@ -69,12 +69,12 @@ def _integer(value: Any, field: str, low: int, high: int) -> int:
 
 
 def storable(text: str) -> bool:
-    """Say whether both databases can hold a text: no NUL (Postgres), no lone surrogate (UTF-8)."""
+    """Return whether both databases can store a text: no NUL (Postgres), no lone surrogate (UTF-8)."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def cleaned_text(text: str, maximum: int) -> str:
-    """Return a text that both databases can hold, cut in the middle if it is longer than `maximum`."""
+    """Return a text that both databases can store, shortened in the middle if it is longer than `maximum`."""
     kept = text.encode("utf-8", "replace").decode().replace("\0", "?")
     if len(kept) <= maximum:
         return kept
@@ -83,7 +83,7 @@ def cleaned_text(text: str, maximum: int) -> str:
 
 
 def checked_limit(limit: int) -> int:
-    """Return a page's size, from 1 to LIMIT_MAXIMUM."""
+    """Return a page size from 1 to LIMIT_MAXIMUM."""
     return _integer(limit, "limit", 1, LIMIT_MAXIMUM)
 
 
@@ -98,7 +98,7 @@ def checked_key(key: str | None) -> str | None:
 
 
 def checked_widths(trials: Sequence[Trial], widths: Sequence[int]) -> None:
-    """Refuse trials of a width that the specification does not hold."""
+    """Refuse trials of a width that is not in the specification."""
     for index, trial in enumerate(trials):
         if trial.width not in widths:
             raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""The database as one owner sees it: what is created is theirs, and what is another's is not there."""
+"""The database as one owner sees it: new rows are theirs, and other owners' rows are invisible."""
 
 from dataclasses import dataclass, replace
 
@@ -12,14 +12,14 @@ from service.store.database.validation import storable
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A database, the owner of what is created in it, and whose rows can be seen."""
+    """A database, the owner of new rows, and the owner whose rows are visible."""
 
     database: Database
-    owner: str = ""  #: of what is created
-    sees: str | None = None  #: whose calibrations can be seen; None: everyone's
+    owner: str = ""  #: of new rows
+    sees: str | None = None  #: owner whose calibrations are visible; None: all owners
 
     def of(self, owner: str, *, everyone: bool = False) -> "View":
-        """Return the same database as `owner` sees it; everyone: with what belongs to others too."""
+        """Return the same database as `owner` sees it; everyone: including other owners' rows."""
         return replace(self, owner=owner, sees=None if everyone else owner)
 
     def require(self, connection: sa.Connection, calibration_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Exponents: one row for each quantity and role that a calibration measured, with all its evidence."""
+"""Exponents: one row per quantity and role that a calibration measured, with its evidence."""
 
 import math
 from typing import Any
@@ -18,11 +18,11 @@ from service.store.results.provenance import provenance_of
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.theory.alignment import kind_of
 
-SOURCE = "calibration"  # of every stored row: measured by the calibration it names
+SOURCE = "calibration"  # in every stored row: measured by the calibration that it names
 
 
 def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[dict[str, Any]]) -> None:
-    """Store the estimates of a calibration; `estimates` are values that `checked` gave."""
+    """Store the estimates of a calibration; `estimates` are results of `checked`."""
     if not estimates:
         return
     spec = CalibrationSpec.from_dict(calibration.spec)
@@ -45,7 +45,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], estimates: list[
 
 
 def checked(estimate: Any) -> dict[str, Any]:
-    """Return an ExponentEstimate as columns; ValueError if a number of it is not finite."""
+    """Return an ExponentEstimate as columns; ValueError if one of its numbers is not finite."""
     low, high = estimate.interval if estimate.interval is not None else (None, None)
     numbers = {
         "value": estimate.value,
@@ -75,11 +75,11 @@ class StoredExponents:
     def page(
         self, where: ExponentFilter | None = None, *, cursor: str | None = None, limit: int = 50
     ) -> Page[ExponentRow]:
-        """Return stored exponents that match, newest first. limit: 1 to LIMIT_MAXIMUM."""
+        """Return matching stored exponents, newest first. limit: 1 to LIMIT_MAXIMUM."""
         checked_limit(limit)
         after = None if cursor is None else decode_cursor(exponents.name, cursor)
         with self._view.database.read() as connection:
-            # one row more than asked for says whether another page follows
+            # one extra row shows whether another page follows
             found = read_rows(connection, self._view.sees, where or ExponentFilter(), after, limit + 1)
             return page_of(exponents, found, _read, limit)
 

@@ -1,4 +1,4 @@
-"""API keys: rows that hold a digest of each secret, never the secret."""
+"""API keys: rows with a digest of each secret, never the secret itself."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from service.store.database.records import ApiKey
 from service.store.database.tables import api_keys
 from service.store.database.validation import storable
 
-TOUCH_SECONDS = 60.0  # a key's last use is kept to the minute, so that reads seldom write (chosen)
+TOUCH_SECONDS = 60.0  # a key's last use is kept to the minute (chosen), so that reads rarely write
 
 
 class Keys:
-    """The API keys of every owner."""
+    """The API keys of all owners."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class Keys:
         digest: str,
         lifetime_seconds: float | None = None,
     ) -> ApiKey:
-        """Store a key by the digest of its secret; lifetime_seconds: from now, None for ever."""
+        """Store a key by the digest of its secret; lifetime_seconds: from now; None if it never expires."""
         with self._database.write() as connection:
             connection.execute(
                 sa.insert(api_keys).values(
@@ -47,12 +47,12 @@ class Keys:
             return _get(connection, key_id)
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Return a key, or None; `valid` says whether it counts now."""
+        """Return a key, or None; its `valid` says whether it is valid now."""
         with self._database.read() as connection:
             return _find(connection, key_id)
 
     def all(self, owner: str | None = None) -> tuple[ApiKey, ...]:
-        """Return every key, or an owner's, newest first."""
+        """Return all keys, or one owner's, newest first."""
         query = _select().order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc())
         if owner is not None:
             query = query.where(api_keys.c.owner == owner)
@@ -60,7 +60,7 @@ class Keys:
             return tuple(_read(row) for row in connection.execute(query))
 
     def revoke(self, key_id: str) -> ApiKey:
-        """End a key now; one that is revoked stays as it is. NotFoundError if there is none."""
+        """Revoke a key now; a revoked one does not change. NotFoundError if there is no such key."""
         with self._database.write() as connection:
             _get(connection, key_id)
             not_yet = sa.and_(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
@@ -68,7 +68,7 @@ class Keys:
             return _get(connection, key_id)
 
     def touch(self, key_id: str) -> None:
-        """Note that a key was used, unless that was noted within the last minute."""
+        """Record a key's use, unless one was recorded within the last minute."""
         stale = sa.or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < now(-TOUCH_SECONDS))
         with self._database.write() as connection:
             connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id, stale).values(last_used_at=now()))

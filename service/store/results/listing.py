@@ -1,12 +1,13 @@
-"""Which exponents a page holds, found by indexes alone however many rows there are and however rare the matches.
+"""Finds the exponents of a page by index only, however many rows there are and however rare the matches.
 
-What all exponents of a calibration share is their family, and families are few. A page is read in one of three ways:
+The conditions that all exponents of a calibration share are their family, and there are few families. A page is read in
+one of three ways:
 
-* of one calibration: its rows, a few dozen at most;
-* where many families match: the newest rows, filtered. Most match, so a page is soon full; or the rows come to their
-  end, as they do for an owner of few. If neither happens matches are rare, and the third way is taken;
-* else: the newest row of every family that matches, by an index that holds family, filters and order. Only the families
-  with the newest ones can be on the page: of each of them as many rows as the page holds, merged.
+* For one calibration: its rows, at most a few dozen.
+* If many families match: the newest rows, filtered. Either most rows match and the page is soon full, or the rows run
+  out, as they do for an owner with few. If neither happens, matches are rare and the third way is used.
+* Otherwise: the newest row of each matching family, by an index over family, filters and order. Only the families with
+  the newest of these rows can be on the page: read a page of rows from each of them, and merge.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,9 @@ from service.store.database.tables import exponents
 from service.store.database.validation import storable
 from widthwise.errors import InvalidInputError
 
-FEW_FAMILIES = 64  # merged at once, which takes no longer than a look at the newest rows (measured: service_exponents)
-RECENT_ROWS = 2000  # looked at before many families are: about a millisecond (measured, as above)
-RECENT_PER_ITEM = 8  # rows looked at for each that the page may hold, where that is more (chosen)
+FEW_FAMILIES = 64  # merged at once; takes no longer than reading the newest rows (measured: service_exponents)
+RECENT_ROWS = 2000  # read before many families are merged: about a millisecond (measured, as above)
+RECENT_PER_ITEM = 8  # rows read per row of the page, if that is more (chosen)
 
 WORDS = tuple(column.name for column in families.c if column.name != "id")
 FILTERS = ("role", "quantity")
@@ -36,11 +37,11 @@ _Conditions = list[sa.ColumnElement[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a listing is restricted by, without the values: listings of one shape share their statements."""
+    """The restrictions of a listing, without their values: listings of one shape share their statements."""
 
-    names: frozenset[str]  #: the filters that are given
-    owned: bool  #: of one owner alone
-    goes_on: bool  #: after a row that was seen
+    names: frozenset[str]  #: filters in use
+    owned: bool  #: only one owner's rows
+    goes_on: bool  #: continues after a row of the previous page
 
     def words(self) -> _Conditions:
         """The conditions on the family."""
@@ -51,7 +52,7 @@ class Shape:
         return [table.c[name] == sa.bindparam(name) for name in FILTERS if name in self.names]
 
     def reachable(self, table: sa.FromClause) -> _Conditions:
-        """The conditions on owner and place in the order: with a family, or without, every index leads by them."""
+        """The conditions on owner and position in the order; every index starts with them, after any family."""
         whose = [table.c.owner == sa.bindparam("owner")] if self.owned else []
         if not self.goes_on:
             return whose
@@ -71,14 +72,14 @@ def read_rows(
 ) -> Sequence[sa.Row[Any]]:
     """Return the newest `count` exponents that match, newest first, each with the words of its family.
 
-    owner: of this one alone. after: created_at and id of the last row that was seen. few_families, recent_rows: where
-    one way of reading gives way to another; the rows are the same.
+    owner: only this one's rows. after: created_at and id of the previous page's last row. few_families, recent_rows:
+    when to switch from one way of reading to another; the rows are the same.
     """
     values = {field.name: getattr(where, field.name) for field in fields(where)}
     values = {name: value for name, value in values.items() if value is not None}
     for name, value in values.items():
         if not storable(value):
-            raise InvalidInputError(f"{name} is {value!r}, which no name can be; give printable text.", field=name)
+            raise InvalidInputError(f"{name} is {value!r}, which can't be a name; give printable text.", field=name)
     shape = Shape(frozenset(values), owner is not None, after is not None)
     instant, identifier = after or (None, None)
     values |= {"owner": owner, "instant": instant, "identifier": identifier, "count": count}
@@ -98,7 +99,7 @@ def read_rows(
 
 @lru_cache
 def _plain(shape: Shape) -> sa.Select[Any]:
-    """The newest rows, of one calibration where that is asked for."""
+    """The newest rows, of one calibration if it is given."""
     of_one = [exponents.c[name] == sa.bindparam(name) for name in ("calibration_id",) if name in shape.names]
     query = _with_family(exponents).where(
         *of_one, *shape.words(), *shape.filters(exponents), *shape.reachable(exponents)
@@ -108,13 +109,13 @@ def _plain(shape: Shape) -> sa.Select[Any]:
 
 @lru_cache
 def _matching_families(shape: Shape) -> sa.Select[Any]:
-    """A family that matches, beyond the first `skipped`."""
+    """A matching family beyond the first `skipped`."""
     return sa.select(families.c.id).where(*shape.words()).offset(sa.bindparam("skipped")).limit(1)
 
 
 @lru_cache
 def _among_recent(shape: Shape) -> sa.Select[Any]:
-    """Those of the newest `looked_at` rows that match."""
+    """The matching rows among the newest `looked_at`."""
     newest = sa.select(exponents).where(*shape.reachable(exponents)).order_by(*_newest(exponents))
     recent = newest.limit(sa.bindparam("looked_at")).subquery("recent")
     query = _with_family(recent).where(*shape.words(), *shape.filters(recent))
@@ -123,14 +124,14 @@ def _among_recent(shape: Shape) -> sa.Select[Any]:
 
 @lru_cache
 def _further(shape: Shape) -> sa.Select[Any]:
-    """A row beyond the newest `skipped`, whether it matches or not."""
+    """A row beyond the newest `skipped`, matching or not."""
     newest = sa.select(exponents.c.id).where(*shape.reachable(exponents)).order_by(*_newest(exponents))
     return newest.offset(sa.bindparam("skipped")).limit(1)
 
 
 @lru_cache
 def _merged(shape: Shape, *, lateral: bool) -> sa.Select[Any]:
-    """The page, family by family. lateral: the database knows LATERAL."""
+    """The page, family by family. lateral: the database supports LATERAL."""
     row = exponents.alias("row_of_family")
 
     def of_family(family: sa.ColumnElement[Any]) -> sa.Select[Any]:
@@ -140,7 +141,7 @@ def _merged(shape: Shape, *, lateral: bool) -> sa.Select[Any]:
     newest = of_family(families.c.id).with_only_columns(row.c.created_at).limit(1).scalar_subquery()
     heads = sa.select(families.c.id, newest.label("newest")).where(*shape.words()).cte("heads")
     known = sa.select(heads.c.newest).where(heads.c.newest.is_not(None)).order_by(heads.c.newest.desc())
-    # that of the last family that is needed if each gives one row; families of the same instant are kept
+    # the newest row of the last family needed if each contributed one row; ties are kept
     last = known.offset(sa.bindparam("before_last")).limit(1).scalar_subquery()
     bound = sa.func.coalesce(last, sa.select(sa.func.min(heads.c.newest)).scalar_subquery())
     chosen = sa.select(heads.c.id).where(heads.c.newest >= bound).cte("chosen")

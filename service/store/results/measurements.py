@@ -1,4 +1,4 @@
-"""Measurements: stored once for each width, seed and kind, from a worker."""
+"""Measurements from workers, stored once per width, seed and kind."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.store.database.view import View
 from widthwise.calibration.trial import Measurement, MeasurementIdentity
 from widthwise.vocabulary import Measured
 
-#: Of a kind that this version knows: older ones stored others.
+#: Only kinds that this version knows; older versions stored others.
 KNOWN = measurements.c.kind.in_([kind.value for kind in Measured])
 
 
@@ -36,7 +36,7 @@ class Measurements:
 
 
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checked: Measurement) -> None:
-    """Store a checked measurement in place of an earlier report of it."""
+    """Store a checked measurement, replacing an earlier report of it."""
     insert = insert_or(connection, measurements).values(
         id=new_id("mea"),
         calibration_id=calibration_id,
@@ -57,7 +57,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checke
 
 
 def identities(connection: sa.Connection, calibration_id: str, width: int) -> set[MeasurementIdentity]:
-    """Return which measurements of a width are stored."""
+    """Return the identities of a width's stored measurements."""
     query = sa.select(measurements.c.width, measurements.c.seed, measurements.c.kind).where(
         measurements.c.calibration_id == calibration_id, measurements.c.width == width, KNOWN
     )
@@ -65,7 +65,7 @@ def identities(connection: sa.Connection, calibration_id: str, width: int) -> se
 
 
 def copy(connection: sa.Connection, source: str, target: str) -> None:
-    """Store every measurement of one calibration with another one too."""
+    """Copy every measurement of one calibration to another."""
     query = sa.select(measurements).where(measurements.c.calibration_id == source)
     found = connection.execute(query.order_by(measurements.c.created_at, measurements.c.id)).all()
     identifiers = sorted(new_id("mea") for _ in found)
@@ -78,7 +78,7 @@ def copy(connection: sa.Connection, source: str, target: str) -> None:
 
 
 def every_measurement(connection: sa.Connection, calibration_id: str) -> list[Measurement]:
-    """Return every measurement of a kind that this version knows, ordered by width, seed and kind."""
+    """Return every measurement whose kind this version knows, ordered by width, seed and kind."""
     query = (
         sa.select(measurements)
         .where(measurements.c.calibration_id == calibration_id, KNOWN)

@@ -1,4 +1,4 @@
-"""Provenance: what decides a loss - specification, code and device - and a warning where they were mixed."""
+"""Provenance: what determines a loss (specification, code and device), and a warning if they were mixed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from service.store.database.records import JsonObject
 from service.store.database.tables import calibrations
 from service.store.database.validation import checked_spec
 
-CODE = "code_sha256"  #: of an environment: digest of the sources that decide a loss; absent before it was recorded
+CODE = "code_sha256"  #: an environment's digest of the sources that determine a loss; absent in older rows
 
-#: What an environment says beside its code: of these, those that differ are named.
+#: Keys of an environment besides its code; the warning names those that differ.
 DEVICE = ("device", "device_kind", "platform", "versions", "dataset_sha256", "optimizer_constants")
 
 
 def add_environment(connection: sa.Connection, locked: sa.Row[Any], environment: JsonObject) -> None:
-    """Note what runs a part of a locked calibration, unless it is known."""
+    """Record the environment that runs a part of a locked calibration, unless it is recorded already."""
     plain, _ = checked_spec(environment)
     known = list(locked.environments or ())
     if plain not in known:
@@ -26,7 +26,7 @@ def add_environment(connection: sa.Connection, locked: sa.Row[Any], environment:
 
 
 def provenance_of(calibration: sa.Row[Any]) -> dict[str, Any]:
-    """What measured a calibration: digest of its specification, and each device, versions and code that ran a part."""
+    """A calibration's provenance: digest of its specification, and each device, versions and code that ran a part."""
     environments = list(calibration.environments or ())
     return {
         "spec_sha256": calibration.spec_digest,
@@ -37,19 +37,19 @@ def provenance_of(calibration: sa.Row[Any]) -> dict[str, Any]:
 
 
 def with_provenance(result: JsonObject, calibration: sa.Row[Any]) -> dict[str, Any]:
-    """Return a result as it is stored: with what measured it, and a warning if that was mixed."""
+    """Return a result as it is stored: with its provenance, and a warning if that was mixed."""
     mixed = mixed_environments(calibration.environments or ())
     warned = {"warnings": [*result.get("warnings", ()), *mixed]} if mixed else {}
     return {**result, **warned, "provenance": provenance_of(calibration)}
 
 
 def codes(environments: Sequence[JsonObject]) -> list[str]:
-    """Return the distinct digests of the code, sorted; none where it was not recorded."""
+    """Return the distinct digests of the code, sorted; empty if none was recorded."""
     return sorted({str(environment[CODE]) for environment in environments if environment.get(CODE)})
 
 
 def describe(environments: Sequence[JsonObject]) -> dict[str, list[Any]]:
-    """Return what environments say of their devices: each distinct value by its dotted name, in the order it came.
+    """Return the distinct device facts of environments by dotted name, in order of first appearance.
 
     >>> describe([{"device": "cpu", "versions": {"jax": "1"}}, {"device": "gpu", "versions": {"jax": "1"}}])
     {'device': ['cpu', 'gpu'], 'versions.jax': ['1']}
@@ -63,7 +63,7 @@ def describe(environments: Sequence[JsonObject]) -> dict[str, list[Any]]:
 
 
 def differing(environments: Sequence[JsonObject]) -> list[str]:
-    """Return which of code, device and each version are not the same in all environments.
+    """Return which of code, device and versions differ between environments.
 
     >>> differing([{"device": "cpu", "versions": {"jax": "1"}}, {"device": "gpu", "versions": {"jax": "1"}}])
     ['device']
@@ -74,21 +74,21 @@ def differing(environments: Sequence[JsonObject]) -> list[str]:
 
 
 def mixed_environments(environments: Sequence[JsonObject]) -> list[dict[str, str]]:
-    """Return the warning of a calibration whose parts ran under different code or devices; none where all agree."""
+    """Return a warning if parts of a calibration ran under different code or devices; empty if all agree."""
     names = differing(environments)
     if not names:
         return []
     return [
         {
             "code": "mixed_environments",
-            "message": f"parts of this calibration ran under different {', '.join(names)}, so a difference between "
-            "its losses may be due to that; run it again on one kind of machine and one version to be sure",
+            "message": f"parts of this calibration ran under different {', '.join(names)}, so differences between "
+            "its losses may come from that; to be sure, run it again on one kind of machine with one version",
         }
     ]
 
 
 def _flat(environment: JsonObject) -> dict[str, Any]:
-    """Give {"code": …, "device": …, "versions.jax": …}."""
+    """Return {"code": …, "device": …, "versions.jax": …}."""
     found: dict[str, Any] = {"code": environment.get(CODE)}
     for name in DEVICE:
         value = environment.get(name)

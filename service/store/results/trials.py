@@ -1,4 +1,4 @@
-"""Trials: stored once for each width, learning rate, seed, role, γ and horizon, from a worker or an upload."""
+"""Trials from workers or uploads, stored once per width, learning rate, seed, role, γ and horizon."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,26 +20,26 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.vocabulary import Role, TrialStatus
 
-#: Trials that need not be run again; "failed" ones may.
+#: Statuses of trials that need not run again; "failed" ones may.
 DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
 
 RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
 
-#: Uploaded trials of one calibration, for each of its widths: 64 learning rates of 32 seeds, the most that a
-#: specification can name. Every plot, comparison and fit reads them all.
+#: Most uploaded trials of a calibration per width: 64 learning rates with 32 seeds each, the most that a specification
+#: can name. Every plot, comparison and fit reads them all.
 TRIALS_PER_WIDTH = 64 * 32
 
-#: What is unique among a calibration's trials.
+#: The columns that are unique among a calibration's trials.
 IDENTITY_COLUMNS = ("calibration_id", "width", "learning_rate", "seed", "role", "gamma", "horizon")
 
-#: The identities of a width's trials; built once, since every claim reads them.
+#: The query for the identities of a width's trials; built once, since every claim runs it.
 IDENTITIES = sa.select(*(trials.c[name] for name in IDENTITY_COLUMNS[1:])).where(
     trials.c.calibration_id == sa.bindparam("calibration"),
     trials.c.width == sa.bindparam("of_width"),
     trials.c.status.in_(sa.bindparam("statuses", expanding=True)),
 )
 
-#: Rows of one INSERT, of 15 parameters each: 7,500, below SQLite's 32,766 and Postgres's 65,535.
+#: Rows per INSERT: with 15 parameters each that makes 7,500, below SQLite's 32,766 and Postgres's 65,535.
 ROWS_PER_STATEMENT = 500
 
 
@@ -64,11 +64,11 @@ class Trials:
 
 
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None, checked: Sequence[Trial]) -> int:
-    """Store checked trials in place of earlier reports of them; return how many rows that changed.
+    """Store checked trials, replacing earlier reports of them; return how many rows changed.
 
-    Of several reports of one trial in `checked` the last counts. Rows are listed in the order given.
+    If `checked` reports a trial several times, the last report counts. Rows are listed in the given order.
     """
-    # one statement can't change a row twice (Postgres refuses, SQLite would count both)
+    # one statement can't change a row twice (Postgres refuses, SQLite counts both)
     latest = {trial.identity: trial for trial in checked}
     insert = insert_or(connection, trials).values(created_at=now())
     differs = sa.or_(*(trials.c[name].is_distinct_from(insert.excluded[name]) for name in RESULT_COLUMNS))
@@ -77,7 +77,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
         set_={name: insert.excluded[name] for name in RESULT_COLUMNS},
         where=differs,
     ).returning(trials.c.id)
-    # ids are random; sorted ones keep the order of trials that were created at the same moment
+    # ids are random; sorting them keeps the order of trials that were created at the same moment
     identifiers = sorted(new_id("tri") for _ in latest)
     rows = [
         {
@@ -104,7 +104,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
 
 
 def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequence[Trial | Mapping[str, Any]]) -> None:
-    """Store trials that were run elsewhere, all or none; of a trial given twice the last report counts."""
+    """Store trials that were run elsewhere, all or none; if a trial is given twice, the last report counts."""
     checked = [checked_trial(trial, f"trials[{index}]") for index, trial in enumerate(given)]
     locked = lock_calibration(connection, calibration_id)
     if locked.runner != "external":
@@ -114,7 +114,7 @@ def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequen
         )
     if locked.state in FINAL_CALIBRATION_STATES:
         raise StateConflictError(
-            f"Calibration {locked.id!r} has ended ({locked.state.value}) and takes no more trials; create another."
+            f"Calibration {locked.id!r} has ended ({locked.state.value}) and accepts no more trials; create another."
         )
     widths = CalibrationSpec.from_dict(locked.spec).widths
     checked_widths(checked, widths)
@@ -123,8 +123,8 @@ def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequen
         total, most = count(connection, locked.id), TRIALS_PER_WIDTH * len(widths)
         if total > most:
             raise StateConflictError(
-                f"Calibration {locked.id!r} would have {total} trials, and takes {most} at most: {TRIALS_PER_WIDTH} "
-                "for each width, which is 64 learning rates of 32 seeds. Leave out learning rates far from the "
+                f"Calibration {locked.id!r} would have {total} trials; at most {most} are allowed: {TRIALS_PER_WIDTH} "
+                "per width, which is 64 learning rates with 32 seeds. Leave out learning rates far from the "
                 "optimum, or create another calibration for the rest."
             )
         if locked.state is CalibrationState.QUEUED:
@@ -135,7 +135,7 @@ def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequen
 def identities(
     connection: sa.Connection, calibration_id: str, width: int, statuses: Sequence[TrialStatus]
 ) -> set[TrialIdentity]:
-    """Return which trials of a width are stored with one of these statuses."""
+    """Return the identities of a width's stored trials with one of these statuses."""
     found = connection.execute(IDENTITIES, {"calibration": calibration_id, "of_width": width, "statuses": statuses})
     return {
         TrialIdentity(row.width, row.learning_rate, row.seed, _role(row.role), row.gamma, row.horizon or None)
@@ -150,7 +150,7 @@ def count(connection: sa.Connection, calibration_id: str) -> int:
 
 
 def copy(connection: sa.Connection, source: str, target: str) -> int:
-    """Store every trial of one calibration that need not run again with another one too; return their number."""
+    """Copy every trial that need not run again to another calibration; return how many there were."""
     query = (
         sa.select(trials)
         .where(trials.c.calibration_id == source, trials.c.status.in_(DONE_STATUSES))

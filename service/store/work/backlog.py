@@ -1,4 +1,4 @@
-"""The table of work in numbers, for those who watch the service."""
+"""The table of work in numbers, for monitoring."""
 
 import sqlalchemy as sa
 
@@ -9,7 +9,7 @@ from service.store.database.tables import calibrations, shards
 
 
 def read_backlog(connection: sa.Connection) -> Backlog:
-    """Count shards and calibrations by state, and say how long the oldest that waits has waited."""
+    """Count shards and calibrations by state, and return how long the oldest queued shard has waited."""
     counted = dict.fromkeys(ShardState, 0)
     for state, count in connection.execute(sa.select(shards.c.state, sa.func.count()).group_by(shards.c.state)):
         counted[state] = count

@@ -1,4 +1,4 @@
-"""How a calibration begins: its specification checked, its first round planned, both stored in one transaction."""
+"""Starts a calibration: checks its specification, plans its first round, stores both in one transaction."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,21 +26,21 @@ from widthwise.vocabulary import Runner
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a calibration begins with."""
+    """What a calibration starts with."""
 
     spec: CalibrationSpec
-    stored_spec: dict[str, Any]  #: its JSON, as it was submitted
+    stored_spec: dict[str, Any]  #: its JSON, as submitted
     digest: str
     shards: list[ShardSpec]
     expected: JsonObject
     trials_total: int
     extends: str | None = None
-    environments: tuple[JsonObject, ...] = ()  #: of the trials that come with it
+    environments: tuple[JsonObject, ...] = ()  #: number of trials that come with it
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Who submits a calibration, and by which request."""
+    """Who submits a calibration, and with which request."""
 
     owner: str = ""
     idempotency_key: str | None = None
@@ -50,7 +50,7 @@ class Submission:
 def submitted_before(
     connection: sa.Connection, submission: Submission, digest: str, extends: str | None
 ) -> sa.Row[Any] | None:
-    """Return the row that this owner's key named before; IdempotencyConflictError if that was another specification."""
+    """Return the row that this owner's key created; IdempotencyConflictError if its specification was another."""
     if checked_key(submission.idempotency_key) is None:
         return None
     query = sa.select(calibrations).where(
@@ -69,14 +69,14 @@ def begin(spec: JsonObject, planner: Planner) -> Beginning:
     planned = rounds.next_shards(planner, read, (), ())
     if not planned and read.runner is not Runner.EXTERNAL:
         raise InvalidInputError(
-            "Nothing to run: the search asks for no trial; give widths, seeds and learning rates.", field="spec"
+            "There is nothing to run: the search plans no trials; give widths, seeds and learning rates.", field="spec"
         )
     expected = expect(read, rounds.outlined(planner, read))
     return Beginning(read, plain, digest, planned, expected, rounds.count_trials(expected, planned, ()))
 
 
 def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
-    """Add the time that it is expected to take: a read that nobody who writes should wait for."""
+    """Add the expected time; this reads the database, outside of any write transaction."""
     time = expected_time(connection, beginning.spec, beginning.expected)
     return replace(beginning, expected={**beginning.expected, **time})
 
@@ -84,7 +84,7 @@ def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
 def insert(
     connection: sa.Connection, beginning: Beginning, submission: Submission
 ) -> tuple[sa.Row[Any], list[str], bool]:
-    """Insert a calibration and its shards; return its row, the shards' ids, and whether it existed already."""
+    """Insert a calibration and its shards; return its row, the shards' ids, and whether it already existed."""
     checked_key(submission.idempotency_key)
     insert = (
         insert_or(connection, calibrations)
@@ -111,7 +111,7 @@ def insert(
     created = connection.execute(insert).one_or_none()
     if created is None:
         existing = submitted_before(connection, submission, beginning.digest, beginning.extends)
-        assert existing is not None  # noqa: S101  # its key was in the way
+        assert existing is not None  # noqa: S101  # its key conflicted
         return existing, [], True
     shard_ids = rounds.insert(connection, created, beginning.shards)
     data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}

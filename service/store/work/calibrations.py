@@ -35,9 +35,9 @@ class Calibrations:
     ) -> CreatedCalibration:
         """Store a calibration and the shards of its first round in one transaction.
 
-        spec: the full specification, every default filled in. With a key that this owner used before and the same
-        specification the existing row comes back (`replayed`); with another one IdempotencyConflictError.
-        request_id: kept for the logs of those who work on it.
+        spec: the full specification, with every default filled in. If this owner has used the key before, the same
+        specification returns the existing row (`replayed`), and another one raises IdempotencyConflictError.
+        request_id: stored for the workers' logs.
         """
         submission = Submission(self._view.owner, idempotency_key, request_id)
         replayed_id = self._submitted_before(submission, spec, None)
@@ -48,7 +48,7 @@ class Calibrations:
             begun = beginning.timed(connection, begun)
         with self._database.write() as connection:
             row, shard_ids, replayed = beginning.insert(connection, begun, submission)
-            # read before the commit: nothing that fails after it may deny what is stored
+            # read before the commit: a failure after it must not hide that the calibration is stored
             created = read_calibration(connection, row.id)
         self._followup.ring(shard_ids)
         return CreatedCalibration(created, replayed=replayed)
@@ -61,10 +61,10 @@ class Calibrations:
         idempotency_key: str | None = None,
         request_id: str | None = None,
     ) -> CreatedCalibration:
-        """Store a calibration that begins with every trial and measurement of a succeeded one.
+        """Store a calibration that starts with every trial and measurement of a succeeded one.
 
-        spec: the parent's specification with more in it, every default filled in; only what its trials leave open is
-        run. StateConflictError unless the parent has succeeded. The key is honoured as `create` does.
+        spec: the parent's specification, extended, with every default filled in; only trials that the parent lacks
+        are run. StateConflictError unless the parent has succeeded. The key works as in `create`.
         """
         submission = Submission(self._view.owner, idempotency_key, request_id)
         with self._database.read() as connection:
@@ -79,11 +79,11 @@ class Calibrations:
             identifier, shard_ids, replayed = extensions.insert_extension(connection, begun, submission)
         self._followup.ring(shard_ids)
         if not replayed:
-            self._followup.follow_or_leave(identifier)  # nothing may be left to run
+            self._followup.follow_or_leave(identifier)  # there may be nothing left to run
         return CreatedCalibration(self.get(identifier), replayed=replayed)
 
     def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
-        """Return the calibration that a key named before, without the planning that a new one takes."""
+        """Return the calibration that a key has created, without the planning that a new one needs."""
         if submission.idempotency_key is None:
             return None
         _, digest = checked_spec(spec)
@@ -112,9 +112,9 @@ class Calibrations:
         return Page(tuple(calibration_of(row, counted) for row in rows.items), rows.next_cursor)
 
     def cancel(self, calibration_id: str) -> StoredCalibration:
-        """Ask for its end: queued shards are cancelled at once, running ones by their workers within ~1 s.
+        """Request cancellation: queued shards are cancelled at once, running ones by their workers within ~1 s.
 
-        A finished calibration is returned as it is.
+        A finished calibration is returned unchanged.
         """
         with self._database.write() as connection:
             self._view.require(connection, calibration_id)
@@ -124,7 +124,7 @@ class Calibrations:
     def retry(self, calibration_id: str) -> StoredCalibration:
         """Run the failed shards of a failed calibration again, keeping every trial; StateConflictError otherwise.
 
-        If no shard had failed, but the search or the fit, these are made again at once.
+        If it was not a shard that failed but the search or the fit, that runs again at once.
         """
         with self._database.write() as connection:
             self._view.require(connection, calibration_id)
@@ -135,11 +135,11 @@ class Calibrations:
         return self.get(calibration_id)
 
     def upload(self, calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> StoredCalibration:
-        """Store trials of a calibration with runner "external" (the same again changes nothing).
+        """Store trials of a calibration with runner "external" (storing the same ones again changes nothing).
 
         Each: {"width" (one of the specification's), "learning_rate" > 0, "seed" ≥ 0, "loss": finite or
-        None = diverged}; of one given twice the last counts. All or none are stored. StateConflictError unless
-        the runner is external and the state queued or running, and beyond TRIALS_PER_WIDTH for each width.
+        None = diverged}; if one is given twice, the last counts. All or none are stored. StateConflictError unless
+        the runner is external and the state queued or running, or if there would be more than TRIALS_PER_WIDTH.
         """
         with self._database.write() as connection:
             self._view.require(connection, calibration_id)
@@ -147,10 +147,10 @@ class Calibrations:
         return self.get(calibration_id)
 
     def finish(self, calibration_id: str) -> StoredCalibration:
-        """Fit what was uploaded; a succeeded calibration is returned as it is.
+        """Fit the uploaded trials; a succeeded calibration is returned unchanged.
 
-        EstimateError if the trials do not suffice: the calibration stays running, so upload more and
-        finish again. StateConflictError if it was cancelled, failed or is run by workers.
+        EstimateError if there are too few trials: the calibration stays running, so upload more and finish again.
+        StateConflictError if it was cancelled, has failed or is run by workers.
         """
         self.get(calibration_id)  # NotFoundError
         finish_uploaded(self._database, calibration_id, self._followup.fit)
@@ -164,7 +164,7 @@ class Calibrations:
             return tuple(shard_of(row) for row in found)
 
     def events(self, calibration_id: str, *, after: int = 0, limit: int = LIMIT_MAXIMUM) -> tuple[Event, ...]:
-        """Return its events with `seq` > after, in order: resume a stream with the last seq that was seen."""
+        """Return its events with `seq` > after, in order; to resume a stream, pass the last seq seen."""
         query = EVENTS.where(events.c.calibration_id == calibration_id, events.c.seq > after)
         with self._database.read() as connection:
             self._view.require(connection, calibration_id)
@@ -172,7 +172,7 @@ class Calibrations:
 
 
 def request_cancel(connection: sa.Connection, calibration_id: str) -> None:
-    """Request the end: queued shards are cancelled here, running ones by those who run them."""
+    """Request cancellation: cancel queued shards here; the workers of running ones cancel those."""
     locked = lock_calibration(connection, calibration_id)
     if locked.state in FINAL_CALIBRATION_STATES:
         return

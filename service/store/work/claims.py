@@ -1,7 +1,7 @@
-"""Claims: shards taken in one transaction, held by a lease on the database's clock, each write fenced.
+"""Claims: a worker takes a shard in one transaction, holds it by a lease on the database's clock, fences each write.
 
-The fence is epoch and worker. Statements that every claim, trial and report runs are built once; a name in capitals is
-such a statement, or a part of one.
+The fence checks epoch and worker. Statements that run for every claim, trial and report are built once; a name in
+capitals is such a statement, or a part of one.
 """
 
 import logging
@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-#: When a lease taken now ends; with a parameter.
+#: When a lease taken now ends; takes the seconds as a parameter.
 LEASE_END = DatabaseTime(sa.bindparam("lease_seconds", type_=sa.Double))
 
 
@@ -75,7 +75,7 @@ TAKEN = moved_shard(
 def held_by(shard_id: Any, epoch: Any, worker_id: Any) -> sa.ColumnElement[bool]:
     """The fence: the shard still belongs to the claim.
 
-    The worker counts too: a failover that loses the commit of a claim hands its epoch out a second time.
+    The worker is checked too: if a failover loses the commit of a claim, its epoch is handed out a second time.
     """
     return sa.and_(
         shards.c.id == shard_id,
@@ -85,7 +85,7 @@ def held_by(shard_id: Any, epoch: Any, worker_id: Any) -> sa.ColumnElement[bool]
     )
 
 
-#: Whether cancel was asked for: read with the fence, so that a worker learns it from each write.
+#: Whether cancellation was requested; read with the fence, so that a worker learns it from each write.
 CANCEL_FLAG = sa.select(calibrations.c.cancel_requested_at).where(THE_CALIBRATION)
 HELD = held_by(sa.bindparam("shard"), sa.bindparam("claimed_epoch"), sa.bindparam("claimed_by"))
 CHECKED = CANCEL_FLAG.where(sa.exists().where(HELD))
@@ -100,7 +100,7 @@ EXTENDED = (
 def lost_if_gone(
     method: Callable[Concatenate["Claims", Claim, P], Lease],
 ) -> Callable[Concatenate["Claims", Claim, P], Lease]:
-    """Make a method return LOST if the calibration is no longer there: a backup without it was restored."""
+    """Make a method return LOST if the calibration no longer exists because a backup without it was restored."""
 
     @wraps(method)
     def held_or_lost(claims: "Claims", claim: Claim, /, *args: P.args, **kwargs: P.kwargs) -> Lease:
@@ -114,7 +114,7 @@ def lost_if_gone(
 
 
 class Claims:
-    """What workers ask of the table of work: a shard, and every write that belongs to it."""
+    """What workers do with the table of work: claim a shard, and write everything that belongs to it."""
 
     def __init__(self, database: Database, followup: FollowUp, lease_seconds: float) -> None:
         self._database = database
@@ -124,12 +124,12 @@ class Claims:
     def claim(self, worker_id: str) -> Claim | None:
         """Take the next claimable shard, oldest calibration and largest width first; None if there is none.
 
-        Claimable are shards that wait, and those whose worker's lease ran out. A calibration that somebody has locked
-        is passed over. If that is so of every claimable one, the oldest is waited for; StoreUnavailableError if it
-        stays locked for RIVAL_TIMEOUT_MS.
+        Queued shards are claimable, and running ones with an expired lease. Calibrations that are locked are skipped.
+        If all claimable ones are locked, this waits for the oldest; StoreUnavailableError if it stays locked for
+        RIVAL_TIMEOUT_MS.
         """
         if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database):
-            return None  # who polls an empty queue takes no write lock: SQLite has one
+            return None  # polling an empty queue takes no write lock: SQLite has only one
         while True:
             with self._database.write() as connection:
                 locked = queue.next_calibration(connection)
@@ -141,7 +141,7 @@ class Claims:
 
     @lost_if_gone
     def check(self, claim: Claim) -> Lease:
-        """Say whether the claim still holds, writing nothing."""
+        """Return whether the claim still holds, without writing."""
         with self._database.read() as connection:
             return _verdict(connection.execute(CHECKED, _parameters(claim)).one_or_none())
 
@@ -153,7 +153,7 @@ class Claims:
 
     @lost_if_gone
     def record_environment(self, claim: Claim, environment: JsonObject) -> Lease:
-        """Store the device, versions and code of the child that runs the shard, with its calibration too."""
+        """Store the device, versions and code of the child that runs the shard, also with its calibration."""
         checked_json(environment, "environment")
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
@@ -169,7 +169,7 @@ class Claims:
         if trial.identity not in claim.shard.trials():
             raise InvalidInputError(
                 f"The trial (width {trial.width}, learning rate {trial.learning_rate!r}, seed {trial.seed}, role "
-                f"{trial.role!r}, gamma {trial.gamma!r}, horizon {trial.horizon!r}) is none of shard "
+                f"{trial.role!r}, gamma {trial.gamma!r}, horizon {trial.horizon!r}) is not part of shard "
                 f"{claim.shard_id!r}: {claim.shard.to_dict()}.",
                 field="trial",
             )
@@ -184,12 +184,12 @@ class Claims:
 
     @lost_if_gone
     def record_measurement(self, claim: Claim, given: Measurement | Mapping[str, Any]) -> Lease:
-        """Store a measurement of the shard, if the claim holds; a second report of the same replaces the first."""
+        """Store a measurement of the shard, if the claim holds; a second report of the same one replaces the first."""
         measured = checked_measurement(given)
         if measured.identity not in claim.shard.measurements():
             raise InvalidInputError(
-                f"The measurement (width {measured.width}, seed {measured.seed}, kind {measured.kind!r}) is none of "
-                f"shard {claim.shard_id!r}: {claim.shard.to_dict()}.",
+                f"The measurement (width {measured.width}, seed {measured.seed}, kind {measured.kind!r}) is not part "
+                f"of shard {claim.shard_id!r}: {claim.shard.to_dict()}.",
                 field="measurement",
             )
         with self._database.write() as connection:
@@ -203,9 +203,9 @@ class Claims:
 
     @lost_if_gone
     def finish(self, claim: Claim) -> Lease:
-        """End the shard; the last of a round begins the next one or ends the calibration.
+        """End the shard; the last shard of a round starts the next round or ends the calibration.
 
-        If trials or measurements are missing the attempt has failed.
+        If trials or measurements are missing, the attempt has failed.
         """
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
@@ -219,7 +219,7 @@ class Claims:
 
     @lost_if_gone
     def fail(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
-        """End the attempt: back to the queue if retryable and attempts remain, else failed for good."""
+        """End the attempt: queue the shard again if retryable and attempts remain, else fail it for good."""
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
             lease, waits = _end_attempt(connection, locked, claim, reason, retryable=retryable)
@@ -227,7 +227,7 @@ class Claims:
 
     @lost_if_gone
     def release(self, claim: Claim) -> Lease:
-        """Return the shard untouched (graceful stop): queued again, the attempt not counted; its epoch stays used."""
+        """Queue the shard again after a graceful stop, without counting the attempt; its epoch stays used."""
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
             target = ShardState.QUEUED if locked.cancel_requested_at is None else ShardState.CANCELLED
@@ -236,27 +236,27 @@ class Claims:
 
     @lost_if_gone
     def cancel(self, claim: Claim) -> Lease:
-        """End the shard as cancelled, after CANCEL_REQUESTED and once the child is dead."""
+        """End the shard as cancelled; call after CANCEL_REQUESTED, once the child is dead."""
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
             if locked.cancel_requested_at is None:
-                raise AssertionError(f"nobody asked to cancel calibration {claim.calibration_id}")
+                raise AssertionError(f"cancellation of calibration {claim.calibration_id} was not requested")
             lease, waits = _moved(connection, claim, ShardState.CANCELLED)
         return self._after(claim, lease, waits=waits)
 
     def backlog(self) -> Backlog:
-        """Count shards and calibrations by state, and say how long the oldest has waited."""
+        """Count shards and calibrations by state, and return how long the oldest queued shard has waited."""
         with self._database.read() as connection:
             return read_backlog(connection)
 
     def _extended(self, connection: sa.Connection, claim: Claim, **values: Any) -> Lease:
-        """Hold the shard for another lease, and set other columns of it."""
+        """Hold the shard for another lease, and set other columns of its row."""
         statement = EXTENDED.values(**values) if values else EXTENDED
         parameters = {**_parameters(claim), "lease_seconds": self._lease_seconds}
         return _verdict(connection.execute(statement, parameters).one_or_none())
 
     def _after(self, claim: Claim, lease: Lease, *, waits: bool) -> Lease:
-        """Ring for a shard that waits again; else take care of what follows its end."""
+        """Ring for a shard that was queued again; otherwise handle what follows its end."""
         if waits:
             self._followup.ring([claim.shard_id])
         else:
@@ -265,7 +265,7 @@ class Claims:
 
 
 def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lease_seconds: float) -> Claim | None:
-    """Take the first claimable shard of a locked calibration; None if rivals were faster, or it is to be cancelled."""
+    """Take the first claimable shard of a locked calibration; None if others were faster or it is being cancelled."""
     if locked.cancel_requested_at is not None:
         return None
     first = connection.execute(FIRST_SHARD, {"calibration": locked.id}).one_or_none()
@@ -273,7 +273,7 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         return None
     taking = {"shard": first.id, "taker": worker_id, "lease_seconds": lease_seconds}
     row = connection.execute(TAKEN, taking).one_or_none()
-    if row is None:  # its worker was not dead, and has extended its lease
+    if row is None:  # its worker was alive after all, and has extended its lease
         return None
     entry = shard_entry(first.state, row)
     if locked.state is CalibrationState.QUEUED:
@@ -297,7 +297,7 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
 def _done(
     connection: sa.Connection, calibration_id: str, shard: ShardSpec
 ) -> tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...]:
-    """What of a shard is stored, by whichever shard or calibration it came."""
+    """The outcomes of a shard that are stored, whichever shard or calibration they came from."""
     if shard.kind is ShardKind.MEASURE:
         measured = shard.measurements() & measurement_rows.identities(connection, calibration_id, shard.width)
         return tuple(sorted(measured, key=lambda found: (found.kind, found.seed)))
@@ -306,7 +306,7 @@ def _done(
 
 
 def _stored(connection: sa.Connection, claim: Claim) -> tuple[int, int, str]:
-    """How many outcomes of a shard are stored, how many it has, and what they are."""
+    """How many outcomes of a shard are stored, how many it has in all, and what they are called."""
     if claim.shard.kind is ShardKind.MEASURE:
         measured = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
         wanted_measurements = claim.shard.measurements()
@@ -326,7 +326,7 @@ def _parameters(claim: Claim) -> dict[str, Any]:
 
 
 def _verdict(held: sa.Row[Any] | None) -> Lease:
-    """HELD, or CANCEL_REQUESTED if the flag is up; LOST if the fence let no row pass."""
+    """HELD, or CANCEL_REQUESTED if the flag is set; LOST if no row passed the fence."""
     if held is None:
         return Lease.LOST
     return Lease.HELD if held.cancel_requested_at is None else Lease.CANCEL_REQUESTED
@@ -335,16 +335,16 @@ def _verdict(held: sa.Row[Any] | None) -> Lease:
 def _end_attempt(
     connection: sa.Connection, locked: sa.Row[Any], claim: Claim, reason: str, *, retryable: bool
 ) -> tuple[Lease, bool]:
-    """Queue the shard again if that may help, else fail it; also say whether it waits again."""
+    """Queue the shard again if that may help, else fail it; also return whether it is queued."""
     values: dict[str, Any] = {"reason": cleaned_text(reason, REASON_MAXIMUM)}
     target = ShardState.QUEUED if retryable and claim.attempt < ATTEMPTS_MAXIMUM else ShardState.FAILED
     if target is ShardState.QUEUED and locked.cancel_requested_at is not None:
-        target = ShardState.CANCELLED  # nobody would claim it again
+        target = ShardState.CANCELLED  # no worker would claim it again
     return _moved(connection, claim, target, **values)
 
 
 def _moved(connection: sa.Connection, claim: Claim, target: ShardState, **values: Any) -> tuple[Lease, bool]:
-    """Move the shard if the fence lets it; also say whether it waits again."""
+    """Move the shard if the fence allows it; also return whether it is queued."""
     fence = held_by(claim.shard_id, claim.epoch, claim.worker_id)
     row = move_shard(connection, claim.shard_id, target, fence, **values)
     return (Lease.LOST, False) if row is None else (Lease.HELD, target is ShardState.QUEUED)

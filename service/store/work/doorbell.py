@@ -5,10 +5,10 @@ from typing import Protocol
 
 
 class Doorbell(Protocol):
-    """Something that tells workers, best effort, that shards are ready to be claimed."""
+    """Tells workers, best effort, that shards are ready to be claimed."""
 
     def ring(self, shard_ids: Sequence[str]) -> Sequence[str]:
-        """Announce the shards, within 2 seconds and without raising; give those whose message was sent."""
+        """Announce the shards within 2 seconds, without raising; return those whose message was sent."""
         ...
 
 
@@ -16,5 +16,5 @@ class NoDoorbell:
     """Announces nothing: the workers poll the table of work, so no broker is needed."""
 
     def ring(self, shard_ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  # the protocol's name
-        """Send nothing and say so."""
+        """Send nothing; return an empty result."""
         return ()

@@ -1,4 +1,4 @@
-"""The expectation stored with a calibration, or for rows older than that the library's now."""
+"""The expectation stored with a calibration; for older rows without one, the library's current one."""
 
 import json
 from functools import lru_cache
@@ -8,11 +8,11 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.search.expectation import expect
 from widthwise.vocabulary import Runner
 
-OUTLINES_KEPT = 64  # of specifications whose rows keep none: those made before there were rounds (chosen)
+OUTLINES_KEPT = 64  # specifications without a stored expectation (chosen): only those from before there were rounds
 
 
 def expected_of(stored: JsonObject | None, stored_spec: JsonObject) -> JsonObject:
-    """Return the expectation that is stored with a calibration, or else what its specification lets expect."""
+    """Return the expectation stored with a calibration, or else compute it from the specification."""
     return _expected(json.dumps(stored_spec, sort_keys=True)) if stored is None else stored
 
 

@@ -1,4 +1,4 @@
-"""Extensions: new calibrations that begin with every trial and measurement of a succeeded one, whose result stays."""
+"""Extensions: new calibrations that start with every trial and measurement of a succeeded one, which stays as it is."""
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ from widthwise.search.expectation import expect, stage_of_trial
 
 
 def begin_extension(connection: sa.Connection, parent_id: str, spec: JsonObject, planner: Planner) -> Beginning:
-    """Plan the first round of an extension; StateConflictError unless its parent, which then is final, succeeded."""
+    """Plan the first round of an extension; StateConflictError unless its parent has succeeded (a final state)."""
     parent = read_calibration(connection, parent_id)
     if parent.state is not CalibrationState.SUCCEEDED:
         raise StateConflictError(
@@ -45,6 +45,8 @@ def insert_extension(
     copied = trial_rows.copy(connection, beginning.extends, row.id)
     measurement_rows.copy(connection, beginning.extends, row.id)
     add_events(connection, row.id, [("trials", {"stored": copied, "extends": beginning.extends})])
-    if not shard_ids:  # nothing to wait for: it is as if its last shard had ended, or the first trials were uploaded
+    if (
+        not shard_ids
+    ):  # no shard to wait for: continue as if the last shard had ended or the first trials had been uploaded
         move_calibration(connection, lock_calibration(connection, row.id), CalibrationState.RUNNING)
     return row.id, shard_ids, False

@@ -1,8 +1,8 @@
-"""Finishing: what follows the last shard of a round - another round, or the end - and the end of uploads.
+"""Finishing: after the last shard of a round, starts another round or ends the calibration; also ends uploads.
 
 Plan and fit run outside any transaction, so that no lock waits for arithmetic; their outcome is written only if no
-event has come in since the trials were read. A crash in between leaves a calibration without active shards in state
-running, which the next worker to look takes up.
+event was added since the trials were read. A crash in between leaves a running calibration without active shards; the
+next worker that looks picks it up.
 """
 
 import json
@@ -36,18 +36,18 @@ from widthwise.vocabulary import ShardKind
 
 log = logging.getLogger(__name__)
 
-REASONS_SHOWN = 3  # failed shards quoted in a calibration's reason; each shard keeps its own (chosen)
+REASONS_SHOWN = 3  # failed shards quoted in a calibration's reason (chosen); each shard keeps its own reason
 
 
 class Fit(Protocol):
-    """What turns trials into a result, purely: widthwise.estimate.calibration.fit_calibration."""
+    """A pure function from trials to a result, such as widthwise.estimate.calibration.fit_calibration."""
 
     def __call__(self, spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> Any:
-        """Return a result with `to_dict()` and `exponents`; raise EstimateError on too little data."""
+        """Return a result with `to_dict()` and `exponents`; EstimateError if there is too little data."""
 
 
 def default_fit(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> Any:
-    """Fit with the library, imported when first needed: it loads scipy."""
+    """Fit with the library, which is imported when first needed because it loads scipy."""
     from widthwise.estimate.calibration import fit_calibration
 
     return fit_calibration(spec, trials, measurements)
@@ -55,7 +55,7 @@ def default_fit(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Se
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a calibration is to end."""
+    """How a calibration ends."""
 
     state: CalibrationState
     reason: str | None = None
@@ -65,14 +65,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What followed the end of a calibration's shards."""
+    """What happened after a calibration's shards ended."""
 
     ended: bool = False  #: this call ended the calibration
-    shard_ids: tuple[str, ...] = ()  #: of the round that this call began
+    shard_ids: tuple[str, ...] = ()  #: of the round that this call started
 
 
 def finish_if_ready(database: Database, calibration_id: str, fit: Fit, planner: Planner) -> Followed:
-    """Begin the next round of a calibration whose shards have all ended, or end it; nothing if another did."""
+    """Start the next round of a calibration whose shards have all ended, or end it; nothing if another call did."""
     while True:
         with database.read() as connection:
             row = _row(connection, calibration_id)
@@ -101,10 +101,10 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, planner: 
 def _planned_or_fitted(
     row: sa.Row[Any], trials: list[Trial], measurements: list[Measurement], fit: Fit, planner: Planner
 ) -> tuple[Ending, list[ShardSpec]]:
-    """The shards of the next round; if there are none, the end by a fit."""
+    """The shards of the next round or, if there are none, the ending by a fit."""
     try:
         planned = rounds.next_shards(planner, CalibrationSpec.from_dict(row.spec), trials, measurements)
-    except Exception as error:  # a fault here must end this calibration, not every worker that tries it
+    except Exception as error:  # an error here must end this calibration, not every worker that tries it
         if not isinstance(error, WidthwiseError):
             log.exception("the search of calibration %s failed", row.id)
         return _faulty("search", error), []
@@ -112,7 +112,7 @@ def _planned_or_fitted(
 
 
 def finish_uploaded(database: Database, calibration_id: str, fit: Fit) -> None:
-    """End a calibration whose trials were uploaded; EstimateError, and no change, if they do not suffice."""
+    """End a calibration whose trials were uploaded; EstimateError, without a change, if there are too few."""
     written: bool | None = None
     while not written:
         with database.read() as connection:
@@ -120,7 +120,7 @@ def finish_uploaded(database: Database, calibration_id: str, fit: Fit) -> None:
             trials = trial_rows.every_trial(connection, calibration_id)
         if row.runner != "external":
             raise StateConflictError(
-                f"Calibration {row.id!r} is run by workers and finishes by itself; wait for it, or cancel it."
+                f"Calibration {row.id!r} is run by workers and finishes by itself; wait, or cancel it."
             )
         if row.state is CalibrationState.SUCCEEDED:
             return
@@ -142,12 +142,12 @@ def _fitted(
     *,
     raise_estimate_errors: bool = False,
 ) -> Ending:
-    """Fit, say what it was measured with, and check that the result can be stored."""
+    """Fit, add the provenance, and check that the result can be stored."""
     try:
         result = fit(CalibrationSpec.from_dict(row.spec), trials, measurements)
         if raise_estimate_errors and not result.exponents:
             raise EstimateError(
-                "Fewer than two widths have an optimum inside their learning rates, so no exponent follows yet; "
+                "Fewer than two widths have an optimum inside their learning rates, so no exponent can be fitted yet; "
                 "upload more learning rates, then finish."
             )
         return Ending(
@@ -159,20 +159,20 @@ def _fitted(
         if raise_estimate_errors:
             raise
         return Ending(CalibrationState.FAILED, reason=str(error))
-    except Exception as error:  # a fault here must end this calibration, not every worker that tries it
+    except Exception as error:  # an error here must end this calibration, not every worker that tries it
         if not isinstance(error, WidthwiseError):
             log.exception("the fit of calibration %s failed", row.id)
         return _faulty("fit", error)
 
 
 def _faulty(what: str, error: Exception) -> Ending:
-    """The end by a fault of ours."""
-    reason = f"The {what} failed ({type(error).__name__}: {error}); this is a fault of widthwise, please report it."
+    """The ending after an internal error."""
+    reason = f"The {what} failed ({type(error).__name__}: {error}); this is a bug in widthwise, please report it."
     return Ending(CalibrationState.FAILED, reason=cleaned_text(reason, REASON_MAXIMUM))
 
 
 def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None:
-    """Write an ending; False if the calibration has ended, None if it has changed since it was read."""
+    """Write an ending; return False if the calibration has ended, None if it has changed since it was read."""
     with database.write() as connection:
         locked = lock_calibration(connection, seen.id)
         if locked.state not in (CalibrationState.RUNNING, CalibrationState.QUEUED):
@@ -181,7 +181,7 @@ def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None
             return None
         values: dict[str, Any] = {"reason": ending.reason, "result": ending.result}
         if ending.state is CalibrationState.SUCCEEDED and locked.runner != "external":
-            values["trials_total"] = trial_rows.count(connection, locked.id)  # no stage is still to come
+            values["trials_total"] = trial_rows.count(connection, locked.id)  # no further stage follows
         exponent_rows.insert(connection, locked, list(ending.estimates))
         move_calibration(connection, locked, ending.state, **values)
         return True
@@ -190,7 +190,7 @@ def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None
 def _begin_round(
     database: Database, seen: sa.Row[Any], planned: list[ShardSpec], trials: list[Trial]
 ) -> list[str] | None:
-    """Store the shards of a round and return their ids; none if the calibration has ended, None if it has changed."""
+    """Store the shards of a round and return their ids; () if the calibration has ended, None if it has changed."""
     with database.write() as connection:
         locked = lock_calibration(connection, seen.id)
         if locked.state is not CalibrationState.RUNNING:
@@ -221,7 +221,7 @@ def _row(connection: sa.Connection, calibration_id: str) -> sa.Row[Any]:
 
 
 def _failures(connection: sa.Connection, calibration_id: str) -> str | None:
-    """Return why shards failed for good, in words; None if none did."""
+    """Return why shards failed for good, as text; None if none did."""
     query = (
         sa.select(shards)
         .where(shards.c.calibration_id == calibration_id, shards.c.state == ShardState.FAILED)

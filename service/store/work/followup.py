@@ -1,4 +1,4 @@
-"""What follows a commit: the doorbell rings for shards that wait, and a calibration whose shards ended goes on."""
+"""What follows a commit: ring for queued shards, and continue a calibration whose shards have ended."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class FollowUp:
-    """Rings, begins rounds and ends calibrations; every part of the store that changes work has it."""
+    """Rings, starts rounds and ends calibrations; every part of the store that changes work uses it."""
 
     def __init__(self, database: Database, doorbell: Doorbell, fit: Fit, planner: Planner | None) -> None:
         self._database = database
@@ -28,30 +28,30 @@ class FollowUp:
         return self._planner or default_planner()
 
     def ring(self, shard_ids: Sequence[str]) -> int:
-        """Announce shards that wait; return how many messages were sent."""
-        # after the commit: a worker must find the row it is rung for
+        """Announce queued shards; return how many messages were sent."""
+        # after the commit, since a woken worker must find the row
         sent = self._doorbell.ring(list(shard_ids)) if shard_ids else ()
         if sent:
             try:
                 with self._database.write() as connection:
                     shards.mark_published(connection, sent)
             except StoreUnavailableError:
-                # what was committed stays so, and is no error of the caller's; the shards are announced once more
-                log.warning("shards announced, but not marked so: the database went away")
+                # the caller's commit stands, so this is not its error; the shards are announced again later
+                log.warning("shards were announced but not marked as announced: the database went away")
         return len(sent)
 
     def follow(self, calibration_id: str) -> bool:
-        """Begin the next round of a calibration whose shards have all ended, or end it; say whether it ended."""
+        """Start the next round of a calibration whose shards have all ended, or end it; return whether it ended."""
         followed = finish_if_ready(self._database, calibration_id, self.fit, self.planner)
         self.ring(followed.shard_ids)
         return followed.ended
 
     def follow_or_leave(self, calibration_id: str) -> None:
-        """Do the same, or leave it to the next sweep if the database is away or keeps a row locked.
+        """Do the same, or leave it to the next sweep if the database does not answer or a row stays locked.
 
-        A write that was committed before must not seem to have failed, nor one calibration hold up a sweep of all.
+        A write that was committed must not appear to have failed, and one calibration must not hold up a sweep of all.
         """
         try:
             self.follow(calibration_id)
         except StoreUnavailableError as error:
-            log.warning("what follows in calibration %s is left to the next sweep: %s", calibration_id, error)
+            log.warning("continuing calibration %s is left to the next sweep: %s", calibration_id, error)

@@ -1,4 +1,4 @@
-"""Progress: trials and shards counted, and the time left, from the rate at which trials have run so far."""
+"""Progress: counts of trials and shards, and the time left, estimated from the rate of trials so far."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from widthwise.search.effort import Cell, FlopRate, cells, flops_by_width, secon
 from widthwise.search.expectation import StageName, expected_cells, stage_name, stage_of_trial, to_come
 from widthwise.vocabulary import Runner, ShardKind, TrialStatus
 
-RECENT_CALIBRATIONS = 20  # whose trials an estimate of time looks at: machines and versions change (chosen)
-LOOKED_AT = 300  # newest calibrations among which these are found, however many there are (chosen)
+RECENT_CALIBRATIONS = 20  # whose trials an estimate of time uses (chosen): machines and versions change
+LOOKED_AT = 300  # newest calibrations searched for these, however many there are (chosen)
 
 
 def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, CalibrationProgress]:
-    """Count the trials and shards of some calibrations, in two queries and three for each one that runs."""
+    """Count the trials and shards of several calibrations, in two queries plus three for each running one."""
     ids = [row.id for row in rows]
     by_trials = sa.select(trials.c.calibration_id, sa.func.count().label("trials")).group_by(trials.c.calibration_id)
     counted = connection.execute(by_trials.where(trials.c.calibration_id.in_(ids)))
@@ -43,9 +43,9 @@ def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Cali
 
 
 def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[ShardState, int]) -> float | None:
-    """What is left, at the rates of the trials that are there, shared by the shards that run.
+    """Seconds left, at the rates of the stored trials, divided among the running shards.
 
-    Operations at a rate for each width, and for each shard that is still to start what the others took beyond them.
+    Each width's operations at its rate, plus what shards take besides their trials for each one yet to start.
     """
     if row.state is not CalibrationState.RUNNING or row.runner == Runner.EXTERNAL:
         return None
@@ -70,7 +70,7 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
     left.subtract(_done(connection, row.id))
     further = to_come(expected_of(row.expected, row.spec), known, current)
     left.update(further)
-    waiting += len({cell[:2] for cell in further})  # a shard at least for each width and kind to come
+    waiting += len({cell[:2] for cell in further})  # at least one shard for each width and kind still expected
     running = max(1, states.get(ShardState.RUNNING, 0))
     working = seconds_at(flops_by_width(CalibrationSpec.from_dict(row.spec), left), rates, running)
     return None if working is None else working + waiting * _overhead(connection, [row.id]) / running
@@ -84,7 +84,7 @@ def _counted(connection: sa.Connection, calibration_id: str, where: sa.ColumnEle
 
 
 def _done(connection: sa.Connection, calibration_id: str) -> Counter[Cell]:
-    """Count what the calibration's own shards have stored."""
+    """Count the trials that the calibration's own shards have stored."""
     done: Counter[Cell] = Counter()
     for width, role, horizon, count in _counted(connection, calibration_id, trials.c.shard_id.is_not(None)):
         done[stage_of_trial(width, role, horizon)[0], width, horizon] += count
@@ -99,7 +99,7 @@ def _done(connection: sa.Connection, calibration_id: str) -> Counter[Cell]:
 
 
 def _rates(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[FlopRate]:
-    """Operations a second of the trials that match, by width."""
+    """Operations per second of the matching trials, by width."""
     flops, seconds = sa.func.sum(trials.c.flops), sa.func.sum(trials.c.seconds)
     query = (
         sa.select(trials.c.width, sa.func.count(), flops, seconds)
@@ -110,9 +110,9 @@ def _rates(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Fl
 
 
 def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> float:
-    """Seconds that a shard takes beyond those of its trials, to start a process and compile: the mean; 0 if unknown.
+    """Mean seconds that a shard takes besides its trials, to start a process and compile; 0 if unknown.
 
-    Of shards that were claimed once: for others the time in which they waited again would count.
+    Only shards that were claimed once are used: for others, waiting in the queue again would be included.
     """
     spent = (
         sa.select(shards.c.started_at, shards.c.finished_at, sa.func.sum(trials.c.seconds))
@@ -132,8 +132,8 @@ def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> floa
 def expected_time(connection: sa.Connection, spec: CalibrationSpec, expected: JsonObject) -> JsonObject:
     """Estimate the time of a calibration before it starts: {"seconds", "seconds_from", "workers"}.
 
-    From the trials of the latest calibrations of the same architecture among the newest in this database, if there are
-    any, and the workers that have reported within a minute (one at least).
+    Uses the trials of the latest calibrations with the same architecture among the newest in this database, if there
+    are any, and the number of workers that reported within a minute (at least one).
     """
     alive = (
         sa.select(sa.func.count())

@@ -1,6 +1,6 @@
 """The queue: which shards may be claimed, in which order, and whose turn it is.
 
-Its statements are built once: every claim and every look of an idle worker runs them.
+Its statements are built once, since every claim and every poll of an idle worker runs them.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, shards
 from service.store.database.transitions import lock_calibration
 
-ATTEMPTS_MAXIMUM = 3  # of one shard: a fault of the machine passes, one of the work does not (chosen)
-ALIVE_SECONDS = 60.0  # since a worker's last report: it reports six times as often (chosen)
-RIVAL_TIMEOUT_MS = 3_000  # of a wait for a row: hundreds of claims of one calibration, one after another (chosen)
+ATTEMPTS_MAXIMUM = 3  # of one shard (chosen): machine failures are temporary, failures of the work are not
+ALIVE_SECONDS = 60.0  # since a worker's last report (chosen): it reports six times as often
+RIVAL_TIMEOUT_MS = 3_000  # longest wait for a row (chosen): time for hundreds of claims of one calibration in sequence
 
-#: The order of claims: the oldest calibration first, and its shards by their position.
+#: The order of claims: the oldest calibration first, and its shards by position.
 QUEUE_ORDER = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
 
 #: What a claim reads of its calibration.
@@ -25,7 +25,7 @@ CLAIM_COLUMNS = ("id", "state", "spec", "request_id", "cancel_requested_at")
 
 
 def waiting() -> sa.ColumnElement[bool]:
-    """The condition on a shard's row that it waits for a worker."""
+    """The condition that a shard's row is queued."""
     return sa.and_(shards.c.state == ShardState.QUEUED, shards.c.attempts < ATTEMPTS_MAXIMUM)
 
 
@@ -44,9 +44,9 @@ def claimable() -> sa.ColumnElement[bool]:
 
 
 def _head(*, free: bool) -> sa.CompoundSelect[Any]:
-    """The calibration at the head of the queue; free: of those that nobody has locked, and locked itself."""
+    """The calibration at the head of the queue. free: skip locked ones, and lock it."""
     heads = []
-    # apart, each reads no further than its first row along the index; with OR the whole queue would be sorted
+    # separately, each stops at its first row along the index; with OR the whole queue would be sorted
     for name, condition in (("waiting", waiting()), ("expired", expired())):
         head = (
             sa.select(*(calibrations.c[column] for column in CLAIM_COLUMNS), *QUEUE_ORDER)
@@ -66,7 +66,7 @@ FREE_HEAD = _head(free=True)
 
 
 def is_empty(database: Database) -> bool:
-    """Say whether no shard may be claimed."""
+    """Return whether no shard may be claimed."""
     with database.read() as connection:
         return connection.execute(HEAD).first() is None
 
@@ -74,8 +74,8 @@ def is_empty(database: Database) -> bool:
 def next_calibration(connection: sa.Connection) -> sa.Row[Any] | None:
     """Lock the calibration whose turn it is and return its row; None if no shard may be claimed.
 
-    It is the oldest that nobody else has locked. Where all of them are locked it is the oldest, after a wait; what
-    made it claimable may then be gone. StoreUnavailableError if that takes longer than RIVAL_TIMEOUT_MS.
+    It is the oldest that no other transaction has locked. If all are locked, wait for the oldest; it may no longer be
+    claimable then. StoreUnavailableError if that takes longer than RIVAL_TIMEOUT_MS.
     """
     free = connection.execute(FREE_HEAD).one_or_none()
     if free is not None:
@@ -83,6 +83,6 @@ def next_calibration(connection: sa.Connection) -> sa.Row[Any] | None:
     head = connection.execute(HEAD).one_or_none()
     if head is None:
         return None
-    # only on Postgres: on SQLite this transaction has the whole file
+    # only on Postgres: on SQLite this transaction has locked the whole file
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {RIVAL_TIMEOUT_MS}")
     return lock_calibration(connection, head.id)

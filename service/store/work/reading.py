@@ -1,4 +1,4 @@
-"""Calibrations, shards and events as they are read: rows turned into records."""
+"""Reads calibrations, shards and events: turns rows into records."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def shard_of(row: sa.Row[Any]) -> Shard:
     )
 
 
-#: Every column of the shards, and for how long each lease has been over.
+#: Every column of the shards, and how long ago each lease ended.
 SHARDS = sa.select(shards, elapsed_seconds(shards.c.lease_until).label("overdue")).order_by(shards.c.position)
 EVENTS = sa.select(events).order_by(events.c.seq)
 

@@ -1,4 +1,4 @@
-"""Retry: a failed calibration takes up its work again, with every trial that it has."""
+"""Retry: a failed calibration continues its work and keeps all its trials."""
 
 import sqlalchemy as sa
 
@@ -9,10 +9,10 @@ from service.store.database.transitions import lock_calibration, move_calibratio
 
 
 def requeue_failed(connection: sa.Connection, calibration_id: str) -> list[str]:
-    """Queue the failed shards again, with all their attempts; return their ids.
+    """Queue the failed shards again, with a full set of attempts; return their ids.
 
-    Without failed shards (the search or the fit had failed) the calibration runs again with none, so that both are
-    made anew. StateConflictError unless it has failed.
+    If no shard had failed, but the search or the fit, the calibration runs again without shards, which repeats both.
+    StateConflictError unless it has failed.
     """
     locked = lock_calibration(connection, calibration_id)
     if locked.state is not CalibrationState.FAILED:
@@ -23,6 +23,6 @@ def requeue_failed(connection: sa.Connection, calibration_id: str) -> list[str]:
     failed = list(connection.execute(query.order_by(shards.c.position)).scalars())
     move_calibration(connection, locked, CalibrationState.RUNNING, reason=None)
     for shard_id in failed:
-        # the epoch goes on, so that no write of an earlier claim is ever taken; the last reason stays until it succeeds
+        # the epoch is kept, so writes of earlier claims are never accepted; the last reason stays until it succeeds
         move_shard(connection, shard_id, ShardState.QUEUED, attempts=0)
     return failed

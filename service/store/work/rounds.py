@@ -1,4 +1,4 @@
-"""Rounds: the shards that a calibration still needs, planned from what it has, and stored together."""
+"""Rounds: plans the shards that a calibration still needs from what it has, and stores them together."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,40 +20,40 @@ from widthwise.vocabulary import Runner, ShardKind
 
 
 class NextRound(Protocol):
-    """What says which shards are to be run next, purely: widthwise.search.rounds.next_round."""
+    """A pure function that plans the next shards, such as widthwise.search.rounds.next_round."""
 
     def __call__(
         self, spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]
     ) -> Sequence[ShardSpec]:
-        """Return the next shards, longest work first; none: the calibration has all it needs."""
+        """Return the next shards, longest first; empty if the calibration has all it needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """How a calibration finds what it looks for: the next round, and every round as far as it can be foreseen."""
+    """How a calibration searches: the next round, and all rounds as far as they can be predicted."""
 
     next_round: NextRound
     outline: Callable[[CalibrationSpec], Sequence[ShardSpec]]
 
 
 def default_planner() -> Planner:
-    """The library's search, imported when first needed: it loads scipy."""
+    """The library's search, imported when first needed because it loads scipy."""
     from widthwise.search.rounds import next_round, outline
 
     return Planner(next_round, outline)
 
 
 def outlined(planner: Planner, spec: CalibrationSpec) -> Sequence[ShardSpec]:
-    """Return every shard that a calibration is expected to run; none if the runner is external."""
+    """Return every shard that a calibration is expected to run; empty if its runner is external."""
     return () if spec.runner is Runner.EXTERNAL else planner.outline(spec)
 
 
 def next_shards(
     planner: Planner, spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]
 ) -> list[ShardSpec]:
-    """Return the shards of the next round; none for a calibration whose runner is external.
+    """Return the shards of the next round; empty if the calibration's runner is external.
 
-    A shard of which everything is stored already, failures included, is left out: no plan can go on without end.
+    A shard whose outcomes are all stored, failures included, is left out, so that planning always ends.
     """
     if spec.runner is Runner.EXTERNAL:
         return []
@@ -64,7 +64,7 @@ def next_shards(
 
 
 def count_trials(expected: JsonObject, planned: Sequence[ShardSpec], trials: Sequence[Trial]) -> int:
-    """Count the trials of a calibration: stored, planned now, and expected of what can't be planned yet."""
+    """Count the trials of a calibration: stored, planned now, and expected in rounds that can't be planned yet."""
     everything = {trial.identity for trial in trials}.union(*(shard.trials() for shard in planned))
     known = Counter((stage_of_trial(one.width, one.role, one.horizon), one.horizon or 0) for one in everything)
     left = to_come(expected, known, {stage_name(shard) for shard in planned})
@@ -72,7 +72,7 @@ def count_trials(expected: JsonObject, planned: Sequence[ShardSpec], trials: Seq
 
 
 def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequence[ShardSpec]) -> list[str]:
-    """Store shards behind those that a calibration has; return their ids."""
+    """Store shards after those that a calibration has; return their ids."""
     query = sa.select(sa.func.max(shards.c.position)).where(shards.c.calibration_id == calibration.id)
     last = connection.execute(query).scalar_one()
     first = 0 if last is None else last + 1
@@ -80,7 +80,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequenc
         {
             "id": new_id("shd"),
             "calibration_id": calibration.id,
-            # the calibration's own, by which shards are claimed: later rounds do not queue behind newer calibrations
+            # the calibration's time orders claims, so later rounds do not queue behind newer calibrations
             "created_at": calibration.created_at,
             "position": position,
             "spec": shard.to_dict(),

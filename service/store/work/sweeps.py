@@ -1,7 +1,7 @@
-"""Sweeps: who sees to what a crash or a lost message left behind. It is one worker's work at a time, and any may do it.
+"""Sweeps recover from crashes and lost messages; one worker at a time does them, and any worker may.
 
-A sweep is due by the database's clock. Whoever finds it due takes it for a while, and gives it back with the time of
-the next one; where that worker dies, the sweep is due again when its while is over.
+The database's clock decides when a sweep is due. A worker that finds it due takes it for a limited time, and releases
+it with the time of the next one. If that worker dies, the sweep is due again when its time is over.
 """
 
 import sqlalchemy as sa
@@ -12,32 +12,32 @@ from service.store.database.tables import sweeps
 from service.store.work import shards
 from service.store.work.followup import FollowUp
 
-NAME = "work"  # of the one kind there is: shards and calibrations that nobody else would see to
+NAME = "work"  # of the only kind there is: shards and calibrations that nobody else would handle
 
-#: From the end of a sweep to the next: just below the 5 s between a worker's looks, so that where one worker is alone
-#: each of its looks finds it due (chosen).
+#: From the end of a sweep to the next (chosen): just below the 5 s between a worker's checks, so that each check of a
+#: single worker finds it due.
 PERIOD_SECONDS = 4.0
-HELD_SECONDS = 30.0  # half the lease of a shard, after which a worker counts as dead; a fit takes seconds (chosen)
+HELD_SECONDS = 30.0  # chosen: half a shard's lease, after which a worker counts as dead; a fit takes seconds
 
 
 class Sweeps:
-    """Takes up what a crash or a lost message left behind."""
+    """Recovers from crashes and lost messages."""
 
     def __init__(self, database: Database, followup: FollowUp) -> None:
         self._database = database
         self._followup = followup
 
     def run(self, worker_id: str) -> int:
-        """Republish and finish what is ready, if that is due and no other worker is at it; return the messages sent.
+        """Republish and finish what is ready, if that is due and no other worker does it; return the messages sent.
 
-        Every worker calls it every few seconds, and one at a time does it for all. A worker whose sweep was cut short
-        by the database goes on with its next call.
+        Every worker calls this every few seconds, and one at a time does it for all. If the database interrupts a
+        sweep, its worker continues with the next call.
         """
         if not self._take(worker_id):
             return 0
         sent = self.republish()
         for identifier in self.ready():
-            if not self._take(worker_id):  # a fit took so long that another worker began a sweep
+            if not self._take(worker_id):  # a fit took so long that another worker started a sweep
                 return sent
             self._followup.follow_or_leave(identifier)
         with self._database.write() as connection:
@@ -45,21 +45,21 @@ class Sweeps:
         return sent
 
     def republish(self) -> int:
-        """Ring again for shards that wait and whose message was never sent or seems lost; return how many were sent."""
+        """Ring again for queued shards whose message was never sent or seems lost; return how many were sent."""
         with self._database.read() as connection:
             found = shards.unheard(connection)
         return self._followup.ring(found)
 
     def ready(self) -> list[str]:
-        """End dead claims; return the calibrations that only wait for somebody to go on with them."""
+        """End dead claims; return the calibrations that are ready to continue."""
         shards.end_dead_claims(self._database)
         with self._database.read() as connection:
             return shards.ready_calibrations(connection)
 
     def _take(self, worker_id: str) -> bool:
-        """Take the sweep if it is due, or hold it for longer; say whether it is this worker's now.
+        """Take the sweep if it is due, or extend it; return whether this worker has it now.
 
-        If it is not due, which is what nearly every look finds, nothing is written.
+        If it is not due, which is nearly always the case, nothing is written.
         """
         others = sa.select(sweeps.c.name).where(
             sweeps.c.name == NAME, sweeps.c.due_at > now(), sweeps.c.worker_id.is_distinct_from(worker_id)
@@ -78,6 +78,6 @@ class Sweeps:
 
 
 def give_back(connection: sa.Connection, worker_id: str, seconds: float = 0.0) -> None:
-    """Let go of the sweep if this worker has it; the next one is due after so many seconds."""
+    """Release the sweep if this worker has it; the next one is due after the given seconds."""
     held = sa.update(sweeps).where(sweeps.c.name == NAME, sweeps.c.worker_id == worker_id)
     connection.execute(held.values(due_at=now(seconds), worker_id=None))

@@ -1,4 +1,4 @@
-"""Workers: who reported, from where, with what, what it does, and when it was last seen."""
+"""Workers: their host, device and versions, what they do, and when they were last seen."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,11 +15,11 @@ from service.store.database.view import View
 from service.store.work.queue import ALIVE_SECONDS
 from service.store.work.sweeps import give_back
 
-FORGOTTEN_SECONDS = 7 * 86400.0  # after which a worker that is gone is no longer listed (chosen)
+FORGOTTEN_SECONDS = 7 * 86400.0  # until a worker that is gone is no longer listed (chosen)
 
 
 class Workers:
-    """The workers' own reports, as one owner sees them."""
+    """The workers' reports, as one owner sees them."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -35,9 +35,9 @@ class Workers:
         totals: JsonObject | None = None,
         begins: bool = False,
     ) -> None:
-        """Note that the worker is alive; what is not given stays as it was.
+        """Record that the worker is alive; omitted values stay unchanged.
 
-        totals: what it did since it started. begins: a new process, perhaps under the name of one that is gone.
+        totals: what it has done since it started. begins: this is a new process, perhaps with the name of an old one.
         """
         checked_json(versions or {}, "versions")
         checked_json(totals or {}, "totals")
@@ -60,7 +60,7 @@ class Workers:
             connection.execute(insert.on_conflict_do_update(index_elements=[workers.c.id], set_=changed))
 
     def stop(self, worker_id: str, *, totals: JsonObject | None = None) -> None:
-        """Note that the worker has ended in order."""
+        """Record that the worker has shut down properly."""
         values: dict[str, Any] = {"stopped_at": now(), "last_seen": now()}
         if totals is not None:
             values["totals"] = dict(totals)
@@ -69,7 +69,7 @@ class Workers:
             connection.execute(sa.update(workers).where(workers.c.id == worker_id).values(**values))
 
     def abandon(self, worker_id: str) -> int:
-        """End the leases of a worker known to be dead, so that others need not wait; return how many."""
+        """End the leases of a worker known to be dead, so that others need not wait for them; return how many."""
         ended = (
             sa.update(shards)
             .where(shards.c.worker_id == worker_id, shards.c.state == ShardState.RUNNING)
@@ -80,14 +80,14 @@ class Workers:
             return connection.execute(ended).rowcount
 
     def forget(self) -> int:
-        """Delete workers that were last seen over a week ago and hold nothing; return how many."""
+        """Delete workers not seen for a week that hold nothing; return how many."""
         holds = sa.select(shards.c.id).where(shards.c.worker_id == workers.c.id, shards.c.state == ShardState.RUNNING)
         old = sa.delete(workers).where(workers.c.last_seen < now(-FORGOTTEN_SECONDS), ~holds.exists())
         with self._database.write() as connection:
             return connection.execute(old).rowcount
 
     def all(self) -> tuple[StoredWorker, ...]:
-        """Return every worker that has reported, latest first, and what it holds, if that is this owner's to see."""
+        """Return every worker that has reported, latest first, with its shard if this owner may see it."""
         held = (
             sa.select(shards.c.worker_id, shards.c.id, shards.c.calibration_id, calibrations.c.owner)
             .join(calibrations, calibrations.c.id == shards.c.calibration_id)
