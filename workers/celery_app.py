@@ -1,7 +1,7 @@
-"""The Celery application of a worker: its configuration and the one task, for which every message is a wake-up.
+"""The Celery application of a worker: its configuration and its only task, which treats every message as a wake-up.
 
-The service sends the task by its name (service/doorbell.py); workers/listener.py runs this application on a thread of
-the worker. There is none at import: settings are read at the entry points, and the task wakes one worker.
+The service sends the task by name (service/doorbell.py); workers/listener.py runs this application on a thread of the
+worker. Importing this module creates none: settings are read at the entry points, and the task wakes one worker.
 """
 
 from collections.abc import Callable
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 def make_app(settings: Settings, work: Callable[[], object]) -> "Celery":
     """Return the application for the settings' broker; its task calls `work`, which claims a shard and runs it.
 
-    Raises InvalidInputError without a redis_url, or without Celery.
+    Raises InvalidInputError if redis_url is not set or Celery is not installed.
     """
     app = connect(settings)
     app.conf.update(
-        # delivery: late, so that messages of a busy worker go to those that are idle
-        task_acks_late=True,  # an early one parks a second message behind a running shard (measured)
-        worker_prefetch_multiplier=1,  # with late acknowledgement: no message beyond the one at work
-        task_reject_on_worker_lost=False,  # the table's lease gives the shard to another; no message need come back
-        worker_cancel_long_running_tasks_on_connection_loss=False,  # likewise: a lost broker ends no training
-        # a worker outlives its broker, also when that is down at the start
+        # acknowledge late, so that messages of a busy worker go to idle ones
+        task_acks_late=True,  # an early acknowledgement parks a second message behind a running shard (measured)
+        worker_prefetch_multiplier=1,  # with late acknowledgement: no message beyond the current one
+        task_reject_on_worker_lost=False,  # the lease gives the shard to another worker, so no message has to return
+        worker_cancel_long_running_tasks_on_connection_loss=False,  # likewise: losing the broker does not end training
+        # a worker survives without its broker, even if that is down at the start
         broker_connection_retry=True,
         broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,  # 100 by default, and then it gives up
-        # a process of ours, with logs, signals and reports of its own
+        broker_connection_max_retries=None,  # by default it gives up after 100
+        # our process has its own logs, signal handlers and reports
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        worker_enable_remote_control=False,  # whoever reaches Redis could stop workers; we report to the database
+        worker_enable_remote_control=False,  # else anyone in Redis could stop workers; we report to the database
         worker_send_task_events=False,
-        worker_soft_shutdown_timeout=10.0,  # a cold stop lets the shard be given back first, which takes 1 s
+        worker_soft_shutdown_timeout=10.0,  # a cold stop waits for the shard to be returned, which takes 1 s
     )
 
-    # not shared: Celery would give this task to every application that is made later, that of a restart among them
+    # not shared: Celery would add this task to every application made later, including the one after a restart
     @app.task(name=TASK, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def shard(shard_id: str) -> None:
-        del shard_id  # any shard that waits is as good: they are taken in the table's order
+        del shard_id  # the id does not matter: shards are taken in the table's order
         work()
 
     return app

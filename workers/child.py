@@ -2,10 +2,9 @@
 
     python -m workers.child [--describe]
 
-After an error event the exit code is 1. With --describe it takes no job and says what would compute.
-Stdin stays open after the job: its end means that the parent is gone, and the child exits with code 3 at once, in the
-middle of whatever it does. JAX lives only here, so a hard deadline, an abort or a lack of memory ends one shard and not
-the worker.
+After an error event the exit code is 1. With --describe the child takes no job and reports the device it would use.
+Stdin stays open after the job: if it closes, the parent is gone, and the child exits at once with code 3, whatever it
+is doing. JAX is loaded only here, so a deadline, an abort or running out of memory ends one shard and not the worker.
 """
 
 import json
@@ -21,28 +20,28 @@ from widthwise.errors import InvalidInputError
 from workers.protocol import Described, ErrorKind, Event, Failed, Finished, Job, Started, StepProgress, ended
 
 PARENT_GONE = 3
-PROGRESS_SECONDS = 1.0  # a person watches these; more often is noise
-LEAST_URGENT = 19  # the largest niceness: nobody waits for a description
-# One core for each child: two single-threaded processes do more than one with two threads (measured: 2 × 44 against
-# 64 GFLOP/s at width 128). A variable that is set already stays as it is.
+PROGRESS_SECONDS = 1.0  # a person watches these; more often would be noise
+LEAST_URGENT = 19  # the lowest priority: nobody waits for a description
+# One core per child: two single-threaded processes do more than one with two threads (measured: 2 × 44 against
+# 64 GFLOP/s at width 128). Variables that are already set are kept.
 SINGLE_THREADED = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "OMP_NUM_THREADS": "1",
-    "NPROC": "1",  # the two flags alone leave a pool with a thread a core (measured: 20 s of CPU in 14 s)
+    "NPROC": "1",  # with only the two flags, a pool with one thread per core remains (measured: 20 s of CPU in 14 s)
 }
 
 log = logging.getLogger("widthwise.child")
 
 
 class Pipe:
-    """JSON lines to the parent, on a descriptor of their own: whatever else prints goes to stderr."""
+    """JSON lines to the parent, on a separate descriptor: everything else that is printed goes to stderr."""
 
     def __init__(self) -> None:
         self._descriptor = os.dup(1)
         os.dup2(2, 1)
 
     def send(self, event: Event) -> None:
-        """Send one event; ends the process if nobody reads any more. Raises ValueError for NaN and infinities."""
+        """Send one event; ends the process if nobody reads it any more. Raises ValueError for NaN and infinities."""
         line = json.dumps(event.to_dict(), allow_nan=False) + "\n"
         rest = line.encode()
         try:
@@ -55,7 +54,7 @@ class Pipe:
 def main() -> int:
     """Run one job; return the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("jax").setLevel(logging.WARNING)  # at INFO it lists every backend that is absent
+    logging.getLogger("jax").setLevel(logging.WARNING)  # at INFO it lists every missing backend
     pipe = Pipe()
     describe = sys.argv[1:] == ["--describe"]
     try:
@@ -77,7 +76,7 @@ def main() -> int:
 
 
 def _trains_on_cpu() -> bool:
-    """Whether JAX will choose the CPU; asked of the environment, since JAX itself must not be imported yet."""
+    """Whether JAX will choose the CPU; read from the environment, since JAX itself must not be imported yet."""
     platforms = os.environ.get("JAX_PLATFORMS")
     if platforms:
         return platforms.split(",")[0] == "cpu"
@@ -85,16 +84,16 @@ def _trains_on_cpu() -> bool:
 
 
 def _describe(pipe: Pipe) -> None:
-    """Say what would compute, taking as little of it as can be: a shard of another worker may run beside."""
+    """Report the device, using as little of it as possible: another worker's shard may be running on it."""
     os.nice(LEAST_URGENT)
-    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # by default JAX takes 75% of a GPU's memory at once
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # by default JAX reserves 75% of a GPU's memory at once
     from workers.engine.device import describe_device
 
     pipe.send(Described(describe_device()))
 
 
 def _run(job: Job, pipe: Pipe) -> None:
-    # imported here, after the flags above: XLA reads them once
+    # imported here, after the flags above, because XLA reads them once
     from workers.engine.code import code_sha256
     from workers.engine.data import load_corpus
     from workers.engine.device import describe_device, use_compile_cache
@@ -128,18 +127,18 @@ def _run(job: Job, pipe: Pipe) -> None:
 def _read_job() -> Job:
     """Return the job in the first line of stdin.
 
-    It is read from the descriptor: a buffered reader would lock the watcher at exit.
+    It is read from the descriptor, since a buffered reader would lock the watcher at exit.
     """
     line = bytearray()
     while not line.endswith(b"\n"):
-        byte = os.read(0, 1)  # byte by byte, so that nothing after the line is taken
+        byte = os.read(0, 1)  # byte by byte, so that nothing after the line is consumed
         if not byte:
             break
         line += byte
     try:
         job = json.loads(line)
     except ValueError as error:
-        raise InvalidInputError(f"stdin held no job: {error}; give one line of JSON") from error
+        raise InvalidInputError(f"stdin did not contain a job: {error}; give one line of JSON") from error
     return Job.from_dict(job)
 
 
@@ -152,7 +151,7 @@ def _exit_with_parent() -> None:
 def _kind(error: Exception) -> ErrorKind:
     if isinstance(error, InvalidInputError):
         return ErrorKind.INVALID_INPUT
-    # XLA reports a full device by this word at the head of a RuntimeError
+    # XLA reports a full device by this word at the start of a RuntimeError
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return ErrorKind.OUT_OF_MEMORY
     return ErrorKind.INTERNAL

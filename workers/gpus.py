@@ -1,4 +1,4 @@
-"""Which GPUs this machine offers, and what binds a worker to one of them."""
+"""The GPUs of this machine, and how to bind a worker to one of them."""
 
 import os
 import re
@@ -10,13 +10,13 @@ from widthwise.errors import InvalidInputError
 
 ALL = "all"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-LIST_SECONDS = 30.0  # for nvidia-smi, which takes seconds where the driver sleeps (chosen)
+LIST_SECONDS = 30.0  # for nvidia-smi (chosen), which takes seconds if the driver sleeps
 
 
 def choose_gpus(asked: str, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the GPUs that `asked` names: numbers or UUIDs, comma-separated, or "all" that this process may use.
 
-    Raises InvalidInputError where a name can't be read or comes twice, or where there is no GPU.
+    Raises InvalidInputError if a name can't be parsed or is repeated, or if there is no GPU.
 
     >>> choose_gpus("0,2")
     ('0', '2')
@@ -27,11 +27,11 @@ def choose_gpus(asked: str, environment: Mapping[str, str] = os.environ) -> tupl
 
 
 def gpu_environment(gpu: str) -> dict[str, str]:
-    """Return the variables by which a worker and its children see this GPU alone."""
+    """Return the variables that make a worker and its children see only this GPU."""
     return {
         VISIBLE: gpu,
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # numbers as nvidia-smi has them; CUDA's own put the fastest first
-        "JAX_PLATFORMS": "cuda",  # a GPU that does not start is an error, and no reason to train on the CPU unseen
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # number GPUs like nvidia-smi; CUDA's default order puts the fastest first
+        "JAX_PLATFORMS": "cuda",  # a GPU that does not start is an error, not a reason to train silently on the CPU
     }
 
 
@@ -50,8 +50,8 @@ def _listed(environment: Mapping[str, str]) -> tuple[str, ...]:
     command = shutil.which("nvidia-smi", path=environment.get("PATH"))
     if command is None:
         raise InvalidInputError(
-            "There is no nvidia-smi on the PATH, so no GPU is known; install NVIDIA's driver (in a container: give "
-            "it the GPUs), or leave --gpus out.",
+            "There is no nvidia-smi on the PATH, so GPUs can't be listed; install NVIDIA's driver (in a container: "
+            "give it the GPUs), or leave --gpus out.",
             field="--gpus",
         )
     try:
@@ -63,5 +63,5 @@ def _listed(environment: Mapping[str, str]) -> tuple[str, ...]:
         said = str(error)
     numbers = tuple(re.findall(r"^GPU (\d+):", said, re.MULTILINE))
     if not numbers:
-        raise InvalidInputError(f"nvidia-smi -L names no GPU: {said or 'it said nothing'}.", field="--gpus")
+        raise InvalidInputError(f"nvidia-smi -L lists no GPU: {said or 'it printed nothing'}.", field="--gpus")
     return numbers

@@ -1,4 +1,4 @@
-"""The listener: a Celery worker on a thread, for which every message is a wake-up and no assignment."""
+"""The listener: a Celery worker on a thread, which treats every message as a wake-up, not as an assignment."""
 
 import logging
 import threading
@@ -12,18 +12,18 @@ from workers.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-RESTART_SECONDS = 5.0  # after Celery has ended by itself, which it should not (chosen)
-STOP_SECONDS = 1.0  # for Celery to say goodbye to the broker; what it does not say is sent again (chosen)
+RESTART_SECONDS = 5.0  # chosen: before a restart if Celery ended by itself, which it should not
+STOP_SECONDS = 1.0  # chosen: for Celery to disconnect from the broker; unacknowledged messages are sent again
 
-#: Celery's loggers that tell of every message; the shard's own lines say more.
+#: Celery's loggers that log every message; the shard's own lines say more.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.worker.consumer.tasks")
 
 
 class Listener:
     """Wakes a worker for each message; a context manager.
 
-    Celery runs on a thread and not as its own program: so the process keeps its own signal handlers and logs, and ends
-    in time whatever the broker does. Its pool of one thread leaves the connection alive while a shard runs.
+    Celery runs on a thread and not as a separate program, so the process keeps its signal handlers and logs, and ends
+    in time whatever the broker does. Its pool of one thread keeps the connection alive while a shard runs.
     """
 
     def __init__(self, settings: Settings, worker: Worker, *, restart_seconds: float = RESTART_SECONDS) -> None:
@@ -46,14 +46,14 @@ class Listener:
         state.should_stop = 0
         hub = getattr(self._controller, "hub", None)
         if hub is not None:
-            hub.call_soon(lambda: None)  # wakes it, to see the flag
+            hub.call_soon(lambda: None)  # wake it, so that it sees the flag
         self._thread.join(STOP_SECONDS)
 
     def _listen(self) -> None:
         from celery.worker import state
 
         while not self._worker.stop.is_set():
-            state.should_stop = None  # a flag of Celery's, global to the process
+            state.should_stop = None  # one of Celery's flags, global to the process
             try:
                 self._controller = self._make_controller()
                 self._controller.start()
@@ -68,7 +68,7 @@ class Listener:
 
         app = make_app(self._settings, self._worker.work)
         app.finalize()
-        app.set_default()  # the pool's thread looks for its task there, and where it finds none it says nothing
+        app.set_default()  # the pool's thread looks for its task there, and fails silently if it finds none
         return WorkController(
             app=app,
             hostname=f"widthwise@{self._worker.worker_id}",
@@ -76,5 +76,5 @@ class Listener:
             concurrency=1,
             without_gossip=True,
             without_mingle=True,
-            without_heartbeat=True,  # of events that nobody reads
+            without_heartbeat=True,  # no events, since nobody reads them
         )

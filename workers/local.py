@@ -1,7 +1,8 @@
-"""A calibration on this machine alone: round after round in child processes, without a service or a database.
+"""A calibration on this machine only: round after round in child processes, without a service or a database.
 
-For benchmarks, notebooks and tests. Each child trains on one core, so there are as many as this process may use; what
-they report is kept in memory; passed as `done` to a later call it resumes a calibration that was interrupted.
+For benchmarks, notebooks and tests. Each child trains on one core, and by default there is one child for each core that
+this process may use. Outcomes are kept in memory; pass them as `done` to a later call to resume an interrupted
+calibration.
 """
 
 import os
@@ -26,28 +27,28 @@ from workers.process import ChildProcess, Ended
 from workers.protocol import Event, Failed, Finished, Identity, Job, MeasurementDone, ProtocolError, Started, TrialDone
 
 CHILD_COMMAND = (sys.executable, "-m", "workers.child")
-ATTEMPTS = 3  # of one shard, as in the service; a child may be killed for the memory of others
-POLL_SECONDS = 0.02  # wait for one child's event before the next is asked (chosen): a trial takes longer
+ATTEMPTS = 3  # of one shard, as in the service; a child may be killed because others use too much memory
+POLL_SECONDS = 0.02  # wait for one child's event before checking the next (chosen): a trial takes longer
 
-OnEvent = Callable[[ShardSpec, Event], None]  #: (shard, what its child said)
-MakeJob = Callable[[ShardSpec, Sequence[Identity]], Job]  #: from a shard and what of it has an outcome
+OnEvent = Callable[[ShardSpec, Event], None]  #: (shard, event of its child)
+MakeJob = Callable[[ShardSpec, Sequence[Identity]], Job]  #: from a shard and its outcomes so far
 
 
 class LocalRunError(WidthwiseError):
-    """A shard failed as often as it may, or a round brought nothing."""
+    """A shard failed too often, or a round produced nothing."""
 
 
 @dataclass(frozen=True)
 class LocalResult:
-    """What a local calibration found, and what it took."""
+    """The result of a local calibration, and its cost."""
 
-    trials: tuple[Trial, ...]  #: those passed as done first
+    trials: tuple[Trial, ...]  #: those passed as `done` come first
     measurements: tuple[Measurement, ...]
-    result: CalibrationResult | None  #: None where the trials give no optimum
+    result: CalibrationResult | None  #: None if the trials have no optimum
     failure: str | None  #: why there is no result
     seconds: float  #: wall-clock of this call
-    cpu_seconds: float  #: of its children
-    rounds: int  #: of shards that this call ran
+    cpu_seconds: float  #: of its child processes
+    rounds: int  #: number of shards that this call ran
     environments: tuple[dict[str, Any], ...]  #: device, versions, digests of the text and the code; distinct ones
 
 
@@ -62,15 +63,15 @@ def run_calibration(
     on_event: OnEvent | None = None,
     command: Sequence[str] = CHILD_COMMAND,
 ) -> LocalResult:
-    """Run every round of the calibration `spec` and fit what came out.
+    """Run every round of the calibration `spec` and fit the outcomes.
 
     Parameters
     ----------
-    processes: children at once; as many as cores that this process may use, unless given.
-    cache_dir: where compiled programs are kept; unless given, for the time of the call.
+    processes: concurrent children; by default one for each core that this process may use.
+    cache_dir: where compiled programs are kept; by default only during the call.
     corpora_dir: the folder of the operator's own texts.
-    done, measured: trials and measurements of an earlier run of the same calibration; they are not run again.
-    on_event: called in this thread with (shard, event) for everything that a child says.
+    done, measured: trials and measurements of an earlier run of the same calibration, which are not run again.
+    on_event: called in this thread with (shard, event) for every event of a child.
 
     Raises InvalidInputError for a specification that can't be run; LocalRunError if a shard fails three times.
     """
@@ -83,7 +84,7 @@ def run_calibration(
             run.all(shards, job, processes or len(os.sched_getaffinity(0)))
             rounds += 1
             if len(run.trials) + len(run.measurements) == before:
-                raise LocalRunError(f"round {rounds} of {len(shards)} shards brought no outcome; see the child's log")
+                raise LocalRunError(f"round {rounds} of {len(shards)} shards produced no outcome; see the child's log")
     failure, result = None, None
     try:
         result = fit_calibration(spec, run.trials, run.measurements)
@@ -109,7 +110,7 @@ def run_shards(
     cache_dir: Path | str | None = None,
     corpora_dir: Path | str | None = None,
 ) -> list[Trial]:
-    """Return the trials of these shards and of no others; the arguments and errors are those of run_calibration."""
+    """Run only these shards and return their trials; arguments and errors are the same as for run_calibration."""
     run = _Run([], [], None, CHILD_COMMAND)
     with _job(spec, cache_dir, corpora_dir) as job:
         run.all(shards, job, processes or len(os.sched_getaffinity(0)))
@@ -118,7 +119,7 @@ def run_shards(
 
 @contextmanager
 def _job(spec: CalibrationSpec, cache_dir: Path | str | None, corpora_dir: Path | str | None) -> Iterator[MakeJob]:
-    """What makes the job of a shard."""
+    """Makes the job of a shard."""
     with ExitStack() as stack:
         cache = cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="widthwise-"))
         texts = None if corpora_dir is None else str(corpora_dir)
@@ -127,7 +128,7 @@ def _job(spec: CalibrationSpec, cache_dir: Path | str | None, corpora_dir: Path 
 
 @dataclass
 class _Child:
-    """One child at its shard."""
+    """A child and the shard it runs."""
 
     process: ChildProcess
     shard: ShardSpec
@@ -138,7 +139,7 @@ class _Child:
 
 @dataclass
 class _Run:
-    """The outcomes so far, and the children that add to them."""
+    """The outcomes so far, and the children that produce more."""
 
     trials: list[Trial]
     measurements: list[Measurement]
@@ -147,7 +148,7 @@ class _Run:
     environments: list[dict[str, Any]] = field(default_factory=list)
 
     def all(self, shards: Sequence[ShardSpec], job: MakeJob, processes: int) -> None:
-        """Run the shards of one round, `processes` at a time; no child outlives this."""
+        """Run the shards of one round, `processes` at a time; no child outlives this call."""
         waiting = deque((shard, 1) for shard in shards)
         running: list[_Child] = []
         try:
@@ -167,7 +168,7 @@ class _Run:
                 child.process.kill()
 
     def _listen(self, child: _Child) -> bool:
-        """Take what the child has said; False once it has ended."""
+        """Handle the child's events; return False once it has ended."""
         try:
             while (event := child.process.next_event(POLL_SECONDS)) is not None:
                 self._take(child, event)
@@ -196,17 +197,17 @@ class _Run:
             self.on_event(child.shard, event)
 
     def _next_attempt(self, child: _Child) -> int:
-        error = child.error or Failed("died", child.process.last_words() or "it said nothing")
+        error = child.error or Failed("died", child.process.last_words() or "it printed nothing")
         if error.is_final:
             raise InvalidInputError(error.message, field="spec")
         if child.attempt >= ATTEMPTS:
             raise LocalRunError(
-                f"shard {child.shard.to_dict()} failed {ATTEMPTS} times; at last ({error.kind}): {error.message}"
+                f"shard {child.shard.to_dict()} failed {ATTEMPTS} times; the last time ({error.kind}): {error.message}"
             )
         return child.attempt + 1
 
     def _done(self, shard: ShardSpec) -> list[Identity]:
-        """Return what of the shard has an outcome already, in the order in which it came."""
+        """Return the identities of the shard's outcomes so far, in the order in which they arrived."""
         outcomes: list[Trial | Measurement] = [*self.trials, *self.measurements]
         asked = {*shard.trials(), *shard.measurements()}
         return [outcome.identity for outcome in outcomes if outcome.identity in asked]

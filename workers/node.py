@@ -1,4 +1,4 @@
-"""A worker node: one worker that looks for work by itself, and sooner where a broker wakes it."""
+"""A worker node: one worker that polls for work, and is woken sooner if there is a broker."""
 
 import threading
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from workers.worker import SWEEP_SECONDS, Worker
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.5  # between looks for work where no broker wakes us: two indexed reads (chosen)
+POLL_SECONDS = 0.5  # between polls without a broker (chosen): each is two indexed reads
 
 
 def run_worker(
@@ -27,10 +27,10 @@ def run_worker(
     command: Sequence[str] = CHILD_COMMAND,
     probe_command: Sequence[str] = PROBE_COMMAND,
 ) -> None:
-    """Work until `stop` is set; a shard in progress is then given back within a second.
+    """Work until `stop` is set; a shard in progress is then returned to the queue within a second.
 
     worker_id: unique among living processes. command, probe_command: the child that runs a shard, and the one that
-    describes the device (none if empty). Raises SchemaError if the database needs a migration.
+    describes the device (not run if empty). Raises SchemaError if the database needs a migration.
     """
     doorbell = make_doorbell(settings)
     with ExitStack() as stack:
@@ -42,7 +42,7 @@ def run_worker(
         if doorbell is not None:
             stack.enter_context(Listener(settings, worker))
         log.info("worker_started", worker_id=worker_id, broker=doorbell is not None)
-        # with a broker this is what a lost message, a flushed Redis or a dead one costs
+        # with a broker, this is the delay after a lost message or a flushed or dead Redis
         pause = POLL_SECONDS if doorbell is None else SWEEP_SECONDS
         while not stop.is_set():
             if not worker.work(wait=False):

@@ -1,4 +1,4 @@
-"""Worker processes of one machine: started together, restarted when one dies, ended with the process that has them."""
+"""Worker processes of one machine: started together, restarted when one dies, ended with their parent process."""
 
 import os
 import subprocess
@@ -19,16 +19,16 @@ from workers.identity import machine_id
 log = structlog.get_logger(__name__)
 
 WORKER_COMMAND = (sys.executable, "-m", "workers")
-WATCH_SECONDS = 0.5  # between looks at the processes (chosen)
-FIRST_PAUSE_SECONDS = 1.0  # before a restart, doubled each time (chosen)
+WATCH_SECONDS = 0.5  # between checks of the processes (chosen)
+FIRST_PAUSE_SECONDS = 1.0  # before a restart (chosen), doubled each time
 LAST_PAUSE_SECONDS = 30.0
-HEALTHY_SECONDS = 60.0  # a process that lived this long starts again with the first pause (chosen)
-STOP_SECONDS = 5.0  # for a graceful stop, which takes under 1 s; then SIGKILL (chosen)
+HEALTHY_SECONDS = 60.0  # a process that lived this long is restarted after the first pause again (chosen)
+STOP_SECONDS = 5.0  # for a graceful stop (chosen), which takes under 1 s; then SIGKILL
 
 
 @dataclass
 class _Member:
-    """One place in the pool and the process that fills it now."""
+    """One slot of the pool and the process that fills it now."""
 
     worker_id: str
     environment: Mapping[str, str]
@@ -60,7 +60,7 @@ class WorkerPool:
 
     def start(self) -> None:
         """Start every worker, and the thread that restarts those that die."""
-        prefix = machine_id()  # kept when a worker is restarted, which then frees at once what the dead one held
+        prefix = machine_id()  # a restarted worker keeps the name, and so frees at once what the dead one held
         for name, environment in self._places.items():
             worker_id = f"{prefix}-{name}"
             process = self._spawn(worker_id, environment)
@@ -69,7 +69,7 @@ class WorkerPool:
         log.info("workers_started", count=len(self._members))
 
     def stop(self) -> None:
-        """Stop every worker: each gives its shard back; those that do not are killed. May be called twice."""
+        """Stop every worker: each returns its shard to the queue, or is killed. May be called twice."""
         self._stopping.set()
         if self._watcher.is_alive():
             self._watcher.join()
@@ -81,14 +81,14 @@ class WorkerPool:
                 member.process.wait(max(0.0, give_up - time.monotonic()))
             if member.process.poll() is None:
                 log.warning("worker_killed", worker_id=member.worker_id)
-                member.process.kill()  # its child sees its stdin end, and ends too
+                member.process.kill()  # its child sees its stdin close, and ends too
                 member.process.wait()
             if member.process.stdin is not None:
                 member.process.stdin.close()
         self._members.clear()
 
     def pids(self) -> tuple[int, ...]:
-        """Return the process ids of the workers, in their order."""
+        """Return the process ids of the workers, in order."""
         return tuple(member.process.pid for member in self._members)
 
     def __enter__(self) -> "WorkerPool":
@@ -101,8 +101,8 @@ class WorkerPool:
         self.stop()
 
     def _spawn(self, worker_id: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        # stdin is a pipe that nothing is written to: its end tells the worker that we died. A session of its
-        # own keeps Ctrl-C from the workers, which are stopped in order by stop().
+        # Nothing is written to stdin: its end tells the worker that we died. A separate session keeps Ctrl-C
+        # from the workers; stop() stops them.
         return subprocess.Popen(  # noqa: S603  # the command is ours; no shell is involved
             [*self._command, "--exit-with-parent", "--id", worker_id],
             stdin=subprocess.PIPE,
@@ -129,7 +129,7 @@ class WorkerPool:
             member.pause = min(2 * member.pause, LAST_PAUSE_SECONDS)
             try:
                 process = self._spawn(member.worker_id, member.environment)
-            except OSError as error:  # no memory for it, or too many processes: it must not end this thread
+            except OSError as error:  # out of memory, or too many processes: this must not end the thread
                 member.restart_at = now + member.pause
                 log.warning(
                     "worker_not_started", worker_id=member.worker_id, error=str(error), again_in_seconds=member.pause

@@ -1,4 +1,4 @@
-"""The probe: asks a child, while a worker is idle, for the device and versions that its shards will run on."""
+"""The probe: while a worker is idle, asks a child for the device and versions that its shards will run on."""
 
 import time
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from workers.supervisor import CHILD_COMMAND
 log = structlog.get_logger(__name__)
 
 PROBE_COMMAND = (*CHILD_COMMAND, "--describe")
-PROBE_SECONDS = 120.0  # for JAX and the driver of an accelerator to start, which takes seconds (chosen)
+PROBE_SECONDS = 120.0  # for JAX and the accelerator's driver to start (chosen), which takes seconds
 
 
 class Probe:
-    """One child that describes the device; whoever uses it sees to it that one thread does at a time."""
+    """One child that describes the device; callers must use it from one thread at a time."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._child: ChildProcess | None = None
         self._give_up = 0.0
-        self.failed = not command  #: it is not to be asked again
+        self.failed = not command  #: it is not asked again
 
     @property
     def running(self) -> bool:
-        """Whether there is a child whose answer is still to come."""
+        """Whether a child has yet to answer."""
         return self._child is not None
 
     def look(self) -> dict[str, Any] | None:
-        """Start the child if there is none; return its answer once it is there."""
+        """Start the child if there is none; return its answer once it has arrived."""
         try:
             if self._child is None:
                 self._child = ChildProcess(self._command, {})
@@ -44,13 +44,13 @@ class Probe:
         words = "" if self._child is None else self._child.last_words()
         self.end()
         if not isinstance(answer, Described):
-            self.failed = True  # the first shard will say why
+            self.failed = True  # the first shard will report the reason
             log.warning("device_unknown", last_words=words)
             return None
         return dict(answer.environment)
 
     def end(self) -> None:
-        """End the child at once, if there is one; the next look starts another."""
+        """End the child at once, if there is one; the next call starts another."""
         if self._child is not None:
             self._child.kill()
             self._child = None

@@ -1,4 +1,4 @@
-"""A child process as its supervisor sees it: a job in, events out, its last words, and a sure end."""
+"""A child process as its supervisor sees it: a job in, events out, its last lines of stderr, and a reliable end."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from typing import IO, Any
 from service.settings import without_settings
 from workers.protocol import Event, ProtocolError, read_event
 
-LINE_MAXIMUM = 1 << 20  # bytes of one event; a trial takes 200 (chosen)
-QUEUE_MAXIMUM = 1000  # events read ahead; beyond it the child waits on its pipe (chosen)
+LINE_MAXIMUM = 1 << 20  # bytes of one event (chosen); a trial takes 200
+QUEUE_MAXIMUM = 1000  # events read ahead (chosen); beyond that the child waits on its pipe
 LAST_WORDS = 20  # lines of stderr kept for the reason of a failure (chosen)
 LAST_WORD_MAXIMUM = 500  # characters of one such line (chosen)
-KEPT = ("WIDTHWISE_DATA_DIR",)  # a child needs no setting but its job; by this one a person tells whose it is
-EXIT_SECONDS = 2.0  # for a child that has finished to end by itself: Python and JAX take 0.3 s
+KEPT = ("WIDTHWISE_DATA_DIR",)  # a child needs only its job; this shows people which worker it belongs to
+EXIT_SECONDS = 2.0  # for a finished child to exit by itself: Python and JAX take 0.3 s
 
 
 class Ended(Exception):  # noqa: N818  # an event, not an error
@@ -27,7 +27,7 @@ class Ended(Exception):  # noqa: N818  # an event, not an error
 
 
 class ChildProcess:
-    """One child in a session of its own, so that its whole group can be killed."""
+    """One child in a separate session, so that its whole group can be killed."""
 
     def __init__(self, command: Sequence[str], job: Mapping[str, Any]) -> None:
         # the command is ours, from the entry point; no shell is involved
@@ -77,13 +77,13 @@ class ChildProcess:
         return self._reap()
 
     def send_kill(self) -> None:
-        """Send the child and its group SIGKILL and wait for nothing: for a thread that is not its supervisor's."""
-        if self._process.returncode is None:  # not reaped, so the group's number is still its own
+        """Send SIGKILL to the child and its group without waiting; for threads other than its supervisor's."""
+        if self._process.returncode is None:  # not reaped yet, so the group's number can't have been reused
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Let a child that has finished end by itself, for a moment; return its exit status."""
+        """Give a finished child a moment to exit by itself; return its exit status."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_SECONDS)
         return self.kill()
@@ -96,7 +96,7 @@ class ChildProcess:
         status = self._process.wait()
         self._closed.set()
         for thread in self._threads:
-            thread.join(timeout=1.0)  # they end with the pipes, which end with the group
+            thread.join(timeout=1.0)  # they end with the pipes, and the pipes end with the group
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with suppress(OSError):
@@ -104,7 +104,7 @@ class ChildProcess:
         return status
 
     def _write(self, line: bytes) -> None:
-        # on a thread: a child that does not read could otherwise block its supervisor. stdin stays open:
+        # on a thread, since a child that does not read could block its supervisor. stdin stays open:
         # its end tells the child that we are gone.
         pipe = self._process.stdin
         assert pipe is not None  # noqa: S101  # Popen was given PIPE

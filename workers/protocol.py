@@ -1,8 +1,8 @@
-"""What a worker and its child process say to each other, one line of JSON each: a job in, events out.
+"""The protocol between a worker and its child process, in lines of JSON: a job in, events out.
 
 job     {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}
-        done, stored already: [learning rate, seed, role, γ, horizon] of trials of the shard's width, of which the
-        last three may be left out of a plain trial's; [kind, seed] of measurements
+        done, stored already: [learning rate, seed, role, γ, horizon] of trials of the shard's width, without the
+        last three for a plain trial; [kind, seed] of measurements
 events  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
         {"event": "progress", …}  {"event": "finished"}  {"event": "described", …}
         {"event": "error", "kind": …, "message": …}
@@ -30,24 +30,24 @@ class ProtocolError(Exception):
 class ErrorKind(StrEnum):
     """Why a child could not finish."""
 
-    INVALID_INPUT = "invalid_input"  #: another attempt would fail in the same way
+    INVALID_INPUT = "invalid_input"  #: another attempt would fail the same way
     OUT_OF_MEMORY = "out_of_memory"
     INTERNAL = "internal"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a child is to run."""
+    """The work of a child."""
 
     spec: CalibrationSpec
     shard: ShardSpec
-    done: Sequence[Identity] = ()  #: what is stored already and is skipped
+    done: Sequence[Identity] = ()  #: outcomes that are stored already and are skipped
     cache_dir: str | None = None  #: of compiled programs
     corpora_dir: str | None = None  #: of the operator's own texts
 
     @classmethod
     def from_dict(cls, value: Any) -> Self:
-        """Read a line of JSON. Raises InvalidInputError that names the field at fault."""
+        """Read a line of JSON. Raises InvalidInputError, which names the faulty field."""
         given = Fields.of(value, "job")
         shard = ShardSpec.from_dict(given.object("shard").values)
         return cls(
@@ -70,7 +70,7 @@ class Job:
 
 
 def identities(shard: ShardSpec, done: Sequence[Any]) -> Iterator[Identity]:
-    """Yield what `done` names of a shard; its width is the shard's. Raises InvalidInputError for another form.
+    """Yield the identities in `done`, with the shard's width. Raises InvalidInputError for any other form.
 
     >>> list(identities(ShardSpec(8, (0.1,), (0,)), [[0.1, 0]]))
     [TrialIdentity(width=8, learning_rate=0.1, seed=0, role=None, gamma=1.0, horizon=None)]
@@ -97,12 +97,12 @@ def identities(shard: ShardSpec, done: Sequence[Any]) -> Iterator[Identity]:
 def _written(identity: Identity) -> list[Any]:
     if isinstance(identity, MeasurementIdentity):
         return [identity.kind.value, identity.seed]
-    return list(identity[1:])  # a role is written as its word
+    return list(identity[1:])  # a role is written as its value
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The child runs the job, and on this."""
+    """The child has started the job; says what it runs on."""
 
     EVENT: ClassVar = "started"
     environment: Mapping[str, Any]  #: device, platform, versions, digests of the text and the code, constants
@@ -119,7 +119,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What would compute, for a child that was only asked."""
+    """The device, from a child that was only asked to describe it."""
 
     EVENT: ClassVar = "described"
     environment: Mapping[str, Any]  #: device, platform, versions
@@ -170,7 +170,7 @@ class MeasurementDone:
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """How far the child is, for a person who watches."""
+    """The child's progress, for people who watch."""
 
     EVENT: ClassVar = "progress"
     trial: int  #: from 1
@@ -211,12 +211,12 @@ class Failed:
     """The child could not finish."""
 
     EVENT: ClassVar = "error"
-    kind: str  #: an ErrorKind, or what a child that is not ours calls it
+    kind: str  #: an ErrorKind, or another word from a child that is not ours
     message: str
 
     @property
     def is_final(self) -> bool:
-        """Whether another attempt would fail in the same way."""
+        """Whether another attempt would fail the same way."""
         return self.kind == ErrorKind.INVALID_INPUT
 
     @classmethod
@@ -238,7 +238,7 @@ def read_event(value: Any) -> Event:
     """Read an event. Raises ProtocolError for anything else."""
     name = value.get("event") if isinstance(value, Mapping) else None
     if not isinstance(name, str) or name not in _BY_NAME:
-        raise ProtocolError(f"{value!r} is not an event that is known")
+        raise ProtocolError(f"{value!r} is not a known event")
     try:
         return _BY_NAME[name].from_dict(value)
     except InvalidInputError as error:

@@ -1,8 +1,8 @@
 """The supervisor of one claim: starts its child process, stores what it reports, and kills it when it must.
 
-It kills the child when the lease is lost, a cancel is requested, the deadline passes or the worker is to stop;
-every write carries the claim's epoch, so a child that outlives its claim changes nothing. A silent database may
-hold the supervisor up without end, so a thread that never asks it keeps the deadline and the lease's end.
+It kills the child when the lease is lost, cancellation is requested, the deadline passes or the worker must stop; every
+write carries the claim's epoch, so a child that outlives its claim changes nothing. A silent database may block the
+supervisor forever, so a thread that never uses it enforces the deadline and the lease's end.
 """
 
 import contextvars
@@ -38,15 +38,15 @@ from workers.totals import Totals
 log = structlog.get_logger(__name__)
 
 CHILD_COMMAND = (sys.executable, "-m", "workers.child")
-MESSAGE_SECONDS = 0.1  # longest wait for a message, so the longest delay in seeing the stop event
-CHECK_SECONDS = 1.0  # between looks at the cancel flag: a person waits for it
-EXTENSIONS_PER_LEASE = 6  # a lease of 60 s is extended every 10 s and outlives five failures
+MESSAGE_SECONDS = 0.1  # longest wait for a message, and so the longest delay in noticing the stop event
+CHECK_SECONDS = 1.0  # between checks of the cancel flag: a person waits for it
+EXTENSIONS_PER_LEASE = 6  # a lease of 60 s is extended every 10 s and survives five failures
 RETRY_SECONDS = 0.5  # between attempts to reach a database that does not answer
 
 
 @dataclass(frozen=True)
 class Supervisor:
-    """What every claim of one worker has in common."""
+    """What all claims of one worker have in common."""
 
     store: Store
     worker_id: str
@@ -57,10 +57,10 @@ class Supervisor:
     corpora_dir: Path | None = None
     command: Sequence[str] = CHILD_COMMAND
     totals: Totals = field(default_factory=Totals)
-    described: threading.Event = field(default_factory=threading.Event)  #: device and versions are reported
+    described: threading.Event = field(default_factory=threading.Event)  #: device and versions have been reported
 
     def run(self, claim: Claim) -> Outcome:
-        """Run one claim to its end; the child is dead when this returns. Every log line of it says whose it is."""
+        """Run one claim to its end; the child is dead when this returns. Every log line names the claim."""
         whose = {"worker_id": self.worker_id, "calibration_id": claim.calibration_id, "shard_id": claim.shard_id}
         if claim.request_id is not None:
             whose["request_id"] = claim.request_id
@@ -68,7 +68,7 @@ class Supervisor:
             try:
                 outcome = self._run(claim)
             except Exception as error:
-                # a mistake of ours: without this the shard would wait for its lease to end
+                # a bug: without this the shard would stay claimed until its lease ends
                 log.exception("supervisor_failed")
                 outcome = self.report_failure(claim, f"The worker failed ({error!r}); see its log.", retryable=True)
             log.info("shard_ended", outcome=outcome.value)
@@ -104,7 +104,7 @@ class Supervisor:
             child.kill()
 
     def heartbeat(self, environment: Mapping[str, Any] | None = None, *, begins: bool = False) -> None:
-        """Report that this worker is alive, what it did since it began, and its device and versions once known."""
+        """Report that this worker is alive, its totals, and its device and versions once known."""
         known = environment or {}
         versions = known.get("versions")
         self.store.workers.report(
@@ -125,14 +125,14 @@ class Supervisor:
         return Outcome.LOST if lease is Lease.LOST else Outcome.FAILED
 
     def seen(self, lease: Lease) -> Lease:
-        """Count a lease that the store says is lost."""
+        """Count a lease that the store reports as lost."""
         if lease is Lease.LOST:
             self.totals.count_lease_loss()
             log.warning("lease_lost")
         return lease
 
     def insist(self, write: Callable[[], Lease]) -> Lease:
-        """Make a last write, waiting for the database while the lease may hold, but not once told to stop."""
+        """Make a last write, waiting for the database while the lease may still hold, but not after a stop."""
         give_up = time.monotonic() + self.lease_seconds
         while True:
             try:
@@ -145,15 +145,15 @@ class Supervisor:
 
 @dataclass
 class _Watch:
-    """The watch over one child: everything that changes while it runs."""
+    """Watches one child; holds everything that changes while it runs."""
 
     supervisor: Supervisor
     claim: Claim
     child: ChildProcess
-    unstored: Event | None = None  #: an event the database was not there to take
-    error: Failed | None = None  #: the child's own report of a fault
+    unstored: Event | None = None  #: an event that could not be stored because the database did not answer
+    error: Failed | None = None  #: the error that the child reported
     finished: bool = False
-    overdue: bool = False  #: the child was killed since its time was over
+    overdue: bool = False  #: the child was killed because its time was up
     over: threading.Event = field(default_factory=threading.Event)  #: the watch has ended
     deadline: float = field(init=False)
     held_until: float = field(init=False)
@@ -172,8 +172,8 @@ class _Watch:
         return min(CHECK_SECONDS, self.supervisor.lease_seconds / EXTENSIONS_PER_LEASE)
 
     def until_the_end(self) -> Outcome:
-        """Watch until the child has ended or has to be killed."""
-        keep_time = contextvars.copy_context().run  # its log lines say whose they are, too
+        """Watch until the child has ended or must be killed."""
+        keep_time = contextvars.copy_context().run  # its log lines name the claim, too
         threading.Thread(target=keep_time, args=(self._keep_time,), daemon=True, name="deadline").start()
         try:
             return self._watch()
@@ -181,9 +181,9 @@ class _Watch:
             self.over.set()
 
     def _keep_time(self) -> None:
-        """Kill the child at its deadline or its lease's end, whatever comes first; a thread of its own.
+        """Kill the child at its deadline or its lease's end, whichever comes first; runs on a separate thread.
 
-        The watch may wait for an answer of the database without end: a frozen one keeps its connections open.
+        The watch may wait forever for the database: a frozen one keeps its connections open.
         """
         while (left := min(self.deadline, self.held_until) - time.monotonic()) > 0:
             if self.over.wait(left):
@@ -210,13 +210,13 @@ class _Watch:
                 return self._ended()
 
     def _release(self) -> Outcome:
-        """Return the shard back: the worker is to stop."""
+        """Return the shard to the queue, because the worker must stop."""
         self.child.kill()
         lease = self.supervisor.insist(lambda: self.supervisor.store.work.release(self.claim))
         return Outcome.LOST if lease is Lease.LOST else Outcome.RELEASED
 
     def _too_late(self) -> Outcome:
-        """Judge a child whose time was over: at its deadline, or with a lease that another may hold by now."""
+        """Handle a child that ran out of time: by its deadline, or because another worker may have its shard by now."""
         if time.monotonic() < self.deadline:
             return self._give_way(Lease.LOST)
         reason = f"The attempt took longer than its deadline of {self.supervisor.deadline_seconds:g} s."
@@ -228,14 +228,14 @@ class _Watch:
         return self.supervisor.report_failure(self.claim, reason, retryable=retryable)
 
     def _give_way(self, lease: Lease) -> Outcome:
-        """Stop for the other worker that has the shard, or for the user who cancelled it."""
+        """Stop because another worker has the shard, or because the user cancelled it."""
         self.child.kill()
         if lease is Lease.CANCEL_REQUESTED:
             lease = self.supervisor.insist(lambda: self.supervisor.store.work.cancel(self.claim))
         return Outcome.LOST if lease is Lease.LOST else Outcome.CANCELLED
 
     def _step(self) -> Lease:
-        """Look at the lease if it is time, and take one event; HELD while all is well."""
+        """Check the lease if it is due, and handle one event; HELD while all is well."""
         try:
             lease = self.supervisor.seen(self._look_at_lease())
             if lease is not Lease.HELD:
@@ -265,7 +265,7 @@ class _Watch:
         return lease
 
     def _take(self, event: Event) -> Lease:
-        """Act on one event of the child."""
+        """Handle one event of the child."""
         store = self.supervisor.store
         match event:
             case TrialDone(trial):
@@ -289,7 +289,7 @@ class _Watch:
         return Lease.HELD
 
     def _ended(self) -> Outcome:
-        """Judge a child that has finished, reported an error, or died."""
+        """Handle a child that has finished, reported an error, or died."""
         status = self.child.wait()
         if self.finished:
             lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
@@ -299,13 +299,13 @@ class _Watch:
         if self.overdue:
             return self._too_late()
         words = self.child.last_words()
-        said = f"Its last words:\n{words}" if words else "It said nothing."
-        reason = f"The child process ended {_in_words(status)} before it had finished. {said}"
+        said = f"Its last output:\n{words}" if words else "It printed nothing."
+        reason = f"The child process ended {_in_words(status)} before it finished. {said}"
         return self._fail(reason, retryable=True)
 
 
 def _device(environment: Mapping[str, Any]) -> str | None:
-    """Name a device by its platform and, where that says more, its kind: "cpu", "gpu (NVIDIA H100 80GB HBM3)"."""
+    """Name a device by its platform and, if that says more, its kind: "cpu", "gpu (NVIDIA H100 80GB HBM3)"."""
     device, kind = environment.get("device"), environment.get("device_kind")
     if device is None:
         return None
@@ -313,7 +313,7 @@ def _device(environment: Mapping[str, Any]) -> str | None:
 
 
 def _in_words(status: int) -> str:
-    """Return an exit status for a person to read."""
+    """Return an exit status as text."""
     if status >= 0:
         return f"with exit status {status}"
     try:

@@ -1,4 +1,4 @@
-"""What a worker did since it started, in numbers that its heartbeat carries and /metrics shows."""
+"""A worker's totals since it started, which its heartbeat carries and /metrics shows."""
 
 import threading
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from widthwise.vocabulary import Outcome, TrialStatus
 
-#: Upper bounds in seconds: a trial takes from 0.1 s (a tiny proxy) to minutes (chosen, three for each decade).
+#: Upper bounds in seconds (chosen, three per decade): a trial takes from 0.1 s (a tiny proxy) to minutes.
 TRIAL_SECONDS_BOUNDS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
@@ -23,12 +23,12 @@ class Totals:
         self._republished = 0
 
     def count_shard(self, outcome: Outcome) -> None:
-        """Count a claim by how it ended."""
+        """Count a claim by its outcome."""
         with self._lock:
             self._shards[outcome.value] += 1
 
     def count_trial(self, trial: Mapping[str, Any]) -> None:
-        """Count a trial that was stored, by its status and its seconds."""
+        """Count a stored trial by its status and seconds."""
         status, seconds = trial.get("status"), trial.get("seconds")
         with self._lock:
             if status in self._trials:
@@ -50,7 +50,7 @@ class Totals:
             self._republished += messages
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; buckets are cumulative, as Prometheus has them, and `count` is that of +Inf."""
+        """Return the JSON form; buckets are cumulative, as in Prometheus, and `count` is the +Inf bucket."""
         with self._lock:
             return {
                 "shards": dict(self._shards),

@@ -1,4 +1,4 @@
-"""A worker: claims a shard, supervises it, counts it; and what it does besides, on a thread of its own."""
+"""A worker: claims shards, supervises and counts them, and does maintenance on a separate thread."""
 
 import threading
 import time
@@ -16,12 +16,14 @@ from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 
-HEARTBEAT_SECONDS = 10.0  # at most between reports: a worker counts as stale after six that are missed
-SWEEP_SECONDS = 5.0  # between looks whether a sweep is due: one worker at a time does it for all (chosen)
-FORGET_SECONDS = 3600.0  # between looks for workers that are gone for a week (chosen)
+HEARTBEAT_SECONDS = 10.0  # longest time between reports: a worker counts as stale after six missed ones
+SWEEP_SECONDS = 5.0  # between checks whether a sweep is due (chosen): one worker at a time does it for all
+FORGET_SECONDS = 3600.0  # between checks for workers that have been gone for a week (chosen)
 FIRST_PAUSE_SECONDS = 1.0  # after a failed attempt, doubled while failures follow each other: a broken machine
 LAST_PAUSE_SECONDS = 30.0  # must not use up the attempts of every shard in the queue (chosen)
-STOP_SECONDS = 2.0  # for the maintenance thread to end: its longest write takes less unless the database is away
+STOP_SECONDS = (
+    2.0  # for the maintenance thread to end: its longest write takes less unless the database does not answer
+)
 
 
 class Worker:
@@ -60,7 +62,7 @@ class Worker:
         self._maintenance = threading.Thread(target=self._maintain, daemon=True, name="maintenance")
 
     def __enter__(self) -> "Worker":
-        """Begin: raises SchemaError if the database needs a migration; waits for one that does not answer."""
+        """Start; SchemaError if the database needs a migration. Waits for a database that does not answer."""
         while not self.stop.is_set():
             if self._reached(self._begin):
                 break
@@ -71,15 +73,15 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stop.set()
         self._maintenance.join(STOP_SECONDS)
-        with self._one_at_a_time:  # a shard that is being given back
+        with self._one_at_a_time:  # a shard that is being returned
             self._probe.end()
             self._reached(lambda: self._store.workers.stop(self.worker_id, totals=self.totals.to_dict()))
         self._tracing.stop()
 
     def work(self, *, wait: bool = True) -> bool:
-        """Claim the next shard and run it to its end; say whether there was one.
+        """Claim the next shard and run it to its end; return whether there was one.
 
-        wait: for the shard that another thread runs now; else there is none for us.
+        wait: for the shard that another thread is running; otherwise return False in that case.
         """
         if not self._one_at_a_time.acquire(blocking=wait):
             return False
@@ -100,7 +102,7 @@ class Worker:
         if claim is None:
             self._describe()
             return False
-        self._probe.end()  # before the shard's child: some accelerators serve one program alone
+        self._probe.end()  # before the shard's child: some accelerators serve only one program
         with self._tracing.shard(claim) as ended:
             outcome = self._supervisor.run(claim)
             ended(outcome.value)
@@ -113,11 +115,11 @@ class Worker:
 
     @property
     def probing(self) -> bool:
-        """Whether a probe of the device runs, and `work` is to be called soon for its result."""
+        """Whether a probe of the device is running, so that `work` should be called soon for its result."""
         return self._probe.running
 
     def _describe(self) -> None:
-        """While there is nothing to run, find out what this worker would run it on."""
+        """While there is nothing to run, find out which device this worker has."""
         if self._supervisor.described.is_set() or self._probe.failed:
             return
         found = self._probe.look()
@@ -125,13 +127,13 @@ class Worker:
             self._reached(lambda: self._supervisor.heartbeat(found))
 
     def _begin(self) -> None:
-        """Check the schema, free what an earlier process of this name held (it is dead), and report."""
+        """Check the schema, free what an earlier process of the same name held (it is dead), and report."""
         self._store.check_ready()
         self._store.workers.abandon(self.worker_id)
         self._supervisor.heartbeat(begins=True)
 
     def _maintain(self) -> None:
-        """Report, and see to what nobody else would, until told to stop."""
+        """Report and do maintenance until told to stop."""
         duties: list[tuple[float, Callable[[], object]]] = [
             (self._heartbeat_seconds, self._supervisor.heartbeat),
             (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.sweeps.run(self.worker_id))),
@@ -143,12 +145,12 @@ class Worker:
                 if time.monotonic() >= due[number] and not self.stop.is_set():
                     try:
                         self._reached(duty)
-                    except Exception:  # a mistake in one duty must not end the others: reports are among them
+                    except Exception:  # an error in one duty must not end the others, such as reports
                         log.exception("maintenance_failed", worker_id=self.worker_id)
                     due[number] = time.monotonic() + seconds
 
     def _reached(self, act: Callable[[], object]) -> bool:
-        """Do something with the database; say whether it was there."""
+        """Do something with the database; return whether it answered."""
         try:
             act()
         except StoreUnavailableError as error:

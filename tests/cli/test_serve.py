@@ -106,7 +106,7 @@ def test_a_port_in_use(run: Run, tmp_path: Path) -> None:
         port = listener.getsockname()[1]
         ran = run("serve", "--port", port, "--data-dir", tmp_path, "--workers", 0)
     assert ran.code == 1
-    assert ran.err == f"Error: port {port} is in use; stop what listens there, or give another with --port\n"
+    assert ran.err == f"Error: port {port} is in use; stop the process that uses it, or choose another with --port\n"
 
 
 def test_other_machines_are_asked_for_a_key(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_other_machines_are_asked_for_a_key(tmp_path: Path) -> None:
         bearer = {"Authorization": f"Bearer {made.stdout.strip()}"}
         assert httpx.get(f"{url}/v1/calibrations", headers=bearer, trust_env=False).status_code == 200
     with serving(tmp_path, "--host", "0.0.0.0") as (_, said):  # noqa: S104
-        assert "keys      asked for\n" in said
+        assert "keys      required\n" in said
         assert made.stdout.strip() not in said
 
 
@@ -188,7 +188,7 @@ def test_settings_that_are_wrong(run: Run, tmp_path: Path, monkeypatch: pytest.M
     occupied.write_text("", encoding="utf-8")
     ran = run("serve", "--data-dir", occupied / "data", "--workers", 0)
     assert ran.code == 1
-    assert "can't be made" in ran.err
+    assert "can't be created" in ran.err
     assert run("serve", "--port", 70_000).code == 2
     monkeypatch.setenv("WIDTHWISE_PROT", "8000")
     ran = run("serve", "--data-dir", tmp_path, "--workers", 0)

@@ -24,7 +24,7 @@ def test_a_host_is_healthy_while_a_worker_of_it_reports(run: Run, tmp_path: Path
     check = ("work", "--healthy", "--data-dir", tmp_path)
     none = run(*check)
     assert (none.code, none.out) == (1, "")
-    assert "no worker of host" in none.err
+    assert "no worker on host" in none.err
     store = open_store(url)
     store.workers.report("elsewhere", host="another-host")
     assert run(*check).code == 1
@@ -65,8 +65,8 @@ def test_several_workers_in_processes_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "none here; the broker wakes those of `widthwise work`"),
-        (("--workers", "1"), "1 local process; the broker wakes those of `widthwise work`"),
+        ((), "none here; the broker wakes each `widthwise work`"),
+        (("--workers", "1"), "1 local process; the broker wakes each `widthwise work`"),
     ],
 )
 def test_with_a_broker_serve_is_the_api_alone_unless_told(

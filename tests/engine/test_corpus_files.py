@@ -47,7 +47,7 @@ def test_a_text_without_lines_is_cut_at_a_byte(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_only_plain_names_are_names(folder: Path, name: str) -> None:
-    with pytest.raises(InvalidInputError, match="plain name") as raised:
+    with pytest.raises(InvalidInputError, match="plain file name") as raised:
         load_corpus(f"file:{name}", str(folder))
     assert raised.value.field == "proxy.dataset"
 

@@ -96,7 +96,7 @@ def test_what_no_other_attempt_can_mend_is_not_attempted_again(telescope: Calibr
 
 
 def test_a_round_without_outcome_ends_the_run(telescope: CalibrationSpec) -> None:
-    with pytest.raises(LocalRunError, match="brought no outcome"):
+    with pytest.raises(LocalRunError, match="produced no outcome"):
         run_calibration(telescope, command=fake('say("finished")'))
 
 

@@ -86,7 +86,7 @@ def test_held_out_windows_lie_in_the_text_and_reach_both_ends(text_bytes: int) -
 def test_a_text_shorter_than_a_window_is_refused() -> None:
     proxy = build_proxy(MLP)
     for windows in (held_out_starts, training_windows):
-        with pytest.raises(InvalidInputError, match="has 3 bytes and a window needs 4"):
+        with pytest.raises(InvalidInputError, match="has 3 bytes, but a window needs 4"):
             windows(3, proxy)
 
 

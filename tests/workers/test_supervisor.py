@@ -86,8 +86,8 @@ def test_stores_measurements_and_runs_only_those_that_are_missing(
 
 
 FAULTS = {
-    "abort": (ShardState.QUEUED, ["by signal SIGABRT before it had finished", "RESOURCE_EXHAUSTED"]),
-    "silent": (ShardState.QUEUED, ["with exit status 0 before it had finished"]),
+    "abort": (ShardState.QUEUED, ["by signal SIGABRT before it finished", "RESOURCE_EXHAUSTED"]),
+    "silent": (ShardState.QUEUED, ["with exit status 0 before it finished"]),
     "invalid": (ShardState.FAILED, ["invalid_input: no such dataset"]),
     "garbage": (ShardState.FAILED, ["broke its protocol", "this is no JSON"]),
     "nan": (ShardState.FAILED, ["broke its protocol", "trial.loss is nan"]),

@@ -1,1 +1,1 @@
-"""Commands of `widthwise` that need the workers: found by the entry points of the server's distribution."""
+"""Commands of `widthwise` that need the workers: registered as entry points of the server's distribution."""

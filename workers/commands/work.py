@@ -1,4 +1,4 @@
-"""`widthwise work`: workers for a service that runs elsewhere, and their health check."""
+"""`widthwise work`: more workers for a service, and their health check."""
 
 import socket
 import threading
@@ -16,28 +16,26 @@ if TYPE_CHECKING:
 
 
 class UnhealthyError(WidthwiseError):
-    """No worker of this host reports."""
+    """No worker on this host reports."""
 
 
 def work(
     *,
     data_dir: DataDir = None,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Worker processes, each with one core.")] = 1,
-    gpus: Annotated[
-        str | None, typer.Option(help='One worker process for each of these GPUs: numbers (0,1) or "all".')
-    ] = None,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Number of worker processes, one core each.")] = 1,
+    gpus: Annotated[str | None, typer.Option(help='Run one worker process per GPU: numbers (0,1) or "all".')] = None,
     healthy: Annotated[
-        bool, typer.Option("--healthy", help="Run nothing: exit with 0 if a worker of this host reports, else 1.")
+        bool, typer.Option("--healthy", help="Only check: exit with 0 if a worker on this host reports, else 1.")
     ] = False,
 ) -> None:
-    """Run workers in the foreground: they claim shards from the database that WIDTHWISE_* name.
+    """Run workers in the foreground. They claim shards from the database that the WIDTHWISE_* settings name.
 
-    `widthwise serve` has workers of its own; this adds some from another terminal, or from another machine that reaches
-    the same Postgres. With WIDTHWISE_REDIS_URL they are woken through that broker, else they poll. A shard in progress
-    is given back on Ctrl-C or SIGTERM.
+    `widthwise serve` starts its own workers; this adds more from another terminal, or from another machine that reaches
+    the same Postgres. With WIDTHWISE_REDIS_URL, that broker wakes them; without it they poll. On Ctrl-C or SIGTERM, a
+    shard in progress is returned to the queue.
 
-    A worker is healthy while its reports, one every 10 seconds, reach the database: --healthy is the check of
-    a container, whose host name is its own.
+    A worker is healthy while its reports, one every 10 seconds, reach the database. --healthy is meant as the health
+    check of a container, since each container has its own host name.
 
     \b
     Examples:
@@ -58,7 +56,9 @@ def work(
         return
     require_package("jax", "worker")
     if gpus is not None and workers > 1:
-        raise InvalidInputError("--workers goes with CPUs; a GPU has one worker: leave one option out.", field="--gpus")
+        raise InvalidInputError(
+            "--workers is for CPUs, and a GPU has one worker; give only one of --workers and --gpus.", field="--gpus"
+        )
     chosen = () if gpus is None else choose_gpus(gpus)
     if chosen:
         _require_gpu_backend()
@@ -69,7 +69,7 @@ def work(
 
 
 def _run(settings: "Settings", stop: threading.Event, count: int, gpus: tuple[str, ...]) -> None:
-    """Run one worker in this process, or several in processes of their own, until told to stop."""
+    """Run one worker in this process, or several in separate processes, until told to stop."""
     from workers.identity import machine_id
     from workers.node import run_worker
     from workers.pool import WorkerPool
@@ -77,22 +77,22 @@ def _run(settings: "Settings", stop: threading.Event, count: int, gpus: tuple[st
 
     if gpus or count > 1:
         where = f"GPU {', '.join(gpus)}" if gpus else f"{count} processes"
-        console.say(f"Workers on {where} look for work; Ctrl-C stops them.")
+        console.say(f"Workers on {where} are looking for work; Ctrl-C stops them.")
         with WorkerPool(settings, count=count, gpus=gpus):
             stop.wait()
         return
     end_in_time(stop)
     worker_id = machine_id()
-    console.say(f"Worker {worker_id} looks for work; Ctrl-C stops it.")
+    console.say(f"Worker {worker_id} is looking for work; Ctrl-C stops it.")
     run_worker(settings, worker_id, stop)
 
 
 def _require_gpu_backend() -> None:
-    """Refuse GPUs that JAX could not use: its children would fail one by one."""
+    """Refuse GPUs that JAX can't use, since every child would fail."""
     from importlib.metadata import entry_points
 
     if not entry_points(group="jax_plugins"):
-        raise WidthwiseError("--gpus needs JAX with its CUDA plugin, which is not here: pip install 'jax[cuda12]'")
+        raise WidthwiseError("--gpus needs JAX with its CUDA plugin, which is not installed: pip install 'jax[cuda12]'")
 
 
 def _check_health(settings: "Settings") -> None:
@@ -106,6 +106,6 @@ def _check_health(settings: "Settings") -> None:
     reporting = [worker for worker in here if worker.state in (WorkerState.IDLE, WorkerState.RUNNING)]
     if not reporting:
         last = f"; the last report came {here[0].seconds_since_seen:.0f} s ago" if here else ""
-        raise UnhealthyError(f"no worker of host {socket.gethostname()!r} reports{last}: look at its log")
+        raise UnhealthyError(f"no worker on host {socket.gethostname()!r} reports{last}; check its log")
     for worker in reporting:
         console.say(f"{worker.id}: {worker.state.value}, reported {worker.seconds_since_seen:.0f} s ago")

@@ -1,9 +1,9 @@
 """Many trials of one width as one vmapped program: how an accelerator trains them.
 
 Learning rates, γ and draws have a leading axis of trials ("lanes"); everything else is shared. A lane that diverges
-goes on as numbers that nobody reads and disturbs no other; none is stopped early, since the program would not get
-shorter. The losses equal those of one trial at a time to rounding. A batch is always whole: where some of its trials
-are stored already it is run again as it was, since a batch of another size may round otherwise.
+keeps computing numbers that nobody reads, and does not affect the others; none is stopped early, since that would not
+shorten the program. The losses equal those of one trial at a time, up to rounding. A batch is always run as a whole: if
+some of its trials are stored already it is repeated as it was, since a batch of another size may round differently.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,13 +20,13 @@ from widthwise.calibration.trial import Trial, TrialIdentity
 from workers.engine.training import Hyperparameters
 from workers.engine.width_program import WidthProgram, is_healthy
 
-MEMORY_SHARE = 0.8  # of what JAX may use (chosen): the compiler's count leaves out its own scratch and fragmentation
+MEMORY_SHARE = 0.8  # of what JAX may use (chosen): the compiler's count omits its own scratch space and fragmentation
 COPIES = 6  # for the first guess (chosen): parameters, gradients, two moments, updates, and initial draws
 
-Report = Callable[[int, int], None]  #: (trial from 1 among those not stored, step)
-Tree = Any  #: arrays of all lanes, in the structure of one trial's
+Report = Callable[[int, int], None]  #: (trial, from 1, among those not stored; step)
+Tree = Any  #: arrays of all lanes, with the structure of one trial's
 
-# The axes of a batch: learning rates differ from lane to lane, the rest of a prescription is the width's.
+# The axes of a batch: learning rates differ between lanes; the rest of a prescription depends only on the width.
 _AXES: dict[str, Any] = dict.fromkeys(Hyperparameters._fields) | {"learning_rate": 0, "learning_rates": 0}
 LANES = Hyperparameters(**_AXES)
 
@@ -53,7 +53,7 @@ class BatchProgram:
 
     @property
     def bytes_needed(self) -> int:
-        """Device memory of a batch, as far as the compiler knows it: that of its largest part; 0 if it says nothing."""
+        """Device memory of a batch by the compiler's analysis: its largest part's; 0 if the compiler does not know."""
         return max(_bytes_of(part.memory_analysis()) for part in (self._start, self._advance, self._evaluate))
 
     def _hyperparameters(self, trials: Sequence[TrialIdentity]) -> Hyperparameters:
@@ -70,13 +70,13 @@ class BatchProgram:
         return normals, jnp.stack([draws.starts for draws in each])
 
     def run(self, trials: Sequence[TrialIdentity], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
-        """Train at most `lanes` trials and return them in their order; each counts its share of the time."""
+        """Train at most `lanes` trials and return them in order; each counts its share of the time."""
         begun, shared = perf_counter(), self._shared
-        filled = [*trials, *[trials[-1]] * (self.lanes - len(trials))]  # the rest repeats the last
+        filled = [*trials, *[trials[-1]] * (self.lanes - len(trials))]  # remaining lanes repeat the last trial
         hyper, (normals, starts_NxSxB) = self._hyperparameters(filled), self._draws(filled)
         state: Tree = self._start(hyper, normals)
         del normals
-        step, ended_N = 0, np.zeros(self.lanes, np.int64)  # 0: still going
+        step, ended_N = 0, np.zeros(self.lanes, np.int64)  # 0: still running
         for stop in shared.stops:
             span = np.int32(step), np.int32(stop)
             state, loss_N = self._advance(hyper, state, shared.train_text, starts_NxSxB, span)
@@ -109,10 +109,10 @@ def run_batches(
     memory_bytes: int | None = None,
     build: Callable[[WidthProgram, int], BatchProgram] = BatchProgram,
 ) -> Iterator[Trial]:
-    """Yield those of `trials` that are wanted, in as few batches as `memory_bytes` of device memory allow.
+    """Yield the wanted ones of `trials`, in as few batches as `memory_bytes` of device memory allow.
 
-    Without `memory_bytes`: what the device says, or no limit. A batch that the device refuses for want of memory is
-    tried again at half the size.
+    `memory_bytes` defaults to what the device reports, or no limit. If a batch runs out of device memory, it is tried
+    again at half the size.
     """
     limit = memory_bytes or _device_memory()
     program = _fitting(shared, _even(len(trials), _first_guess(shared, limit)), limit, build)
@@ -122,7 +122,7 @@ def run_batches(
         if any(identity in wanted for identity in batch):
             try:
                 ended = program.run(batch, partial(report, index))
-            except RuntimeError as error:  # XLA's error of a full device has no class of its own
+            except RuntimeError as error:  # XLA's error for a full device does not have a separate class
                 if "RESOURCE_EXHAUSTED" not in str(error) or program.lanes == 1:
                     raise
                 program = _fitting(shared, program.lanes // 2, limit, build)
@@ -148,11 +148,11 @@ def _bytes_of(analysis: Any) -> int:
     if analysis is None:
         return 0
     parts = analysis.argument_size_in_bytes, analysis.output_size_in_bytes, analysis.temp_size_in_bytes
-    return int(sum(parts) - analysis.alias_size_in_bytes)  # aliased: an output in the place of an argument
+    return int(sum(parts) - analysis.alias_size_in_bytes)  # aliased: an output in the memory of an argument
 
 
 def _first_guess(shared: WidthProgram, limit: int | None) -> int | None:
-    """Lanes whose parameters and their copies alone fill the memory: no more can fit. None: no limit."""
+    """The number of lanes whose parameters and copies fill the memory, so no more can fit. None: no limit."""
     if limit is None:
         return None
     bytes_each = COPIES * 4 * sum(prod(tensor.shape) for tensor in shared.tensors.values())
@@ -160,12 +160,12 @@ def _first_guess(shared: WidthProgram, limit: int | None) -> int | None:
 
 
 def _even(trials: int, most: int | None) -> int:
-    """Lanes of equal batches, so that the last is nearly full."""
+    """Lanes per batch if all batches are equal, so that the last is nearly full."""
     batches = 1 if most is None else -(-trials // most)
     return -(-trials // batches)
 
 
 def _device_memory() -> int | None:
-    """Bytes that JAX may use on its first device; None where the device does not say, as a CPU."""
+    """Bytes that JAX may use on its first device; None if the device does not report it, like a CPU."""
     stats = jax.devices()[0].memory_stats() or {}
     return stats.get("bytes_limit")

@@ -1,4 +1,4 @@
-"""The code that decides a loss: one digest of its sources, by which two calibrations know whether they ran the same."""
+"""The code that determines a loss: a digest of its sources, which shows whether two calibrations ran the same code."""
 
 import ast
 import hashlib
@@ -22,9 +22,9 @@ def code_sha256() -> str:
 
 
 def sources() -> dict[str, Path]:
-    """Return by name, in order, every module of the engine and every one of the library that these import, however far.
+    """Return, sorted by name, every module of the engine and every library module that these import, transitively.
 
-    What they import is read in the sources: which modules happen to be loaded differs from process to process.
+    Imports are read from the sources, since the modules that happen to be loaded differ between processes.
     """
     found = {f"engine/{path.relative_to(_ENGINE).as_posix()}": path for path in _ENGINE.rglob("*.py")}
     left = set().union(*(_imported(path) for path in found.values()))
@@ -36,11 +36,11 @@ def sources() -> dict[str, Path]:
 
 
 def _imported(path: Path) -> set[Path]:
-    """Return the modules of the library that a source imports: those that define the names, not a package between."""
+    """Return the library modules that a source imports: those that define the names, not packages in between."""
     found: set[Path | None] = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            # `import widthwise` by itself asks for no code: its version, and where it lies
+            # `import widthwise` by itself uses no code, only the version and the location
             found |= {_module(alias.name) for alias in node.names if "." in alias.name}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             found |= {_defining(node.module, alias.name) for alias in node.names}
@@ -48,7 +48,7 @@ def _imported(path: Path) -> set[Path]:
 
 
 def _defining(module: str, name: str) -> Path | None:
-    """Return the module that defines what `from module import name` gives; None outside the library."""
+    """Return the module that defines what `from module import name` imports; None outside the library."""
     file = _module(module)
     if file is None or file.name != "__init__.py":
         return file
@@ -61,7 +61,7 @@ def _defining(module: str, name: str) -> Path | None:
 
 
 def _module(name: str) -> Path | None:
-    """Return the source of a module or package of the library; None if there is none of that name."""
+    """Return the source of a module or package of the library; None if there is none with that name."""
     package, *parts = name.split(".")
     if package != _LIBRARY.name:
         return None

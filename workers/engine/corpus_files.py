@@ -1,8 +1,8 @@
-"""Files that the operator placed in the worker's folder of corpora; nothing outside that folder can be read.
+"""Files in the worker's folder of corpora, placed there by the operator; nothing outside that folder can be read.
 
-A file is named, never given by a path. Its name is opened relative to the open folder, without following a link and
-without waiting, and what was opened is asked what it is: there is no moment at which it could be exchanged for a link.
-Hard links are the operator's own doing and look like any file.
+A file is given by name, never by a path. The name is opened relative to the open folder, without following links and
+without blocking, and the type is checked on the opened file, so it can't be swapped for a link in between. Hard links
+are up to the operator and look like any file.
 """
 
 import os
@@ -13,50 +13,52 @@ from widthwise.calibration.corpora import FILE_PREFIX, file_name
 from widthwise.calibration.cost import HELD_OUT_PREDICTIONS
 from widthwise.errors import InvalidInputError
 
-# chosen: a process holds the text on the host and on its device, and a machine runs a process for each core
+# chosen: each process holds the text on the host and on its device, and a machine runs one process per core
 MAX_FILE_BYTES = 512 << 20
-MIN_FILE_BYTES = 10 * HELD_OUT_PREDICTIONS  # so that the held-out tenth has a byte for each prediction
+MIN_FILE_BYTES = 10 * HELD_OUT_PREDICTIONS  # so that the held-out tenth has one byte per prediction
 LISTED = 20  # names in one error message (chosen)
 
 
 def read_corpus_file(dataset: str, corpora_dir: str | Path | None) -> bytes:
     """The bytes of the file that `dataset`, "file:NAME", names in the folder `corpora_dir`.
 
-    Raises InvalidInputError (field proxy.dataset) that says what the folder holds, for a name that is no plain name,
-    that is not there, a link, a folder or a device, or a file outside MIN_FILE_BYTES to MAX_FILE_BYTES.
+    Raises InvalidInputError (field proxy.dataset), which lists the folder's files, if the name is not plain or does not
+    exist, if it is a link, folder or device, or if its size is outside MIN_FILE_BYTES to MAX_FILE_BYTES.
     """
     name = file_name(dataset)
     if name is None:
         raise _refused(
-            f"{dataset[:100]!r} is not {FILE_PREFIX} and the plain name of a file; a name has 1 to 59 letters, digits, "
+            f"{dataset[:100]!r} is not {FILE_PREFIX} and a plain file name; a name has 1 to 59 letters, digits, "
             "'.', '_' and '-', and starts with a letter or digit"
         )
     if corpora_dir is None:
-        raise _refused(f"{dataset!r} names a file, and this worker has no folder of corpora; start it with one")
+        raise _refused(f"{dataset!r} names a file, but this worker has no folder of corpora; start it with one")
     try:
         folder = os.open(corpora_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise _refused(
-            f"{dataset!r} names a file, and the worker's folder of corpora can't be opened "
-            f"({error.strerror}); make the folder, or start the worker with another"
+            f"{dataset!r} names a file, but the worker's folder of corpora can't be opened "
+            f"({error.strerror}); create the folder, or start the worker with another"
         ) from error
     try:
-        _check_kind(name, folder, _status(name, folder))  # before it is opened, since opening a device may do something
+        _check_kind(name, folder, _status(name, folder))  # before it is opened, since opening a device may have effects
         return read_regular(name, folder)
     finally:
         os.close(folder)
 
 
 def read_regular(name: str, folder: int) -> bytes:
-    """The bytes of the regular file `name` in the open directory `folder`; raises InvalidInputError for all else."""
+    """The bytes of the regular file `name` in the open directory `folder`; InvalidInputError for anything else."""
     try:
-        # no link is followed; without O_NONBLOCK, to open a pipe would wait for its writer
+        # no link is followed; without O_NONBLOCK, opening a pipe would wait for its writer
         opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
-        raise _refused(f"the file {name!r} can't be opened ({error.strerror}); let the worker read it") from error
+        raise _refused(
+            f"the file {name!r} can't be opened ({error.strerror}); make it readable for the worker"
+        ) from error
     try:
         status = os.fstat(opened)
-        _check_kind(name, folder, status)  # what was really opened
+        _check_kind(name, folder, status)  # what was actually opened
         if not MIN_FILE_BYTES <= status.st_size <= MAX_FILE_BYTES:
             raise _refused(
                 f"the file {name!r} has {status.st_size} bytes; give one of {MIN_FILE_BYTES} to {MAX_FILE_BYTES}"
@@ -66,7 +68,7 @@ def read_regular(name: str, folder: int) -> bytes:
     finally:
         os.close(opened)
     if len(text) != status.st_size:
-        raise _refused(f"the file {name!r} became shorter while it was read; place it whole, then run again")
+        raise _refused(f"the file {name!r} became shorter while it was read; copy the complete file, then run again")
     return text
 
 
@@ -85,7 +87,7 @@ def _check_kind(name: str, folder: int, status: os.stat_result) -> None:
 
 
 def _holds(folder: int) -> str:
-    """What can be asked for, as half a sentence."""
+    """The files that can be read, as a clause."""
     with os.scandir(folder) as entries:
         names = sorted(
             entry.name
@@ -93,9 +95,9 @@ def _holds(folder: int) -> str:
             if file_name(FILE_PREFIX + entry.name) is not None and entry.is_file(follow_symlinks=False)
         )
     if not names:
-        return "it holds no file that could be read"
+        return "it contains no readable file"
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"it holds {', '.join(names[:LISTED])}{more}"
+    return f"it contains {', '.join(names[:LISTED])}{more}"
 
 
 def _refused(message: str) -> InvalidInputError:

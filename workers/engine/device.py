@@ -1,4 +1,4 @@
-"""The machine that trials run on: what it is, and where it keeps compiled programs."""
+"""The machine that trials run on: its description, and where it keeps compiled programs."""
 
 import platform
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import widthwise
 
 
 def describe_device() -> dict[str, Any]:
-    """Device, platform and versions, JSON-ready: what a loss may depend on beyond its specification."""
+    """Return device, platform and versions, JSON-ready: what a loss may depend on besides its specification."""
     device = jax.devices()[0]
     return {
         "device": device.platform,
@@ -27,8 +27,8 @@ def describe_device() -> dict[str, Any]:
 
 
 def use_compile_cache(directory: str | Path) -> None:
-    """Keeps compiled programs in `directory` from now on; another process with the same width then starts at once."""
-    update: Callable[[str, object], None] = jax.config.update  # jax leaves it untyped
+    """Keep compiled programs in `directory` from now on, so that another process with the same width starts at once."""
+    update: Callable[[str, object], None] = jax.config.update  # untyped in jax
     update("jax_compilation_cache_dir", str(directory))
     # a proxy's step compiles in 1-3 s; by default JAX keeps only what took longer than a second
     update("jax_persistent_cache_min_compile_time_secs", 0.0)

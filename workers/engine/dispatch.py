@@ -1,4 +1,4 @@
-"""One shard of any kind: which part of the engine runs it."""
+"""Runs a shard of any kind with the right part of the engine."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
@@ -43,8 +43,8 @@ def run(
 ) -> Iterator[Trial | Measurement]:
     """Run `shard` under the calibration `spec` and yield each trial or measurement as it finishes.
 
-    `done` holds what is stored already and is skipped. `corpora_dir` is the folder of the operator's own texts. The
-    same arguments give the same outcomes bit for bit on the same device and versions.
+    `done` holds outcomes that are stored already; they are skipped. `corpora_dir` is the folder of the operator's own
+    texts. The same arguments give the same outcomes bit for bit on the same device and versions.
     Raises InvalidInputError for a specification or shard that can't be run.
     """
     return PARTS[shard.kind](spec, shard, done, corpora_dir=corpora_dir, on_progress=on_progress)

@@ -1,11 +1,11 @@
 """The trials of a horizon shard: cooldowns of several lengths, branched from one run with a constant learning rate.
 
-For each learning rate and seed one run is warmed up and then held at its learning rate. For every horizon H its state
-is taken where the last fifth of H begins, and cooled down as 1 − √t to the end: what comes out is bit for bit what a
-run of H steps by itself would give, at the price of the cooldown (Hägele et al. 2405.18392, section 4).
+For each learning rate and seed one run is warmed up and then held at its learning rate. For every horizon H, its state
+at the start of the last fifth of H is taken and cooled down as 1 − √t to the end. The result is bit for bit that of a
+separate run of H steps, at the cost of only the cooldown (Hägele et al. 2405.18392, section 4).
 
-The warm-up belongs to the one run, so all horizons share it: 5 % of the shortest horizon. A longer warm-up would leave
-the shortest without a constant phase, a shorter one is under the 2-5 % that suffice (Kosson et al. 2410.23922).
+All horizons share the run's warm-up, which is 5 % of the shortest horizon. A longer warm-up would leave the shortest
+without a constant phase; a shorter one is below the 2-5 % that are enough (Kosson et al. 2410.23922).
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -43,23 +43,23 @@ def run_shard(
 ) -> Iterator[Trial]:
     """Train one branched run for each seed and learning rate of `shard`; yield its trials, shortest horizon first.
 
-    `done` holds what is stored already and is skipped. A trial's steps, FLOPs and seconds are what it
-    added: its cooldown, its evaluation, and the constant phase since the horizon before it. So they sum to what was
-    spent. A constant phase that diverges leaves a diverged trial for each horizon still to come.
+    `done` holds outcomes that are stored already; they are skipped. A trial's steps, FLOPs and seconds are what it
+    added: its cooldown, its evaluation, and the constant phase since the previous horizon. So they sum to what was
+    spent. If the constant phase diverges, each remaining horizon gets a diverged trial.
 
     The same arguments give the same losses bit for bit on the same device and versions. Raises InvalidInputError for a
     specification that can't be run.
     """
     if shard.kind is not ShardKind.HORIZON:
         raise InvalidInputError(
-            f"shard.kind is {shard.kind.value!r}; horizons are branched in shards of kind horizon", field="shard.kind"
+            f"shard.kind is {shard.kind.value!r}; only shards of kind horizon branch horizons", field="shard.kind"
         )
     stored = set(done)
     wanted = [trial for trial in in_order(shard) if trial not in stored]
     if not wanted:
         return
     corpus, longest = load_corpus(spec.proxy.dataset, corpora_dir), max(shard.horizons)
-    # a run is as long as the longest horizon; a shorter one takes the beginning of its draws
+    # a run is as long as the longest horizon; shorter ones use the beginning of its draws
     shared = WidthProgram.of(replace(spec, steps=longest), shard.width, corpus)
     program, before = HorizonProgram(shared, warmup_steps(shard.horizons)), 0
     for _, run in groupby(wanted, attrgetter("seed", "learning_rate")):
@@ -74,7 +74,7 @@ def run_shard(
 
 
 def warmup_steps(horizons: Sequence[int]) -> int:
-    """Steps of the one warm-up that all horizons share."""
+    """Steps of the warm-up that all horizons share."""
     return max(1, round(WARMUP_SHARE * min(horizons)))
 
 
@@ -88,9 +88,9 @@ def cooldown_start(horizon: int) -> int:
 
 
 def course(length: int, warmup: int, horizon: int | None = None) -> NDArray[np.float32]:
-    """Share of the learning rate at each of `length` steps: warm-up, constant, and the cooldown of a horizon if given.
+    """Return the share of the learning rate at each of `length` steps: warm-up, constant, then the horizon's cooldown.
 
-    After the end of that horizon it is 0.
+    It is 0 after the end of the horizon. Without a horizon there is no cooldown.
 
     >>> [round(share, 3) for share in course(10, 2, 10).tolist()]
     [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.293]
@@ -105,7 +105,7 @@ def course(length: int, warmup: int, horizon: int | None = None) -> NDArray[np.f
 
 
 class Run(NamedTuple):
-    """A run on its way."""
+    """A run in progress."""
 
     state: State
     step: int
@@ -113,7 +113,7 @@ class Run(NamedTuple):
 
 
 class HorizonProgram:
-    """The compiled program of one width: any branched run of that width."""
+    """The compiled program of one width, for any branched run of that width."""
 
     def __init__(self, shared: WidthProgram, warmup: int) -> None:
         self._shared, self._warmup = shared, warmup
@@ -129,13 +129,13 @@ class HorizonProgram:
             self._evaluate = jax.jit(functions.evaluate).lower(hyper, state, shared.held_out_text).compile()
 
     def course(self, horizon: int | None) -> jax.Array:
-        """Share of the learning rate at each step: of the constant run, or of the branch to a horizon."""
+        """Return the share of the learning rate at each step of the constant run, or of the branch to a horizon."""
         return jnp.asarray(course(self._shared.spec.steps, self._warmup, horizon))
 
     def run(self, branches: Sequence[TrialIdentity], report: Callable[[int, int], None]) -> Iterator[Trial]:
-        """Yield the trials of one run, which differ in their horizon alone and ascend in it.
+        """Yield the trials of one run, which differ only in their horizon, in ascending order.
 
-        `report` hears the trial, from 1, and the steps of its model so far.
+        `report` is called with the trial, from 1, and the steps of its model so far.
         """
         begun, shared = perf_counter(), self._shared
         hyper, draws = shared.hyperparameters(branches[0]), shared.draw(branches[0].seed)
@@ -154,7 +154,7 @@ class HorizonProgram:
         constant = Run(self._start(hyper, draws.normals), 0, True)
         for index, branch in enumerate(branches, start=1):
             horizon = branch.horizon or shared.spec.steps
-            paid = constant.step  # by the horizons before
+            paid = constant.step  # by the previous horizons
             constant = advance(constant, self.course(None), cooldown_start(horizon), index)
             cooled = advance(constant, self.course(horizon), horizon, index)
             loss = float(self._evaluate(hyper, cooled.state, shared.held_out_text)) if cooled.healthy else None

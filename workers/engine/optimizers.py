@@ -1,7 +1,7 @@
-"""Optimizers as optax transformations with a learning rate, an epsilon and a decay for every tensor.
+"""Optimizers as optax transformations with a learning rate, an epsilon and a decay per tensor.
 
-All three may be traced values, so that one compiled program serves every learning rate of a width. What the engine
-knows about an optimizer is one record in OPTIMIZERS; how its updates scale with width is widthwise.theory's.
+All three may be traced values, so that one compiled program serves every learning rate of a width. Everything the
+engine knows about an optimizer is one record in OPTIMIZERS; widthwise.theory knows how its updates scale with width.
 """
 
 import math
@@ -23,9 +23,11 @@ ADAFACTOR_DECAY = 0.8  # Shazeer and Stern 2018, β₂ = 1 − t^−0.8
 ADAFACTOR_CLIP = 1.0  # Shazeer and Stern 2018, d
 ADAMW_WEIGHT_DECAY = 0.1  # λ at the base width: the usual value for language models
 
-Scalars = Mapping[str, jax.Array | float]  #: one value for every tensor, by name
+Scalars = Mapping[str, jax.Array | float]  #: one value per tensor, by name
 Constants = Mapping[str, float]  #: an optimizer's own numbers by name, recorded with every run
-Direction = Callable[[jax.Array | float, Constants], optax.GradientTransformation]  #: of an epsilon and the constants
+Direction = Callable[
+    [jax.Array | float, Constants], optax.GradientTransformation
+]  #: makes it from an epsilon and the constants
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class EngineOptimizer:
     """What the engine knows about an optimizer."""
 
     direction: Direction  #: from a gradient to an update, before decay and learning rate
-    constants: Constants  #: unless the specification says otherwise; a learning rate means little without them
+    constants: Constants  #: unless the specification says otherwise; needed to interpret a learning rate
     margins: Margins
     decays: bool = False  #: whether it reads the weight decays
     #: constants that a specification sets
@@ -51,7 +53,7 @@ class AdamAtan2State(NamedTuple):
 def scale_by_adam_atan2(
     b1: float = ADAM_B1, b2: float = ADAM_B2, a: float = 1.0, b: float = 1.0
 ) -> optax.GradientTransformation:
-    """Adam without epsilon: update = a·atan2(m̂, b·√v̂), and 0 where both moments are 0.
+    """Adam without epsilon: update = a·atan2(m̂, b·√v̂), and 0 if both moments are 0.
 
     Both moments are bias-corrected inside the atan2 (Everett et al. 2024, §4.3). The update lies within ±a·π/2 and does
     not change when all gradients are multiplied by one positive number.
@@ -92,7 +94,7 @@ def _adam_atan2(epsilon: jax.Array | float, constants: Constants) -> optax.Gradi
 
 def _adafactor(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
     return optax.chain(
-        # optax factors from 128 on by default: that would change the optimizer in the middle of a sweep over widths
+        # by default optax factors from 128 on, which would change the optimizer in the middle of a sweep over widths
         optax.scale_by_factored_rms(decay_rate=constants["decay"], min_dim_size_to_factor=1, epsilon=epsilon),
         optax.clip_by_block_rms(constants["clip"]),
         optax.scale_by_param_block_rms(constants["parameter_rms_floor"]),
@@ -104,7 +106,7 @@ def _adam_parameter_scaling(epsilon: jax.Array | float, constants: Constants) ->
 
 
 _BETAS = {"b1": ADAM_B1, "b2": ADAM_B2}
-# Adam's update has one size whatever the tensor's, that of the relative ones grows with it.
+# Adam's updates have the same size for every tensor; relative updates grow with the tensor's.
 _ADAM_MARGINS = Margins(below=(0.20, 0.20, 0.10, 0.10, 0.10, 0.10, 0.10), above=0.20)
 _RELATIVE_MARGINS = Margins(below=(0.38, 0.38, 0.32, 0.22, 0.14, 0.14, 0.12), above=0.48)
 
@@ -140,11 +142,11 @@ def build_optimizer(
     weight_decays: Scalars,
     constants: Constants | None = None,
 ) -> optax.GradientTransformation:
-    """Return an optimizer with its own learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) for every tensor.
+    """Return an optimizer with a separate learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) per tensor.
 
-    Parameters are a flat dict with the keys of the three mappings. The state does not depend on the three, so they may
-    change from step to step. Optimizers without an epsilon ignore `epsilons`, those that do not decay
-    `weight_decays`. `constants` are the record's own unless given.
+    Parameters are a flat dict with the keys of the three mappings. The state does not depend on these, so they may
+    change from step to step. Optimizers without an epsilon ignore `epsilons`, and those without decay ignore
+    `weight_decays`. `constants` default to the record's.
     """
     in_force = record.constants if constants is None else constants
 
@@ -158,8 +160,8 @@ def build_optimizer(
 
 
 def per_tensor(transformations: Mapping[str, optax.GradientTransformation]) -> optax.GradientTransformation:
-    """Return one transformation for each tensor of a flat dict, with a state of its own."""
-    # not optax.partition: the oldest optax that the project allows lacks it
+    """Return a transformation that treats each tensor of a flat dict separately, with its own state."""
+    # not optax.partition: the oldest optax that the project supports lacks it
 
     def init(params: Any) -> Any:
         return {name: part.init(params[name]) for name, part in transformations.items()}

@@ -1,4 +1,4 @@
-"""The trials of a shard in the order in which they are reported."""
+"""The trials of a shard in reporting order."""
 
 from operator import attrgetter
 
@@ -11,7 +11,7 @@ from widthwise.vocabulary import ShardKind
 def in_order(shard: ShardSpec) -> list[TrialIdentity]:
     """Return the trials of a shard seed by seed, then by learning rate, γ and horizon, ascending.
 
-    Raises InvalidInputError if the shard lacks what its kind varies.
+    Raises InvalidInputError if the shard lacks the values that its kind varies.
 
     >>> shard = {"kind": "gamma", "width": 8, "learning_rates": [0.1], "seeds": [0], "role": "hidden", "gammas": [1, 2]}
     >>> [trial.gamma for trial in in_order(ShardSpec.from_dict(shard))]
@@ -19,12 +19,12 @@ def in_order(shard: ShardSpec) -> list[TrialIdentity]:
     """
     if shard.kind is ShardKind.GAMMA and shard.role is None:
         raise InvalidInputError(
-            "a gamma shard has no role; name the role whose learning rate varies", field="shard.role"
+            "the gamma shard has no role; give the role whose learning rate varies", field="shard.role"
         )
     if shard.kind is ShardKind.GAMMA and not shard.gammas:
-        raise InvalidInputError("a gamma shard has no gammas; give at least one multiplier", field="shard.gammas")
+        raise InvalidInputError("the gamma shard has no gammas; give at least one multiplier", field="shard.gammas")
     if shard.kind is ShardKind.HORIZON and not shard.horizons:
         raise InvalidInputError(
-            "a horizon shard has no horizons; give at least one number of steps", field="shard.horizons"
+            "the horizon shard has no horizons; give at least one number of steps", field="shard.horizons"
         )
     return sorted(shard.trials(), key=attrgetter("seed", "learning_rate", "gamma", "horizon"))

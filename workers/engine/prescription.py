@@ -1,11 +1,11 @@
-"""What the theory prescribes for every tensor of a proxy at one width.
+"""The theory's prescription for every tensor of a proxy at one width.
 
-The base model is the standard parameterization at the smallest width. Every multiplier is 1 there, so that all
-parameterizations start as one function and one base learning rate means the same in each of them.
+The base model is the standard parameterization at the smallest width. All multipliers are 1 there, so every
+parameterization starts from the same function and a base learning rate means the same in all of them.
 
-A tied readout reads the embedding table, whose entries start at 1 and not at 1/√n. What a readout of its own has in its
-init therefore stands in its forward multiplier: 1/√n at the base, times what the plan prescribes from there (the
-equivalence map of widthwise.tied). So a tied model starts with logits of the same size as an untied one.
+A tied readout uses the embedding table, whose entries start at 1 and not at 1/√n. The factor that an untied readout has
+in its init therefore moves into the forward multiplier: 1/√n at the base, times what the plan prescribes from there
+(the equivalence map of widthwise.theory.tied). So a tied model starts with logits of the same size as an untied one.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from workers.engine.proxies.contract import Proxy, TensorSpec
 
 @dataclass(frozen=True)
 class Prescription:
-    """Numbers by tensor name; at learning rate η a tensor is trained with η · learning_rates[name]."""
+    """Numbers by tensor name; at base learning rate η, a tensor is trained with η · learning_rates[name]."""
 
     width: int
     learning_rates: Mapping[str, float]  #: multiplier of the base learning rate
     epsilons: Mapping[str, float]  #: absolute; Adam's ε, Adafactor's ε₁; 0 for an optimizer that has none
-    weight_decays: Mapping[str, float]  #: absolute, decoupled; AdamW alone reads them
+    weight_decays: Mapping[str, float]  #: absolute, decoupled; only AdamW reads them
     init_stds: Mapping[str, float]
-    forward_multipliers: Mapping[str, float]  #: and of a tied readout, which is no tensor
+    forward_multipliers: Mapping[str, float]  #: also of a tied readout, which is not a tensor
 
 
 def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
@@ -78,7 +78,7 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
 
 
 def _base_multiplier(proxy: Proxy, name: str, uses: Mapping[str, TensorSpec]) -> float:
-    """1; of a tied readout, what turns the table's init into a readout's."""
+    """1; for a tied readout, the factor that turns the table's init into a readout's."""
     owner = proxy.tied.get(name)
     return 1.0 if owner is None else uses[name].standard_init_std / uses[owner].standard_init_std
 

@@ -1,5 +1,5 @@
-"""How a shard that runs says how far it is."""
+"""How a running shard reports its progress."""
 
 from collections.abc import Callable
 
-Progress = Callable[[int, int, int, int], None]  #: (run from 1, of how many, step, of how many)
+Progress = Callable[[int, int, int, int], None]  #: (run, from 1; number of runs; step; number of steps)

@@ -1,9 +1,9 @@
 """The trials of a sweep or gamma shard: every learning rate, γ and seed of one width.
 
-On a CPU they run one after another, the likely best of each seed first, and hopeless ones end early (see `stopping`).
-On an accelerator they run as one vmapped program (see `batch`), where a trial that ends early would save nothing.
-Trials run on the first device that JAX sees. Several devices are used by several workers, each of whose children is
-shown one, as by CUDA_VISIBLE_DEVICES.
+On a CPU they run one after another, the likely best of each seed first, and hopeless ones end early (`early_stopping`).
+On an accelerator they run as one vmapped program (`batch`), in which ending a trial early would save nothing.
+Trials run on the first device that JAX sees. To use several devices, run several workers and show each of them one
+device, for example with CUDA_VISIBLE_DEVICES.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,9 +39,9 @@ def run_shard(
 ) -> Iterator[Trial]:
     """Train the trials of a sweep or gamma `shard` under the calibration `spec`, and yield each as it finishes.
 
-    `done` holds what is stored already and is skipped; `corpora_dir` is the folder of the corpora that are files;
-    `batched` says whether to train many trials as one program, by default off a CPU. The same arguments give the same
-    losses bit for bit on the same device and versions, and `done` changes no other trial.
+    `done` holds outcomes that are stored already; they are skipped. `corpora_dir` is the folder of corpora in files.
+    `batched` says whether to train many trials as one program; by default only on accelerators. The same arguments give
+    the same losses bit for bit on the same device and versions, and `done` does not change the other trials.
     Raises InvalidInputError for a specification that can't be run.
     """
     if shard.kind not in (ShardKind.SWEEP, ShardKind.GAMMA):
@@ -76,7 +76,7 @@ def _run_in_turn(
         stops = shared.spec.early_stopping and len(group) >= FEWEST
         for identity in likely_first(group) if any(each in wanted for each in group) else ():
             is_missing = identity in wanted
-            # What is stored is skipped, but for the reference: without its curve a resumed shard would stop others
+            # Stored trials are skipped, except the reference: without its curve a resumed shard would stop others
             if not is_missing and (reference is not None or not stops):
                 continue
             index += is_missing
@@ -88,12 +88,12 @@ def _run_in_turn(
 
 
 class SweepProgram:
-    """The compiled program of one width: any trial of it."""
+    """The compiled program of one width, for any of its trials."""
 
     def __init__(self, shared: WidthProgram) -> None:
         self._shared = shared
         functions = shared.functions
-        # Compiled ahead, so that a trial's seconds are its own. "float32", since accelerators multiply in fewer bits.
+        # Compiled ahead, so that no trial's time includes it. "float32", since accelerators multiply in fewer bits.
         hyper, draws, step = hyperparameters(shared.prescription, 1.0), shared.draw(0), np.int32(0)
         with jax.default_matmul_precision("float32"):
             state = jax.eval_shape(functions.start, hyper, draws.normals)
@@ -109,9 +109,9 @@ class SweepProgram:
         reference: Reference | None = None,
         report: Callable[[int], None] = lambda _: None,
     ) -> tuple[Trial, Curve]:
-        """Return one trial and its curve; it ends early if it is hopeless beside the `reference` of its group.
+        """Return one trial and its curve; it ends early if it is hopeless compared with its group's `reference`.
 
-        `report` hears of the steps done so far after each chunk.
+        `report` is called with the steps done so far after each chunk.
         """
         begun, shared = perf_counter(), self._shared
         hyper, draws = shared.hyperparameters(identity), shared.draw(identity.seed)

@@ -1,6 +1,6 @@
 """One trial as pure functions of its hyperparameters and its draws: start, advance by some steps, evaluate.
 
-Nothing here knows a wall clock, a file or another trial. Width, steps and batch size are fixed at compile time;
+Nothing here uses a wall clock, a file or another trial. Width, steps and batch size are fixed at compile time;
 learning rates, epsilons, decays, init stds, multipliers and the draws of a seed are traced, so one width needs one
 compilation, and `jax.vmap` over hyperparameters and draws needs no change.
 """
@@ -22,9 +22,9 @@ from workers.engine.optimizers import OPTIMIZERS, Constants, build_optimizer
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, TensorSpec
 
-WARMUP_SHARE = 0.05  # Kosson et al. 2410.23922: 2-5 % is enough, none leaves a gap
-# Predictions whose activations stay in a core's cache (measured, transformer of width 128, batch 32 × 64: 130 ms a step
-# in one piece, 89 in pieces of 128 to 512; and a busy neighbour that shares the cache costs less)
+WARMUP_SHARE = 0.05  # Kosson et al. 2410.23922: 2-5 % is enough, no warm-up leaves a gap
+# The activations of so many predictions stay in a core's cache (measured, transformer of width 128, batch 32 × 64:
+# 130 ms per step in one piece, 89 in pieces of 128 to 512; a busy neighbour on the same cache also costs less)
 PIECE_POSITIONS = 256
 
 
@@ -32,7 +32,7 @@ class Hyperparameters(NamedTuple):
     """Traced inputs of a trial: a scalar, and five dicts of scalars by tensor name."""
 
     learning_rate: jax.Array
-    learning_rates: dict[str, jax.Array]  #: multipliers of the first
+    learning_rates: dict[str, jax.Array]  #: multipliers of the base learning rate
     epsilons: dict[str, jax.Array]
     weight_decays: dict[str, jax.Array]
     init_stds: dict[str, jax.Array]
@@ -40,14 +40,16 @@ class Hyperparameters(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """All chance in a trial, a function of its seed alone (and of the shapes)."""
+    """All randomness in a trial, a function of only its seed and the shapes."""
 
     normals: dict[str, NDArray[Any]]  #: standard normal, in the shape of each tensor
-    starts: NDArray[np.int32]  #: shape (steps, batch size): where the windows of each step begin in the training text
+    starts: NDArray[
+        np.int32
+    ]  #: shape (steps, batch size): the positions in the training text where each step's windows begin
 
 
 class State(NamedTuple):
-    """What a trial carries from step to step."""
+    """The state that a trial carries from step to step."""
 
     params: Params
     optimizer: Any
@@ -70,7 +72,7 @@ class TrialFunctions:
 
 
 def hyperparameters(prescription: Prescription, learning_rate: float, dtype: Any = np.float32) -> Hyperparameters:
-    """The traced inputs for one base learning rate under `prescription`."""
+    """Return the traced inputs for one base learning rate under `prescription`."""
 
     def scalars(values: Any) -> dict[str, jax.Array]:
         return {name: jnp.asarray(value, dtype) for name, value in values.items()}
@@ -88,9 +90,9 @@ def hyperparameters(prescription: Prescription, learning_rate: float, dtype: Any
 def draw(
     seed: int, tensors: Mapping[str, TensorSpec], *, steps: int, batch_size: int, windows: int, dtype: Any = np.float32
 ) -> Draws:
-    """The draws of `seed`: the same batches at every width and learning rate, so trials share their random numbers.
+    """Return the draws of `seed`: the same batches at every width and learning rate, so trials share random numbers.
 
-    They are drawn by NumPy on the host: the same on every device and JAX version, and nothing to compile.
+    NumPy draws them on the host, so they are the same on every device and JAX version, and need no compilation.
     """
     weights, batches = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
     normals = {name: weights.standard_normal(spec.shape, dtype=dtype) for name, spec in tensors.items()}
@@ -98,7 +100,7 @@ def draw(
 
 
 def schedule(step: jax.Array, steps: int, dtype: Any = np.float32) -> jax.Array:
-    """Share of the learning rate at `step` (0 … steps − 1): linear warm-up, constant, cooldown 1 − √t; never 0."""
+    """Return the share of the rate at `step` in 0 … steps − 1: linear warm-up, constant, cooldown 1 − √t; never 0."""
     warmup = max(1, round(WARMUP_SHARE * steps))
     cooldown = max(1, round(COOLDOWN_SHARE * steps))
     s = step.astype(dtype)
@@ -107,14 +109,14 @@ def schedule(step: jax.Array, steps: int, dtype: Any = np.float32) -> jax.Array:
 
 
 def training_windows(train_bytes: int, proxy: Proxy) -> int:
-    """How many windows the training text holds; raises InvalidInputError where it is shorter than one."""
+    """Return how many windows fit into the training text; InvalidInputError if not even one does."""
     return _windows(train_bytes, proxy, "training")
 
 
 def held_out_starts(held_out_bytes: int, proxy: Proxy) -> NDArray[np.int32]:
-    """Where the held-out windows begin: evenly spaced, the same for every trial; shape (HELD_OUT_PIECES, rows).
+    """Return where the held-out windows begin: evenly spaced, the same for every trial; shape (HELD_OUT_PIECES, rows).
 
-    Raises InvalidInputError where the held-out text is shorter than one window.
+    Raises InvalidInputError if the held-out text is shorter than one window.
     """
     windows = _windows(held_out_bytes, proxy, "held-out")
     starts = np.linspace(0, windows - 1, held_out_windows(proxy.predictions)).astype(np.int32)
@@ -125,14 +127,14 @@ def _windows(text_bytes: int, proxy: Proxy, part: str) -> int:
     needed = proxy.sequence_length + 1  # inputs and the last target
     if text_bytes < needed:
         raise InvalidInputError(
-            f"the {part} text has {text_bytes} bytes and a window needs {needed}; give a shorter sequence_length",
+            f"the {part} text has {text_bytes} bytes, but a window needs {needed}; give a shorter sequence_length",
             field="proxy.sequence_length",
         )
     return text_bytes - needed + 1
 
 
 def batch_pieces(batch_size: int, predictions: int, platform: str) -> int:
-    """Into how many equal pieces of at least PIECE_POSITIONS predictions a batch is cut on a CPU; 1 elsewhere.
+    """Return into how many equal pieces of at least PIECE_POSITIONS predictions a CPU cuts a batch; 1 elsewhere.
 
     The gradient of the batch is the mean of the pieces' gradients: the same step, to rounding.
 
@@ -150,7 +152,7 @@ def batch_pieces(batch_size: int, predictions: int, platform: str) -> int:
 
 def cross_entropy(logits_BxPxV: jax.Array, targets_BxP: jax.Array) -> jax.Array:
     """Nats of each prediction, shape (B, P)."""
-    # A comparison in place of a lookup: its gradient is then no scatter, which compiles and runs slowly on a CPU
+    # A comparison instead of a lookup avoids a scatter in the gradient, which compiles and runs slowly on a CPU
     values_V = jnp.arange(logits_BxPxV.shape[-1], dtype=targets_BxP.dtype)
     is_target_BxPxV = targets_BxP[:, :, None] == values_V[None, None]
     hit_BxP = jnp.sum(jnp.where(is_target_BxPxV, logits_BxPxV, 0.0), axis=-1)
@@ -166,16 +168,16 @@ def trial_functions(
     constants: Constants | None = None,
     dtype: Any = np.float32,
 ) -> TrialFunctions:
-    """The functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
+    """Return the functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
 
-    `constants` are the optimizer's own unless given.
-    `start(hyper, normals)` gives the initial state.
-    `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and gives the
+    `constants` default to the optimizer's.
+    `start(hyper, normals)` returns the initial state.
+    `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and returns the
     mean training loss over them in nats.
     `follow(hyper, state, train_N, (starts_SxB, shares_S), (first, stop))` does the same with the given share of the
-    learning rate at each step in place of `schedule`.
-    `evaluate(hyper, state, held_out_M)` gives the held-out loss in nats.
-    `loss(params, hyper, text_N, starts_B)` gives the loss of one batch in nats: what `advance` differentiates.
+    learning rate at each step instead of `schedule`.
+    `evaluate(hyper, state, held_out_M)` returns the held-out loss in nats.
+    `loss(params, hyper, text_N, starts_B)` returns the loss of one batch in nats, which `advance` differentiates.
     """
     pieces = held_out_starts(held_out_bytes, proxy)
 
@@ -230,7 +232,7 @@ def trial_functions(
             updates, optimizer_state = transformation(hyper, rate).update(gradients, optimizer_state, params)
             return State(optax.apply_updates(params, updates), optimizer_state), total + value
 
-        # bounds are traced: any chunk of steps runs in the one compiled loop
+        # bounds are traced, so any chunk of steps runs in the same compiled loop
         state, total = jax.lax.fori_loop(first, stop, step, (state, jnp.zeros([], dtype)))
         return state, total / (stop - first).astype(dtype)
 

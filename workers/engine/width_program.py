@@ -1,4 +1,4 @@
-"""What all trials of one width share: tensors, prescription, pure functions, and the text on the device."""
+"""Everything that the trials of one width share: tensors, prescription, pure functions, and the text on the device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,8 +26,8 @@ from workers.engine.training import (
     trial_functions,
 )
 
-CHUNKS = 10  # a diverged trial stops within a tenth of its steps; more would cost a device round trip each
-EXPLODED_LOSS = 2.0 * log(VOCABULARY_SIZE)  # nats: twice the loss of a uniform guess; no useful trial passes it
+CHUNKS = 10  # a diverged trial stops within a tenth of its steps; each further chunk would cost a device round trip
+EXPLODED_LOSS = 2.0 * log(VOCABULARY_SIZE)  # nats: twice the loss of a uniform guess; no useful trial exceeds it
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class WidthProgram:
 
     @classmethod
     def of(cls, spec: CalibrationSpec, width: int, corpus: Corpus) -> "WidthProgram":
-        """Raise InvalidInputError for what can't be trained: a width, a combination, a text shorter than a window."""
+        """Raise InvalidInputError if width or combination can't be trained, or the text is shorter than a window."""
         proxy = build_proxy(spec.proxy)
         return cls(
             spec=spec,
@@ -89,12 +89,12 @@ class WidthProgram:
 
     @property
     def stops(self) -> list[int]:
-        """The steps after which a trial is looked at, ascending; the last is its end."""
+        """The steps after which a trial is checked, ascending; the last is its end."""
         chunk = -(-self.spec.steps // CHUNKS)
         return [*range(chunk, self.spec.steps, chunk), self.spec.steps]
 
     def ended(self, trial: TrialIdentity, loss: float | None, *, seconds: float, steps: int, stopped: bool) -> Trial:
-        """Return the record of a trial; `loss` is what its evaluation gave, None if it ended before."""
+        """Return the record of a trial; `loss` is its evaluated loss, None if it ended earlier."""
         completed = loss is not None and is_healthy(loss)
         failed = TrialStatus.STOPPED if stopped else TrialStatus.DIVERGED
         return Trial(
@@ -108,7 +108,7 @@ class WidthProgram:
 
 
 def flops_of(spec: CalibrationSpec, width: int, steps: int, *, evaluated: bool) -> float:
-    """Operations of a trial that did `steps` steps; one that ended before its last was not evaluated."""
+    """Return the operations of a trial that did `steps` steps; one that ended early was not evaluated."""
     proxy = spec.proxy
     return trial_flops(
         proxy.architecture,
@@ -123,5 +123,5 @@ def flops_of(spec: CalibrationSpec, width: int, steps: int, *, evaluated: bool) 
 
 
 def is_healthy(loss: float) -> bool:
-    """Whether a loss in nats is one that training can come back from."""
+    """Whether training can recover from a loss in nats."""
     return isfinite(loss) and loss < EXPLODED_LOSS

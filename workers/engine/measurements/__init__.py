@@ -24,16 +24,18 @@ def run_shard(
     corpora_dir: str | None = None,
     on_progress: Progress | None = None,
 ) -> Iterator[Measurement]:
-    """Measure the run of every seed of a `measure` shard, at its first learning rate, and yield what each kind saw.
+    """Measure the run of every seed of a `measure` shard, at its first learning rate, and yield each kind's record.
 
-    `done` holds what is stored already and is skipped. One run serves every kind that is left. `corpora_dir` is the
-    folder of the operator's own texts. The same arguments give the same numbers bit for bit on the same device and
-    versions. Raises InvalidInputError for a specification that can't be run, and for a shard without a learning rate
-    or anything to measure.
+    `done` holds measurements that are stored already; they are skipped. One run serves all remaining kinds.
+    `corpora_dir` is the folder of the operator's own texts. The same arguments give the same numbers bit for bit on the
+    same device and versions. Raises InvalidInputError for a specification that can't be run, and for a shard without a
+    learning rate or anything to measure.
     """
     for field in ("learning_rates", "measure"):
         if not getattr(shard, field):
-            raise InvalidInputError(f"shard.{field} is empty; a measure shard needs one", field=f"shard.{field}")
+            raise InvalidInputError(
+                f"shard.{field} is empty; a measure shard needs at least one", field=f"shard.{field}"
+            )
     missing = shard.measurements() - set(done)
     wanted = {
         seed: [kind for kind in shard.measure if MeasurementIdentity(shard.width, seed, kind) in missing]

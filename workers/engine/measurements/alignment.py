@@ -4,8 +4,8 @@ Everett et al. 2024 (2407.05872), section 3, in RMS norms and with Δ = now − 
 
     n^α = ‖ΔW z₀‖ / (‖ΔW‖‖z₀‖)     n^ω = ‖W₀ Δz‖ / (‖W₀‖‖Δz‖)     n^u = ‖ΔW Δz‖ / (‖ΔW‖‖Δz‖)
 
-and the log-alignment ratio A of the whole, n^A = ‖W z‖ / (‖W‖‖z‖), at n = fan-in. Random signs give √n, full alignment
-n. Norms are over all positions of the probe batch. Forward multipliers cancel.
+and the log-alignment ratio A of the product, n^A = ‖W z‖ / (‖W‖‖z‖), at n = fan-in. Random signs give √n, full
+alignment n. Norms are over all positions of the probe batch. Forward multipliers cancel.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ from workers.engine.proxies.contract import Tape, Use
 
 
 def alignment_ratios(now: Tape, init: Tape) -> dict[str, dict[str, jax.Array]]:
-    """Return by matrix the ratios n^α, n^ω, n^u and n^A of the formulas above; NaN where a change is 0.
+    """Return, by matrix, the ratios n^α, n^ω, n^u and n^A of the formulas above; NaN if a change is 0.
 
-    Tables have no entry: their input is an index, which neither sums nor changes.
+    Lookup tables have no entry: their input is an index, which is not summed over and does not change.
     """
     return {name: _ratios(use, init[name]) for name, use in now.items() if use.is_product}
 

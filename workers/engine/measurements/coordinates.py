@@ -10,10 +10,10 @@ from workers.engine.proxies.contract import Tape
 
 
 def coordinate_sizes(now: Tape, init: Tape) -> dict[str, dict[str, jax.Array]]:
-    """Return by tensor the RMS over the probe batch of `output` (before any nonlinearity) and of `output_change`.
+    """Return, by tensor, the RMS over the probe batch of `output` (before any nonlinearity) and of `output_change`.
 
-    Matrices also have `input` and `input_change`; the input of a table is an index. Those of the readout's output are
-    the logits'. Yang et al. 2022 (2203.03466), appendix D.1, check both the values and their change.
+    Matrices also have `input` and `input_change`; the input of a lookup table is an index. The readout's output is the
+    logits. Yang et al. 2022 (2203.03466), appendix D.1, check both the values and their change.
     """
     sizes = {}
     for name, use in now.items():

@@ -1,4 +1,4 @@
-"""The size of every tensor's gradient, and of what the optimizer's epsilon is compared with."""
+"""The size of every tensor's gradient, and of the second moment that the optimizer's epsilon is compared with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +20,12 @@ SQUARE_UNDERFLOW = float(np.sqrt(np.finfo(np.float32).tiny))
 
 
 def gradient_sizes(gradients: Params, optimizer_state: Any) -> dict[str, dict[str, jax.Array]]:
-    """Return by tensor scalars of its gradient and of the second moment v̂ before that gradient enters it:
+    """Return, by tensor, scalars of its gradient and of the second moment v̂ before that gradient enters it:
 
     `gradient_rms`; `underflow_share`, the share of its entries that are not 0 but whose square is lost in float32;
     and for an optimizer that keeps v, `second_moment_root`, the RMS of √v̂, and `second_moment_root_typical`, its
-    geometric mean over the entries that ever had a gradient. Epsilon is compared with √v̂ of each entry by itself, and
-    the RMS is led by the largest. v̂ is corrected for its start at 0; after no update it is 0.
+    geometric mean over the entries that ever had a gradient. Epsilon is compared with √v̂ entry by entry, while the RMS
+    is dominated by the largest entries. v̂ is corrected for its start at 0; before the first update it is 0.
     """
     sizes = {}
     for name, gradient in gradients.items():

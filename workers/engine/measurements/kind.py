@@ -1,4 +1,4 @@
-"""What the engine asks of a kind of measurement: when it looks, at what, and how it describes what it saw."""
+"""The contract of a kind of measurement: at which steps it looks, at what, and how it describes the result."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ Numbers = Mapping[str, float | None]  #: of one tensor, by name
 
 @dataclass(frozen=True)
 class RunView:
-    """A run at one step, traced: what a kind does not ask for is not computed."""
+    """A run at one step, traced, so that only what a kind uses is computed."""
 
     optimizer_state: Any
-    gradients: Callable[[], Params]  #: of the batch that comes next
+    gradients: Callable[[], Params]  #: of the next batch
     now: Callable[[], Tape]  #: of the probe batch
     init: Callable[[], Tape]  #: of the probe batch before the first step
 
 
 @dataclass(frozen=True)
 class MeasuredTensor:
-    """Which tensor numbers are of, and what it is trained with."""
+    """The tensor that numbers belong to, and what it is trained with."""
 
     name: str
     use: TensorSpec
@@ -32,7 +32,7 @@ class MeasuredTensor:
 
 
 def unchanged(numbers: Mapping[str, float], tensor: MeasuredTensor) -> Numbers:
-    """Describe numbers as they were seen."""
+    """Return the numbers unchanged."""
     del tensor
     return numbers
 
@@ -42,6 +42,6 @@ class MeasurementKind:
     """One kind of measurement."""
 
     name: str  #: a member of vocabulary.Measured
-    steps: Callable[[int], tuple[int, ...]]  #: from the steps of a run to those at which it looks, ascending
+    steps: Callable[[int], tuple[int, ...]]  #: maps the steps of a run to those at which it looks, ascending
     look: Callable[[RunView], Mapping[str, Mapping[str, jax.Array]]]  #: scalars by tensor; compiled
     describe: Callable[[Mapping[str, float], MeasuredTensor], Numbers] = unchanged  #: as it is recorded

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from widthwise.calibration.cost import COOLDOWN_SHARE
 
-#: of the steps before the cooldown's end (chosen): the end of the warm-up, early, late, the start of the cooldown
+#: shares of the run (chosen): the end of the warm-up, early, late, the start of the cooldown
 SHARES = (0.05, 0.25, 0.5, 1.0 - COOLDOWN_SHARE)
 
 
 def along_the_run(steps: int) -> tuple[int, ...]:
-    """Return steps until the cooldown starts, without init, where no weight has moved.
+    """Return steps until the cooldown starts, without init, when no weight has moved.
 
     >>> along_the_run(200)
     (10, 50, 100, 160)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 def rms(x: jax.Array) -> jax.Array:
     """√(mean of squares) over all entries; scaled first, so that small and large entries keep their squares.
 
-    A float32 square is lost below 1e-19, where gradients of wide mean-field models may lie.
+    The square of a float32 below 1e-19 is lost, and gradients of wide mean-field models may be that small.
     """
     largest = jnp.max(jnp.abs(x))
     scale = jnp.where(largest > 0, largest, jnp.ones_like(largest))

@@ -1,4 +1,4 @@
-"""One run of one width and seed that stops at some steps to look: all measurements of it at once."""
+"""One run of one width and seed that pauses at some steps to take all its measurements."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
@@ -25,7 +25,7 @@ from workers.engine.training import (
     trial_functions,
 )
 
-PROBE_POSITIONS = 1024  # chosen: a norm over them is known to some percent, in a fraction of a step's time
+PROBE_POSITIONS = 1024  # chosen: norms over them are accurate to a few percent, in a fraction of a step's time
 
 
 class Observer:
@@ -44,10 +44,10 @@ class Observer:
             constants=constants_in_force(spec),
         )
         self._start, self._advance = jax.jit(self._functions.start), jax.jit(self._functions.advance)
-        self._looks: dict[Any, Any] = {}  #: compiled, by what they compile
+        self._looks: dict[Any, Any] = {}  #: compiled functions, by the function they compile
 
     def _compiled(self, kind: MeasurementKind) -> Any:
-        """Return what a kind looks at as a compiled function of a run's state; the same one at every call."""
+        """Return a kind's look as a compiled function of a run's state; every call returns the same one."""
 
         def tape(params: Params, hyper: Hyperparameters) -> Tape:
             written: Tape = {}
@@ -75,11 +75,11 @@ class Observer:
         *,
         report: Callable[[int], None] = lambda _: None,
     ) -> dict[str, dict[str, Any]]:
-        """Return the data of every kind by its name, under a prescription for this width: JSON-ready, and finite.
+        """Return the data of every kind by name, under a prescription for this width: JSON-ready and finite.
 
         Each has "learning_rate", "steps", "diverged_at" (null or a step) and "snapshots", each with its "step" and its
         "tensors" by name: "role", "fan_in" and the numbers of the kind. The run ends after the last step at which
-        somebody looks, or as soon as a number is no longer finite, which `diverged_at` then says. `report` hears of
+        a kind looks, or as soon as a number is no longer finite, and then `diverged_at` is set. `report` is called with
         the steps done so far.
         """
         steps = {kind.name: kind.steps(self._spec.steps) for kind in kinds}
@@ -129,7 +129,7 @@ class Observer:
     def _described(
         self, kind: MeasurementKind, seen: Mapping[str, Mapping[str, Any]], prescription: Prescription
     ) -> dict[str, dict[str, Any]] | None:
-        """Return what was seen of every tensor, with its role and fan-in; None if a number is not finite."""
+        """Return the numbers of every tensor, with its role and fan-in; None if a number is not finite."""
         described: dict[str, dict[str, Any]] = {}
         for name, values in seen.items():
             use = self._uses[name]

@@ -1,4 +1,4 @@
-"""Every kind of measurement: a new one is a module of its own and a line here."""
+"""Every kind of measurement; a new one is one module and one line here."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What the engine asks of a proxy: the tensors it has at a width, and its logits."""
+"""The contract of a proxy: its tensors at a width, and its logits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,24 +17,24 @@ NORM_FLOOR = 1e-6  # added to the mean square, as in most decoders; activations 
 
 
 class Use(NamedTuple):
-    """One tensor at work in a forward pass."""
+    """One use of a tensor in a forward pass."""
 
-    input: jax.Array  #: (rows, fan-in); of a lookup table the indices
+    input: jax.Array  #: (rows, fan-in); for a lookup table, the indices
     weight: jax.Array  #: (fan-in, fan-out), without its forward multiplier
     output: jax.Array  #: (rows, fan-out), with the multiplier, before any nonlinearity
 
     @property
     def is_product(self) -> bool:
-        """Whether the tensor is a matrix that sums over its input, not a table that is looked up."""
+        """Whether the tensor is a matrix that sums over its input, not a lookup table."""
         return jnp.issubdtype(self.input.dtype, jnp.floating)
 
 
-Tape = dict[str, Use]  #: by the name of the tensor's multiplier; `Proxy.apply` writes it where one is given
+Tape = dict[str, Use]  #: by the name of the tensor's multiplier; `Proxy.apply` fills it if one is passed
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One tensor at one width; all axes are fan-in or fan-out."""
+    """One tensor at one width; every axis is fan-in or fan-out."""
 
     shape: tuple[int, ...]
     fan_in_axes: tuple[int, ...]
@@ -55,7 +55,7 @@ class TensorSpec:
         return 1.0 if self.role is Role.EMBEDDING else 1.0 / sqrt(self.fan_in)
 
     def as_readout(self) -> "TensorSpec":
-        """The same table read the other way round: from its width to its entries."""
+        """The same table used the other way round: from its width to its entries."""
         return replace(self, fan_in_axes=self.fan_out_axes, fan_out_axes=self.fan_in_axes, role=Role.READOUT)
 
 
@@ -65,7 +65,7 @@ class Apply(Protocol):
     def __call__(
         self, params: Params, multipliers: Multipliers, x_BxT: jax.Array, tape: Tape | None = None
     ) -> jax.Array:
-        """(params, multipliers, x_BxT int) → logits_BxPxV; every use of a tensor is written on `tape`."""
+        """(params, multipliers, x_BxT int) → logits_BxPxV; every use of a tensor is recorded on `tape`."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Proxy:
 
     architecture: Architecture
     sequence_length: int  #: T, bytes seen
-    predictions: int  #: P, the last P positions of a window that are predicted (1 ≤ P ≤ T)
+    predictions: int  #: P: the last P positions of a window are predicted (1 ≤ P ≤ T)
     tensor_shapes: Callable[[int], dict[str, TensorSpec]]  #: width → tensors; raises InvalidInputError for a bad width
     apply: Apply
-    #: a readout that has no tensor → the table whose transpose it is; it has a forward multiplier of its own
+    #: a readout without a tensor → the table whose transpose it is; it has its own forward multiplier
     tied: Mapping[str, str] = field(default_factory=dict)
 
     def uses(self, width: int) -> dict[str, TensorSpec]:
-        """Everything that has a forward multiplier and stands on a tape: each tensor, and each tied readout."""
+        """Everything that has a forward multiplier and appears on a tape: each tensor, and each tied readout."""
         tensors = self.tensor_shapes(width)
         return tensors | {name: tensors[owner].as_readout() for name, owner in self.tied.items()}
 
@@ -89,7 +89,7 @@ class Proxy:
 def linear(
     name: str, params: Params, multipliers: Multipliers, h_RxI: jax.Array, tape: Tape | None = None
 ) -> jax.Array:
-    """The product of `h_RxI` with one matrix, times its multiplier; the one place where a matrix meets activations."""
+    """Return `h_RxI` times one matrix and its multiplier; the only place where matrices multiply activations."""
     y_RxO = multipliers[name] * (h_RxI @ params[name])
     if tape is not None:
         tape[name] = Use(h_RxI, params[name], y_RxO)
@@ -99,7 +99,7 @@ def linear(
 def look_up(
     name: str, params: Params, multipliers: Multipliers, index_R: jax.Array, tape: Tape | None = None
 ) -> jax.Array:
-    """The rows of a table at `index_R`, times its multiplier."""
+    """Return the rows of a table at `index_R`, times its multiplier."""
     y_RxO = multipliers[name] * params[name][index_R]
     if tape is not None:
         tape[name] = Use(index_R, params[name], y_RxO)
@@ -107,6 +107,6 @@ def look_up(
 
 
 def rms_norm(x: jax.Array) -> jax.Array:
-    """Scales the last axis to RMS 1; no gain, so that no tensor is left outside the roles of the theory."""
+    """Scale the last axis to RMS 1; without a gain, so that every tensor has a role in the theory."""
     mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(mean_square + NORM_FLOOR)

@@ -13,7 +13,7 @@ from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, Te
 
 
 def mlp(spec: ProxySpec) -> Proxy:
-    """Return the MLP of `spec`; its context is `sequence_length` bytes, it predicts one byte a window."""
+    """Return the MLP of `spec`; its context is `sequence_length` bytes, and it predicts one byte per window."""
     T, depth = spec.sequence_length, spec.depth
 
     def tensor_shapes(width: int) -> dict[str, TensorSpec]:

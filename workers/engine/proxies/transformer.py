@@ -1,13 +1,13 @@
 """A decoder-only transformer: pre-norm, learned positions, no biases.
 
-As it stands it is the one of Everett et al. 2024 at a small scale, on bytes: GeLU with d_ff = 4n, and untied. The norms
-have no gain. The head dimension stays fixed while the width grows by heads, so the attention scale is a constant and
+By default it is the model of Everett et al. 2024 at a small scale, on bytes: GeLU with d_ff = 4n, untied, norms without
+gain. The head dimension stays fixed while the width grows by heads, so the attention scale is a constant and
 every parameterization uses the same one. Three options:
 
-- SwiGLU (Shazeer 2020, 2002.05202): down(silu(gate(x)) · up(x)), with a d_ff that keeps the count of weights;
+- SwiGLU (Shazeer 2020, 2002.05202): down(silu(gate(x)) · up(x)), with a d_ff that keeps the number of weights;
 - QK-norm (Henry et al. 2020, 2010.04245; Dehghani et al. 2023, 2302.05442): queries and keys of RMS 1 in each head,
   so a score is at most √head_dim;
-- tied: the readout is the transpose of the embedding table, times a forward multiplier of its own.
+- tied: the readout is the transpose of the embedding table, times its own forward multiplier.
 """
 
 from math import sqrt
@@ -22,7 +22,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Architecture, FeedForward, Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 
-MASKED = -1e30  # exp of it is exactly 0 in float32, and it leaves no infinity that could turn into a NaN
+MASKED = -1e30  # its exp is exactly 0 in float32, and there is no infinity that could turn into a NaN
 
 
 def transformer(spec: ProxySpec) -> Proxy:
@@ -36,7 +36,7 @@ def transformer(spec: ProxySpec) -> Proxy:
     def tensor_shapes(width: int) -> dict[str, TensorSpec]:
         if width % head_dim:
             raise InvalidInputError(
-                f"width {width} is not a multiple of the head dimension {head_dim}; give widths that are",
+                f"width {width} is not a multiple of the head dimension {head_dim}; give multiples of it",
                 field="widths",
             )
         inner = feed_forward_units(width, spec.feed_forward, head_dim)
@@ -58,7 +58,7 @@ def transformer(spec: ProxySpec) -> Proxy:
         B = x_BxT.shape[0]
         matrices = {**params, "readout": params["embedding"].T} if spec.tied else params
 
-        # Positions lie in one axis R = B·T between attentions: XLA's CPU backend is three times as slow at the gradient
+        # Positions share one axis R = B·T between attentions: XLA's CPU backend is three times as slow at the gradient
         # of a three-axis product (measured on jax 0.10.2, width 64: 9.0 against 2.6 ms).
         def product(name: str, h_RxI: jax.Array) -> jax.Array:
             return linear(name, matrices, multipliers, h_RxI, tape)
@@ -102,8 +102,8 @@ def _causal_attention(query_BxHxTxD: jax.Array, key_BxHxTxD: jax.Array, value_Bx
     T, head_dim = query_BxHxTxD.shape[2:]
     mask_TxS = jnp.where(jnp.tril(jnp.ones((T, T), dtype=bool)), 0.0, MASKED).astype(query_BxHxTxD.dtype)
     scores_BxHxTxS = (query_BxHxTxD / sqrt(head_dim)) @ key_BxHxTxD.swapaxes(2, 3) + mask_TxS[None, None]
-    # A softmax that adds its mask and divides after the product: fewer passes over T·S numbers, 45 in place of 63 ms a
-    # step (width 64, batch 32 × 64). The shift by the largest score cancels, so no gradient runs through it.
+    # A softmax that adds its mask and divides after the product: fewer passes over T·S numbers, 45 ms per step instead
+    # of 63 (width 64, batch 32 × 64). The shift by the largest score cancels, so no gradient flows through it.
     shift_BxHxTx1 = jax.lax.stop_gradient(jnp.max(scores_BxHxTxS, axis=-1, keepdims=True))
     weights_BxHxTxS = jnp.exp(scores_BxHxTxS - shift_BxHxTx1)
     return (weights_BxHxTxS @ value_BxHxTxD) / jnp.sum(weights_BxHxTxS, axis=-1, keepdims=True)
