@@ -63,7 +63,7 @@ audit: $(STAMP)  ## look every pinned package up in the database of known vulner
 mutants: $(STAMP)  ## change the mathematics at random and list what no unit test notices (SAMPLE=200 SEED=0; minutes)
 	@$(BIN)/python -m benchmarks.mutants --sample $(SAMPLE) --seed $(SEED)
 
-bench: $(STAMP)  ## print milliseconds per plan, and requests per second beside a bare echo
+bench: $(STAMP)  ## print milliseconds per plan, and requests per second compared with a bare echo
 	@$(BIN)/python -m benchmarks.plans
 	@echo
 	@$(BIN)/python -m benchmarks.service_transfers --dry

@@ -1,6 +1,6 @@
 """A bank of trials: every training run that a benchmark made, on file, so that none is made twice.
 
-One file of JSON lines for each specification; an interrupted benchmark goes on where it stopped.
+One file of JSON lines for each specification; an interrupted benchmark continues where it stopped.
 """
 
 import hashlib

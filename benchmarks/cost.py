@@ -146,7 +146,7 @@ def _slope(widths: Sequence[int], log2_optima: Sequence[float]) -> float:
 def _reference(
     question: Mapping[str, Any], middle: float, processes: int, sweep: Callable[..., list[Trial]]
 ) -> dict[str, Any]:
-    """A fine sweep around the optimum at every width with seeds of its own: curves, their minima, the trials."""
+    """A fine sweep around the optimum at every width with its own seeds: curves, their minima, the trials."""
     centre = round(middle / REFERENCE_MESH)
     around = range(centre - REFERENCE_POINTS, centre + REFERENCE_POINTS + 1)
     rates = [2.0 ** (REFERENCE_MESH * k) for k in around]

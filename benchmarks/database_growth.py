@@ -3,7 +3,7 @@
     python -m benchmarks.database_growth [--dry]
 
 Calibrations of usual size are made, searched, run and fitted through the store as workers do it, with losses from a
-formula in place of training. What measurements add is not in it.
+formula instead of training. What measurements add is not in it.
 """
 
 import os

@@ -4,7 +4,7 @@
     python -m benchmarks.horizon --widths 32 --horizons 50 100 --seeds 1 --dry      # half a minute, to see what it does
 
 The MLP language model under Adam at two widths; minutes on one core. The exponent over tokens is fitted as a
-calibration that measures `horizon` fits it, and stands beside the published ones, which disagree.
+calibration that measures `horizon` fits it, and is compared with the published ones, which disagree.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def _page(
         "",
         f"The MLP language model (depth 2, 8 bytes of context, batch 256) under Adam, standard parameterization, full "
         f"alignment, {options.seeds} seeds, {len(LOG2_RATES)} learning rates half an octave apart. Branching "
-        f"took {steps:,} training steps; a run of its own for each horizon would take {alone_steps:,}, "
+        f"took {steps:,} training steps; a separate run for each horizon would take {alone_steps:,}, "
         f"{alone_steps / steps:.1f} times as many. {seconds:.0f} s of one core.",
     ]
     if result.warnings:

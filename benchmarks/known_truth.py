@@ -3,7 +3,7 @@
     python -m benchmarks.known_truth
 
 The loss of a run, x octaves above its width's optimum, is 2 + 0.12·(eˣ − 1 − x) nats plus noise: steep towards
-divergence, flat away from it, 0.06 nats an octave from the optimum. Noise: what each run has of its own, five times
+divergence, flat away from it, 0.06 nats an octave from the optimum. Noise: each run's own part, five times
 that for what a seed shifts at all learning rates of a width, and for some scenarios a seed's own optimum that wanders.
 Runs diverge above an edge, or end early where they are far from the best of their seed. A telescope runs a few learning
 rates around a prediction at all widths but the smallest, and more where the best is at an end. The optimum follows a

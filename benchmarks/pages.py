@@ -29,7 +29,7 @@ def fault(folder: Path, page: Path) -> str | None:
     commit = named[1]
     beside = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     if (beside["command"], beside["machine"]["commit"]) != (command[1], commit):
-        return "the JSON beside it names another command or commit"
+        return "the JSON next to it names another command or commit"
     if not re.fullmatch("[0-9a-f]{7,40}", commit):
         return f"it was measured at {commit!r}, which no one can check out; measure it again from a clean tree"
     if git(folder, "merge-base", "--is-ancestor", commit, "HEAD").returncode:

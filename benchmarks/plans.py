@@ -2,8 +2,8 @@
 
     python -m benchmarks.plans
 
-Large models repeat few shapes many times ("repeated": a transformer's layers); "distinct" gives every tensor a shape
-of its own, so that nothing can be worked out once for several.
+Large models repeat few shapes many times ("repeated": a transformer's layers); "distinct" gives every tensor a
+different shape, so that nothing can be worked out once for several.
 """
 
 import platform
@@ -64,7 +64,7 @@ def milliseconds(make: Callable[[int], list[Tensor]], count: int) -> tuple[float
 
 
 def machine() -> str:
-    """Processor, Python and version, as the numbers need them beside them."""
+    """Processor, Python and version, which must accompany the numbers."""
     names = [line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     cores = f"{len(names)} × " if names else ""

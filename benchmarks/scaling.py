@@ -186,7 +186,7 @@ def main() -> None:
     runs = "one run" if options.repeats == 1 else f"the median of {options.repeats} runs, there and back,"
     lines = [
         "One calibration, its shards shared by 1, 2 and 4 worker processes on this one machine, with Postgres and a "
-        "broker beside them. The time counts from the submission to the end of the last shard; "
+        "broker on it too. The time counts from the submission to the end of the last shard; "
         f"{runs} of each.",
         "",
         f"A child that waits {options.trial_seconds:g} s for each trial and computes nothing ({waiting[0].shards} "

@@ -2,7 +2,7 @@
 
     python -m benchmarks.service_claim [--queued 100000] [--finished 1000000] [--claims 500] [--dry]
 
-A worker is a process with a store of its own that claims and gives back nothing: what is measured is the claim alone.
+A worker is a process with its own store that claims and gives back nothing: what is measured is the claim alone.
 """
 
 import multiprocessing

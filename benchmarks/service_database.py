@@ -18,7 +18,7 @@ from testbed.databases import GivenPostgres, own_postgres_server
 def migrated_database(kind: str = "postgresql") -> Iterator[str]:
     """Return the URL of an empty database at the newest revision, which is dropped at the end.
 
-    kind: "postgresql" (on the server that TEST_DATABASE_URL names, else on one of our own) or "sqlite".
+    kind: "postgresql" (on the server that TEST_DATABASE_URL names, else on our own server) or "sqlite".
     """
     given = os.environ.get("TEST_DATABASE_URL")
     if kind == "sqlite":

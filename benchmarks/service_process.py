@@ -23,7 +23,7 @@ HOST = "127.0.0.1"
 START_SECONDS = 60.0  # an import of the service takes two on a quiet machine
 STOP_SECONDS = 30.0
 
-#: What the pages of this benchmark name beside the machine.
+#: What the pages of this benchmark name besides the machine.
 PACKAGES = ("widthwise", "fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "psycopg")
 
 
@@ -78,7 +78,7 @@ class Server:
 
 @contextmanager
 def serving(name: str, **environment: str) -> Iterator[Server]:
-    """A process of one of SERVERS, with a data directory of its own; its log goes to a file that is dropped."""
+    """A process of one of SERVERS, with its own data directory; its log goes to a file that is dropped."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = int(free.getsockname()[1])

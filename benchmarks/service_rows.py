@@ -21,7 +21,7 @@ ARCHITECTURES = {"transformer": 75, "mlp": 25}
 DATASETS = {"python_docs": 60, **{f"corpus_{number}": 9 - number for number in range(9)}}
 
 MANY, FEW = "many", "few"  #: owners of 30 % and of FEW_CALIBRATIONS
-OTHERS = 300  # owners beside them, some with a hundred times more than others
+OTHERS = 300  # other owners, some with a hundred times more than others
 FEW_CALIBRATIONS = 5
 RARE_CALIBRATIONS = 20  # of the dataset rare_corpus, spread over all the time
 OLD_SHARE = 0.1  # of the time, at its beginning, in which old_books was used; mean_field with measured in a tenth of it
@@ -29,7 +29,7 @@ OLD_SHARE = 0.1  # of the time, at its beginning, in which old_books was used; m
 ROLES = ("embedding", "hidden", "readout", "vector")
 QUANTITIES = (ExponentQuantity.LEARNING_RATE.value, ExponentQuantity.EPSILON.value)
 ROWS_EACH = len(ROLES) * len(QUANTITIES)  # exponents of one calibration
-RARE_ROLE = 1000  # one calibration in so many has a role "scalar" in place of "vector"
+RARE_ROLE = 1000  # one calibration in so many has a role "scalar" instead of "vector"
 
 ENVIRONMENT = {
     "device": "cpu",

@@ -1,10 +1,10 @@
-"""POST /v1/transfers beside a bare FastAPI route that echoes the same body, in one run.
+"""POST /v1/transfers compared with a bare FastAPI route that echoes the same body, in one run.
 
     python -m benchmarks.service_transfers [--seconds 3] [--rounds 5] [--connections 16] [--dry]
 
 Each app is one uvicorn process, the service's with the bounds that `widthwise serve` sets. They are loaded in turn,
 round by round, so that all see the same noise; the ratio of each round is what counts, the rates depend on the machine.
-The client is a process of its own. Beside the rates stands the processor time that each server spent on a request: the
+The client is a separate process. Beside the rates stands the processor time that each server spent on a request: the
 steadier ratio on a machine that others share. The service is measured as on one machine (no key), with its line in the
 log for every request, which the echo does not write, and with an API key asked for and counted.
 """
@@ -161,7 +161,7 @@ def main() -> None:
         "",
         *table(large),
     ]
-    title = "Transfers over HTTP beside a bare echo"
+    title = "Transfers over HTTP compared with a bare echo"
     data = {"small": small, "large": large}
     record.write_result("service_transfers", title, lines, data, options, packages=PACKAGES)
 

@@ -233,7 +233,7 @@ class Soak:
 
 
 def soak(*, calibrations: int, seconds: float, workers: int = 3, real: int = 0, seed: int = 0) -> Soak:
-    """Run a soak on servers of its own; none of its processes is left when this returns, whatever happens."""
+    """Run a soak on its own servers; none of its processes is left when this returns, whatever happens."""
     specs = specifications(calibrations, real)
     with tempfile.TemporaryDirectory(prefix="widthwise-soak-") as name, own_postgres_server() as postgres:
         folder = Path(name)

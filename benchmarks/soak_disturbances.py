@@ -41,7 +41,7 @@ JOIN_SECONDS = 120.0  # for a restart that is under way when the soak ends
 
 @dataclass
 class Crew:
-    """The workers of a cluster: always as many, each under a name of its own, so that a lease has to run out."""
+    """The workers of a cluster: always as many, each under a different name, so that a lease has to run out."""
 
     cluster: Cluster
     child: Sequence[str]
@@ -82,7 +82,7 @@ class Crew:
         return name is not None
 
     def freeze(self, chance: random.Random) -> bool:
-        """Let one stand still until its lease is long over, then go on; say whether one was at work."""
+        """Let one stand still until its lease is long over, then let it continue; return whether one was at work."""
         with self.lock:
             name = self._at_work(chance)
             if name is None:

@@ -4,8 +4,8 @@
     python -m benchmarks.transfer_slopes --widths 64 128 --steps 50 --dry      # minutes, to see what it does
 
 docs/theory.md's proxy experiment (the MLP language model under Adam-atan2, base width 64): the slope of
-log2(best base learning rate) over log2(width), with its 95 % interval, beside what theory expects and, for the global
-rate, beside Everett et al. 2024's fits at widths 768 and up. Trials are kept in the bank, so a second call is quick.
+log2(best base learning rate) over log2(width), with its 95 % interval, next to theory's value and, for the global
+rate, next to Everett et al. 2024's fits at widths 768 and up. Trials are kept in the bank, so a second call is quick.
 """
 
 import argparse

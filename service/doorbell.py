@@ -21,9 +21,7 @@ log = structlog.get_logger(__name__)
 
 RING_SECONDS = 2.0  # a request waits no longer for the broker, so that POST answers within 3 s (chosen)
 PUBLISH_SECONDS = 1.5  # for one connection or answer, so that a second try still fits (chosen)
-PAUSE_SECONDS = (
-    5.0  # nothing is sent for this long after a failure (chosen): requests must not pile up at a dead broker
-)
+PAUSE_SECONDS = 5.0  # without messages after a failure (chosen): requests must not pile up at a dead broker
 WAITING_MAXIMUM = 1000  # calls that may wait for the publisher; any beyond that give up at once (chosen)
 
 

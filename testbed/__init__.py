@@ -1,1 +1,1 @@
-"""Real servers and processes of our own, for the tests and the benchmarks alike."""
+"""Our own real servers and processes, for tests and benchmarks."""

@@ -1,4 +1,4 @@
-"""Real brokers for tests: each a server process of our own on a free port, which a test may stop, kill and restart."""
+"""Real brokers for tests: each is our own server process on a free port, which a test may stop, kill and restart."""
 
 import os
 import shutil
@@ -75,7 +75,7 @@ class BrokerServer:
             os.kill(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGCONT)
 

@@ -1,4 +1,4 @@
-"""Real databases for tests: SQLite files, and the databases of a Postgres server, given or of our own.
+"""Real databases for tests: SQLite files, and the databases of a Postgres server, given or our own.
 
 Migrated ones come from one run of the real migrations: SQLite's file is copied, Postgres's tables are emptied
 (50 databases of 300 files each would take half a minute to make and to remove).
@@ -50,7 +50,7 @@ class SqliteFiles:
 
 
 class GivenPostgres:
-    """Databases of our own on a running server: made when asked for, dropped at the end, nothing else touched."""
+    """Our own databases on a running server: created on request, dropped at the end, nothing else touched."""
 
     def __init__(self, url: str) -> None:
         """url: of a database on it, as a user who may create others."""
@@ -90,10 +90,10 @@ class GivenPostgres:
 
 
 class PostgresServer(GivenPostgres):
-    """A Postgres of our own from the PyPI wheel (up in 2–4 s), which may be stopped and started; a context manager.
+    """Our own Postgres from the PyPI wheel (up in 2–4 s), which may be stopped and started; a context manager.
 
-    It listens on a Unix socket in `folder`, so its URLs stay the same after a restart. As root it runs as a user of
-    its own, who must be able to enter the folder: pytest's own are closed to others, see `own_folder`.
+    It listens on a Unix socket in `folder`, so its URLs stay the same after a restart. As root it runs as a
+    separate user, who must be able to enter the folder: pytest's own are closed to others, see `own_folder`.
     """
 
     #: Nothing must survive a power cut, and flushing takes longer than the tests; a commit survives `kill`.
@@ -158,7 +158,7 @@ class PostgresServer(GivenPostgres):
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder for a server of our own, which another user may enter; removed at the end."""
+    """A folder for our own server, which another user may enter; removed at the end."""
     # the server's wheel asks where run-time files go, and warns if nothing says so
     before = os.environ.get("XDG_RUNTIME_DIR")
     with tempfile.TemporaryDirectory(prefix="widthwise-postgres-", ignore_cleanup_errors=True) as folder:
@@ -172,6 +172,6 @@ def own_folder() -> Iterator[Path]:
 
 @contextmanager
 def own_postgres_server(configuration: Mapping[str, str] = PostgresServer.TESTING) -> Iterator[PostgresServer]:
-    """A running server of our own in a folder of its own; both are gone at the end."""
+    """Our own running server in a separate folder; both are gone at the end."""
     with own_folder() as folder, PostgresServer(folder, configuration) as server:
         yield server

@@ -19,7 +19,7 @@ def caddy_program() -> str:
 
 
 class Proxy:
-    """Caddy in front of an API on this machine, with a certificate of its own; a context manager."""
+    """Caddy in front of an API on this machine, with its own certificate; a context manager."""
 
     def __init__(self, folder: Path, upstream_port: int, **variables: str) -> None:
         """folder: where its certificates and log go. variables: of the Caddyfile, such as PROXY_BODY_TIMEOUT="1s"."""

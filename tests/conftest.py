@@ -18,7 +18,7 @@ def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[GivenPostgres]:
-    """A Postgres for the session: the server that TEST_DATABASE_URL names, else one of our own from the PyPI wheel."""
+    """A Postgres for the session: the server that TEST_DATABASE_URL names, else our own from the PyPI wheel."""
     given = os.environ.get("TEST_DATABASE_URL")
     if not given:
         with own_postgres_server() as server:
@@ -39,7 +39,7 @@ def _server_to_stop() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def own_postgres(_server_to_stop: PostgresServer) -> Iterator[PostgresServer]:
-    """A Postgres that the test may stop and restart; one server for all such tests, each with databases of its own."""
+    """A Postgres that the test may stop and restart; one server for all such tests, each with its own databases."""
     yield _server_to_stop
     _server_to_stop.start()  # if the test left it stopped
     _server_to_stop.drop()

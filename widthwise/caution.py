@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Caution(NamedTuple):
-    """A warning: a stable code for programs, a sentence for people."""
+    """A warning: a stable code for programs and a sentence for people."""
 
     code: str
     message: str

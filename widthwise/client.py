@@ -5,8 +5,8 @@
         plan = client.transfer({"parameterization": "mup", "optimizer": "adam",
                                 "base": {"width": 256, "learning_rate": 0.003}, "target": {"width": 4096}})
 
-Bodies and answers are the JSON of the contract (the service's /docs page). Whatever goes wrong is a
-`widthwise.errors.ServiceError` that can be shown to a person as it is.
+Bodies and answers are the JSON described on the service's /docs page. Every failure is a
+`widthwise.errors.ServiceError` with a message that can be shown to users unchanged.
 """
 
 import json
@@ -23,37 +23,37 @@ import httpx
 
 from widthwise.errors import ServiceError
 
-DEFAULT_URL = "http://127.0.0.1:8000"  # where `widthwise serve` listens
+DEFAULT_URL = "http://127.0.0.1:8000"  # the default address of `widthwise serve`
 URL_VARIABLE = "WIDTHWISE_URL"
 KEY_VARIABLE = "WIDTHWISE_API_KEY"
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 
-POLL_SECONDS = 1.0  # chosen: trials take about a second; an answer with Retry-After is asked again after that instead
-MAX_POLL_SECONDS = 60.0  # chosen: whatever Retry-After says, a watcher looks once a minute
-OUTAGE_SECONDS = 30.0  # chosen: a watcher outlives a restart of the service
+POLL_SECONDS = 1.0  # chosen: trials take about a second; a Retry-After header takes precedence
+MAX_POLL_SECONDS = 60.0  # chosen: whatever Retry-After says, a watcher polls once a minute
+OUTAGE_SECONDS = 30.0  # chosen: a watcher survives a restart of the service
 PAGE_SIZE = 500  # the service's largest page
-MAX_LISTED = 10  # faults shown in one message; the whole list is in ServiceError.problem
+MAX_LISTED = 10  # faults shown in one message; the full list is in ServiceError.problem
 
 JsonObject = dict[str, Any]
 
 
 class Progress(TypedDict):
-    """How far a calibration is."""
+    """The progress of a calibration."""
 
     trials_done: int
-    trials_total: int  #: planned, and expected of what is planned later; 0 where an external runner decides
+    trials_total: int  #: planned so far plus expected later; 0 if an external runner decides
     shards: dict[str, int]
-    seconds_left: float | None  #: None until it is known
+    seconds_left: float | None  #: None until known
 
 
 class Calibration(TypedDict):
-    """A calibration as GET /v1/calibrations/{id} gives it."""
+    """A calibration as GET /v1/calibrations/{id} returns it."""
 
     id: str
     state: str  #: queued, running, succeeded, failed or cancelled
     reason: str | None  #: why it failed
     spec: JsonObject
-    extends: str | None  #: the calibration whose trials it began with
+    extends: str | None  #: the calibration whose trials it started with
     progress: Progress
     estimate: JsonObject
     result: JsonObject | None  #: optima, drift, exponents and warnings, once succeeded
@@ -63,14 +63,14 @@ class Calibration(TypedDict):
 
 
 class Exponent(TypedDict):
-    """A measured exponent as GET /v1/exponents lists it; `quantity` says what goes as which power."""
+    """A measured exponent as GET /v1/exponents lists it; `quantity` says what is proportional to which power."""
 
     id: str
     quantity: str  #: a `widthwise.vocabulary.ExponentQuantity`
     role: str
     value: float
     standard_error: float | None
-    interval: list[float] | None  #: 95 %; None without degrees of freedom
+    interval: list[float] | None  #: 95 %; None if there are no degrees of freedom
     degrees_of_freedom: int
     theory: float | None
     widths: list[int]
@@ -84,12 +84,12 @@ class Exponent(TypedDict):
 
 
 def service_url(url: str | None = None) -> str:
-    """Return the address to ask: the one given, else WIDTHWISE_URL, else this machine's default port."""
+    """Return the service's URL: the given one, else WIDTHWISE_URL, else this machine's default port."""
     return url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
 
-_KEY = re.compile(r"[\x21-\x7e]{0,512}")  # printable ASCII: what a header can carry
-_CALIBRATION = ("state",)  # what tells a calibration from any other object
+_KEY = re.compile(r"[\x21-\x7e]{0,512}")  # printable ASCII, as a header allows
+_CALIBRATION = ("state",)  # members that identify an object as a calibration
 
 
 class Client:
@@ -104,33 +104,33 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Prepare to ask the service at `base_url` (default: see `service_url`); nothing is sent yet.
+        """Prepare requests to the service at `base_url` (default: see `service_url`); nothing is sent yet.
 
-        api_key: for a service that asks for one (default: WIDTHWISE_API_KEY). It goes to this service alone, since no
-        redirect is followed, and into no error's text.
-        transport: how requests are carried, for instance to an application in this process.
-        sleep: how a watcher waits, given the seconds; for instance the wait of a threading.Event.
+        api_key: for a service that requires one (default: WIDTHWISE_API_KEY). It is sent only to this service, since no
+        redirect is followed, and never appears in an error.
+        transport: how requests are sent, for instance to an application in this process.
+        sleep: called with the seconds to wait while watching; for instance the wait of a threading.Event.
         """
         self.url = service_url(base_url).rstrip("/")
         self._sleep = sleep
         self._key = (api_key if api_key is not None else os.environ.get(KEY_VARIABLE, "")).strip()
-        if not _KEY.fullmatch(self._key):  # the HTTP library would quote it in its own refusal
+        if not _KEY.fullmatch(self._key):  # the HTTP library would quote it in its error
             raise ServiceError(
-                f"the API key holds what no key holds (it has {len(self._key)} characters); give one as `widthwise "
-                f"keys create` printed it, as api_key or in {KEY_VARIABLE}"
+                f"the API key has characters that no key has (its length is {len(self._key)}); give one as `widthwise "
+                f"keys create` prints it, as api_key or in {KEY_VARIABLE}"
             )
         try:
             parts = urlsplit(self.url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-                raise ValueError("an address has a scheme, a host and perhaps a port and a path")
-            # httpx reads SSL_CERT_FILE only together with the environment's proxies
+                raise ValueError("a URL has a scheme, a host and optionally a port and a path")
+            # httpx reads SSL_CERT_FILE only if it also reads the environment's proxies
             authority = os.environ.get("SSL_CERT_FILE")
             self._http = httpx.Client(
                 verify=ssl.create_default_context(cafile=authority) if authority else True,
                 base_url=self.url,
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-                follow_redirects=False,  # to wherever one leads, with the key
-                timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a host that is there accepts within 5 s
+                follow_redirects=False,  # they would send the key elsewhere
+                timeout=httpx.Timeout(timeout_seconds, connect=5.0),  # a reachable host accepts within 5 s
                 transport=transport,
                 # A proxy from the environment can't reach this machine's loopback.
                 trust_env=parts.hostname not in ("127.0.0.1", "::1", "localhost"),
@@ -139,7 +139,7 @@ class Client:
             raise ServiceError(f"SSL_CERT_FILE names {authority}, which can't be read: {error.strerror}") from None
         except (ValueError, httpx.InvalidURL) as error:
             raise ServiceError(
-                f"{self.url!r} is not the address of a service ({error}); give one such as {DEFAULT_URL}"
+                f"{self.url!r} is not the URL of a service ({error}); give one such as {DEFAULT_URL}"
             ) from None
 
     def __enter__(self) -> Self:
@@ -155,7 +155,7 @@ class Client:
         self._http.close()
 
     def health(self) -> JsonObject:
-        """Give {"status": "ready", "version"}; ServiceError (503) while the service can't answer requests."""
+        """Return {"status": "ready", "version"}; ServiceError (503) while the service can't answer requests."""
         live = self._object(self._ask("GET", "/livez"))
         ready = self._object(self._ask("GET", "/readyz"))
         return {**live, **ready}
@@ -169,7 +169,7 @@ class Client:
         return self._object(self._ask("GET", "/v1/parameterizations"))
 
     def submit_calibration(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Calibration:
-        """Queue a calibration. The same key and specification again give the first one back and queue nothing."""
+        """Queue a calibration. Repeating the same key and specification returns the first one and queues nothing."""
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         answer = self._ask("POST", "/v1/calibrations", body=spec, headers=headers)
         return cast(Calibration, self._object(answer, *_CALIBRATION))
@@ -183,7 +183,7 @@ class Client:
         yield from cast(Iterator[Calibration], self._pages("/v1/calibrations", {"state": state}))
 
     def cancel(self, calibration_id: str) -> Calibration:
-        """Ask for a calibration's end: what waits is cancelled at once, what runs within seconds."""
+        """Cancel a calibration: queued shards at once, running ones within seconds."""
         answer = self._ask("POST", f"{_address(calibration_id)}/cancel")
         return cast(Calibration, self._object(answer, *_CALIBRATION))
 
@@ -195,16 +195,16 @@ class Client:
     def extend_calibration(
         self, calibration_id: str, more: Mapping[str, Any], *, idempotency_key: str | None = None
     ) -> Calibration:
-        """Queue a new calibration that begins with all trials of a succeeded one and runs what `more` adds.
+        """Queue a new calibration that starts with all trials of a succeeded one and runs what `more` adds.
 
-        more: `widths` to add, `seeds` in all, a finer `mesh`; one of them at least.
+        more: `widths` to add, `seeds` in total, a finer `mesh`; at least one of them.
         """
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         answer = self._ask("POST", f"{_address(calibration_id)}/extensions", body=more, headers=headers)
         return cast(Calibration, self._object(answer, *_CALIBRATION))
 
     def compare(self, calibration_id: str, other_id: str) -> JsonObject:
-        """Say which of specification, code and device differ between two calibrations, and how their losses do."""
+        """Return which of specification, code and device differ between two calibrations, and how the losses do."""
         answer = self._ask("GET", f"{_address(calibration_id)}/comparison", query={"other": other_id})
         return self._object(answer, "specification", "code", "device", "trials")
 
@@ -217,12 +217,12 @@ class Client:
         yield from self._pages(f"{_address(calibration_id)}/trials", {})
 
     def shards(self, calibration_id: str) -> list[JsonObject]:
-        """Return the units of work of a calibration, each with its state and the worker that has it."""
+        """Return the units of work of a calibration, each with its state and its worker."""
         found: list[JsonObject] = self._object(self._ask("GET", f"{_address(calibration_id)}/shards"), "items")["items"]
         return found
 
     def workers(self) -> list[JsonObject]:
-        """Return every worker that reported within a week, the latest first."""
+        """Return every worker that reported within a week, the most recent first."""
         found: list[JsonObject] = self._object(self._ask("GET", "/v1/workers"), "items")["items"]
         return found
 
@@ -235,10 +235,10 @@ class Client:
         yield from cast(Iterator[Exponent], self._pages("/v1/exponents", filters))
 
     def watch(self, calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Iterator[Calibration]:
-        """Return the calibration now and again until it has ended; the last one given is final.
+        """Yield the calibration repeatedly until it has ended; the last one is final.
 
-        It waits as long as the service asks (Retry-After), else a second, also where it asks too often (429), and
-        outlives `outage_seconds` in which the service is not there or not ready.
+        In between it waits as long as the service asks (Retry-After, also with a 429), else a second. It survives
+        `outage_seconds` during which the service is not reachable or not ready.
         """
         unreachable_since: float | None = None
         while True:
@@ -270,9 +270,9 @@ class Client:
         timeout_seconds: float | None = None,
         on_progress: Callable[[Calibration], None] | None = None,
     ) -> Calibration:
-        """Wait for a calibration's end and return it: succeeded, failed or cancelled, so look at its state.
+        """Wait until a calibration has ended and return it: succeeded, failed or cancelled, so check its state.
 
-        Raises ServiceError after `timeout_seconds`; the calibration goes on.
+        Raises ServiceError after `timeout_seconds`; the calibration keeps running.
         """
         started = time.monotonic()
         for calibration in self.watch(calibration_id):
@@ -282,9 +282,7 @@ class Client:
                 return calibration
             if timeout_seconds is not None and time.monotonic() - started >= timeout_seconds:
                 break
-        raise ServiceError(
-            f"calibration {calibration_id} has not ended after {timeout_seconds:g} s; it goes on: wait again"
-        )
+        raise ServiceError(f"calibration {calibration_id} is still running after {timeout_seconds:g} s; wait again")
 
     def _pages(self, path: str, query: Mapping[str, str | None]) -> Iterator[JsonObject]:
         given = {name: value for name, value in query.items() if value is not None}
@@ -306,7 +304,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Return the service's answer; raise ServiceError for a problem or for none."""
+        """Return the service's answer; ServiceError for a problem document or no answer."""
         content, sent = None, dict(headers or {})
         if body is not None:
             try:
@@ -320,8 +318,12 @@ class Client:
             raise ServiceError(f"no service at {self.url}: start one with `widthwise serve`") from None
         except httpx.TimeoutException:
             raise ServiceError(f"the service at {self.url} did not answer {method} {path} in time; try again") from None
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: a header or host in no ASCII
-            raise ServiceError(f"asking {self.url} failed: {error}") from None
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            ValueError,
+        ) as error:  # ValueError: a header or host that is not ASCII
+            raise ServiceError(f"the request to {self.url} failed: {error}") from None
         if response.status_code >= httpx.codes.BAD_REQUEST:
             raise self._problem(response)
         return response
@@ -335,14 +337,14 @@ class Client:
         if not isinstance(value, dict) or not value.keys() >= set(members):
             kind = response.headers.get("content-type", "no content type")
             raise ServiceError(
-                f"{response.url} answered {response.status_code} with {kind}, not what was asked for; "
+                f"{response.url} answered {response.status_code} with {kind}, which is not the expected answer; "
                 "is it a Widthwise service?",
                 status=response.status_code,
             )
         return value
 
     def _problem(self, response: httpx.Response) -> ServiceError:
-        """Return the error that a problem document (RFC 9457) describes, as a person reads it."""
+        """Return the error that a problem document (RFC 9457) describes, as text for people."""
         try:
             problem = response.json()
         except ValueError:
@@ -358,20 +360,20 @@ class Client:
             lines.append(advice)
         text = "\n".join(lines)
         return ServiceError(
-            text.replace(self._key, "(the key)") if self._key else text,  # whatever a service may echo
+            text.replace(self._key, "(the key)") if self._key else text,  # in case a service echoes it
             status=response.status_code,
             problem=problem,
             retry_after_seconds=_retry_after(response) if "Retry-After" in response.headers else None,
         )
 
 
-#: What to do, by status and whether a key was sent.
+#: Advice by status and whether a key was sent.
 _ADVICE = {
     (
         401,
         False,
     ): f"Set {KEY_VARIABLE} to a key of this service (its operator: widthwise keys create), or pass api_key.",
-    (401, True): f"The key in {KEY_VARIABLE}, or given as api_key, is not accepted; ask the operator for another.",
+    (401, True): f"The key in {KEY_VARIABLE} or api_key is not accepted; ask the operator for another.",
     (403, True): f"Set {KEY_VARIABLE} to a key with that scope (its operator: widthwise keys create --scope …).",
 }
 
@@ -381,7 +383,7 @@ def _address(calibration_id: str) -> str:
 
 
 def _listed(problem: Mapping[str, Any], said: str) -> list[str]:
-    """Return a line for each fault of a problem document that its detail does not hold already."""
+    """Return a line for each fault of a problem document that its detail does not already contain."""
     faults: Sequence[Mapping[str, Any]] = problem.get("tensors") or problem.get("errors") or ()
     lines = []
     for fault in faults[:MAX_LISTED]:
@@ -396,7 +398,7 @@ def _listed(problem: Mapping[str, Any], said: str) -> list[str]:
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """Return the seconds that an answer asks to wait; POLL_SECONDS where it names none (or a date)."""
+    """Return the seconds that an answer asks to wait; POLL_SECONDS if it gives none (or a date)."""
     try:
         seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):

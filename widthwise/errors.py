@@ -1,9 +1,9 @@
-"""Errors that a user of Widthwise can cause, and what each tells them to do.
+"""Errors that a user of Widthwise can cause; each message says what to do.
 
-WidthwiseError                  any of the below; never a programming mistake
+WidthwiseError                  any of those below; never a bug
 ├── InvalidInputError           a value outside its range or of the wrong kind
-│   └── UnplacedTensorsError    tensors whose role or fan axes can't be known from what was given
-├── EstimateError               too little data for what was asked
+│   └── UnplacedTensorsError    tensors with a role or fan axes that don't follow from the input
+├── EstimateError               too little data for the estimate
 └── ServiceError                the HTTP service answered with an error, or could not be reached
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 
 class WidthwiseError(Exception):
-    """Base of every error that a user's input or environment can cause."""
+    """Base of all errors that a user's input or environment can cause."""
 
 
 class InvalidInputError(WidthwiseError, ValueError):
-    """A value is outside its range; the message says which, what it was and what to give instead."""
+    """A value is outside its range; the message names it, its value and what to give instead."""
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class InvalidInputError(WidthwiseError, ValueError):
 
 
 class UnplacedTensorsError(InvalidInputError):
-    """Some tensors can't be placed; `problems` lists each as (name, what is unknown and what would settle it)."""
+    """Some tensors can't be placed; `problems` lists each as (name, what is unknown and what to add)."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
         shown = "; ".join(f"{name!r}: {why}" for name, why in problems[:5])
@@ -33,7 +33,7 @@ class UnplacedTensorsError(InvalidInputError):
 
 
 class EstimateError(WidthwiseError, ValueError):
-    """The data can't support the estimate that was asked for; the message says what is missing."""
+    """The data can't support the requested estimate; the message says what is missing."""
 
 
 class ServiceError(WidthwiseError):

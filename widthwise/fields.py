@@ -1,4 +1,4 @@
-"""Reads JSON objects strictly: every value has the kind and range that its field asks for, or the field is named."""
+"""Reads JSON objects strictly: a value of the wrong type or range raises an error that names its field."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ Word = TypeVar("Word", bound=StrEnum)
 
 LARGEST_INTEGER = 2**63 - 1  # a BIGINT
 LARGEST_WIDTH = 2**31 - 1  # an INTEGER; far beyond any model
-LARGEST_FLOAT = 1e308  # below the largest double, so that no CHECK of a database takes an infinity
+LARGEST_FLOAT = 1e308  # below the largest double, so that no CHECK of a database accepts an infinity
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """A JSON object and where it stands (`path`), for errors such as "spec.proxy.depth is 0; …".
+    """A JSON object and its place (`path`), for errors such as "spec.proxy.depth is 0; …".
 
-    Every reader raises InvalidInputError whose `field` is the dotted path. A null counts as a missing field.
+    Every reader raises InvalidInputError with the dotted path as its `field`. A null counts as a missing field.
     """
 
     values: Mapping[str, Any]
@@ -34,7 +34,7 @@ class Fields:
         return cls(value, path)
 
     def has(self, key: str) -> bool:
-        """Whether the field is there and not null."""
+        """Whether the field exists and is not null."""
         return self.values.get(key) is not None
 
     def any(self, key: str) -> Any:
@@ -100,7 +100,7 @@ class Fields:
         return value
 
     def error(self, key: str, what: str) -> InvalidInputError:
-        """The error about one field: its path, and `what` is wrong."""
+        """Return the error about one field: its path, and `what` is wrong."""
         return InvalidInputError(f"{self.path}.{key} {what}", field=f"{self.path}.{key}")
 
     def _integer(self, key: str, value: Any, low: int, high: int) -> int:

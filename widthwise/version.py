@@ -1,3 +1,3 @@
-"""The version, written here alone: pyproject.toml reads it, and a checkout that is not installed has it too."""
+"""The version, defined only here: pyproject.toml reads it, and a checkout that is not installed has it too."""
 
 VERSION = "0.1.0"

@@ -83,7 +83,7 @@ class ChildProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
-        """Give a finished child a moment to exit by itself; return its exit status."""
+        """Wait a moment for a finished child to exit by itself; return its exit status."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_SECONDS)
         return self.kill()

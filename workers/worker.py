@@ -21,9 +21,7 @@ SWEEP_SECONDS = 5.0  # between checks whether a sweep is due (chosen): one worke
 FORGET_SECONDS = 3600.0  # between checks for workers that have been gone for a week (chosen)
 FIRST_PAUSE_SECONDS = 1.0  # after a failed attempt, doubled while failures follow each other: a broken machine
 LAST_PAUSE_SECONDS = 30.0  # must not use up the attempts of every shard in the queue (chosen)
-STOP_SECONDS = (
-    2.0  # for the maintenance thread to end: its longest write takes less unless the database does not answer
-)
+STOP_SECONDS = 2.0  # for the maintenance thread to end: its longest write takes less if the database answers
 
 
 class Worker:

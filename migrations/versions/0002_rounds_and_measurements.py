@@ -1,4 +1,4 @@
-"""Trials by role, γ and horizon; measurements; calibrations that go on in rounds and extend each other."""
+"""Trials by role, γ and horizon; measurements; calibrations that continue in rounds and extend each other."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -30,9 +30,7 @@ from service.store.database.records import ApiKey
 from service.store.store import Store
 from widthwise.errors import WidthwiseError
 
-CACHE_SECONDS = (
-    5.0  # chosen: a revoked key stops working within seconds, and a busy one does not cost a query per request
-)
+CACHE_SECONDS = 5.0  # chosen: a revoked key ends within seconds, and a busy one costs no query per request
 RECHECK_SECONDS = 1.0  # other requests use the cached key while one reads it again (chosen): no stampede on expiry
 TOUCH_SECONDS = 60.0  # between updates of a key's last use, which the store keeps to the minute
 LOOKUPS = 4  # concurrent look-ups of unknown keys (chosen): a query takes 1 ms, and guesses must not use up the threads

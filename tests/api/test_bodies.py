@@ -1,4 +1,4 @@
-"""Large bodies: validated by their outline first, limited in memory and time, and each kind with a cap of its own."""
+"""Large bodies: validated by their outline first, limited in memory and time, and each kind with its own cap."""
 
 import asyncio
 import json

@@ -286,7 +286,7 @@ def test_a_database_that_is_down_is_503_and_heals(settings: Settings, store: Sto
 
 
 def test_others_go_on_while_one_request_reads_a_key_again(store: Store) -> None:
-    """The end of what is known is no rush to the database, and wrong keys of that moment still fail."""
+    """The expiry of cached keys causes no rush to the database, and wrong keys of that moment still fail."""
     clock, key = Clock(), new_key(store)
     reading, go_on = threading.Event(), threading.Event()
 

@@ -85,7 +85,7 @@ def test_without_keys_there_is_no_limit(settings: Settings, store: Store) -> Non
 
 
 def test_an_address_with_many_wrong_keys_is_not_looked_at(settings: Settings, store: Store) -> None:
-    """Beyond the limit no key is looked up for it, but one that was found good before goes on, also read anew."""
+    """Beyond the limit no key is looked up for it, but one that was valid before still works, and is read again."""
     clock, counted = Clock(), CountedStore(store)
     app = create_app(keyed_settings(settings, failed_keys_per_minute=3), counted)  # type: ignore[arg-type]
     app.state.guard._clock = clock  # of what is known; the limits have their own
@@ -102,7 +102,7 @@ def test_an_address_with_many_wrong_keys_is_not_looked_at(settings: Settings, st
         assert len(counted.keys.found) == looked_up
         for _ in range(2):
             assert here.get("/v1/calibrations", headers=bearer(known)).status_code == 200
-            clock.now += CACHE_SECONDS  # the second time it is read anew
+            clock.now += CACHE_SECONDS  # the second time it is read again
         assert len(counted.keys.found) == looked_up + 1
         assert elsewhere.get("/v1/calibrations", headers=bearer(new)).status_code == 200
         assert here.get("/v1/calibrations", headers=bearer(new)).status_code == 200  # known by now

@@ -54,7 +54,7 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 def forget(app: FastAPI) -> None:
-    """Have the next scrape read the database anew."""
+    """Have the next scrape read the database again."""
     app.state.metrics._read_at = 0.0
 
 

@@ -42,7 +42,7 @@ def running(app: Any, **options: Any) -> Iterator[tuple[str, int]]:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """A server that has opened and migrated an embedded database of its own."""
+    """A server that has opened and migrated its own embedded database."""
     settings = load_settings(data_dir=tmp_path_factory.mktemp("data"), max_body_bytes=MEBIBYTE)
     with running(create_app(settings)) as address:
         yield address

@@ -128,7 +128,10 @@ def test_watching_gives_up_on_a_service_that_stays_away() -> None:
 
 def test_waiting_has_a_limit_and_tells_progress() -> None:
     seen: list[str] = []
-    with client_of(scripted([state("running")] * 3)) as client, pytest.raises(ServiceError, match="has not ended"):
+    with (
+        client_of(scripted([state("running")] * 3)) as client,
+        pytest.raises(ServiceError, match="still running after"),
+    ):
         client.wait("cal_1", timeout_seconds=0, on_progress=lambda calibration: seen.append(calibration["state"]))
     assert seen == ["running"]
 
@@ -148,7 +151,7 @@ def test_no_service(unused_url: str) -> None:
     ],
 )
 def test_an_address_that_is_none(address: str) -> None:
-    with pytest.raises(ServiceError, match="not the address of a service"):
+    with pytest.raises(ServiceError, match="not the URL of a service"):
         Client(address)
 
 

@@ -68,5 +68,5 @@ def test_everything_is_stopped_when_it_is_interrupted(tmp_path: Path, number: si
 
 
 def test_it_says_what_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(WidthwiseError, match=r"gone\.json, which is in the repository"):
+    with pytest.raises(WidthwiseError, match=r"gone\.json, which is only in the repository"):
         read_example(tmp_path / "gone.json")

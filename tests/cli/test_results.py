@@ -29,7 +29,7 @@ def test_bounds_and_trials_by_how_they_ended(capsys: pytest.CaptureFixture[str])
     lines = shown(capsys)
     assert "64 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
     assert "128 ≥ 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
-    assert "No drift and no exponents: they need an optimum inside the grid at two widths or more." in lines
+    assert "No drift and no exponents: these need an optimum inside the grid at two or more widths." in lines
     assert not any(word in line for line in lines for word in ("γ", "Gradients", "Coordinate", "horizon"))
 
 

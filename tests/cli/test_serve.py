@@ -79,7 +79,7 @@ def test_an_open_stream_does_not_hold_up_the_end(tmp_path: Path) -> None:
         with client.stream("GET", made["links"]["events"]) as stream:
             assert stream.status_code == 200
             process.terminate()
-            _, err = process.communicate(timeout=30)  # the stream itself would go on for ten minutes
+            _, err = process.communicate(timeout=30)  # the stream itself would last ten minutes
     assert process.returncode == 0
     assert "Traceback" not in err
 

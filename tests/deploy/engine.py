@@ -2,7 +2,7 @@
 
 Only what an engine gives a container is replaced: addresses, the folders of volumes and secrets, and the two servers'
 programs by those that are installed here. Where it is allowed to (as root), each runs as confine.sh says: not as root,
-without capabilities, on a read-only file system but for a folder of its own.
+without capabilities, on a read-only file system except for its own folder.
 """
 
 import os
@@ -233,7 +233,7 @@ class Engine:
         first = ["initdb", f"--username={owner}", f"--pwfile={password}", *arguments]
         subprocess.run(self._confined("postgres", first), check=True, **run)
         with (Path(data) / "postgresql.conf").open("a", encoding="utf-8") as configuration:
-            # the image listens everywhere; its socket's folder is a memory of its own
+            # the image listens everywhere; its socket's folder is a separate memory file system
             configuration.write(
                 f"listen_addresses = '127.0.0.1'\nunix_socket_directories = '{self._folder_of('postgres')}'\n"
             )

@@ -1,4 +1,4 @@
-"""Backup and restore as docs/operations.md has them: everything comes back, work goes on, and no old claim holds."""
+"""Backup and restore as docs/operations.md has them: everything comes back, work continues, and old claims are void."""
 
 import os
 import shlex
@@ -163,7 +163,7 @@ def test_all_comes_back_while_a_worker_writes(site: Site) -> None:
     with opened(site) as store:
         assert everything(store, whole) == before
         assert store.keys.find("0" * 16).owner == "alice"
-        run_all(store, "new")  # what the backup found at work goes on
+        run_all(store, "new")  # what the backup found at work continues
         finish_ready(store)  # a shard may have ended before the backup, and its calibration after it
         back = store.calibrations.page(limit=200).items
         assert {calibration.id for calibration in back} <= made
@@ -191,7 +191,7 @@ def test_a_running_calibration_goes_on_and_no_claim_of_before_holds(site: Site) 
         assert len(store.trials.all(running)) == 1
         claims = {claim.shard_id: claim for claim in (claimed(store, f"new-{number}") for number in range(4))}
         assert all(claim.attempt == 1 for claim in claims.values())  # the restoration counts for no attempt
-        assert len(claims[held.shard_id].done) == 1  # it goes on from what the backup has
+        assert len(claims[held.shard_id].done) == 1  # it continues from what the backup has
         for old in (held, late):
             assert store.work.record_trial(old, trial(old, 0.01)) is Lease.LOST
             assert store.work.finish(old) is Lease.LOST

@@ -44,7 +44,7 @@ LONG = {**SPEC, "widths": [64, 128], "steps": 100_000, "measure": ["learning_rat
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Client, Path]]:
-    """A service of our own with two workers; killed at the end, should it still be there."""
+    """Our own service with two workers; killed at the end, should it still be there."""
     data_dir = tmp_path / "data"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
     log = (tmp_path / "log").open("w")

@@ -18,7 +18,7 @@ TEXT = LINE * (MIN_FILE_BYTES // len(LINE) + 1)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with one good file, beside a secret that must never be read."""
+    """A folder with one good file, next to a secret that must never be read."""
     inside = tmp_path / "corpora"
     inside.mkdir()
     (inside / "notes.txt").write_bytes(TEXT)

@@ -1,4 +1,4 @@
-"""Horizons: a branched trial is the trial that a run of its own would give, and costs its cooldown alone."""
+"""Horizons: a branched trial equals that of a separate run, and costs only its cooldown."""
 
 import json
 from dataclasses import replace

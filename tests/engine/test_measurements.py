@@ -127,7 +127,7 @@ def test_every_measurement_of_the_vocabulary_has_its_record() -> None:
 
 @pytest.mark.usefixtures("relaxed_promotion")
 def test_a_kind_of_its_own_is_a_record_and_no_more(spec: dict[str, Any]) -> None:
-    """The engine runs a kind that exists here alone beside the others; only the vocabulary would have to know it."""
+    """The engine runs a kind that exists only here along with the others; only the vocabulary would have to know it."""
 
     def weight_sizes(view: RunView) -> dict[str, dict[str, jax.Array]]:
         return {name: {"weight": rms(use.weight)} for name, use in view.now().items()}

@@ -29,7 +29,7 @@ TOLERANCE = 0.08  # of a slope over 8 × in width: a norm of 16 windows of rando
 SPEC = ProxySpec(Architecture.TRANSFORMER, depth=1, head_dim=16, sequence_length=16, batch_size=16, dataset="synthetic")
 OPTIONS = {"swiglu, qk_norm": {"feed_forward": "swiglu", "qk_norm": True}, "tied": {"tied": True}}
 FEATURE_SCALED = (Parameterization.MUP, Parameterization.MEAN_FIELD)
-OWN = "logit of the byte just read"
+OWN = "logit of the last byte read"
 
 
 def sweep(kind: Parameterization, option: str) -> CalibrationSpec:
@@ -116,7 +116,7 @@ def test_gradients_scale_by_role_as_the_plan_says(option: str, kind: Parameteriz
     for name, tensor in proxy.tensor_shapes(WIDTHS[0]).items():
         expected = -plan.layer(tensor.role).gradient_rms.exponent
         found = slope(option, kind, f"gradient {name}")
-        if tied_start:  # the loss grows with the logit of the byte just read, and so does what flows back
+        if tied_start:  # the loss grows with the logit of the last byte read, and so does what flows back
             assert found > expected + TOLERANCE, name
         else:
             assert found == pytest.approx(expected, abs=TOLERANCE), name

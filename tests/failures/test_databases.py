@@ -32,7 +32,7 @@ def _revisions() -> list[str]:
 
 
 def write(url: str, name: str) -> int:
-    """Be one writer, in a process of its own: submit, then claim and run until nothing is left."""
+    """Be one writer, in a separate process: submit, then claim and run until nothing is left."""
     search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))  # one round, and nothing else to do but write
     store = Store(create_store_engine(url), fit=fit_sample, planner=search, lease=timedelta(seconds=600))
     ran = 0

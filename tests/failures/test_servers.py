@@ -1,4 +1,4 @@
-"""Failures of the servers beside us: messages that come twice, a broker that forgets, a database that restarts."""
+"""Failures of the servers around us: messages that arrive twice, a broker that forgets, a database that restarts."""
 
 import signal
 import time

@@ -120,7 +120,7 @@ def test_12_sigterm_ends_the_api_although_a_stream_is_open(cluster: Cluster) -> 
 
 @pytest.mark.failure(13)
 def test_13_a_resumed_stream_loses_and_repeats_nothing(cluster: Cluster) -> None:
-    """Streams that are cut after a few events, an API process that is killed, and events that go on all the while."""
+    """Streams that are cut after a few events, an API process that is killed, and events that continue throughout."""
     api = cluster.start_api()
     external = {**SPEC, "runner": "external"}
     identifier = cluster.client.submit_calibration(external)["id"]

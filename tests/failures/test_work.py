@@ -62,7 +62,7 @@ def test_02_a_worker_killed_in_the_middle_is_replaced_and_one_result_stored(clus
 
 @pytest.mark.failure(3)
 def test_03_a_worker_that_slept_past_its_lease_writes_nothing(cluster: Cluster, tmp_path: Path) -> None:
-    """A frozen worker, whose child goes on and reports other losses; it wakes while another holds the shard."""
+    """A frozen worker, whose child continues and reports other losses; it wakes while another holds the shard."""
     cluster.environment["WIDTHWISE_LEASE_SECONDS"] = str(LEASE_SECONDS)
     cluster.start_api()
     identifier = cluster.client.submit_calibration(SPEC)["id"]
@@ -197,7 +197,7 @@ def test_15_a_loss_that_is_not_finite_is_typed_and_not_stored(
         assert answer.headers["content-type"] == "application/problem+json"
     until(lambda: states(cluster, identifier)[:2] == ["succeeded", "succeeded"] or reasons(cluster, identifier))
     assert reasons(cluster, identifier) == []
-    cluster.client.cancel(identifier)  # the search would go on to lower rates, which train
+    cluster.client.cancel(identifier)  # the search would continue to lower rates, which train
     trials = [trial for trial in cluster.client.trials(identifier) if trial["learning_rate"] in wild["learning_rates"]]
     assert {(trial["status"], trial["loss"]) for trial in trials} == {("diverged", None)}
     assert len(trials) == 6
@@ -240,6 +240,6 @@ def test_18_an_orphaned_child_exits(make_cluster: MakeCluster, sqlite_files: Sql
     os.kill(worker.pid, signal.SIGKILL)
     began = time.monotonic()
     until(lambda: not is_alive(child))
-    assert time.monotonic() - began < 10.0  # training would go on for minutes
+    assert time.monotonic() - began < 10.0  # training would last minutes
     assert cluster.children() == {}
     worker.wait()

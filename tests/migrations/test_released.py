@@ -1,4 +1,4 @@
-"""From every released schema: each row goes up, down and up again, and the service goes on with it."""
+"""From every released schema: each row goes up, down and up again, and the service continues with it."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ Databases = SqliteFiles | GivenPostgres
 
 
 def contents(engine: sa.Engine) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, with columns by name, in an order of their own."""
+    """Every row of every table, with columns by name, in a fixed order."""
     found = sa.MetaData()
     found.reflect(engine)
     with engine.begin() as connection:

@@ -56,7 +56,7 @@ def commands() -> Json:
 
 
 def requests(client: Client) -> Json:
-    """Requests that are no good, whatever they ask for."""
+    """Requests that are invalid, whatever they ask for."""
     answers: Json = {}
     for name, method, path, options in refusals.requests():
         answers[name] = _noted(client.request(method, path, **options))

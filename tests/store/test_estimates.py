@@ -25,7 +25,7 @@ def seconds(store: Store, spec: dict[str, Any]) -> float | None:
 def test_a_shard_that_waited_again_tells_nothing_of_how_long_one_takes(store: Store, url: str) -> None:
     store.calibrations.create(sample_spec())
     store.work.release(claimed(store))
-    pass_time(url, shards.c.started_at, 2 * 86400.0)  # its worker was stopped on Friday; on Sunday it goes on
+    pass_time(url, shards.c.started_at, 2 * 86400.0)  # its worker was stopped on Friday; on Sunday it continues
     run_all(store)
     found = seconds(store, sample_spec())
     assert found is not None

@@ -77,6 +77,6 @@ def test_a_claim_whose_calibration_is_gone_is_lost(store: Store) -> None:
     }
     assert answers == dict.fromkeys(answers, Lease.LOST)
     other = store.calibrations.create(ONE).calibration.id
-    assert run_all(store) == 1  # and the store goes on
+    assert run_all(store) == 1  # and the store continues
     assert store.calibrations.get(other).progress.shards == {ShardState.SUCCEEDED: 1}
     assert identifier not in [calibration.id for calibration in store.calibrations.page().items]

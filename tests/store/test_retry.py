@@ -1,4 +1,4 @@
-"""Retry: the failed shards of a failed calibration run again; epochs and events go on."""
+"""Retry: the failed shards of a failed calibration run again; epochs and events continue."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The warnings of a plan: each fires where it should, and is silent right beside it."""
+"""The warnings of a plan: each fires where it should, and is silent just outside of that."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def codes(**more) -> set[str]:
             {"tensors": [Tensor("score", (1, 64), (1, 128), role="readout")]},
             {"tensors": [Tensor("score", (1000, 64), (1000, 128), role="readout")]},
         ),
-        (  # a table's entries are no width
+        (  # a table's entries are not a width
             "extrapolation",
             {"tensors": [Tensor("wte", (10, 64), (10, 6400), role="embedding")]},
             {"tensors": [Tensor("wte", (10, 64), (6400, 128), (0,), (1,), role="embedding")]},
@@ -114,7 +114,7 @@ def codes(**more) -> set[str]:
             {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,)) for n in "ab"]},
             {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,), role="hidden") for n in "ab"]},
         ),
-        (  # nobody has to be told of readouts that were declared, nor of a hidden tensor beside them
+        (  # nobody has to be told of readouts that were declared, nor of a hidden tensor next to them
             "several_readouts",
             {"tensors": [Tensor(n, (8, 64), (8, 128), (1,), (0,)) for n in "ab"]},
             {

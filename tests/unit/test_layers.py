@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WEB = {"fastapi", "starlette", "anyio", "pydantic", "pydantic_core"}
-#: What a file may import beside the standard library; the first entry counts that its path begins with.
+#: What a file may import besides the standard library; the first entry counts that its path begins with.
 LAYERS = {
     "widthwise/cli/": {"widthwise", "typer", "rich"},
     "widthwise/client.py": {"widthwise", "httpx"},

@@ -1,1 +1,1 @@
-"""The nouns of a calibration: what search, estimate, store and engine share."""
+"""The nouns of a calibration, which search, estimate, store and engine share."""

@@ -1,7 +1,7 @@
-"""The learning rates and horizons that a calibration tries when its user names none: measured, as pure data.
+"""The learning rates and horizons that a calibration tries by default: measured, as pure data.
 
-All multipliers are 1 at the base width, so every parameterization starts as one model there and its best base learning
-rate is the same. It depends on the optimizer, the architecture and the base width.
+All multipliers are 1 at the base width, so every parameterization starts from the same model there and has the same
+best base learning rate. It depends on the optimizer, the architecture and the base width.
 
 Measured on the Python documentation text: 200 steps, depth 2; MLP with 8 bytes of context, batch 256; transformer with
 64, batch 32, head dimension 16; one seed (two for MLP with Adam at 32), learning rates in steps of 2 (of 4 for the
@@ -36,10 +36,10 @@ MEASURED_AT = 32  # base width of the centres below
 
 @dataclass(frozen=True, slots=True)
 class MeasuredOptimum:
-    """Where the best base learning rate of an optimizer lies."""
+    """Where an optimizer's best base learning rate lies."""
 
     centres: Mapping[Architecture, float]  #: at base width MEASURED_AT
-    exponent: float  #: it goes as (base width)^−exponent: slopes of the table above
+    exponent: float  #: it is proportional to (base width)^−exponent: slopes of the table above
 
 
 # published: 0.95 for one global learning rate (Everett et al. 2024)
@@ -47,9 +47,9 @@ _ADAM = MeasuredOptimum({Architecture.MLP: 0.030, Architecture.TRANSFORMER: 0.02
 
 OPTIMA: Mapping[Optimizer, MeasuredOptimum] = {
     Optimizer.ADAM: _ADAM,
-    Optimizer.ADAMW: _ADAM,  # it decays by ηλ ≈ 0.003 a step here
-    Optimizer.ADAM_ATAN2: _ADAM,  # it has Adam's step while a·atan2(x) ≈ x
-    # the slope is 0.7 to 1; where training diverges moves by 1
+    Optimizer.ADAMW: _ADAM,  # it decays by ηλ ≈ 0.003 per step here
+    Optimizer.ADAM_ATAN2: _ADAM,  # the same step as Adam while a·atan2(x) ≈ x
+    # the slope is 0.7 to 1; the divergence moves with slope 1
     Optimizer.SGD: MeasuredOptimum({Architecture.MLP: 1.0, Architecture.TRANSFORMER: 0.43}, exponent=0.75),
     Optimizer.ADAFACTOR: MeasuredOptimum({Architecture.MLP: 0.093, Architecture.TRANSFORMER: 0.125}, exponent=0.25),
     Optimizer.ADAM_PARAMETER_SCALING: MeasuredOptimum(
@@ -57,9 +57,9 @@ OPTIMA: Mapping[Optimizer, MeasuredOptimum] = {
     ),
 }
 
-HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, where the fit looks
-# Downwards more room: under the wrong alignment the optimum falls by up to half an octave for each doubling of the
-# width. Upwards two octaves, since training breaks down one to four octaves above the optimum.
+HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, which is the fit's window
+# More room downwards: under the wrong alignment the optimum falls by up to half an octave per doubling of the width.
+# Two octaves upwards, since training breaks down one to four octaves above the optimum.
 OCTAVES_BELOW, OCTAVES_ABOVE = 3.0, 2.0
 HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over tokens has a degree of freedom
 
@@ -67,7 +67,7 @@ HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over 
 def default_learning_rates(
     optimizer: Optimizer | str, architecture: str, base_width: int = MEASURED_AT
 ) -> tuple[float, ...]:
-    """Base learning rates, ascending in steps of 2^½, that bracket the optimum from the base width to 8 times it.
+    """Return base learning rates, in ascending steps of 2^½, that bracket the optimum from 1 to 8 times the base width.
 
     Raises InvalidInputError for an optimizer or architecture that was not measured, and for a width below 1.
 
@@ -91,7 +91,7 @@ def default_learning_rates(
 
 
 def default_horizons(steps: int) -> list[int]:
-    """The horizons in steps, ascending: the specification's own, and longer ones.
+    """Return the horizons in steps, ascending: the specification's steps, and longer ones.
 
     >>> default_horizons(200)
     [200, 400, 800]

@@ -14,29 +14,29 @@ MAX_SEED = 2**31 - 1  # chosen: fits every random generator and every integer co
 
 @dataclass(frozen=True, slots=True)
 class ShardSpec:
-    """Work of one width and one kind: every learning rate with every seed, and with every γ or horizon."""
+    """The work of one width and one kind: every learning rate with every seed, and with every γ or horizon."""
 
     width: int
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
     kind: ShardKind = ShardKind.SWEEP
-    role: Role | None = None  #: of a gamma shard: whose learning rate γ multiplies
+    role: Role | None = None  #: of a gamma shard: the role whose learning rate γ multiplies
     gammas: tuple[float, ...] = ()  #: of a gamma shard
     horizons: tuple[int, ...] = ()  #: of a horizon shard: steps, ascending
     measure: tuple[Measured, ...] = ()  #: of a measure shard: some of MEASURED_BY_RUNS
 
     @property
     def longest_horizon(self) -> int | None:
-        """Steps of the longest horizon; None if its runs have the specification's own length."""
+        """Steps of the longest horizon; None if its runs have the specification's length."""
         return max(self.horizons, default=None)
 
     @property
     def runs(self) -> int:
-        """How many training runs it holds, counting a branched horizon as a part of its run."""
+        """How many training runs it has, counting branched horizons as parts of one run."""
         return len(self.learning_rates) * len(self.seeds) * max(1, len(self.gammas))
 
     def trials(self) -> set[TrialIdentity]:
-        """The identity of every trial in it: learning rates × seeds × what its kind varies."""
+        """The identities of its trials: learning rates × seeds × what its kind varies."""
         if self.kind is ShardKind.MEASURE:
             return set()
         is_gamma = self.kind is ShardKind.GAMMA
@@ -47,19 +47,19 @@ class ShardSpec:
         return {TrialIdentity(*each) for each in every}
 
     def measurements(self) -> set[MeasurementIdentity]:
-        """The identity of every measurement in it: seeds × kinds."""
+        """The identities of its measurements: seeds × kinds."""
         if self.kind is not ShardKind.MEASURE:
             return set()
         return {MeasurementIdentity(*each) for each in product((self.width,), self.seeds, self.measure)}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: str = "shard") -> "ShardSpec":
-        """Read JSON; what older versions did not store has its default. Raises InvalidInputError."""
+        """Read JSON; fields that older versions did not store get their defaults. Raises InvalidInputError."""
         given = Fields.of(value, path)
         measure = given.words(Measured, "measure")
         unknown = [kind.value for kind in measure if kind not in MEASURED_BY_RUNS]
         if unknown:
-            raise given.error("measure", f"holds {unknown[0]!r}; it takes {', '.join(MEASURED_BY_RUNS)}")
+            raise given.error("measure", f"contains {unknown[0]!r}; give some of {', '.join(MEASURED_BY_RUNS)}")
         return cls(
             width=given.integer("width"),
             learning_rates=given.positives("learning_rates"),
@@ -72,7 +72,7 @@ class ShardSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, every field written out: as it is stored and as the child process reads it."""
+        """Return all fields, JSON-ready: the form that is stored and that the child process reads."""
         return {
             "kind": self.kind.value,
             "width": self.width,

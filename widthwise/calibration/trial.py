@@ -1,4 +1,4 @@
-"""Outcomes of training runs: a trial has a loss, a measurement what else was recorded; each has an identity."""
+"""Outcomes of training runs: trials have losses, measurements other recorded data; each has an identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class TrialIdentity(NamedTuple):
     width: int
     learning_rate: float  #: the base learning rate
     seed: int
-    role: Role | None = None  #: whose learning rate γ multiplies; None in a plain sweep
+    role: Role | None = None  #: role whose learning rate γ multiplies; None in a plain sweep
     gamma: float = 1.0
-    horizon: int | None = None  #: steps of a branched horizon; None: the specification's own
+    horizon: int | None = None  #: steps of a branched horizon; None: the specification's
 
 
 class MeasurementIdentity(NamedTuple):
@@ -37,11 +37,11 @@ class Trial:
     status: TrialStatus
     loss: float | None  #: held-out, nats
     seconds: float | None = None  #: wall-clock, without compilation
-    steps: int | None = None  #: steps really done
+    steps: int | None = None  #: steps actually done
     flops: float | None = None  #: estimate, training and evaluation
-    role: Role | None = None  #: whose learning rate was multiplied; None in a plain sweep
-    gamma: float = 1.0  #: by what
-    horizon: int | None = None  #: steps of a branched horizon; None: the specification's own
+    role: Role | None = None  #: role whose learning rate was multiplied; None in a plain sweep
+    gamma: float = 1.0  #: its multiplier
+    horizon: int | None = None  #: steps of a branched horizon; None: the specification's
 
     @property
     def identity(self) -> TrialIdentity:
@@ -50,15 +50,15 @@ class Trial:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it belongs to the plain sweep: no γ and no branched horizon."""
+        """Whether it belongs to the plain sweep, without γ or a branched horizon."""
         return self.role is None and self.horizon is None
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: str = "trial") -> "Trial":
-        """Read JSON. Without a status it is an upload: completed with its loss, or diverged if that is null.
+        """Read JSON. Without a status it is an upload: completed with its loss, or diverged if the loss is null.
 
-        Raises InvalidInputError that names the field at fault: a number that is not finite, a completed trial without
-        a loss, any other trial with one.
+        Raises InvalidInputError, which names the faulty field: a number that is not finite, a completed trial without a
+        loss, any other trial with one.
 
         >>> Trial.from_dict({"width": 64, "learning_rate": 0.01, "seed": 0, "loss": None}).status.value
         'diverged'
@@ -72,7 +72,7 @@ class Trial:
         if (loss is None) == (status is TrialStatus.COMPLETED):
             raise given.error(
                 "loss",
-                f"is {loss!r} and the status {status.value!r}; a completed trial has a finite loss, any other has null",
+                f"is {loss!r} and the status {status.value!r}; a completed trial has a finite loss, all others null",
             )
         return cls(
             width=width,
@@ -89,7 +89,7 @@ class Trial:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, every field written out."""
+        """Return all fields, JSON-ready."""
         return {
             "width": self.width,
             "learning_rate": self.learning_rate,
@@ -107,7 +107,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one run measured apart from its loss."""
+    """What one run measured besides its loss."""
 
     width: int
     seed: int
@@ -121,7 +121,7 @@ class Measurement:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: str = "measurement") -> "Measurement":
-        """Read JSON. Raises InvalidInputError that names the field at fault."""
+        """Read JSON. Raises InvalidInputError, which names the faulty field."""
         given = Fields.of(value, path)
         return cls(
             given.integer("width"),

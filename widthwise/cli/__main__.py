@@ -1,4 +1,4 @@
-"""`python -m widthwise.cli`: the `widthwise` command, where its script is not on the path."""
+"""`python -m widthwise.cli`: the `widthwise` command if its script is not on the PATH."""
 
 from widthwise.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The command's app: the library's own commands in one group, and what becomes of errors."""
+"""The command-line app: the library's commands in one group, and the handling of errors."""
 
 import io
 import os
@@ -24,7 +24,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # an error of the user's is one line; a mistake of ours is a plain traceback
+    pretty_exceptions_enable=False,  # a user's error is one line, a bug a plain traceback
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,11 +47,11 @@ def widthwise(
     \b
     Start here:
       widthwise demo       the whole service in a minute or two
-      widthwise serve      the service itself: page, API and local workers
+      widthwise serve      the service: page, API and local workers
       widthwise transfer examples/gpt2_small_to_xl.json
 
-    Results go to stdout, warnings and progress to stderr. Exit codes: 0 done, 1 an error that the message explains,
-    2 a command line that can't be read.
+    Results go to stdout, warnings and progress to stderr. Exit codes: 0 success, 1 an error that the message explains,
+    2 an invalid command line.
     """
     del version  # its callback has shown it
 
@@ -62,19 +62,19 @@ app.add_typer(calibrate)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line; always ends in SystemExit, with 0, 1 or 2."""
-    if sys.stdout is None:  # started with >&-: whoever closed it wants no results
+    """Run the command line; always raises SystemExit, with 0, 1 or 2."""
+    if sys.stdout is None:  # started with >&-: nobody wants the results
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for the rest of the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a pipe that takes ASCII alone gets "?" for ×, not a traceback
+            stream.reconfigure(errors="replace")  # an ASCII-only pipe gets "?" for ×, not a traceback
     try:
         app(args=None if arguments is None else list(arguments))
-        sys.stdout.flush()  # here, where a full disk can still be told
+        sys.stdout.flush()  # here, while a full disk can still be reported
     except WidthwiseError as error:
         console.fail(str(error))
         sys.exit(1)
     except OSError as error:
         console.fail(f"the results can't be written: {error.strerror or error}")
-        os._exit(1)  # the interpreter would try to write them once more, and fail with a traceback
+        os._exit(1)  # otherwise the interpreter would try to write them again and fail with a traceback
     sys.exit(0)

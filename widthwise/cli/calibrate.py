@@ -12,22 +12,22 @@ from widthwise.cli.watching import show, submit_and_watch, watch_to_its_end
 from widthwise.client import Client
 
 DEFAULT = "submit"
-#: Commands that were options of `widthwise calibrate`; as such they work until the next release.
+#: Commands that used to be options of `widthwise calibrate`; the options work until the next release.
 WERE_OPTIONS = ("extend", "watch", "cancel", "compare")
 
 
 class _SubmitsByDefault(TyperGroup):
-    """A group in which arguments that name no command belong to `submit`."""
+    """A group that passes arguments to `submit` if they do not name a command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command first if it was left out or given as an option."""
+        """Insert the command if it was omitted or given as an option."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = with_command(args)
         return super().parse_args(ctx, args)
 
 
 def with_command(arguments: list[str]) -> list[str]:
-    """Return the arguments with the command that they mean in front.
+    """Return the arguments with the intended command in front.
 
     >>> with_command(["-p", "mup"])
     ['submit', '-p', 'mup']
@@ -40,7 +40,7 @@ def with_command(arguments: list[str]) -> list[str]:
         if option.startswith("--") and command in WERE_OPTIONS:
             console.say(
                 f"`widthwise calibrate {option}` is now `widthwise calibrate {command}`; "
-                "the option will go in the next release."
+                "the option will be removed in the next release."
             )
             return [command, *arguments[:place], *([value] if value else []), *arguments[place + 1 :]]
     return [DEFAULT, *arguments]
@@ -54,7 +54,7 @@ calibrate.command()(submit)
 def about() -> None:
     """Measure exponents on small models: submit a calibration to a service, watch it, extend it.
 
-    Without a command's name, options or a file are those of `submit`.
+    Without a command, options and a file are passed to `submit`.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def about() -> None:
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The calibration's id.")]
 _Url = Annotated[str | None, options.url()]
-_AsJson = Annotated[bool, options.as_json("What the service gives, as it is.")]
+_AsJson = Annotated[bool, options.as_json("Print the service's JSON unchanged.")]
 
 
 @calibrate.command()
@@ -74,8 +74,8 @@ def extend(
     *,
     calibration_id: _Id,
     widths: Annotated[str | None, typer.Option(help="Widths to add.", metavar="N,N,…")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each cell, in all.")] = None,
-    mesh: Annotated[float | None, typer.Option(help="Finest spacing around each optimum, octaves.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per learning rate, in total.")] = None,
+    mesh: Annotated[float | None, typer.Option(help="Finest spacing around each optimum, in octaves.")] = None,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: _Url = None,
@@ -100,7 +100,7 @@ def extend(
 
 @calibrate.command()
 def watch(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
-    """Show the progress of a calibration until it has ended, then what it measured.
+    """Show the progress of a calibration until it has ended, then its results.
 
     \b
     Examples:
@@ -113,7 +113,7 @@ def watch(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) ->
 
 @calibrate.command()
 def cancel(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
-    """Cancel a calibration; the trials that are done are kept.
+    """Cancel a calibration; finished trials are kept.
 
     \b
     Examples:
@@ -131,7 +131,7 @@ def compare(
     url: _Url = None,
     as_json: _AsJson = False,
 ) -> None:
-    """Say how specification, code, device and losses of two calibrations differ.
+    """Show how specification, code, device and losses of two calibrations differ.
 
     \b
     Examples:

@@ -1,8 +1,8 @@
-"""The group of all commands: the library's own, and those that other installed distributions bring.
+"""The group of all commands: the library's, and those of other installed distributions.
 
-A distribution brings a command by an entry point of the group `widthwise.commands`: its name is the command's, and its
-value a function with typer's options as parameters, or a typer.Typer that has commands itself. It is loaded when it is
-run or listed, so that it costs the other commands nothing.
+A distribution adds a command by an entry point in the group `widthwise.commands`. The entry point's name is the
+command's name; its value is a function with typer's options as parameters, or a typer.Typer with commands. It is loaded
+only when it is run or listed, so it costs the other commands nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,21 +20,21 @@ from widthwise.errors import WidthwiseError
 
 GROUP = "widthwise.commands"
 
-#: As a newcomer needs them; any others follow by name.
+#: In the order in which a newcomer needs them; others follow by name.
 ORDER = ("demo", "serve", "transfer", "calibrate", "exponents", "fleet", "work", "keys", "migrate")
-#: Those of the server's distribution, and the extra that each needs.
+#: Commands of the server's distribution, and the extra that each needs.
 OF_THE_SERVER: Mapping[str, str] = {
     "serve": "service,worker",
     "work": "worker",
     "keys": "service",
     "migrate": "service",
 }
-#: Old names, which differed by an s, and their new ones; they work until the next release.
+#: Old names, which differed by an s, and the new ones; old names work until the next release.
 RENAMED: Mapping[str, str] = {"worker": "work", "workers": "fleet"}
 
 
 class Commands(TyperGroup):
-    """A group that finds commands by entry points, beside those that are registered with it."""
+    """A group that finds commands by entry points, besides those registered with it."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # click's signature
         """Return the names of all commands in order, including the server's if it is not installed."""
@@ -43,10 +43,12 @@ class Commands(TyperGroup):
         return sorted(names, key=lambda name: (place.get(name, len(ORDER)), name))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command by its name or its old one, or None if there is none."""
+        """Return a command by its current or old name, or None if there is none."""
         if cmd_name in RENAMED:
             name = RENAMED[cmd_name]
-            console.say(f"`widthwise {cmd_name}` is now `widthwise {name}`; the old name will go in the next release.")
+            console.say(
+                f"`widthwise {cmd_name}` is now `widthwise {name}`; the old name will be removed in the next release."
+            )
             return self.get_command(ctx, name)
         found = super().get_command(ctx, cmd_name)
         if found is not None:
@@ -62,7 +64,7 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def _as_command(name: str, loaded: Callable[..., None] | typer.Typer, /) -> Any:
-    """Return what an entry point names as a command of the group."""
+    """Return the object that an entry point names as a command of the group."""
     if isinstance(loaded, typer.Typer):
         return get_command(loaded)
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -71,7 +73,7 @@ def _as_command(name: str, loaded: Callable[..., None] | typer.Typer, /) -> Any:
 
 
 def _not_installed(name: str) -> typer.Typer:
-    """Return a stand-in for a command of the server: whatever its options, it says what to install."""
+    """Return a placeholder for a command of the server; it accepts any options and says what to install."""
     install = f"pip install '{SERVER}[{OF_THE_SERVER[name]}]'"
     alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
 

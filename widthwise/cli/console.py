@@ -1,4 +1,4 @@
-"""Where the command writes: results to stdout, everything said about them to stderr."""
+"""Where the command writes: results to stdout, everything else to stderr."""
 
 import json
 import os
@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-PIPE_WIDTH = 132  # columns where no terminal says how many (chosen): a plan's table fits without wrapping
+PIPE_WIDTH = 132  # columns if there is no terminal (chosen): a plan's table fits without wrapping
 
 
 def stdout() -> Console:
-    """Return the console for results: no colour and a fixed width where it is no terminal."""
+    """Return the console for results: without colour and with a fixed width if it is not a terminal."""
     return _console(stderr=False)
 
 
@@ -53,7 +53,7 @@ def warn(warnings: Iterable[Mapping[str, Any]]) -> None:
 
 
 def new_table(*columns: str, left: int = 1) -> Table:
-    """Return an empty table: the first `left` columns are words, the others numbers."""
+    """Return an empty table; its first `left` columns are words, the others numbers."""
     from rich.box import SIMPLE_HEAD
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -71,16 +71,16 @@ def show(title: str, table: Table) -> None:
 
 
 def number(value: float | None) -> str:
-    """Return a number with at most four significant digits, an empty cell for None."""
+    """Return a number with at most four significant digits; an empty cell for None."""
     return "" if value is None else f"{value:.4g}"
 
 
 def signed(value: float) -> str:
-    """Return an exponent to three decimals, with a true minus and no minus before zero."""
+    """Return an exponent to three decimals, with a real minus sign and no minus before zero."""
     text = f"{value:.3f}"
     return text.replace("-", "−") if float(text) else "0.000"
 
 
 def between(interval: Iterable[float] | None) -> str:
-    """Return an interval of exponents; a dash where there is none."""
+    """Return an interval of exponents; a dash if there is none."""
     return "–" if interval is None else " to ".join(signed(end) for end in interval)

@@ -28,7 +28,7 @@ SWEEP: Mapping[str, Any] = {
     "learning_rates": [0.004, 0.008, 0.016, 0.032, 0.064, 0.128],
     "seeds": 2,
     "steps": 100,
-    "search": "grid",  # every curve whole, for the picture; the mesh is the grid's own, so no trial is added
+    "search": "grid",  # complete curves, for the plot; the mesh is the grid's spacing, so no trial is added
     "mesh": 1.0,
     "proxy": {"architecture": "mlp"},
 }
@@ -37,14 +37,14 @@ SWEEP: Mapping[str, Any] = {
 def demo(
     *,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Keep the results in this directory (a temporary one unless given).")
+        Path | None, typer.Option(help="Keep the results in this directory (default: a temporary one).")
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep serving afterwards, until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the service running afterwards, until Ctrl-C.")] = False,
 ) -> None:
-    """Show all of it: start a service, transfer GPT-2 small → XL, calibrate, transfer with what was measured.
+    """Run an end-to-end demo: start a service, transfer GPT-2 small → XL from theory, calibrate, transfer again.
 
-    Runs a real service with two workers on a free port of this machine, and stops it at the end. Takes a minute or two
-    on two cores; nothing is downloaded.
+    The second transfer uses the measured exponents. The service is real, with two workers on a free port of this
+    machine, and is stopped at the end. The demo takes a minute or two on two cores; nothing is downloaded.
 
     \b
     Examples:
@@ -63,24 +63,24 @@ def demo(
                 tour(client, out, request)
                 _tell(out, f"\nThat took {time.monotonic() - started:.0f} s.")
                 if keep:
-                    _tell(out, f"Still serving: page {client.url}/   docs {client.url}/docs   Ctrl-C stops it.")
+                    _tell(out, f"Still running: page {client.url}/   docs {client.url}/docs   Ctrl-C stops it.")
                     while True:
                         time.sleep(3600)
             _close(out, data_dir)
     except KeyboardInterrupt:
-        console.say("\nStopped, and the service with it.")
+        console.say("\nStopped the demo and its service.")
         raise typer.Exit(0 if keep else INTERRUPTED) from None
 
 
 def read_example(path: Path) -> Mapping[str, Any]:
-    """Read the request that the demo transfers; WidthwiseError where it was installed without the repository."""
+    """Read the request that the demo transfers; WidthwiseError if it is installed without the repository."""
     if not path.exists():
-        raise WidthwiseError(f"the demo needs {path}, which is in the repository; run it from a checkout of it")
+        raise WidthwiseError(f"the demo needs {path}, which is only in the repository; run it from a checkout")
     return words.read_request(str(path))
 
 
 def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
-    """Transfer, calibrate and transfer again with what was measured, telling of each step."""
+    """Transfer, calibrate and transfer again with the measured exponents, explaining each step."""
     base, target = request["base"], request["target"]
     _head(
         out,
@@ -89,7 +89,7 @@ def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
         f"({target['width']}) need, for its real shapes?",
     )
     theory = client.transfer(request)
-    # Gains and biases are most of the lines and all the same: the row `vector` tells of them.
+    # Gains and biases are most of the lines and all alike; the row `vector` covers them.
     matrices = [tensor for tensor in theory["tensors"] if tensor["role"] not in ("vector", "scalar")]
     show_plan({**theory, "tensors": matrices})
     for warning in theory["warnings"]:
@@ -112,7 +112,9 @@ def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
     _tell(out, "")
     show_result(calibration)
     if calibration["result"] is None or not calibration["result"]["exponents"]:
-        raise WidthwiseError("the calibration found no exponent: its optima are not inside the grid of learning rates")
+        raise WidthwiseError(
+            "the calibration found no exponent, because its optima are not inside the grid of learning rates"
+        )
 
     _head(
         out,
@@ -125,7 +127,7 @@ def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
 
 
 def _compare(theory: Mapping[str, Any], measured: Mapping[str, Any], *, ratio: float) -> None:
-    """Print the learning rates of both plans side by side, with the interval that the measured exponents leave."""
+    """Print the learning rates of both plans side by side, with the interval from the measured exponents."""
     estimates = {
         estimate["role"]: estimate
         for estimate in measured["provenance"]["exponents"]["estimates"]
@@ -161,11 +163,13 @@ def _directory(given: Path | None) -> Iterator[Path]:
 
 def _close(out: Console, data_dir: Path | None) -> None:
     if data_dir is None:
-        _tell(out, "The service is stopped and its data gone. To keep both: widthwise demo --keep, or widthwise serve.")
+        _tell(
+            out, "The service is stopped and its data deleted. To keep both: widthwise demo --keep, or widthwise serve."
+        )
         return
     serve = "make serve" if data_dir == Path("widthwise-data") else f"widthwise serve --data-dir {data_dir}"
-    _tell(out, f"The service is stopped; its data is in {data_dir}. Serve it again: {serve}")
-    _tell(out, "Then the page is http://127.0.0.1:8000/ and the docs are http://127.0.0.1:8000/docs")
+    _tell(out, f"The service is stopped; its data is in {data_dir}. Start it again: {serve}")
+    _tell(out, "Then open http://127.0.0.1:8000/ for the page and http://127.0.0.1:8000/docs for the docs")
 
 
 def _head(out: Console, title: str, text: str) -> None:

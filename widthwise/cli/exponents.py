@@ -11,7 +11,7 @@ from widthwise.cli.results import show_exponents
 from widthwise.client import Client
 from widthwise.vocabulary import AlignmentKind, ExponentQuantity, ExponentRole, Optimizer, Parameterization
 
-_FILTERS, _OUTPUT = "Only those with", options.OUTPUT
+_FILTERS, _OUTPUT = "Only exponents with", options.OUTPUT
 
 
 def exponents(
@@ -24,11 +24,11 @@ def exponents(
     architecture: Annotated[str | None, options.named(panel=_FILTERS)] = None,
     dataset: Annotated[str | None, options.named(panel=_FILTERS)] = None,
     calibration: Annotated[str | None, options.identifier(panel=_FILTERS)] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.", rich_help_panel=_OUTPUT)] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.", rich_help_panel=_OUTPUT)] = 100,
     url: Annotated[str | None, options.url()] = None,
-    as_json: Annotated[bool, options.as_json("A list, each as the service gives it.")] = False,
+    as_json: Annotated[bool, options.as_json("Print a list of the service's JSON objects.")] = False,
 ) -> None:
-    """List the exponents that calibrations measured, newest first, with intervals and theory beside them.
+    """List measured exponents, newest first, with their intervals and theory's values.
 
     \b
     Examples:

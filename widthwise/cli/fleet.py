@@ -1,4 +1,4 @@
-"""`widthwise fleet`: who runs the calibrations."""
+"""`widthwise fleet`: the workers that run calibrations."""
 
 from typing import Annotated
 
@@ -11,13 +11,13 @@ from widthwise.client import Client
 
 def fleet(
     *,
-    every: Annotated[bool, typer.Option("--all", help="Those that have stopped too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include stopped workers.")] = False,
     url: Annotated[str | None, options.url()] = None,
-    as_json: Annotated[bool, options.as_json("A list, each as the service gives it.")] = False,
+    as_json: Annotated[bool, options.as_json("Print a list of the service's JSON objects.")] = False,
 ) -> None:
-    """List the workers with their devices and what they run, the one that reported last first.
+    """List the workers with their devices and current work, the most recently seen first.
 
-    A worker that has not reported for a minute is stale: what it ran goes to another once its lease ends.
+    A worker that has not reported for a minute is stale; another worker gets its shard once the lease ends.
 
     \b
     Examples:
@@ -30,7 +30,7 @@ def fleet(
         console.print_json(found)
         return
     if not found:
-        console.say("No worker has reported. Start one: widthwise work --help")
+        console.say("No workers have reported yet. Start one: widthwise work --help")
         return
     table = console.new_table("worker", "state", "device", "runs", "last seen", left=4)
     for worker in found:

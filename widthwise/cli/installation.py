@@ -1,4 +1,4 @@
-"""What to install when a command needs a package that is not there."""
+"""What to install if a command needs a missing package."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +17,12 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] in OUR_PACKAGES:
-            raise  # a mistake of ours
+            raise  # a bug
         raise _missing(error.name, extra) from None
 
 
 def require_package(name: str, extra: str) -> None:
-    """Refuse to start without a package that another process will import; it is not imported here."""
+    """Refuse to start without a package that another process will import; does not import it here."""
     if find_spec(name) is None:
         raise _missing(name, extra)
 

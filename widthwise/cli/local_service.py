@@ -1,4 +1,4 @@
-"""A real `widthwise serve` of our own, in a process beside this one, for as long as a block runs."""
+"""A real `widthwise serve` in a separate process, for as long as a block runs."""
 
 import os
 import re
@@ -13,14 +13,12 @@ from pathlib import Path
 from widthwise.client import Client
 from widthwise.errors import ServiceError
 
-START_SECONDS = 60.0  # chosen: it takes 3 s on a slow machine, and Python compiles everything the first time
-STOP_SECONDS = (
-    15.0  # chosen: above GRACEFUL_SECONDS of `serve` and STOP_SECONDS of its workers together; then it is killed
-)
-LAST_LINES = 5  # of its log, shown where it does not start
+START_SECONDS = 60.0  # chosen: it takes 3 s on a slow machine, and the first time Python also compiles everything
+STOP_SECONDS = 15.0  # chosen: above GRACEFUL_SECONDS of `serve` plus STOP_SECONDS of its workers; then it is killed
+LAST_LINES = 5  # of its log, shown if it does not start
 
 _ADDRESS = re.compile(r"serves at (http://\S+)")
-#: Would lead it to another database or broker, or beyond this machine, where a key is needed.
+#: Would point it to another database or broker, or expose it beyond this machine, where a key is needed.
 _NOT_PASSED_ON = (
     *("WIDTHWISE_DATABASE_URL", "WIDTHWISE_DATABASE_URL_FILE", "WIDTHWISE_REDIS_URL", "WIDTHWISE_REDIS_URL_FILE"),
     *("WIDTHWISE_HOST", "WIDTHWISE_URL", "WIDTHWISE_REQUIRE_KEYS"),
@@ -29,7 +27,7 @@ _NOT_PASSED_ON = (
 
 @contextmanager
 def local_service(data_dir: Path, *, workers: int) -> Iterator[Client]:
-    """Start a service on a free port and return a client of it; stop it at the end, however the block ends.
+    """Start a service on a free port and yield a client for it; stop it at the end, however the block ends.
 
     Its output goes to `demo.log` in the data directory. Raises ServiceError if it does not start.
     """
@@ -44,7 +42,7 @@ def local_service(data_dir: Path, *, workers: int) -> Iterator[Client]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
-            start_new_session=True,  # Ctrl-C is ours to see first; the service is then stopped in order
+            start_new_session=True,  # we handle Ctrl-C first and then stop the service properly
         )
     try:
         with Client(_wait_for_address(process, log)) as client, _ended_by_sigterm():
@@ -54,7 +52,7 @@ def local_service(data_dir: Path, *, workers: int) -> Iterator[Client]:
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
         if process.poll() is None:
-            process.kill()  # its workers see their stdin end, and end too
+            process.kill()  # its workers see their stdin close, and end too
             process.wait()
 
 
@@ -73,7 +71,7 @@ def _wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as an exception does, so that what it started is stopped."""
+    """Let SIGTERM end the block like an exception, so that everything it started is stopped."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""The progress of a calibration on the screen, until it has ended."""
+"""Shows the progress of a calibration in the terminal until it has ended."""
 
 import time
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from rich.markup import escape
 
 from widthwise.client import FINAL_STATES, Calibration, Client
 
-LINE_SECONDS = 5.0  # chosen: between two lines of progress where there is no terminal to redraw
+LINE_SECONDS = 5.0  # chosen: between two lines of progress if there is no terminal to redraw
 BAR_CHARACTERS = 30
 
 
 class ProgressView(Protocol):
-    """Something that shows how far a calibration is."""
+    """Shows the progress of a calibration."""
 
     def update(self, done: int, total: int, seconds_left: float | None, state: str) -> None:
         """Show a new state."""
@@ -85,7 +85,7 @@ def _counted(done: int, total: int, seconds_left: float | None, state: str) -> s
 
 
 def duration(seconds: float) -> str:
-    """Return a rough time for a person: 40 s, 12 min, 3.5 h."""
+    """Return a rough duration as text: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""What a calibration measured, on the screen: each part of the result that is there."""
+"""Prints what a calibration measured: each part that the result has."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ BOUNDS = {"upper_bound": "≤ ", "lower_bound": "≥ "}
 
 
 def show_result(calibration: Calibration) -> None:
-    """Print the optima by width, how they move, the exponents beside theory's, and every other part.
+    """Print the optima by width, how they move, the exponents next to theory's, and every other part.
 
     Warnings go to stderr.
     """
@@ -37,7 +37,7 @@ def show_result(calibration: Calibration) -> None:
 
 
 def show_exponents(exponents: Iterable[Part], title: str) -> None:
-    """Print measured exponents of one calibration beside theory's."""
+    """Print one calibration's measured exponents next to theory's."""
     table = console.new_table("quantity", "role", "exponent", "95 % interval", "theory", "widths", left=2)
     shown = list(exponents)
     for exponent in shown:
@@ -54,7 +54,7 @@ def show_exponents(exponents: Iterable[Part], title: str) -> None:
 
 
 def _laws(quantities: Iterable[str]) -> str:
-    """Which of the quantities go as which power; a newer service's own are left out."""
+    """Return which quantities are proportional to which power; ones that only a newer service knows are left out."""
     known, by_law = set(quantities), dict[str, list[str]]()
     for quantity in ExponentQuantity:
         if quantity in known:
@@ -82,14 +82,14 @@ def _show_drift(result: Part) -> None:
     out, drift = console.stdout(), result["drift"]
     if drift is None:
         out.print(
-            "No drift and no exponents: they need an optimum inside the grid at two widths or more.", soft_wrap=True
+            "No drift and no exponents: these need an optimum inside the grid at two or more widths.", soft_wrap=True
         )
         return
     if result.get("candidates"):
         _show_candidates(result["candidates"])
     out.print(
         f"Drift: the best base learning rate goes as width^(−d) with d = {console.signed(drift['value'])}, "
-        f"95 % interval {console.between(drift['interval'])}; 0 where the theory's multipliers transfer.\n",
+        f"95 % interval {console.between(drift['interval'])}; 0 if the theory's multipliers transfer.\n",
         soft_wrap=True,
     )
     for prediction in result.get("predictions", ()):
@@ -101,7 +101,7 @@ def _show_drift(result: Part) -> None:
 
 
 def _show_candidates(candidates: Iterable[Part]) -> None:
-    """What could describe how the optimum moves, and how far each is off at a width that it has not seen."""
+    """Print the laws that could describe how the optimum moves, and their errors at widths left out of the fit."""
     table = console.new_table("candidate", "", "off by, octaves", "weight", "degrees of freedom", "parameters", left=2)
     for candidate in candidates:
         missed, weight = candidate.get("out_of_sample_error"), candidate.get("weight")
@@ -184,14 +184,14 @@ def _show_horizon(part: Part) -> None:
 
 
 def show_comparison(comparison: Part) -> None:
-    """Print which of specification, code and device differ between two calibrations, and how their losses do."""
+    """Print which of specification, code and device differ between two calibrations, and how their losses differ."""
     words = {True: "the same", False: "different", None: "not known"}
     table = console.new_table("what", "", "this", "other", left=4)
     for name in ("specification", "code", "device"):
         table.add_row(name, words[comparison[name]["same"]], "", "")
         for difference in comparison[name].get("differences", ()):
             table.add_row(f"  {difference['key']}", "", _shown(difference["this"]), _shown(difference["other"]))
-    console.show(f"{comparison['this']} beside {comparison['other']}", table)
+    console.show(f"{comparison['this']} compared with {comparison['other']}", table)
     trials = comparison["trials"]
     gap = trials["largest_difference"]
     largest = "" if gap is None else f"; the largest difference of two losses is {gap:.3g} nats"

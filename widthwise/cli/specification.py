@@ -1,17 +1,17 @@
-"""What `widthwise calibrate` submits: a file with the options over it."""
+"""The body that `widthwise calibrate` submits: a file, overridden by options."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from widthwise.cli import words
 
-#: Options that are fields of a specification by the same name, and those that are fields of its proxy.
+#: Options that are fields of a specification with the same name, and those that are fields of its proxy.
 SETTING = (
     *("parameterization", "optimizer", "alignment", "readout_omega", "form", "epsilon"),
     *("learning_rate_rule", "epsilon_rule", "learning_rates", "steps", "search", "early_stopping", "measure"),
     "horizons",
 )
-EXTENDED = ("widths", "seeds", "mesh")  # the fields that an extension changes; all others stay its calibration's own
+EXTENDED = ("widths", "seeds", "mesh")  # the fields that an extension can change; all others stay as in its calibration
 PROXY = (
     *("architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"),
     *("feed_forward", "qk_norm", "tied"),
@@ -28,9 +28,9 @@ _READ: Mapping[str, Callable[[str, str], Any]] = {
 
 
 def specification(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of POST /v1/calibrations: what the file says, if one was given, with the options over it.
+    """Return the body of POST /v1/calibrations: the file's fields, if there is a file, overridden by the options.
 
-    Raises typer.BadParameter for an option that can't be read or is missing, InvalidInputError for such a file.
+    Raises typer.BadParameter if an option is invalid or missing, and InvalidInputError if the file is invalid.
     """
     if "spec" in given:
         asked = words.read_request(given["spec"])
@@ -47,12 +47,12 @@ def specification(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def extension(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of POST /v1/calibrations/{id}/extensions; typer.BadParameter for an option that can't be read."""
+    """Return the body of POST /v1/calibrations/{id}/extensions; typer.BadParameter if an option is invalid."""
     return _fields(given, EXTENDED)
 
 
 def _fields(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return the fields among the options; lists are read from their text."""
+    """Return the options that are fields; lists are parsed from text."""
     return {
         name: _READ[name](given[name], _option(name)) if name in _READ else given[name]
         for name in names
@@ -61,5 +61,5 @@ def _fields(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _option(name: str) -> str:
-    """How a field's option is written on the command line."""
+    """Return a field's option as written on the command line."""
     return f"--{name.replace('_', '-')}"

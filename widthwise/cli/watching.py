@@ -1,4 +1,4 @@
-"""A calibration that was submitted: watched until it has ended, and shown with what it measured."""
+"""Watches a submitted calibration until it has ended, and shows its results."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -16,7 +16,7 @@ INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended,
 def submit_and_watch(
     send: Callable[[Client, str], Calibration], *, url: str | None, key: str | None, detach: bool, as_json: bool
 ) -> None:
-    """Submit a calibration and say what it costs; watch it, unless told to leave or nobody here runs it.
+    """Submit a calibration and print its cost; then watch it, unless detached or run by an external runner.
 
     send: submits it to the client's service under an idempotency key (a new one unless `key` is given).
     """
@@ -30,7 +30,7 @@ def submit_and_watch(
 
 
 def watch_to_its_end(client: Client, calibration_id: str, *, as_json: bool) -> None:
-    """Show the progress until the calibration has ended, then its result; exit code 1 if it has not succeeded."""
+    """Show the progress until the calibration has ended, then its results; exit code 1 if it has not succeeded."""
     try:
         calibration = follow(client, calibration_id, console.stderr())
     except KeyboardInterrupt:
@@ -47,7 +47,7 @@ def watch_to_its_end(client: Client, calibration_id: str, *, as_json: bool) -> N
 
 
 def show(calibration: Calibration, *, as_json: bool) -> None:
-    """Print what a calibration measured, or how far it is."""
+    """Print a calibration's results, or its progress."""
     if as_json:
         console.print_json(calibration)
     elif calibration["result"] is not None:

@@ -1,4 +1,4 @@
-"""Words and numbers of the command line: how options are written, and what they become."""
+"""Parses words and numbers of the command line."""
 
 import json
 import sys
@@ -11,13 +11,13 @@ import typer
 from widthwise.errors import InvalidInputError
 
 STDIN = "-"
-FILE_LIMIT = 64 << 20  # bytes of one request file (chosen): some 400,000 tensors; guards against a wrong file
+FILE_LIMIT = 64 << 20  # bytes of one request file (chosen): about 400,000 tensors; guards against the wrong file
 
 
 def number_or_by_role(values: Sequence[str] | None, option: str) -> float | dict[str, float] | None:
-    """Read `0.003`, or `hidden=0.003` any number of times.
+    """Parse `0.003`, or any number of `hidden=0.003`.
 
-    Raises typer.BadParameter (a usage error); which roles and ranges there are the library says.
+    Raises typer.BadParameter (a usage error); the library checks roles and ranges.
     """
     if not values:
         return None
@@ -28,25 +28,25 @@ def number_or_by_role(values: Sequence[str] | None, option: str) -> float | dict
         role, separator, value = text.partition("=")
         if not separator or role in by_role:
             raise typer.BadParameter(
-                f"{text!r}: give one number, or ROLE=NUMBER once for each role", param_hint=f"'{option}'"
+                f"{text!r}: give one number, or ROLE=NUMBER once per role", param_hint=f"'{option}'"
             )
         by_role[role] = _number(value, option)
     return by_role
 
 
 def numbers(text: str | None, option: str) -> list[float] | None:
-    """Read `0.001,0.002,0.004`."""
+    """Parse `0.001,0.002,0.004`."""
     return None if text is None else [_number(part, option) for part in text.split(",")]
 
 
 def integers(text: str | None, option: str) -> list[int] | None:
-    """Read `64,128,256`."""
+    """Parse `64,128,256`."""
     if text is None:
         return None
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise typer.BadParameter(f"{text!r}: give integers with commas between", param_hint=f"'{option}'") from None
+        raise typer.BadParameter(f"{text!r}: give integers separated by commas", param_hint=f"'{option}'") from None
 
 
 def _number(text: str, option: str) -> float:
@@ -62,14 +62,14 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require(options: Mapping[str, Any]) -> None:
-    """Raise a usage error that names each option that is missing."""
+    """Raise a usage error that names the missing options."""
     missing = [name for name, value in options.items() if value is None]
     if missing:
         raise typer.BadParameter("missing; give options, or a JSON file", param_hint=", ".join(missing))
 
 
 def read_request(path: str) -> dict[str, Any]:
-    """Read a JSON object from a file, or from stdin for `-`; InvalidInputError says what is wrong with it."""
+    """Read a JSON object from a file, or from stdin for `-`; InvalidInputError says what is wrong."""
     name = "standard input" if path == STDIN else path
     try:
         text = sys.stdin.read(FILE_LIMIT + 1) if path == STDIN else _file_text(Path(path))
@@ -77,18 +77,18 @@ def read_request(path: str) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InvalidInputError(f"{name} can't be read: {reason}; give a JSON file, or - for standard input") from None
     if len(text) > FILE_LIMIT:
-        raise InvalidInputError(f"{name} holds more than {FILE_LIMIT >> 20} MiB; is it the right file?")
+        raise InvalidInputError(f"{name} is larger than {FILE_LIMIT >> 20} MiB; is it the right file?")
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{name} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise InvalidInputError(f"{name} holds a JSON {type(value).__name__}; give an object, as the examples are")
+        raise InvalidInputError(f"{name} contains a JSON {type(value).__name__}; give an object, as in the examples")
     return value
 
 
 def _file_text(path: Path) -> str:
-    with path.open(encoding="utf-8-sig") as file:  # Windows editors put a byte order mark in front
+    with path.open(encoding="utf-8-sig") as file:  # Windows editors add a byte order mark
         return file.read(FILE_LIMIT + 1)
 
 

@@ -3,11 +3,11 @@
 Every tensor trains at the base learning rate times its theoretical multiplier, and the sweep varies that one base
 learning rate. If the theory holds, its optimum is the same at every width. If the optimum drifts instead, as
 n^(−d), the multipliers' exponents were all too small by d: the measured learning-rate exponent of a role is the
-prescribed one plus the drift. One number was measured, so all roles share its error. Where a finite-width shift
-explains the optima better, the drift is theory's, and the shift stands beside it (`candidates`).
+prescribed one plus the drift. One number was measured, so all roles share its error. If a finite-width shift
+explains the optima better, the drift is theory's, and the shift is reported separately (`candidates`).
 
 With one global learning rate nothing is prescribed by width, so theory expects the drift that the most demanding role
-needs, the largest c; the published fits of Everett et al. 2024 lie 0.05 to 0.34 from it.
+needs, the largest c; the published fits of Everett et al. 2024 differ from it by 0.05 to 0.34.
 """
 
 import math
@@ -34,38 +34,40 @@ from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no width to scale with
-PREDICTED = (2, 4, 16)  # times the largest width (chosen): near, the aim of a held-out test, and as far as a plan goes
+PREDICTED = (2, 4, 16)  # times the largest width (chosen): near, as in a held-out test, and as far as a plan may go
 
 
 @dataclass(frozen=True)
 class Drift:
     """How the best base learning rate moves at large widths: LR*(n) ∝ n^(−value); 0 = theory's multipliers transfer.
 
-    The interval holds the uncertainty of the choice between the candidates; None with fewer than three widths.
+    The interval includes the uncertainty of the choice between the candidates; None with fewer than three widths.
     """
 
     value: float
     standard_error: float
     interval: tuple[float, float] | None
-    degrees_of_freedom: int  #: widths − 2, whichever candidate was chosen: the interval allows for a slope
+    degrees_of_freedom: int  #: widths − 2, whichever candidate was chosen, since the interval allows for a slope
 
 
 @dataclass(frozen=True)
 class CalibrationResult:
     """What a calibration found."""
 
-    optima: tuple[WidthOptimum, ...]  #: every width with an optimum, bounds included
-    power_law: PowerLaw | None  #: plain, of the best base learning rate over the widths with an interior optimum
-    drift: Drift | None  #: None, like the law, where fewer than two widths have an interior optimum
-    exponents: tuple[ExponentEstimate, ...]  #: those of the parts included
+    optima: tuple[WidthOptimum, ...]  #: of every width with an optimum, bounds included
+    power_law: (
+        PowerLaw | None
+    )  #: the plain power law of the best base learning rate over the widths with an interior optimum
+    drift: Drift | None  #: None, like the law, if fewer than two widths have an interior optimum
+    exponents: tuple[ExponentEstimate, ...]  #: including those of the parts
     warnings: tuple[Caution, ...]
-    candidates: Candidates | None = None  #: None where no width has an interior optimum
-    parts: Mapping[str, Part] = field(default_factory=dict)  #: by name, those that were asked for
+    candidates: Candidates | None = None  #: None if no width has an interior optimum
+    parts: Mapping[str, Part] = field(default_factory=dict)  #: requested parts, by name
 
     def predict(self, width: float) -> Prediction:
-        """The log2 of the best base learning rate at a width, by the chosen candidate.
+        """Return the log2 of the best base learning rate at a width, by the chosen candidate.
 
-        Raises `EstimateError` where no width has an interior optimum, `InvalidInputError` for a width that is not
+        Raises `EstimateError` if no width has an interior optimum, `InvalidInputError` for a width that is not
         positive and finite.
         """
         if self.candidates is None:
@@ -77,10 +79,10 @@ class CalibrationResult:
         return found._replace(log2_learning_rate=ceiling, interval=interval)
 
     def _ceiling(self, width: float) -> float:
-        """The log2 learning rate above which a prediction beyond the widths measured would cross a divergence.
+        """Return the log2 learning rate above which a prediction beyond the measured widths would cross a divergence.
 
-        Where the widest optimum lies next to a divergence, an upward law is one of the edge that follows it: past the
-        data it costs the whole run where staying at theory's rate costs little.
+        If the widest optimum lies next to a divergence, an upward law describes the edge of divergence. Following it
+        past the data may cost the whole run, while staying at theory's rate costs little.
         """
         widest = max((entry for entry in self.optima if _is_interior(entry)), key=lambda entry: entry.width)
         optimum = widest.optimum
@@ -89,7 +91,7 @@ class CalibrationResult:
         return optimum.log2_learning_rate - self.candidates.chosen.theory_drift * math.log2(width / widest.width)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON-ready values, all finite."""
+        """Return the result as JSON-ready values, all finite."""
         return {
             "optima": [found.to_dict() for found in self.optima],
             "drift": None if self.drift is None else _estimate_dict(self.drift),
@@ -110,7 +112,7 @@ class CalibrationResult:
         }
 
     def _predictions(self) -> Iterator[dict[str, Any]]:
-        """What the chosen candidate expects beyond the largest width."""
+        """Return the chosen candidate's predictions beyond the largest width."""
         if self.candidates is None:
             return
         largest = max(entry.width for entry in self.optima)
@@ -134,15 +136,15 @@ def fit_calibration(
     trials: Sequence[Trial],
     measurements: Sequence[Measurement] = (),
 ) -> CalibrationResult:
-    """Fit the optimum of every width, the law it follows over widths, the exponents by role, and every part asked for.
+    """Fit the optimum of every width, its law over widths, the exponents by role, and every requested part.
 
-    Trials and measurements may come in any order; their losses are in nats, their learning rates the base ones.
+    Trials and measurements may be in any order; losses are in nats, and learning rates are base learning rates.
 
-    Widths whose optimum lies at the edge of their grid stay out of the fit; they are reported, with a warning. With
-    fewer than two interior optima there is no drift and no exponent: what was found are the bounds. Where `measure`
-    leaves the learning rate out, or asks for more, its optima may be missing.
+    Widths with their optimum at the edge of the grid are left out of the fit and reported, with a warning. With fewer
+    than two interior optima there is no drift and no exponent, only bounds. If `measure` omits the learning rate, or
+    asks for more, its optima may be missing.
 
-    Raises `EstimateError` if the learning rate alone was asked for and no width has an optimum at all,
+    Raises `EstimateError` if only the learning rate is measured and no width has an optimum at all,
     `InvalidInputError` for two different outcomes of one trial and for measurements without their data.
     """
     optima = fit_optima(trials)
@@ -192,10 +194,10 @@ def fit_calibration(
 
 
 def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
-    """The standard error of each width's own, (W,), moderated, and the one that all of them share.
+    """Return each width's own standard error, (W,), moderated, and the one that all widths share.
 
-    One width takes the larger of two witnesses, the scatter and the seeds' own optima, and so errs upwards; all widths
-    together can say by how much the seeds exceed the scatter.
+    For one width the larger of two estimates is used, from the scatter and from the seeds' own optima, which errs
+    upwards; all widths together show by how much the seeds exceed the scatter.
     """
     shared_W = np.array([optimum.shared_error for optimum in optima])
     own_W = np.sqrt(np.square([optimum.standard_error or 0.0 for optimum in optima]) - shared_W**2)
@@ -206,17 +208,17 @@ def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
         own_W[fitted_W] = residual * max(1.0, float(np.sqrt((seeds**2).sum() / (residual**2).sum())))
     own_W = moderated_errors(own_W, [optimum.degrees_of_freedom for optimum in optima])
     shared = float(shared_W.mean())
-    return np.hypot(own_W, shared_W - shared), shared  # windows that differ do not share it whole
+    return np.hypot(own_W, shared_W - shared), shared  # different windows share it only in part
 
 
 def _prescribed(spec: CalibrationSpec) -> dict[Role, float]:
-    """Theory's c by role."""
+    """Return theory's c by role."""
     theory = theoretical_exponents(spec.parameterization, spec.optimizer, spec.parsed_alignment, form=spec.form)
     return {role: float(theory[role].c) for role in ROLES}
 
 
 def _theory_drift(spec: CalibrationSpec) -> float:
-    """The drift that theory expects of the base learning rate: 0, or the largest c where no tensor has its own."""
+    """Return the drift that theory expects of the base learning rate: 0, or the largest c with one global rate."""
     c = _prescribed(spec)
     return max(c.values()) if _is_global(spec) else 0.0
 
@@ -226,7 +228,7 @@ def _is_global(spec: CalibrationSpec) -> bool:
 
 
 def _exponents(spec: CalibrationSpec, drift: Drift, widths: tuple[int, ...]) -> Iterator[ExponentEstimate]:
-    """What was prescribed plus drift, role by role."""
+    """Return the prescribed exponent plus the drift, role by role."""
     one_rate, theory_drift = _is_global(spec), _theory_drift(spec)
     for role, c in _prescribed(spec).items():
         prescribed = 0.0 if one_rate else c

@@ -1,28 +1,29 @@
-"""Three candidate laws of the optimum over width, and which of them the widths that were left out speak for.
+"""Three candidate laws of the optimum over width, and the choice between them by leaving out widths.
 
-With x = log2 of the best base learning rate, b the base width, and d₀ the drift that theory expects (0 where every
-tensor has a learning rate of its own):
+With x = log2 of the best base learning rate, b the base width, and d₀ the drift that theory expects (0 if every tensor
+has its own learning rate):
 
     none    x(n) = x_b − d₀·log2(n/b)
     shift   x(n) = x∞ − k/n − d₀·log2(n/b)      a finite width shifts the optimum (Essential AI, 2505.02222)
     power   x(n) = x_b − d·log2(n/b)            the optimum drifts as n^(−d): theory's exponents are wrong by d − d₀
 
-Over a few narrow widths the last two look alike, and sixteen times further out they are octaves apart. So each is
+Over a few narrow widths the last two look alike, but sixteen times further out they are octaves apart. So each is
 
-* **fitted** by weighted least squares, the parameter that leaves theory (d − d₀, or κ = k/b) with a normal prior around
-  0. Its pull is the smaller the more the widths say; `shrinkage` is the share of the estimate that it took away;
+* **fitted** by weighted least squares, with a normal prior around 0 on the deviation from theory (d − d₀, or κ = k/b).
+  The more the widths determine it, the weaker the prior's pull; `shrinkage` is the share of the estimate it removed;
 * **judged** by leaving out each width in turn and predicting it from the others: `out_of_sample_error` is the root mean
-  square of what was missed, weighted like the fit; the largest width counts twice, as what follows is extrapolation;
-* **chosen**: theory (`none`) unless another misses less by more than the noise of the optima, that is, unless its mean
-  square error is smaller by the variance of an optimum; then the other one that misses least.
+  square of the errors, weighted like the fit; the largest width counts twice, since predictions are extrapolations;
+* **chosen**: theory (`none`), unless the mean square error of another candidate is smaller by more than the variance
+  of an optimum; then the one with the smallest error.
 
-The interval of a prediction is that of a mixture of Student distributions, one for each candidate that could be true,
-so that it holds the uncertainty of the choice. A weight is a root of the candidate's predictive density at the widths
-left out: the density itself is overconfident (Yao et al. 2018, 1704.02030), for from three to five widths it is noisy.
-`none` lies inside both of the others; its weight goes to the power law, whose interval says what drift is possible.
+The interval of a prediction comes from a mixture of Student distributions, one for each candidate that could be true,
+so it includes the uncertainty of the choice. A weight is a root of the candidate's predictive density at the widths
+left
+out: the density itself is overconfident (Yao et al. 2018, 1704.02030), because with three to five widths it is noisy.
+`none` is a special case of both others; its weight goes to the power law, whose interval shows the possible drift.
 
-The interval of the drift is that of the same mixture. `shift` says that the drift is theory's, exactly: so the interval
-leaves theory's value out only where the data leave out `shift`.
+The interval of the drift comes from the same mixture. Under `shift` the drift is exactly theory's, so the interval
+excludes theory's value only if the data exclude `shift`.
 """
 
 import math
@@ -41,14 +42,14 @@ from widthwise.estimate.scaling import checked_points
 
 Name = Literal["none", "shift", "power"]
 
-#: Standard deviation of the prior on d − d₀. Full and no alignment differ by ½ in c (Everett et al. 2024, Table 1): so
-#: far off is theory where that choice is wrong.
+#: Standard deviation of the prior on d − d₀. Full and no alignment differ by ½ in c (Everett et al. 2024, Table 1), and
+#: theory is off by that much if the choice is wrong.
 DRIFT_PRIOR = 0.5
 #: Standard deviation, in octaves, of the prior on κ = k/b, the shift between the base width and an infinite one.
-#: Chosen: the first doubling moves the optimum by κ/2, so by half of what the prior on the drift allows.
+#: Chosen: the first doubling moves the optimum by κ/2, which is half of what the prior on the drift allows.
 SHIFT_PRIOR = 0.5
-WEIGHT_POWER = 1 / 3  # of the density; chosen where benchmarks.known_truth covers evenly over drifts and shifts
-LARGEST_COUNTS = 2.0  # chosen: leaving out the largest width is the one test of an extrapolation upwards
+WEIGHT_POWER = 1 / 3  # of the density; chosen so that benchmarks.known_truth has even coverage over drifts and shifts
+LARGEST_COUNTS = 2.0  # chosen: leaving out the largest width is the only test of upward extrapolation
 PRIOR_SCALES: dict[Name, float] = {"none": 0.0, "shift": SHIFT_PRIOR, "power": DRIFT_PRIOR}
 
 
@@ -57,7 +58,7 @@ class Prediction(NamedTuple):
 
     log2_learning_rate: float  #: of the chosen candidate
     standard_error: float  #: root mean square about it, over the candidates
-    interval: tuple[float, float] | None  #: 95 %, in log2; None where nothing tests the candidates
+    interval: tuple[float, float] | None  #: 95 %, in log2; None if nothing tests the candidates
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,13 @@ class Candidate:
     centre_error: float
     scatter: float  #: χ² of the optima about the law, against their stated errors
     degrees_of_freedom: int  #: widths − parameters
-    shrinkage: float  #: share of the slope that the prior took away, 0 to 1
+    shrinkage: float  #: share of the slope that the prior removed, 0 to 1
     out_of_sample_error: float | None  #: octaves; None with fewer than three widths
-    log_density: float  #: of the widths left out, in nats; only differences mean anything
+    log_density: float  #: of the widths left out, in nats; only differences are meaningful
 
     @property
     def student_degrees_of_freedom(self) -> int:
-        """Behind every interval: those of the stated errors and those of the scatter."""
+        """Degrees of freedom of every interval: those of the stated errors plus those of the scatter."""
         return STATED_DEGREES_OF_FREEDOM + self.degrees_of_freedom
 
     @property
@@ -99,13 +100,13 @@ class Candidate:
         return self.slope * self.base_width if self.name == "shift" else 0.0
 
     def predict(self, width: float) -> tuple[float, float]:
-        """The log2 optimum at a width and its standard error, if this candidate is true."""
+        """Return the log2 optimum at a width and its standard error, if this candidate is true."""
         h = float(_regressor(self.name, width / self.base_width))
         value = self.level + self.slope * h - self.theory_drift * math.log2(width / self.base_width)
         return value, math.hypot(self.centre_error, (h - self.centre) * self.slope_error)
 
     def to_dict(self) -> dict[str, Any]:
-        """Parameters in their own units, their errors, and how well the law predicts widths it has not seen."""
+        """Return the parameters in their own units, their errors, and how well the law predicts widths left out."""
         parameters = {"log2_optimum_at_base": self.predict(self.base_width)}
         if self.name == "shift":
             parameters["shift"] = self.shift, self.slope_error * self.base_width
@@ -132,13 +133,13 @@ class Candidate:
 class Candidates:
     """The candidates with their weights, and the one chosen."""
 
-    all: tuple[Candidate, ...]  #: none, shift, power; `none` alone where one width has an optimum
-    weights: tuple[float, ...]  #: in the mixture behind the intervals, in the same order; they sum to 1
+    all: tuple[Candidate, ...]  #: none, shift, power; only `none` if just one width has an optimum
+    weights: tuple[float, ...]  #: weights in the mixture, in the same order; they sum to 1
     chosen: Candidate
-    widths: int  #: how many have an optimum
+    widths: int  #: number of widths with an optimum
 
     def predict(self, width: float) -> Prediction:
-        """The log2 optimum at a width by the chosen candidate, with an interval that holds the choice's uncertainty.
+        """Return the log2 optimum at a width by the chosen candidate; the interval includes the choice's uncertainty.
 
         Raises `InvalidInputError` for a width that is not positive and finite.
         """
@@ -148,19 +149,19 @@ class Candidates:
 
     @cached_property
     def drift(self) -> Prediction:
-        """The drift d in place of a log2 optimum: value, standard error, interval."""
+        """Return the same for the drift d instead of a log2 optimum: value, standard error, interval."""
         spread = [(one.drift, one.slope_error if one.name == "power" else 0.0) for one in self.all]
         return self._mixed(self.chosen.drift, spread)
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Every candidate as JSON-ready values."""
+        """Return every candidate as JSON-ready values."""
         return [
             {**candidate.to_dict(), "weight": weight, "chosen": candidate is self.chosen}
             for candidate, weight in zip(self.all, self.weights, strict=True)
         ]
 
     def _mixed(self, value: float, spread: Sequence[tuple[float, float]]) -> Prediction:
-        """A value with its root mean square error and interval over the candidates' values and errors."""
+        """Return a value with its root mean square error and interval over the candidates' values and errors."""
         variance = sum(
             weight * ((centre - value) ** 2 + error**2)
             for weight, (centre, error) in zip(self.weights, spread, strict=True)
@@ -190,15 +191,15 @@ def fit_candidates(
     Parameters
     ----------
     widths: (W,), positive and distinct.
-    log_optima: (W,), log2 of the optimum at each width; interior optima only, a bound is no observation.
+    log_optima: (W,), log2 of the optimum at each width; only interior optima, since a bound is not an observation.
     standard_errors: (W,), of log_optima, positive.
-    base_width: where every multiplier is 1; the smallest width unless given.
-    theory_drift: d₀, where theory expects LR*(n) ∝ n^(−d₀).
-    shared_error: standard error, in octaves, that all optima share: of every prediction's level, never of the drift.
+    base_width: where every multiplier is 1; the smallest width by default.
+    theory_drift: d₀ in theory's LR*(n) ∝ n^(−d₀).
+    shared_error: standard error, in octaves, that all optima share: it affects predictions, but not the drift.
 
-    With two widths nothing can be left out, and a power law and a shift fit equally well: theory is chosen unless the
-    two optima differ by more than twice the standard error of their difference, else the power law; there is no
-    interval. With one width there is theory alone.
+    With two widths none can be left out, and a power law and a shift fit equally well. Theory is chosen unless the two
+    optima differ by more than twice the standard error of their difference; then the power law. There is no interval.
+    With one width there is only theory.
 
     Raises `InvalidInputError` for shapes that differ, widths that repeat, or values that are not finite;
     `EstimateError` without any width.
@@ -223,7 +224,7 @@ def fit_candidates(
 
 
 def _regressor(name: Name, ratio: ArrayLike) -> Floats:
-    """h over n/b: 0 at the base width for every candidate."""
+    """Return h over n/b, which is 0 at the base width for every candidate."""
     ratio_W = np.asarray(ratio, dtype=np.float64)
     if name == "none":
         return np.zeros_like(ratio_W)
@@ -240,7 +241,7 @@ def _candidate(
     theory_drift: float,
     shared_error: float,
 ) -> Candidate:
-    """One candidate's fit, and what it misses of each width left out."""
+    """Fit one candidate, and compute its error at each width left out."""
     h_W, prior = _regressor(name, ratio_W), PRIOR_SCALES[name]
     dof = y_W.size - (1 if name == "none" else 2)
     plain = fit_line(h_W, y_W, error_W, prior)
@@ -265,7 +266,7 @@ def _candidate(
 
 
 def _left_out(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> tuple[float, float]:
-    """Root mean square error (octaves) and log density (nats) of each width under the fit of the others."""
+    """Return the root mean square error (octaves) and log density (nats) of each width under the fit of the others."""
     count_W = np.ones(y_W.size)
     count_W[-1] = LARGEST_COUNTS  # widths ascend
     count_W *= y_W.size / count_W.sum()
@@ -282,21 +283,23 @@ def _left_out(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> tuple[
 
 
 def _chosen(fitted: Sequence[Candidate], y_W: Floats, error_W: Floats) -> Candidate:
-    """Theory, unless another candidate misses less by more than noise."""
+    """Choose theory, unless another candidate's error is smaller by more than noise."""
     none, *others = fitted
     if y_W.size == 2:
         certain = abs(float(y_W[1] - y_W[0])) > 2 * math.hypot(float(error_W[0]), float(error_W[1]))
         return others[-1] if certain else none
     if none.out_of_sample_error is None or not others:
         return none
-    best = min(others, key=lambda candidate: candidate.out_of_sample_error or 0.0)  # of equals `shift`: theory's drift
+    best = min(
+        others, key=lambda candidate: candidate.out_of_sample_error or 0.0
+    )  # on a tie `shift`, with theory's drift
     noise = 1 / float(np.mean(error_W**-2))
     gain = none.out_of_sample_error**2 - (best.out_of_sample_error or 0.0) ** 2
     return best if gain > noise else none
 
 
 def _weights(fitted: Sequence[Candidate]) -> tuple[float, ...]:
-    """Weights in the mixture: a root of each density, that of `none` counted for the power law."""
+    """Return the weights in the mixture: a root of each density, with `none` counted for the power law."""
     if len(fitted) == 1:
         return (1.0,)
     highest = max(candidate.log_density for candidate in fitted)

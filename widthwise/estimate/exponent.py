@@ -1,4 +1,4 @@
-"""A measured exponent, and what each measurement of a calibration hands on: a part of the result."""
+"""A measured exponent, and the contract of a part of a calibration's result."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,16 +13,16 @@ class ExponentEstimate:
 
     quantity: ExponentQuantity
     role: ExponentRole
-    value: float  #: with the sign that the quantity's law gives it
+    value: float  #: with the sign in the quantity's law
     standard_error: float
-    interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
+    interval: tuple[float, float] | None  #: 95 %; None with zero degrees of freedom
     degrees_of_freedom: int
     theory: float | None
-    widths: tuple[int, ...]  #: behind the fit
+    widths: tuple[int, ...]  #: used in the fit
 
 
 class Part(Protocol):
-    """What one kind of measurement found: its own JSON, the exponents to store, the reasons to trust it less."""
+    """The result of one kind of measurement: its JSON, the exponents to store, the reasons to trust it less."""
 
     @property
     def exponents(self) -> tuple[ExponentEstimate, ...]:
@@ -33,4 +33,4 @@ class Part(Protocol):
         """Reasons to trust it less."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values, all finite."""
+        """Return JSON-ready values, all finite."""

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CONFIDENCE = 0.95  #: of every interval
-PRIOR_DEGREES_OF_FREEDOM = 6  # chosen: what one five-point sweep of two seeds leaves; 20 does as well
-STATED_DEGREES_OF_FREEDOM = 12  # chosen: what the stated errors count for beside the scatter of a few widths
-POINT_MASS = 1e-12  # standard error that stands for none: far below any that a sweep resolves
+PRIOR_DEGREES_OF_FREEDOM = 6  # chosen: those of one five-point sweep with two seeds; 20 works as well
+STATED_DEGREES_OF_FREEDOM = 12  # chosen: weight of the stated errors relative to the scatter of a few widths
+POINT_MASS = 1e-12  # standard error that stands for zero: far below what any sweep resolves
 BISECTIONS = 40  # halvings: the range shrinks by 1e-12
 
 
 def quantile(degrees_of_freedom: float) -> float:
-    """Two-sided Student quantile at `CONFIDENCE`; the normal one at infinite degrees of freedom.
+    """Return the two-sided Student quantile at `CONFIDENCE`; the normal one at infinite degrees of freedom.
 
     >>> round(quantile(2), 3), round(quantile(math.inf), 3)
     (4.303, 1.96)
@@ -25,7 +25,7 @@ def quantile(degrees_of_freedom: float) -> float:
 
 
 def pooled_scale(scatter: float, degrees_of_freedom: int) -> tuple[float, int]:
-    """What to multiply stated errors by, and the degrees of freedom for it, once χ² = `scatter` was seen about a fit.
+    """Return the factor on stated errors, and its degrees of freedom, after observing χ² = `scatter` about a fit.
 
     The stated errors count like a scatter of their own size with `STATED_DEGREES_OF_FREEDOM` (a scaled inverse χ²
     prior, as in Smyth 2004): many widths overrule them, one degree of freedom does not.
@@ -38,13 +38,13 @@ def pooled_scale(scatter: float, degrees_of_freedom: int) -> tuple[float, int]:
 
 
 def moderated_errors(standard_errors: ArrayLike, degrees_of_freedom: ArrayLike) -> NDArray[np.float64]:
-    """Standard errors of similar sweeps, each drawn towards their common size, (W,).
+    """Return the standard errors of similar sweeps, each pulled towards their common size, (W,).
 
-    An error estimated from a few residuals is itself noisy: by chance some sweep claims a tiny one and takes
+    An error estimated from a few residuals is itself noisy: by chance one sweep has a tiny error and gets
     nearly all the weight of a weighted fit. Each variance is averaged with the typical one, weighted by degrees
     of freedom (Smyth 2004, "Linear models and empirical Bayes methods", with a fixed prior weight). The typical
-    one is the geometric mean, so that one flat sweep does not spoil the others, corrected for the log of a χ²
-    being low on average. Errors without degrees of freedom (from the spacing of a grid) stay as they are.
+    one is the geometric mean, so that one flat sweep does not distort the others, corrected for the log of a χ²
+    being low on average. Errors without degrees of freedom (from the spacing of a grid) are not changed.
 
     Eight widths with one seed each: without this the 95 % interval of a slope covered 83 %, with it 96 %, and
     the slope's own spread fell by a third.
@@ -66,9 +66,9 @@ def moderated_errors(standard_errors: ArrayLike, degrees_of_freedom: ArrayLike) 
 def mixture_interval(
     centres: ArrayLike, errors: ArrayLike, degrees_of_freedom: ArrayLike, weights: ArrayLike
 ) -> tuple[float, float]:
-    """Central interval at `CONFIDENCE` of a mixture of Student distributions; an error of 0 is a point mass.
+    """Return the central `CONFIDENCE` interval of a mixture of Student distributions; an error of 0 is a point mass.
 
-    `weights` sum to 1. Found by bisection.
+    `weights` sum to 1. The interval is found by bisection.
 
     >>> low, high = mixture_interval([0.0, 5.0], [1.0, 1.0], [1e9, 1e9], [1.0, 0.0])
     >>> round(low, 3), round(high, 3)
@@ -80,7 +80,7 @@ def mixture_interval(
     dof_M = np.asarray(degrees_of_freedom, dtype=np.float64)
     error_M = np.maximum(np.asarray(errors, dtype=np.float64), POINT_MASS)
     widest = [quantile(float(dof)) * float(error) for dof, error in zip(dof_M, error_M, strict=True)]
-    # A mixture's quantile lies between the smallest and the largest of its parts' own.
+    # A mixture's quantile lies between the smallest and the largest quantile of its parts.
     tails = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     low_T = np.full(2, np.min(centre_M - widest))
     high_T = np.full(2, np.max(centre_M + widest))

@@ -1,4 +1,4 @@
-"""A straight line through a few points by weighted least squares, its slope drawn towards 0 by a normal prior."""
+"""A straight line through a few points by weighted least squares, with a normal prior around 0 on its slope."""
 
 from typing import NamedTuple
 
@@ -16,21 +16,21 @@ class Line(NamedTuple):
     slope: float
     mean_variance: float
     slope_variance: float  #: of the posterior
-    shrinkage: float  #: share of the slope that the prior took away, 0 to 1; 0 where the slope is held at 0
+    shrinkage: float  #: share of the slope that the prior removed, 0 to 1; 0 if the slope is fixed at 0
 
     def at(self, h: float) -> float:
-        """The line's value at h."""
+        """Return the line's value at h."""
         return self.mean + self.slope * (h - self.centre)
 
     def variance(self, h: float) -> float:
-        """Of that value."""
+        """Return the standard error of that value."""
         return self.mean_variance + (h - self.centre) ** 2 * self.slope_variance
 
 
 def fit_line(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> Line:
-    """Fit the points (h, y), whose standard errors are given; `prior` is the slope's standard deviation around 0.
+    """Fit the points (h, y) with their standard errors; `prior` is the slope's standard deviation around 0.
 
-    A prior of 0 holds the slope at 0. With finite `prior` one point is enough: its slope is the prior's.
+    A prior of 0 fixes the slope at 0. With a finite `prior` one point is enough; the slope is then the prior's.
 
     >>> line = fit_line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([1.0, 1.0]), prior=1.0)
     >>> round(line.slope, 3), round(line.shrinkage, 3)

@@ -1,12 +1,12 @@
 """Whether optima scatter about a law by more than their own errors explain."""
 
-MISFIT_PROBABILITY = 0.01  # chosen: how rare a scatter must be, were the stated errors right, to be reported
+MISFIT_PROBABILITY = 0.01  # chosen: how unlikely a scatter must be under the stated errors to be reported
 
 
 def misfits(lack_of_fit: float | None, degrees_of_freedom: int) -> bool:
-    """Whether χ²/dof = `lack_of_fit` would be rarer than MISFIT_PROBABILITY if the stated errors were right.
+    """Return whether χ²/dof = `lack_of_fit` is less likely than MISFIT_PROBABILITY if the stated errors are right.
 
-    None, at zero degrees of freedom, tests nothing.
+    None (zero degrees of freedom) is not a misfit.
 
     >>> misfits(1.0, 2), misfits(5.0, 2), misfits(None, 0)
     (False, True, False)

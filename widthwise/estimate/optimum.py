@@ -1,24 +1,24 @@
-"""The best learning rate of a sweep at one width: where it is, how sure, or which side of the grid it lies.
+"""The best learning rate of a sweep at one width: its position and error, or on which side of the grid it lies.
 
 The loss near its minimum is close to a parabola in log2 learning rate, so the vertex of a least-squares
-parabola places the optimum between grid points. These choices were made on a synthetic curve twice as steep
+parabola finds the optimum between grid points. These choices were made on a synthetic curve twice as steep
 towards divergence as away from it (loss ∝ eˣ − 1 − x, x in octaves), at every offset of the grid:
 
-* **Window: one octave each side** of the grid point nearest the vertex, and at least one neighbour each side.
+* **Window: one octave on each side** of the grid point nearest the vertex, and at least one neighbour on each.
   The skew of the curve then shifts the vertex by −0.12 octave whether the grid ratio is 2^¼, 2^½ or 2: the
-  shift is the same at every width and cancels in the exponent (`skew` takes it away where several widths show it).
+  shift is the same at every width and cancels in the exponent (`skew` removes it if several widths show it).
   A fixed count of five points shifts it by 0.03 to 0.5 octave as the grid changes. Re-centring on the vertex,
-  instead of on the lowest noisy mean, keeps the window from following one lucky trial. Where noise hides the
-  curvature of an octave, so that no convex parabola has its vertex inside, the window doubles, and doubles again.
-* **Standard error**: the larger of residual scatter and spread between seeds, see `parabola`. With a **floor**
-  of a hundredth of the grid spacing, so that exact or lucky data claim no infinite weight; a twentieth for
-  three points. (Without noise the vertex wanders by 0.02 to 0.05 spacings with the offset of the grid; the
-  residuals show that wherever the points outnumber the parabola's parameters.)
-* Without residual degrees of freedom, or where no convex parabola fits: the spread of a uniform distribution
-  over the bracketing grid points. That is all such data say.
-* **The last learning rate before a divergence** can be the best one. The optimum then is bracketed from both
-  sides, though the loss beyond is unknown, so it counts as interior, with the bracket's wide error. To call it
-  a bound would drop exactly the widths whose basin ends in divergence, and bias what is left.
+  instead of on the lowest noisy mean, keeps the window from following one lucky trial. If noise hides the
+  curvature of an octave, so that no convex parabola has its vertex inside, the window doubles, up to twice.
+* **Standard error**: the larger of residual scatter and spread between seeds, see `parabola`. It has a **floor**
+  of a hundredth of the grid spacing, so that exact or lucky data do not get infinite weight; a twentieth for
+  three points. (Without noise the vertex moves by 0.02 to 0.05 spacings with the offset of the grid; the
+  residuals show that if there are more points than parameters of the parabola.)
+* Without residual degrees of freedom, or if no convex parabola fits: the spread of a uniform distribution
+  over the bracketing grid points. Such data say no more than that.
+* **The last learning rate before a divergence** can be the best one. The optimum is then bracketed from both
+  sides, though the loss beyond is unknown, so it counts as interior, with the bracket's wide error. Calling it
+  a bound would drop exactly the widths with a basin that ends in divergence, and bias the rest.
 """
 
 import math
@@ -35,37 +35,37 @@ from widthwise.estimate.parabola import Floats, Parabola, adjusted_means, fit_pa
 Kind = Literal["interior", "lower_bound", "upper_bound"]
 Bools = NDArray[np.bool_]
 
-WINDOW_OCTAVES = (1.0, 2.0, 4.0)  # half-widths of the fit, in turn; the reason is in the module's text
-FLOOR_SPACINGS = 0.01  # smallest standard error, in grid spacings: below what any sweep resolves (chosen)
-FLOOR_SPACINGS_THREE_POINTS = 0.05  # the same where nothing tests the shape; measured, see the module's text
-RECENTRINGS = 4  # chosen: two settle almost every sweep, and a cycle must end
-CLOSEST_OCTAVES = 1e-6  # learning rates closer than this are one learning rate written twice
+WINDOW_OCTAVES = (1.0, 2.0, 4.0)  # half-widths of the fit, tried in turn; see the module's docstring
+FLOOR_SPACINGS = 0.01  # smallest standard error, in grid spacings (chosen): below what any sweep resolves
+FLOOR_SPACINGS_THREE_POINTS = 0.05  # the same if nothing tests the shape; measured, see the module's docstring
+RECENTRINGS = 4  # chosen: two are enough for almost every sweep, and cycles must end
+CLOSEST_OCTAVES = 1e-6  # learning rates closer than this are the same one written twice
 
 
 @dataclass(frozen=True)
 class Optimum:
     """The best learning rate of one sweep.
 
-    `kind` is "interior" where the grid brackets the optimum, "upper_bound" where the smallest learning rate
-    tried is the best (the true optimum is at or below it), "lower_bound" where the largest is. A bound has no
+    `kind` is "interior" if the grid brackets the optimum, "upper_bound" if the smallest learning rate tried is
+    the best (the true optimum is at or below it), "lower_bound" if the largest is. A bound has no
     standard error and no interval.
     """
 
     learning_rate: float  #: the vertex of the fit, or the learning rate at the edge
     log2_learning_rate: float
     kind: Kind
-    loss: float  #: nats, at the vertex; the mean over seeds where no parabola was fitted
+    loss: float  #: nats, at the vertex; the mean over seeds if no parabola was fitted
     spacing: float  #: octaves between the best learning rate and its nearest neighbour
     standard_error: float | None = None  #: of log2_learning_rate
-    interval: tuple[float, float] | None = None  #: 95 % interval of the learning rate, within the rates tried
-    degrees_of_freedom: int = 0  #: behind the standard error; 0 where it comes from the grid spacing
+    interval: tuple[float, float] | None = None  #: 95 % interval of the learning rate, within the range tried
+    degrees_of_freedom: int = 0  #: of the standard error; 0 if it comes from the grid spacing
     curvature: float | None = None  #: loss = loss at vertex + curvature · octaves²; None without a parabola
     window: tuple[float, float] | None = None  #: smallest and largest learning rate in the fit
     next_to_divergence: bool = False  #: a learning rate next to the best one diverged
-    residual_error: float | None = None  #: what the scatter alone says of standard_error; None without a parabola
-    seed_error: float = 0.0  #: what the seeds' own optima alone say of it
-    skew_shift: float = 0.0  #: octaves from the parabola's vertex to log2_learning_rate, where a skew was corrected
-    shared_error: float = 0.0  #: part of the standard error that all widths share: that of the skew
+    residual_error: float | None = None  #: standard_error estimated only from the scatter; None without a parabola
+    seed_error: float = 0.0  #: standard_error estimated only from the seeds' own optima
+    skew_shift: float = 0.0  #: octaves from the parabola's vertex to log2_learning_rate, if a skew was corrected
+    shared_error: float = 0.0  #: part of the standard error that all widths share: the skew's
 
 
 def fit_optimum(
@@ -79,12 +79,12 @@ def fit_optimum(
     Parameters
     ----------
     learning_rates: (n_lr,), positive, distinct, in any order.
-    losses: (n_lr, n_seeds) or (n_lr,), nats; NaN or None where a trial has no loss.
-    diverged: mask of the same shape: which of the cells without loss diverged, the others being gaps that say
-        nothing. Without it every missing loss counts as diverged, unless it was stopped.
+    losses: (n_lr, n_seeds) or (n_lr,), nats; NaN or None if a trial has no loss.
+    diverged: mask of the same shape: which of the cells without loss diverged; the others are gaps without
+        information. Without this mask every missing loss counts as diverged, unless it was stopped.
     stopped: mask of the same shape: which cells ended early because they could not come near the best.
 
-    A learning rate at which any seed diverged or was stopped is never the best and enters no fit, but it bounds the
+    A learning rate at which any seed diverged or was stopped is never the best and never fitted, but it bounds the
     range.
 
     Raises `InvalidInputError` for infinite losses, learning rates that are not positive and distinct, or
@@ -99,7 +99,7 @@ def fit_optimum(
     diverged_L, stopped_L = np.asarray(diverged_LxS.any(axis=1)), np.asarray(stopped_LxS.any(axis=1))
     complete_L = np.asarray(np.isfinite(loss_LxS).any(axis=1) & ~diverged_L)
     usable_L = np.asarray(complete_L & ~stopped_L)
-    if not usable_L.any():  # every learning rate lost some seed: those that lost fewest
+    if not usable_L.any():  # every learning rate lost some seed: use those that lost the fewest
         lost_L = stopped_LxS.sum(axis=1)
         usable_L = np.asarray(complete_L & (lost_L == lost_L[complete_L].min(initial=lost_L.max())))
     if not usable_L.any():
@@ -113,7 +113,7 @@ def fit_optimum(
         raise EstimateError(f"only learning rate {2.0 ** x[0]:g} was tried; an optimum needs others to compare with")
     mean_L = np.full(x.size, np.inf)
     mean_L[usable_L] = adjusted_means(loss_LxS[usable_L])
-    best = int(np.argmin(mean_L))  # of equals the smallest learning rate: further from divergence
+    best = int(np.argmin(mean_L))  # on a tie the smallest learning rate, which is further from divergence
     plain = Optimum(
         learning_rate=float(2.0 ** x[best]),
         log2_learning_rate=float(x[best]),
@@ -136,7 +136,7 @@ def fit_optimum(
 def _checked(
     learning_rates: ArrayLike, losses: ArrayLike, diverged: ArrayLike | None, stopped: ArrayLike | None
 ) -> tuple[Floats, Floats, Bools, Bools]:
-    """Log2 learning rates in ascending order with their losses, divergences and stops."""
+    """Return log2 learning rates in ascending order with their losses, divergences and stops."""
     rates = np.asarray(learning_rates, dtype=np.float64)
     loss_LxS = np.asarray(losses, dtype=np.float64)
     loss_LxS = loss_LxS[:, None] if loss_LxS.ndim == 1 else loss_LxS
@@ -167,7 +167,7 @@ def _checked(
 
 
 def _mask(cells: ArrayLike, name: str, loss_LxS: Floats) -> Bools:
-    """A mask over the table; none of its cells has a loss."""
+    """Return a mask over the table, after checking that none of its cells has a loss."""
     mask = np.asarray(cells, dtype=np.bool_)
     if mask.size != loss_LxS.size:
         raise InvalidInputError(
@@ -180,20 +180,20 @@ def _mask(cells: ArrayLike, name: str, loss_LxS: Floats) -> Bools:
 
 
 def _run(usable_L: Bools, best: int) -> tuple[int, int]:
-    """Half-open range of the learning rates around `best` with no divergence among them."""
+    """Return the half-open range of learning rates around `best` without a divergence."""
     stops = np.flatnonzero(~usable_L)
     below, above = stops[stops < best], stops[stops > best]
     return int(below[-1]) + 1 if below.size else 0, int(above[0]) if above.size else usable_L.size
 
 
 def _bracketed(plain: Optimum, bracket: tuple[float, float], parabola: Parabola | None = None) -> Optimum:
-    """An optimum known only to lie between the neighbours of the best learning rate.
+    """Return an optimum that is only known to lie between the neighbours of the best learning rate.
 
     The standard error is the root mean square distance from the estimate (the vertex of a parabola, if there
     is one) of a uniform distribution over the bracket.
     """
     if parabola is not None and not bracket[0] < parabola.vertex < bracket[1]:
-        parabola = None  # gaps made the pooled fit disagree with the means
+        parabola = None  # gaps can make the pooled fit disagree with the means
     at = plain.log2_learning_rate if parabola is None else parabola.vertex
     left, right = at - bracket[0], bracket[1] - at
     ends = float(2.0 ** bracket[0]), float(2.0 ** bracket[1])
@@ -206,7 +206,7 @@ def _bracketed(plain: Optimum, bracket: tuple[float, float], parabola: Parabola 
 
 
 def _at_vertex(optimum: Optimum, parabola: Parabola, window: tuple[float, float]) -> Optimum:
-    """The optimum moved from its grid point to the vertex."""
+    """Return the optimum, moved from its grid point to the vertex."""
     return replace(
         optimum,
         learning_rate=float(2.0**parabola.vertex),
@@ -218,16 +218,16 @@ def _at_vertex(optimum: Optimum, parabola: Parabola, window: tuple[float, float]
 
 
 def _fitted(plain: Optimum, bracket: tuple[float, float], x: Floats, loss_LxS: Floats, best: int) -> Optimum:
-    """The vertex of the window's parabola; of the three points around the best where that fails."""
+    """Return the vertex of the window's parabola or, if that fails, of the three points around the best."""
     parabola, window = _windowed(x, loss_LxS, best)
     if parabola is None:
-        # The lowest mean with its two neighbours is convex by construction, unless all three are equal.
+        # The lowest mean and its two neighbours are convex by construction, unless all three are equal.
         three = slice(best - 1, best + 2)
         return _bracketed(plain, bracket, fit_parabola(x[three], adjusted_means(loss_LxS)[three, None]))
     if parabola.residual_variance is None:
         return _bracketed(plain, bracket, parabola)
     floor = FLOOR_SPACINGS if x[window].size > 3 else FLOOR_SPACINGS_THREE_POINTS
-    # A vertex outside the rates tried was refused: the error is at most that of a uniform guess among them.
+    # Vertices outside the range tried are rejected, so the error is at most that of a uniform guess in it.
     widest = float(x[-1] - x[0]) / math.sqrt(12)
     residual_error, seed_error = (
         min(max(math.sqrt(variance), floor * plain.spacing), widest)
@@ -248,7 +248,7 @@ def _fitted(plain: Optimum, bracket: tuple[float, float], x: Floats, loss_LxS: F
 
 
 def _windowed(x: Floats, loss_LxS: Floats, best: int) -> tuple[Parabola | None, slice]:
-    """The parabola over the narrowest window that holds one, centred on its own vertex; None if none does."""
+    """Return the parabola over the narrowest possible window, centred on its own vertex; None if there is none."""
     for octaves in WINDOW_OCTAVES:
         window = _window(x, best, octaves)
         found = None
@@ -261,12 +261,12 @@ def _windowed(x: Floats, loss_LxS: Floats, best: int) -> tuple[Parabola | None, 
             if window == fitted:
                 return found, fitted
         else:
-            return found, fitted  # two windows that point at each other: either will do
+            return found, fitted  # two windows that point at each other: either is fine
     return None, window
 
 
 def _window(x: Floats, centre: int, octaves: float) -> slice:
-    """The points within `octaves` of `centre`, and at least one neighbour on each side."""
+    """Return the points within `octaves` of `centre`, with at least one neighbour on each side."""
     centre = min(max(centre, 1), x.size - 2)
     near = np.flatnonzero(np.abs(x - x[centre]) <= octaves + CLOSEST_OCTAVES)
     return slice(min(int(near[0]), centre - 1), max(int(near[-1]), centre + 1) + 1)

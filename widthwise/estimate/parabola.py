@@ -1,8 +1,8 @@
-"""A least-squares parabola through the losses of several seeds: its vertex, and how sure that is.
+"""A least-squares parabola through the losses of several seeds: its vertex and the vertex's error.
 
-The variance of the vertex has two witnesses, and one width takes the larger. The delta method on the residuals of the
-pooled fit sees lack of fit and independent noise; every seed has an intercept of its own, so what a seed shifts at all
-learning rates cancels. The spread of the seeds' own optima, over the number of seeds, sees noise that is smooth in
+The variance of the vertex has two estimates, and one width uses the larger. The delta method on the residuals of the
+pooled fit sees lack of fit and independent noise; every seed has its own intercept, so a seed's shift at all learning
+rates cancels. The spread of the seeds' own optima, divided by the number of seeds, sees noise that is smooth in
 learning rate, which those residuals understate.
 """
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-FLAT = 1e-12  # rise of a parabola over its window, relative to the loss, that rounding alone produces
+FLAT = 1e-12  # rise of a parabola over its window, relative to the loss, that rounding can produce
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,25 @@ class Parabola:
     curvature: float
     loss: float  #: at the vertex, mean over seeds
     residual_variance: float | None  #: of the vertex, from the scatter; None without residual degrees of freedom
-    seed_variance: float  #: of the vertex, from the seeds' own optima; 0 where they say nothing
+    seed_variance: float  #: of the vertex, from the seeds' own optima; 0 if they are too few
     degrees_of_freedom: int  #: residual, of the pooled fit
 
     @property
     def variance(self) -> float | None:
-        """Of the vertex, the larger of the two; None without residual degrees of freedom."""
+        """The larger error of the vertex; None without residual degrees of freedom."""
         return None if self.residual_variance is None else max(self.residual_variance, self.seed_variance)
 
 
 def fit_parabola(x: Floats, loss_LxS: Floats) -> Parabola | None:
-    """Fit the losses, NaN where there is none, at x (n_lr,); None unless the fit is convex beyond rounding."""
+    """Fit the losses (NaN if there is none) at x (n_lr,); return None unless the fit is convex beyond rounding."""
     present = np.isfinite(loss_LxS)
     row, column = np.nonzero(present)
-    origin = float(x[len(x) // 2])  # centred, or the columns of the design are nearly collinear
+    origin = float(x[len(x) // 2])  # centred, since otherwise the columns of the design are nearly collinear
     t, y = x[row] - origin, loss_LxS[present]
     intercepts = np.eye(loss_LxS.shape[1])[:, present.any(axis=0)][column]
     design = np.column_stack([t, t**2, intercepts])
     solution, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
-    if rank < design.shape[1]:  # seeds that share no learning rates can't have intercepts of their own
+    if rank < design.shape[1]:  # seeds that share no learning rates can't have their own intercepts
         design = np.column_stack([t, t**2, np.ones_like(t)])
         solution, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
     slope, curvature = float(solution[0]), float(solution[1])
@@ -62,10 +62,10 @@ def fit_parabola(x: Floats, loss_LxS: Floats) -> Parabola | None:
 
 
 def _between_seeds(t: Floats, loss_LxS: Floats, vertex: float, curvature: float) -> float:
-    """Variance of the mean of the seeds' own optima; 0 with fewer than two seeds that ran at every point.
+    """Return the variance of the mean of the seeds' own optima; 0 with fewer than two seeds that ran at every point.
 
-    Each seed's optimum is one Newton step from the pooled vertex, with its own slope there and the pooled
-    curvature: a single noisy seed need not be convex.
+    Each seed's optimum is one Newton step from the pooled vertex, with the seed's slope there and the pooled
+    curvature, since a single noisy seed may not be convex.
     """
     complete = loss_LxS[:, np.isfinite(loss_LxS).all(axis=0)]
     seeds = complete.shape[1]
@@ -77,10 +77,10 @@ def _between_seeds(t: Floats, loss_LxS: Floats, vertex: float, curvature: float)
 
 
 def adjusted_means(loss_LxS: Floats) -> Floats:
-    """Mean loss at each learning rate, (n_lr,), as if every seed had run at each of them.
+    """Return the mean loss at each learning rate, (n_lr,), as if every seed had run at each of them.
 
-    With gaps, plain means would favour a learning rate at which only a lucky seed ran; the two-way fit of
-    learning rate + seed removes that, as far as the seeds connect the learning rates.
+    With gaps, plain means would favour a learning rate that only a lucky seed ran at; the two-way fit of learning
+    rate + seed removes that, as far as the seeds connect the learning rates.
     """
     present = np.isfinite(loss_LxS)
     if present.all():

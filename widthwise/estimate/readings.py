@@ -1,4 +1,4 @@
-"""The measurement records of a calibration, read for one kind: the scalars of every tensor, run and step."""
+"""The measurement records of one kind in a calibration: the scalars of every tensor, run and step."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.estimate.slopes import Slope, fit_slope
 from widthwise.vocabulary import Measured
 
-Tensors = Mapping[str, Mapping[str, Any]]  #: by name, the role, the fan-in and the scalars of one snapshot
+Tensors = Mapping[str, Mapping[str, Any]]  #: by name: the role, the fan-in and the scalars of one snapshot
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,15 @@ class Readings:
 
     kind: str
     snapshots: Mapping[int, Mapping[tuple[int, int], Tensors]]  #: step → (width, seed) → tensors; steps ascend
-    diverged: tuple[tuple[int, int, int], ...]  #: (width, seed, step) of runs whose numbers left the finite range
+    diverged: tuple[tuple[int, int, int], ...]  #: (width, seed, step) of runs with numbers that became infinite or NaN
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Every width with a snapshot, ascending."""
+        """Return every width with a snapshot, ascending."""
         return tuple(sorted({width for runs in self.snapshots.values() for width, _ in runs}))
 
     def names(self, step: int, role: str | None = None) -> tuple[str, ...]:
-        """Tensors seen at a step by every run, of one role or of all, in the order of the model."""
+        """Return tensors that every run recorded at a step, of one role or all roles, in the model's order."""
         runs = list(self.snapshots[step].values())
         return tuple(
             name
@@ -38,7 +38,7 @@ class Readings:
         )
 
     def roles(self) -> tuple[str, ...]:
-        """Every role with a tensor, in the order of the model."""
+        """Return every role with a tensor, in the model's order."""
         return tuple(
             dict.fromkeys(
                 tensor["role"]
@@ -51,10 +51,10 @@ class Readings:
     def slope(
         self, steps: Sequence[int], names: Iterable[str], log_size: Callable[[Mapping[str, Any]], float | None]
     ) -> Slope | None:
-        """Slope over width of the mean `log_size` of some tensors over some steps; None where nothing can be fitted.
+        """Fit the slope over width of the mean `log_size` of some tensors over some steps; None if that is impossible.
 
-        A run counts if it reached all the steps. A tensor without a size in some run (an exact 0 has no logarithm)
-        stays out of the mean in every run.
+        Only runs that reached all the steps are used. A tensor without a size in some run (an exact 0 has no
+        logarithm) is left out of the mean in every run.
         """
         runs = [run for run in self.snapshots[steps[0]] if all(run in self.snapshots[step] for step in steps)]
         columns = []
@@ -69,14 +69,14 @@ class Readings:
         return fit_slope([(width, seed, mean) for (width, seed), mean in zip(runs, means, strict=True)])
 
     def cautions(self) -> list[Caution]:
-        """Runs that diverged, and too few widths."""
+        """Warn about runs that diverged and about too few widths."""
         found = []
         if self.diverged:
             listed = ", ".join(f"width {width}, seed {seed} by step {step}" for width, seed, step in self.diverged)
             found.append(
                 Caution(
                     "measurement_diverged",
-                    f"A run measured for {self.kind} diverged: {listed}. What came before counts; give a smaller "
+                    f"A run measured for {self.kind} diverged: {listed}. Its earlier steps are used; give a smaller "
                     "probe_learning_rate for the rest.",
                 )
             )
@@ -84,14 +84,14 @@ class Readings:
             found.append(
                 Caution(
                     "measurement_without_exponent",
-                    f"{self.kind} was measured at {len(self.widths)} width(s); an exponent needs two.",
+                    f"{self.kind} was measured at {len(self.widths)} width(s), but an exponent needs two.",
                 )
             )
         return found
 
 
 def log_of(key: str) -> Callable[[Mapping[str, Any]], float | None]:
-    """The natural log of a scalar of a tensor; None for 0 and for a scalar that is absent."""
+    """Return the natural log of a tensor's scalar; None if it is 0 or absent."""
 
     def log_size(tensor: Mapping[str, Any]) -> float | None:
         value = tensor.get(key)
@@ -101,9 +101,9 @@ def log_of(key: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def read(spec: CalibrationSpec, measurements: Sequence[Measurement], kind: Measured) -> Readings | None:
-    """The readings of `kind`; None where the specification does not ask for it.
+    """Return the readings of `kind`; None if the specification does not ask for it.
 
-    Raises InvalidInputError for a record that does not have the shape of a measurement.
+    Raises InvalidInputError for a record that does not have the form of a measurement.
     """
     if kind not in spec.measure:
         return None

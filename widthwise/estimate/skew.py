@@ -1,12 +1,12 @@
-"""The skew that the loss curves of all widths share, and where it puts each optimum.
+"""The skew that the loss curves of all widths share, and how it moves each optimum.
 
 A loss rises faster towards divergence than away from it, so the vertex of a parabola lies on the slow side of the
-optimum: by an octave's tenth for windows of an octave each side, by less for narrower ones. Near the optimum v the
-loss is taken as c·(t² + ρ·t³), t = x − v in octaves, with one ρ for all widths. One width hardly shows ρ; all of them
-together do. What a parabola through the points of a window does to such a curve is then arithmetic.
+optimum: by a tenth of an octave for windows of an octave on each side, by less for narrower ones. Near the optimum v
+the loss is modelled as c·(t² + ρ·t³), t = x − v in octaves, with one ρ for all widths. One width hardly determines ρ,
+but all of them together do. The vertex of a parabola through the points of a window then follows by arithmetic.
 
-ρ has a normal prior around 0, so that noise alone skews nothing, and its error is one that all widths share: it moves
-every optimum by about as much, and so the level of a law over widths but not its drift.
+ρ has a normal prior around 0, so that noise alone causes no skew. All widths share its error: it moves every optimum by
+about the same amount, and so the level of a law over widths but not its drift.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ from widthwise.estimate.parabola import Floats
 from widthwise.estimate.surface import Surface
 
 SKEW_PRIOR = 1 / 3  # of eˣ − 1 − x, a curve twice as steep towards divergence as away from it (chosen)
-OCTAVES = 1.5  # points within this of the vertex show the skew; measured: 1 is noisy, 2 sees the fifth power as well
-PASSES = 2  # the expansion is about the optimum, which moves once the skew is known
+OCTAVES = 1.5  # points this close to the vertex show the skew; measured: 1 is noisy, 2 also sees the fifth power
+PASSES = 2  # the expansion is around the optimum, which moves once the skew is known
 FEWEST = 4  # learning rates that a cubic needs
 
 
@@ -34,9 +34,9 @@ class Skew:
 
 
 def corrected(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tuple[Optimum, ...]:
-    """The optima of several widths, each moved from its parabola's vertex to where the common skew puts the minimum.
+    """Return the optima of several widths, each moved from its parabola's vertex to the minimum under the common skew.
 
-    Bounds and optima without a parabola stay as they are, and so do all where fewer than two widths show a skew.
+    Bounds and optima without a parabola do not change, and none changes if fewer than two widths show a skew.
     """
     tables = [_table(surface) for surface in surfaces]
     found = list(optima)
@@ -49,14 +49,14 @@ def corrected(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tuple[O
 
 
 def _table(surface: Surface) -> tuple[Floats, Floats]:
-    """Log2 learning rates (n_lr,) and losses (n_lr, n_seeds) of a width, without those that diverged or stopped."""
+    """Return a width's log2 learning rates (n_lr,) and losses (n_lr, n_seeds), without diverged or stopped ones."""
     lost_L = (surface.diverged | surface.stopped).any(axis=1)
     usable_L = np.isfinite(surface.losses).any(axis=1) & ~lost_L
     return np.log2(surface.learning_rates)[usable_L], surface.losses[usable_L]
 
 
 def _skew(tables: Sequence[tuple[Floats, Floats]], optima: Sequence[Optimum]) -> Skew | None:
-    """ρ from cubics about the optima: cubic coefficient = ρ · quadratic one, over all widths."""
+    """Fit ρ from cubics around the optima: cubic coefficient = ρ · quadratic coefficient, over all widths."""
     squares, dof, precision, product, shown = 0.0, 0, 0.0, 0.0, 0
     for (x, loss_LxS), optimum in zip(tables, optima, strict=True):
         near_L = np.abs(x - optimum.log2_learning_rate) <= OCTAVES
@@ -83,7 +83,7 @@ def _skew(tables: Sequence[tuple[Floats, Floats]], optima: Sequence[Optimum]) ->
 
 
 def _moved(plain: Optimum, table: tuple[Floats, Floats], skew: Skew) -> Optimum:
-    """The optimum whose skewed curve, fitted by a parabola in the same window, has the vertex that was found."""
+    """Return the optimum for which a parabola through the skewed curve in the same window has the observed vertex."""
     if plain.window is None or plain.standard_error is None:
         return plain
     x, loss_LxS = table
@@ -116,13 +116,13 @@ def _moved(plain: Optimum, table: tuple[Floats, Floats], skew: Skew) -> Optimum:
 
 
 def _cube(t: Floats, weight: Floats) -> tuple[float, float]:
-    """Slope and curvature of the least-squares parabola through t³."""
+    """Return slope and curvature of the least-squares parabola through t³."""
     design = np.vander(t, 3, increasing=True) * weight[:, None]
     _, slope, curvature = np.linalg.solve(design.T @ design, design.T @ (t**3 * weight))
     return float(slope), float(curvature)
 
 
 def _vertex(skew: float, cube: tuple[float, float]) -> float:
-    """Vertex of the least-squares parabola through t² + ρ·t³."""
+    """Return the vertex of the least-squares parabola through t² + ρ·t³."""
     slope, curvature = cube
-    return -skew * slope / (2 * max(1 + skew * curvature, 0.5))  # 0.5: not far from a parabola, whatever noise says
+    return -skew * slope / (2 * max(1 + skew * curvature, 0.5))  # 0.5: close to a parabola, whatever the noise

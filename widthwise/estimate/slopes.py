@@ -1,4 +1,4 @@
-"""The exponent of a measured size over width, from runs that share their seeds, with an honest interval."""
+"""The exponent of a measured size over width, from runs that share their seeds, with a realistic interval."""
 
 import math
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ class Slope:
     """log size = level of the seed + value · log width, so size ∝ width^value."""
 
     value: float
-    standard_error: float | None  #: None where nothing states it: one seed at two widths
-    interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
-    degrees_of_freedom: int  #: 0 at two widths, which no seed can make a test of a power law
+    standard_error: float | None  #: None if nothing determines it: one seed at two widths
+    interval: tuple[float, float] | None  #: 95 %; None with zero degrees of freedom
+    degrees_of_freedom: int  #: 0 with two widths, which can't test a power law with any number of seeds
     widths: tuple[int, ...]
 
     def negated(self) -> "Slope":
-        """The same as an exponent: size ∝ width^(−value)."""
+        """Return the same as an exponent: size ∝ width^(−value)."""
         interval = None if self.interval is None else (-self.interval[1], -self.interval[0])
         return Slope(0.0 - self.value, self.standard_error, interval, self.degrees_of_freedom, self.widths)
 
     def estimate(self, quantity: ExponentQuantity, role: ExponentRole, theory: float | None) -> ExponentEstimate | None:
-        """The exponent to store; None where nothing states its error."""
+        """Return the exponent to store; None if its error is unknown."""
         if self.standard_error is None:
             return None
         return ExponentEstimate(
@@ -43,7 +43,7 @@ class Slope:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
+        """Return JSON-ready values."""
         return {
             "value": self.value,
             "standard_error": self.standard_error,
@@ -53,12 +53,12 @@ class Slope:
 
 
 def fit_slope(runs: Sequence[tuple[int, int, float]]) -> Slope | None:
-    """Least squares of log size on log width over `runs` (width, seed, natural log of the size); None below two widths.
+    """Fit log size over log width for `runs` (width, seed, natural log of the size); None with fewer than two widths.
 
-    A seed draws the same batches at every width, so each seed has a level of its own, which costs it one degree of
-    freedom: S seeds at W widths leave S(W − 1) − 1. A bend of the curve is shared by all seeds, and no number of them
-    would average it out, so the variance is the larger of two: of all residuals, and of their means at each width
-    about the line, which W − 2 degrees of freedom decide.
+    A seed draws the same batches at every width, so each seed has its own level, which costs one degree of freedom: S
+    seeds at W widths leave S(W − 1) − 1. All seeds share a bend of the curve, which no number of seeds averages out, so
+    the variance is the larger of two: of all residuals, and of their means at each width about the line, which has
+    W − 2 degrees of freedom.
 
     >>> slope = fit_slope([(n, 0, -0.5 * math.log(n)) for n in (32, 64, 128)])
     >>> round(slope.value, 6), slope.degrees_of_freedom

@@ -16,14 +16,14 @@ class Surface:
     """Losses of one width over learning rate and seed.
 
     A cell is a completed trial (finite loss), a diverged one, a stopped one (ended early, because it could not come
-    near the best of its width and seed) or a gap (failed or not run). A divergence and a stop are evidence about the
-    learning rate; a gap is none.
+    near the best of its width and seed) or a gap (failed or not run). Divergences and stops are evidence about the
+    learning rate; gaps are not.
     """
 
     width: int
     learning_rates: tuple[float, ...]  #: ascending, as tried at this width
     seeds: tuple[int, ...]  #: ascending
-    losses: NDArray[np.float64]  #: (n_lr, n_seeds), nats, NaN where no trial completed
+    losses: NDArray[np.float64]  #: (n_lr, n_seeds), nats, NaN if no trial completed
     diverged: NDArray[np.bool_]  #: (n_lr, n_seeds)
     stopped: NDArray[np.bool_]  #: (n_lr, n_seeds)
 
@@ -39,20 +39,20 @@ class Surface:
 
     @property
     def stopped_count(self) -> int:
-        """How many trials were ended early."""
+        """How many trials were stopped early."""
         return int(self.stopped.sum())
 
     @property
     def gap_count(self) -> int:
-        """How many cells of the table hold no outcome."""
+        """How many cells of the table have no outcome."""
         return int(self.losses.size) - self.completed_count - self.diverged_count - self.stopped_count
 
 
 def surfaces_by_width(trials: Sequence[Trial]) -> dict[int, Surface]:
     """Sort the trials of the plain sweep into one surface per width, in ascending order of width.
 
-    The order of the trials does not matter; one given twice counts once. Trials of other sweeps (with a role or a
-    horizon) are left out. Raises `InvalidInputError` for two different outcomes of one (width, learning rate, seed).
+    The order of the trials does not matter; duplicates count once. Trials of other sweeps (with a role or a horizon)
+    are left out. Raises `InvalidInputError` for two different outcomes of one (width, learning rate, seed).
     """
     outcomes: dict[int, dict[tuple[float, int], tuple[str, float | None]]] = {}
     for index, trial in enumerate(trials):
@@ -71,7 +71,7 @@ def surfaces_by_width(trials: Sequence[Trial]) -> dict[int, Surface]:
 
 
 def _surface(width: int, cells: Mapping[tuple[float, int], tuple[str, float | None]]) -> Surface:
-    """Lay the outcomes of one width out as arrays."""
+    """Arrange the outcomes of one width in arrays."""
     learning_rates = tuple(sorted({learning_rate for learning_rate, _ in cells}))
     seeds = tuple(sorted({seed for _, seed in cells}))
     losses = np.full((len(learning_rates), len(seeds)), np.nan)

@@ -1,4 +1,4 @@
-"""The optimum of every width that has trials, or the reason why a width has none."""
+"""The optimum of every width that has trials, or why a width has none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from widthwise.estimate.surface import Surface, surfaces_by_width
 
 @dataclass(frozen=True)
 class WidthOptimum:
-    """The optimum of one width, or the reason why it has none."""
+    """The optimum of one width, or why it has none."""
 
     surface: Surface
     optimum: Optimum | None
@@ -26,7 +26,7 @@ class WidthOptimum:
 
     @property
     def remark(self) -> str:
-        """Where the optimum lies, and what would bracket it."""
+        """Where the optimum lies, and how to bracket it."""
         if self.optimum is None:
             return str(self.reason)
         rate = f"{self.optimum.learning_rate:.3g}"
@@ -39,7 +39,7 @@ class WidthOptimum:
         }[self.optimum.kind]
 
     def to_dict(self) -> dict[str, Any] | None:
-        """The optimum and the trials behind it as JSON-ready values; None without an optimum."""
+        """Return the optimum and its trial counts as JSON-ready values; None without an optimum."""
         surface, optimum = self.surface, self.optimum
         if optimum is None:
             return None
@@ -58,9 +58,9 @@ class WidthOptimum:
 
 
 def fit_optima(trials: Sequence[Trial]) -> tuple[WidthOptimum, ...]:
-    """The optimum of every width that has trials, ascending; also of a calibration that is still running.
+    """Return the optimum of every width that has trials, ascending; also for a running calibration.
 
-    Where two widths or more show it, the skew that their curves share is taken into account (`skew`).
+    If at least two widths show it, the skew that their curves share is corrected (`skew`).
     """
     optima = []
     for surface in surfaces_by_width(trials).values():

@@ -1,1 +1,1 @@
-"""Pictures of calibrations as SVG."""
+"""Plots of calibrations as SVG."""

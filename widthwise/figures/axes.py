@@ -1,11 +1,11 @@
-"""Axes: where a point of the data lies in the picture."""
+"""Axes: where a data point lies in the plot."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Two linear axes over a rectangle of pixels; y grows upwards in the data and downwards in the picture."""
+    """Two linear axes over a rectangle of pixels; y grows upwards in the data and downwards in the image."""
 
     x_low: float
     x_high: float

@@ -1,4 +1,4 @@
-"""The picture of a calibration: learning rate against loss for each width, as SVG."""
+"""The plot of a calibration: learning rate against loss for each width, as SVG."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -31,11 +31,11 @@ from widthwise.figures.svg import (
 )
 
 WIDTH, HEIGHT = 900, 560
-LEFT, RIGHT, BOTTOM = 76, 690, 490  # of the area with the curves; right of it the legend
+LEFT, RIGHT, BOTTOM = 76, 690, 490  # of the area with the curves; the legend is to its right
 HEADER = 74  # height of title and subtitle
 ROW = 13  # height of one width's row of divergence marks, above the curves
 
-WORST_SHOWN = 0.25  # chosen: losses over 25 % above the worst optimum leave the picture, or the basins look flat
+WORST_SHOWN = 0.25  # chosen: losses over 25 % above the worst optimum are cut off, or the basins would look flat
 
 
 def learning_rate_plot(spec: CalibrationSpec, trials: Sequence[Trial], result: Mapping[str, Any] | None = None) -> str:
@@ -43,7 +43,7 @@ def learning_rate_plot(spec: CalibrationSpec, trials: Sequence[Trial], result: M
 
     Dots are single seeds, lines their means, dashes the fitted parabolas, diamonds the optima with their 95 %
     intervals; an arrow is an optimum beyond the edge of the grid, a cross a divergence. The optima are fitted
-    from `trials`, so a calibration that is still running has its picture too; `result` (in the shape of
+    from `trials`, so a running calibration can be plotted too; `result` (in the shape of
     `CalibrationResult.to_dict`) adds the drift to the heading.
     """
     optima = fit_optima(trials)
@@ -64,7 +64,11 @@ def learning_rate_plot(spec: CalibrationSpec, trials: Sequence[Trial], result: M
     clip = SubElement(SubElement(root, "defs"), "clipPath", {"id": "widthwise-curves"})
     add(clip, "rect", x=LEFT, y=axes.top, width=RIGHT - LEFT, height=BOTTOM - axes.top)
     colours = [ramp(k / max(len(optima) - 1, 1)) for k in range(len(optima))]
-    for layer in (_draw_trials, _draw_fit, _draw_optimum):  # in this order: no dot of one width hides another's optimum
+    for layer in (
+        _draw_trials,
+        _draw_fit,
+        _draw_optimum,
+    ):  # in this order, so that no dot of one width hides another's optimum
         for entry, colour in zip(optima, colours, strict=True):
             layer(root, axes, entry, colour)
     _draw_ends(root, axes, optima, colours)
@@ -80,7 +84,7 @@ def heading(spec: CalibrationSpec) -> str:
 
 
 def _details(spec: CalibrationSpec, optima: Sequence[WidthOptimum], result: Mapping[str, Any] | None) -> str:
-    """What was trained and, once known, how the optimum drifts with width."""
+    """Return what was trained and, once known, how the optimum drifts with width."""
     seeds = max((len(entry.surface.seeds) for entry in optima), default=0)
     parts = [
         f"{spec.proxy.architecture.value} on {spec.proxy.dataset}",
@@ -96,7 +100,7 @@ def _details(spec: CalibrationSpec, optima: Sequence[WidthOptimum], result: Mapp
 
 
 def _axes(spec: CalibrationSpec, optima: Sequence[WidthOptimum]) -> Axes:
-    """Axes that hold every learning rate tried, and the losses near the optima."""
+    """Return axes that cover every learning rate tried, and the losses near the optima."""
     rates = [rate for entry in optima for rate in entry.surface.learning_rates]
     rates = rates or list(spec.learning_rates) or [1e-4, 1e-1]
     low, high = math.log2(min(rates)), math.log2(max(rates))
@@ -113,10 +117,10 @@ def _axes(spec: CalibrationSpec, optima: Sequence[WidthOptimum]) -> Axes:
 
 
 def _draw_axes(root: Element, axes: Axes, loss_ticks: bool) -> None:
-    """Frame, ticks, grid lines and the names of the axes."""
+    """Draw frame, ticks, grid lines and the names of the axes."""
     area = add(root, "g", stroke=GRID, fill="none")
     decades = (axes.x_high - axes.x_low) * math.log10(2)
-    labelled = (1, 2, 5) if decades < 2.5 else (1,)  # chosen: so many labels fit beside each other
+    labelled = (1, 2, 5) if decades < 2.5 else (1,)  # chosen: this many labels fit next to each other
     for exponent in range(math.floor(axes.x_low * math.log10(2)), math.ceil(axes.x_high * math.log10(2)) + 1):
         for digit in (1, 2, 5):
             at = math.log2(digit) + exponent * math.log2(10)
@@ -139,7 +143,7 @@ def _draw_axes(root: Element, axes: Axes, loss_ticks: bool) -> None:
 
 
 def _draw_trials(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
-    """Seeds as dots, and the mean over seeds as a line wherever none diverged."""
+    """Draw seeds as dots, and the mean over seeds as a line wherever none diverged."""
     surface = entry.surface
     group = add(root, "g", fill=colour, **{"clip-path": "url(#widthwise-curves)"})
     usable = np.isfinite(surface.losses).any(axis=1) & ~surface.diverged.any(axis=1)
@@ -155,7 +159,7 @@ def _draw_trials(root: Element, axes: Axes, entry: WidthOptimum, colour: str) ->
 
 
 def _draw_fit(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
-    """The fitted parabola, over the learning rates it was fitted to."""
+    """Draw the fitted parabola over the learning rates it was fitted to."""
     fit = entry.optimum
     if fit is None or fit.window is None or fit.curvature is None:
         return
@@ -172,7 +176,7 @@ def _draw_fit(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> No
 
 
 def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
-    """A diamond with its interval, or an arrow where the optimum lies beyond the grid."""
+    """Draw a diamond with its interval, or an arrow if the optimum lies beyond the grid."""
     optimum = entry.optimum
     if optimum is None:
         return
@@ -191,12 +195,12 @@ def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -
 
 
 def _without_loss(entry: WidthOptimum) -> int:
-    """How many trials of a width ended without a loss that says where they stood."""
+    """Return how many trials of a width ended without a usable loss."""
     return entry.surface.diverged_count + entry.surface.stopped_count
 
 
 def _draw_ends(root: Element, axes: Axes, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
-    """One row above the curves for each width at which something diverged (crosses) or was stopped early (bars)."""
+    """Draw a row above the curves for each width with divergences (crosses) or early stops (bars)."""
     row = 0
     for entry, colour in zip(optima, colours, strict=True):
         if not _without_loss(entry):
@@ -210,7 +214,7 @@ def _draw_ends(root: Element, axes: Axes, optima: Sequence[WidthOptimum], colour
         for name, ended, draw in (("diverged", surface.diverged, cross), ("stopped early", surface.stopped, bar)):
             for rate, seeds in zip(surface.learning_rates, ended.sum(axis=1).tolist(), strict=True):
                 if seeds:
-                    # A lighter mark where it happened to some of the seeds only.
+                    # A lighter mark if it happened to only some of the seeds.
                     mark = draw(group, axes.x(math.log2(rate)), y, 1.0 if seeds == len(surface.seeds) else 0.5)
                     tip = (
                         f"width {surface.width}, learning rate {rate:.4g}: {seeds} of {len(surface.seeds)} seeds {name}"
@@ -219,7 +223,7 @@ def _draw_ends(root: Element, axes: Axes, optima: Sequence[WidthOptimum], colour
 
 
 def _draw_legend(root: Element, optima: Sequence[WidthOptimum], colours: Sequence[str]) -> None:
-    """Widths with their optima, then what each mark means."""
+    """Draw the widths with their optima, then what each mark means."""
     x, y = RIGHT + 24, HEADER + 12
     text(root, x, y, "width", weight="600")
     text(root, WIDTH - 18, y, "best rate", weight="600", anchor="end")
@@ -246,14 +250,14 @@ def _draw_legend(root: Element, optima: Sequence[WidthOptimum], colours: Sequenc
 
 
 def _best(optimum: Optimum | None) -> str:
-    """The best learning rate as the legend shows it."""
+    """Return the best learning rate as the legend shows it."""
     if optimum is None:
         return "–"
     return {"interior": "", "upper_bound": "≤ ", "lower_bound": "≥ "}[optimum.kind] + f"{optimum.learning_rate:.3g}"
 
 
 def _described(entry: WidthOptimum) -> str:
-    """The optimum of a width in words."""
+    """Return the optimum of a width in words."""
     if entry.optimum is None or entry.optimum.interval is None:
         return clean(entry.remark)
     low, high = entry.optimum.interval

@@ -1,4 +1,4 @@
-"""The picture of a transfer: the best learning rate over width, what each candidate law makes of it, and how far."""
+"""The plot of a transfer: the best learning rate over width, the candidate laws, and how far they reach."""
 
 import math
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ from widthwise.figures.sweep import heading
 from widthwise.vocabulary import Measured
 
 WIDTH, HEIGHT = 900, 460
-LEFT, RIGHT, TOP, BOTTOM = 76, 690, 74, 390  # of the area with the curves; right of it the legend
-FARTHEST = 16.0  # times the largest width: how far the laws are drawn (chosen; result["predictions"] ends there too)
+LEFT, RIGHT, TOP, BOTTOM = 76, 690, 74, 390  # of the area with the curves; the legend is to its right
+FARTHEST = 16.0  # times the largest width (chosen): how far the laws are drawn; result["predictions"] ends there too
 POINTS = 61  # of each curve
 DASHES = {"none": "", "shift": "7 4", "power": "2 4"}
 NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "power of width"}
@@ -43,8 +43,8 @@ def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
     """Draw width against the best base learning rate (both log2), as an SVG document.
 
     Diamonds are fitted optima with their 95 % intervals, arrows optima beyond their grid, lines the candidate laws (the
-    chosen one solid), the band the 95 % interval of the prediction. It is fitted from `trials`, so a calibration that
-    is still running has its picture too.
+    chosen one solid), the band the 95 % interval of the prediction. It is fitted from `trials`, so a running
+    calibration can be plotted too.
     """
     result = _fitted(spec, trials)
     root = document(WIDTH, HEIGHT, f"Best learning rate over width: {heading(spec)}")
@@ -78,7 +78,7 @@ def _fitted(spec: CalibrationSpec, trials: Sequence[Trial]) -> CalibrationResult
 
 
 def _described(result: CalibrationResult) -> str:
-    """The law in force, in words."""
+    """Return the chosen law in words."""
     laws = result.candidates
     if laws is None:
         return "No width has an optimum inside its grid"
@@ -92,7 +92,7 @@ def _described(result: CalibrationResult) -> str:
 
 
 def _axes(result: CalibrationResult) -> Axes:
-    """Axes that hold every optimum, and the laws as far as they are drawn."""
+    """Return axes that cover every optimum, and the laws as far as they are drawn."""
     widths = [math.log2(entry.width) for entry in result.optima]
     optima = [entry.optimum.log2_learning_rate for entry in result.optima if entry.optimum is not None]
     high = max(widths) + (math.log2(FARTHEST) if result.candidates is not None else 0.0)
@@ -100,7 +100,7 @@ def _axes(result: CalibrationResult) -> Axes:
         far = result.candidates.predict(2.0**high)
         optima += [far.log2_learning_rate, *(far.interval or ())]
     low, top = min(optima), max(optima)
-    margin = max(0.08 * (top - low), 0.5)  # at least half an octave: else noise looks like a law
+    margin = max(0.08 * (top - low), 0.5)  # at least half an octave, or noise would look like a law
     return Axes(min(widths) - 0.4, high + 0.2, low - margin, top + margin, LEFT, RIGHT, TOP, BOTTOM)
 
 
@@ -120,7 +120,7 @@ def _draw_axes(root: Element, axes: Axes) -> None:
 
 
 def _draw_laws(root: Element, axes: Axes, laws: Candidates) -> None:
-    """The interval of the prediction as a band, then every candidate as a line."""
+    """Draw the interval of the prediction as a band, then every candidate as a line."""
     group = add(root, "g", fill="none", **{"clip-path": "url(#widthwise-laws)"})
     x_P = np.linspace(axes.x_low, axes.x_high, POINTS).tolist()
     spans = [(x, span) for x in x_P if (span := laws.predict(2.0**x).interval) is not None]
@@ -136,7 +136,7 @@ def _draw_laws(root: Element, axes: Axes, laws: Candidates) -> None:
 
 
 def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum) -> None:
-    """A diamond with its interval, or an upright arrow where the optimum lies beyond the grid."""
+    """Draw a diamond with its interval, or an upright arrow if the optimum lies beyond the grid."""
     optimum = entry.optimum
     if optimum is None:
         return

@@ -1,1 +1,1 @@
-"""Rules: each gives the factors by which one change of the model moves its hyperparameters."""
+"""Rules: each computes the factors by which one change of the model moves its hyperparameters."""

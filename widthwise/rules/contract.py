@@ -1,7 +1,7 @@
-"""What a rule is: from a base, a target and a placed tensor to factors by quantity, with a reason, a source, cautions.
+"""The contract of a rule: from a base, a target and a placed tensor to factors by quantity, with reason and cautions.
 
-A transfer is the product of the rules in force. To add one, write a module with a class that satisfies `Rule` and name
-it in `registry.RULES`; nothing else knows rules by name.
+A transfer is the product of the rules in force. To add a rule, write a module with a class that satisfies `Rule` and
+list it in `registry.RULES`; nothing else knows rules by name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,37 +18,37 @@ from widthwise.vocabulary import QuantityName, Role
 
 
 class Case(NamedTuple):
-    """Everything that a rule may look at before it says whether it is in force."""
+    """Everything that a rule may use to decide whether it is in force."""
 
     scheme: Scheme
-    exponents: Exponents | None  #: measured ones or a user's own; None: theory's
+    exponents: Exponents | None  #: measured or given by the user; None: theory's
     in_force: ExponentsInForce
     base: Base
     target: Target
     tensors: Sequence[Tensor]
     placements: Sequence[Placement]  #: of the tensors, in their order
     has_ties: bool  #: whether an embedding and a readout share weights
-    widths: tuple[int, int] | None  #: of base and target, as given or as the hidden tensors show; None: unknown
+    widths: tuple[int, int] | None  #: of base and target, as given or read from the hidden tensors; None: unknown
 
 
 class Subject(NamedTuple):
-    """What the factors are for: one tensor, or all tensors of a role if every width grows by one ratio."""
+    """What the factors apply to: one tensor, or all tensors of a role if every width grows by the same ratio."""
 
     role: Role
-    fans: Fans | None  #: of a tensor
-    ratio: float | None  #: of the widths, for a role
-    is_tied: bool = False  #: it shares weights between an embedding and a readout
+    fans: Fans | None  #: for a tensor
+    ratio: float | None  #: ratio of the widths, for a role
+    is_tied: bool = False  #: whether an embedding and a readout share it
 
 
 _NONE: Mapping[QuantityName, float] = MappingProxyType({})
 
 
 class Factors(NamedTuple):
-    """Target over base by quantity; a quantity that the rule leaves alone is absent."""
+    """Target over base by quantity; quantities that the rule does not change are absent."""
 
     multipliers: Mapping[QuantityName, float]
     reason: str  #: in one line, with the source; "" if there is nothing to say
-    exponents: Mapping[QuantityName, float] = _NONE  #: the quantity is ∝ width^(−exponent); of rules over width
+    exponents: Mapping[QuantityName, float] = _NONE  #: the quantity is ∝ width^(−exponent); only for rules over width
 
 
 class RuleInForce(Protocol):
@@ -63,7 +63,7 @@ class RuleInForce(Protocol):
         """What to know about this rule in this case."""
 
     def factors(self, subject: Subject) -> Factors:
-        """The factors of one subject. The same subject gets the same factors, so they are asked for once."""
+        """Return the factors of one subject. Equal subjects get equal factors, so it is called once for each."""
 
 
 class Rule(Protocol):
@@ -71,18 +71,18 @@ class Rule(Protocol):
 
     @property
     def name(self) -> str:
-        """How plans name it, in `factors`."""
+        """Its name in a plan's `factors`."""
 
     @property
     def covers(self) -> frozenset[str]:
-        """The sizes of a model (fields of `Base`) whose change it handles, so that no warning names them."""
+        """The sizes of a model (fields of `Base`) that the rule handles, so that no warning names them."""
 
     def apply(self, case: Case) -> RuleInForce | None:
-        """The rule in force for a case; None if it does not apply. Raises InvalidInputError for what it can't do."""
+        """Return the rule in force for a case; None if it does not apply. InvalidInputError if it can't handle it."""
 
 
 def widths_of_model(base: Base, target: Target, placements: Sequence[Placement]) -> tuple[int, int] | None:
-    """Width of base and target: as given, else the narrowest fan-in that changes among the hidden tensors."""
+    """Return the widths of base and target: as given, else the narrowest changing fan-in of the hidden tensors."""
     if base.width is not None and target.width is not None:
         return base.width, target.width
     hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]

@@ -9,10 +9,10 @@ from widthwise.vocabulary import Form, Role
 
 @dataclass(frozen=True, slots=True)
 class Exponents:
-    """Exponents that replace theory's: measured ones, or a user's own.
+    """Exponents that replace theory's: measured ones, or ones that a user gives.
 
-    `learning_rate` and `epsilon` map roles to c and g; roles left out keep theory's.  `form` is the form of muP that
-    they were measured in; a transfer in another form converts them.
+    `learning_rate` and `epsilon` map roles to c and g; omitted roles keep theory's.  `form` is the form of muP in which
+    they were measured; a transfer in another form converts them.
     """
 
     learning_rate: Mapping[Role | str, float] = field(default_factory=dict)
@@ -20,8 +20,8 @@ class Exponents:
     form: Form | str = Form.TABLE_9
     source: str = "custom"
     widths: Sequence[int] = ()  #: behind the measurement, for the warnings
-    #: 95 % intervals of the learning-rate exponents by role, in the same form; None where there is none
+    #: 95 % intervals of the learning-rate exponents by role, in the same form; None if there is none
     intervals: Mapping[Role | str, tuple[float, float] | None] = field(default_factory=dict)
     #: k, octaves × width: at width n every best learning rate lies k/n octaves below its limit (2505.02222)
     shift: float = 0.0
-    details: Mapping[str, Any] = field(default_factory=dict)  #: goes into the provenance as it is
+    details: Mapping[str, Any] = field(default_factory=dict)  #: copied into the provenance

@@ -1,4 +1,4 @@
-"""The exponents in force: theory's or measured ones, split over fans; all that does not depend on a model's sizes."""
+"""The exponents in force, theory's or measured, split over fans: everything that does not depend on a model's sizes."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from widthwise.theory.tied import tied_exponents
 from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
-MAX_EXPONENT = 5  # chosen: no theory or measurement comes near, and multipliers stay finite for any shape
+MAX_EXPONENT = 5  # chosen: far beyond any theory or measurement, and multipliers stay finite for any shape
 REFERENCE = "Everett et al. 2024, arXiv 2407.05872, Table 1"
 
 
 class Scheme(NamedTuple):
-    """The words of a request: what theory's exponents depend on."""
+    """The words of a request that theory's exponents depend on."""
 
     parameterization: Parameterization
     optimizer: Optimizer
@@ -34,7 +34,7 @@ class Scheme(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ExponentsInForce:
-    """Everything that depends on the words of a request and the exponents alone, not on its sizes."""
+    """Everything that depends only on the words of a request and the exponents, not on its sizes."""
 
     scalings: Mapping[Role, RoleScaling]
     tied_scalings: Mapping[Role, RoleScaling]  #: for an embedding and a readout that share weights
@@ -47,13 +47,13 @@ class ExponentsInForce:
 
 
 def exponents_in_force(words: Scheme, exponents: Exponents | None) -> ExponentsInForce:
-    """Theory's exponents for these words, or those given in their place."""
+    """Return theory's exponents for these words, or the ones given instead."""
     return theory_in_force(words) if exponents is None else measured_in_force(words, exponents)
 
 
 @lru_cache(maxsize=256)  # theory has 4 × 6 × 2 prescriptions in three forms and modes; measured alignments add a few
 def theory_in_force(words: Scheme) -> ExponentsInForce:
-    """Theory's exponents for these words."""
+    """Return theory's exponents for these words."""
     theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=words.form)
     c = {role: float(e.c) for role, e in theory.items()}
     g = {role: float(e.g) for role, e in theory.items()}
@@ -61,7 +61,7 @@ def theory_in_force(words: Scheme) -> ExponentsInForce:
 
 
 def measured_in_force(words: Scheme, exponents: Exponents) -> ExponentsInForce:
-    """As `theory_in_force`, with the exponents given in place of theory's."""
+    """Like `theory_in_force`, with given exponents instead of theory's."""
     kind, optimizer, align, form, _ = words
     theory = theoretical_exponents(kind, optimizer, align, form=form)
     measured_in = theoretical_exponents(kind, optimizer, align, form=exponents.form)
@@ -92,7 +92,7 @@ def _scaled(
     g: Mapping[Role, float],
     exponents: Mapping[str, Any],
 ) -> ExponentsInForce:
-    """What is in force for the c and g in force; `exponents` says where they come from."""
+    """Return what is in force for these c and g; `exponents` says where they come from."""
     kind, optimizer, align, form, mode = words
     source = exponents.get("reference", f"{exponents['source']} exponents")
     change = float(required_feature_change(kind, align).last)
@@ -129,7 +129,7 @@ def _scaled(
 
 
 def _rule(role: Role, power: Power) -> str:
-    """The second half: what the learning rate follows."""
+    """Return the second half of a reason: the law of the learning rate."""
     if role is Role.SCALAR:
         return "as at the base"
     if role is Role.READOUT:
@@ -141,5 +141,5 @@ def _rule(role: Role, power: Power) -> str:
 
 
 def _exponent(value: float) -> str:
-    """The power that a quantity ∝ width^(−value) carries, without a negative zero."""
+    """Return the power in a quantity ∝ width^(−value), without a negative zero."""
     return f"{-value + 0.0:.4g}"

@@ -1,4 +1,4 @@
-"""The rules of a transfer, in the order in which their reasons and cautions are given."""
+"""The rules of a transfer, in the order of their reasons and cautions."""
 
 from widthwise.rules.contract import Rule
 from widthwise.rules.shift import FiniteWidthShift

@@ -8,17 +8,17 @@ from widthwise.rules.contract import Case, Factors, Subject
 from widthwise.theory.optimizers import decay_mode_in_force
 from widthwise.vocabulary import QuantityName, WeightDecayMode
 
-MAX_SHIFT = 8  # octaves between base and target (chosen): ×256, far from where an expansion in 1/width means anything
+MAX_SHIFT = 8  # octaves between base and target (chosen): ×256, where an expansion in 1/width has long lost its meaning
 
 
 class FiniteWidthShift:
-    """At width n every best learning rate lies k/n octaves below its limit, if a calibration found so."""
+    """At width n every best learning rate lies k/n octaves below its limit, if a calibration found this."""
 
     name = "shift"
     covers: frozenset[str] = frozenset()
 
     def apply(self, case: Case) -> "ShiftInForce | None":
-        """In force if the exponents carry a shift. Raises InvalidInputError for one beyond `MAX_SHIFT` octaves."""
+        """In force if the exponents have a shift. Raises InvalidInputError for one beyond `MAX_SHIFT` octaves."""
         exponents = case.exponents
         if exponents is None or not exponents.shift:
             return None
@@ -42,7 +42,7 @@ class FiniteWidthShift:
 
 @dataclass(frozen=True, slots=True)
 class ShiftInForce:
-    """One multiplier of all learning rates."""
+    """One multiplier for all learning rates."""
 
     multipliers: dict[QuantityName, float]
     reason: str
@@ -55,9 +55,9 @@ class ShiftInForce:
 
 
 def shift_multiplier(shift: float, widths: tuple[int, int] | None) -> float:
-    """What the finite-width shift k adds to every learning rate between the base and the target width: 2^(k/b − k/n).
+    """Return the factor of the finite-width shift k on every learning rate from base to target width: 2^(k/b − k/n).
 
-    1 where the widths are not known, and exactly 1 where they are equal. Raises InvalidInputError for more than
+    It is 1 if the widths are not known, and exactly 1 if they are equal. Raises InvalidInputError for more than
     `MAX_SHIFT` octaves.
 
     >>> shift_multiplier(64.0, (64, 128))
@@ -67,10 +67,10 @@ def shift_multiplier(shift: float, widths: tuple[int, int] | None) -> float:
         return 1.0
     base, target = widths
     octaves = shift * (1 / base - 1 / target)
-    if not abs(octaves) <= MAX_SHIFT:  # a NaN is refused as well
+    if not abs(octaves) <= MAX_SHIFT:  # also refuses NaN
         raise InvalidInputError(
             f"a finite-width shift of {shift} octaves × width moves the learning rate by {octaves:.3g} octaves from "
-            f"width {base} to {target}, beyond ±{MAX_SHIFT}; give the shift measured, or a wider base",
+            f"width {base} to {target}, beyond ±{MAX_SHIFT}; give the measured shift, or a wider base",
             field="exponents.shift",
         )
     multiplier: float = 2.0**octaves
@@ -81,7 +81,7 @@ def _unknown_widths(shift: float) -> tuple[Caution, ...]:
     return (
         Caution(
             "shift_not_applied",
-            f"the calibration found a finite-width shift of {shift:.4g}/n octaves, and neither the widths nor a hidden "
-            "tensor that grows say what n is: learning rates go without it; give base.width and target.width",
+            f"the calibration found a finite-width shift of {shift:.4g}/n octaves, but neither the widths nor a hidden "
+            "tensor that grows determine n, so learning rates do not include it; give base.width and target.width",
         ),
     )

@@ -1,4 +1,4 @@
-"""The first rule: width. Theory's or measured exponents, split over each tensor's own fan-in and fan-out."""
+"""The first rule: width. Theory's or measured exponents, split over each tensor's fan-in and fan-out."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from widthwise.vocabulary import Role, known_word
 
 
 class Width:
-    """Every exponent times the growth of the widths: Table 1 of Everett et al. 2024, or what was measured."""
+    """Every exponent applied to the growth of the widths: Table 1 of Everett et al. 2024, or measured exponents."""
 
     name = "width"
     covers = frozenset({"width"})
@@ -36,7 +36,7 @@ class WidthInForce:
         return str(exponents.get("reference", exponents["source"]))
 
     def factors(self, subject: Subject) -> Factors:
-        """Target over base of every quantity of a tensor, by its own fans; of a role, by the ratio of the widths."""
+        """Target over base of every quantity: for a tensor by its own fans, for a role by the ratio of the widths."""
         role, fans, ratio, is_tied = subject
         in_force = self._in_force
         scaling = (in_force.tied_scalings if is_tied else in_force.scalings)[role]
@@ -50,7 +50,7 @@ class WidthInForce:
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        """Epsilons near the gradient, ties that can't be served exactly, exponents used beyond their measurement."""
+        """Epsilons near the gradient, ties that can't be exact, exponents used beyond their measurement."""
         case = self._case
         power = epsilon_power(case.scheme.optimizer)
         return (
@@ -75,7 +75,7 @@ class WidthInForce:
 
 
 def _growth(role: Role, fans: Fans) -> str:
-    """The first half of a tensor's reason: how its fans grow."""
+    """Return the first half of a tensor's reason: how its fans grow."""
     base_in, target_in, base_out, target_out = fans
     if role is Role.HIDDEN:
         return f"fan_in ×{target_in / base_in:.6g}, fan_out ×{target_out / base_out:.6g}"

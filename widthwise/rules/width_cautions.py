@@ -1,4 +1,4 @@
-"""Cautions of the width rule: epsilons near the gradient, and measured exponents used beyond what was measured."""
+"""Cautions of the width rule: epsilons near the gradient, and exponents used beyond their measured widths."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from widthwise.vocabulary import Role
 
 NEAR = 10  # chosen: at ε = RMS(grad)/10 Adam's step is already 9 % short
 NOMINAL_BATCH_TOKENS = 2**17  # Everett et al. 2024: 256 sequences of 512 tokens
-#: By what epsilon adds to.  |g|: float32 flushes v = g² to zero below about 1e-19; g²: its smallest normal number.
+#: By the power that epsilon adds to.  |g|: float32 flushes v = g² to zero below about 1e-19; g²: its smallest normal.
 SMALLEST_EPSILON = {1: 1e-19, 2: 1.2e-38}
 
 
@@ -21,9 +21,9 @@ def measured_cautions(
     *,
     shifted: bool = False,
 ) -> Iterator[Caution]:
-    """Where measured learning-rate exponents are used beyond what was measured, or say no more than theory.
+    """Warn if measured learning-rate exponents are used beyond their widths, or say no more than theory.
 
-    With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it.
+    With a finite-width shift (`shifted`) they agree with theory's, but the plan still differs from it.
     """
     if widths_of_model is not None and widths_measured:
         low, high = min(widths_measured), max(widths_measured)
@@ -31,13 +31,13 @@ def measured_cautions(
         if base != target and not (low <= base <= high and low <= target <= high):
             yield Caution(
                 "measured_extrapolation",
-                f"the exponents were measured at widths {low} to {high} and are used from {base} to {target}: what "
-                "drifts at small widths is often a shift of order 1/width, which does not go on as a power",
+                f"the exponents were measured at widths {low} to {high} and are used from {base} to {target}; drift "
+                "at small widths is often an O(1/width) shift and does not extrapolate as a power law",
             )
     if any(interval is None for interval in intervals.values()):
         yield Caution(
             "measured_without_interval",
-            "the exponents come from two widths and have no interval: nothing says how sure they are; calibrate at a "
+            "the exponents come from two widths and have no interval, so their uncertainty is unknown; calibrate at a "
             "third width",
         )
     elif (
@@ -49,8 +49,8 @@ def measured_cautions(
     ):
         yield Caution(
             "measured_agrees_with_theory",
-            "the intervals of the measured exponents contain theory's: the measurement does not tell the two apart, "
-            "and where they differ here the difference may be noise",
+            "the intervals of the measured exponents contain theory's, so the measurement can't tell them apart; "
+            "any difference between them may be noise",
         )
 
 
@@ -59,8 +59,8 @@ def epsilon_cautions(
 ) -> Iterator[Caution]:
     """Compare epsilon with the gradient RMS expected at the target: measured × m^(−g), or n^(−g)/√batch.
 
-    The second is an order of magnitude only.  It puts the mean-field hidden layers of Everett et al. 2024 at 1e-8 for
-    width 4096, where ε = 1e-9 was seen to start costing loss.  `power` is 2 where epsilon adds to g² (Adafactor).
+    The second is only an order of magnitude.  It puts the mean-field hidden layers of Everett et al. 2024 at 1e-8 for
+    width 4096, at which ε = 1e-9 was found to start costing loss.  `power` is 2 where epsilon adds to g² (Adafactor).
     """
     if widths is None or base.epsilon is None:
         return
@@ -83,7 +83,7 @@ def epsilon_cautions(
     if worst is not None:
         _, role, epsilon, expected = worst
         source = "measured at the base" if by_role(base.gradient_rms, role) is not None else "estimated, not measured"
-        squared = ", to whose square it is added" if power == 2 else ""
+        squared = ", and is added to its square" if power == 2 else ""
         yield Caution(
             "epsilon_near_gradient",
             f"epsilon {epsilon:.3g} is near or above the gradient RMS of about {expected:.2g} expected in the "

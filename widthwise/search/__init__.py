@@ -1,1 +1,1 @@
-"""What a calibration runs next, as pure functions of what came out so far."""
+"""What a calibration runs next, as pure functions of the outcomes so far."""

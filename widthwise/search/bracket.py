@@ -1,7 +1,7 @@
-"""Which learning rates one width still needs: further ones where the best is at an end, finer ones around it.
+"""The learning rates that one width still needs: further ones if the best is at an end, finer ones around it.
 
-Learning rates that a search adds lie on one lattice, 2^(mesh·k) with k whole, so that widths, seeds and extensions of a
-calibration share them to the last bit. What is asked depends on the outcomes alone, not on their order.
+Learning rates that a search adds lie on one lattice, 2^(mesh·k) for integers k, so that widths, seeds and extensions of
+a calibration share them to the last bit. The result depends only on the outcomes, not on their order.
 """
 
 import math
@@ -16,25 +16,25 @@ from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.parabola import adjusted_means
 from widthwise.vocabulary import TrialStatus
 
-EXTENSION_OCTAVES = 1.0  # one extension of an end (chosen): the next fit looks one octave to each side
-EXTENSION_LIMIT = 6.0  # octaves beyond the grid (chosen): where the wrong alignment puts the optimum after 12 doublings
-LARGEST_RATE = 1e6  # what the service takes; times any multiplier it is still a float32
-SMALLEST_RATE = 1e-12  # chosen: Adam's steps below it vanish beside float32 weights
-REFINEMENT_POINTS = 8  # of one round of a finer mesh (chosen): noise, not the mesh, limits the vertex beyond
+EXTENSION_OCTAVES = 1.0  # one extension of an end (chosen): the next fit uses one octave on each side
+EXTENSION_LIMIT = 6.0  # octaves beyond the grid (chosen): the optimum's drift under the wrong alignment in 12 doublings
+LARGEST_RATE = 1e6  # the service's limit; times any multiplier it still fits a float32
+SMALLEST_RATE = 1e-12  # chosen: Adam's steps below it are lost in float32 weights
+REFINEMENT_POINTS = 8  # of one round of a finer mesh (chosen): beyond that, noise limits the vertex, not the mesh
 TOLERANCE = 1e-6  # octaves: rounding of logarithms, far below any spacing
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What the sweep trials of one width say, whatever their order."""
+    """The outcomes of the sweep trials of one width, whatever their order."""
 
-    tried: frozenset[tuple[float, int]]  #: (learning rate, seed) with any outcome, a failure included
+    tried: frozenset[tuple[float, int]]  #: (learning rate, seed) with any outcome, including failures
     losses: Mapping[tuple[float, int], float]  #: of the completed ones, nats
-    worse: frozenset[float]  #: learning rates at which some seed diverged or was stopped: none of them is the best
+    worse: frozenset[float]  #: learning rates at which some seed diverged or was stopped, so not the best
 
     @classmethod
     def of(cls, trials: Iterable[Trial], width: int, horizon: int | None = None) -> "Outcomes":
-        """The outcomes at `width` and `horizon`; trials of a γ are no part of the sweep."""
+        """Return the outcomes at `width` and `horizon`; trials of a γ are not part of the sweep."""
         tried, losses, worse = set(), {}, set()
         for trial in trials:
             if trial.width != width or trial.role is not None or trial.horizon != horizon:
@@ -49,11 +49,11 @@ class Outcomes:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """Every learning rate tried, ascending."""
+        """Every learning rate that was tried, ascending."""
         return tuple(sorted({rate for rate, _ in self.tried}))
 
     def means(self) -> dict[float, float]:
-        """Mean loss of each learning rate that no seed spoke against, as if every seed had run there."""
+        """Return the mean loss of each learning rate that no seed ruled out, as if every seed had run there."""
         good = sorted({rate for rate, _ in self.losses} - self.worse)
         seeds = sorted({seed for rate, seed in self.losses if rate not in self.worse})
         if not good:
@@ -63,7 +63,7 @@ class Outcomes:
 
 
 def lattice_points(low: float, high: float, spacing: float, mesh: float, through: float) -> list[float]:
-    """Learning rates with log2 in [low, high], `spacing` octaves apart, on the lattice of `mesh` nearest `through`.
+    """Return learning rates with log2 in [low, high], `spacing` octaves apart, on `mesh`'s lattice nearest `through`.
 
     The spacing is rounded to a whole number of meshes.
 
@@ -80,11 +80,12 @@ def lattice_points(low: float, high: float, spacing: float, mesh: float, through
 def next_rates(
     outcomes: Outcomes, optimum: Optimum | None, grid: Sequence[float], *, mesh: float, spacing: float
 ) -> list[float]:
-    """Learning rates to try next at a width, ascending; empty once the optimum is found or stays a bound.
+    """Return the learning rates to try next at a width, ascending; empty once the optimum is found or remains a bound.
 
-    An end of the tried range that is the best is extended by an octave, up to EXTENSION_LIMIT octaves beyond `grid`;
-    where everything diverged, downwards. An optimum inside gets neighbours on both sides at most `spacing` octaves from
-    it, and `mesh` octaves where the one beside it diverged or was stopped: that says nothing of how the loss rises.
+    If the best is at an end of the tried range, that end is extended by an octave, up to EXTENSION_LIMIT octaves beyond
+    `grid`; if everything diverged, the lower end. An interior optimum gets neighbours on both sides at most `spacing`
+    octaves away, or `mesh` octaves if its neighbour diverged or was stopped, since that does not show how the loss
+    rises.
     """
     means = outcomes.means()
     if not means:
@@ -102,7 +103,7 @@ def next_rates(
 
 
 def _beyond(rates: Sequence[float], end: float, side: int, grid: Sequence[float], mesh: float) -> list[float]:
-    """An octave of learning rates beyond `end`, as far apart as the two there, within the limits."""
+    """Return an octave of learning rates beyond `end`, spaced like the last two there, within the limits."""
     gaps = [abs(math.log2(rate / end)) for rate in rates if rate != end]
     spacing = min(max(min(gaps, default=mesh), mesh), EXTENSION_OCTAVES)
     at = math.log2(end)
@@ -114,7 +115,7 @@ def _beyond(rates: Sequence[float], end: float, side: int, grid: Sequence[float]
 
 
 def _between(rates: Sequence[float], vertex: float, mesh: float, spacing: float) -> list[float]:
-    """Lattice points that fill the gaps beside the learning rate nearest the vertex down to `spacing`."""
+    """Return lattice points that fill the gaps around the learning rate nearest the vertex down to `spacing`."""
     x = np.log2(rates)
     nearest = int(np.argmin(np.abs(x - vertex)))
     around = [float(each) for each in x[max(nearest - 1, 0) : nearest + 2]]
@@ -129,5 +130,5 @@ def _between(rates: Sequence[float], vertex: float, mesh: float, spacing: float)
 
 
 def _new(points: Iterable[float], tried: Collection[float], mesh: float) -> list[float]:
-    """Those at least half a mesh from every learning rate tried: a nearer one would say the same again."""
+    """Return those at least half a mesh from every learning rate tried, since nearer ones would add nothing."""
     return [p for p in points if all(abs(math.log2(p / rate)) >= mesh / 2 - TOLERANCE for rate in tried)]

@@ -1,4 +1,4 @@
-"""Runs cut into shards: enough of them for several processes, none so small that its process starts for nothing."""
+"""Cuts runs into shards: enough for several processes, but none too small to be worth starting a process."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,11 +8,11 @@ from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.vocabulary import ShardKind
 
-# Operations, at some 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, a core's worth
-# of WORTH_TWO: from there on two children end sooner than one. More than two pay on machines with more cores only, so
-# they are made where a start is a small part of each.
+# Operations, at about 25 GFLOP/s of one busy core. A child process needs about 4 s to start and compile, which is
+# WORTH_TWO operations: above that, two children finish sooner than one. More than two help only on machines with more
+# cores, so they are made if the start is a small part of each.
 WORTH_TWO, WORTH_MORE = 1e11, 6e11
-MOST_SHARDS = 8  # of one width and round (chosen): an accelerator runs a whole sweep as one program, so not one a trial
+MOST_SHARDS = 8  # of one width and round (chosen): not one per trial, as accelerators run a sweep as one program
 
 
 def cut(
@@ -23,10 +23,10 @@ def cut(
     kind: ShardKind = ShardKind.SWEEP,
     horizons: Sequence[int] = (),
 ) -> list[ShardSpec]:
-    """The (learning rate, seed) cells of one width as shards, each a complete table of learning rates and seeds.
+    """Return the (learning rate, seed) cells of one width as shards, each a complete table of learning rates and seeds.
 
-    Seeds are parted where that comes out even; else every so-many-th learning rate goes to each shard, so that each
-    spans the range and early stopping has something to compare with.
+    Seeds are divided if that is even; otherwise each shard gets every k-th learning rate, so that it spans the range
+    and early stopping has something to compare with.
     """
     wanted = sorted(set(cells))
     by_rates: dict[tuple[float, ...], list[int]] = {}
@@ -47,7 +47,7 @@ def cut(
 
 
 def longest_first(spec: CalibrationSpec, shards: Iterable[ShardSpec]) -> list[ShardSpec]:
-    """The order in which workers take them: what takes longest starts first, ties by content."""
+    """Return the sort key for the order in which workers take shards: longest first, ties by content."""
 
     def flops(part: ShardSpec) -> float:
         return part.runs * run_flops(spec, part.width, steps=part.longest_horizon)
@@ -56,7 +56,7 @@ def longest_first(spec: CalibrationSpec, shards: Iterable[ShardSpec]) -> list[Sh
 
 
 def _parts(runs: int, flops: float) -> int:
-    """A power of two, since most machines have such a number of cores."""
+    """Return a power of two, since most machines have such a number of cores."""
     work = runs * flops
     parts = max(work / WORTH_MORE, 2.0 if work >= WORTH_TWO else 1.0)
     return int(2 ** math.floor(math.log2(min(parts, MOST_SHARDS, runs))))

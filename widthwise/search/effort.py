@@ -1,4 +1,4 @@
-"""Effort: the operations of shards, known before they run, and the seconds these take at measured rates."""
+"""Effort: the operations of shards, known before they run, and their seconds at measured rates."""
 
 import math
 from collections import Counter
@@ -13,19 +13,19 @@ from widthwise.vocabulary import MEASURED_BY_RUNS, ShardKind
 
 @dataclass(frozen=True, slots=True)
 class FlopRate:
-    """How fast trials of one width ran."""
+    """The measured speed of trials of one width."""
 
     width: int
     trials: int
     flops_per_second: float
 
 
-#: Runs that cost the same: kind of shard, width, and steps of a branched horizon (0: the specification's own).
+#: Runs with the same cost: kind of shard, width, and steps of a branched horizon (0: the specification's).
 Cell = tuple[str, int, int]
 
 
 def cells(shards: Iterable[ShardSpec]) -> Counter[Cell]:
-    """Count the runs of shards by what they cost: trials, or for a measure shard its measurements."""
+    """Count the runs of shards by cost: trials, or for a measure shard its measurements."""
     counted: Counter[Cell] = Counter()
     for shard in shards:
         if shard.kind == ShardKind.MEASURE:
@@ -40,7 +40,7 @@ def cells(shards: Iterable[ShardSpec]) -> Counter[Cell]:
 
 
 def cell_steps(spec: CalibrationSpec, cell: Cell) -> float:
-    """Optimizer steps of one run of a cell, each counted once where runs share them.
+    """Return the optimizer steps of one run of a cell; steps that runs share are counted once.
 
     >>> given = {"parameterization": "mup", "optimizer": "adam", "widths": [8], "steps": 100, "horizons": [100, 200]}
     >>> spec = CalibrationSpec.from_dict({**given, "measure": ["epsilon", "alignment"]})
@@ -48,7 +48,7 @@ def cell_steps(spec: CalibrationSpec, cell: Cell) -> float:
     [100, 120, 50]
     """
     kind, _, horizon = cell
-    if kind == ShardKind.MEASURE:  # one run gives a measurement of every kind asked for
+    if kind == ShardKind.MEASURE:  # one run yields a measurement of every requested kind
         kinds = len(set(spec.measure) & set(MEASURED_BY_RUNS))
         return spec.steps / max(1, kinds)
     if kind == ShardKind.HORIZON:
@@ -58,12 +58,12 @@ def cell_steps(spec: CalibrationSpec, cell: Cell) -> float:
 
 
 def cell_flops(spec: CalibrationSpec, cell: Cell) -> float:
-    """Floating-point operations of one run of a cell that completes; measurements on the way are not counted."""
+    """Return the operations of one complete run of a cell, without those of measurements."""
     return run_flops(spec, cell[1], steps=cell_steps(spec, cell), evaluated=cell[0] != ShardKind.MEASURE)
 
 
 def flops_by_width(spec: CalibrationSpec, counted: Mapping[Cell, int]) -> dict[int, float]:
-    """Floating-point operations of so many runs of each cell, by width; counts below 0 are 0."""
+    """Return the operations of the given number of runs of each cell, by width; counts below 0 are taken as 0."""
     by_width: dict[int, float] = {}
     for cell, count in counted.items():
         by_width[cell[1]] = by_width.get(cell[1], 0.0) + max(0, count) * cell_flops(spec, cell)
@@ -71,10 +71,10 @@ def flops_by_width(spec: CalibrationSpec, counted: Mapping[Cell, int]) -> dict[i
 
 
 def seconds_at(flops: Mapping[int, float], rates: Iterable[FlopRate], workers: int) -> float | None:
-    """Seconds that operations of each width take at the rate of the width nearest to it; None without any rate.
+    """Return the seconds that each width's operations take at the nearest width's rate; None without any rate.
 
-    Narrow models run at a fraction of the rate of wide ones, so each width has its own. What is not in a trial's
-    seconds, compiling above all, is not in these either.
+    Narrow models run at a fraction of the rate of wide ones, so each width has its own rate. Time that is not part of a
+    trial's seconds, mainly compilation, is not included here either.
 
     >>> seconds_at({32: 1e9, 512: 8e9}, [FlopRate(64, 3, 1e9), FlopRate(256, 3, 4e9)], workers=1)
     3.0

@@ -1,4 +1,4 @@
-"""Expectation: what a calibration will run, as far as that can be told before the outcomes that decide it."""
+"""Expectation: what a calibration will run, as far as that can be predicted before its outcomes."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from widthwise.search.effort import Cell, cell_steps, cells, flops_by_width
 
 JsonObject = Mapping[str, Any]
 
-#: Part of a search that is planned at once: kind of shard, width, role.
+#: Part of a search that is planned in one go: kind of shard, width, role.
 StageName = tuple[str, int, str | None]
 
 
@@ -26,7 +26,7 @@ def stage_of_trial(width: int, role: str | None, horizon: int | None) -> StageNa
 
 
 def expected_cells(expected: JsonObject) -> Counter[Cell]:
-    """Count the runs of an expectation by what they cost."""
+    """Count the runs of an expectation by cost."""
     return to_come(expected, {}, frozenset())
 
 
@@ -36,10 +36,10 @@ def expect(
     planned: Sequence[ShardSpec] | None = None,
     begun: Iterable[StageName] = (),
 ) -> JsonObject:
-    """Return what a calibration is expected to run: trials, shards, training_steps, flops, and the stages they come in.
+    """Return what a calibration is expected to run: trials, shards, training_steps, flops, and their stages.
 
-    outline: every shard that it would run from nothing. planned: where it goes on from the trials of another one, the
-    shards of its first round; `begun` are the stages that those trials belong to.
+    outline: every shard that it would run from scratch. planned: if it continues from another one's trials, the shards
+    of its first round; `begun` are the stages of those trials.
     """
     shards = tuple(outline)
     if planned is not None:
@@ -62,10 +62,10 @@ def expect(
 
 
 def to_come(expected: JsonObject, known: Mapping[tuple[StageName, int], int], current: Set[StageName]) -> Counter[Cell]:
-    """Count the runs that an expectation still holds beyond those that are stored or planned.
+    """Count the expected runs beyond those that are stored or planned.
 
-    known: runs stored or planned, by stage and horizon (0: the specification's steps). current: stages that are being
-    run, which may turn out to need what was expected of them; of those that are over nothing more will come.
+    known: runs stored or planned, by stage and horizon (0: the specification's steps). current: stages in progress,
+    which may still need all of their expected runs; finished stages need no more.
     """
     over = {name for name, _ in known} - current
     counted: Counter[Cell] = Counter()

@@ -1,4 +1,4 @@
-"""The shards beside the sweep: runs that measure, horizons branched around the optimum, γ of each role."""
+"""The shards besides the sweep: runs that measure, horizons branched around the optimum, γ of each role."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from widthwise.vocabulary import MEASURED_BY_RUNS, ShardKind
 Trials = Sequence[Trial]
 Shards = list[ShardSpec]
 
-# Four times the tokens lower the optimum by an octave if LR ∝ tokens^−½, the steepest published (Complete(d)P), and the
-# window of a parabola is another octave
+# Four times the tokens lower the optimum by an octave if LR ∝ tokens^−½, the steepest published (Complete(d)P); the
+# window of a parabola needs another octave
 OCTAVES_BELOW, OCTAVES_ABOVE = 2.0, 1.0
-HORIZON_SPACING = 0.5  # octaves between the learning rates of a horizon: five in the optimum's window
+HORIZON_SPACING = 0.5  # octaves between a horizon's learning rates: five fit in the optimum's window
 
 
 def measure_shards(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> Shards:
-    """One shard for each width, with the seeds that lack a measurement."""
+    """Return one shard per width, with the seeds that lack a measurement."""
     kinds = tuple(kind for kind in MEASURED_BY_RUNS if kind in spec.measure)
     if not kinds:
         return []
@@ -38,10 +38,11 @@ def measure_shards(spec: CalibrationSpec, measurements: Sequence[Measurement]) -
 
 
 def horizon_shards(spec: CalibrationSpec, trials: Trials, optimum: Optimum | None) -> Shards:
-    """Every horizon at the smallest width, over learning rates around its optimum; ends that are best are extended.
+    """Return every horizon at the smallest width, over learning rates around its optimum; if an end is best, extend it.
 
-    The smallest, since the longest horizon costs several times a trial, and how the optimum moves with tokens is taken
-    to be the same at every width. All horizons of one learning rate and seed are branches of one run.
+    The smallest width is used because the longest horizon costs several times as much as a trial; the optimum is
+    assumed to move with tokens in the same way at every width. All horizons of one learning rate and seed branch from
+    one run.
     """
     if optimum is None:
         return []
@@ -62,7 +63,7 @@ def horizon_shards(spec: CalibrationSpec, trials: Trials, optimum: Optimum | Non
 
 
 def gamma_shards(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOptimum]) -> Shards:
-    """γ of every role at every width that has an optimum, at a learning rate tried near it."""
+    """Return γ of every role at every width that has an optimum, at a learning rate tried near it."""
     shards = []
     for width in spec.widths:
         seeds = sorted({seed for _, seed in Outcomes.of(trials, width).tried})
@@ -72,7 +73,7 @@ def gamma_shards(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOp
                 for each in trials
                 if each.width == width and each.role is role
             }
-            # of the sweep already made, which an extension by seeds might otherwise leave for a neighbour
+            # of the existing sweep, since more seeds might otherwise move it to a neighbour
             rates = {rate for rate, _, _ in done}
             rate = min(rates) if rates else gamma_learning_rate(optima, width)
             if rate is None:

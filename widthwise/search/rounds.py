@@ -1,14 +1,16 @@
-"""What a calibration runs next: from its specification and every outcome so far to the shards still to be run.
+"""What a calibration runs next: maps its specification and all outcomes so far to the shards still to run.
 
-A search goes in rounds. Each is a pure function of what came out before, so a service that was killed, a worker on
-another machine and an extension years later all ask for the same runs. In round one the learning rates of the grid are
-tried, at every width (`grid`) or at the smallest (`telescope`, after Essential AI 2505.02222), where they cost least.
-A telescope then goes from width to width with a few learning rates around the prediction of those before. Every width
-is extended or refined until its optimum lies inside (`bracket`). Horizons are branched at the smallest width once its
-optimum is known, γ is swept at every width once all are, and the runs that measure need no optimum: round one.
+A search proceeds in rounds. Each is a pure function of the previous outcomes, so a service that was killed, a worker on
+another machine and an extension years later all plan the same runs. Round one tries the learning rates of the grid, at
+every width (`grid`) or only at the smallest (`telescope`, after Essential AI 2505.02222), which is the cheapest. A
+telescope then goes from width to width with a few learning rates around the prediction from the previous widths. Every
+width is extended or refined until its optimum lies inside (`bracket`). Horizons are branched at the smallest width once
+its optimum is known, γ is swept at every width once all optima are known, and the runs that measure need no optimum, so
+they are in round one.
 
-A learning rate is a base learning rate, a cell is (learning rate, seed), and what has an outcome is never asked again,
-a failure included. Callers stop when a round brought no outcome at all: the same outcomes ask the same again.
+A learning rate here is a base learning rate, a cell is (learning rate, seed), and a cell with an outcome, including a
+failure, is never planned again. Callers stop if a round produces no outcome at all, since the same outcomes lead to the
+same plan.
 """
 
 import math
@@ -29,13 +31,13 @@ from widthwise.vocabulary import Measured, Runner, TrialStatus
 Trials = Sequence[Trial]
 Cells = set[tuple[float, int]]
 
-SWEPT = {Measured.LEARNING_RATE, Measured.GAMMA, Measured.HORIZON}  # what needs the optimum of a sweep
+SWEPT = {Measured.LEARNING_RATE, Measured.GAMMA, Measured.HORIZON}  # measurements that need the optimum of a sweep
 
 
 def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Measurement] = ()) -> list[ShardSpec]:
     """Return the shards that a calibration still has to run, longest first; empty when it is finished.
 
-    Trials and measurements are all outcomes so far, in any order. Raises InvalidInputError if the specification leaves
+    Trials and measurements are all outcomes so far, in any order. Raises InvalidInputError if the specification has
     nothing to run.
     """
     if spec.runner is Runner.EXTERNAL:
@@ -47,7 +49,7 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
         return longest_first(spec, shards)
     widths = spec.widths
     if measured & SWEPT == {Measured.HORIZON}:
-        widths = widths[:1]  # the only one where horizons are branched
+        widths = widths[:1]  # the only one at which horizons are branched
     optima = fit_optima(trials)
     optimum = {entry.width: entry.optimum for entry in optima}
     wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
@@ -63,7 +65,7 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
 def outline(spec: CalibrationSpec) -> list[ShardSpec]:
     """Return every shard that a calibration is expected to run, round by round, if no optimum lies at an edge.
 
-    It is what next_round asks for when the optimum is the middle of the learning rates at every width.
+    These are the shards of next_round if the optimum is the middle learning rate at every width.
     """
     trials: list[Trial] = []
     measurements: list[Measurement] = []
@@ -80,8 +82,8 @@ def _check(spec: CalibrationSpec) -> None:
     widths, seeds, rates = spec.widths, spec.seeds, spec.learning_rates
     if not rates or not widths or seeds < 1:
         raise InvalidInputError(
-            f"Nothing to run: {len(widths)} widths, {seeds} seeds, {len(rates)} learning rates; give at least one of "
-            "each.",
+            f"There is nothing to run: {len(widths)} widths, {seeds} seeds, {len(rates)} learning rates; give "
+            "at least one of each.",
             field="spec",
         )
 
@@ -89,7 +91,7 @@ def _check(spec: CalibrationSpec) -> None:
 def _wanted(
     spec: CalibrationSpec, outcomes: Mapping[int, Outcomes], optimum: Mapping[int, Optimum | None]
 ) -> dict[int, Cells]:
-    """The cells that the sweep still needs, by width, ascending; widths that need none, or have to wait, are absent."""
+    """Return the cells that the sweep still needs, by width, ascending; without widths that need none or must wait."""
     grid, mesh = spec.learning_rates, spec.mesh
     known = [
         (width, found.log2_learning_rate, found.standard_error)
@@ -118,9 +120,9 @@ def _wanted(
 def _predicted_rates(
     known: Known, width: int, grid: Sequence[float], mesh: float, spacing: float, *, before: bool
 ) -> Sequence[float]:
-    """The few learning rates around what the known widths predict; the whole grid where none has an optimum.
+    """Return the few learning rates around the prediction of the known widths; the whole grid if none has an optimum.
 
-    While some smaller width is still to run (`before`), none unless the prediction is sure already.
+    While a smaller width is still to run (`before`), none unless the prediction is already certain enough.
     """
     if not known:
         return () if before else grid
@@ -129,7 +131,7 @@ def _predicted_rates(
 
 
 def _pretended(spec: CalibrationSpec, part: ShardSpec) -> list[Trial]:
-    """Trials of a shard whose losses lie on one parabola around the middle of the learning rates, γ included."""
+    """Return trials of a shard with losses on one parabola around the middle learning rate, including γ."""
     middle = math.log2(spec.learning_rates[len(spec.learning_rates) // 2])
 
     def loss(rate: float) -> float:

@@ -1,13 +1,13 @@
-"""Where the optimum of the next width is expected, and which learning rates to try around it (telescoping, 2505.02222).
+"""Telescoping (2505.02222): predicts the optimum of the next width, and picks the learning rates to try around it.
 
 Under the right theory the best base learning rate is the same at every width; under a wrong one it moves as a power of
-the width. So log2 LR*(n) is taken as a line in log2 n whose slope is 0 before anything is known, give or take
-SLOPE_PRIOR: with one width measured the prediction is the theory's, with more it follows what they say.
+the width. So log2 LR*(n) is modelled as a line in log2 n with a prior slope of 0 ± SLOPE_PRIOR: with one width measured
+the prediction is theory's, with more widths it follows the data.
 
-Few points far apart beat many close together: the vertex of a parabola is as sure as its points are spread, as far as
-the loss is near enough to one. `python -m benchmarks.telescope` tries layouts on an even and on a skewed basin: three
-points an octave apart with two seeds place the vertex as well as five half an octave apart, with six runs for ten.
-Wider apart the skew takes over; with one seed nothing is left over to tell the error by.
+A few widely spaced points are better than many close ones: the wider the spread, the smaller the vertex's error, as
+long as the loss is close to a parabola. `python -m benchmarks.telescope` tries layouts on an even and on a skewed
+basin: three points an octave apart with two seeds find the vertex as well as five half an octave apart, with six runs
+instead of ten. With more spacing the skew dominates; with one seed no residual is left to estimate the error.
 """
 
 import math
@@ -17,16 +17,16 @@ import numpy as np
 
 from widthwise.search.bracket import lattice_points
 
-SLOPE_PRIOR = 0.25  # standard deviation, octaves a doubling (chosen): the wrong alignment moves the optimum by ½
+SLOPE_PRIOR = 0.25  # standard deviation, octaves per doubling (chosen): the wrong alignment moves the optimum by ½
 SCATTER = 0.1  # octaves (chosen): finite width bends the line by about this much at small widths
-WINDOW = 1.0  # octaves to each side of the prediction: the window in which the optimum's parabola is fitted
-SURE = 0.6  # octaves of standard error up to which a width need not wait (chosen): two doublings from one known width
+WINDOW = 1.0  # octaves on each side of the prediction: the window in which the optimum's parabola is fitted
+SURE = 0.6  # octaves of standard error up to which a width does not wait (chosen): two doublings from one known width
 
 Known = Sequence[tuple[int, float, float]]  #: (width, log2 of the best learning rate, its standard error)
 
 
 def predict(known: Known, width: int) -> tuple[float, float]:
-    """log2 of the best learning rate at `width`, with its standard error.
+    """Return log2 of the best learning rate at `width`, with its standard error.
 
     >>> [round(number, 2) for number in predict([(32, -5.0, 0.05)], 64)]
     [-5.0, 0.29]
@@ -42,7 +42,7 @@ def predict(known: Known, width: int) -> tuple[float, float]:
 
 
 def seeds_of(seeds: int, telescoped: bool) -> range:
-    """The seeds of a width: all of them where the whole grid is tried, more than half of them where a telescope looks.
+    """Return the seeds of a width: all of them for the whole grid, more than half of them for a telescope.
 
     >>> [len(seeds_of(seeds, True)) for seeds in (1, 2, 3, 6)]
     [1, 2, 2, 4]
@@ -51,10 +51,10 @@ def seeds_of(seeds: int, telescoped: bool) -> range:
 
 
 def spacing_of(mesh: float, seeds: int, telescoped: bool) -> float:
-    """Octaves between the learning rates around the optimum of a width.
+    """Return the octaves between the learning rates around the optimum of a width.
 
-    A telescope's are twice the mesh apart, an octave at most. With one seed nothing but further points can tell the
-    error of the vertex, so there they are one mesh apart.
+    A telescope's are twice the mesh apart, at most an octave. With one seed only further points can show the error of
+    the vertex, so they are one mesh apart.
 
     >>> spacing_of(0.5, 3, True), spacing_of(0.5, 1, True), spacing_of(0.5, 3, False)
     (1.0, 0.5, 0.5)
@@ -63,7 +63,7 @@ def spacing_of(mesh: float, seeds: int, telescoped: bool) -> float:
 
 
 def around(prediction: float, error: float, *, mesh: float, spacing: float) -> list[float]:
-    """The learning rates to try around a predicted log2 optimum, ascending: an octave to each side, or its error."""
+    """Return the learning rates to try around a predicted log2 optimum, ascending: an octave per side, or its error."""
     half = max(WINDOW, math.ceil(error / spacing) * spacing)
     centre = round(prediction / mesh) * mesh
     return lattice_points(centre - half, centre + half, spacing, mesh, centre)

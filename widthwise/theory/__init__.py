@@ -1,1 +1,1 @@
-"""The mathematics of how hyperparameters scale with width: readable beside the paper."""
+"""The mathematics of how hyperparameters scale with width, written to be read next to the paper."""

@@ -14,7 +14,7 @@ _LOWEST, _HIGHEST = Fraction(1, 2), Fraction(1)
 
 
 def checked_exponent(value: Number, field: str) -> Fraction:
-    """An alignment exponent as an exact fraction; raises InvalidInputError outside [½, 1]."""
+    """Return an alignment exponent as an exact fraction; raises InvalidInputError outside [½, 1]."""
     if math.isnan(value) or not _LOWEST <= value <= _HIGHEST:
         raise InvalidInputError(
             f"{field} is {value}; an alignment exponent lies between 0.5 (random) and 1 (aligned)",
@@ -33,27 +33,27 @@ class RoleAlignment:
 
     @classmethod
     def of(cls, alpha: Number, omega: Number, u: Number, *, role: str = "hidden") -> "RoleAlignment":
-        """Check and keep the three numbers exactly; raises InvalidInputError outside [½, 1]."""
+        """Check the three numbers and keep them exactly; raises InvalidInputError outside [½, 1]."""
         return cls(
             *(checked_exponent(v, f"alignment.{role}.{k}") for k, v in (("alpha", alpha), ("omega", omega), ("u", u)))
         )
 
     @property
     def p(self) -> Fraction:
-        """The larger of α and u: how strongly an update acts on the activations when features move."""
+        """The larger of α and u: how strongly an update acts on the activations if features move."""
         return max(self.alpha, self.u)
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Alignment of the hidden layers and of the readout (an embedding's input is fixed: it has none)."""
+    """Alignment of hidden layers and readout (embeddings have none, since their input is fixed)."""
 
     name: str
     hidden: RoleAlignment
     readout: RoleAlignment
 
     def __hash__(self) -> int:
-        # Equality compares everything; hashing six fractions would cost more than the plan that it looks up.
+        # Equality compares everything; hashing six fractions would cost more than the plan that is looked up.
         return hash(self.name)
 
 
@@ -65,11 +65,11 @@ AlignmentLike = Alignment | str | Mapping[str, Mapping[str, float]]
 
 
 def parse(alignment: AlignmentLike, readout_omega: Number | None = None) -> Alignment:
-    """Alignment from its name or from measured exponents by role.
+    """Return the alignment for a name or for measured exponents by role.
 
     `alignment` is "full", "none", an Alignment, or {"hidden": {"alpha", "omega", "u"}, "readout": {…}}.
-    `readout_omega` replaces the readout's ω: ½ is what language models show, 1 is muP's worst case
-    (Everett et al. 2024, section 3.2).  Default: ½ for the named ones, the measured value otherwise.
+    `readout_omega` replaces the readout's ω: ½ is typical of language models, 1 is muP's worst case
+    (Everett et al. 2024, section 3.2).  Default: ½ for named alignments, the measured value otherwise.
     """
     if isinstance(alignment, Alignment):
         parsed = alignment
@@ -89,7 +89,7 @@ def parse(alignment: AlignmentLike, readout_omega: Number | None = None) -> Alig
 
 
 def kind_of(alignment: str | Mapping[str, Mapping[str, float]]) -> AlignmentKind:
-    """The kind under which an exponent is stored and found, of an alignment as a specification gives it.
+    """Return the kind of a specification's alignment, under which exponents are stored and found.
 
     >>> kind_of("full").value, kind_of({"hidden": {}, "readout": {}}).value
     ('full', 'measured')

@@ -35,7 +35,7 @@ def _with_gradients(embedding_ab: tuple, hidden_ab: tuple, readout_ab: tuple) ->
             Role.EMBEDDING: InitExponents(a_e, b_e, backward + a_e),
             Role.HIDDEN: InitExponents(a_h, b_h, backward + a_h),
             Role.READOUT: InitExponents(a_o, b_o, a_o),
-            # A gain or bias is an embedding of a constant: no multiplier, an init of fixed size.
+            # A gain or bias is an embedding of a constant, with no multiplier and an init of fixed size.
             Role.VECTOR: InitExponents(ZERO, ZERO, backward),
             Role.SCALAR: InitExponents(ZERO, ZERO, ZERO),
         }
@@ -63,7 +63,7 @@ _FORM_SHIFT: Mapping[Form, Mapping[Role, Fraction]] = MappingProxyType(
 
 
 def init_exponents(parameterization: Parameterization | str) -> Mapping[Role, InitExponents]:
-    """Exponents (a, b, g) of every role at initialisation.
+    """Return the exponents (a, b, g) of every role at initialisation.
 
     >>> init_exponents("mup")[Role.READOUT]
     InitExponents(a=Fraction(1, 2), b=Fraction(1, 2), g=Fraction(1, 2))
@@ -72,13 +72,13 @@ def init_exponents(parameterization: Parameterization | str) -> Mapping[Role, In
 
 
 def backward_exponent(parameterization: Parameterization | str) -> Fraction:
-    """Exponent a_out + b_out of the signal sent back into the features: ½ for {SP, NTK}, 1 for {muP, MFP}."""
+    """Return a_out + b_out, the exponent of the signal sent back to the features: ½ for {SP, NTK}, 1 for {muP, MFP}."""
     readout = init_exponents(parameterization)[Role.READOUT]
     return readout.a + readout.b
 
 
 def is_feature_scaled(parameterization: Parameterization | str) -> bool:
-    """Whether the parameterization belongs to the class {muP, MFP}, whose initial logits vanish with width."""
+    """Return whether it belongs to the class {muP, MFP}, in which initial logits vanish with width."""
     return backward_exponent(parameterization) == 1
 
 
@@ -109,7 +109,7 @@ def convert(
 ) -> dict[Role, RoleExponents]:
     """Rewrite exponents in an equivalent parameterization: {standard ↔ ntk} or {mup ↔ mean_field}.
 
-    Raises InvalidInputError when the two differ in a_out + b_out: then no shift makes them the same function.
+    Raises InvalidInputError if the two differ in a_out + b_out, because then no shift makes them the same function.
     """
     wanted = init_exponents(target)
     converted = {role: shift(e, wanted[role].a - e.a, optimizer) for role, e in exponents.items()}
@@ -126,6 +126,6 @@ def convert(
 def in_form(
     exponents: Mapping[Role, RoleExponents], optimizer: Optimizer | str, form: Form | str
 ) -> dict[Role, RoleExponents]:
-    """muP's exponents, given in the form of Table 9, rewritten in another published form (a θ-shift by role)."""
+    """Rewrite muP's exponents from the form of Table 9 in another published form (a θ-shift by role)."""
     shifts = _FORM_SHIFT[Form(form)]
     return {role: shift(e, shifts[role], optimizer) if role in shifts else replace(e) for role, e in exponents.items()}

@@ -1,19 +1,20 @@
 """How each quantity of one tensor scales with its own fan-in and fan-out.
 
-Table 1 of Everett et al. 2024 speaks of one width n.  Real tensors have two fans that may grow by different ratios,
-so each exponent is split over the two.  When both grow alike the split adds up to Table 1; for muP it is the
+Table 1 of Everett et al. 2024 has one width n.  Real tensors have two fans that may grow by different ratios,
+so each exponent is split over the two.  If both grow equally, the split adds up to Table 1; for muP it is the
 spectral condition ‖W‖, ‖ΔW‖ ~ √(fan_out/fan_in) (Yang, Simon and Bernstein 2023, 2310.17813).
 
 Derivation, for a hidden tensor with fans (i, o), multiplier i^(−a), p = max(α, u) and β = a_out + b_out:
-  · forward: n^(−a) ΔW z sums over i, so an Adam update needs η ∝ i^(a−p): fan-in alone;
+  · forward: n^(−a) ΔW z sums over i, so an Adam update needs η ∝ i^(a−p): only fan-in;
   · backward: the gradient that reaches an output of o units has RMS ∝ o^(−β).  The readout sends d^(−β) into a
-    residual stream of d units; a down-projection i → d passes √(d/i) of it on (times √(d/i) again where muP narrows
-    its init), which turns d^(−β) into i^(−β).  So RMS(grad W) ∝ i^(−a) o^(−β), and SGD needs η ∝ i^(2a−p) o^β;
+    residual stream of d units; a down-projection i → d passes on √(d/i) of it (times √(d/i) again if muP narrows its
+    init), which turns d^(−β) into i^(−β).  So RMS(grad W) ∝ i^(−a) o^(−β), and SGD needs η ∝ i^(2a−p) o^β;
   · init: 1/√i keeps activations; muP's class also keeps the spectral norm, × min(1, √(o/i)).
 
-SP and NTK have these gradients from the first step, at any shape.  In muP's class that holds at init where blocks widen
-(d_ff ≥ d); where they narrow, the narrowed init starts gradients below it, and a few steps of training bring them to
-it.  Tests measure both, on networks whose fans grow by different ratios (tests/examples/test_measured_gradients.py).
+SP and NTK have these gradients from the first step, at any shape.  In muP's class that holds at init if blocks widen
+(d_ff ≥ d).  If they narrow, gradients start lower because of the narrowed init, and reach it after a few steps of
+training.  Tests measure both, on networks with fans that grow by different ratios
+(tests/examples/test_measured_gradients.py).
 """
 
 import math
@@ -36,11 +37,11 @@ class Power:
 
     @property
     def total(self) -> float:
-        """Exponent when both fans grow by one ratio: the role's entry of Table 1."""
+        """The exponent if both fans grow by the same ratio: the role's entry in Table 1."""
         return self.fan_in + self.fan_out
 
     def multiplier(self, ratio_in: float, ratio_out: float) -> float:
-        """Target over base; exactly 1.0 when neither fan that matters changes."""
+        """Return target over base; exactly 1.0 if no relevant fan changes."""
         multiplier: float = ratio_in**-self.fan_in * ratio_out**-self.fan_out
         return multiplier
 
@@ -58,10 +59,10 @@ class RoleScaling:
     relative_c: float | None  #: hidden c of updates relative to a spectral init, None elsewhere
     weight_decay_mode: WeightDecayMode
     has_epsilon: bool
-    exponents: Mapping[QuantityName, float]  #: of every quantity that the role has, when both fans grow alike
+    exponents: Mapping[QuantityName, float]  #: of every quantity that the role has, if both fans grow equally
 
     def multipliers(self, fans: Fans) -> dict[QuantityName, float]:
-        """Target over base of every quantity, for a tensor with these fans."""
+        """Return target over base of every quantity, for a tensor with these fans."""
         base_in, target_in, base_out, target_out = fans
         ratio_in, ratio_out = target_in / base_in, target_out / base_out
         learning_rate = self.learning_rate.multiplier(ratio_in, ratio_out)
@@ -84,27 +85,27 @@ class RoleScaling:
         return found
 
     def multipliers_of_width(self, ratio: float) -> dict[QuantityName, float]:
-        """Target over base of every quantity if both fans grow by one ratio: the role's own law."""
+        """Return target over base of every quantity if both fans grow by the same ratio: the role's law."""
         return {name: ratio**-exponent for name, exponent in self.exponents.items()}
 
 
 def _aspect(fan_in: int, fan_out: int) -> float:
-    """min(1, √(fan_out/fan_in)): a matrix that narrows has spectral norm √(fan_out/fan_in) only with this factor."""
+    """Return min(1, √(fan_out/fan_in)), which gives a narrowing matrix the spectral norm √(fan_out/fan_in)."""
     return min(1.0, math.sqrt(fan_out / fan_in))
 
 
 def _relative(fan_in: int, fan_out: int, c: float) -> float:
-    """What a relative learning rate ∝ fan_in^(−c) gains where the init was narrowed.
+    """Return the factor on a relative learning rate ∝ fan_in^(−c) for a narrowed init.
 
-    The update is η·RMS(W), so a narrowed W needs η / aspect; but never so much that η grows with width, which
-    would break c ≥ 0.  Square matrices, and readouts in the limit of a fixed fan-out, give Table 1 again.
+    The update is η·RMS(W), so a narrowed W needs η / aspect; but not so much that η grows with width, which
+    would break c ≥ 0.  Square matrices, and readouts in the limit of a fixed fan-out, agree with Table 1.
     """
     plain: float = float(fan_in) ** -c
     return min(1.0, plain / _aspect(fan_in, fan_out)) / plain
 
 
 def _decay_multiplier(mode: WeightDecayMode, learning_rate: float, gradient: float, init_std: float) -> float:
-    """λ target over base.
+    """Return λ's target over base.
 
     decoupled: W ← W − ηλW, keep ηλ (Wang and Aitchison 2024, 2405.13698; Kosson et al. 2025, 2510.19093);
     independent: λ acts alone, keep it;
@@ -132,12 +133,12 @@ def role_scalings(
 
     `exponents` are the theory's, in the form in force; `c` and `g` hold the totals in force (theory or
     measured); whatever they add to theory goes to the fan that carries the role's width.
-    `feature_change` is the readout's required r (½ on SP and NTK when ω_readout is 1).
+    `feature_change` is the readout's required r (½ for SP and NTK if ω_readout is 1).
     """
     backward = float(backward_exponent(parameterization))
     scale, power = update_scale(optimizer), epsilon_power(optimizer)
     mode = decay_mode_in_force(optimizer, weight_decay_mode)
-    backward_in_update = backward if scale.follows == "g" else 0.0  # what the update takes over from the gradient
+    backward_in_update = backward if scale.follows == "g" else 0.0  # kept from the gradient by the update
     scalings = {}
     for role, e in exponents.items():
         on_out = role in (Role.EMBEDDING, Role.VECTOR)

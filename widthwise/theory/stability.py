@@ -1,13 +1,13 @@
 """Largest stable learning-rate exponents for any parameterization, optimizer and alignment.
 
-After training, a pre-activation holds W z, W Δz, ΔW z and ΔW Δz.  Training is stable when no feature moves by more
-than O(1) (r ≥ 0 at every layer) and the logits stay O(1), non-trivial when they move at all.  All of that is linear
-in the learning-rate exponents c, so the largest stable learning rates are the solution of a linear program
+After training, a pre-activation is the sum of W z, W Δz, ΔW z and ΔW Δz.  Training is stable if no feature moves by
+more than O(1) (r ≥ 0 at every layer) and the logits stay O(1), and non-trivial if they move at all.  All of that is
+linear in the learning-rate exponents c, so the largest stable learning rates are the solution of a linear program
 (Everett et al. 2024, arXiv 2407.05872, stability and non-triviality constraints and Table 1).
 
-Two independent routes stand here: `solve` hands the constraints to scipy's HiGHS as they are printed;
-`largest_stable` is the exact solution in fractions, derived below.  Tests hold them against each other for arbitrary
-alignments, and both against the published table and the equivalence map.
+There are two independent routes: `solve` passes the constraints to scipy's HiGHS as printed in the paper;
+`largest_stable` is the exact solution in fractions, derived below.  Tests compare the two for arbitrary alignments, and
+both with the published table and the equivalence map.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 @dataclass(frozen=True, slots=True)
 class FeatureChange:
-    """How slowly features must move so that the logits stay O(1): Δz ∝ n^(−r).
+    """How slowly features must move for the logits to stay O(1): Δz ∝ n^(−r).
 
-    `layers[0]` is the embedding's r, `layers[k]` that of the k-th hidden layer; 0 means feature learning.
+    `layers[0]` is the embedding's r, `layers[k]` the k-th hidden layer's; 0 means feature learning.
     """
 
     layers: tuple[Fraction, ...]
@@ -44,9 +44,9 @@ class FeatureChange:
 def required_feature_change(
     parameterization: Parameterization | str, alignment: Alignment, hidden_layers: int = 1
 ) -> FeatureChange:
-    """Smallest r of every layer that the initial weights allow, found from the readout backwards.
+    """Return the smallest r of every layer that the initial weights allow, found from the readout backwards.
 
-    The logits need a + b + r_L − ω ≥ 0 at the readout; each hidden layer passes its own need on through
+    The logits need a + b + r_L − ω ≥ 0 at the readout; each hidden layer passes its requirement on through
     W Δz, ½ + r_(l−1) − ω ≥ r_l.  Neither depends on the learning rates.
     """
     readout = init_exponents(parameterization)[Role.READOUT]
@@ -66,10 +66,10 @@ def largest_stable(
     readout_omega: Number | None = None,
     hidden_layers: int = 1,
 ) -> dict[Role, Fraction]:
-    """Smallest stable learning-rate exponent c of every role, exactly: the learning rate is ∝ n^(−c).
+    """Return the exact smallest stable learning-rate exponent c of every role: the learning rate is ∝ n^(−c).
 
     First the features move as much as the initial weights allow (smallest r), then every c is as small as its own
-    constraints let it be; with r fixed the constraints no longer couple the layers, so each c is a maximum of a few
+    constraints allow; with r fixed the constraints no longer couple the layers, so each c is a maximum of a few
     terms.  With full or no alignment and ω_readout = ½ every r is 0 and this is Table 1 of Everett et al. 2024.
 
     `hidden_layers` matters only for a measured ω_hidden above ½, which compounds through layers without a residual
@@ -86,7 +86,7 @@ def largest_stable(
     r = change.layers
 
     def free(role: Role, need: Fraction) -> Fraction:
-        """c from the exponent that multiplier × update must have, n^(−a) ΔW ∝ n^(−need)."""
+        """Return c from the exponent that multiplier × update must have, n^(−a) ΔW ∝ n^(−need)."""
         c = need - init[role].a - scale.offset(init[role])
         return max(c, ZERO) if scale.keeps_parameter_scale else c
 
@@ -95,7 +95,7 @@ def largest_stable(
     if scale.keeps_backward_scale:
         readout_c = max(readout_c, init[Role.READOUT].b - init[Role.READOUT].a)
     return {
-        # ΔW x alone: the input x neither grows nor changes.  A relative update has a + b = 0 here, so c = r.
+        # Only ΔW x, as the input x neither grows nor changes.  A relative update has a + b = 0 here, so c = r.
         Role.EMBEDDING: free(Role.EMBEDDING, change.embedding),
         Role.HIDDEN: free(Role.HIDDEN, hidden_need),
         Role.READOUT: readout_c,
@@ -105,17 +105,17 @@ def largest_stable(
 
 
 def _need(alignment: RoleAlignment, r_in: Fraction, r_out: Fraction) -> Fraction:
-    """Smallest exponent of n^(−a) ΔW for which ΔW z and ΔW Δz move the output by at most n^(−r_out)."""
+    """Return the smallest exponent of n^(−a) ΔW for which ΔW z and ΔW Δz move the output by at most n^(−r_out)."""
     return r_out + max(alignment.alpha, alignment.u - r_in)
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What the linear program found."""
+    """The solution of the linear program."""
 
     c: Mapping[Role, float]  #: learning-rate exponents of embedding, hidden, readout
     r: tuple[float, ...]  #: feature-change exponents: embedding, then the hidden layers
-    logits: float  #: exponent by which the trained logits move; 0 is non-trivial, above 0 they stand still
+    logits: float  #: exponent by which the trained logits move; 0 is non-trivial, above 0 they do not move
 
 
 def solve(
@@ -129,7 +129,7 @@ def solve(
     """Solve the stability constraints as a linear program with scipy's HiGHS (floats, about 5 ms).
 
     Variables: c_1, c_h, c_out and r_0 … r_L, where each r is a lower bound that the true feature change keeps.
-    Where α ≥ u this is the paper's program, min Σc.  Where u > α that optimum is not unique (slower features buy a
+    If α ≥ u, this is the paper's program, min Σc.  If u > α, that optimum is not unique (slower features allow a
     larger learning rate elsewhere), so the program is solved in two stages: first min Σr, then min Σc.
     """
     import numpy as np
@@ -148,7 +148,7 @@ def solve(
     at_least: list[tuple[dict[int, float], Fraction]] = []  # Σ coefficient·variable ≥ bound
 
     def update(init_l: InitExponents) -> Fraction:
-        """Exponent of n^(−a) ΔW beyond c."""
+        """Return the exponent of n^(−a) ΔW beyond c."""
         return init_l.a + scale.offset(init_l)
 
     at_least.append(({c_e: 1, r(0): -1}, -update(e)))
@@ -179,7 +179,7 @@ def solve(
     r_bounds: list[tuple[float | None, float | None]] = [(0, None)] * (layers + 1)
     box: list[tuple[float | None, float | None]] = [(-10, 10)] * 3
     free: list[tuple[float | None, float | None]] = [(None, None)] * 3
-    # c is free in the first stage: a box keeps that program bounded (every exponent of interest is below 10).
+    # c is free in the first stage; a box keeps that program bounded (every relevant exponent is below 10).
     first = linprog(sum_r, A_ub=-matrix, b_ub=-bound, bounds=box + r_bounds, method="highs").x
     assert first is not None  # noqa: S101 - feasible for every alignment: large c and r satisfy each constraint
     fixed: list[tuple[float | None, float | None]] = [(float(value), float(value)) for value in first[3:]]
@@ -204,10 +204,10 @@ def theoretical_exponents(
     readout_omega: Number | None = None,
     form: Form | str = Form.TABLE_9,
 ) -> dict[Role, RoleExponents]:
-    """Every exponent (a, b, c, g) of every role, exactly.
+    """Return the exact exponents (a, b, c, g) of every role.
 
-    `form` rewrites muP in one of its published forms; the other parameterizations have one form only, so
-    anything but the default raises InvalidInputError there.
+    `form` rewrites muP in one of its published forms; the other parameterizations have only one form, so anything
+    but the default raises InvalidInputError for them.
 
     >>> theoretical_exponents("mup", "adam", form="table_8")[Role.READOUT]
     RoleExponents(a=Fraction(1, 1), b=Fraction(0, 1), c=Fraction(0, 1), g=Fraction(1, 1))

@@ -1,9 +1,9 @@
-"""One tensor that both embeds and reads out: the exponents that serve the two uses at once.
+"""One tensor that is both embedding and readout: the exponents that suit both uses.
 
-The readout's weights are rewritten to the embedding's init scale by the equivalence map, which moves the rest into
-the readout's forward multiplier.  muP's two uses then ask for one learning rate exactly (this is Table 8 of Tensor
-Programs V, 2203.03466, the form of the `mup` package).  Where they do not (SP and NTK under full alignment) the
-smaller learning rate is the stable one, and the gradient is that of the use that sends the larger one.
+The equivalence map rewrites the readout's weights to the embedding's init scale and moves the rest into the readout's
+forward multiplier.  In muP both uses then need exactly the same learning rate (this is Table 8 of Tensor Programs V,
+2203.03466, the form of the `mup` package).  If they do not (SP and NTK under full alignment), the smaller learning rate
+is the stable one, and the gradient is the larger of the two uses' gradients.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from widthwise.caution import Caution
 from widthwise.theory.parameterization import RoleExponents, shift
 from widthwise.vocabulary import Optimizer, Role
 
-ROUNDING = 1e-9  # exponents are sums of a few floats: what differs by less is equal
+ROUNDING = 1e-9  # exponents are sums of a few floats; smaller differences are rounding
 
 
 def tied_exponents(
@@ -22,7 +22,7 @@ def tied_exponents(
     gradient: Mapping[Role, float],
     optimizer: Optimizer,
 ) -> tuple[dict[Role, RoleExponents], dict[Role, float], dict[Role, float], tuple[Caution, ...]]:
-    """Exponents of embedding and readout when they share weights: (theory, c in force, g in force, warnings)."""
+    """Return the exponents of embedding and readout that share weights: (theory, c in force, g in force, warnings)."""
     embedding, readout = theory[Role.EMBEDDING], theory[Role.READOUT]
     theta = readout.b - embedding.b
     moved = shift(readout, theta, optimizer)
@@ -42,8 +42,8 @@ def tied_exponents(
             Caution(
                 "tied_conflict",
                 f"the tied tensor needs learning rate ∝ width^{-c_embedding + 0.0:.4g} as an embedding and "
-                f"∝ width^{-c_readout + 0.0:.4g} as a readout: the plan takes the smaller one; untie the two, "
-                "or use 'mup' under full alignment, where they agree",
+                f"∝ width^{-c_readout + 0.0:.4g} as a readout; the plan uses the smaller one. Untie the two, "
+                "or use 'mup' with full alignment, for which they agree",
             ),
         )
     both = {Role.EMBEDDING: c, Role.READOUT: c}

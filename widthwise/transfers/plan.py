@@ -13,23 +13,23 @@ class Quantity(NamedTuple):
     """One hyperparameter of one role or tensor."""
 
     value: float | None  #: for the target; None if the base gave no value
-    multiplier: float  #: target / base, exactly 1.0 when nothing that matters changes
-    exponent: float  #: ∝ width^(−exponent), when fan-in and fan-out grow by one ratio
+    multiplier: float  #: target / base, exactly 1.0 if nothing relevant changes
+    exponent: float  #: ∝ width^(−exponent), if fan-in and fan-out grow by the same ratio
 
 
-#: By the name of a rule, its factor on each quantity that it moves.
+#: By a rule's name, its factor on each quantity that it changes.
 RuleFactors = Mapping[str, Mapping[QuantityName, float]]
 
 
 class _Quantities:
-    """Access to quantities by name, for whatever has a mapping `quantities`."""
+    """Access to quantities by name, for classes with a mapping `quantities`."""
 
     __slots__ = ()
     quantities: Mapping[QuantityName, Quantity]
     by_rule: RuleFactors
 
     def factors(self, name: QuantityName) -> dict[str, float]:
-        """What each rule in force contributed to a quantity, by the rule's name; its multiplier is their product."""
+        """Return each rule's factor on a quantity, by the rule's name; the multiplier is their product."""
         return {rule: factors[name] for rule, factors in self.by_rule.items() if name in factors}
 
     @property
@@ -49,7 +49,7 @@ class _Quantities:
 
     @property
     def forward_multiplier(self) -> Quantity:
-        """Factor on the tensor's output in the forward pass, relative to the base's."""
+        """Factor on the tensor's output in the forward pass, relative to the base model."""
         return self.quantities["forward_multiplier"]
 
     @property
@@ -102,7 +102,7 @@ class RuleNote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that the target model needs, and where each number comes from."""
+    """Everything that the target model needs, and the origin of each number."""
 
     layers: tuple[LayerPlan, ...]  #: by role; empty if base and target name no width
     tensors: tuple[TensorPlan, ...]  #: in the order given
@@ -111,16 +111,16 @@ class Plan:
     rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
 
     def layer(self, role: Role | str) -> LayerPlan:
-        """The plan of one role; KeyError if base and target name no width."""
+        """Return the plan of one role; KeyError if base and target name no width."""
         return {layer.role: layer for layer in self.layers}[Role(role)]
 
     def tensor(self, name: str) -> TensorPlan:
-        """The plan of one tensor; KeyError for a name that was not given."""
+        """Return the plan of one tensor; KeyError for a name that was not given."""
         return {tensor.name: tensor for tensor in self.tensors}[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON-ready dictionaries, in the shape of POST /v1/transfers."""
-        # One dictionary per distinct set of quantities: a large model repeats few shapes many times.
+        """Return the plan as JSON-ready dictionaries, in the form of POST /v1/transfers."""
+        # One dictionary per distinct set of quantities, since a large model repeats a few shapes many times.
         seen: dict[int, dict[str, Any]] = {}
 
         def quantities(of: LayerPlan | TensorPlan) -> dict[str, Any]:
@@ -150,10 +150,9 @@ class Plan:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "Plan":
-        """The inverse of `to_dict`, exactly: what a service answered becomes a plan.
+        """Read a plan, for example from a service's answer; the exact inverse of `to_dict`.
 
-        Fields that this version does not know are left out. Raises InvalidInputError that names what is missing or
-        of the wrong kind.
+        Unknown fields are ignored. Raises InvalidInputError, which names what is missing or of the wrong type.
         """
         plan = Fields.of(value, "plan")
         return cls(
@@ -179,7 +178,7 @@ class Plan:
         )
 
 
-LARGEST_FAN = 2**63  # as large as a placement allows
+LARGEST_FAN = 2**63  # the largest that a placement allows
 
 
 def _to_dict(of: LayerPlan | TensorPlan, name: QuantityName) -> dict[str, Any] | None:

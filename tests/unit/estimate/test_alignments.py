@@ -57,7 +57,7 @@ def test_less_alignment_allows_larger_learning_rates() -> None:
     part = fitted(LESS, LESS)
     assert rates(part) == {"embedding": 0, "hidden": 0.75, "readout": 0.75, "vector": 0}
     warning = next(w for w in part.warnings if w.code == "alignment_differs")
-    assert "hidden 0.75 in place of 1.00, readout 0.75 in place of 1.00" in warning.message
+    assert "hidden 0.75 instead of 1.00, readout 0.75 instead of 1.00" in warning.message
 
 
 def test_an_aligned_readout_slows_the_features() -> None:

@@ -242,5 +242,5 @@ def test_an_exponent_over_tokens_has_the_pooled_interval() -> None:
 
 def test_points_of_several_lengths_are_refused() -> None:
     for errors in ([0.1], [0.1, 0.1, 0.1]):
-        with pytest.raises(InvalidInputError, match="give one of each for every width"):
+        with pytest.raises(InvalidInputError, match="give one of each per width"):
             fit_candidates([64, 128], [-8.0, -8.1], errors)

@@ -191,7 +191,7 @@ def test_too_few_interior_optima_leave_the_bounds_and_no_exponent() -> None:
     assert {"no_exponent", "optimum_at_grid_edge"} <= codes(result)
     assert result.to_dict()["drift"] is None
     messages = " ".join(warning.message for warning in result.warnings)
-    assert "Width 128 stays out of the fit: the best learning rate is the smallest tried" in messages
+    assert "Width 128 is left out of the fit: the best learning rate is the smallest tried" in messages
     assert "1 of 3 widths" in messages
 
 

@@ -79,7 +79,7 @@ def test_a_wrong_label_fails_by_its_logits_at_init(model: str, label: str) -> No
 
 
 def test_changes_may_shrink_by_less_than_a_wrong_exponent_and_may_not_grow() -> None:
-    """An alignment below the declared one slows features as the model grows; it is no wrong multiplier."""
+    """An alignment below the declared one slows features as the model grows; it is not a wrong multiplier."""
     assert checked("standard", {("first", "output_change"): -0.3}, noise=0.003).outcome == "pass"
     assert checked("standard", {("first", "output_change"): 0.3}, noise=0.003).outcome == "fail"
 

@@ -79,7 +79,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 
 
 def test_more_seeds_do_not_hide_a_bend() -> None:
-    """A curve that is no power law: the interval does not shrink to nothing as seeds are added."""
+    """A curve that is not a power law: the interval does not shrink to nothing as seeds are added."""
     generator = np.random.default_rng(0)
     halves = []
     for seeds in (4, 64):

@@ -139,7 +139,7 @@ def test_an_alignment_differs_where_its_interval_excludes_theory() -> None:
             and not each.interval[0] <= (each.theory or 0.0) <= each.interval[1]
         ]
         named = "".join(warning.message for warning in part.warnings if warning.code == "alignment_differs")
-        assert [str(each.role) for each in rates if f"{each.role} {each.value:.2f} in place of" in named] == differing
+        assert [str(each.role) for each in rates if f"{each.role} {each.value:.2f} instead of" in named] == differing
         reported, excused = reported + len(differing), excused + len(far) - len(differing)
     assert reported
     assert excused
@@ -148,9 +148,9 @@ def test_an_alignment_differs_where_its_interval_excludes_theory() -> None:
 def test_a_judgement_says_which_size_it_is_about() -> None:
     slope = Slope(0.5, 0.1, (0.3, 0.7), 3, (64, 128, 256))
     for size, step, words in (
-        ("output", 0, "the output of first goes as width^+0.50 at init"),
-        ("output_change", 4, "the change of the output of first goes as width^+0.50 after 4 step(s)"),
-        ("output_change", None, "the change of the output of first goes as width^+0.50 over the steps"),
+        ("output", 0, "the output of first is proportional to width^+0.50 at init"),
+        ("output_change", 4, "the change of the output of first is proportional to width^+0.50 after 4 step(s)"),
+        ("output_change", None, "the change of the output of first is proportional to width^+0.50 over the steps"),
     ):
         judgement = Judgement("first", "hidden", size, step, slope, 0.0, "fail")
-        assert judgement.in_words() == f"{words} and theory expects width^+0"
+        assert judgement.in_words() == f"{words} but theory expects width^+0"

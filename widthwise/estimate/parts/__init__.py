@@ -1,1 +1,1 @@
-"""What a calibration measures beside the optimum: one module each."""
+"""What a calibration measures besides the optimum, one module each."""

@@ -4,12 +4,12 @@ Two readings of one ratio, such as ‖ΔW z₀‖ / (‖ΔW‖‖z₀‖) for α
 
 * **published**: log of the ratio to the base fan-in, at one width. A constant factor k in the ratio adds log k / log n
   to it, 0.1 to 0.3 at the widths of a proxy, and vanishes only as 1/log n;
-* **exponent**: the slope of the log ratio over log width, free of constants and the thing that decides how a learning
-  rate has to scale. It is what is stored and what the linear program gets.
+* **exponent**: the slope of the log ratio over log width, which has no constants and determines how a learning rate
+  must scale. It is stored and goes into the linear program.
 
-Training changes alignment, and a learning rate has to be stable all through it: each exponent enters the program at the
-step where it is largest, clipped to [½, 1], where it has a meaning. The interval of the answer comes from draws of the
-exponents within their errors, each solved.
+Training changes alignment, and a learning rate must be stable throughout: each exponent enters the program at the step
+at which it is largest, clipped to the meaningful range [½, 1]. The interval of the answer comes from solving the
+program for draws of the exponents within their errors.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ from widthwise.theory.alignment import Alignment, RoleAlignment
 from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured, Role
 
-ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index: it sums over nothing
+ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index, so there is no sum
 QUANTITIES = (ExponentQuantity.ALPHA, ExponentQuantity.OMEGA, ExponentQuantity.U)
-DRAWS = 400  # chosen: the ends of a 95 % interval are then known to a tenth of its length
-DISTINCT = 0.1  # chosen: below it two exponents are one for the widths that anyone transfers over
+DRAWS = 400  # chosen: the ends of a 95 % interval are then accurate to a tenth of its length
+DISTINCT = 0.1  # chosen: smaller differences do not matter at any width that people transfer to
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class AlignmentExponent:
 
     quantity: ExponentQuantity
     role: ExponentRole
-    step: int  #: where it is largest
-    value: Slope  #: there, as measured
+    step: int  #: the step at which it is largest
+    value: Slope  #: at that step, as measured
     used: float  #: clipped to [½, 1]
     by_step: Mapping[int, Slope]
     published: Mapping[int, float]  #: by width: log of the ratio to the base fan-in, at `step`, mean of the tensors
@@ -52,20 +52,19 @@ class AlignmentExponent:
 
 @dataclass(frozen=True)
 class AlignmentPart:
-    """What the alignment of a calibration showed."""
+    """The measured alignment of a calibration."""
 
     exponents: tuple[ExponentEstimate, ...]  #: "alpha", "omega", "u" and "max_stable_learning_rate", by role
     warnings: tuple[Caution, ...]
     measured: tuple[AlignmentExponent, ...]
     log_alignment: Mapping[str, Mapping[int, Mapping[int, float]]]  #: A by role, step and width
-    logits: float | None  #: exponent by which the trained logits move under the answer; 0 is non-trivial
-    feature_change: tuple[float, ...]  #: r of embedding and hidden under the answer; 0 is feature learning
+    logits: float | None  #: exponent by which the trained logits move with these learning rates; 0 is non-trivial
+    feature_change: tuple[float, ...]  #: r of embedding and hidden with these learning rates; 0 is feature learning
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values, all finite."""
+        """Return JSON-ready values, all finite."""
         return {
-            "rule": "the slope over width at the step where it is largest, clipped to [1/2, 1], goes into the linear "
-            "program",
+            "rule": "the largest slope over width at any step, clipped to [1/2, 1], goes into the linear program",
             "measured": [
                 {
                     "quantity": found.quantity.value,
@@ -90,15 +89,15 @@ class AlignmentPart:
 
 
 def fit_alignment(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> AlignmentPart | None:
-    """α, ω and u of hidden tensors and readout, and the learning-rate exponents c that the linear program allows.
+    """Fit α, ω and u of hidden tensors and readout, and the learning-rate exponents c that the linear program allows.
 
     Parameters
     ----------
-    spec: a calibration's specification; read are `measure`, `parameterization`, `optimizer`, `alignment`,
-        `readout_omega` (both for theory's values alone) and `form`.
-    measurements: records of kind "alignment", one for each width and seed; others are passed over.
+    spec: a calibration's specification; its fields `measure`, `parameterization`, `optimizer`, `form` and, only for
+        theory's values, `alignment` and `readout_omega` are used.
+    measurements: records of kind "alignment", one per width and seed; others are ignored.
 
-    None where the specification does not ask for alignment. Raises InvalidInputError for malformed records.
+    Returns None if the specification does not ask for alignment. Raises InvalidInputError for malformed records.
 
     """
     readings = read(spec, measurements, Measured.ALIGNMENT)
@@ -137,7 +136,7 @@ def fit_alignment(spec: CalibrationSpec, measurements: Sequence[Measurement]) ->
 
 
 def log_ratio(tensor: Mapping[str, Any], quantity: str) -> float | None:
-    """Natural log of a ratio from its published reading; None where nothing had moved."""
+    """Return the natural log of a ratio from its published reading; None if nothing has moved."""
     try:
         value = tensor[quantity]
         return None if value is None else value * log(tensor["fan_in"])
@@ -146,7 +145,7 @@ def log_ratio(tensor: Mapping[str, Any], quantity: str) -> float | None:
 
 
 def _largest(readings: Readings, role: ExponentRole, quantity: ExponentQuantity) -> AlignmentExponent | None:
-    """The exponent at the step where it is largest."""
+    """Return the exponent at the step at which it is largest."""
     by_step = {}
     for step in readings.snapshots:
         slope = readings.slope([step], readings.names(step, role), lambda tensor: log_ratio(tensor, quantity.value))
@@ -161,7 +160,7 @@ def _largest(readings: Readings, role: ExponentRole, quantity: ExponentQuantity)
 
 
 def _by_width(readings: Readings, role: str, quantity: str) -> dict[int, dict[int, float]]:
-    """The published reading by step and width, mean over tensors and seeds."""
+    """Return the published reading by step and width, averaged over tensors and seeds."""
     found: dict[int, dict[int, float]] = {}
     for step, runs in readings.snapshots.items():
         for width in readings.widths:
@@ -177,7 +176,7 @@ def _by_width(readings: Readings, role: str, quantity: str) -> dict[int, dict[in
 
 
 def _alignment(values: Sequence[float]) -> Alignment:
-    """From α, ω, u of the hidden tensors and of the readout, in the order of ROLES and QUANTITIES."""
+    """Make an alignment from α, ω, u of hidden tensors and readout, in the order of ROLES and QUANTITIES."""
     hidden, readout = values[:3], values[3:]
     return Alignment(
         "measured",
@@ -189,7 +188,7 @@ def _alignment(values: Sequence[float]) -> Alignment:
 def _stable_rates(
     spec: CalibrationSpec, measured: Sequence[AlignmentExponent], declared: Alignment
 ) -> tuple[ExponentEstimate, ...]:
-    """c by role from the linear program, in the form of the specification, with the errors of the alignment."""
+    """Return c by role from the linear program, in the specification's form, with the alignment's errors."""
     kind, optimizer = spec.parameterization, spec.optimizer
     theory = theoretical_exponents(kind, optimizer, declared, form=spec.form)
     plain = largest_stable(kind, optimizer, declared)
@@ -198,7 +197,7 @@ def _stable_rates(
     centre = np.array([slope.value for slope in slopes])
     error = np.array([slope.standard_error or 0.0 for slope in slopes])
     dof = min(slope.degrees_of_freedom for slope in slopes)
-    generator = np.random.default_rng(0)  # the same draws each time: a fit is a function of its data
+    generator = np.random.default_rng(0)  # the same draws each time, since a fit is a function of its data
     noise = generator.standard_t(dof, (DRAWS, len(slopes))) if dof else generator.standard_normal((DRAWS, len(slopes)))
     drawn = [
         largest_stable(kind, optimizer, _alignment(list(values)))
@@ -208,8 +207,8 @@ def _stable_rates(
     rates = []
     for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR):
         c_D = np.array([float(c[role]) for c in drawn])
-        shift = float(theory[role].c - plain[role])  # of the form; the program answers in that of Table 9
-        # the answer itself always lies within: draws about a clipped exponent fall on one side of it
+        shift = float(theory[role].c - plain[role])  # of the form; the program answers in the form of Table 9
+        # always includes the answer: draws about a clipped exponent fall on one side of it
         low = min(float(best[role]), float(np.quantile(c_D, outside)))
         high = max(float(best[role]), float(np.quantile(c_D, 1 - outside)))
         rates.append(
@@ -228,7 +227,7 @@ def _stable_rates(
 
 
 def _clipped(measured: Sequence[AlignmentExponent]) -> list[Caution]:
-    """Exponents that no alignment can have, by more than their noise."""
+    """Warn about exponents that are impossible for an alignment by more than their noise."""
     found = []
     for exponent in measured:
         excess = abs(exponent.value.value - exponent.used)
@@ -240,14 +239,14 @@ def _clipped(measured: Sequence[AlignmentExponent]) -> list[Caution]:
                     "alignment_clipped",
                     f"{exponent.quantity} of the {exponent.role} tensors is {exponent.value.value:.2f} over these "
                     f"widths (step {exponent.step}) and was clipped to {exponent.used:g}: an alignment lies between "
-                    "0.5 and 1, so the ratio is not a power of the width yet. Measure at larger widths.",
+                    "0.5 and 1, so the ratio is not yet a power of the width. Measure at larger widths.",
                 )
             )
     return found
 
 
 def _differing(rates: Sequence[ExponentEstimate]) -> list[Caution]:
-    """Roles whose measured alignment asks for another learning-rate exponent than the declared one."""
+    """Warn about roles whose measured alignment needs a different learning-rate exponent from the declared one."""
     differing = [
         rate
         for rate in rates
@@ -258,17 +257,17 @@ def _differing(rates: Sequence[ExponentEstimate]) -> list[Caution]:
     ]
     if not differing:
         return []
-    listed = ", ".join(f"{rate.role} {rate.value:.2f} in place of {rate.theory:.2f}" for rate in differing)
+    listed = ", ".join(f"{rate.role} {rate.value:.2f} instead of {rate.theory:.2f}" for rate in differing)
     return [
         Caution(
             "alignment_differs",
             f"With the measured alignment the largest stable learning-rate exponents are: {listed}. A smaller "
-            "exponent lets the learning rate fall more slowly with width; a larger one says that the declared "
+            "exponent lets the learning rate fall more slowly with width; a larger one means that the declared "
             "alignment is unsafe.",
         )
     ]
 
 
 def _rounded(value: float) -> float:
-    """Free of the rounding that the linear program leaves."""
+    """Remove the rounding errors of the linear program."""
     return round(value, 9) + 0.0

@@ -1,22 +1,22 @@
-"""The coordinate check: do activations keep their size as the model grows, at init and as training moves them?
+"""The coordinate check: do activations keep their size as the model grows, at init and during training?
 
 A parameterization keeps every pre-activation and its change by training O(1) in width; a wrong multiplier or a wrong
 learning-rate exponent makes one of them a power of the width, long before it costs loss (Yang et al. 2022, 2203.03466,
-appendix D.1). All sizes are RMS over a fixed probe batch. Multipliers are relative to the smallest width, which sets
-levels and leaves slopes over width as they are.
+appendix D.1). All sizes are RMS over a fixed probe batch. Multipliers are relative to the smallest width, which changes
+levels but not slopes over width.
 
-What theory expects of the slopes (Everett et al. 2024, 2407.05872, section 2):
+The slopes that theory expects (Everett et al. 2024, 2407.05872, section 2):
 
-* outputs at init: 0 for embedding and hidden; ½ − a − b for the logits, that is 0 in SP and NTK, −½ in muP and MFP;
-* changes by training: −r of the layer, 0 wherever features learn, and minus the exponent left over at the logits.
+* outputs at init: 0 for embedding and hidden; ½ − a − b for the logits, which is 0 in SP and NTK, −½ in muP and MFP;
+* changes by training: −r of the layer, which is 0 wherever features learn, and minus the exponent left at the logits.
 
-The two sides differ. Growth at any step breaks stability and fails. A change that shrinks is stable: an alignment below
-the declared one (α of 0.8, say) makes changes shrink as n^(α−1) although nothing is wrong, so only the mean over the
-steps counts there, and only close to −½.
+Growth and shrinking are treated differently. Growth at any step breaks stability and fails. A shrinking change is
+stable: an alignment below the declared one (say, α = 0.8) makes changes shrink as n^(α−1) although nothing is wrong, so
+only the mean over the steps counts there, and only close to −½.
 
 The logits of muP and MFP are a transient: they start as n^(−½), as does the part of their first changes that passes
-through the initial readout, while what training adds is O(1); their slopes go from −½ to 0 within some steps. That is
-harmless: totals after init are shown and not judged.
+through the initial readout, while the part that training adds is O(1); their slopes go from −½ to 0 within some steps.
+That is harmless: totals after init are shown but not judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,23 +33,23 @@ from widthwise.theory.parameterization import init_exponents
 from widthwise.theory.stability import solve
 from widthwise.vocabulary import Measured, Role
 
-# Exponents of the theory are multiples of ½, so a planted error moves a slope by ½ or more: the check tells a slope
-# from its neighbours ±½, and what lies nearer than halfway is finite width.
+# Exponents of the theory are multiples of ½, so an error moves a slope by ½ or more: the check distinguishes a slope
+# from its neighbours ±½, and deviations of less than half that are finite width.
 NEIGHBOUR = 0.5
 MARGIN = NEIGHBOUR / 2
-# Measured: right transformers show changes down to width^(−0.30) (benchmarks/measured_exponents.py), errors −0.5.
+# Measured: correct transformers show changes down to width^(−0.30) (benchmarks/measured_exponents.py), errors −0.5.
 SHRINKING = 0.375
 
 TRANSIENT = (
     "The logits, and the part of their first changes that passes through the initial readout, start as width^(-1/2), "
-    "and training adds an O(1) part: their slopes drift from -0.5 to 0 within some steps. This transient belongs to "
+    "and training adds an O(1) part: their slopes drift from -0.5 to 0 within some steps. This transient is typical of "
     "muP and the mean-field parameterization and is harmless."
 )
 
 
 @dataclass(frozen=True)
 class SizeAtStep:
-    """One size of one layer at one step, as it is."""
+    """One size of one layer at one step, not judged."""
 
     layer: str
     role: str
@@ -61,7 +61,7 @@ class SizeAtStep:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One size of one layer against theory."""
+    """One size of one layer compared with theory."""
 
     layer: str
     role: str
@@ -72,22 +72,22 @@ class Judgement:
     outcome: str  #: "pass" | "fail" | "inconclusive"
 
     def in_words(self) -> str:
-        """The slope beside theory's."""
+        """Return the slope and theory's, as text."""
         what = "the output" if self.size == "output" else "the change of the output"
         when = "over the steps" if self.step is None else f"after {self.step} step(s)" if self.step else "at init"
         return (
-            f"{what} of {self.layer} goes as width^{self.slope.value:+.2f} {when} and theory expects "
+            f"{what} of {self.layer} is proportional to width^{self.slope.value:+.2f} {when}, but theory expects "
             f"width^{self.expected:+.2g}"
         )
 
 
 @dataclass(frozen=True)
 class CoordinateCheck:
-    """What the coordinate check of a calibration found."""
+    """The result of a calibration's coordinate check."""
 
     outcome: str  #: "pass" | "fail" | "inconclusive"
-    reasons: tuple[str, ...]  #: in words, of that outcome
-    notes: tuple[str, ...]  #: what else a reader of the slopes should know
+    reasons: tuple[str, ...]  #: for that outcome, in words
+    notes: tuple[str, ...]  #: notes for readers of the slopes
     judgements: tuple[Judgement, ...]
     sizes: tuple[SizeAtStep, ...]
     widths: tuple[int, ...]
@@ -95,11 +95,11 @@ class CoordinateCheck:
 
     @property
     def exponents(self) -> tuple[ExponentEstimate, ...]:
-        """None to store: the check is a verdict."""
+        """Empty: the check has a verdict and no exponents."""
         return ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values, all finite."""
+        """Return JSON-ready values, all finite."""
         return {
             "outcome": self.outcome,
             "reasons": list(self.reasons),
@@ -111,10 +111,10 @@ class CoordinateCheck:
 
 
 def verdict(slope: Slope, expected: float = 0.0) -> str:
-    """Whether a size keeps to width^expected: "width_independent", "grows", "shrinks" or "can't tell".
+    """Judge whether a size follows width^expected: "width_independent", "grows", "shrinks" or "can't tell".
 
     Width-independent: within MARGIN of `expected`, and the interval excludes the neighbours ±½. Growing and shrinking:
-    beyond MARGIN, and the interval excludes `expected`. Without an interval nothing can be told.
+    beyond MARGIN, and the interval excludes `expected`. Without an interval it can't tell.
     """
     if slope.interval is None:
         return "can't tell"
@@ -129,15 +129,15 @@ def verdict(slope: Slope, expected: float = 0.0) -> str:
 
 
 def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> CoordinateCheck | None:
-    """Slopes over width of every layer's output and of its change, each step's verdict, and whether theory holds.
+    """Fit slopes over width of every layer's output and its change, judge each step, and say whether theory holds.
 
     Parameters
     ----------
-    spec: a calibration's specification; read are `measure`, `parameterization`, `optimizer`, `alignment` and
-        `readout_omega`.
-    measurements: records of kind "coordinates", one for each width and seed; others are passed over.
+    spec: a calibration's specification; its fields `measure`, `parameterization`, `optimizer`, `alignment` and
+        `readout_omega` are used.
+    measurements: records of kind "coordinates", one per width and seed; others are ignored.
 
-    None where the specification does not ask for coordinates. Raises InvalidInputError for malformed records.
+    Returns None if the specification does not ask for coordinates. Raises InvalidInputError for malformed records.
     """
     readings = read(spec, measurements, Measured.COORDINATES)
     if readings is None:
@@ -148,7 +148,7 @@ def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]
         for step in steps
         for name, role in _layers(readings, [step]).items()
         for size in ("output", "output_change")
-        # at init nothing has moved, and what is left is rounding
+        # at init nothing has moved; any change is rounding
         if not (size == "output_change" and step == 0)
         and (slope := readings.slope([step], [name], log_of(size))) is not None
     )
@@ -166,7 +166,7 @@ def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]
 
 
 def _layers(readings: Readings, steps: Sequence[int]) -> dict[str, str]:
-    """Role by name of every layer that all runs saw at one of these steps."""
+    """Return the role by name of every layer that all runs recorded at one of these steps."""
     return {
         name: next(iter(readings.snapshots[step].values()))[name]["role"]
         for step in steps
@@ -175,14 +175,14 @@ def _layers(readings: Readings, steps: Sequence[int]) -> dict[str, str]:
 
 
 def _start(entry: SizeAtStep, expected: float) -> Judgement:
-    """The output at init, which theory fixes from both sides."""
+    """Judge the output at init, for which theory fixes both bounds."""
     found = verdict(entry.slope, expected)
     outcome = {"width_independent": "pass", "can't tell": "inconclusive"}.get(found, "fail")
     return Judgement(entry.layer, entry.role, "output", 0, entry.slope, expected, outcome)
 
 
 def _change(changes: Sequence[SizeAtStep], mean: Slope, expected: float) -> Judgement:
-    """The change by training: it grows at no step, and over the steps it does not shrink as for a wrong exponent."""
+    """Judge the change by training: it must not grow at any step, nor shrink overall as with a wrong exponent."""
     layer, role = changes[0].layer, changes[0].role
     growing = [entry for entry in changes if verdict(entry.slope, expected) == "grows"]
     if growing:
@@ -199,7 +199,7 @@ def _change(changes: Sequence[SizeAtStep], mean: Slope, expected: float) -> Judg
 
 
 def _expected(spec: CalibrationSpec) -> Mapping[tuple[str, str], float]:
-    """Theory's slope of (size, role): of outputs at init, and of their change by training."""
+    """Return theory's slopes by (size, role): of outputs at init, and of their change by training."""
     init = init_exponents(spec.parameterization)
     alignment = spec.parsed_alignment
     program = solve(spec.parameterization, spec.optimizer, alignment)
@@ -212,20 +212,20 @@ def _expected(spec: CalibrationSpec) -> Mapping[tuple[str, str], float]:
         ("output_change", Role.HIDDEN.value): _zero(-program.r[-1]),
         ("output_change", Role.READOUT.value): _zero(-program.logits),
     }
-    if spec.proxy.tied:  # one learning rate serves two uses, and the table may move too little for one
+    if spec.proxy.tied:  # one learning rate serves two uses, and the table may move too little for one of them
         del expected["output_change", Role.EMBEDDING.value]
     return expected
 
 
 def _zero(value: float) -> float:
-    """Free of the rounding that the linear program leaves."""
+    """Remove the rounding errors of the linear program."""
     return round(value, 9) + 0.0
 
 
 def _overall(
     spec: CalibrationSpec, readings: Readings, judgements: tuple[Judgement, ...], sizes: tuple[SizeAtStep, ...]
 ) -> CoordinateCheck:
-    """Fails if any judged size does; passes if all do."""
+    """Return the outcome: fail if any judged size fails, pass if all pass."""
     failed = [found for found in judgements if found.outcome == "fail"]
     unsure = [found for found in judgements if found.outcome == "inconclusive"]
     warnings = readings.cautions()
@@ -234,7 +234,7 @@ def _overall(
         warnings.append(
             Caution(
                 "coordinate_check_failed",
-                f"Activations do not scale as theory has it for {spec.parameterization}: {'; '.join(reasons)}.",
+                f"Activations do not scale as theory predicts for {spec.parameterization}: {'; '.join(reasons)}.",
             )
         )
     elif unsure or not judgements:
@@ -247,9 +247,9 @@ def _overall(
         ]
     else:
         outcome = "pass"
-        reasons = [f"all {len(judgements)} slopes agree with theory and none of them with an exponent that is 1/2 away"]
+        reasons = [f"all {len(judgements)} slopes agree with theory, and none with an exponent that is 1/2 away"]
     if readings.diverged:
-        reasons.append("some runs diverged, and what came after is missing")
+        reasons.append("some runs diverged, and their later steps are missing")
         outcome = "inconclusive" if outcome == "pass" else outcome
     starts_small = any(found.size == "output" and found.expected < 0 for found in judgements)
     return CoordinateCheck(

@@ -1,13 +1,13 @@
-"""The learning rate of each role: sweeps of its constant γ at every width, and the exponents that follow.
+"""The learning rate of each role: sweeps of its constant γ at every width, and the resulting exponents.
 
 A tensor of a role trains at η = β · γ_role · (n/b)^(−c_role) (Everett et al. 2024, 2407.05872, section 4.2): one β for
 all, one γ for each role, tuned at the base width b. Here γ is swept role by role at every width, with β at that width's
-best learning rate and the other roles at γ = 1, where the plain sweep has a trial already. If theory's c is right, the
-best γ of a role is the same at every width. If β · γ drifts as n^(−d), the role's c is what was prescribed plus d.
+best learning rate and the other roles at γ = 1, for which the plain sweep already has a trial. If theory's c is right,
+the best γ of a role is the same at every width. If β · γ drifts as n^(−d), the role's c is the prescribed one plus d.
 
-One-dimensional sweeps see the roles' optima with the others held fixed. Where the best γ of a role depends on the
-others, what is found depends on how well β was placed; so the error of β* counts in each exponent. β · γ is taken with
-the β that was trained: the rounding of β* to a learning rate that was tried then cancels.
+One-dimensional sweeps find each role's optimum with the others held fixed. If the best γ of a role depends on the
+others, the result depends on how well β was chosen, so the error of β* is included in each exponent. β · γ uses the β
+that was trained, so the rounding of β* to a learning rate that was tried cancels.
 """
 
 import math
@@ -29,37 +29,39 @@ from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
-#: γ to train at first, in octaves (chosen): where γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is
-#: the trial of the plain sweep.
+#: γ to train first, in octaves (chosen): if γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is a
+#: trial of the plain sweep.
 GAMMAS = (0.25, 0.5, 2.0, 4.0)
-FARTHEST = 64.0  # Everett et al. 2024 tuned γ within [1e-2, 1e2]; the powers of 2 within that
+FARTHEST = 64.0  # Everett et al. 2024 tuned γ within [1e-2, 1e2]; these are the powers of 2 in it
 
 Trials = Sequence[Trial]
 
 
 def gamma_roles(spec: CalibrationSpec) -> tuple[Role, ...]:
-    """The roles that have tensors of their own in the calibration's proxy: a tied readout is the embedding's table."""
+    """Return the roles with separate tensors in the calibration's proxy: a tied readout is the embedding's table."""
     return (Role.EMBEDDING, Role.HIDDEN) if spec.proxy.tied else (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
 
 
 def gamma_learning_rate(optima: Sequence[WidthOptimum], width: int) -> float | None:
-    """The base learning rate for the γ sweeps of a width: of those that most seeds completed, the nearest to its best.
+    """Return the base learning rate for the γ sweeps of a width: the nearest to its best that most seeds completed.
 
-    None for a width without an optimum.
+    None if the width has no optimum.
     """
     for entry in optima:
         if entry.width == width and entry.optimum is not None:
             rates, best = entry.surface.learning_rates, entry.optimum.log2_learning_rate
-            completed_L = np.isfinite(entry.surface.losses).sum(axis=1)  # seeds; the best learning rate has one or more
+            completed_L = np.isfinite(entry.surface.losses).sum(
+                axis=1
+            )  # seeds; the best learning rate has at least one
             most = [rate for rate, seeds in zip(rates, completed_L, strict=True) if seeds == completed_L.max()]
             return min(most, key=lambda rate: abs(math.log2(rate) - best))
     return None
 
 
 def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: float) -> tuple[float, ...]:
-    """The γ still to train at for one role, width and base learning rate, ascending; empty where the best is bracketed.
+    """Return the γ still to train for a role, width and base learning rate, ascending; empty if the best is bracketed.
 
-    First GAMMAS. Where the best γ lies at an edge, two octaves beyond that edge, up to FARTHEST.
+    First GAMMAS. If the best γ lies at an edge, two octaves beyond that edge, up to FARTHEST.
 
     >>> next_gammas([], 64, "hidden", 0.01)
     (0.25, 0.5, 2.0, 4.0)
@@ -79,7 +81,7 @@ def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: flo
 
 @dataclass(frozen=True)
 class RoleGamma:
-    """The best γ of one role at one width, or the reason why there is none."""
+    """The best γ of one role at one width, or why there is none."""
 
     width: int
     role: Role
@@ -90,7 +92,7 @@ class RoleGamma:
 
 @dataclass(frozen=True)
 class RoleDrift:
-    """How the best γ, and the best learning rate β·γ, of one role move with width: each ∝ width^slope."""
+    """How the best γ and the best learning rate β·γ of one role move with width: each ∝ width^slope."""
 
     role: Role
     gamma: PowerLaw
@@ -100,15 +102,15 @@ class RoleDrift:
 
 @dataclass(frozen=True)
 class GammaResult:
-    """What the γ sweeps of a calibration found."""
+    """The result of a calibration's γ sweeps."""
 
     gammas: tuple[RoleGamma, ...]
-    drifts: tuple[RoleDrift, ...]  #: of the roles with two interior optima or more
+    drifts: tuple[RoleDrift, ...]  #: of the roles with at least two interior optima
     exponents: tuple[ExponentEstimate, ...]
     warnings: tuple[Caution, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Best γ by role and width; at the smallest width they are the constants to tune a base model with."""
+        """Best γ by role and width; those at the smallest width are the constants for tuning a base model."""
         return {
             "optima": [
                 {
@@ -144,12 +146,12 @@ def fit_gamma(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOptim
 
     Parameters
     ----------
-    spec: a calibration's specification. None is given where its `measure` does not ask for "gamma".
-    trials: of all kinds; those with a role are the γ sweeps, the plain ones at the same learning rate are their γ = 1.
+    spec: a calibration's specification. Returns None if its `measure` does not contain "gamma".
+    trials: of all kinds; those with a role are the γ sweeps, plain ones at the same learning rate their γ = 1.
     optima: of the base learning rate, at every width.
 
-    Exponents have the quantity "learning_rate_by_role": the learning rate that is best for a role ∝ width^(−value). A
-    best γ at the edge of its grid, or at a width whose base learning rate is only a bound, stays out of the fit.
+    Exponents have the quantity "learning_rate_by_role": the best learning rate of a role ∝ width^(−value). A best γ at
+    the edge of its grid, or at a width with only a bound on its base learning rate, is left out of the fit.
 
     Raises `InvalidInputError` for malformed trials.
     """
@@ -164,7 +166,10 @@ def fit_gamma(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOptim
         drift = _drift(role, of_role, by_width)
         if drift is None:
             warnings.append(
-                Caution("no_exponent", f"The best γ of {role.value} is known at fewer than two widths: no exponent.")
+                Caution(
+                    "no_exponent",
+                    f"The best γ of {role.value} is known at fewer than two widths, so there is no exponent.",
+                )
             )
             continue
         drifts.append(drift)
@@ -174,7 +179,7 @@ def fit_gamma(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOptim
 
 
 def _gamma_records(trials: Trials, width: int, role: Role, learning_rate: float) -> list[Trial]:
-    """The sweep over γ of one role as plain trials whose learning rate is γ; γ = 1 from the plain sweep if need be."""
+    """Return one role's γ sweep as plain trials with γ as learning rate; γ = 1 comes from the plain sweep if needed."""
     swept: dict[tuple[float, int], Trial] = {}
     for trial in trials:
         if trial.width != width or trial.learning_rate != learning_rate or trial.horizon is not None:
@@ -187,7 +192,7 @@ def _gamma_records(trials: Trials, width: int, role: Role, learning_rate: float)
 
 
 def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterator[RoleGamma]:
-    """The best γ wherever γ was swept; of several base learning rates the one nearest to the best."""
+    """Return the best γ wherever γ was swept; of several base learning rates, the one nearest to the best is used."""
     rates: dict[tuple[int, Role], set[float]] = {}
     for trial in trials:
         if trial.role is not None:
@@ -201,13 +206,13 @@ def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterat
 
 
 def _fitted(records: Trials) -> tuple[Optimum | None, str | None]:
-    """The optimum of one sweep, or the reason why it has none."""
+    """Return the optimum of one sweep, or why it has none."""
     (found,) = fit_optima(records)
     return found.optimum, found.reason
 
 
 def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum | None]) -> RoleDrift | None:
-    """The power laws of one role, over the widths where both the best γ and the best learning rate are bracketed."""
+    """Fit the power laws of one role over the widths with both best γ and best learning rate bracketed."""
     widths, log_rates, log_gammas, errors, dofs, base_errors = [], [], [], [], [], []
     for found in gammas:
         gamma, base = found.optimum, optima.get(found.width)
@@ -231,7 +236,7 @@ def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum
 
 
 def _exponent(spec: CalibrationSpec, drift: RoleDrift) -> ExponentEstimate:
-    """What was prescribed for the role, plus its drift."""
+    """Return the exponent prescribed for the role, plus its drift."""
     theory = float(
         theoretical_exponents(spec.parameterization, spec.optimizer, spec.parsed_alignment, form=spec.form)[
             drift.role
@@ -253,7 +258,7 @@ def _exponent(spec: CalibrationSpec, drift: RoleDrift) -> ExponentEstimate:
 
 
 def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]:
-    """What is doubtful about the best γ of one width."""
+    """Return what is doubtful about the best γ of one width."""
     where = f"Width {found.width}, γ of {found.role.value}"
     if found.optimum is None:
         yield Caution("no_optimum", f"{where}: no best γ; {found.reason}.")
@@ -263,40 +268,40 @@ def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]
         yield Caution(
             "optimum_at_grid_edge",
             f"{where}: the best is the {edge} tried, {found.optimum.learning_rate:g}, so it lies there or {side}; "
-            "it stays out of the fit.",
+            "it is left out of the fit.",
         )
     if found.optimum.next_to_divergence:
         yield Caution(
             "next_to_divergence",
             f"{where}: a γ next to the best one, {found.optimum.learning_rate:.3g}, diverged; "
-            "the best is known to the spacing of γ only.",
+            "the best is known only to the spacing of γ.",
         )
     if base is None or base.kind != "interior":
         yield Caution(
             "optimum_at_grid_edge",
-            f"{where}: the best base learning rate of this width is not bracketed; it stays out of the fit.",
+            f"{where}: the best base learning rate of this width is not bracketed; it is left out of the fit.",
         )
 
 
 def _drift_cautions(drift: RoleDrift) -> Iterator[Caution]:
-    """What is doubtful about the fit of one role over widths."""
+    """Return what is doubtful about the fit of one role over widths."""
     law = drift.learning_rate
     if law.degrees_of_freedom == 0:
         yield Caution(
             "zero_degrees_of_freedom",
-            f"The best γ of {drift.role.value} is known at two widths, which always lie on a power law: its exponent "
+            f"The best γ of {drift.role.value} is known at two widths, which always fit a power law, so its exponent "
             "has no interval.",
         )
     elif misfits(law.lack_of_fit, law.degrees_of_freedom):
         yield Caution(
             "lack_of_fit",
             f"The best learning rates of {drift.role.value} scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far "
-            "from a power law as their own errors explain; the interval of its exponent is the wider for it.",
+            "from a power law as their own errors explain; this widens the interval of its exponent.",
         )
 
 
 def _base(gammas: Sequence[RoleGamma]) -> dict[str, Any] | None:
-    """The best γ by role at the smallest width."""
+    """Return the best γ by role at the smallest width."""
     found = [entry for entry in gammas if entry.optimum is not None]
     if not found:
         return None

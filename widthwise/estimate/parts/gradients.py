@@ -1,8 +1,8 @@
 """Gradient exponents from measured gradients, and the epsilon that every role needs.
 
-Gradients have RMS ∝ n^(−g) (Everett et al. 2024, 2407.05872). An Adam that adds ε to √v moves like m/ε where √v ≲ ε, so
-ε has to stay well below √v of a typical entry: ε ∝ n^(−g) by role keeps that margin at every width, one constant loses
-it at some width. Float32 sets the other end: v = g² is lost where |g| ≲ 1e-19, while m is not.
+Gradients have RMS ∝ n^(−g) (Everett et al. 2024, 2407.05872). If Adam adds ε to √v, its update is m/ε for √v ≲ ε, so ε
+must stay well below √v of a typical entry: ε ∝ n^(−g) by role keeps that margin at every width, one constant loses it
+at some width. Float32 limits the other end: v = g² is lost for |g| ≲ 1e-19, but m is not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import EpsilonRule, ExponentQuantity, ExponentRole, Measured, Role
 
-EPSILON_SHARE = 0.01  # chosen: ε at this share of √v takes 1 % off a typical update
-UNDERFLOW_SHARE = 1e-3  # chosen: entries that lose their v; a few are noise of dead units, more are a layer's
-DISTINCT = 0.05  # chosen: exponents closer than this are one for any use
+EPSILON_SHARE = 0.01  # chosen: ε at this share of √v reduces a typical update by 1 %
+UNDERFLOW_SHARE = 1e-3  # chosen: entries that lose their v; a few are noise from dead units, more affect a layer
+DISTINCT = 0.05  # chosen: exponents closer than this are equal for any purpose
 
 
 @dataclass(frozen=True)
@@ -31,33 +31,35 @@ class GradientExponent:
 
     role: str
     theory: float
-    step: int  #: of `value`: 0 unless gradients were 0 at init, as behind a readout that starts at 0
-    value: Slope  #: what is stored
+    step: int  #: of `value`: 0, unless gradients were 0 at init, as behind a readout that starts at 0
+    value: Slope  #: the stored exponent
     by_step: Mapping[int, Slope]
     by_tensor: Mapping[str, float]  #: at `step`
 
 
 @dataclass(frozen=True)
 class EpsilonNeed:
-    """What one role needs at one width; sizes are the smallest over its tensors, the steps and the seeds."""
+    """The needs of one role at one width; sizes are the smallest over its tensors, steps and seeds."""
 
     role: str
     width: int
     gradient_rms: float
-    compared: float  #: what ε is added to: √v of a typical entry (Adam), the gradient's mean square (Adafactor)
-    largest_epsilon: float  #: EPSILON_SHARE of that
-    epsilon: float | None  #: in force; None for an optimizer that has none
-    underflow_share: float  #: of the entries of a tensor, the largest
+    compared: (
+        float  #: the value that ε is added to: √v of a typical entry (Adam), the gradient's mean square (Adafactor)
+    )
+    largest_epsilon: float  #: EPSILON_SHARE of that value
+    epsilon: float | None  #: in force; None if the optimizer has none
+    underflow_share: float  #: of a tensor's entries; the largest over tensors
 
     @property
     def share(self) -> float:
-        """Epsilon in force over what it is added to."""
+        """Epsilon in force divided by the value it is added to."""
         return (self.epsilon or 0.0) / self.compared
 
 
 @dataclass(frozen=True)
 class GradientPart:
-    """What the gradients of a calibration showed."""
+    """The measured gradients of a calibration."""
 
     exponents: tuple[ExponentEstimate, ...]  #: quantity "epsilon", by role
     warnings: tuple[Caution, ...]
@@ -65,9 +67,9 @@ class GradientPart:
     needs: tuple[EpsilonNeed, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values, all finite."""
+        """Return JSON-ready values, all finite."""
         return {
-            "rule": f"epsilon of a role at most {EPSILON_SHARE:g} of what it is added to, and so proportional to "
+            "rule": f"epsilon of a role at most {EPSILON_SHARE:g} of the value it is added to, so proportional to "
             "width^(-g); width^(-2g) for Adafactor",
             "roles": [
                 {
@@ -85,15 +87,16 @@ class GradientPart:
 
 
 def fit_gradients(spec: CalibrationSpec, measurements: Sequence[Measurement]) -> GradientPart | None:
-    """g by role at init and through training, and the epsilon that each role needs at each width.
+    """Fit g by role at init and during training, and the epsilon that each role needs at each width.
 
     Parameters
     ----------
-    spec: a calibration's specification; read are `measure`, `parameterization`, `optimizer`, `form` and `epsilon_rule`.
-    measurements: records of kind "epsilon", one for each width and seed; others are passed over.
+    spec: a calibration's specification; its fields `measure`, `parameterization`, `optimizer`, `form` and
+        `epsilon_rule` are used.
+    measurements: records of kind "epsilon", one per width and seed; others are ignored.
 
-    The value of a role is the slope of the mean log RMS of its tensors, which count alike. None where the specification
-    does not ask for epsilon. Raises InvalidInputError for malformed records.
+    The value of a role is the slope of the mean log RMS of its tensors, with equal weights. Returns None if the
+    specification does not ask for epsilon. Raises InvalidInputError for malformed records.
 
     """
     readings = read(spec, measurements, Measured.EPSILON)
@@ -134,7 +137,7 @@ def _exponent(readings: Readings, role: str, theory: float) -> GradientExponent 
 
 
 def _needs(readings: Readings, power: int) -> tuple[EpsilonNeed, ...]:
-    """The smallest sizes by role and width; a tensor whose gradient is exactly 0 needs nothing."""
+    """Return the smallest sizes by role and width, without tensors that have a gradient of exactly 0."""
     seen: dict[tuple[str, int], list[tuple[float, float, float | None, float]]] = {}
     for runs in readings.snapshots.values():
         for (width, _), tensors in runs.items():
@@ -166,7 +169,7 @@ def _needs(readings: Readings, power: int) -> tuple[EpsilonNeed, ...]:
 
 
 def _exponent_warnings(roles: Sequence[GradientExponent]) -> list[Caution]:
-    """Roles whose interval excludes theory's g."""
+    """Warn about roles with an interval that excludes theory's g."""
     found = []
     for role in roles:
         g, interval = role.value.value, role.value.interval
@@ -175,8 +178,8 @@ def _exponent_warnings(roles: Sequence[GradientExponent]) -> list[Caution]:
         found.append(
             Caution(
                 "gradient_exponent_differs",
-                f"Gradients of the {role.role} tensors go as width^({-g:+.2f}) at step {role.step} (g within "
-                f"{interval[0]:.2f} to {interval[1]:.2f}), and theory has g = {role.theory:g}: epsilon by role "
+                f"Gradients of the {role.role} tensors scale as width^({-g:+.2f}) at step {role.step} (g within "
+                f"{interval[0]:.2f} to {interval[1]:.2f}), but theory has g = {role.theory:g}: epsilon by role "
                 "should follow the measured g.",
             )
         )
@@ -184,7 +187,7 @@ def _exponent_warnings(roles: Sequence[GradientExponent]) -> list[Caution]:
 
 
 def _epsilon_warnings(spec: CalibrationSpec, needs: Sequence[EpsilonNeed]) -> list[Caution]:
-    """Roles whose epsilon comes near what it is added to, or whose squares float32 loses, each at its worst width."""
+    """Warn, at the worst width, of a role's epsilon near the value it is added to, or squares that float32 loses."""
     found = []
     rule = "one constant" if spec.epsilon_rule is EpsilonRule.CONSTANT else "the rule by role"
     for role in dict.fromkeys(need.role for need in needs):
@@ -196,7 +199,7 @@ def _epsilon_warnings(spec: CalibrationSpec, needs: Sequence[EpsilonNeed]) -> li
                 Caution(
                     "epsilon_near_gradient",
                     f"Epsilon {worst.epsilon:.2g} of the {role} tensors ({rule}) is {share:.2g} times what it is added "
-                    f"to at width {worst.width}: updates shrink. At most {worst.largest_epsilon:.2g} keeps it under "
+                    f"to at width {worst.width}, so updates shrink. At most {worst.largest_epsilon:.2g} keeps it under "
                     f"{EPSILON_SHARE:.0%}.",
                 )
             )
@@ -206,7 +209,7 @@ def _epsilon_warnings(spec: CalibrationSpec, needs: Sequence[EpsilonNeed]) -> li
                 Caution(
                     "gradient_underflow",
                     f"{lost.underflow_share:.1%} of the gradient entries of a {role} tensor at width {lost.width} are "
-                    "so small that float32 loses their square: Adam's v is 0 there while m is not. Scale the loss up.",
+                    "so small that float32 loses their square: Adam's v is 0 there, but m is not. Scale the loss up.",
                 )
             )
     return found

@@ -1,11 +1,11 @@
 """How the best learning rate falls with the number of training tokens: LR* ∝ tokens^(−h), at a fixed batch size.
 
-For every horizon the optimum is found as in any sweep, at the width where it was run; then h is the slope of a weighted
-line through log2 LR* over log2 tokens. Several widths share the slope and have a level each. The horizons of one seed
-share batches and the constant phase: what noise moves all of them alike cancels in the slope, and the interval, which
-counts it as independent, is rather too wide than too narrow.
+The optimum of every horizon is found as in any sweep, at the width of its runs; then h is the slope of a weighted line
+through log2 LR* over log2 tokens. Several widths share the slope, each with its own level. The horizons of one seed
+share batches and the constant phase: noise that moves all of them equally cancels in the slope, and the interval, which
+treats it as independent, is too wide rather than too narrow.
 
-No theory of the width says what h is. Published values disagree (PUBLISHED), so it is measured.
+The theory of width does not predict h. Published values disagree (PUBLISHED), so it is measured.
 """
 
 import math
@@ -30,7 +30,7 @@ from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured
 PUBLISHED = (
     ("Bjorck et al. 2409.19913", 0.32, 0.32),
     ("Complete(d)P 2512.22382", 0.5, 0.5),
-    # exponents over width of one global learning rate: at 50,000 steps, and at 20 tokens a parameter (tokens ∝ size)
+    # exponents over width of one global learning rate: at 50,000 steps, and at 20 tokens per parameter (tokens ∝ size)
     ("derived from Everett et al. 2407.05872", 0.12, 0.15),
 )
 
@@ -39,7 +39,7 @@ Trials = Sequence[Trial]
 
 @dataclass(frozen=True)
 class HorizonOptimum:
-    """The optimum of one horizon at one width, or the reason why there is none."""
+    """The optimum of one horizon at one width, or why there is none."""
 
     horizon: int  #: steps
     tokens: int  #: predicted positions that a run of this horizon trains on
@@ -54,11 +54,11 @@ class HorizonOptimum:
 
 @dataclass(frozen=True)
 class TokenLaw:
-    """LR* ∝ tokens^(−value) at each of `widths`, with a level for each."""
+    """LR* ∝ tokens^(−value) at each of `widths`, with a separate level for each."""
 
     value: float
     standard_error: float  #: inflated by lack of fit, never deflated
-    interval: tuple[float, float] | None  #: 95 %; None at zero degrees of freedom
+    interval: tuple[float, float] | None  #: 95 %; None with zero degrees of freedom
     degrees_of_freedom: int  #: optima − widths − 1
     lack_of_fit: float | None  #: χ²/dof against the stated errors
     widths: tuple[int, ...]
@@ -66,7 +66,7 @@ class TokenLaw:
 
 @dataclass(frozen=True)
 class HorizonResult:
-    """What the horizons of a calibration showed."""
+    """The result of a calibration's horizons."""
 
     optima: tuple[HorizonOptimum, ...]  #: ascending in width, then horizon
     law: TokenLaw | None
@@ -74,7 +74,7 @@ class HorizonResult:
 
     @property
     def exponents(self) -> tuple[ExponentEstimate, ...]:
-        """The exponent over tokens, one for all roles; no theory names it."""
+        """The exponent over tokens, the same for all roles; theory has no value for it."""
         law = self.law
         if law is None:
             return ()
@@ -91,7 +91,7 @@ class HorizonResult:
         return (estimate,)
 
     def to_dict(self) -> dict[str, Any]:
-        """The optimum of every horizon, the exponent, and what others published."""
+        """Return the optimum of every horizon, the exponent, and published values."""
         return {
             "optima": [
                 {"width": entry.found.width, "steps": entry.horizon, "tokens": entry.tokens, **optimum}
@@ -112,16 +112,16 @@ class HorizonResult:
 
 
 def fit_horizon(spec: CalibrationSpec, trials: Trials) -> HorizonResult | None:
-    """Fit the optimum of each horizon, and how it falls with tokens.
+    """Fit the optimum of each horizon, and how it decreases with tokens.
 
     Parameters
     ----------
-    spec: a calibration's specification; read are `measure`, `horizons` and `proxy`. None is given where `measure` does
-        not ask for "horizon".
-    trials: of all kinds; those with a `horizon` (steps) count.
+    spec: a calibration's specification; its fields `measure`, `horizons` and `proxy` are used. Returns None if
+        `measure` does not contain "horizon".
+    trials: of all kinds; only those with a `horizon` (steps) are used.
 
-    An optimum at the edge of its learning rates is a bound: it is reported and stays out of the fit. A width with fewer
-    than two optima inside says nothing about the slope. Without any width that does, there is no exponent.
+    An optimum at the edge of its learning rates is a bound: it is reported, but left out of the fit. A width with fewer
+    than two interior optima does not determine the slope. If no width does, there is no exponent.
 
     Raises `InvalidInputError` for malformed trials or an unknown architecture.
     """
@@ -133,7 +133,7 @@ def fit_horizon(spec: CalibrationSpec, trials: Trials) -> HorizonResult | None:
 
 
 def tokens_of(spec: CalibrationSpec, horizon: int) -> int:
-    """Positions that a run of `horizon` steps predicts in training; each counts as one token.
+    """Return the positions that a run of `horizon` steps predicts in training; each counts as one token.
 
     >>> tokens_of(CalibrationSpec.from_dict({"parameterization": "mup", "optimizer": "adam", "widths": [32]}), 100)
     25600
@@ -143,7 +143,7 @@ def tokens_of(spec: CalibrationSpec, horizon: int) -> int:
 
 
 def _horizon_optima(spec: CalibrationSpec, trials: Trials) -> Iterator[HorizonOptimum]:
-    """The optimum of each horizon by itself: whatever skews all their curves alike cancels in the slope."""
+    """Fit the optimum of each horizon separately: a skew that all their curves share cancels in the slope."""
     records: dict[tuple[int, int], list[Trial]] = {}
     for trial in trials:
         if trial.horizon is not None and trial.role is None:
@@ -154,7 +154,7 @@ def _horizon_optima(spec: CalibrationSpec, trials: Trials) -> Iterator[HorizonOp
 
 
 def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
-    """Weighted least squares of one slope and a level for each width; see `scaling` for the interval."""
+    """Fit one slope and a level per width by weighted least squares; see `scaling` for the interval."""
     inside = [(entry, entry.interior) for entry in optima]
     points = [(entry.found.width, entry.tokens, optimum) for entry, optimum in inside if optimum is not None]
     counts = Counter(width for width, _, _ in points)
@@ -170,7 +170,7 @@ def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
     )
     weight_P = 1 / errors**2
     widths = tuple(sorted({width for width, _, _ in points}))
-    for width in widths:  # around its own centre, so that its level drops out
+    for width in widths:  # around its centre, so that its level drops out
         at = width_P == width
         x_P[at] -= np.average(x_P[at], weights=weight_P[at])
         y_P[at] -= np.average(y_P[at], weights=weight_P[at])
@@ -194,14 +194,14 @@ def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
 
 
 def _cautions(spec: CalibrationSpec, optima: Sequence[HorizonOptimum], law: TokenLaw | None) -> Iterator[Caution]:
-    """Every reason to trust the exponent over tokens less."""
+    """Return every reason to trust the exponent over tokens less."""
     for entry in optima:
         yield from _horizon_cautions(entry)
     missing = sorted(set(spec.horizons) - {entry.horizon for entry in optima})
     if missing:
         yield Caution(
             "horizon_without_trials",
-            f"Horizon {', '.join(map(str, missing))} has no trials and stays out of the exponent over tokens.",
+            f"Horizon {', '.join(map(str, missing))} has no trials and is left out of the exponent over tokens.",
         )
     for width in sorted({entry.found.width for entry in optima}):
         surfaces = [entry.found.surface for entry in optima if entry.found.width == width]
@@ -209,31 +209,31 @@ def _cautions(spec: CalibrationSpec, optima: Sequence[HorizonOptimum], law: Toke
             yield Caution(
                 "unlike_horizons",
                 f"Width {width}: not every horizon has the same learning rates and seeds, so noise that they would "
-                "share counts in the exponent over tokens.",
+                "otherwise share affects the exponent over tokens.",
             )
     if law is None:
         inside = sum(entry.interior is not None for entry in optima)
         yield Caution(
             "no_exponent",
-            f"{inside} of {len(optima)} horizons have an optimum inside their learning rates, and an exponent over "
+            f"{inside} of {len(optima)} horizons have an optimum inside their learning rates, but an exponent over "
             "tokens needs two at one width.",
         )
     elif law.degrees_of_freedom == 0:
         yield Caution(
             "zero_degrees_of_freedom",
-            "Two horizons always lie on a power law: nothing tests the exponent over tokens, so it has no interval. "
+            "Two horizons always fit a power law, so nothing tests the exponent over tokens and it has no interval. "
             "Measure a third.",
         )
     elif misfits(law.lack_of_fit, law.degrees_of_freedom):
         yield Caution(
             "lack_of_fit",
             f"The optima scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far from a power law of the tokens as "
-            "their own errors explain; the interval of the exponent is the wider for it.",
+            "their own errors explain; this widens the interval of the exponent.",
         )
 
 
 def _horizon_cautions(entry: HorizonOptimum) -> Iterator[Caution]:
-    """What is doubtful about the optimum of one horizon."""
+    """Return what is doubtful about the optimum of one horizon."""
     where, optimum, surface = (
         f"Horizon {entry.horizon} at width {entry.found.width}",
         entry.found.optimum,
@@ -245,13 +245,15 @@ def _horizon_cautions(entry: HorizonOptimum) -> Iterator[Caution]:
             f"{where}: {surface.gap_count} of {surface.losses.size} trials have no outcome.",
         )
     if optimum is None:
-        yield Caution("no_optimum", f"{where} stays out of the exponent over tokens: {entry.found.reason}.")
+        yield Caution("no_optimum", f"{where} is left out of the exponent over tokens:  {entry.found.reason}.")
         return
     if optimum.kind != "interior":
-        yield Caution("optimum_at_grid_edge", f"{where} stays out of the exponent over tokens: {entry.found.remark}.")
+        yield Caution(
+            "optimum_at_grid_edge", f"{where} is left out of the exponent over tokens:  {entry.found.remark}."
+        )
     if optimum.next_to_divergence:
         yield Caution(
             "next_to_divergence",
             f"{where}: a learning rate next to the best one, {optimum.learning_rate:.3g}, diverged; the optimum is "
-            "known to the spacing of the learning rates only.",
+            "known only to the spacing of the learning rates.",
         )

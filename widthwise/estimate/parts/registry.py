@@ -1,7 +1,7 @@
-"""The parts of a calibration's result: one row for each kind of measurement, in the order in which results list them.
+"""The parts of a calibration's result: one row for each kind of measurement, in the order in results.
 
-To add one, write a module with its fit and add a row here. A module is imported when it is first asked for: some load
-scipy's linear programming.
+To add one, write a module with its fit and add a row here. A module is imported when it is first needed, since some
+load scipy's linear programming.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from widthwise.vocabulary import Measured
 
 
 class Evidence(NamedTuple):
-    """What a part may be fitted from."""
+    """The data that a part may use for its fit."""
 
     spec: CalibrationSpec
     trials: Sequence[Trial]
@@ -24,7 +24,7 @@ class Evidence(NamedTuple):
 
 
 class PartKind(NamedTuple):
-    """One kind of measurement; its word is the name of the part in a result."""
+    """One kind of measurement; its value is the part's name in a result."""
 
     kind: Measured
     fit: Callable[[Evidence], Part | None]
@@ -70,6 +70,6 @@ PARTS: tuple[PartKind, ...] = (
 
 
 def fit_parts(evidence: Evidence, parts: Sequence[PartKind] = PARTS) -> dict[str, Part]:
-    """Fit every part that the specification asks for, by name."""
+    """Fit every part that the specification asks for; return them by name."""
     asked = {part.kind.value: part.fit(evidence) for part in parts if part.kind in evidence.spec.measure}
     return {name: found for name, found in asked.items() if found is not None}
