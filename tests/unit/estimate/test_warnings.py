@@ -153,4 +153,4 @@ def test_a_judgement_says_which_size_it_is_about() -> None:
         ("output_change", None, "the change of the output of first is proportional to width^+0.50 over the steps"),
     ):
         judgement = Judgement("first", "hidden", size, step, slope, 0.0, "fail")
-        assert judgement.in_words() == f"{words} but theory expects width^+0"
+        assert judgement.in_words() == f"{words}, but theory expects width^+0"
