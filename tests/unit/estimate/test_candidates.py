@@ -176,7 +176,7 @@ def test_the_interval_of_the_drift_keeps_what_the_shape_does_not_refute() -> Non
 def test_nothing_and_nonsense_are_refused() -> None:
     with pytest.raises(EstimateError, match="no width"):
         fit_candidates([], [], [])
-    with pytest.raises(InvalidInputError, match="repeat"):
+    with pytest.raises(InvalidInputError, match="contain duplicates"):
         fit_candidates([64, 64], [-8, -8], [0.1, 0.1])
     with pytest.raises(InvalidInputError, match="positive finite"):
         fitted(law()).predict(math.nan)

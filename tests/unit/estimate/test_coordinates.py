@@ -67,7 +67,7 @@ def test_a_planted_power_of_the_width_fails_and_is_named(layer: str, size: str, 
     assert found.outcome == "fail"
     assert [w.code for w in found.warnings] == ["coordinate_check_failed"]
     assert len(found.reasons) == 1
-    assert f"of {layer} goes as width^{power:+.2f}" in found.reasons[0]
+    assert f"of {layer} is proportional to width^{power:+.2f}" in found.reasons[0]
 
 
 @pytest.mark.parametrize(("model", "label"), [("standard", "mup"), ("mup", "standard"), ("mean_field", "ntk")])

@@ -70,7 +70,7 @@ def test_two_widths_have_no_interval() -> None:
 
 
 def test_one_width_has_no_slope() -> None:
-    with pytest.raises(EstimateError, match="two widths"):
+    with pytest.raises(EstimateError, match="two or more widths"):
         fit_power_law([64], [-8], [0.1])
 
 
