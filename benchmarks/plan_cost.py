@@ -1,8 +1,8 @@
-"""What a plan costs now beside what it cost at an earlier commit, both in one run on one machine.
+"""What a plan costs now compared with an earlier commit, both in one run on one machine.
 
     python -m benchmarks.plan_cost [--before 8d53972] [--rounds 15] [--dry]
 
-The earlier commit is checked out into a temporary folder; the two trees take turns in processes of their own, so that
+The earlier commit is checked out into a temporary folder; the two trees take turns in separate processes, so that
 whatever else the machine does slows both. A time is the shortest of a round, a ratio that of one round's two times.
 """
 
@@ -74,7 +74,7 @@ def checked_out(commit: str) -> Iterator[Path]:
 
 
 def turn(tree: Path) -> dict[str, float]:
-    """The times of one tree's library, in a process of its own."""
+    """The times of one tree's library, in a separate process."""
     source = (
         "import json, sys, importlib.util as u\n"
         "spec = u.spec_from_file_location('plan_cost', sys.argv[1])\n"
@@ -139,7 +139,7 @@ def main() -> None:
     found = measure(options.before, options.rounds)
     record.write_result(
         "plan_cost",
-        "What a plan costs beside an earlier commit",
+        "What a plan costs compared with an earlier commit",
         page(found, options),
         {"before": options.before, "microseconds": found},
         options,
