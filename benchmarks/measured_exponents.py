@@ -35,7 +35,7 @@ GRADIENT_SEEDS = {"mlp": 12, "transformer": 6}  # a gradient each: more where th
 RUN_WIDTHS = {"mlp": (32, 64, 128, 256), "transformer": (32, 64, 128)}
 RUN_SEEDS = (10, 11)  # not 0 and 1: the margins of the coordinate check were set on runs of those
 RUN_STEPS = 32
-# base learning rates: near the optimum of widthwise/calibration/grids.py at the smallest width
+# base learning rates: near the optimum of widthwise/theory/optimizers.py at the smallest width
 LEARNING_RATES = {"mlp": 2.0**-6, "transformer": 2.0**-6}
 
 Change = Callable[["Prescription"], "Prescription"]

@@ -4,6 +4,8 @@ from enum import StrEnum
 from typing import Literal, Self, TypeAlias, TypeVar, get_args
 
 from widthwise.errors import InvalidInputError
+from widthwise.theory.optimizers import Optimizer as Optimizer  # noqa: PLC0414  beside its records; a re-export
+from widthwise.theory.optimizers import WeightDecayMode as WeightDecayMode  # noqa: PLC0414
 
 
 class Role(StrEnum):
@@ -23,25 +25,6 @@ class Parameterization(StrEnum):
     NTK = "ntk"
     MUP = "mup"
     MEAN_FIELD = "mean_field"
-
-
-class Optimizer(StrEnum):
-    """Optimizers whose update size is known as a power of width."""
-
-    SGD = "sgd"
-    ADAM = "adam"
-    ADAMW = "adamw"
-    ADAM_ATAN2 = "adam_atan2"
-    ADAFACTOR = "adafactor"
-    ADAM_PARAMETER_SCALING = "adam_parameter_scaling"
-
-
-class WeightDecayMode(StrEnum):
-    """How the trainer applies the weight decay λ to a tensor W with learning rate η."""
-
-    DECOUPLED = "decoupled"  #: W ← W − ηλW (AdamW in PyTorch and optax)
-    INDEPENDENT = "independent"  #: W ← W − λW (Loshchilov and Hutter's text; decay apart from η)
-    COUPLED = "coupled"  #: λW is added to the gradient (L2 regularisation)
 
 
 class Layout(StrEnum):

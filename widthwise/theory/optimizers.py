@@ -4,16 +4,35 @@ With learning rate ∝ n^(−c), gradient RMS ∝ n^(−g) and parameter RMS ∝
 n^(−c−g) for SGD, n^(−c) for the Adam family and n^(−c−b) for updates relative to the parameter
 (Everett et al. 2024, arXiv 2407.05872, section on optimizers).
 
-A new optimizer with one of these scales is one record in `OPTIMIZERS`.
+A new optimizer with one of these scales is a word of `Optimizer` and a record in `OPTIMIZERS`; to train with it, the
+engine has a record too. `widthwise.vocabulary` offers the words with all others.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from widthwise.vocabulary import Optimizer, WeightDecayMode
+
+class Optimizer(StrEnum):
+    """Optimizers whose update size is known as a power of width."""
+
+    SGD = "sgd"
+    ADAM = "adam"
+    ADAMW = "adamw"
+    ADAM_ATAN2 = "adam_atan2"
+    ADAFACTOR = "adafactor"
+    ADAM_PARAMETER_SCALING = "adam_parameter_scaling"
+
+
+class WeightDecayMode(StrEnum):
+    """How the trainer applies the weight decay λ to a tensor W with learning rate η."""
+
+    DECOUPLED = "decoupled"  #: W ← W − ηλW (AdamW in PyTorch and optax)
+    INDEPENDENT = "independent"  #: W ← W − λW (Loshchilov and Hutter's text; decay apart from η)
+    COUPLED = "coupled"  #: λW is added to the gradient (L2 regularisation)
 
 
 class _InitScale(Protocol):
@@ -52,25 +71,90 @@ UNIT = UpdateScale("unit", None, 1)
 PARAMETER = UpdateScale("parameter", "b", 0, keeps_parameter_scale=True)
 
 
+OPTIMA_AT = 32  # base width of the optima below
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredOptimum:
+    """Where the best base learning rate of an optimizer lies, on the proxies that a calibration trains.
+
+    All multipliers are 1 at the base width, so every parameterization starts as one model there and has the same best
+    base learning rate. It depends on the optimizer, the architecture and the base width.
+
+    Measured on the Python documentation text: 200 steps, depth 2; MLP with 8 bytes of context, batch 256; transformer
+    with 64, batch 32, head dimension 16; one seed (two for MLP with Adam at 32), learning rates in steps of 2 (of 4
+    for the transformer at 32) that enclose the optimum and the first divergence, one base width at a time, such as
+
+        python -m benchmarks.optimum_over_widths --optimizer sgd --widths 32 --learning-rates 0.125 0.25 0.5 1 2 4
+
+    | | base 32 | 64 | 128 | 256 |
+    |---|---|---|---|---|
+    | MLP, Adam | 0.030 | | 0.011 | 0.0042 |
+    | MLP, Adam-atan2 (a = b = 1) | 0.031 | | | |
+    | MLP, SGD (diverges at 4, 2, 1, 0.5) | 1.0 | 1.0 | 0.5 | ≤ 0.25 |
+    | MLP, Adafactor | 0.093 | | 0.063 | 0.059 |
+    | MLP, Adam with parameter scaling | 0.087 | | 0.069 | 0.057 |
+    | transformer, Adam | 0.022 | 0.011 | | |
+    | transformer, SGD | 0.43 | 0.5 | | |
+    | transformer, Adafactor | 0.125 | | | |
+    | transformer, Adam with parameter scaling | 0.073 | | | |
+    """
+
+    centres: Mapping[str, float]  #: at base width OPTIMA_AT, by the word of the architecture
+    exponent: float  #: it goes as (base width)^−exponent: slopes of the table
+
+
 @dataclass(frozen=True, slots=True)
 class OptimizerRecord:
-    """What transfer needs to know of one optimizer."""
+    """What the library knows of one optimizer."""
 
+    label: str  #: as people write it
     scale: UpdateScale
     #: Power of the gradient that epsilon is added to; 0 if the optimizer has none. Adam adds ε to √v ~ |g|;
     #: Adafactor adds ε₁ to g² (Shazeer and Stern 2018, 1804.04235, algorithm 4).
     epsilon_power: int
-    weight_decay_mode: WeightDecayMode = WeightDecayMode.DECOUPLED  #: as PyTorch applies it
+    weight_decay_mode: WeightDecayMode = WeightDecayMode.DECOUPLED  #: unless a request says otherwise
+    optimum: MeasuredOptimum | None = None  #: None: calibrations do not train with it
 
+
+# published: 0.95 for one global learning rate (Everett et al. 2024)
+_ADAM_OPTIMUM = MeasuredOptimum({"mlp": 0.030, "transformer": 0.022}, exponent=0.95)
 
 OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
     {
-        Optimizer.SGD: OptimizerRecord(GRADIENT, 0, WeightDecayMode.COUPLED),
-        Optimizer.ADAM: OptimizerRecord(UNIT, 1),
-        Optimizer.ADAMW: OptimizerRecord(UNIT, 1),
-        Optimizer.ADAM_ATAN2: OptimizerRecord(UNIT, 0),
-        Optimizer.ADAFACTOR: OptimizerRecord(PARAMETER, 2),
-        Optimizer.ADAM_PARAMETER_SCALING: OptimizerRecord(PARAMETER, 1),
+        Optimizer.SGD: OptimizerRecord(
+            "SGD",
+            GRADIENT,
+            epsilon_power=0,
+            weight_decay_mode=WeightDecayMode.COUPLED,
+            # the slope is 0.7 to 1; where training diverges moves by 1
+            optimum=MeasuredOptimum({"mlp": 1.0, "transformer": 0.43}, exponent=0.75),
+        ),
+        Optimizer.ADAM: OptimizerRecord("Adam", UNIT, epsilon_power=1, optimum=_ADAM_OPTIMUM),
+        Optimizer.ADAMW: OptimizerRecord(
+            "AdamW",
+            UNIT,
+            epsilon_power=1,
+            optimum=_ADAM_OPTIMUM,  # it decays by ηλ ≈ 0.003 a step here
+        ),
+        Optimizer.ADAM_ATAN2: OptimizerRecord(
+            "Adam-atan2",
+            UNIT,
+            epsilon_power=0,
+            optimum=_ADAM_OPTIMUM,  # it has Adam's step while a·atan2(x) ≈ x
+        ),
+        Optimizer.ADAFACTOR: OptimizerRecord(
+            "Adafactor",
+            PARAMETER,
+            epsilon_power=2,
+            optimum=MeasuredOptimum({"mlp": 0.093, "transformer": 0.125}, exponent=0.25),
+        ),
+        Optimizer.ADAM_PARAMETER_SCALING: OptimizerRecord(
+            "Adam + parameter scaling",
+            PARAMETER,
+            epsilon_power=1,
+            optimum=MeasuredOptimum({"mlp": 0.087, "transformer": 0.073}, exponent=0.25),
+        ),
     }
 )
 
