@@ -10,7 +10,6 @@ from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.schemas import Estimate
-from service.calibrations.specification import SpecificationBody
 from service.errors import RefusedInputError
 from service.store.database.records import MeasurementRow, StoredCalibration, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES
@@ -21,26 +20,28 @@ from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, is_known
 from widthwise.calibration.cost import run_flops
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.vocabulary import Runner
+from widthwise.vocabulary import Architecture, Measured, Runner
 
-SOONEST_LOOK_SECONDS = 2  # between two polls of a calibration (chosen): trials of a quick one take about as long
-LATEST_LOOK_SECONDS = 10  # chosen: a user who watches sees it move
-LOOK_SHARE = 0.05  # of the remaining time (chosen): twenty polls of a long one
+SOONEST_LOOK_SECONDS = 2  # between two looks at a calibration (chosen): a quick one's trials take about as long
+LATEST_LOOK_SECONDS = 10  # chosen: whoever watches sees that it moves
+LOOK_SHARE = 0.05  # of the time that is left (chosen): twenty looks at a long one
 
 
-def check_spec(spec: SpecificationBody) -> None:
-    """Check what the schema can't express: raises RefusedInputError (422) for fields that don't go together."""
-    # Raises the library's InvalidInputError if the parameterization does not have this form.
+def check_spec(spec: CalibrationSpec) -> None:
+    """Refuse what the schema can't express: raises RefusedInputError (422) for members that don't go together."""
+    # Raises the library's InvalidInputError for a form that the parameterization does not have.
     theoretical_exponents(spec.parameterization, spec.optimizer, form=spec.form)
     head_dim = spec.proxy.head_dim
-    broken = [width for width in spec.widths if spec.proxy.architecture == "transformer" and width % head_dim]
+    broken = [
+        width for width in spec.widths if spec.proxy.architecture is Architecture.TRANSFORMER and width % head_dim
+    ]
     if broken:
         message = f"head_dim {head_dim} does not divide width {broken[0]}"
         raise RefusedInputError(
-            f"#/proxy/head_dim: {message}; give widths that are multiples of it, or another head_dim.",
+            f"#/proxy/head_dim: {message}; give widths of whole heads, or another head_dim.",
             errors=[{"pointer": "#/proxy/head_dim", "message": message, "value": head_dim}],
         )
-    if spec.runner == "worker" and not is_known(spec.proxy.dataset):
+    if spec.runner is Runner.WORKER and not is_known(spec.proxy.dataset):
         message = f"workers have no dataset {spec.proxy.dataset!r}"
         raise RefusedInputError(
             f"#/proxy/dataset: {message}; give {', '.join(CORPORA)}, {FILE_PREFIX}NAME for a file in the workers' "
@@ -48,11 +49,11 @@ def check_spec(spec: SpecificationBody) -> None:
             errors=[{"pointer": "#/proxy/dataset", "message": message, "value": spec.proxy.dataset}],
         )
 
-    if "gamma" in spec.measure and "learning_rate" not in spec.measure:
-        raise _refused_measure("gamma is swept around the best learning rate; also measure learning_rate", "gamma")
-    if spec.runner == "external" and spec.measure != ["learning_rate"]:
-        other = next(kind for kind in spec.measure if kind != "learning_rate")
-        raise _refused_measure(f"only workers measure {other}; an external runner uploads losses", other)
+    if Measured.GAMMA in spec.measure and Measured.LEARNING_RATE not in spec.measure:
+        raise _refused_measure("gamma is swept around the best learning rate; measure learning_rate too", "gamma")
+    if spec.runner is Runner.EXTERNAL and spec.measure != (Measured.LEARNING_RATE,):
+        other = next(kind for kind in spec.measure if kind is not Measured.LEARNING_RATE)
+        raise _refused_measure(f"{other} is measured by workers alone; an external runner uploads losses", other)
 
 
 def _refused_measure(message: str, kind: str) -> RefusedInputError:
@@ -97,7 +98,7 @@ def calibration_body(calibration: StoredCalibration) -> dict[str, Any]:
 
 
 def retry_after(calibration: StoredCalibration) -> int | None:
-    """Return the seconds to wait before polling a calibration again; None once it has ended."""
+    """Return the seconds after which another look at a calibration is worth it; None once it has ended."""
     if calibration.state in FINAL_CALIBRATION_STATES:
         return None
     left = calibration.progress.seconds_left or 0.0
@@ -119,7 +120,7 @@ def measurement_body(row: MeasurementRow) -> dict[str, Any]:
 def estimate(calibration: StoredCalibration) -> dict[str, Any]:
     """Return what was expected of a calibration before it began (`schemas.Estimate`).
 
-    The operations are the sum of what the trials report if none ends early, without those of measurements.
+    The operations are the sum of what the trials report if none ends early; measuring on the way is not counted.
     """
     if calibration.runner == Runner.EXTERNAL:
         return _external_estimate(calibration.spec)
@@ -128,7 +129,7 @@ def estimate(calibration: StoredCalibration) -> dict[str, Any]:
 
 
 def _external_estimate(spec: CalibrationSpec) -> dict[str, Any]:
-    """The whole grid, whoever trains it."""
+    """The whole grid, by whomever it is trained."""
     each = spec.seeds * len(spec.learning_rates)
     flops = math.fsum(run_flops(spec, width) for width in spec.widths)
     trials = each * len(spec.widths)
@@ -145,12 +146,12 @@ async def event_stream(
     poll_seconds: float,
     key_counts: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Yield events with a number above `after` as they happen.
+    """Return events with a number above `after` as they come.
 
-    It ends when the calibration has ended, at the time limit, or once the caller's key is no longer valid.
+    It ends when the calibration has, at the time limit, or once the caller's key no longer counts.
 
-    Each read is a separate short transaction, so nothing is held while the stream waits. If the calibration ended,
-    the last event is `end`, without a number.
+    Each read is a short transaction of its own: nothing is held while the stream waits. The last event of a stream
+    that ended with its calibration is `end`, without a number.
     """
     deadline = time.monotonic() + stream_seconds
     finished = calibration.state in FINAL_CALIBRATION_STATES
@@ -169,7 +170,7 @@ async def event_stream(
             calibration = await run_in_threadpool(store.calibrations.get, calibration.id)
             finished = calibration.state in FINAL_CALIBRATION_STATES
             if finished:
-                continue  # its last events may have arrived after the read above
+                continue  # its last events may have come after the read above
         if time.monotonic() >= deadline:
             return
         await anyio.sleep(poll_seconds)

@@ -105,11 +105,11 @@ async def create_calibration(
 
     The response is sent after the job is stored, and includes an estimate of its trials, cost and time.
     """
-    spec = await read_json(request, _SPEC)
+    spec = (await read_json(request, _SPEC)).to_spec()
     logic.check_spec(spec)
     created = await run_in_threadpool(
         store.calibrations.create,
-        spec.to_spec().to_dict(),
+        spec.to_dict(),
         idempotency_key=idempotency_key,
         request_id=request.state.request_id,
     )
@@ -134,12 +134,12 @@ async def extend_calibration(
     """
     more = await read_json(request, _EXTENSION)
     parent = await run_in_threadpool(store.calibrations.get, calibration_id)
-    spec = extended(parent.spec, more)
+    spec = extended(parent.spec, more).to_spec()
     logic.check_spec(spec)
     created = await run_in_threadpool(
         store.calibrations.extend,
         parent.id,
-        spec.to_spec().to_dict(),
+        spec.to_dict(),
         idempotency_key=idempotency_key,
         request_id=request.state.request_id,
     )

@@ -1,9 +1,10 @@
-"""The specification of a calibration, which is also what is stored with every default filled in, and its extension."""
+"""The body that asks for a calibration, and the one that extends it; every default is the library's."""
 
+import json
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, field_validator
 
 from service.http.fields import (
     REQUEST,
@@ -15,14 +16,13 @@ from service.http.fields import (
 )
 from service.http.numbers import Whole
 from widthwise.calibration.corpora import DATASET
-from widthwise.calibration.grids import default_horizons, default_learning_rates
-from widthwise.calibration.spec import Atan2Constants, CalibrationSpec, ProxySpec
+from widthwise.calibration.grids import default_horizons
+from widthwise.calibration.spec import DEFAULTS, CalibrationSpec, ProxySpec
 from widthwise.vocabulary import (
     AlignmentName,
     Architecture,
     EpsilonRule,
     FeedForward,
-    Form,
     LearningRateRule,
     Measured,
     Runner,
@@ -37,9 +37,7 @@ MAX_HORIZON = max(default_horizons(MAX_STEPS))
 #: chosen: far above any that trains; times any multiplier it stays within the float32 that the proxies train in
 MAX_LEARNING_RATE = 1e6
 
-#: The defaults of every proxy and of atan2 are the library's.
 MLP, TRANSFORMER = ProxySpec.of(Architecture.MLP), ProxySpec.of(Architecture.TRANSFORMER)
-ATAN2 = Atan2Constants()
 
 LearningRate = Annotated[float, Field(gt=0, le=MAX_LEARNING_RATE)]
 DISTINCT = {"uniqueItems": True}
@@ -67,8 +65,8 @@ class Atan2(BaseModel):
 
     model_config = REQUEST
 
-    a: Annotated[float, Field(gt=0, le=100)] = ATAN2.a
-    b: Annotated[float, Field(gt=0, le=100)] = ATAN2.b
+    a: Annotated[float, Field(gt=0, le=100)] = DEFAULTS.atan2.a
+    b: Annotated[float, Field(gt=0, le=100)] = DEFAULTS.atan2.b
 
 
 class MlpProxy(BaseModel):
@@ -110,6 +108,10 @@ class TransformerProxy(BaseModel):
     tied: bool = Field(TRANSFORMER.tied, description="The readout reads the embedding table.")
 
 
+Proxy = Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")]
+_DEFAULT_PROXY = TypeAdapter[MlpProxy | TransformerProxy](Proxy).validate_json(json.dumps(DEFAULTS.proxy.to_dict()))
+
+
 class SpecificationBody(BaseModel):
     """A job that measures exponents: learning rates × widths × seeds of small training runs.
 
@@ -121,9 +123,9 @@ class SpecificationBody(BaseModel):
 
     parameterization: ParameterizationField
     optimizer: OptimizerField
-    alignment: AlignmentField = AlignmentName.FULL
-    readout_omega: OwnOrReplacedOmega = None
-    form: FormField = Form.TABLE_9
+    alignment: AlignmentField = AlignmentName(str(DEFAULTS.alignment))
+    readout_omega: OwnOrReplacedOmega = DEFAULTS.readout_omega
+    form: FormField = DEFAULTS.form
     widths: Annotated[
         list[ProxyWidth],
         Field(
@@ -134,35 +136,37 @@ class SpecificationBody(BaseModel):
             "an interval around it three.",
         ),
     ]
-    proxy: Annotated[MlpProxy | TransformerProxy, Field(discriminator="architecture")] = Field(
-        MlpProxy(architecture="mlp"), description="The small model that is trained, and on what."
-    )
+    proxy: Proxy = Field(_DEFAULT_PROXY, description="The small model that is trained, and on what.")
     learning_rates: LearningRates | None = Field(
         default=None,
         description="Base learning rates of the grid, above 0: distinct, kept in ascending order. Left out: a grid "
         "for the optimizer and the proxy. The fit of an optimum needs a neighbour on each side, so three at least.",
     )
-    seeds: Seeds = Field(default=2, description="Runs of each cell, with seeds 0, 1, …")
-    steps: Annotated[int, Whole(1, MAX_STEPS)] = Field(default=200, description="Optimizer steps of one run.")
+    seeds: Seeds = Field(default=DEFAULTS.seeds, description="Runs of each cell, with seeds 0, 1, …")
+    steps: Annotated[int, Whole(1, MAX_STEPS)] = Field(
+        default=DEFAULTS.steps, description="Optimizer steps of one run."
+    )
     epsilon: Annotated[
         float, Field(gt=0, le=1, description="Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe).")
-    ] = 1e-12
+    ] = DEFAULTS.epsilon
     learning_rate_rule: LearningRateRule = Field(
-        LearningRateRule.PER_LAYER,
+        DEFAULTS.learning_rate_rule,
         description="`global`: one learning rate for every tensor at every width, as most people train.",
     )
     epsilon_rule: EpsilonRule = Field(
-        EpsilonRule.PER_LAYER, description="`constant`: the same ε for every tensor at every width."
+        DEFAULTS.epsilon_rule, description="`constant`: the same ε for every tensor at every width."
     )
     atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
     search: Search = Field(
-        Search.TELESCOPE,
+        DEFAULTS.search,
         description="How the learning rates are searched. `telescope`: all of them at the smallest width, then three, "
         "two meshes apart, around the prediction at each next one, with more than half of the seeds. `grid`: all of "
         "them at every width. Both go on where an optimum lies at the edge.",
     )
-    mesh: Mesh = Field(default=0.5, description="Finest spacing of the learning rates around each optimum, in octaves.")
-    early_stopping: bool = Field(True, description="Stop trials that can't come near the best one.")
+    mesh: Mesh = Field(
+        default=DEFAULTS.mesh, description="Finest spacing of the learning rates around each optimum, in octaves."
+    )
+    early_stopping: bool = Field(DEFAULTS.early_stopping, description="Stop trials that can't come near the best one.")
     measure: Annotated[
         list[Measured],
         Field(
@@ -171,9 +175,9 @@ class SpecificationBody(BaseModel):
             json_schema_extra={"uniqueItems": True},
             description=f"What is measured: {'; '.join(kind.meaning for kind in Measured)}.",
         ),
-    ] = [Measured.LEARNING_RATE]
+    ] = list(DEFAULTS.measure)
     probe_learning_rate: LearningRate | None = Field(
-        None,
+        DEFAULTS.probe_learning_rate,
         description="Base learning rate of the runs that measure epsilon, alignment and coordinates. Left out: the "
         "middle of the learning rates.",
     )
@@ -183,7 +187,8 @@ class SpecificationBody(BaseModel):
         "steps, twice and four times it.",
     )
     runner: Runner = Field(
-        Runner.WORKER, description="`worker`: this service trains. `external`: you train, upload the trials and finish."
+        DEFAULTS.runner,
+        description="`worker`: this service trains. `external`: you train, upload the trials and finish.",
     )
 
     @field_validator("measure")
@@ -205,20 +210,8 @@ class SpecificationBody(BaseModel):
                 raise ValueError(f"holds {lower} and {upper}, which are the same or nearly; give each once")
         return ascending
 
-    @model_validator(mode="after")
-    def _with_lists(self) -> Self:
-        # the model is frozen for everyone else
-        if self.learning_rates is None:
-            rates = default_learning_rates(self.optimizer, self.proxy.architecture, self.widths[0])
-            object.__setattr__(self, "learning_rates", list(rates))
-        if self.horizons is None:
-            object.__setattr__(
-                self, "horizons", default_horizons(self.steps) if Measured.HORIZON in self.measure else []
-            )
-        return self
-
     def to_spec(self) -> CalibrationSpec:
-        """The library's specification."""
+        """The library's specification: what is stored, with its default learning rates and horizons."""
         return CalibrationSpec.from_dict(self.model_dump(mode="json"))
 
 

@@ -1,12 +1,15 @@
 """The specification of a calibration: what is left out, null, and the default that the document names are one."""
 
+import ast
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from service.calibrations import specification
 from service.calibrations.specification import SpecificationBody
 from service.store.database.validation import checked_spec
 from tests.api.client import Client
@@ -64,4 +67,43 @@ def test_what_is_stored_is_what_the_request_says_with_its_defaults(name: str, bo
     """To the last byte: idempotency and provenance know a specification by its digest."""
     del name
     read = SpecificationBody.model_validate_json(json.dumps(body))
-    assert checked_spec(read.to_spec().to_dict()) == checked_spec(read.model_dump(mode="json"))
+    stored = read.to_spec().to_dict()
+    filled = {member: stored[member] for member in ("learning_rates", "horizons") if getattr(read, member) is None}
+    assert checked_spec(stored) == checked_spec(read.model_dump(mode="json") | filled)
+
+
+def spelled(source: str) -> list[str]:
+    """The fields whose default is written out as a word or a number, not taken from the library."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.AnnAssign) or node.value is None:
+            continue
+        value: ast.expr | None = node.value
+        if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "Field":
+            named = {keyword.arg: keyword.value for keyword in value.keywords}
+            value = value.args[0] if value.args else named.get("default")
+        if value is not None and not _taken(value):
+            found.append(ast.unparse(node.target))
+    return found
+
+
+def _taken(value: ast.expr) -> bool:
+    """Whether a default comes from DEFAULTS or a proxy's, is a body of such defaults, or is None."""
+    constants = {node.value for node in ast.walk(value) if isinstance(node, ast.Constant)}
+    names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    return constants <= {None} and names <= {
+        *("DEFAULTS", "MLP", "TRANSFORMER", "_DEFAULT_PROXY", "Atan2"),
+        *("AlignmentName", "list", "str"),
+    }
+
+
+def test_the_body_spells_no_default() -> None:
+    """Each is the library's: `CalibrationSpec` alone says what is meant by a field that is left out."""
+    assert spelled(Path(str(specification.__file__)).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "planted", ["a: int = 2", "a: int = Field(2)", "a: X = Field(default=X.Y)", "a: list[X] = [X.Y]", "a: bool = True"]
+)
+def test_a_default_that_is_spelled_is_seen(planted: str) -> None:
+    assert spelled(planted) == ["a"]
