@@ -18,8 +18,7 @@ from benchmarks.record import arguments, write_result
 from benchmarks.service_database import migrated_database, server_version
 from benchmarks.service_rows import ENVIRONMENT, specification
 from benchmarks.soak_child import loss_of
-from service.store import CalibrationState, Claim, Store
-from service.store.database.engine import create_store_engine
+from service.store import CalibrationState, Claim, Store, create_store_engine
 
 CALIBRATIONS = 50  # chosen: the tables then grow by hundreds of pages, so that a page's size no longer shows
 TABLES = ("calibrations", "shards", "trials", "events", "exponents")

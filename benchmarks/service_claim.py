@@ -21,9 +21,7 @@ from benchmarks.service_database import (
 )
 from benchmarks.service_process import PACKAGES, percentile, times
 from benchmarks.service_rows import calibration_rows, drawn_words, shard_rows
-from service.store import Store, open_store
-from service.store.database.engine import create_store_engine
-from service.store.database.tables import calibrations, shards
+from service.store import Store, create_store_engine, open_store, tables
 from testbed.sweeping import finish_ready
 
 EACH = 8  # shards of a calibration
@@ -38,11 +36,11 @@ def load(url: str, queued: int, finished: int) -> str:
     rows = list(calibration_rows(list(drawn_words(ended + waiting))))
     for number, row in enumerate(rows):
         row["state"] = "succeeded" if number < ended else "queued"
-    with without_indexes(engine, calibrations, shards):
-        fill(engine, calibrations, rows)
+    with without_indexes(engine, tables.calibrations, tables.shards):
+        fill(engine, tables.calibrations, rows)
         if ended:
-            fill(engine, shards, shard_rows(ended, EACH, "succeeded"))
-        fill(engine, shards, shard_rows(waiting, EACH, "queued", first=ended))
+            fill(engine, tables.shards, shard_rows(ended, EACH, "succeeded"))
+        fill(engine, tables.shards, shard_rows(waiting, EACH, "queued", first=ended))
     version = server_version(engine)
     engine.dispose()
     return version

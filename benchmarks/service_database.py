@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service.store.database.schema import upgrade
+from service.store import upgrade
 from testbed.databases import GivenPostgres, own_postgres_server
 
 

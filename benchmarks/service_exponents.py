@@ -42,10 +42,7 @@ from benchmarks.service_rows import (
     family_words,
 )
 from service.auth.tokens import digest_of, make_token
-from service.store import ExponentFilter, Store, open_store
-from service.store.database.engine import create_store_engine
-from service.store.database.paging import encode_cursor
-from service.store.database.tables import calibrations, exponent_families, exponents
+from service.store import ExponentFilter, Store, create_store_engine, encode_cursor, open_store, tables
 
 AIM_MS = 25.0  # p99
 LIMIT = 50  # the route's default
@@ -109,12 +106,12 @@ def load(url: str, rows: int) -> dict[str, Any]:
     words = list(drawn_words(rows // ROWS_EACH))
     distinct = sorted({family_words(one) for one in words})
     families = {family: number for number, family in enumerate(distinct, start=1)}
-    names = [column.name for column in exponent_families.c]
-    with without_indexes(engine, calibrations, exponents):
-        fill(engine, calibrations, calibration_rows(words))
-        fill(engine, exponent_families, (dict(zip(names, (n, *f), strict=True)) for f, n in families.items()))
-        fill(engine, exponents, exponent_rows(words, families))
-    gather_statistics(engine, exponent_families)
+    names = [column.name for column in tables.exponent_families.c]
+    with without_indexes(engine, tables.calibrations, tables.exponents):
+        fill(engine, tables.calibrations, calibration_rows(words))
+        fill(engine, tables.exponent_families, (dict(zip(names, (n, *f), strict=True)) for f, n in families.items()))
+        fill(engine, tables.exponents, exponent_rows(words, families))
+    gather_statistics(engine, tables.exponent_families)
     version = server_version(engine)
     engine.dispose()
     return {
@@ -135,7 +132,7 @@ def cursor_at(depth: float, calibrations: int) -> str | None:
     if depth == 1.0:
         return None
     moment = START + int(depth * calibrations) * APART
-    return encode_cursor(exponents.name, moment, "exp_8")
+    return encode_cursor(tables.exponents.name, moment, "exp_8")
 
 
 def read_plans(store: Store, engine: sa.Engine, outcome: Outcome, cursor: str | None) -> None:

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from benchmarks import record
 from benchmarks.service_database import migrated_database, server_version
 from benchmarks.service_process import PACKAGES, Connection, Server, serving, times
-from service.store.database.engine import create_store_engine
-from service.store.database.tables import calibrations, shards
+from service.store import create_store_engine, tables
 
 #: A calibration of seven shards.
 BODY = {
@@ -83,8 +82,8 @@ def main() -> None:
             outcome = asyncio.run(submit(server, options.clients, options.each))
         engine = create_store_engine(url)
         with engine.connect() as connection:
-            stored = connection.execute(sa.select(sa.func.count()).select_from(calibrations)).scalar_one()
-            planned = connection.execute(sa.select(sa.func.count()).select_from(shards)).scalar_one()
+            stored = connection.execute(sa.select(sa.func.count()).select_from(tables.calibrations)).scalar_one()
+            planned = connection.execute(sa.select(sa.func.count()).select_from(tables.shards)).scalar_one()
         outcome |= {"calibrations": stored, "shards": planned, "database": server_version(engine)}
         engine.dispose()
     print(json.dumps(outcome, indent=2))

@@ -150,7 +150,7 @@ def _cluster(postgres: PostgresServer, broker: BrokerServer, folder: Path, name:
 
 
 def _another(postgres: PostgresServer) -> str:
-    from service.store.database.schema import upgrade
+    from service.store import upgrade
 
     url = postgres.new()
     upgrade(url)

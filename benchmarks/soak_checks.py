@@ -7,9 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from service.store import Store
-from service.store.database.records import Event, ExponentFilter, Shard, StoredCalibration
-from service.store.database.validation import LIMIT_MAXIMUM
+from service.store import LIMIT_MAXIMUM, Event, ExponentFilter, Shard, Store, StoredCalibration
 
 #: Of a trial: what a second run of it may change.
 OF_A_RUN = frozenset({"seconds"})

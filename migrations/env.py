@@ -5,8 +5,7 @@ from typing import Literal
 import sqlalchemy as sa
 from alembic import context
 
-from service.store.database.clock import UtcDateTime
-from service.store.database.tables import metadata
+from service.store import UtcDateTime, tables
 
 
 def _render(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -17,7 +16,7 @@ def _render(kind: str, item: object, _context: object) -> str | Literal[False]:
 def _run(connection: sa.Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=metadata,
+        target_metadata=tables.metadata,
         render_as_batch=True,  # SQLite can't alter most things in place
         transactional_ddl=True,  # the caller's transaction holds all revisions, on SQLite too
         render_item=_render,
@@ -33,7 +32,7 @@ if handed is not None:
     _run(handed)
 else:
     from service.settings import load_settings
-    from service.store.database.engine import create_store_engine
+    from service.store import create_store_engine
 
     engine = create_store_engine(load_settings().database_url, for_migration=True)
     with engine.begin() as own:

@@ -26,8 +26,7 @@ from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
-from service.store.database.schema import upgrade
-from service.store.store import Store, open_store
+from service.store import Store, open_store, upgrade
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferBody
 from widthwise.version import VERSION

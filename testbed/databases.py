@@ -19,8 +19,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from service.store.database.schema import upgrade
-from service.store.database.tables import metadata
+from service.store import tables, upgrade
 
 _numbers = itertools.count()
 
@@ -73,7 +72,7 @@ class GivenPostgres:
             upgrade(self._migrated)
         engine = sa.create_engine(self._migrated, poolclass=NullPool)
         with engine.begin() as connection:
-            connection.execute(sa.text(f"TRUNCATE {', '.join(metadata.tables)}"))
+            connection.execute(sa.text(f"TRUNCATE {', '.join(tables.metadata.tables)}"))
         return self._migrated
 
     def drop(self) -> None:

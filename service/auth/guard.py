@@ -26,8 +26,7 @@ from service.auth.pepper import load_pepper
 from service.auth.tokens import Compare, digest_of, matches, parse_token
 from service.errors import ForbiddenError, TooManyRequestsError, UnauthorizedError
 from service.settings import Settings
-from service.store.database.records import ApiKey
-from service.store.store import Store
+from service.store import ApiKey, Store
 from widthwise.errors import WidthwiseError
 
 CACHE_SECONDS = 5.0  # chosen: a revoked key ends within seconds, and a busy one costs no query per request

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.http.identifiers import IDENTIFIER_PATTERN
-from service.store.database.records import StoredCalibration
-from service.store.results.provenance import codes, describe
+from service.store import StoredCalibration, provenance
 from widthwise.calibration.trial import Trial, TrialIdentity
 
 
@@ -84,8 +83,10 @@ def compare(this: StoredCalibration, other: StoredCalibration, trials: Trials, o
     """Return the JSON form of a comparison (`ComparisonBody`)."""
     specification = _differences(_flat(this.stored_spec), _flat(other.stored_spec))
     recorded = bool(this.environments and other.environments)
-    devices = _differences(_sorted(describe(this.environments)), _sorted(describe(other.environments)))
-    ran, other_ran = codes(this.environments), codes(other.environments)
+    devices = _differences(
+        _sorted(provenance.describe(this.environments)), _sorted(provenance.describe(other.environments))
+    )
+    ran, other_ran = provenance.codes(this.environments), provenance.codes(other.environments)
     return {
         "this": this.id,
         "other": other.id,

@@ -11,11 +11,15 @@ from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.schemas import Estimate
 from service.errors import RefusedInputError
-from service.store.database.records import MeasurementRow, StoredCalibration, TrialRow
-from service.store.database.states import FINAL_CALIBRATION_STATES
-from service.store.database.validation import LIMIT_MAXIMUM
-from service.store.store import Store
-from service.store.work.expectation import expected_of
+from service.store import (
+    FINAL_CALIBRATION_STATES,
+    LIMIT_MAXIMUM,
+    MeasurementRow,
+    Store,
+    StoredCalibration,
+    TrialRow,
+    expected_of,
+)
 from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, is_known
 from widthwise.calibration.cost import run_flops
 from widthwise.calibration.spec import CalibrationSpec

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
-from service.store.database.records import StoredCalibration
+from service.store import StoredCalibration
 
 KEPT = 64  # plots of about 30 kB (chosen): both plots of every calibration that a page shows
 

@@ -31,8 +31,7 @@ from service.http.identifiers import CalibrationId
 from service.http.openapi import json_body, problems
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
-from service.store.database.records import CreatedCalibration, StoredCalibration
-from service.store.database.states import FINAL_CALIBRATION_STATES
+from service.store import FINAL_CALIBRATION_STATES, CreatedCalibration, StoredCalibration
 from widthwise.figures.sweep import learning_rate_plot
 from widthwise.figures.widths import width_plot
 

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.calibrations.specification import LearningRate, ProxyWidth
 from service.http.fields import REQUEST, Cursor, Limit
 from service.http.numbers import Whole
-from service.store.database.states import CalibrationState, ShardState
-from service.store.database.validation import LIMIT_MAXIMUM
+from service.store import LIMIT_MAXIMUM, CalibrationState, ShardState
 from widthwise.vocabulary import Runner, TrialStatus
 
 LARGEST_LOSS = 1e100  # chosen: far beyond any loss, and its square is still a finite float

@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.store.database.records import Shard, StoredWorker, WorkerState
-from service.store.database.states import ShardState
-from service.store.work.queue import ATTEMPTS_MAXIMUM
+from service.store import ATTEMPTS_MAXIMUM, Shard, ShardState, StoredWorker, WorkerState
 
 
 class ShardWorker(BaseModel):

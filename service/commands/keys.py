@@ -19,8 +19,7 @@ from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from service.settings import Settings
-    from service.store import Store
-    from service.store.database.records import ApiKey
+    from service.store import ApiKey, Store
 
 #: A forgotten key expires by itself, and renewing keys four times a year keeps the procedure familiar (chosen).
 DEFAULT_EXPIRY = "90d"
@@ -169,8 +168,7 @@ def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
     """Yield the settings and their store; an embedded database is upgraded first, as `serve` does."""
     with needs("service"):
         from service.settings import load_settings
-        from service.store import open_store
-        from service.store.database.schema import upgrade
+        from service.store import open_store, upgrade
 
     settings = load_settings(data_dir=data_dir)
     if settings.embedded:

@@ -35,9 +35,14 @@ def migrate(
     """
     with needs("service"):
         from service.settings import load_settings
-        from service.store.database.engine import create_store_engine
-        from service.store.database.schema import check_schema, current_revision, head_revision, upgrade
-        from service.store.work.restored import end_claims
+        from service.store import (
+            check_schema,
+            create_store_engine,
+            current_revision,
+            end_claims,
+            head_revision,
+            upgrade,
+        )
 
     if check and restored:
         raise InvalidInputError(

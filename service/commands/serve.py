@@ -59,7 +59,7 @@ def serve(
         from service.commands.local_workers import LocalWorkers
         from service.observability.structured_logs import configure_logging
         from service.settings import load_settings
-        from service.store.database.schema import upgrade
+        from service.store import upgrade
 
     settings = load_settings(host=host, port=port, data_dir=data_dir, workers=workers)
     if settings.workers:

@@ -8,7 +8,7 @@ from service.exponents.schemas import ExponentPage, ExponentQuery
 from service.http.dependencies import ReadStore
 from service.http.openapi import problems
 from service.http.problems import json_response
-from service.store.database.records import ExponentFilter, ExponentRow
+from service.store import ExponentFilter, ExponentRow
 
 router = APIRouter(tags=["exponents"])
 

@@ -8,7 +8,7 @@ from service.fleet.schemas import WorkerList
 from service.http.dependencies import ReadStore
 from service.http.openapi import problems
 from service.http.problems import json_response
-from service.store.database.records import StoredWorker
+from service.store import StoredWorker
 
 router = APIRouter(tags=["workers"])
 

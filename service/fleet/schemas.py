@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from service.store.database.records import WorkerState
+from service.store import WorkerState
 
 
 class WorkerBody(BaseModel):

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from service.auth.caller import Scope
 from service.errors import NotReadyError
 from service.http.dependencies import NEEDED, admit
-from service.store.database.errors import SchemaError, StoreUnavailableError
+from service.store import SchemaError, StoreUnavailableError
 
 REMEMBERED_SECONDS = 3600.0  # chosen: an outage is visible from its start, and a revoked key is not accepted forever
 MANY = 100  # keys remembered (chosen): there are few scrapers

@@ -9,7 +9,7 @@ from service.auth.caller import Caller, Scope
 from service.auth.guard import Guard
 from service.errors import NotReadyError
 from service.http.problems import faults, invalid_request
-from service.store.store import Store
+from service.store import Store
 
 
 def get_store(request: Request) -> Store:

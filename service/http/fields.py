@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from service.http.numbers import Whole
-from service.store.database.validation import LIMIT_MAXIMUM
+from service.store import LIMIT_MAXIMUM
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
 from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization, Role
 

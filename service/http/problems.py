@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service import errors
 from service.observability.metrics import route_of
-from service.store.database import errors as store_errors
+from service.store import errors as store_errors
 from widthwise import errors as library
 
 PROBLEM_TYPE = "application/problem+json"

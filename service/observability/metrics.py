@@ -12,7 +12,7 @@ from starlette.types import Scope
 from service.auth.guard import Guard
 from service.http.streams import Streams
 from service.observability.work_metrics import Snapshot, work_families
-from service.store.store import Store
+from service.store import Store
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
 

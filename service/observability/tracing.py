@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from service.settings import Settings
-from service.store.database.records import Claim
+from service.store import Claim
 from widthwise.errors import InvalidInputError
 from widthwise.version import VERSION
 

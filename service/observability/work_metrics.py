@@ -7,8 +7,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from service.store.database.records import Backlog, StoredWorker, WorkerState
-from service.store.database.states import CalibrationState, ShardState
+from service.store import Backlog, CalibrationState, ShardState, StoredWorker, WorkerState
 from widthwise.vocabulary import Outcome, TrialStatus
 
 #: Workers last seen longer ago are left out (chosen): each restart makes new names, and by then every scraper has

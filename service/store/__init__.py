@@ -1,8 +1,12 @@
 """All SQL of Widthwise: the table of work and its results, on SQLite and Postgres.
 
-`open_store(url)` returns a `Store`; `service.store.database.schema.upgrade(url)` creates its tables.
+`open_store(url)` returns a `Store`; `upgrade(url)` makes its tables. Whoever is not part of the store imports from here
+alone: `tests/unit/test_layers.py` holds it.
 """
 
+from service.store.database import errors, tables
+from service.store.database.clock import UtcDateTime
+from service.store.database.engine import create_store_engine
 from service.store.database.errors import (
     IdempotencyConflictError,
     NotFoundError,
@@ -11,6 +15,7 @@ from service.store.database.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from service.store.database.paging import encode_cursor
 from service.store.database.records import (
     ApiKey,
     Backlog,
@@ -21,6 +26,7 @@ from service.store.database.records import (
     ExponentFilter,
     ExponentRow,
     Lease,
+    MeasurementRow,
     Page,
     Shard,
     StoredCalibration,
@@ -28,12 +34,20 @@ from service.store.database.records import (
     TrialRow,
     WorkerState,
 )
+from service.store.database.schema import check_schema, current_revision, head_revision, upgrade
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
+from service.store.database.validation import LIMIT_MAXIMUM
+from service.store.results import provenance
 from service.store.store import Store, open_store
 from service.store.work.doorbell import Doorbell, NoDoorbell
+from service.store.work.expectation import expected_of
+from service.store.work.queue import ATTEMPTS_MAXIMUM
+from service.store.work.restored import end_claims
 
 __all__ = [
+    "ATTEMPTS_MAXIMUM",
     "FINAL_CALIBRATION_STATES",
+    "LIMIT_MAXIMUM",
     "ApiKey",
     "Backlog",
     "CalibrationProgress",
@@ -46,6 +60,7 @@ __all__ = [
     "ExponentRow",
     "IdempotencyConflictError",
     "Lease",
+    "MeasurementRow",
     "NoDoorbell",
     "NotFoundError",
     "Page",
@@ -59,6 +74,18 @@ __all__ = [
     "StoredCalibration",
     "StoredWorker",
     "TrialRow",
+    "UtcDateTime",
     "WorkerState",
+    "check_schema",
+    "create_store_engine",
+    "current_revision",
+    "encode_cursor",
+    "end_claims",
+    "errors",
+    "expected_of",
+    "head_revision",
     "open_store",
+    "provenance",
+    "tables",
+    "upgrade",
 ]

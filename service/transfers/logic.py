@@ -3,11 +3,8 @@
 from dataclasses import replace
 
 from service.errors import ConflictError, NoSuchResourceError, RefusedInputError
-from service.store.database import errors as store_errors
-from service.store.database.records import ExponentFilter, ExponentRow, StoredCalibration
-from service.store.database.states import CalibrationState
-from service.store.database.validation import LIMIT_MAXIMUM
-from service.store.store import Store
+from service.store import LIMIT_MAXIMUM, CalibrationState, ExponentFilter, ExponentRow, Store, StoredCalibration
+from service.store import errors as store_errors
 from service.transfers import schemas
 from widthwise.rules.exponents import Exponents
 

@@ -73,6 +73,8 @@ def within(module: str, packages: set[str]) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
+#: What of the store only its own modules import; all others take what `service.store` offers.
+INSIDE_THE_STORE = {f"service.store.{part}" for part in ("database", "results", "work", "store")}
 #: The command line is nobody's but its own and that of the commands which it finds by entry points.
 OF_THE_COMMAND_LINE = ("widthwise/cli/", "service/commands/", "workers/commands/")
 
@@ -83,6 +85,7 @@ def faults(path: str, source: str) -> list[str]:
         sys.stdlib_module_names
     )
     refused = set() if path.startswith(OF_THE_COMMAND_LINE) else {"widthwise.cli"}
+    refused |= set() if path.startswith("service/store/") else INSIDE_THE_STORE
     return sorted(m for m in imported(source) if not within(m, allowed) or within(m, refused))
 
 
@@ -118,6 +121,11 @@ def test_no_layer_allows_what_it_does_not_use() -> None:
         ("service/store/x.py", "service.observability.metrics"),
         ("service/store/x.py", "service.settings"),
         ("service/store/x.py", "orjson"),
+        ("service/x.py", "service.store.database.tables"),
+        ("service/auth/x.py", "service.store.results.keys"),
+        ("workers/x.py", "service.store.work.claims"),
+        ("migrations/x.py", "service.store.database.schema"),
+        ("benchmarks/record.py", "service.store.store"),
         ("service/auth/x.py", "fastapi"),
         ("service/broker.py", "service.observability.metrics"),
         ("service/doorbell.py", "workers.celery_app"),
