@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Literal, Self, TypeAlias, TypeVar, get_args
 
 from widthwise.errors import InvalidInputError
+from widthwise.explained import Explained
 from widthwise.theory.optimizers import Optimizer as Optimizer  # noqa: PLC0414  beside its records; a re-export
 from widthwise.theory.optimizers import WeightDecayMode as WeightDecayMode  # noqa: PLC0414
 
@@ -18,20 +19,20 @@ class Role(StrEnum):
     SCALAR = "scalar"  #: no growing axis (logit biases, per-head-dim gains, temperatures)
 
 
-class Parameterization(StrEnum):
-    """The four parameterizations of Everett et al. 2024, Table 1."""
+class Parameterization(Explained):
+    """The four parameterizations of Everett et al. 2024, Table 1, with their usual spelling."""
 
-    STANDARD = "standard"
-    NTK = "ntk"
-    MUP = "mup"
-    MEAN_FIELD = "mean_field"
+    STANDARD = "standard", "standard"
+    NTK = "ntk", "NTK"
+    MUP = "mup", "muP"
+    MEAN_FIELD = "mean_field", "mean-field"
 
 
-class Layout(StrEnum):
+class Layout(Explained):
     """Axis order of the 2-D tensors that name no fan axes."""
 
-    OUT_IN = "out_in"  #: PyTorch Linear
-    IN_OUT = "in_out"  #: JAX and flax kernels, GPT-2's Conv1D
+    OUT_IN = "out_in", "PyTorch Linear"
+    IN_OUT = "in_out", "JAX and flax kernels, GPT-2's Conv1D"
 
 
 class Form(StrEnum):
@@ -50,11 +51,11 @@ QuantityName: TypeAlias = Literal[
 QUANTITIES: tuple[QuantityName, ...] = get_args(QuantityName)
 
 
-class AlignmentName(StrEnum):
-    """The alignments that have a name."""
+class AlignmentName(Explained):
+    """The alignments that have a name, with their (α, ω, u)."""
 
-    FULL = "full"
-    NONE = "none"
+    FULL = "full", "(1, ½, 1)"
+    NONE = "none", "(½, ½, ½)"
 
 
 class AlignmentKind(StrEnum):
@@ -65,39 +66,43 @@ class AlignmentKind(StrEnum):
     MEASURED = "measured"  #: the specification gave exponents by role
 
 
-class Runner(StrEnum):
+class Runner(Explained):
     """Who trains the models of a calibration."""
 
-    WORKER = "worker"  #: this service
-    EXTERNAL = "external"  #: its user, who uploads the losses
+    WORKER = "worker", "this service trains"
+    EXTERNAL = "external", "you train, upload the trials and finish"
 
 
-class Search(StrEnum):
+class Search(Explained):
     """How the learning rates are searched."""
 
-    TELESCOPE = "telescope"  #: all at the smallest width, then a few around the prediction at each next one
-    GRID = "grid"  #: all at every width
+    TELESCOPE = (
+        "telescope",
+        "all of them at the smallest width, then three, two meshes apart, around the prediction at each next one, with "
+        "more than half of the seeds",
+    )
+    GRID = "grid", "all of them at every width"
 
 
-class LearningRateRule(StrEnum):
+class LearningRateRule(Explained):
     """Which learning rate each tensor trains with."""
 
-    PER_LAYER = "per_layer"  #: the base one times what theory prescribes
-    GLOBAL = "global"  #: the base one
+    PER_LAYER = "per_layer", "the base one times what theory prescribes for it"
+    GLOBAL = "global", "one for every tensor at every width, as most people train"
 
 
-class EpsilonRule(StrEnum):
+class EpsilonRule(Explained):
     """Which epsilon each tensor trains with."""
 
-    PER_LAYER = "per_layer"  #: the base one times what theory prescribes
-    CONSTANT = "constant"  #: the base one
+    PER_LAYER = "per_layer", "the base one times what theory prescribes for it"
+    CONSTANT = "constant", "the same for every tensor at every width"
 
 
-class Architecture(StrEnum):
+class Architecture(Explained):
     """Which small model a calibration trains."""
 
-    MLP = "mlp"  #: a byte-level language model on a few bytes of context
-    TRANSFORMER = "transformer"  #: decoder-only, byte-level
+    MLP = "mlp", "a byte-level language model on a few bytes of context, seconds a run"
+    TRANSFORMER = "transformer", "decoder-only, byte-level"
 
 
 class FeedForward(StrEnum):
@@ -107,16 +112,8 @@ class FeedForward(StrEnum):
     SWIGLU = "swiglu"
 
 
-class Measured(StrEnum):
+class Measured(Explained):
     """What a calibration can measure."""
-
-    meaning: str  #: what is measured, in a few words
-
-    def __new__(cls, word: str, meaning: str = "") -> Self:
-        """A member with its word and its meaning; a look-up by the word alone needs none."""
-        member = str.__new__(cls, word)
-        member._value_, member.meaning = word, meaning
-        return member
 
     LEARNING_RATE = "learning_rate", "the best learning rate of each width"
     GAMMA = "gamma", "γ, the learning rate's multiplier by role"

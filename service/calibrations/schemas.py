@@ -9,7 +9,7 @@ from service.calibrations.specification import LearningRate, ProxyWidth
 from service.http.fields import REQUEST, Cursor, Limit
 from service.http.numbers import Whole
 from service.store import LIMIT_MAXIMUM, CalibrationState, ShardState
-from widthwise.vocabulary import Runner, TrialStatus
+from widthwise.vocabulary import MEASURED_BY_RUNS, Runner, TrialStatus
 
 LARGEST_LOSS = 1e100  # chosen: far beyond any loss, and its square is still a finite float
 MAX_UPLOAD = 10_000  # trials in one request (chosen): about 1 MB of JSON
@@ -144,7 +144,7 @@ class MeasurementBody(BaseModel):
     created_at: datetime
     width: int
     seed: int
-    kind: str = Field(description="`epsilon`, `alignment` or `coordinates`.")
+    kind: str = Field(description=f"One of {', '.join(f'`{kind.value}`' for kind in MEASURED_BY_RUNS)}.")
     data: dict[str, Any]
 
 

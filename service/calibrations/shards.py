@@ -1,4 +1,4 @@
-"""The shards of a calibration as its route returns them, each with its worker."""
+"""The shards of a calibration as its route gives them: each with the worker that has it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,15 +7,14 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from service.store import ATTEMPTS_MAXIMUM, Shard, ShardState, StoredWorker, WorkerState
+from widthwise.vocabulary import ShardKind
 
 
 class ShardWorker(BaseModel):
     """The worker that runs a shard, or ran it last."""
 
     id: str
-    state: WorkerState | None = Field(
-        description="The worker's current state; null a week after it ended, when its row is deleted."
-    )
+    state: WorkerState | None = Field(description="What it does now; null if it was forgotten, a week after its end.")
     device: str | None
     seconds_since_seen: float | None = Field(description="Since its last report, by the database's clock.")
 
@@ -24,28 +23,24 @@ class ShardBody(BaseModel):
     """A unit of work: the runs of one width that one worker trains in one child process."""
 
     id: str
-    position: int = Field(description="Position in the order in which workers take shards.")
-    kind: str = Field(description="`sweep`, `gamma`, `horizon` or `measure`.")
+    position: int = Field(description="Its place in the order in which workers take them.")
+    kind: str = Field(description=f"One of {', '.join(f'`{kind.value}`' for kind in ShardKind)}.")
     width: int
     seeds: list[int]
     learning_rates: list[float]
-    role: str | None = Field(
-        description="For a gamma shard: the role whose learning rate is multiplied; null otherwise."
-    )
+    role: str | None = Field(description="Of a gamma shard: whose learning rate is multiplied; null otherwise.")
     state: ShardState = Field(
-        description="`running` until the worker's lease ends, even if the worker has stopped reporting."
+        description="`running` until its worker's lease ends, whether the worker still reports or not."
     )
-    attempts: int = Field(ge=0, description="Attempts started; one that ended in a graceful stop is not counted.")
-    attempts_maximum: int = Field(
-        description="Attempts after which the shard has failed for good.", examples=[ATTEMPTS_MAXIMUM]
-    )
-    reason: str | None = Field(description="Why the last attempt failed; kept while the shard waits for the next.")
+    attempts: int = Field(ge=0, description="Attempts begun that count; a graceful stop does not.")
+    attempts_maximum: int = Field(description="Attempts before it has failed for good.", examples=[ATTEMPTS_MAXIMUM])
+    reason: str | None = Field(description="Why the last attempt failed; kept while it waits for the next one.")
     lease_seconds: float | None = Field(
-        description="While it runs: seconds left of the worker's lease, which each report extends. Below "
-        "0, the next free worker takes the shard over."
+        description="While it runs: seconds left of its worker's lease, extended as long as the worker reports. Below "
+        "0 the next worker that is free takes it over."
     )
     worker: ShardWorker | None = Field(description="Null if no worker has taken it yet.")
-    queued_at: datetime = Field(description="When it was last queued.")
+    queued_at: datetime = Field(description="When it last began to wait.")
     started_at: datetime | None
     finished_at: datetime | None
 
@@ -57,7 +52,7 @@ class ShardList(BaseModel):
 
 
 def shard_body(shard: Shard, workers: Mapping[str, StoredWorker]) -> dict[str, Any]:
-    """Return the JSON form of a shard. workers: every worker that has reported, by id."""
+    """Return the JSON form of a shard; workers: those that have reported, by id."""
     spec = shard.spec
     return {
         "id": shard.id,

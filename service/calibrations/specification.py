@@ -15,9 +15,10 @@ from service.http.fields import (
     ParameterizationField,
 )
 from service.http.numbers import Whole
-from widthwise.calibration.corpora import DATASET
+from widthwise.calibration.corpora import CORPORA, DATASET, FILE_PREFIX
 from widthwise.calibration.grids import default_horizons
 from widthwise.calibration.spec import DEFAULTS, CalibrationSpec, ProxySpec
+from widthwise.explained import listed
 from widthwise.vocabulary import (
     AlignmentName,
     Architecture,
@@ -52,10 +53,10 @@ Dataset = Annotated[
     str,
     StringConstraints(pattern=DATASET),
     Field(
-        description="Name of the text that the proxy reads. `python_docs`: the English documentation that every Python "
-        "ships, 0.5 MB; `python_source`: the source of its standard library, 11 MB; `synthetic`: a made language whose "
-        "entropy is known, 5 MB; `file:NAME`: a file that the operator placed in the workers' folder of corpora, by "
-        "its plain name. A runner `external` may name its own."
+        description="Name of the text that the proxy reads. "
+        + "; ".join(f"`{name}`: {what}" for name, what in CORPORA.items())
+        + f"; `{FILE_PREFIX}NAME`: a file that the operator placed in the workers' folder of corpora, by its plain "
+        f"name. A runner `{Runner.EXTERNAL.value}` may name its own."
     ),
 ]
 
@@ -151,17 +152,16 @@ class SpecificationBody(BaseModel):
     ] = DEFAULTS.epsilon
     learning_rate_rule: LearningRateRule = Field(
         DEFAULTS.learning_rate_rule,
-        description="`global`: one learning rate for every tensor at every width, as most people train.",
+        description=f"Which learning rate each tensor trains with. {listed(LearningRateRule, '`')}.",
     )
     epsilon_rule: EpsilonRule = Field(
-        DEFAULTS.epsilon_rule, description="`constant`: the same ε for every tensor at every width."
+        DEFAULTS.epsilon_rule, description=f"Which ε each tensor trains with. {listed(EpsilonRule, '`')}."
     )
     atan2: Atan2 = Field(Atan2(), description="Constants of Adam-atan2; no other optimizer reads them.")
     search: Search = Field(
         DEFAULTS.search,
-        description="How the learning rates are searched. `telescope`: all of them at the smallest width, then three, "
-        "two meshes apart, around the prediction at each next one, with more than half of the seeds. `grid`: all of "
-        "them at every width. Both go on where an optimum lies at the edge.",
+        description=f"How the learning rates are searched. {listed(Search, '`')}. The search goes on where an optimum "
+        "lies at the edge.",
     )
     mesh: Mesh = Field(
         default=DEFAULTS.mesh, description="Finest spacing of the learning rates around each optimum, in octaves."
@@ -173,7 +173,7 @@ class SpecificationBody(BaseModel):
             min_length=1,
             max_length=len(Measured),
             json_schema_extra={"uniqueItems": True},
-            description=f"What is measured: {'; '.join(kind.meaning for kind in Measured)}.",
+            description=f"What is measured. {listed(Measured, '`')}.",
         ),
     ] = list(DEFAULTS.measure)
     probe_learning_rate: LearningRate | None = Field(
@@ -188,7 +188,7 @@ class SpecificationBody(BaseModel):
     )
     runner: Runner = Field(
         DEFAULTS.runner,
-        description="`worker`: this service trains. `external`: you train, upload the trials and finish.",
+        description=f"Who trains. {listed(Runner, '`')}.",
     )
 
     @field_validator("measure")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
+from service.dashboard.page import dashboard_page
 from service.dashboard.reference import problem_page, reference_page
 from service.errors import ALL_ERRORS, NoSuchResourceError
 
@@ -35,6 +36,11 @@ def _asset(name: str) -> bytes:
     return (_FOLDER / name).read_bytes()
 
 
+@cache
+def _dashboard() -> str:
+    return dashboard_page(_asset("index.html").decode())
+
+
 def _page(content: str | bytes) -> Response:
     return Response(content, headers=_HEADERS, media_type="text/html")
 
@@ -42,7 +48,7 @@ def _page(content: str | bytes) -> Response:
 @router.get("/")
 async def get_dashboard() -> Response:
     """Return the dashboard."""
-    return _page(_asset("index.html"))
+    return _page(_dashboard())
 
 
 @router.get("/docs")

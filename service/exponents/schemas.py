@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from service.http.fields import Cursor, Limit
 from service.http.identifiers import IDENTIFIER_PATTERN
 from widthwise.calibration.corpora import DATASET
-from widthwise.vocabulary import AlignmentKind, ExponentQuantity, ExponentRole, Optimizer, Parameterization
+from widthwise.vocabulary import (
+    AlignmentKind,
+    Architecture,
+    ExponentQuantity,
+    ExponentRole,
+    Optimizer,
+    Parameterization,
+)
 
 QUANTITIES = "; ".join(quantity.sentence for quantity in ExponentQuantity) + "."
 
@@ -28,7 +35,7 @@ class ExponentQuery(BaseModel):
         None, description="What scales: a `quantity` of the response, which explains each."
     )
     source: Literal["calibration"] | None = Field(None, description="Where the number comes from.")
-    architecture: Literal["mlp", "transformer"] | None = Field(None, description="Architecture of the proxy.")
+    architecture: Architecture | None = Field(None, description="Architecture of the proxy.")
     dataset: Annotated[str, StringConstraints(pattern=DATASET)] | None = Field(
         None, description="Name of the training text, such as `python_docs`."
     )

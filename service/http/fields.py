@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 
 from service.http.numbers import Whole
 from service.store import LIMIT_MAXIMUM
+from widthwise.explained import listed
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
 from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization, Role
 
@@ -97,7 +98,7 @@ AlignmentField = Annotated[
     Annotated[AlignmentName, Tag("named")] | Annotated[MeasuredAlignment, Tag("measured")],
     Discriminator(named_or_measured),
     Field(
-        description="How updates align with activations: `full` (α, ω, u) = (1, ½, 1), `none` = (½, ½, ½), or measured "
+        description=f"How updates align with activations, (α, ω, u): {listed(AlignmentName, '`')}; or measured "
         "exponents by role (Everett et al. 2024, section 3)."
     ),
 ]

@@ -14,7 +14,7 @@ from service.http.openapi import problems
 from service.parameterizations.schemas import Parameterizations
 from widthwise.rules.in_force import REFERENCE
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.vocabulary import Form, Optimizer, Parameterization
+from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization
 
 router = APIRouter(tags=["parameterizations"])
 
@@ -37,9 +37,9 @@ def _answer(form: Form, readout_omega: float) -> tuple[bytes, str]:
     for parameterization in Parameterization:
         shape = form if parameterization is Parameterization.MUP else Form.TABLE_9
         for optimizer in Optimizer:
-            for alignment in ("full", "none"):
+            for alignment in AlignmentName:
                 theory = theoretical_exponents(
-                    parameterization, optimizer, alignment, readout_omega=readout_omega, form=shape
+                    parameterization, optimizer, alignment.value, readout_omega=readout_omega, form=shape
                 )
                 items.append(
                     {

@@ -1,10 +1,8 @@
-"""Response of GET /v1/parameterizations."""
-
-from typing import Literal
+"""What GET /v1/parameterizations gives."""
 
 from pydantic import BaseModel, Field
 
-from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
+from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization, Role
 
 
 class ExponentsBody(BaseModel):
@@ -13,7 +11,7 @@ class ExponentsBody(BaseModel):
     a: float = Field(description="Forward multiplier.")
     b: float = Field(description="Standard deviation of the init.")
     c: float = Field(description="Largest stable learning rate.")
-    g: float = Field(description="RMS of the gradient at init, and therefore Adam's ε.")
+    g: float = Field(description="RMS of the gradient at init, and so Adam's ε.")
 
 
 class Setting(BaseModel):
@@ -21,11 +19,9 @@ class Setting(BaseModel):
 
     parameterization: Parameterization
     optimizer: Optimizer
-    alignment: Literal["full", "none"]
-    form: Form = Field(
-        description="The form of muP that the numbers are in; other parameterizations have only one form."
-    )
-    readout_omega: float = Field(description="The readout's ω that the numbers assume.")
+    alignment: AlignmentName
+    form: Form = Field(description="The form of muP that the numbers are in; the others have one form only.")
+    readout_omega: float = Field(description="ω of the readout that the numbers hold for.")
     exponents: dict[Role, ExponentsBody] = Field(description="By role.")
 
 

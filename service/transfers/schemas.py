@@ -20,6 +20,7 @@ from service.http.fields import (
 )
 from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
+from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
@@ -129,7 +130,7 @@ class TransferBody(BaseModel):
     )
     layout: Layout | None = Field(
         None,
-        description="Axis order of matrices that name no axes: `out_in` (PyTorch Linear) or `in_out` (JAX, Conv1D).",
+        description=f"Axis order of matrices that name no axes. {listed(Layout, '`')}.",
     )
     exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
         TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
@@ -137,8 +138,8 @@ class TransferBody(BaseModel):
     rules: RulesBody = RulesBody()
     weight_decay_mode: WeightDecayMode | None = Field(
         None,
-        description="How the trainer applies λ: `decoupled` W ← W − ηλW, `independent` W ← W − λW, `coupled` in the "
-        "gradient. Default: as PyTorch does (coupled for SGD, else decoupled).",
+        description=f"How the trainer applies λ. {listed(WeightDecayMode, '`')}. Default: coupled for SGD, else "
+        "decoupled.",
     )
 
     def to_request(self, exponents: Exponents | None = None) -> TransferRequest:

@@ -1,19 +1,25 @@
-"""The names of the texts that a proxy can read, as a specification may give them to this project's workers."""
+"""The names of the texts that a proxy can read: what a specification may ask of this project's own workers."""
 
 import re
+from collections.abc import Mapping
 
-CORPORA = ("python_docs", "python_source", "synthetic")  #: texts that every worker has
-FILE_PREFIX = "file:"  #: prefix of the name of a file in the worker's folder of corpora
-#: that file's name: plain, neither hidden nor a path; at most 64 characters with its prefix, like any stored word
+#: The texts that every worker has, with what they are.
+CORPORA: Mapping[str, str] = {
+    "python_docs": "the English documentation that every Python ships, 0.5 MB",
+    "python_source": "the source of its standard library, 11 MB",
+    "synthetic": "a made language whose entropy is known, 5 MB",
+}
+FILE_PREFIX = "file:"  #: before the name of a file in the worker's folder of corpora
+#: of that file: a plain name, neither hidden nor a path; with its prefix 64 characters, what a stored word may have
 FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,58}"
-#: any name of a text: one of these, or an external runner's name for its text
+#: any name of a text: one of those, or what an external runner calls its own
 DATASET = rf"^([a-z0-9_]{{1,64}}|{FILE_PREFIX}{FILE_NAME})$"
 
 _FILE = re.compile(f"{FILE_PREFIX}({FILE_NAME})")
 
 
 def file_name(dataset: str) -> str | None:
-    """Return the file in the worker's folder that `dataset` names; None if it does not name a file.
+    """The file that `dataset` names in the worker's folder; None where it names none.
 
     >>> file_name("file:notes.txt"), file_name("file:../notes.txt"), file_name("python_docs")
     ('notes.txt', None, None)
@@ -23,5 +29,5 @@ def file_name(dataset: str) -> str | None:
 
 
 def is_known(dataset: str) -> bool:
-    """Whether workers can read `dataset`: a text that every worker has, or a file that may be in its folder."""
+    """Whether a worker can be asked for `dataset`: a text of its own, or a file that may be in its folder."""
     return dataset in CORPORA or file_name(dataset) is not None

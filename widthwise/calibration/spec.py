@@ -1,7 +1,8 @@
 """The specification of a calibration: what is measured, at which widths, on which proxy, by which search."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
 from typing import Any
 
 from widthwise.calibration.grids import default_horizons, default_learning_rates
@@ -26,6 +27,13 @@ from widthwise.vocabulary import (
 OLDER: Mapping[str, Any] = {"search": Search.GRID}
 
 
+#: The options of each architecture beside what all have.
+OPTIONS: Mapping[Architecture, tuple[str, ...]] = {
+    Architecture.MLP: (),
+    Architecture.TRANSFORMER: ("feed_forward", "qk_norm", "tied"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
     """Which small model is trained, and on what. The defaults show the theory on two cores (measured)."""
@@ -41,16 +49,13 @@ class ProxySpec:
     tied: bool = False  #: the readout reads the embedding table; of the transformer
 
     def __post_init__(self) -> None:
-        """Refuse an MLP with an option that only the transformer has."""
-        if self.architecture is Architecture.TRANSFORMER:
-            return
-        for option, plain in (("feed_forward", FeedForward.GELU), ("qk_norm", False), ("tied", False)):
-            given = getattr(self, option)
-            if given != plain:
-                shown = given.value if isinstance(given, FeedForward) else given
+        """Refuse an option that the architecture does not have."""
+        for option, plain in _PLAIN_OPTIONS.items():
+            given, own = getattr(self, option), self.architecture
+            if option not in OPTIONS[own] and given != plain:
                 raise InvalidInputError(
-                    f"proxy.{option} is {shown!r}, and the mlp has no such option; leave it out, or take "
-                    "architecture 'transformer'",
+                    f"proxy.{option} is {_plain(given)!r}, and the {own.value} has no such option; leave it out, or "
+                    f"take architecture {_with_option(option)}",
                     field=f"proxy.{option}",
                 )
 
@@ -79,18 +84,29 @@ class ProxySpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; an MLP has no field that only transformers read."""
-        common: dict[str, Any] = {
+        """JSON-ready, without options that the architecture does not have."""
+        return {
             "architecture": self.architecture.value,
             "depth": self.depth,
             "head_dim": self.head_dim,
             "sequence_length": self.sequence_length,
             "batch_size": self.batch_size,
             "dataset": self.dataset,
+            **{option: _plain(getattr(self, option)) for option in OPTIONS[self.architecture]},
         }
-        if self.architecture is Architecture.MLP:
-            return common
-        return {**common, "feed_forward": self.feed_forward.value, "qk_norm": self.qk_norm, "tied": self.tied}
+
+
+_PLAIN_OPTIONS: Mapping[str, Any] = {
+    each.name: each.default for each in fields(ProxySpec) if any(each.name in options for options in OPTIONS.values())
+}
+
+
+def _with_option(option: str) -> str:
+    return " or ".join(repr(word.value) for word, options in OPTIONS.items() if option in options)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, StrEnum) else value
 
 
 _DEFAULT_PROXIES: Mapping[Architecture, ProxySpec] = {

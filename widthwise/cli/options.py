@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from widthwise.vocabulary import Form
+
 SETTING, OUTPUT = "Setting", "Service and output"
 
 #: --data-dir, of every command that opens the database itself.
@@ -37,7 +39,9 @@ def readout_omega() -> Any:
 
 def form() -> Any:
     """--form."""
-    return typer.Option(help="Which of muP's published forms (table_9 unless given).", rich_help_panel=SETTING)
+    return typer.Option(
+        help=f"Which of muP's published forms ({Form.TABLE_9.value} unless given).", rich_help_panel=SETTING
+    )
 
 
 def named(help_text: str | None = None, *, panel: str) -> Any:

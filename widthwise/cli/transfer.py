@@ -6,6 +6,7 @@ import typer
 
 from widthwise.cli import console, options, words
 from widthwise.cli.plans import show_plan
+from widthwise.explained import listed
 from widthwise.transfers.request import TransferRequest
 from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import AlignmentName, Form, Layout, Optimizer, Parameterization, WeightDecayMode
@@ -30,7 +31,11 @@ def transfer(
     form: Annotated[Form | None, options.form()] = None,
     weight_decay_mode: Annotated[
         WeightDecayMode | None,
-        typer.Option(help="How the trainer applies λ (as PyTorch does unless given).", rich_help_panel=_SETTING),
+        typer.Option(
+            help="How the trainer applies λ (coupled for SGD, else decoupled, unless given). "
+            f"{listed(WeightDecayMode)}.",
+            rich_help_panel=_SETTING,
+        ),
     ] = None,
     base_width: Annotated[
         int | None, typer.Option(min=1, help="Width of the tuned model.", rich_help_panel=_BASE)
@@ -61,7 +66,9 @@ def transfer(
     ] = None,
     layout: Annotated[
         Layout | None,
-        typer.Option(help="Axis order of the file's matrices that name no axes.", rich_help_panel=_BASE),
+        typer.Option(
+            help=f"Axis order of the file's matrices that name no axes. {listed(Layout)}.", rich_help_panel=_BASE
+        ),
     ] = None,
     calibration: Annotated[
         str | None,

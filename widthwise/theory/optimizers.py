@@ -15,6 +15,8 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+from widthwise.explained import Explained
+
 
 class Optimizer(StrEnum):
     """Optimizers whose update size is known as a power of width."""
@@ -27,12 +29,12 @@ class Optimizer(StrEnum):
     ADAM_PARAMETER_SCALING = "adam_parameter_scaling"
 
 
-class WeightDecayMode(StrEnum):
+class WeightDecayMode(Explained):
     """How the trainer applies the weight decay λ to a tensor W with learning rate η."""
 
-    DECOUPLED = "decoupled"  #: W ← W − ηλW (AdamW in PyTorch and optax)
-    INDEPENDENT = "independent"  #: W ← W − λW (Loshchilov and Hutter's text; decay apart from η)
-    COUPLED = "coupled"  #: λW is added to the gradient (L2 regularisation)
+    DECOUPLED = "decoupled", "W ← W − ηλW (AdamW in PyTorch and optax)"
+    INDEPENDENT = "independent", "W ← W − λW (Loshchilov and Hutter's text; decay apart from η)"
+    COUPLED = "coupled", "λW is added to the gradient (L2 regularisation)"
 
 
 class _InitScale(Protocol):
