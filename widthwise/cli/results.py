@@ -1,11 +1,12 @@
 """Prints what a calibration measured: each part that the result has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from widthwise.calibration.spec import DEFAULTS
 from widthwise.cli import console
 from widthwise.client import Calibration
-from widthwise.vocabulary import ExponentQuantity
+from widthwise.vocabulary import ExponentQuantity, Measured
 
 Part = Mapping[str, Any]
 
@@ -20,19 +21,14 @@ def show_result(calibration: Calibration) -> None:
     result = calibration["result"]
     if result is None:
         return
-    if result.get("optima") or "learning_rate" in calibration["spec"].get("measure", ["learning_rate"]):
+    if result.get("optima") or Measured.LEARNING_RATE in calibration["spec"].get("measure", DEFAULTS.measure):
         _show_optima(result.get("optima", ()))
         _show_drift(result)
     if result.get("exponents"):
         show_exponents(result["exponents"], "Measured exponents")
-    for name, show in (
-        ("gamma", _show_gamma),
-        ("epsilon", _show_epsilon),
-        ("coordinates", _show_coordinates),
-        ("horizon", _show_horizon),
-    ):
-        if result.get(name):
-            show(result[name])
+    for kind, show in _TABLES.items():
+        if result.get(kind):
+            show(result[kind])
     console.warn(result.get("warnings", ()))
 
 
@@ -214,3 +210,12 @@ def _bounded(optimum: Part, name: str) -> str:
 
 def _range(interval: Any) -> str:
     return "–" if interval is None else f"{interval[0]:.3g} to {interval[1]:.3g}"
+
+
+#: The tables of what is measured; exponents, alignment among them, share one.
+_TABLES: Mapping[Measured, Callable[[Part], None]] = {
+    Measured.GAMMA: _show_gamma,
+    Measured.EPSILON: _show_epsilon,
+    Measured.COORDINATES: _show_coordinates,
+    Measured.HORIZON: _show_horizon,
+}
