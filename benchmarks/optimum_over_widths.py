@@ -48,6 +48,7 @@ def main() -> None:
         "alignment": options.alignment,
         "readout_omega": 0.5,
         "widths": options.widths,
+        "learning_rates": options.learning_rates,
         "steps": options.steps,
         "epsilon": 1e-12,
         "form": "table_9",

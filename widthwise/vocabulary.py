@@ -234,6 +234,8 @@ def known_word(kind: type[Word], value: Word | str, name: str) -> Word:
         return value
     try:
         return kind(value)
+    except InvalidInputError as error:  # the vocabulary knows the word by another name
+        raise InvalidInputError(str(error), field=name) from None
     except ValueError:
         known = ", ".join(repr(member.value) for member in kind)
         raise InvalidInputError(f"{name} is {value!r}; give one of {known}", field=name) from None

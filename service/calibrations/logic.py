@@ -23,6 +23,7 @@ from service.store import (
 from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, is_known
 from widthwise.calibration.cost import run_flops
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.theory.optimizers import OPTIMIZERS, trained
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import Architecture, Measured, Runner
 
@@ -35,6 +36,12 @@ def check_spec(spec: CalibrationSpec) -> None:
     """Refuse what the schema can't express: raises RefusedInputError (422) for members that don't go together."""
     # Raises the library's InvalidInputError for a form that the parameterization does not have.
     theoretical_exponents(spec.parameterization, spec.optimizer, form=spec.form)
+    if spec.runner is Runner.WORKER and OPTIMIZERS[spec.optimizer].optimum is None:
+        message = f"workers do not train with optimizer {spec.optimizer.value!r}"
+        raise RefusedInputError(
+            f"#/optimizer: {message}; give one of {', '.join(trained())}, or train it yourself with runner 'external'.",
+            errors=[{"pointer": "#/optimizer", "message": message, "value": spec.optimizer.value}],
+        )
     head_dim = spec.proxy.head_dim
     broken = [
         width for width in spec.widths if spec.proxy.architecture is Architecture.TRANSFORMER and width % head_dim

@@ -65,10 +65,11 @@ function showPlan(plan) {
   );
   showWarnings("warnings", plan.warnings);
   const exponents = plan.provenance.exponents;
-  byId("provenance").textContent =
+  const source =
     exponents.source === "theory"
-      ? `Exponents from theory: ${exponents.reference}. × means target ÷ base.`
-      : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}. × means target ÷ base.`;
+      ? `Exponents from theory: ${exponents.reference}.`
+      : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}.`;
+  byId("provenance").textContent = `${source} × means target ÷ base. Weight decay is ${plan.provenance.weight_decay_mode}.`;
 }
 
 function offerExponents(measured) {

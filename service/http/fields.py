@@ -1,16 +1,18 @@
-"""Field types that several resources share: the vocabulary, alignment, numbers by role, names.
+"""Field types that more than one resource takes: the vocabulary, alignment, numbers by role, names.
 
 Strict throughout: "3" and true are not numbers. Every number is finite, every string and list bounded.
 """
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from service.http.numbers import Whole
 from service.store import LIMIT_MAXIMUM
+from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
+from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization, Role
 
 #: For every model that is read from a request.
@@ -20,32 +22,50 @@ ParameterizationField = Annotated[
     Parameterization,
     Field(description="How init and multipliers depend on width (Everett et al. 2024, arXiv 2407.05872, Table 1)."),
 ]
+
+
+def _known_by_another_name(value: Any) -> Any:
+    """Refuse an optimizer's other name with the word to give: InvalidInputError, which is a ValueError."""
+    try:
+        return Optimizer(value) if isinstance(value, str) else value
+    except InvalidInputError:
+        raise
+    except ValueError:
+        return value  # refused by the enumeration, which lists its words
+
+
 OptimizerField = Annotated[
-    Optimizer, Field(description="The optimizer that uses the learning rate; it determines how updates scale.")
+    Optimizer,
+    BeforeValidator(_known_by_another_name),
+    Field(
+        description="The optimizer that takes the learning rate; it decides how updates scale. "
+        + "; ".join(f"`{word.value}`: {record.label}" for word, record in OPTIMIZERS.items())
+        + "."
+    ),
 ]
 FormField = Annotated[
     Form,
     Field(
-        description="Which of muP's published, exactly equivalent forms to use in the answer (Tensor Programs V, "
-        "2203.03466). Only `mup` has forms besides the default."
+        description="Which of muP's published, exactly equivalent forms to answer in (Tensor Programs V, 2203.03466). "
+        "Only `mup` has more than the default."
     ),
 ]
 Positive = Annotated[float, Field(gt=0, le=MAX_VALUE)]
 NotNegative = Annotated[float, Field(ge=0, le=MAX_VALUE)]
 Size = Annotated[int, Whole(1, MAX_WIDTH)]
 Tokens = Annotated[int, Whole(1, MAX_COUNT)]
-#: A tensor's name ends up in pages, logs and exports, so it has no control characters, NUL included.
+#: A tensor's name ends up in pages, logs and exports: no control characters, NUL least of all.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 def by_role_or_number(value: Any) -> str:
-    """Distinguish a number from an object by role, so that a fault is reported against the one that was meant."""
+    """Tell a number from an object by role, so that a fault is reported against the one that was meant."""
     return "by_role" if isinstance(value, dict) else "number"
 
 
 PositiveByRole = Annotated[
     dict[Role, Positive],
-    Field(min_length=1, max_length=len(Role), description="A number for each role; omitted roles have none."),
+    Field(min_length=1, max_length=len(Role), description="A number for each role; a role that is left out has none."),
 ]
 NumberOrByRole = Annotated[
     Annotated[Positive, Tag("number")] | Annotated[PositiveByRole, Tag("by_role")],
@@ -54,7 +74,7 @@ NumberOrByRole = Annotated[
 
 NotNegativeByRole = Annotated[
     dict[Role, NotNegative],
-    Field(min_length=1, max_length=len(Role), description="A number for each role; omitted roles have none."),
+    Field(min_length=1, max_length=len(Role), description="A number for each role; a role that is left out has none."),
 ]
 NotNegativeOrByRole = Annotated[
     Annotated[NotNegative, Tag("number")] | Annotated[NotNegativeByRole, Tag("by_role")],
@@ -81,7 +101,7 @@ class RoleAlignmentBody(BaseModel):
 
 
 class MeasuredAlignment(BaseModel):
-    """Measured alignment by role (embeddings have none, since their input is fixed)."""
+    """Measured alignment, by role (an embedding's input is fixed: it has none)."""
 
     model_config = REQUEST
 
@@ -90,7 +110,7 @@ class MeasuredAlignment(BaseModel):
 
 
 def named_or_measured(value: Any) -> str:
-    """Distinguish the name of an alignment from a measured one."""
+    """Tell the name of an alignment from a measured one."""
     return "measured" if isinstance(value, dict | BaseModel) else "named"
 
 
@@ -107,11 +127,11 @@ ReadoutOmega = Annotated[
     Field(
         ge=0.5,
         le=1.0,
-        description="ω of the readout: ½ is typical of language models (the default), 1 is muP's worst case.",
+        description="ω of the readout: ½ is what language models show (the default), 1 is muP's worst case.",
     ),
 ]
 #: None leaves the alignment its own ω; a number replaces it (`widthwise.theory.alignment.parse`).
 OwnOrReplacedOmega = Annotated[
     ReadoutOmega | None,
-    Field(description="Replaces the readout's ω; by default ½ for a named alignment, otherwise the measured value."),
+    Field(description="Replaces the readout's ω; by default ½ for a named alignment, and the measured one else."),
 ]

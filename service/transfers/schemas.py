@@ -24,6 +24,7 @@ from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
+from widthwise.theory.optimizers import default_decay_modes
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import AlignmentName, Form, Layout, Role, WeightDecayMode
 
@@ -138,8 +139,7 @@ class TransferBody(BaseModel):
     rules: RulesBody = RulesBody()
     weight_decay_mode: WeightDecayMode | None = Field(
         None,
-        description=f"How the trainer applies λ. {listed(WeightDecayMode, '`')}. Default: coupled for SGD, else "
-        "decoupled.",
+        description=f"How the trainer applies λ. {listed(WeightDecayMode, '`')}. Default: {default_decay_modes()}.",
     )
 
     def to_request(self, exponents: Exponents | None = None) -> TransferRequest:

@@ -11,6 +11,7 @@ from service.calibrations.schemas import CalibrationBody, CalibrationPage, Trial
 from service.store import Store
 from tests.api.client import Client, problem
 from tests.api.samples import bowl, finished, spec, submit
+from widthwise.vocabulary import Optimizer
 
 
 class TestSubmission:
@@ -126,6 +127,31 @@ class TestSubmission:
         found = problem(client.post("/v1/calibrations", json=spec(**changes)), 422, "invalid-input")
         assert found["errors"][0]["pointer"] == "#/measure"
         assert word in found["detail"]
+
+    @pytest.mark.parametrize(
+        ("changes", "word"),
+        [
+            ({}, "give one of sgd, adam, adamw"),
+            ({"learning_rates": None}, "give one of sgd, adam, adamw"),
+            ({"learning_rates": None, "runner": "external"}, "or learning_rates and runner 'external'"),
+        ],
+    )
+    def test_an_optimizer_that_workers_do_not_train_with(
+        self, client: Client, changes: dict[str, Any], word: str
+    ) -> None:
+        found = problem(client.post("/v1/calibrations", json=spec(optimizer="adan", **changes)), 422, "invalid-input")
+        assert "optimizer" in (found["errors"][0].get("pointer") or found["errors"][0]["field"])
+        assert word in found["detail"]
+        assert all(optimizer.value in found["detail"] for optimizer in Optimizer if optimizer.value != "ademamix")
+
+    def test_its_user_may_train_with_it(self, client: Client) -> None:
+        body = spec(optimizer="adan", runner="external")
+        assert client.post("/v1/calibrations", json=body).status_code == 202
+
+    def test_an_optimizers_other_name_is_refused_with_the_word(self, client: Client) -> None:
+        body = spec(optimizer="adamw_torch")
+        found = problem(client.post("/v1/calibrations", json=body), 422, "invalid-request")
+        assert "give 'adamw'" in found["detail"]
 
 
 class TestIdempotency:

@@ -101,7 +101,9 @@ TENSOR = {"name": "w", "base_shape": [2, 2], "target_shape": [4, 4]}
         ("base.learning_rate", {"hiden": 0.1}, "#/base/learning_rate/hiden", "'hidden'"),
         ("base.epsilon", -1e-8, "#/base/epsilon", "greater than or equal to 0"),
         ("parameterization", "sp", "#/parameterization", "'standard'"),
-        ("optimizer", "lion", "#/optimizer", "'adam'"),
+        ("optimizer", "sophia", "#/optimizer", "'adam'"),
+        ("optimizer", "adamw_torch", "#/optimizer", "whose update scales as that of AdamW; give 'adamw'"),
+        ("optimizer", 3, "#/optimizer", "'adam'"),
         ("alignment", "half", "#/alignment", "'full'"),
         ("alignment", {"hidden": {"alpha": 2, "omega": 0.5, "u": 1}}, "#/alignment/hidden/alpha", "less than"),
         ("form", "table_1", "#/form", "'table_9'"),
@@ -129,9 +131,9 @@ def test_values_outside_the_contract(client: Client, path: str, value: Any, poin
 
 
 def test_small_values_are_quoted_and_large_ones_not(client: Client) -> None:
-    small = problem(client.post("/v1/transfers", json=changed("optimizer", "lion")), 422, "invalid-request")
-    assert small["errors"][0]["value"] == "lion"
-    assert "lion" in small["detail"]
+    small = problem(client.post("/v1/transfers", json=changed("optimizer", "sophia")), 422, "invalid-request")
+    assert small["errors"][0]["value"] == "sophia"
+    assert "sophia" in small["detail"]
     large = problem(client.post("/v1/transfers", json=changed("optimizer", "x" * 9000)), 422, "invalid-request")
     assert "value" not in large["errors"][0]
     assert len(json.dumps(large)) < 1000
@@ -242,7 +244,7 @@ def test_other_methods_are_405_with_allow(client: Client, method: str, path: str
         ("/v1/calibrations?colour=red", "query.colour"),
         ("/v1/calibrations?cursor=a%00b", "query.cursor"),
         ("/v1/calibrations?cursor=" + "a" * 600, "query.cursor"),
-        ("/v1/exponents?optimizer=lion", "query.optimizer"),
+        ("/v1/exponents?optimizer=sophia", "query.optimizer"),
         ("/v1/exponents?dataset=%00", "query.dataset"),
         ("/v1/exponents?role=output", "query.role"),
         ("/v1/exponents?calibration_id=a%00b", "query.calibration_id"),

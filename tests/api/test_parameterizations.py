@@ -6,6 +6,7 @@ import pytest
 
 from service.parameterizations.schemas import Parameterizations
 from tests.api.client import Client
+from widthwise.vocabulary import Optimizer
 
 Key = tuple[str, str, str]
 
@@ -23,7 +24,7 @@ def c(item: dict[str, Any]) -> tuple[float, ...]:
 
 def test_every_combination_once(client: Client) -> None:
     found = table(client)
-    assert len(found) == 4 * 6 * 2 == len(client.get("/v1/parameterizations").json()["items"])
+    assert len(found) == 4 * len(Optimizer) * 2 == len(client.get("/v1/parameterizations").json()["items"])
     assert {item["form"] for item in found.values()} == {"table_9"}
     assert {item["readout_omega"] for item in found.values()} == {0.5}
     # Everett et al. 2024, Table 1

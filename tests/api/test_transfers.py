@@ -150,7 +150,7 @@ def test_the_largest_axis_is_the_librarys(client: Client) -> None:
 def test_epsilon_alone_may_be_missing(client: Client, optimizer: Optimizer) -> None:
     response = client.post("/v1/transfers", json=changed("optimizer", optimizer.value))
     plan = PlanBody.model_validate_json(response.content, strict=True, extra="forbid")
-    without = optimizer in (Optimizer.SGD, Optimizer.ADAM_ATAN2)
+    without = optimizer in (Optimizer.SGD, Optimizer.ADAM_ATAN2, Optimizer.LION)
     assert [layer.epsilon is None for layer in plan.layers] == [without] * 5
 
 

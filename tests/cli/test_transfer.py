@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import rich_utils
 
 from service.transfers.examples import EXAMPLES
 from tests.cli.conftest import Run
 from widthwise.client import Client
+from widthwise.theory.optimizers import default_decay_modes
+from widthwise.vocabulary import Optimizer
 
 FILES = sorted((Path(__file__).parents[2] / "examples").glob("*.json"))
 CONTRACT = [
@@ -75,6 +78,29 @@ def test_the_table_holds_the_numbers(run: Run) -> None:
     hidden = next(line.split() for line in ran.out.splitlines() if line.startswith(" hidden"))
     assert hidden == ["hidden", "0.0001875", "×0.0625", "2.5e-09", "×0.25", "×0.25", "−1.000"]
     assert "Everett et al. 2024" in ran.out
+
+
+def test_the_answer_says_which_decay_and_which_optimizer_it_took(run: Run) -> None:
+    ran = run("transfer", *CONTRACT, "--weight-decay", "0.1")
+    assert "standard, Adam, full alignment; weight decay decoupled, W ← W − ηλW" in ran.out
+    assert "Warning (decay_assumed): weight decay is taken as 'decoupled'" in ran.err
+    coupled = run("transfer", *CONTRACT, "--weight-decay", "0.1", "--weight-decay-mode", "coupled")
+    assert "weight decay coupled, λW is added to the gradient" in coupled.out
+    assert "decay_assumed" not in coupled.err
+
+
+def test_an_optimizers_other_name_is_told_the_word(run: Run) -> None:
+    ran = run("transfer", *CONTRACT, "-o", "adamw_torch")
+    assert ran.code == 2
+    assert "give 'adamw'" in " ".join(re.sub("[│╭╰─╮╯]", " ", ran.err).split())
+
+
+def test_the_help_lists_the_optimizers_and_their_decay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 300)
+    shown = " ".join(re.sub("[│╭╰─╮╯]", " ", run("transfer", "--help").out).split())
+    assert all(optimizer.value in re.sub(" ", "", shown) for optimizer in Optimizer)
+    assert default_decay_modes() in shown
+    assert "PyTorch does" not in shown
 
 
 def test_warnings_go_to_stderr_and_no_colour_to_a_pipe(run: Run) -> None:

@@ -39,7 +39,7 @@ def stops(rate: float, excess: float, tenths: int, optimizer: Optimizer = Optimi
 
 
 @pytest.mark.parametrize("tenths", range(1, 11))
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_each_side_has_its_margin(optimizer: Optimizer, tenths: int) -> None:
     margins, inside = OPTIMIZERS[optimizer].margins, FIRST_TENTH <= tenths <= LAST_TENTH
     for rate, margin in ((0.1, margins.below[tenths - FIRST_TENTH] if inside else 1.0), (10.0, margins.above)):
@@ -47,7 +47,7 @@ def test_each_side_has_its_margin(optimizer: Optimizer, tenths: int) -> None:
         assert stops(rate, margin + 0.01, tenths, optimizer) == (inside and margin < math.inf)
 
 
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_margins_never_grow_on_the_side_that_catches_up(optimizer: Optimizer) -> None:
     below = OPTIMIZERS[optimizer].margins.below
     assert len(below) == LAST_TENTH - FIRST_TENTH + 1

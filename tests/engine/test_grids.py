@@ -11,11 +11,12 @@ from tests.engine.jobs import run_sweep
 from widthwise.calibration.grids import default_learning_rates
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Optimizer
+from workers.engine.optimizers import OPTIMIZERS
 from workers.engine.proxies import ARCHITECTURES
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_and_architecture_has_an_even_ascending_grid(optimizer: Optimizer, architecture: str) -> None:
     rates = default_learning_rates(optimizer, architecture)
     ratios = [b / a for a, b in pairwise(rates)]
@@ -23,7 +24,7 @@ def test_every_optimizer_and_architecture_has_an_even_ascending_grid(optimizer: 
     assert len(rates) == 11
 
 
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_wider_base_has_lower_rates(optimizer: Optimizer) -> None:
     narrow, wide = (default_learning_rates(optimizer, "mlp", width) for width in (32, 512))
     assert wide[0] < narrow[0]
@@ -40,7 +41,12 @@ def test_the_grid_brackets_the_optimum_of_a_short_run(spec: dict[str, Any]) -> N
 
 @pytest.mark.parametrize(
     ("optimizer", "architecture", "width", "field"),
-    [("lion", "mlp", 32, "optimizer"), ("adam", "rnn", 32, "proxy.architecture"), ("adam", "mlp", 0, "widths")],
+    [
+        ("sophia", "mlp", 32, "optimizer"),
+        ("adan", "mlp", 32, "optimizer"),
+        ("adam", "rnn", 32, "proxy.architecture"),
+        ("adam", "mlp", 0, "widths"),
+    ],
 )
 def test_what_was_not_measured_is_refused(optimizer: str, architecture: str, width: int, field: str) -> None:
     with pytest.raises(InvalidInputError) as raised:

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.errors import InvalidInputError
+from widthwise.theory.optimizers import trained as trained_words
 from widthwise.vocabulary import Optimizer
 from workers.engine import optimizers
 from workers.engine.early_stopping import Margins
@@ -20,6 +22,7 @@ from workers.engine.optimizers import (
     EngineOptimizer,
     build_optimizer,
     constants_in_force,
+    engine_optimizer,
     scale_by_adam_atan2,
 )
 
@@ -34,6 +37,12 @@ OPTAX: dict[Optimizer, Callable[[], optax.GradientTransformation]] = {
     Optimizer.ADAM: lambda: optax.adam(RATE, b1=0.9, b2=0.98, eps=EPSILON),
     Optimizer.ADAMW: lambda: optax.adamw(RATE, b1=0.9, b2=0.98, eps=EPSILON, weight_decay=0.1),
     Optimizer.ADAFACTOR: lambda: optax.adafactor(RATE, min_dim_size_to_factor=1, eps=EPSILON),
+    Optimizer.ADAFACTOR_UNSCALED: lambda: optax.adafactor(
+        RATE, min_dim_size_to_factor=1, eps=EPSILON, multiply_by_parameter_scale=False
+    ),
+    Optimizer.LION: lambda: optax.lion(RATE, b1=0.9, b2=0.99, weight_decay=0.0),
+    Optimizer.NADAM: lambda: optax.nadam(RATE, b1=0.9, b2=0.98, eps=EPSILON),
+    Optimizer.ADAMAX: lambda: optax.adamax(RATE, b1=0.9, b2=0.98, eps=EPSILON),
     Optimizer.ADAM_PARAMETER_SCALING: lambda: optax.chain(
         optax.scale_by_adam(0.9, 0.98, eps=EPSILON),
         optax.scale_by_param_block_rms(1e-3),
@@ -77,7 +86,7 @@ def test_equal_hyperparameters_give_what_optax_gives(optimizer: Optimizer) -> No
         np.testing.assert_allclose(actual[name], expected[name], rtol=2.5e-7, atol=1e-7, err_msg=name)
 
 
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_tensor_has_its_own_learning_rate(optimizer: Optimizer) -> None:
     both, one = trained(ours(optimizer)), trained(ours(optimizer, {"a": RATE, "b": 0.0}))
     np.testing.assert_array_equal(one["a"], both["a"])
@@ -135,8 +144,17 @@ def test_a_tensor_of_zeros_still_moves_under_parameter_scaling() -> None:
     np.testing.assert_allclose(updates["a"], -optimizers.PARAMETER_RMS_FLOOR, rtol=1e-6)
 
 
-def test_every_optimizer_of_the_vocabulary_has_its_record() -> None:
-    assert set(OPTIMIZERS) == set(Optimizer)
+def test_the_engine_trains_with_those_whose_optimum_was_measured() -> None:
+    """By that the service refuses a calibration with any other, without asking the engine."""
+    assert {optimizer.value for optimizer in OPTIMIZERS} == set(trained_words())
+    assert set(Optimizer) - set(OPTIMIZERS) == {Optimizer.ADEMAMIX, Optimizer.ADAN}
+
+
+def test_the_engine_says_what_it_trains_with() -> None:
+    with pytest.raises(
+        InvalidInputError, match="'adan', with which the engine does not train; give one of sgd, adam, "
+    ):
+        engine_optimizer(Optimizer.ADAN)
 
 
 def test_a_specification_sets_the_constants_of_adam_atan2_alone(spec: dict[str, Any]) -> None:

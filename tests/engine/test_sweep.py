@@ -175,7 +175,7 @@ def test_the_readout_omega_replaces_that_of_any_alignment(spec: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"optimizer": "lion"}, "spec.optimizer"),
+        ({"optimizer": "sophia"}, "spec.optimizer"),
         ({"parameterization": None}, "spec.parameterization"),
         ({"steps": 0}, "spec.steps"),
         ({"steps": True}, "spec.steps"),

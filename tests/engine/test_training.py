@@ -12,6 +12,7 @@ import pytest
 
 from widthwise.calibration.spec import CalibrationSpec, ProxySpec
 from widthwise.errors import InvalidInputError
+from widthwise.theory.optimizers import epsilon_power
 from widthwise.vocabulary import Architecture, Optimizer
 from workers.engine.data import load_corpus
 from workers.engine.prescription import prescribe
@@ -38,7 +39,11 @@ RATES = {
     Optimizer.ADAMW: 0.02,
     Optimizer.ADAM_ATAN2: 0.02,
     Optimizer.ADAFACTOR: 0.05,
+    Optimizer.ADAFACTOR_UNSCALED: 0.02,
     Optimizer.ADAM_PARAMETER_SCALING: 0.05,
+    Optimizer.LION: 0.01,
+    Optimizer.NADAM: 0.02,
+    Optimizer.ADAMAX: 0.02,
 }
 
 
@@ -135,10 +140,10 @@ EQUIVALENT = [("standard", "ntk"), ("mup", "mean_field")]
 
 
 @pytest.mark.usefixtures("float64")
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", RATES)
 def test_equivalent_parameterizations_train_to_one_loss_curve(optimizer: Optimizer) -> None:
     """Everett et al. 2024, section 2.2, with an epsilon that matters: its rule of width is part of the equivalence."""
-    epsilon = 1e-8 if optimizer is Optimizer.ADAFACTOR else 1e-4
+    epsilon = 1e-8 if epsilon_power(optimizer) == 2 else 1e-4
     with jax.numpy_dtype_promotion("standard"):  # optax's own counters
         for one, other in EQUIVALENT:
             curve = loss_curve(sweep_of(one, optimizer, epsilon), 24)
@@ -207,7 +212,7 @@ def test_the_cross_entropy_is_that_of_optax() -> None:
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-5, atol=1e-8)
 
 
-@pytest.mark.parametrize("optimizer", Optimizer)
+@pytest.mark.parametrize("optimizer", RATES)
 def test_every_multiplier_is_one_at_the_base(optimizer: Optimizer) -> None:
     prescription = prescribe(sweep_of("mup", optimizer, 1e-9), build_proxy(MLP), 8)
     assert set(prescription.learning_rates.values()) == {1.0}

@@ -92,7 +92,7 @@ def transfers() -> Iterator[tuple[str, Json]]:
 def refused_transfers() -> Iterator[tuple[str, Json]]:
     """What no transfer takes."""
     yield "unknown field", transfer(width=3)
-    yield "unknown word", transfer("mup", "lion")
+    yield "unknown word", transfer("mup", "sophia")
     yield "no learning rate", transfer(base={"width": 256})
     yield "one width", transfer(target={})
     yield "form of another", transfer("ntk", form="table_3")

@@ -133,5 +133,5 @@ def commands() -> Iterator[tuple[str, list[str], str]]:
     yield "unknown field", ["-"], json.dumps(transfer(colour="red"))
     yield "unplaced", ["-"], json.dumps(_with(_tensor([100, 256], [100, 512])))
     yield "no learning rate", options[:-2], ""
-    yield "wrong word", [*options, "-o", "lion"], ""
+    yield "wrong word", [*options, "-o", "sophia"], ""
     yield "form of another", [*options, "--form", "table_3"], ""

@@ -5,6 +5,7 @@
   library and not for another exponent. Of a fit, what is zero but for rounding may differ by 1e-10.
 * What differs from run to run (ids, times, digests of the source) is masked: `FRESH` in a database made now, and only
   `CLOCK` in one that was stored, whose ids and times are part of the answer.
+* A list of warnings may have those of `ADDED` besides, and the theory may have settings with further optimizers.
 * Prose may be reworded. The numbers in reasons and in the messages of warnings are the same, as a multiset.
 """
 
@@ -30,6 +31,10 @@ FRESH = CLOCK | {
 PROSE = frozenset({"message", "detail", "title", "description", "summary", "reason", "statement"})
 #: Of the prose, what states numbers of a plan or a fit.
 NUMBERED = frozenset({"message", "reason"})
+#: Warnings of the library that older answers lack: each is named in the changelog.
+ADDED = frozenset({"decay_assumed"})
+#: What tells the settings of the theory from each other.
+_SETTING = ("parameterization", "optimizer", "alignment", "form")
 #: Of a fault or a problem, prose that quotes ranges of the contract: not compared at all.
 _FAULT = re.compile(r"\.errors\[\d+\]$|\.tensors\[\d+\]$")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -58,6 +63,7 @@ class Rules:
                 else:
                     yield from self.differences(value, now[key], f"{path}.{key}")
         elif isinstance(recorded, list) and isinstance(now, list):
+            now = _without_additions(recorded, now)
             if len(recorded) != len(now):
                 yield f"{path} has {len(now)} entries, had {len(recorded)}"
             if path.endswith("estimates") and "id" in self.masked:  # random ids decide their order
@@ -91,6 +97,20 @@ class Rules:
             near_zero = NEAR_ZERO if self.tolerance > PLAN and _FITTED.search(path) else 0.0
             return math.isclose(recorded, now, rel_tol=self.tolerance, abs_tol=near_zero)
         return bool(recorded == now)
+
+
+def _without_additions(recorded: list[Any], now: list[Any]) -> list[Any]:
+    """Today's list without warnings that are new, and without settings of optimizers that are."""
+    codes = {one["code"] for one in recorded if isinstance(one, dict) and "code" in one}
+    kept = [one for one in now if not (isinstance(one, dict) and one.get("code") in ADDED - codes)]
+    settings = {_setting(one) for one in recorded} - {None}
+    return [one for one in kept if _setting(one) in settings] if settings else kept
+
+
+def _setting(entry: Any) -> tuple[Any, ...] | None:
+    if isinstance(entry, dict) and all(word in entry for word in (*_SETTING, "exponents")):
+        return tuple(entry[word] for word in _SETTING)
+    return None
 
 
 def _of_estimate(estimate: dict[str, Any]) -> tuple[str, str]:

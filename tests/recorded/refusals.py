@@ -31,7 +31,7 @@ def requests() -> Iterator[tuple[str, str, str, Json]]:
         "/v1/calibrations?cursor=%20",
         "/v1/exponents?role=attention",
         "/v1/exponents?quantity=loss",
-        "/v1/exponents?optimizer=lion",
+        "/v1/exponents?optimizer=sophia",
         "/v1/exponents?calibration_id=!",
         "/v1/exponents?cursor=abc",
         f"/v1/exponents?calibration_id={NOBODY}",
@@ -98,7 +98,7 @@ def specifications() -> Iterator[tuple[str, Json]]:
         ("alignment's range", {"alignment": {**MEASURED, "readout": {"alpha": 0.1, "omega": 0.5, "u": 1}}}),
         ("readout omega", {"readout_omega": 2}),
         ("parameterization", {"parameterization": "spectral"}),
-        ("optimizer", {"optimizer": "lion"}),
+        ("optimizer", {"optimizer": "sophia"}),
         ("probe", {"probe_learning_rate": -1}),
         ("early stopping", {"early_stopping": "yes"}),
     ):

@@ -57,7 +57,7 @@ def test_unknown_fields_are_left_alone() -> None:
     ("change", "field"),
     [
         ({"parameterization": None}, "spec.parameterization"),
-        ({"optimizer": "lion"}, "spec.optimizer"),
+        ({"optimizer": "sophia"}, "spec.optimizer"),
         ({"widths": []}, "spec.widths"),
         ({"widths": [0]}, "spec.widths"),
         ({"widths": "64"}, "spec.widths"),

@@ -39,6 +39,21 @@ def codes(**more) -> set[str]:
             {"base": Base(width=64, epsilon=1e-3), "optimizer": "adam_atan2"},
         ),
         ("epsilon_underflow", {"base": Base(width=64, epsilon=1e-25)}, {"base": Base(width=64, epsilon=1e-15)}),
+        (  # torch.optim.Adam couples; a request that says which decay it means needs no warning
+            "decay_assumed",
+            {"base": Base(width=64, weight_decay=0.1)},
+            {"base": Base(width=64, weight_decay=0.1), "weight_decay_mode": "decoupled"},
+        ),
+        (
+            "decay_assumed",
+            {"optimizer": "nadam", "base": Base(width=64, weight_decay={"hidden": 0.1})},
+            {"optimizer": "nadam", "base": Base(width=64, weight_decay={"hidden": 0.0})},
+        ),
+        (  # every implementation of AdamW decouples
+            "decay_assumed",
+            {"optimizer": "adafactor_unscaled", "base": Base(width=64, weight_decay=0.1)},
+            {"optimizer": "adamw", "base": Base(width=64, weight_decay=0.1)},
+        ),
         (
             "depth_changed",
             {"base": Base(width=64, depth=2), "target": Target(width=64, depth=4)},

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from widthwise import Role, init_exponents, largest_stable
+from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.vocabulary import ExponentQuantity
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,17 @@ def test_tables(parameterization: str) -> None:
         for optimizer in ("sgd", "adam", "adafactor")
         for alignment in ("full", "none")
     ]
+
+
+def test_the_table_of_optimizers_is_what_their_records_say() -> None:
+    update = {"gradient": "n^(−c−g)", "unit": "n^(−c)", "parameter": "n^(−c−b)"}
+    listed = [line for line in THEORY.partition("## 4.")[2].partition("## 5.")[0].splitlines() if line.count("|") == 6]
+    for (word, record), line in zip(OPTIMIZERS.items(), listed[2:], strict=True):
+        name, label, scale, epsilon, decay = (cell.strip() for cell in line.strip("|").split("|"))
+        assert (name, label, scale) == (f"`{word.value}`", record.label, update[record.scale.name])
+        assert epsilon == ("–", "g", "g²")[record.epsilon_power]
+        assert re.match(r"\w+", decay)[0] == record.weight_decay_mode.value  # type: ignore[index]  # it begins with one
+        assert (";" in decay) is bool(record.decay_elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 """The library's records of optimizers: one word and one record each, in one file."""
 
 import ast
+from fractions import Fraction
 from pathlib import Path
 
-from widthwise import vocabulary
+import pytest
+
+from widthwise import Base, InvalidInputError, Target, largest_stable, transfer, vocabulary
 from widthwise.theory import optimizers
 from widthwise.theory.optimizers import OPTIMIZERS
-from widthwise.vocabulary import Architecture, Optimizer
+from widthwise.transfers.plan import LayerPlan, Plan
+from widthwise.vocabulary import Architecture, Optimizer, WeightDecayMode
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,3 +44,135 @@ def test_adding_one_touches_two_files() -> None:
     files = [path for top in ("widthwise", "service", "workers") for path in (ROOT / top).rglob("*.py")]
     with_lines = {str(path.relative_to(ROOT)) for path in files if len(words_named_in(path)) > 1}
     assert with_lines == {"widthwise/theory/optimizers.py", "workers/engine/optimizers.py"}
+
+
+def asked(optimizer: str, base: Base, width: int, mode: str | None = None) -> Plan:
+    target = Target(width=width)
+    return transfer(parameterization="standard", optimizer=optimizer, base=base, target=target, weight_decay_mode=mode)
+
+
+def hidden(optimizer: str, base: Base, width: int, mode: str | None = None) -> LayerPlan:
+    """Standard parameterization, full alignment."""
+    return asked(optimizer, base, width, mode).layer("hidden")
+
+
+@pytest.mark.parametrize(("optimizer", "rate", "epsilon"), [("adafactor", 0.5, 4.0), ("adafactor_unscaled", 0.25, 4.0)])
+def test_adafactor_with_and_without_parameter_scaling(optimizer: str, rate: float, epsilon: float) -> None:
+    """Standard parameterization, widths 512 to 2048, m = 4.
+
+    A hidden layer of full alignment must change by ΔW z ~ n·ΔW ~ 1, so ΔW ~ 1/n. Without scaling ΔW = η·g/√v ~ η: η ∝
+    1/n, ×¼. With it ΔW ~ η·RMS(W), and RMS(W) ~ n^(−½): η ∝ n^(−½), ×½. ε₁ stands beside g² in both; at init the
+    gradient of a hidden weight is dL/dh·z, and dL/dh ~ RMS(W_out) ~ n^(−½): g² ∝ 1/n would fall. Its exponent is 2g.
+    """
+    plan = hidden(optimizer, Base(width=512, learning_rate=1e-3, epsilon=1e-30), 2048)
+    assert plan.learning_rate.multiplier == pytest.approx(rate)
+    assert plan.epsilon is not None
+    assert plan.epsilon.multiplier == pytest.approx(1 / epsilon)
+    assert plan.epsilon.exponent == 2 * plan.gradient_rms.exponent
+    words = "with" if optimizer == "adafactor" else "without"
+    assert f"Adafactor {words} parameter scaling" in plan.reason  # so the answer says which it is
+
+
+def test_lion() -> None:
+    """Widths 256 to 1024: a sign is ±1, so ΔW = ±η must be ∝ 1/n, ×¼; nothing to add ε to; ηλ stays, so λ ×4."""
+    plan = hidden("lion", Base(width=256, learning_rate=1e-4, weight_decay=1.0), 1024)
+    assert plan.learning_rate.multiplier == pytest.approx(0.25)
+    assert plan.weight_decay.multiplier == pytest.approx(4)
+    assert plan.weight_decay.value == pytest.approx(4.0)
+    assert plan.epsilon is None
+
+
+ADAM_LIKE = ["lion", "nadam", "adamax", "ademamix", "adan", "adafactor_unscaled"]
+
+
+@pytest.mark.parametrize("optimizer", ADAM_LIKE)
+@pytest.mark.parametrize("alignment", ["full", "none"])
+@pytest.mark.parametrize("parameterization", ["standard", "ntk", "mup", "mean_field"])
+def test_updates_of_size_one_have_the_exponents_of_adam(optimizer: str, alignment: str, parameterization: str) -> None:
+    """m̂, or a sign, over a denominator of its own size has entries O(1) whatever the gradient is: ΔW ~ η."""
+    adams = largest_stable(parameterization, "adam", alignment)
+    assert largest_stable(parameterization, optimizer, alignment) == adams
+    assert all(isinstance(exponent, Fraction) for exponent in adams.values())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "power"), [("lion", 0), ("nadam", 1), ("adamax", 1), ("ademamix", 1), ("adan", 1)]
+)
+def test_the_epsilon_of_each(optimizer: str, power: int) -> None:
+    """Beside √v (NAdam, AdEMAMix, Adan) or the largest |g| (AdaMax), so ∝ RMS(grad); Lion divides by nothing."""
+    plan = hidden(optimizer, Base(width=64, learning_rate=1e-3, epsilon=1e-8), 256)
+    if power == 0:
+        assert plan.epsilon is None
+    else:
+        assert plan.epsilon is not None
+        assert plan.epsilon.multiplier == pytest.approx(plan.gradient_rms.multiplier)
+
+
+@pytest.mark.parametrize("optimizer", ["nadam", "adamax"])
+def test_torch_adds_the_decay_of_nadam_and_adamax_to_the_gradient(optimizer: str) -> None:
+    """λW stays at its share of the gradient: λ ∝ RMS(grad)/RMS(W); optax.nadamw's and adamaxw's ηλ stays."""
+    base = Base(width=64, learning_rate=1e-3, weight_decay=0.1)
+    taken, coupled, decoupled = (hidden(optimizer, base, 256, mode) for mode in (None, "coupled", "decoupled"))
+    assert taken.weight_decay == coupled.weight_decay
+    share = taken.gradient_rms.multiplier / taken.init_std.multiplier
+    assert taken.weight_decay.multiplier == pytest.approx(share)
+    assert decoupled.weight_decay.multiplier == pytest.approx(4)
+
+
+def test_the_answer_says_which_decay_it_took_for_adam() -> None:
+    """Widths 256 to 4096, m = 16: decoupled keeps ηλ, so λ ×16. torch.optim.Adam couples: λ ∝ RMS(grad)/RMS(W) =
+    n^(−½)/n^(−½) in a hidden layer, so λ ×1: sixteen times less, which nobody should learn from a diverged run."""
+    base = Base(width=256, learning_rate=3e-3, weight_decay=0.1)
+    plan = asked("adam", base, 4096)
+    assert plan.layer("hidden").weight_decay.multiplier == pytest.approx(16)
+    assert plan.provenance["weight_decay_mode"] == "decoupled"
+    (warning,) = [warning for warning in plan.warnings if warning.code == "decay_assumed"]
+    for part in ("'decoupled'", "W ← W − ηλW", "torch.optim.Adam", "'coupled'", "weight_decay_mode"):
+        assert part in warning.message
+    assert hidden("adam", base, 4096, "coupled").weight_decay.multiplier == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        *((name, "adamw") for name in ("AdamW", "adamw_torch", "adamw_torch_fused", "adamw_8bit", "adamw_bnb_8bit")),
+        *((name, "adamw") for name in ("paged_adamw_32bit", "torch.optim.AdamW", "adamw_hf", "PagedAdamW8bit")),
+        *((name, "adam") for name in ("fused_adam", "FusedAdam", "DeepSpeedCPUAdam", "Adam", "amsgrad", "rmsprop")),
+        *((name, "lion") for name in ("lion_8bit", "paged_lion_32bit", "signum")),
+        ("ademamix_8bit", "ademamix"),
+        ("nadamw", "nadam"),
+        ("torch.optim.SGD", "sgd"),
+        ("Adam-atan2", "adam_atan2"),
+    ],
+)
+def test_another_name_is_refused_with_the_word_to_give(name: str, word: str) -> None:
+    for field, refused in (
+        ("optimizer", lambda: hidden(name, Base(width=64, learning_rate=1), 128)),
+        ("optimizer", lambda: largest_stable("mup", name)),
+    ):
+        with pytest.raises(InvalidInputError, match=f"; give {word!r}") as raised:
+            refused()
+        assert raised.value.field == field
+        assert repr(name) in str(raised.value)
+
+
+def test_a_name_that_needs_a_decay_mode_is_told_it() -> None:
+    for name, mode in (("nadamw", "decoupled"), ("adamaxw", "decoupled"), ("rmsprop", "coupled")):
+        with pytest.raises(InvalidInputError, match=f"with weight_decay_mode {mode!r}"):
+            hidden(name, Base(width=64, learning_rate=1), 128)
+
+
+@pytest.mark.parametrize("name", ["lamb", "lars", "muon", "shampoo", "soap", "sophia", "galore_adamw", "", "torch"])
+def test_what_is_not_of_their_size_is_refused_with_every_word(name: str) -> None:
+    """LAMB and LARS step relative to the tensor's norm, Muon and the others by its spectrum: no word here is theirs."""
+    with pytest.raises(InvalidInputError, match="give one of 'sgd', 'adam', ") as raised:
+        hidden(name, Base(width=64, learning_rate=1), 128)
+    assert "whose update scales" not in str(raised.value)
+
+
+def test_the_default_decay_of_each_and_the_words_for_others() -> None:
+    """Where implementations differ, the record names one of them and the mode to give for it."""
+    assert optimizers.default_decay_modes() == "coupled for sgd, nadam, adamax, else decoupled"
+    for record in OPTIMIZERS.values():
+        others = {mode.value for mode in WeightDecayMode} - {record.weight_decay_mode.value}
+        assert not record.decay_elsewhere or any(f"'{mode}'" in record.decay_elsewhere for mode in others)

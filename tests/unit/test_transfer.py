@@ -111,7 +111,8 @@ def test_transfers_compose(parameterization, optimizer, mode, alignment) -> None
 @settings(deadline=None)
 @given(parameterizations, optimizers, st.integers(1, 4096))
 def test_decoupled_decay_keeps_the_decay_per_step(parameterization, optimizer, width) -> None:
-    p = plan(parameterization, optimizer, width, tensors=tensors((64, 192), (width, 3 * width)))
+    shapes = tensors((64, 192), (width, 3 * width))
+    p = plan(parameterization, optimizer, width, tensors=shapes, weight_decay_mode="decoupled")
     for entry in (*p.layers, *p.tensors):
         assert entry.learning_rate.value * entry.weight_decay.value == pytest.approx(0.01 * 0.1, rel=1e-12)
 
@@ -277,7 +278,7 @@ def test_tied_uses_that_differ_by_rounding_agree() -> None:
         ("target.width", lambda: plan(target=None)),
         ("base.width", lambda: plan(base=Base(), target=None)),
         ("parameterization", lambda: plan("muP")),
-        ("optimizer", lambda: plan(optimizer="lion")),
+        ("optimizer", lambda: plan(optimizer="sophia")),
         ("form", lambda: plan(form="table_4")),
         ("layout", lambda: plan(layout="oi")),
         ("weight_decay_mode", lambda: plan(weight_decay_mode="l2")),

@@ -6,7 +6,7 @@ Where the best learning rate of an optimizer lies is in its record in `widthwise
 import math
 
 from widthwise.errors import InvalidInputError
-from widthwise.theory.optimizers import OPTIMA_AT, OPTIMIZERS
+from widthwise.theory.optimizers import OPTIMA_AT, OPTIMIZERS, trained
 from widthwise.vocabulary import Optimizer, known_word
 
 HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, where the fit looks
@@ -30,7 +30,9 @@ def default_learning_rates(
     measured = OPTIMIZERS[word].optimum
     if measured is None:
         raise InvalidInputError(
-            f"no learning rates were measured for optimizer {word.value!r}; give learning_rates", field="learning_rates"
+            f"no learning rates were measured for optimizer {word.value!r}, and workers do not train with it; give one "
+            f"of {', '.join(trained())}, or learning_rates and runner 'external'",
+            field="optimizer",
         )
     if architecture not in measured.centres:
         raise InvalidInputError(

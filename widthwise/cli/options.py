@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from widthwise.vocabulary import Form
+from widthwise.errors import InvalidInputError
+from widthwise.vocabulary import Form, Optimizer, known_word
 
 SETTING, OUTPUT = "Setting", "Service and output"
 
@@ -24,7 +25,23 @@ def parameterization(panel: str = SETTING) -> Any:
 
 def optimizer(panel: str = SETTING) -> Any:
     """-o: what takes the step."""
-    return typer.Option("--optimizer", "-o", help="What takes the step.", rich_help_panel=panel)
+    return typer.Option(
+        "--optimizer",
+        "-o",
+        parser=_optimizer,
+        metavar=f"<{'|'.join(Optimizer)}>",
+        autocompletion=lambda: list(Optimizer),
+        help="What takes the step.",
+        rich_help_panel=panel,
+    )
+
+
+def _optimizer(word: str) -> Optimizer:
+    """Read the word; a usage error says which to give for the name that another library uses."""
+    try:
+        return known_word(Optimizer, word, "optimizer")
+    except InvalidInputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def alignment(help_text: str, panel: str = SETTING) -> Any:

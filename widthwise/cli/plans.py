@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from widthwise.cli import console
+from widthwise.theory.optimizers import OPTIMIZERS, Optimizer, WeightDecayMode
 
 JsonObject = Mapping[str, Any]
 
@@ -39,7 +40,7 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
 
 def provenance(of: JsonObject) -> str:
     """Return one line that says where the numbers come from."""
-    setting = f"{of['parameterization']}, {of['optimizer']}, {of['alignment']} alignment"
+    setting = f"{of['parameterization']}, {_label(of['optimizer'])}, {of['alignment']} alignment"
     if of["parameterization"] == "mup":
         setting += f", form {of['form']}"
     exponents = of["exponents"]
@@ -48,7 +49,17 @@ def provenance(of: JsonObject) -> str:
         source = f"calibration {exponents['calibration_id']} ({exponents['architecture']}, widths {widths})"
     else:
         source = f"{exponents['source']} ({exponents.get('reference', 'your own')})"
-    return f"Exponents from {source}. Setting: {setting}; weight decay {of['weight_decay_mode']}."
+    return f"Exponents from {source}. Setting: {setting}; weight decay {_decay(of['weight_decay_mode'])}."
+
+
+def _label(optimizer: str) -> str:
+    """The optimizer as people write it; the word alone if a newer service knows more of them."""
+    return OPTIMIZERS[Optimizer(optimizer)].label if optimizer in set(Optimizer) else optimizer
+
+
+def _decay(mode: str) -> str:
+    """The mode with what the trainer does."""
+    return f"{mode}, {WeightDecayMode(mode).meaning}" if mode in set(WeightDecayMode) else mode
 
 
 def _layer_table(rows: Sequence[JsonObject], *, wide: bool) -> Table:

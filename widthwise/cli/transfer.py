@@ -7,6 +7,7 @@ import typer
 from widthwise.cli import console, options, words
 from widthwise.cli.plans import show_plan
 from widthwise.explained import listed
+from widthwise.theory.optimizers import default_decay_modes
 from widthwise.transfers.request import TransferRequest
 from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import AlignmentName, Form, Layout, Optimizer, Parameterization, WeightDecayMode
@@ -32,8 +33,7 @@ def transfer(
     weight_decay_mode: Annotated[
         WeightDecayMode | None,
         typer.Option(
-            help="How the trainer applies λ (coupled for SGD, else decoupled, unless given). "
-            f"{listed(WeightDecayMode)}.",
+            help=f"How the trainer applies λ ({default_decay_modes()}, unless given). {listed(WeightDecayMode)}.",
             rich_help_panel=_SETTING,
         ),
     ] = None,

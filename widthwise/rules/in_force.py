@@ -11,6 +11,7 @@ from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.rules.exponents import Exponents
 from widthwise.theory.alignment import Alignment
+from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.theory.parameterization import RoleExponents
 from widthwise.theory.scaling import Power, RoleScaling, role_scalings
 from widthwise.theory.stability import required_feature_change, theoretical_exponents
@@ -51,7 +52,7 @@ def exponents_in_force(words: Scheme, exponents: Exponents | None) -> ExponentsI
     return theory_in_force(words) if exponents is None else measured_in_force(words, exponents)
 
 
-@lru_cache(maxsize=256)  # theory has 4 × 6 × 2 prescriptions in three forms and modes; measured alignments add a few
+@lru_cache(maxsize=1024)  # theory has 6 × 12 × 2 prescriptions in three modes; measured alignments add a few
 def theory_in_force(words: Scheme) -> ExponentsInForce:
     """Return theory's exponents for these words."""
     theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=words.form)
@@ -101,7 +102,7 @@ def _scaled(
     tied = role_scalings(
         kind, optimizer, tied_theory, c=tied_c, g=tied_g, feature_change=change, weight_decay_mode=mode
     )
-    setting = f"({source}: {kind.value}, {optimizer.value}, {align.name} alignment)"
+    setting = f"({source}: {kind.value}, {OPTIMIZERS[optimizer].label}, {align.name} alignment)"
     return ExponentsInForce(
         scalings,
         tied,

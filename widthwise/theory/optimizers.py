@@ -8,6 +8,7 @@ A new optimizer with one of these scales is a word of `Optimizer` and a record i
 engine has a record too. `widthwise.vocabulary` offers the words with all others.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,18 +16,38 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+from widthwise.errors import InvalidInputError
 from widthwise.explained import Explained
 
 
 class Optimizer(StrEnum):
-    """Optimizers whose update size is known as a power of width."""
+    """Optimizers whose update size is known as a power of width; what each word stands for is in its record."""
 
     SGD = "sgd"
     ADAM = "adam"
     ADAMW = "adamw"
     ADAM_ATAN2 = "adam_atan2"
     ADAFACTOR = "adafactor"
+    ADAFACTOR_UNSCALED = "adafactor_unscaled"
     ADAM_PARAMETER_SCALING = "adam_parameter_scaling"
+    LION = "lion"
+    NADAM = "nadam"
+    ADAMAX = "adamax"
+    ADEMAMIX = "ademamix"
+    ADAN = "adan"
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        """Refuse another name of one of these with the word to give; other names are refused by the enumeration."""
+        found = _by_another_name(str(value))
+        if found is not None:
+            word, mode = found
+            with_mode = "" if mode is None else f" with weight_decay_mode {mode.value!r}"
+            raise InvalidInputError(
+                f"optimizer is {value!r}, whose update scales as that of {OPTIMIZERS[word].label}; give {word.value!r}"
+                f"{with_mode}",
+                field="optimizer",
+            )
 
 
 class WeightDecayMode(Explained):
@@ -95,11 +116,19 @@ class MeasuredOptimum:
     | MLP, Adam-atan2 (a = b = 1) | 0.031 | | | |
     | MLP, SGD (diverges at 4, 2, 1, 0.5) | 1.0 | 1.0 | 0.5 | ≤ 0.25 |
     | MLP, Adafactor | 0.093 | | 0.063 | 0.059 |
+    | MLP, Adafactor without parameter scaling | 0.023 | | 0.0098 | |
     | MLP, Adam with parameter scaling | 0.087 | | 0.069 | 0.057 |
+    | MLP, Lion | 0.012 | | 0.0035 | |
+    | MLP, NAdam | 0.033 | | | |
+    | MLP, AdaMax | 0.044 | | | |
     | transformer, Adam | 0.022 | 0.011 | | |
     | transformer, SGD | 0.43 | 0.5 | | |
     | transformer, Adafactor | 0.125 | | | |
+    | transformer, Adafactor without parameter scaling | 0.014 | | | |
     | transformer, Adam with parameter scaling | 0.073 | | | |
+    | transformer, Lion | 0.0084 | | | |
+    | transformer, NAdam | 0.017 | | | |
+    | transformer, AdaMax | 0.052 | | | |
     """
 
     centres: Mapping[str, float]  #: at base width OPTIMA_AT, by the word of the architecture
@@ -116,11 +145,13 @@ class OptimizerRecord:
     #: Adafactor adds ε₁ to g² (Shazeer and Stern 2018, 1804.04235, algorithm 4).
     epsilon_power: int
     weight_decay_mode: WeightDecayMode = WeightDecayMode.DECOUPLED  #: unless a request says otherwise
+    decay_elsewhere: str = ""  #: which implementations decay in another way, and the word for them
     optimum: MeasuredOptimum | None = None  #: None: calibrations do not train with it
 
 
 # published: 0.95 for one global learning rate (Everett et al. 2024)
 _ADAM_OPTIMUM = MeasuredOptimum({"mlp": 0.030, "transformer": 0.022}, exponent=0.95)
+_OPTAX_ADAFACTOR = "optax.adafactor decays apart from η: give 'independent' for it"
 
 OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
     {
@@ -128,11 +159,17 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             "SGD",
             GRADIENT,
             epsilon_power=0,
-            weight_decay_mode=WeightDecayMode.COUPLED,
+            weight_decay_mode=WeightDecayMode.COUPLED,  # the decoupled one, times η: see `coupled_is_decoupled`
             # the slope is 0.7 to 1; where training diverges moves by 1
             optimum=MeasuredOptimum({"mlp": 1.0, "transformer": 0.43}, exponent=0.75),
         ),
-        Optimizer.ADAM: OptimizerRecord("Adam", UNIT, epsilon_power=1, optimum=_ADAM_OPTIMUM),
+        Optimizer.ADAM: OptimizerRecord(
+            "Adam",
+            UNIT,
+            epsilon_power=1,
+            decay_elsewhere="torch.optim.Adam adds λW to the gradient: give 'coupled' for it",
+            optimum=_ADAM_OPTIMUM,
+        ),
         Optimizer.ADAMW: OptimizerRecord(
             "AdamW",
             UNIT,
@@ -146,19 +183,103 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             optimum=_ADAM_OPTIMUM,  # it has Adam's step while a·atan2(x) ≈ x
         ),
         Optimizer.ADAFACTOR: OptimizerRecord(
-            "Adafactor",
+            "Adafactor with parameter scaling",
             PARAMETER,
             epsilon_power=2,
+            decay_elsewhere=_OPTAX_ADAFACTOR,
             optimum=MeasuredOptimum({"mlp": 0.093, "transformer": 0.125}, exponent=0.25),
         ),
+        # Hugging Face's Trainer, `scale_parameter=False`: g/√v alone has RMS 1, as Adam's update has. ε₁ stays at g².
+        Optimizer.ADAFACTOR_UNSCALED: OptimizerRecord(
+            "Adafactor without parameter scaling",
+            UNIT,
+            epsilon_power=2,
+            decay_elsewhere=_OPTAX_ADAFACTOR,
+            optimum=MeasuredOptimum({"mlp": 0.023, "transformer": 0.014}, exponent=0.6),
+        ),
         Optimizer.ADAM_PARAMETER_SCALING: OptimizerRecord(
-            "Adam + parameter scaling",
+            "Adam with parameter scaling",
             PARAMETER,
             epsilon_power=1,
             optimum=MeasuredOptimum({"mlp": 0.087, "transformer": 0.073}, exponent=0.25),
         ),
+        # sign(β₁m + (1−β₁)g) has entries ±1 and nothing to divide by; decay beside it (2302.06675, algorithm 2)
+        Optimizer.LION: OptimizerRecord(
+            "Lion",
+            UNIT,
+            epsilon_power=0,
+            optimum=MeasuredOptimum({"mlp": 0.012, "transformer": 0.0084}, exponent=0.9),
+        ),
+        # Adam with Nesterov's momentum, ε beside √v; torch.optim.NAdam adds λW to the gradient
+        Optimizer.NADAM: OptimizerRecord(
+            "NAdam",
+            UNIT,
+            epsilon_power=1,
+            weight_decay_mode=WeightDecayMode.COUPLED,
+            decay_elsewhere="optax.nadamw and torch.optim.NAdam(decoupled_weight_decay=True) decouple: give "
+            "'decoupled' for them",
+            optimum=MeasuredOptimum(
+                {"mlp": 0.033, "transformer": 0.017}, exponent=0.95
+            ),  # the slope is Adam's (chosen)
+        ),
+        # m̂ over the largest recent |g| + ε (1412.6980, algorithm 2); torch.optim.Adamax adds λW to the gradient
+        Optimizer.ADAMAX: OptimizerRecord(
+            "AdaMax",
+            UNIT,
+            epsilon_power=1,
+            weight_decay_mode=WeightDecayMode.COUPLED,
+            decay_elsewhere="optax.adamaxw decouples: give 'decoupled' for it",
+            optimum=MeasuredOptimum(
+                {"mlp": 0.044, "transformer": 0.052}, exponent=0.95
+            ),  # the slope is Adam's (chosen)
+        ),
+        # (m₁ + αm₂)/(√v + ε) with a slow m₂, + λW, times η (2409.03137; its authors' code)
+        Optimizer.ADEMAMIX: OptimizerRecord("AdEMAMix", UNIT, epsilon_power=1),
+        # (m + (1−β₂)d)/(√n + ε), n of (g + (1−β₂)Δg)²; W/(1 + ηλ), which is 1 − ηλ (2208.06677; its authors' code)
+        Optimizer.ADAN: OptimizerRecord("Adan", UNIT, epsilon_power=1),
     }
 )
+
+#: Names of other optimizers whose update has the size of one of these, with the decay that they apply if it differs.
+_ALSO: Mapping[str, tuple[Optimizer, WeightDecayMode | None]] = {
+    "amsgrad": (Optimizer.ADAM, None),  # v is the largest so far: as large as g² still
+    "rmsprop": (Optimizer.ADAM, WeightDecayMode.COUPLED),  # g/(√v + ε), as torch.optim.RMSprop decays
+    "cadamw": (Optimizer.ADAMW, None),  # Cautious AdamW masks entries of the update (2411.16085)
+    "nadamw": (Optimizer.NADAM, WeightDecayMode.DECOUPLED),
+    "adamaxw": (Optimizer.ADAMAX, WeightDecayMode.DECOUPLED),
+    "signsgd": (Optimizer.LION, None),
+    "signum": (Optimizer.LION, None),
+    "momentum": (Optimizer.SGD, None),
+    "nesterov": (Optimizer.SGD, None),
+    "adafactornoparameterscaling": (Optimizer.ADAFACTOR_UNSCALED, None),
+}
+#: What names add for another implementation of the same update: where it runs, and how it keeps its state.
+_IMPLEMENTATION = re.compile(
+    r"torch|optim|optax|keras|apex|deepspeed|bnb|hf|fused|foreach|multitensor|paged|anyprecision|cpu|gpu|xla|npu|"
+    r"(?:4|8|16|32)bit"
+)
+
+
+def _by_another_name(name: str) -> tuple[Optimizer, WeightDecayMode | None] | None:
+    """The word for a name that another library gives, with the decay mode if it needs one; None for any other.
+
+    >>> _by_another_name("adamw_torch_fused"), _by_another_name("lamb")
+    ((<Optimizer.ADAMW: 'adamw'>, None), None)
+    """
+    plain = _IMPLEMENTATION.sub("", re.sub(r"[^a-z0-9]", "", name.lower()))
+    words = {word.value.replace("_", ""): (word, None) for word in Optimizer}
+    return {**_ALSO, **words}.get(plain)
+
+
+def default_decay_modes() -> str:
+    """Which decay a request means that names none, by optimizer: "coupled for sgd …, else decoupled"."""
+    coupled = [word.value for word, record in OPTIMIZERS.items() if record.weight_decay_mode is WeightDecayMode.COUPLED]
+    return f"coupled for {', '.join(coupled)}, else decoupled"
+
+
+def trained() -> tuple[str, ...]:
+    """Return the words of the optimizers that calibrations train with."""
+    return tuple(word.value for word, record in OPTIMIZERS.items() if record.optimum is not None)
 
 
 def update_scale(optimizer: Optimizer | str) -> UpdateScale:
@@ -176,7 +297,7 @@ def epsilon_power(optimizer: Optimizer | str) -> int:
 
 
 def default_weight_decay_mode(optimizer: Optimizer | str) -> WeightDecayMode:
-    """Decay as PyTorch applies it: in the gradient for SGD (where it equals the decoupled one), else decoupled."""
+    """Return the decay that a request means if it names none."""
     return OPTIMIZERS[Optimizer(optimizer)].weight_decay_mode
 
 

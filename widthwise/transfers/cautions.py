@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from widthwise.caution import Caution
-from widthwise.model import Base, Target, changed_sizes
+from widthwise.model import Base, Target, by_role, changed_sizes
 from widthwise.rules.contract import widths_of_model
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
+from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.theory.parameterization import is_feature_scaled
-from widthwise.vocabulary import Parameterization, Role
+from widthwise.vocabulary import Optimizer, Parameterization, Role, WeightDecayMode
 
 EXTRAPOLATION_RATIO = 16  # chosen: the paper's fits span ×16 above the widths that it had to exclude
 SMALL_BASE_WIDTH = 512  # Everett et al. 2024, figure 1: widths ≤ 512 left the power law
@@ -40,6 +41,22 @@ def cautions(
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated) if distinct else ()),
         *_on_other_sizes(base, target, covered),
+    )
+
+
+def decay_cautions(optimizer: Optimizer, mode: WeightDecayMode | str | None, base: Base) -> tuple[Caution, ...]:
+    """Which decay was taken, if the request names none and the optimizer's implementations differ in it."""
+    record = OPTIMIZERS[optimizer]
+    decays = any(by_role(base.weight_decay, role) for role in Role)
+    if mode is not None or not decays or not record.decay_elsewhere:
+        return ()
+    taken = record.weight_decay_mode
+    return (
+        Caution(
+            "decay_assumed",
+            f"weight decay is taken as {taken.value!r}, {taken.meaning}: so {optimizer.value!r} is read if "
+            f"weight_decay_mode is left out; {record.decay_elsewhere}",
+        ),
     )
 
 

@@ -31,7 +31,7 @@ class TransferRequest:
     readout_omega: Number | None = None  #: None: the alignment's own
     form: Form | str = Form.TABLE_9
     layout: Layout | str | None = None  #: axis order of matrices that name no axes
-    weight_decay_mode: WeightDecayMode | str | None = None  #: None: as PyTorch does
+    weight_decay_mode: WeightDecayMode | str | None = None  #: None: the optimizer's default
     tensors: Sequence[Tensor] = field(default=())
     exponents: Exponents | None = None  #: None: theory's
 

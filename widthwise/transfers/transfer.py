@@ -14,7 +14,7 @@ from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
-from widthwise.transfers.cautions import cautions
+from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.plan import LayerPlan, Plan, Quantity, RuleFactors, RuleNote, TensorPlan
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import (
@@ -55,8 +55,9 @@ def transfer(
     """Transfer the base's hyperparameters to the target.
 
     Every quantity of a role is base value × (target width / base width)^(−exponent); a tensor uses the ratios of its
-    own fan-in and fan-out.  `weight_decay_mode` says how the trainer applies λ (default: decoupled; for SGD coupled,
-    which is the same there).  Raises InvalidInputError, and UnplacedTensorsError for tensors that can't be placed.
+    own fan-in and fan-out.  `weight_decay_mode` says how the trainer applies λ; where an optimizer's implementations
+    differ in it and none is named, the plan says which one it took.  Raises InvalidInputError, and
+    UnplacedTensorsError for tensors that can't be placed.
 
     >>> plan = transfer(parameterization="standard", optimizer="adam",
     ...                 base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=Target(width=4096))
@@ -122,6 +123,7 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         layers=tuple(_layers(base, target, values, named, names)),
         tensors=tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied)),
         warnings=(
+            *decay_cautions(scheme.optimizer, request.weight_decay_mode, base),
             *cautions(
                 parameterization=scheme.parameterization,
                 alignment=scheme.alignment,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Optimizer
 from workers.engine.early_stopping import Margins
 
@@ -21,6 +22,7 @@ ADAM_B1, ADAM_B2 = 0.9, 0.98  # Everett et al. 2024
 PARAMETER_RMS_FLOOR = 1e-3  # Shazeer and Stern 2018, ε₂; lets a tensor of zeros move
 ADAFACTOR_DECAY = 0.8  # Shazeer and Stern 2018, β₂ = 1 − t^−0.8
 ADAFACTOR_CLIP = 1.0  # Shazeer and Stern 2018, d
+LION_B1, LION_B2 = 0.9, 0.99  # Chen et al. 2023, algorithm 2
 ADAMW_WEIGHT_DECAY = 0.1  # λ at the base width: the usual value for language models
 
 Scalars = Mapping[str, jax.Array | float]  #: one value per tensor, by name
@@ -92,24 +94,42 @@ def _adam_atan2(epsilon: jax.Array | float, constants: Constants) -> optax.Gradi
     return scale_by_adam_atan2(constants["b1"], constants["b2"], a=constants["a"], b=constants["b"])
 
 
-def _adafactor(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+def _adafactor_unscaled(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
     return optax.chain(
         # by default optax factors from 128 on, which would change the optimizer in the middle of a sweep over widths
         optax.scale_by_factored_rms(decay_rate=constants["decay"], min_dim_size_to_factor=1, epsilon=epsilon),
         optax.clip_by_block_rms(constants["clip"]),
-        optax.scale_by_param_block_rms(constants["parameter_rms_floor"]),
     )
 
 
-def _adam_parameter_scaling(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
-    return optax.chain(_adam(epsilon, constants), optax.scale_by_param_block_rms(constants["parameter_rms_floor"]))
+def _with_parameter_scaling(direction: Direction) -> Direction:
+    """Return a direction whose update is relative to the RMS of the tensor that it moves."""
+    return lambda epsilon, constants: optax.chain(
+        direction(epsilon, constants), optax.scale_by_param_block_rms(constants["parameter_rms_floor"])
+    )
 
 
+def _lion(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    del epsilon  # a sign has none
+    return optax.scale_by_lion(constants["b1"], constants["b2"])
+
+
+def _nadam(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    return optax.scale_by_adam(constants["b1"], constants["b2"], eps=epsilon, nesterov=True)
+
+
+def _adamax(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+    return optax.scale_by_adamax(constants["b1"], constants["b2"], eps=epsilon)
+
+
+_ADAFACTOR = {"decay": ADAFACTOR_DECAY, "clip": ADAFACTOR_CLIP}
 _BETAS = {"b1": ADAM_B1, "b2": ADAM_B2}
 # Adam's updates have the same size for every tensor; relative updates grow with the tensor's.
 _ADAM_MARGINS = Margins(below=(0.20, 0.20, 0.10, 0.10, 0.10, 0.10, 0.10), above=0.20)
 _RELATIVE_MARGINS = Margins(below=(0.38, 0.38, 0.32, 0.22, 0.14, 0.14, 0.12), above=0.48)
+_UNMEASURED = Margins(below=(math.inf,) * 7, above=math.inf)  # nothing is stopped until its curves were looked at
 
+#: Those that calibrations train with; the library's records of the others have no optimum.
 OPTIMIZERS: Mapping[Optimizer, EngineOptimizer] = {
     Optimizer.SGD: EngineOptimizer(_sgd, {}, Margins(below=(0.31, 0.20, 0.20, 0.17, 0.17, 0.15, 0.15), above=math.inf)),
     Optimizer.ADAM: EngineOptimizer(_adam, _BETAS, _ADAM_MARGINS),
@@ -118,19 +138,34 @@ OPTIMIZERS: Mapping[Optimizer, EngineOptimizer] = {
         _adam_atan2, {**_BETAS, "a": 1.0, "b": 1.0}, _ADAM_MARGINS, chosen=lambda spec: spec.atan2.to_dict()
     ),
     Optimizer.ADAFACTOR: EngineOptimizer(
-        _adafactor,
-        {"decay": ADAFACTOR_DECAY, "clip": ADAFACTOR_CLIP, "parameter_rms_floor": PARAMETER_RMS_FLOOR},
+        _with_parameter_scaling(_adafactor_unscaled),
+        {**_ADAFACTOR, "parameter_rms_floor": PARAMETER_RMS_FLOOR},
         _RELATIVE_MARGINS,
     ),
+    Optimizer.ADAFACTOR_UNSCALED: EngineOptimizer(_adafactor_unscaled, _ADAFACTOR, _UNMEASURED),
     Optimizer.ADAM_PARAMETER_SCALING: EngineOptimizer(
-        _adam_parameter_scaling, {**_BETAS, "parameter_rms_floor": PARAMETER_RMS_FLOOR}, _RELATIVE_MARGINS
+        _with_parameter_scaling(_adam), {**_BETAS, "parameter_rms_floor": PARAMETER_RMS_FLOOR}, _RELATIVE_MARGINS
     ),
+    Optimizer.LION: EngineOptimizer(_lion, {"b1": LION_B1, "b2": LION_B2}, _UNMEASURED),
+    Optimizer.NADAM: EngineOptimizer(_nadam, _BETAS, _UNMEASURED),
+    Optimizer.ADAMAX: EngineOptimizer(_adamax, _BETAS, _UNMEASURED),
 }
+
+
+def engine_optimizer(optimizer: Optimizer) -> EngineOptimizer:
+    """Return the record of an optimizer; InvalidInputError if the engine does not train with it."""
+    if optimizer not in OPTIMIZERS:
+        raise InvalidInputError(
+            f"optimizer is {optimizer.value!r}, with which the engine does not train; give one of "
+            f"{', '.join(OPTIMIZERS)}",
+            field="optimizer",
+        )
+    return OPTIMIZERS[optimizer]
 
 
 def constants_in_force(spec: CalibrationSpec) -> Constants:
     """Return the constants that the optimizer of `spec` trains with."""
-    record = OPTIMIZERS[spec.optimizer]
+    record = engine_optimizer(spec.optimizer)
     return {**record.constants, **record.chosen(spec)}
 
 

@@ -21,7 +21,7 @@ from widthwise.vocabulary import ShardKind, TrialStatus
 from workers.engine.batch import run_batches
 from workers.engine.data import load_corpus
 from workers.engine.early_stopping import FEWEST, Curve, Reference, comparable, hopeless, likely_first, varied
-from workers.engine.optimizers import OPTIMIZERS
+from workers.engine.optimizers import engine_optimizer
 from workers.engine.order import in_order
 from workers.engine.report import Progress
 from workers.engine.training import hyperparameters
@@ -117,7 +117,7 @@ class SweepProgram:
         hyper, draws = shared.hyperparameters(identity), shared.draw(identity.seed)
         state, starts_SxB = self._start(hyper, draws.normals), jax.device_put(draws.starts)
         curve: list[float] = []
-        margins = OPTIMIZERS[shared.spec.optimizer].margins
+        margins = engine_optimizer(shared.spec.optimizer).margins
         step, healthy, stopped = 0, True, False
         for stop in shared.stops:
             span = np.int32(step), np.int32(stop)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from widthwise.calibration.cost import COOLDOWN_SHARE, HELD_OUT_PIECES, held_out_windows
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Optimizer
-from workers.engine.optimizers import OPTIMIZERS, Constants, build_optimizer
+from workers.engine.optimizers import Constants, build_optimizer, engine_optimizer
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, TensorSpec
 
@@ -183,7 +183,7 @@ def trial_functions(
 
     def transformation(hyper: Hyperparameters, learning_rate: jax.Array) -> optax.GradientTransformation:
         return build_optimizer(
-            OPTIMIZERS[optimizer],
+            engine_optimizer(optimizer),
             learning_rates={name: learning_rate * factor for name, factor in hyper.learning_rates.items()},
             epsilons=hyper.epsilons,
             weight_decays=hyper.weight_decays,
