@@ -88,8 +88,8 @@ class Sweep:
 
 
 CHOSEN_ON = [
-    *(Sweep(optimizer.value, 32, seed) for optimizer in Optimizer for seed in (0, 1)),
-    *(Sweep(optimizer.value, 64, 0) for optimizer in Optimizer),
+    *(Sweep(optimizer, 32, seed) for _, optimizers in FAMILIES for optimizer in optimizers for seed in (0, 1)),
+    *(Sweep(optimizer, 64, 0) for _, optimizers in FAMILIES for optimizer in optimizers),
 ]
 HELD_OUT = [
     *(Sweep(o, 32, 5, dataset="python_source") for o in ("adam", "adafactor", "sgd")),

@@ -221,7 +221,7 @@ def theoretical_exponents(
     return dict(_theory(kind, opt, parse(alignment, readout_omega), shape))
 
 
-@lru_cache(maxsize=1024)  # four parameterizations × six optimizers × the alignments in use
+@lru_cache(maxsize=1024)  # parameterizations × optimizers × forms × the alignments in use
 def _theory(
     parameterization: Parameterization, optimizer: Optimizer, alignment: Alignment, form: Form
 ) -> Mapping[Role, RoleExponents]:

@@ -47,8 +47,9 @@ def cautions(
 def decay_cautions(optimizer: Optimizer, mode: WeightDecayMode | str | None, base: Base) -> tuple[Caution, ...]:
     """Which decay was taken, if the request names none and the optimizer's implementations differ in it."""
     record = OPTIMIZERS[optimizer]
-    decays = any(by_role(base.weight_decay, role) for role in Role)
-    if mode is not None or not decays or not record.decay_elsewhere:
+    if mode is not None or base.weight_decay is None or not record.decay_elsewhere:
+        return ()
+    if not any(by_role(base.weight_decay, role) for role in Role):
         return ()
     taken = record.weight_decay_mode
     return (
