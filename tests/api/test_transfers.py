@@ -137,13 +137,15 @@ def test_the_bounds_are_the_librarys(client: Client, path: str, largest: float, 
 
 
 def test_the_largest_axis_is_the_librarys(client: Client) -> None:
-    def status(size: int) -> int:
+    def status(size: float) -> int:
         shapes = {"base_shape": [64, 256], "target_shape": [64, size]}
         tensor = {"name": "w", **shapes, "fan_in_axes": [0], "fan_out_axes": [1]}
         return client.post("/v1/transfers", json=changed("tensors", [tensor])).status_code
 
     assert status(MAX_AXIS) == 200
+    assert status(float(MAX_AXIS)) == 200  # as the document has it: 64.0 is an integer
     assert status(MAX_AXIS + 1) == 422
+    assert status(float(2 * MAX_AXIS)) == 422
 
 
 @pytest.mark.parametrize("optimizer", list(Optimizer))
