@@ -5,7 +5,7 @@ from typing import Literal, Self, TypeAlias, TypeVar, get_args
 
 from widthwise.errors import InvalidInputError
 from widthwise.explained import Explained
-from widthwise.theory.optimizers import Optimizer as Optimizer  # noqa: PLC0414  beside its records; a re-export
+from widthwise.theory.optimizers import Optimizer as Optimizer  # noqa: PLC0414  a re-export; it is next to its records
 from widthwise.theory.optimizers import WeightDecayMode as WeightDecayMode  # noqa: PLC0414
 
 
@@ -194,17 +194,17 @@ class ExponentQuantity(StrEnum):
     )
     ALPHA = (
         "alpha",
-        "how large ΔW z is beside its factors, the weights' update and the initial activations (α)",
+        "how large ΔW z is compared with its factors, the weights' update and the initial activations (α)",
         "width^value",
     )
     OMEGA = (
         "omega",
-        "how large W Δz is beside its factors, the initial weights and the change of the activations (ω)",
+        "how large W Δz is compared with its factors, the initial weights and the change of the activations (ω)",
         "width^value",
     )
     U = (
         "u",
-        "how large ΔW Δz is beside its factors, the weights' update and the change of the activations (u)",
+        "how large ΔW Δz is compared with its factors, the weights' update and the change of the activations (u)",
         "width^value",
     )
 

@@ -27,9 +27,9 @@ from widthwise.theory.optimizers import OPTIMIZERS, trained
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import Architecture, Measured, Runner
 
-SOONEST_LOOK_SECONDS = 2  # between two looks at a calibration (chosen): a quick one's trials take about as long
-LATEST_LOOK_SECONDS = 10  # chosen: whoever watches sees that it moves
-LOOK_SHARE = 0.05  # of the time that is left (chosen): twenty looks at a long one
+SOONEST_LOOK_SECONDS = 2  # between two polls of a calibration (chosen): trials of a quick one take about as long
+LATEST_LOOK_SECONDS = 10  # chosen: a user who watches sees it move
+LOOK_SHARE = 0.05  # of the remaining time (chosen): twenty polls of a long one
 
 
 def check_spec(spec: CalibrationSpec) -> None:
@@ -49,7 +49,7 @@ def check_spec(spec: CalibrationSpec) -> None:
     if broken:
         message = f"head_dim {head_dim} does not divide width {broken[0]}"
         raise RefusedInputError(
-            f"#/proxy/head_dim: {message}; give widths of whole heads, or another head_dim.",
+            f"#/proxy/head_dim: {message}; give widths that are multiples of it, or another head_dim.",
             errors=[{"pointer": "#/proxy/head_dim", "message": message, "value": head_dim}],
         )
     if spec.runner is Runner.WORKER and not is_known(spec.proxy.dataset):
@@ -61,10 +61,10 @@ def check_spec(spec: CalibrationSpec) -> None:
         )
 
     if Measured.GAMMA in spec.measure and Measured.LEARNING_RATE not in spec.measure:
-        raise _refused_measure("gamma is swept around the best learning rate; measure learning_rate too", "gamma")
+        raise _refused_measure("gamma is swept around the best learning rate; also measure learning_rate", "gamma")
     if spec.runner is Runner.EXTERNAL and spec.measure != (Measured.LEARNING_RATE,):
         other = next(kind for kind in spec.measure if kind is not Measured.LEARNING_RATE)
-        raise _refused_measure(f"{other} is measured by workers alone; an external runner uploads losses", other)
+        raise _refused_measure(f"only workers measure {other}; an external runner uploads losses", other)
 
 
 def _refused_measure(message: str, kind: str) -> RefusedInputError:
@@ -109,7 +109,7 @@ def calibration_body(calibration: StoredCalibration) -> dict[str, Any]:
 
 
 def retry_after(calibration: StoredCalibration) -> int | None:
-    """Return the seconds after which another look at a calibration is worth it; None once it has ended."""
+    """Return the seconds to wait before polling a calibration again; None once it has ended."""
     if calibration.state in FINAL_CALIBRATION_STATES:
         return None
     left = calibration.progress.seconds_left or 0.0
@@ -131,7 +131,7 @@ def measurement_body(row: MeasurementRow) -> dict[str, Any]:
 def estimate(calibration: StoredCalibration) -> dict[str, Any]:
     """Return what was expected of a calibration before it began (`schemas.Estimate`).
 
-    The operations are the sum of what the trials report if none ends early; measuring on the way is not counted.
+    The operations are the sum of what the trials report if none ends early, without those of measurements.
     """
     if calibration.runner == Runner.EXTERNAL:
         return _external_estimate(calibration.spec)
@@ -140,7 +140,7 @@ def estimate(calibration: StoredCalibration) -> dict[str, Any]:
 
 
 def _external_estimate(spec: CalibrationSpec) -> dict[str, Any]:
-    """The whole grid, by whomever it is trained."""
+    """The whole grid, whoever trains it."""
     each = spec.seeds * len(spec.learning_rates)
     flops = math.fsum(run_flops(spec, width) for width in spec.widths)
     trials = each * len(spec.widths)
@@ -157,12 +157,12 @@ async def event_stream(
     poll_seconds: float,
     key_counts: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[ServerSentEvent]:
-    """Return events with a number above `after` as they come.
+    """Yield events with a number above `after` as they happen.
 
-    It ends when the calibration has, at the time limit, or once the caller's key no longer counts.
+    It ends when the calibration has ended, at the time limit, or once the caller's key is no longer valid.
 
-    Each read is a short transaction of its own: nothing is held while the stream waits. The last event of a stream
-    that ended with its calibration is `end`, without a number.
+    Each read is a separate short transaction, so nothing is held while the stream waits. If the calibration ended,
+    the last event is `end`, without a number.
     """
     deadline = time.monotonic() + stream_seconds
     finished = calibration.state in FINAL_CALIBRATION_STATES
@@ -181,7 +181,7 @@ async def event_stream(
             calibration = await run_in_threadpool(store.calibrations.get, calibration.id)
             finished = calibration.state in FINAL_CALIBRATION_STATES
             if finished:
-                continue  # its last events may have come after the read above
+                continue  # its last events may have arrived after the read above
         if time.monotonic() >= deadline:
             return
         await anyio.sleep(poll_seconds)

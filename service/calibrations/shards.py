@@ -1,4 +1,4 @@
-"""The shards of a calibration as its route gives them: each with the worker that has it."""
+"""The shards of a calibration as its route returns them, each with its worker."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +14,9 @@ class ShardWorker(BaseModel):
     """The worker that runs a shard, or ran it last."""
 
     id: str
-    state: WorkerState | None = Field(description="What it does now; null if it was forgotten, a week after its end.")
+    state: WorkerState | None = Field(
+        description="The worker's current state; null a week after it ended, when its row is deleted."
+    )
     device: str | None
     seconds_since_seen: float | None = Field(description="Since its last report, by the database's clock.")
 
@@ -28,19 +30,23 @@ class ShardBody(BaseModel):
     width: int
     seeds: list[int]
     learning_rates: list[float]
-    role: str | None = Field(description="Of a gamma shard: whose learning rate is multiplied; null otherwise.")
-    state: ShardState = Field(
-        description="`running` until its worker's lease ends, whether the worker still reports or not."
+    role: str | None = Field(
+        description="For a gamma shard: the role whose learning rate is multiplied; null otherwise."
     )
-    attempts: int = Field(ge=0, description="Attempts begun that count; a graceful stop does not.")
-    attempts_maximum: int = Field(description="Attempts before it has failed for good.", examples=[ATTEMPTS_MAXIMUM])
-    reason: str | None = Field(description="Why the last attempt failed; kept while it waits for the next one.")
+    state: ShardState = Field(
+        description="`running` until the worker's lease ends, even if the worker has stopped reporting."
+    )
+    attempts: int = Field(ge=0, description="Attempts started; one that ended in a graceful stop is not counted.")
+    attempts_maximum: int = Field(
+        description="Attempts after which the shard has failed for good.", examples=[ATTEMPTS_MAXIMUM]
+    )
+    reason: str | None = Field(description="Why the last attempt failed; kept while the shard waits for the next.")
     lease_seconds: float | None = Field(
-        description="While it runs: seconds left of its worker's lease, extended as long as the worker reports. Below "
-        "0 the next worker that is free takes it over."
+        description="While it runs: seconds left of the worker's lease, which each report extends. Below "
+        "0, the next free worker takes the shard over."
     )
     worker: ShardWorker | None = Field(description="Null if no worker has taken it yet.")
-    queued_at: datetime = Field(description="When it last began to wait.")
+    queued_at: datetime = Field(description="When it was last queued.")
     started_at: datetime | None
     finished_at: datetime | None
 
@@ -52,7 +58,7 @@ class ShardList(BaseModel):
 
 
 def shard_body(shard: Shard, workers: Mapping[str, StoredWorker]) -> dict[str, Any]:
-    """Return the JSON form of a shard; workers: those that have reported, by id."""
+    """Return the JSON form of a shard. workers: every worker that has reported, by id."""
     spec = shard.spec
     return {
         "id": shard.id,

@@ -1,4 +1,4 @@
-"""Field types that more than one resource takes: the vocabulary, alignment, numbers by role, names.
+"""Field types that several resources share: the vocabulary, alignment, numbers by role, names.
 
 Strict throughout: "3" and true are not numbers. Every number is finite, every string and list bounded.
 """
@@ -46,26 +46,26 @@ OptimizerField = Annotated[
 FormField = Annotated[
     Form,
     Field(
-        description="Which of muP's published, exactly equivalent forms to answer in (Tensor Programs V, 2203.03466). "
-        "Only `mup` has more than the default."
+        description="Which of muP's published, exactly equivalent forms to use in the answer (Tensor Programs V, "
+        "2203.03466). Only `mup` has forms besides the default."
     ),
 ]
 Positive = Annotated[float, Field(gt=0, le=MAX_VALUE)]
 NotNegative = Annotated[float, Field(ge=0, le=MAX_VALUE)]
 Size = Annotated[int, Whole(1, MAX_WIDTH)]
 Tokens = Annotated[int, Whole(1, MAX_COUNT)]
-#: A tensor's name ends up in pages, logs and exports: no control characters, NUL least of all.
+#: A tensor's name ends up in pages, logs and exports, so it has no control characters, NUL included.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 def by_role_or_number(value: Any) -> str:
-    """Tell a number from an object by role, so that a fault is reported against the one that was meant."""
+    """Distinguish a number from an object by role, so that a fault is reported against the one that was meant."""
     return "by_role" if isinstance(value, dict) else "number"
 
 
 PositiveByRole = Annotated[
     dict[Role, Positive],
-    Field(min_length=1, max_length=len(Role), description="A number for each role; a role that is left out has none."),
+    Field(min_length=1, max_length=len(Role), description="A number for each role; omitted roles have none."),
 ]
 NumberOrByRole = Annotated[
     Annotated[Positive, Tag("number")] | Annotated[PositiveByRole, Tag("by_role")],
@@ -74,7 +74,7 @@ NumberOrByRole = Annotated[
 
 NotNegativeByRole = Annotated[
     dict[Role, NotNegative],
-    Field(min_length=1, max_length=len(Role), description="A number for each role; a role that is left out has none."),
+    Field(min_length=1, max_length=len(Role), description="A number for each role; omitted roles have none."),
 ]
 NotNegativeOrByRole = Annotated[
     Annotated[NotNegative, Tag("number")] | Annotated[NotNegativeByRole, Tag("by_role")],
@@ -101,7 +101,7 @@ class RoleAlignmentBody(BaseModel):
 
 
 class MeasuredAlignment(BaseModel):
-    """Measured alignment, by role (an embedding's input is fixed: it has none)."""
+    """Measured alignment by role (embeddings have none, since their input is fixed)."""
 
     model_config = REQUEST
 
@@ -110,7 +110,7 @@ class MeasuredAlignment(BaseModel):
 
 
 def named_or_measured(value: Any) -> str:
-    """Tell the name of an alignment from a measured one."""
+    """Distinguish the name of an alignment from a measured one."""
     return "measured" if isinstance(value, dict | BaseModel) else "named"
 
 
@@ -127,11 +127,11 @@ ReadoutOmega = Annotated[
     Field(
         ge=0.5,
         le=1.0,
-        description="ω of the readout: ½ is what language models show (the default), 1 is muP's worst case.",
+        description="ω of the readout: ½ is typical of language models (the default), 1 is muP's worst case.",
     ),
 ]
 #: None leaves the alignment its own ω; a number replaces it (`widthwise.theory.alignment.parse`).
 OwnOrReplacedOmega = Annotated[
     ReadoutOmega | None,
-    Field(description="Replaces the readout's ω; by default ½ for a named alignment, and the measured one else."),
+    Field(description="Replaces the readout's ω; by default ½ for a named alignment, otherwise the measured value."),
 ]

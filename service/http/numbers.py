@@ -1,4 +1,4 @@
-"""Whole numbers of request bodies: strict in Rust, and with one message that says the range."""
+"""Whole numbers in request bodies: strict, checked in Rust, with one message that states the range."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +14,14 @@ LARGEST_EXACT = 2**53
 class Whole:
     """Marks an `int` field that takes whole numbers from `low` to `high`, for use in Annotated.
 
-    64.0 is 64, as JSON Schema has it and as pydantic's strict int has not; "64" and true are no numbers.
+    Accepts 64.0 as 64, as JSON Schema does (pydantic's strict int does not); "64" and true are refused.
     """
 
     low: int
     high: int
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """An integer, or else a float that is one; the first is tried first and costs no Python."""
+        """An integer, or else a float with an integer value; integers are tried first and run no Python."""
         del source, handler
         high = min(self.high, LARGEST_EXACT)
         whole = core_schema.float_schema(strict=True, ge=self.low, le=high, multiple_of=1, allow_inf_nan=False)
@@ -37,7 +37,7 @@ class Whole:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """One integer schema in place of the union."""
+        """One integer schema instead of the union."""
         del schema, handler
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 

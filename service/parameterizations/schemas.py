@@ -1,4 +1,4 @@
-"""What GET /v1/parameterizations gives."""
+"""Response of GET /v1/parameterizations."""
 
 from pydantic import BaseModel, Field
 
@@ -11,7 +11,7 @@ class ExponentsBody(BaseModel):
     a: float = Field(description="Forward multiplier.")
     b: float = Field(description="Standard deviation of the init.")
     c: float = Field(description="Largest stable learning rate.")
-    g: float = Field(description="RMS of the gradient at init, and so Adam's ε.")
+    g: float = Field(description="RMS of the gradient at init, and therefore Adam's ε.")
 
 
 class Setting(BaseModel):

@@ -61,7 +61,7 @@ def test_adafactor_with_and_without_parameter_scaling(optimizer: str, rate: floa
     """Standard parameterization, widths 512 to 2048, m = 4.
 
     A hidden layer of full alignment must change by ΔW z ~ n·ΔW ~ 1, so ΔW ~ 1/n. Without scaling ΔW = η·g/√v ~ η: η ∝
-    1/n, ×¼. With it ΔW ~ η·RMS(W), and RMS(W) ~ n^(−½): η ∝ n^(−½), ×½. ε₁ stands beside g² in both; at init the
+    1/n, ×¼. With it ΔW ~ η·RMS(W), and RMS(W) ~ n^(−½): η ∝ n^(−½), ×½. ε₁ is added to g² in both; at init the
     gradient of a hidden weight is dL/dh·z, and dL/dh ~ RMS(W_out) ~ n^(−½): g² ∝ 1/n would fall. Its exponent is 2g.
     """
     plan = hidden(optimizer, Base(width=512, learning_rate=1e-3, epsilon=1e-30), 2048)

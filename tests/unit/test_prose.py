@@ -44,7 +44,6 @@ MAY_STAY = {
     "widthwise/cli/plans.py": {"give for return"},
     "widthwise/cli/transfer.py": {"is no X"},
     "widthwise/transfers/request.py": {"of its own"},
-    "widthwise/vocabulary.py": {"beside"},
     "service/auth/windows.py": {"give for return", "goes on"},
     "service/calibrations/schemas.py": {"beside"},
     "service/calibrations/specification.py": {"goes on"},

@@ -1,4 +1,4 @@
-"""The names of the texts that a proxy can read: what a specification may ask of this project's own workers."""
+"""The names of the texts that a proxy can read, as a specification may give them to this project's workers."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ CORPORA: Mapping[str, str] = {
 FILE_PREFIX = "file:"  #: before the name of a file in the worker's folder of corpora
 #: of that file: a plain name, neither hidden nor a path; with its prefix 64 characters, what a stored word may have
 FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,58}"
-#: any name of a text: one of those, or what an external runner calls its own
+#: any name of a text: one of these, or an external runner's name for its text
 DATASET = rf"^([a-z0-9_]{{1,64}}|{FILE_PREFIX}{FILE_NAME})$"
 
 _FILE = re.compile(f"{FILE_PREFIX}({FILE_NAME})")
 
 
 def file_name(dataset: str) -> str | None:
-    """The file that `dataset` names in the worker's folder; None where it names none.
+    """Return the file in the worker's folder that `dataset` names; None if it does not name a file.
 
     >>> file_name("file:notes.txt"), file_name("file:../notes.txt"), file_name("python_docs")
     ('notes.txt', None, None)
@@ -29,5 +29,5 @@ def file_name(dataset: str) -> str | None:
 
 
 def is_known(dataset: str) -> bool:
-    """Whether a worker can be asked for `dataset`: a text of its own, or a file that may be in its folder."""
+    """Whether workers can read `dataset`: a text that every worker has, or a file that may be in its folder."""
     return dataset in CORPORA or file_name(dataset) is not None

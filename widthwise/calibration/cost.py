@@ -1,7 +1,7 @@
-"""What a training run of a proxy costs, in floating-point operations: known before anything has run.
+"""The cost of a proxy's training run in floating-point operations, known before anything has run.
 
-The service estimates a calibration with it and the engine reports its trials with it, so the two agree. Counted are the
-products with weights and those of attention; norms, activations and the optimizer are left out.
+The service estimates calibrations with it and the engine reports trials with it, so the two agree. It counts the
+products with weights and those of attention, but not norms, activations and the optimizer.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,21 +11,21 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Architecture, FeedForward
 
-# Byte values: no tokenizer to ship, and far from the small outputs under which SP drifts (Haas et al. 2505.22491).
+# Byte values: no tokenizer to ship, and far from the small outputs at which SP drifts (Haas et al. 2505.22491).
 VOCABULARY_SIZE = 256
 FEED_FORWARD_RATIO = 4  # d_ff / n of the transformer with GeLU, Everett et al. 2024
-GATED_RATIO = 8 / 3  # d_ff / n with SwiGLU, whose three matrices then weigh what two did: Shazeer 2020 (2002.05202)
+GATED_RATIO = 8 / 3  # d_ff / n with SwiGLU, so that its three matrices weigh as much as two: Shazeer 2020 (2002.05202)
 HELD_OUT_PREDICTIONS = 8192  # chosen: standard error of the mean near 0.02 nats, shared by all trials; 5 % of a run
-HELD_OUT_PIECES = 16  # evaluated one after another, so that evaluation needs no more memory than training
+HELD_OUT_PIECES = 16  # evaluated in sequence, so that evaluation needs no more memory than training
 
-COOLDOWN_SHARE = 0.2  # of a run, at its end: Hägele et al. 2405.18392, shaped 1 − √t
+COOLDOWN_SHARE = 0.2  # the end of a run: Hägele et al. 2405.18392, shaped 1 − √t
 
-_TRAINING = 6.0  # operations a weight and position: 2 forward, 4 backward (Kaplan et al. 2020, 2001.08361)
+_TRAINING = 6.0  # operations per weight and position: 2 forward, 4 backward (Kaplan et al. 2020, 2001.08361)
 _FORWARD_SHARE = 1 / 3  # of that
 
 
 def predictions(architecture: str, sequence_length: int) -> int:
-    """Positions that are predicted in one window: the last byte for the MLP, every byte for the transformer.
+    """Return how many positions of a window are predicted: the last byte for the MLP, every byte for the transformer.
 
     Raises InvalidInputError for another architecture.
     """
@@ -33,7 +33,7 @@ def predictions(architecture: str, sequence_length: int) -> int:
 
 
 def held_out_windows(predicted: int) -> int:
-    """Windows of one evaluation where each predicts `predicted` positions: whole pieces, HELD_OUT_PREDICTIONS or more.
+    """Return the windows of one evaluation with `predicted` positions each: whole pieces, ≥ HELD_OUT_PREDICTIONS.
 
     >>> held_out_windows(1), held_out_windows(64), held_out_windows(100)
     (8192, 128, 96)
@@ -42,10 +42,10 @@ def held_out_windows(predicted: int) -> int:
 
 
 def feed_forward_units(width: int, feed_forward: str = FeedForward.GELU, head_dim: int | None = None) -> int:
-    """d_ff of the transformer: 4n with "gelu"; with "swiglu" 8n/3, rounded for one head and times the heads.
+    """Return d_ff of the transformer: 4n for "gelu"; for "swiglu" 8n/3, rounded for one head and times the heads.
 
-    So d_ff/n is the same at every width of whole heads, and all widths are one family. Raises InvalidInputError for
-    another word, and for "swiglu" without a head_dim.
+    So d_ff/n is the same at every width of whole heads, and all widths are one family. Raises InvalidInputError for any
+    other word, and for "swiglu" without a head_dim.
 
     >>> feed_forward_units(64), feed_forward_units(64, "swiglu", 16), feed_forward_units(128, "swiglu", 16)
     (256, 172, 344)
@@ -57,7 +57,7 @@ def feed_forward_units(width: int, feed_forward: str = FeedForward.GELU, head_di
             f"feed_forward is {feed_forward!r}; give {' or '.join(FeedForward)}", field="proxy.feed_forward"
         )
     if head_dim is None:
-        raise InvalidInputError("d_ff of swiglu is counted by heads; give head_dim", field="proxy.head_dim")
+        raise InvalidInputError("d_ff of swiglu depends on the heads; give head_dim", field="proxy.head_dim")
     return width // head_dim * round(GATED_RATIO * head_dim)
 
 
@@ -70,10 +70,10 @@ def window_flops(
     feed_forward: str = FeedForward.GELU,
     head_dim: int | None = None,
 ) -> float:
-    """Operations to train on one window of `sequence_length` bytes; lookup tables cost none.
+    """Return the operations to train on one window of `sequence_length` bytes; lookup tables cost none.
 
-    A tied readout costs what one with weights of its own does, and QK-norm is left out like the other norms. Only
-    "swiglu" reads `head_dim`. Raises InvalidInputError for an unknown architecture or feed-forward.
+    A tied readout costs as much as an untied one, and QK-norm is left out like the other norms. Only "swiglu" reads
+    `head_dim`. Raises InvalidInputError for an unknown architecture or feed-forward.
 
     >>> window_flops("mlp", 32, depth=2, sequence_length=8)
     110592.0
@@ -141,7 +141,7 @@ def trial_flops(
     feed_forward: str = FeedForward.GELU,
     head_dim: int | None = None,
 ) -> float:
-    """Operations of one run that trains on `windows` windows (steps times batch size) and is then evaluated.
+    """Return the operations of a run that trains on `windows` windows (steps times batch size) and is then evaluated.
 
     Raises InvalidInputError for an unknown architecture or feed-forward.
     """
@@ -158,7 +158,7 @@ def trial_flops(
 
 
 def run_flops(spec: CalibrationSpec, width: int, *, steps: float | None = None, evaluated: bool = True) -> float:
-    """Operations of one run of a specification at `width`, of `steps` steps (its own unless given).
+    """Return the operations of one run of a specification at `width`; `steps` defaults to the specification's.
 
     >>> from widthwise.calibration.spec import CalibrationSpec
     >>> spec = CalibrationSpec.from_dict({"parameterization": "mup", "optimizer": "adam", "widths": [32]})

@@ -1,4 +1,4 @@
-"""The learning rates and horizons that a calibration tries when its user names none: measured, as pure data.
+"""The learning rates and horizons that a calibration tries by default: measured, as pure data.
 
 Where the best learning rate of an optimizer lies is in its record in `widthwise.theory.optimizers`.
 """
@@ -9,9 +9,9 @@ from widthwise.errors import InvalidInputError
 from widthwise.theory.optimizers import OPTIMA_AT, OPTIMIZERS, trained
 from widthwise.vocabulary import Optimizer, known_word
 
-HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, where the fit looks
-# Downwards more room: under the wrong alignment the optimum falls by up to half an octave for each doubling of the
-# width. Upwards two octaves, since training breaks down one to four octaves above the optimum.
+HALF_OCTAVE = 0.5  # ratio 2^½ (chosen): five points within an octave of the optimum, which is the fit's window
+# More room downwards: under the wrong alignment the optimum falls by up to half an octave per doubling of the width.
+# Two octaves upwards, since training breaks down one to four octaves above the optimum.
 OCTAVES_BELOW, OCTAVES_ABOVE = 3.0, 2.0
 HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over tokens has a degree of freedom
 
@@ -19,7 +19,7 @@ HORIZON_FACTORS = (1, 2, 4)  # chosen: two doublings, so that the exponent over 
 def default_learning_rates(
     optimizer: Optimizer | str, architecture: str, base_width: int = OPTIMA_AT
 ) -> tuple[float, ...]:
-    """Base learning rates, ascending in steps of 2^½, that bracket the optimum from the base width to 8 times it.
+    """Return base learning rates, in ascending steps of 2^½, that bracket the optimum from 1 to 8 times the base width.
 
     Raises InvalidInputError for an optimizer or architecture that was not measured, and for a width below 1.
 
@@ -50,7 +50,7 @@ def default_learning_rates(
 
 
 def default_horizons(steps: int) -> list[int]:
-    """The horizons in steps, ascending: the specification's own, and longer ones.
+    """Return the horizons in steps, ascending: the specification's steps, and longer ones.
 
     >>> default_horizons(200)
     [200, 400, 800]

@@ -1,4 +1,4 @@
-"""The specification of a calibration: what is measured, at which widths, on which proxy, by which search."""
+"""The specification of a calibration: what to measure, at which widths, on which proxy, with which search."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -23,11 +23,11 @@ from widthwise.vocabulary import (
     Search,
 )
 
-#: What specifications meant that were stored before a field existed; new ones get the defaults of CalibrationSpec.
+#: Values of fields missing from specifications stored by older versions; new ones get CalibrationSpec's defaults.
 OLDER: Mapping[str, Any] = {"search": Search.GRID}
 
 
-#: The options of each architecture beside what all have.
+#: The options of each architecture in addition to those that all have.
 OPTIONS: Mapping[Architecture, tuple[str, ...]] = {
     Architecture.MLP: (),
     Architecture.TRANSFORMER: ("feed_forward", "qk_norm", "tied"),
@@ -36,17 +36,17 @@ OPTIONS: Mapping[Architecture, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
-    """Which small model is trained, and on what. The defaults show the theory on two cores (measured)."""
+    """The small model to train, and its data. The defaults show the theory on two cores (measured)."""
 
     architecture: Architecture = Architecture.MLP
     depth: int = 2  #: residual blocks
     head_dim: int = 16  #: width of one attention head, constant while the width grows; unused by the MLP
-    sequence_length: int = 8  #: bytes that the model sees: the context of the MLP, the window of the transformer
-    batch_size: int = 256  #: windows in one step
+    sequence_length: int = 8  #: bytes that the model sees: the MLP's context, the transformer's window
+    batch_size: int = 256  #: windows per step
     dataset: str = "python_docs"
-    feed_forward: FeedForward = FeedForward.GELU  #: of the transformer
-    qk_norm: bool = False  #: RMS norm of queries and keys; of the transformer
-    tied: bool = False  #: the readout reads the embedding table; of the transformer
+    feed_forward: FeedForward = FeedForward.GELU  #: for the transformer
+    qk_norm: bool = False  #: RMS norm of queries and keys; for the transformer
+    tied: bool = False  #: the readout uses the embedding table; for the transformer
 
     def __post_init__(self) -> None:
         """Refuse an option that the architecture does not have."""
@@ -66,7 +66,7 @@ class ProxySpec:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: str = "proxy") -> "ProxySpec":
-        """Read JSON; fields left out have the defaults of the architecture. Raises InvalidInputError."""
+        """Read JSON; omitted fields get the architecture's defaults. Raises InvalidInputError."""
         given = Fields.of(value, path)
         architecture = given.word(Architecture, "architecture") if given.has("architecture") else Architecture.MLP
         default = cls.of(architecture)
@@ -124,7 +124,7 @@ class Atan2Constants:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: str = "atan2") -> "Atan2Constants":
-        """Read JSON; a constant left out is 1. Raises InvalidInputError."""
+        """Read JSON; an omitted constant is 1. Raises InvalidInputError."""
         given = Fields({**cls().to_dict(), **_present(Fields.of(value, path).values)}, path)
         return cls(given.positive("a"), given.positive("b"))
 
@@ -137,36 +137,36 @@ class Atan2Constants:
 class CalibrationSpec:
     """A job that measures exponents: learning rates × widths × seeds of small training runs.
 
-    The base width is the smallest: every multiplier is 1 there. At width n each tensor is trained with the base
-    learning rate times what theory prescribes for it, so if theory is right the best base learning rate is the same
-    at every width.
+    The base width is the smallest; every multiplier is 1 there. At width n each tensor is trained with the base
+    learning rate times the factor that theory prescribes for it, so if theory is right, the best base learning rate is
+    the same at every width.
     """
 
     parameterization: Parameterization
     optimizer: Optimizer
     widths: tuple[int, ...]  #: ascending
     alignment: str | Mapping[str, Any] = AlignmentName.FULL.value  #: a name, or α, ω and u by role
-    readout_omega: float | None = None  #: None: the alignment's own
+    readout_omega: float | None = None  #: None: the alignment's value
     form: Form = Form.TABLE_9
     proxy: ProxySpec = field(default_factory=ProxySpec)
     learning_rates: tuple[float, ...]  #: base learning rates of the grid, ascending
-    seeds: int = 2  #: runs of each cell
+    seeds: int = 2  #: seeds per learning rate
     steps: int = 200  #: optimizer steps of one run
     epsilon: float = 1e-12  #: Adam's ε at the base width (Everett et al. 2024: 1e-12 is safe)
     learning_rate_rule: LearningRateRule = LearningRateRule.PER_LAYER
     epsilon_rule: EpsilonRule = EpsilonRule.PER_LAYER
     atan2: Atan2Constants = field(default_factory=Atan2Constants)
     search: Search = Search.TELESCOPE
-    mesh: float = 0.5  #: finest spacing of the learning rates around each optimum, octaves
+    mesh: float = 0.5  #: finest spacing of the learning rates around each optimum, in octaves
     early_stopping: bool = True  #: stop trials that can't come near the best one
     measure: tuple[Measured, ...] = (Measured.LEARNING_RATE,)
-    probe_learning_rate: float | None = None  #: of the runs that measure; None: the middle of the learning rates
+    probe_learning_rate: float | None = None  #: for the runs that measure; None: the middle of the learning rates
     horizons: tuple[int, ...] = ()  #: steps of each horizon, ascending; empty unless they are measured
     runner: Runner = Runner.WORKER
 
     @property
     def base_width(self) -> int:
-        """The smallest width: every multiplier is 1 there."""
+        """The smallest width, at which every multiplier is 1."""
         return min(self.widths)
 
     @property
@@ -176,15 +176,15 @@ class CalibrationSpec:
 
     @property
     def parsed_alignment(self) -> Alignment:
-        """The alignment in force, with ω of the readout replaced where the specification says so."""
+        """The alignment in force, with the readout's ω replaced if the specification gives one."""
         return parse(self.alignment, self.readout_omega)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], path: str = "spec") -> "CalibrationSpec":
-        """Read JSON: fields left out get their defaults, and what older versions stored is brought up to date.
+        """Read JSON: omitted fields get their defaults, and specifications of older versions are upgraded.
 
-        Unknown fields are left alone: a newer version may have written them. Raises InvalidInputError that names the
-        field at fault.
+        Unknown fields are ignored, since a newer version may have written them. Raises InvalidInputError, which names
+        the faulty field.
 
         >>> spec = CalibrationSpec.from_dict({"parameterization": "mup", "optimizer": "adam", "widths": [64, 32]})
         >>> spec.widths, spec.search.value, len(spec.learning_rates)
@@ -231,7 +231,7 @@ class CalibrationSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, every field written out: the form that is stored and that `from_dict` reads."""
+        """Return all fields, JSON-ready: the form that is stored and that `from_dict` reads."""
         return {
             "parameterization": self.parameterization.value,
             "optimizer": self.optimizer.value,
@@ -274,7 +274,7 @@ def _present(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _alignment(known: Fields, path: str) -> str | Mapping[str, Any]:
-    """The alignment as it was given, once it has been seen to be one."""
+    """Return the alignment as it was given, after checking it."""
     given = known.values["alignment"]
     if not isinstance(given, str | Mapping):
         raise InvalidInputError(

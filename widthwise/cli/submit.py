@@ -1,4 +1,4 @@
-"""`widthwise calibrate submit`: submit a calibration to a service, watch it, show what it measured."""
+"""`widthwise calibrate submit`: submit a calibration to a service, watch it, show its results."""
 
 from typing import Annotated
 
@@ -30,14 +30,14 @@ def submit(
     spec: Annotated[
         str | None,
         typer.Argument(
-            help="JSON file in the shape of POST /v1/calibrations, or - for standard input.", metavar="FILE"
+            help="JSON file with the body of POST /v1/calibrations, or - for standard input.", metavar="FILE"
         ),
     ] = None,
     parameterization: Annotated[Parameterization | None, options.parameterization()] = None,
     optimizer: Annotated[Optimizer | None, options.optimizer()] = None,
     alignment: Annotated[
         AlignmentName | None,
-        options.alignment("Which exponents to test (full unless given; measured ones go in the file)."),
+        options.alignment("Which exponents to test (default: full; measured ones go in the file)."),
     ] = None,
     readout_omega: Annotated[float | None, options.readout_omega()] = None,
     form: Annotated[Form | None, options.form()] = None,
@@ -59,11 +59,11 @@ def submit(
     learning_rates: Annotated[
         str | None,
         typer.Option(
-            help="Base learning rates (a grid for the proxy unless given).", metavar="X,X,…", rich_help_panel=_SWEEP
+            help="Base learning rates (default: a grid for the proxy).", metavar="X,X,…", rich_help_panel=_SWEEP
         ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Runs of each cell.", rich_help_panel=_SWEEP)] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps of one run.", rich_help_panel=_SWEEP)] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per learning rate.", rich_help_panel=_SWEEP)] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps per run.", rich_help_panel=_SWEEP)] = None,
     search: Annotated[
         Search | None,
         typer.Option(
@@ -73,13 +73,15 @@ def submit(
     ] = None,
     mesh: Annotated[
         float | None,
-        typer.Option(help="Finest spacing of the learning rates around each optimum, octaves.", rich_help_panel=_SWEEP),
+        typer.Option(
+            help="Finest spacing of the learning rates around each optimum, in octaves.", rich_help_panel=_SWEEP
+        ),
     ] = None,
     early_stopping: Annotated[
         bool | None,
         typer.Option(
             "--early-stopping/--no-early-stopping",
-            help="Whether trials that can't come near the best are stopped.",
+            help="Stop trials that can't come near the best one.",
             rich_help_panel=_SWEEP,
         ),
     ] = None,
@@ -94,7 +96,7 @@ def submit(
     ] = None,
     horizons: Annotated[
         str | None,
-        typer.Option(help="Steps of each horizon, where that is measured.", metavar="N,N,…", rich_help_panel=_SWEEP),
+        typer.Option(help="Steps of each horizon, if horizons are measured.", metavar="N,N,…", rich_help_panel=_SWEEP),
     ] = None,
     architecture: Annotated[str | None, options.named(f"{listed(Architecture)}.", panel=_PROXY)] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Residual blocks.", rich_help_panel=_PROXY)] = None,
@@ -102,7 +104,7 @@ def submit(
     sequence_length: Annotated[
         int | None, typer.Option(min=1, help="Bytes of context.", rich_help_panel=_PROXY)
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows in one step.", rich_help_panel=_PROXY)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Windows per step.", rich_help_panel=_PROXY)] = None,
     dataset: Annotated[
         str | None, options.named(f"{', '.join(CORPORA)}, or {FILE_PREFIX}NAME of the workers' folder.", panel=_PROXY)
     ] = None,
@@ -113,25 +115,26 @@ def submit(
     qk_norm: Annotated[
         bool | None,
         typer.Option(
-            "--qk-norm/--no-qk-norm", help="Norm of queries and keys; the transformer's.", rich_help_panel=_PROXY
+            "--qk-norm/--no-qk-norm", help="Normalize queries and keys; for the transformer.", rich_help_panel=_PROXY
         ),
     ] = None,
     tied: Annotated[
         bool | None,
         typer.Option(
-            "--tied/--no-tied", help="One table for embedding and readout; the transformer's.", rich_help_panel=_PROXY
+            "--tied/--no-tied", help="One table for embedding and readout; for the transformer.", rich_help_panel=_PROXY
         ),
     ] = None,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: Annotated[str | None, options.url()] = None,
-    as_json: Annotated[bool, options.as_json("What the service gives, as it is.")] = False,
+    as_json: Annotated[bool, options.as_json("Print the service's JSON unchanged.")] = False,
 ) -> None:
-    """Measure learning-rate exponents on small models, and what else theory assumes; needs a running service.
+    """Measure learning-rate exponents on small models, and other assumptions of the theory. Needs a running service.
 
-    Trains small models at several widths, shows the progress, and prints the best learning rate of each width, how it
-    moves, and the measured exponents with 95 % intervals beside theory's. Options replace what the file says. Ctrl-C
-    leaves the calibration running (exit code 130). `widthwise calibrate` with options or a file is short for this.
+    The service trains small models at several widths. This command shows the progress, then prints the best learning
+    rate at each width, how it moves, and the measured exponents with 95 % intervals next to theory's. Options override
+    the file. Ctrl-C leaves the calibration running (exit code 130). `widthwise calibrate` with options or a file is
+    short for this command.
 
     \b
     Examples:
@@ -142,7 +145,7 @@ def submit(
           --measure learning_rate,epsilon,alignment,coordinates
       widthwise calibrate submit spec.json --detach
     """
-    asked = specification.specification(words.given(locals()))  # every option that was given, by its name
+    asked = specification.specification(words.given(locals()))  # all given options, by name
     submit_and_watch(
         lambda client, key: client.submit_calibration(asked, idempotency_key=key),
         url=url,

@@ -203,14 +203,14 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             epsilon_power=1,
             optimum=MeasuredOptimum({"mlp": 0.087, "transformer": 0.073}, exponent=0.25),
         ),
-        # sign(β₁m + (1−β₁)g) has entries ±1 and nothing to divide by; decay beside it (2302.06675, algorithm 2)
+        # sign(β₁m + (1−β₁)g) has entries ±1 and nothing to divide by; decay is separate (2302.06675, algorithm 2)
         Optimizer.LION: OptimizerRecord(
             "Lion",
             UNIT,
             epsilon_power=0,
             optimum=MeasuredOptimum({"mlp": 0.012, "transformer": 0.0084}, exponent=0.9),
         ),
-        # Adam with Nesterov's momentum, ε beside √v; torch.optim.NAdam adds λW to the gradient
+        # Adam with Nesterov's momentum, ε added to √v; torch.optim.NAdam adds λW to the gradient
         Optimizer.NADAM: OptimizerRecord(
             "NAdam",
             UNIT,
