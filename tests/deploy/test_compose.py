@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from service.commands.serve import GRACEFUL_SECONDS
 from service.health.routes import router
-from service.settings import FILE_SUFFIX, PREFIX, SECRETS, Settings, load_settings
+from service.settings import FILE_SUFFIX, PREFIX, SECRETS, load_settings
 from service.store.database.engine import POOL_OVERFLOW, POOL_SIZE
 from testbed.brokers import installed_brokers
 from testbed.proxy import CADDYFILE, caddy_program
@@ -207,7 +207,6 @@ def test_the_proxy_runs_the_repositorys_caddyfile_in_front_of_the_api() -> None:
         defaults["PROXY_HTTPS_PORT"],
     }
     assert f"127.0.0.1:{defaults['PROXY_HEALTH_PORT']}/" in MAIN.health_command("proxy")[-1]
-    assert defaults["WIDTHWISE_MAX_BODY_BYTES"] == str(Settings.model_fields["max_body_bytes"].default)
     assert set(MAIN.environment("proxy")) == {name for name in defaults if name.startswith("WIDTHWISE_")}
 
 

@@ -4,12 +4,14 @@ import json
 import os
 import re
 import socket
+import socketserver
 import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,7 @@ import pytest
 from testbed.proxy import CADDYFILE, Proxy, caddy_program
 from tests.api.samples import CONTRACT, spec
 from tests.proxy.conftest import Edge
+from tests.proxy.http2 import Http2
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
 MEBIBYTE = 1 << 20
@@ -49,6 +52,30 @@ def until_closed(connection: socket.socket, trickle: bytes = b"") -> bytes:
                 return received
         except OSError:
             return received
+
+
+@contextmanager
+def early_answer() -> Iterator[int]:
+    """The port of a server that answers at a request's head: its own head first, and the rest a moment later."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\n\r\n")
+            time.sleep(0.2)
+            self.wfile.write(b"too much")
+            while self.rfile.read1(1 << 20):
+                pass
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_the_caddyfile_is_valid_and_formatted() -> None:
@@ -139,7 +166,7 @@ def test_a_huge_body_is_413(edge: Edge, path: str, size: int, *, declared: bool)
         answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == 413
         assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.json()["status"] == 413
+        assert answer.json()["type"] == "/problems/body-too-large"  # the API's, which says how much is too much
         assert answer.headers["connection"] == "close"  # the rest of the body must not be taken for a request
         assert client.post("/v1/transfers", json=CONTRACT).status_code == 200
 
@@ -148,6 +175,23 @@ def test_a_declared_length_is_refused_before_any_byte_of_it(edge: Edge) -> None:
     with edge.proxy.connect() as connection:
         connection.sendall(post("/v1/transfers", edge.key, f"Content-Length: {100 * MEBIBYTE}"))
         assert until_closed(connection).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("path", ["/v1/transfers", "/v1/calibrations"])
+def test_an_answer_before_the_end_of_a_body_arrives_whole(folder: Path, path: str) -> None:
+    """However slowly it comes: a limit of the proxy on bodies would close its connection to the API meanwhile."""
+    with early_answer() as port, Proxy(folder, port) as proxy, httpx.Client(verify=proxy.trust(), trust_env=False) as c:
+        answer = c.post(f"{proxy.url}{path}", content=b" " * (9 * MEBIBYTE))
+    assert (answer.status_code, answer.text) == (413, "too much")
+
+
+def test_a_refusal_ends_no_other_request_of_http_2(edge: Edge) -> None:
+    with Http2(edge.proxy) as connection:
+        head = {":path": "/v1/calibrations", "content-type": "application/json", "content-length": "307200"}
+        connection.request(1, {":method": "POST", **head, "authorization": f"Bearer {edge.key}"}, b" " * 10_000)
+        assert json.loads(connection.answer(1))["status"] == 413
+        connection.request(3, {":method": "GET", ":path": "/livez"})
+        assert json.loads(connection.answer(3))["status"] == "live"
 
 
 def test_an_answer_that_nobody_reads_is_cut(edge: Edge) -> None:
