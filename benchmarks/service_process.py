@@ -41,14 +41,14 @@ def serve_echo(port: int) -> None:
 def serve_service(port: int) -> None:
     """Serve as `widthwise serve` does, by the environment's settings and without workers."""
     from service.app import create_app
-    from service.collector import calm_collector
+    from service.garbage_collection import collect_rarely
     from service.observability.structured_logs import configure_logging
     from service.settings import load_settings
 
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
-    calm_collector()
+    collect_rarely()
     uvicorn.run(
         app,
         host=HOST,

@@ -8,7 +8,7 @@ import gc
 ALLOCATIONS = 50_000
 
 
-def calm_collector() -> None:
+def collect_rarely() -> None:
     """Leave out of every later collection what is loaded now, and collect less often; for a process's entry point."""
     gc.collect()
     gc.freeze()

@@ -28,7 +28,7 @@ from service.calibrations.specification import Extension, SpecificationBody
 from service.errors import NothingMoreError
 from service.http.dependencies import CalibrateStore, ReadStore, key_watch
 from service.http.identifiers import CalibrationId
-from service.http.openapi import json_body, problems
+from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
 from service.store import FINAL_CALIBRATION_STATES, CreatedCalibration, StoredCalibration
@@ -94,7 +94,7 @@ def _accepted(created: CreatedCalibration) -> Response:
     operation_id="createCalibration",
     summary="Submit a calibration",
     status_code=202,
-    responses={202: _ACCEPTED, **problems(400, 413, 415, 422, 503)},
+    responses={202: _ACCEPTED, **error_responses(400, 413, 415, 422, 503)},
     openapi_extra=json_body(SpecificationBody, SPEC_EXAMPLES),
 )
 async def create_calibration(
@@ -120,7 +120,7 @@ async def create_calibration(
     operation_id="extendCalibration",
     summary="Extend a calibration",
     status_code=202,
-    responses={202: _ACCEPTED, **problems(400, 404, 409, 413, 415, 422, 503)},
+    responses={202: _ACCEPTED, **error_responses(400, 404, 409, 413, 415, 422, 503)},
     openapi_extra=json_body(Extension, EXTENSION_EXAMPLES),
 )
 async def extend_calibration(
@@ -149,7 +149,7 @@ async def extend_calibration(
     "",
     operation_id="listCalibrations",
     summary="List calibrations",
-    responses={200: {"model": CalibrationPage}, **problems(422, 503)},
+    responses={200: {"model": CalibrationPage}, **error_responses(422, 503)},
 )
 def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) -> Response:
     """Return calibrations, newest first, in pages."""
@@ -162,7 +162,7 @@ def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) ->
     "/{calibration_id}",
     operation_id="getCalibration",
     summary="Show a calibration",
-    responses={200: _SHOWN, **problems(404, 422, 503)},
+    responses={200: _SHOWN, **error_responses(404, 422, 503)},
 )
 def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Return the calibration's state and progress and, once it has succeeded, its optima and exponents."""
@@ -176,7 +176,7 @@ def get_calibration(calibration_id: CalibrationId, store: ReadStore) -> Response
     "/{calibration_id}/shards",
     operation_id="listShards",
     summary="List the shards of a calibration",
-    responses={200: {"model": ShardList}, **problems(404, 422, 503)},
+    responses={200: {"model": ShardList}, **error_responses(404, 422, 503)},
 )
 def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     """Return every unit of work planned so far, with its state, its attempts and its worker.
@@ -193,7 +193,7 @@ def list_shards(calibration_id: CalibrationId, store: ReadStore) -> Response:
     "/{calibration_id}/trials",
     operation_id="listTrials",
     summary="List the trials of a calibration",
-    responses={200: {"model": TrialPage}, **problems(404, 422, 503)},
+    responses={200: {"model": TrialPage}, **error_responses(404, 422, 503)},
 )
 def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]) -> Response:
     """Return every training run as stored, oldest first, in pages."""
@@ -206,7 +206,7 @@ def list_trials(calibration_id: CalibrationId, store: ReadStore, listing: Annota
     "/{calibration_id}/measurements",
     operation_id="listMeasurements",
     summary="List the measurements of a calibration",
-    responses={200: {"model": MeasurementPage}, **problems(404, 422, 503)},
+    responses={200: {"model": MeasurementPage}, **error_responses(404, 422, 503)},
 )
 def list_measurements(
     calibration_id: CalibrationId, store: ReadStore, listing: Annotated[TrialListing, Query()]
@@ -221,7 +221,7 @@ def list_measurements(
     "/{calibration_id}/comparison",
     operation_id="compareCalibrations",
     summary="Compare two calibrations",
-    responses={200: {"model": ComparisonBody}, **problems(404, 422, 503)},
+    responses={200: {"model": ComparisonBody}, **error_responses(404, 422, 503)},
 )
 def compare_calibrations(
     calibration_id: CalibrationId, store: ReadStore, asked: Annotated[Comparing, Query()]
@@ -239,7 +239,7 @@ def compare_calibrations(
     "/{calibration_id}/trials",
     operation_id="uploadTrials",
     summary="Upload trials that were run elsewhere",
-    responses={200: {"model": CalibrationBody}, **problems(400, 404, 409, 413, 415, 422, 503)},
+    responses={200: {"model": CalibrationBody}, **error_responses(400, 404, 409, 413, 415, 422, 503)},
     openapi_extra=json_body(TrialsUpload, UPLOAD_EXAMPLES),
 )
 async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
@@ -257,7 +257,7 @@ async def upload_trials(request: Request, calibration_id: CalibrationId, store: 
     "/{calibration_id}/finish",
     operation_id="finishCalibration",
     summary="Fit what was uploaded",
-    responses={200: {"model": CalibrationBody}, **problems(404, 409, 422, 503)},
+    responses={200: {"model": CalibrationBody}, **error_responses(404, 409, 422, 503)},
 )
 def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Fit the exponents of a calibration with runner `external`; repeating the request returns the same answer.
@@ -271,7 +271,7 @@ def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     "/{calibration_id}/cancel",
     operation_id="cancelCalibration",
     summary="Cancel a calibration",
-    responses={200: {"model": CalibrationBody}, **problems(404, 422, 503)},
+    responses={200: {"model": CalibrationBody}, **error_responses(404, 422, 503)},
 )
 def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Cancel a calibration: queued shards at once, running ones within seconds; its trials are kept.
@@ -286,7 +286,7 @@ def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     operation_id="retryCalibration",
     summary="Retry a failed calibration",
     status_code=202,
-    responses={202: _RETRIED, **problems(404, 409, 422, 503)},
+    responses={202: _RETRIED, **error_responses(404, 409, 422, 503)},
 )
 def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
     """Queue its failed shards again, with a full set of attempts; all trials and measurements are kept.
@@ -302,7 +302,7 @@ def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> R
 def _picture(description: str) -> dict[int | str, dict[str, Any]]:
     """The responses of a route that draws."""
     picture = {"description": description, "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
-    return {200: picture, **problems(404, 422, 503)}
+    return {200: picture, **error_responses(404, 422, 503)}
 
 
 def _pictures(request: Request) -> Pictures:
@@ -384,7 +384,7 @@ async def _counted(
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The calibration has ended and every event was sent: a browser stops reconnecting."},
-        **problems(404, 422, 429, 503),
+        **error_responses(404, 422, 429, 503),
     },
 )
 async def stream_events(

@@ -55,8 +55,8 @@ def serve(
         import uvicorn
 
         from service.app import create_app
-        from service.collector import calm_collector
         from service.commands.local_workers import LocalWorkers
+        from service.garbage_collection import collect_rarely
         from service.observability.structured_logs import configure_logging
         from service.settings import load_settings
         from service.store import upgrade
@@ -90,7 +90,7 @@ def serve(
             lifespan="on",
         )
         server = _server(config, lambda: _announce(settings, address))
-        calm_collector()
+        collect_rarely()
         with _own_signals(server), LocalWorkers(settings):
             server.run(sockets=[listener])
     if not server.started:

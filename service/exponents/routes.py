@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from service.exponents.schemas import ExponentPage, ExponentQuery
 from service.http.dependencies import ReadStore
-from service.http.openapi import problems
+from service.http.openapi import error_responses
 from service.http.problems import json_response
 from service.store import ExponentFilter, ExponentRow
 
@@ -41,7 +41,7 @@ def exponent_body(row: ExponentRow) -> dict[str, Any]:
     "/v1/exponents",
     operation_id="listExponents",
     summary="List measured exponents",
-    responses={200: {"model": ExponentPage}, **problems(422, 503)},
+    responses={200: {"model": ExponentPage}, **error_responses(422, 503)},
 )
 def list_exponents(store: ReadStore, query: Annotated[ExponentQuery, Query()]) -> Response:
     """Return stored estimates with their intervals and provenance, newest first, in pages."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from service.fleet.schemas import WorkerList
 from service.http.dependencies import ReadStore
-from service.http.openapi import problems
+from service.http.openapi import error_responses
 from service.http.problems import json_response
 from service.store import StoredWorker
 
@@ -19,7 +19,7 @@ _NO_CACHE = {"Cache-Control": "no-cache"}
     "/v1/workers",
     operation_id="listWorkers",
     summary="List the workers",
-    responses={200: {"model": WorkerList}, **problems(422, 503)},
+    responses={200: {"model": WorkerList}, **error_responses(422, 503)},
 )
 def list_workers(store: ReadStore) -> Response:
     """Return every worker with its device, versions and current shard, the most recently seen first.

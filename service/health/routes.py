@@ -6,7 +6,7 @@ from service.health.broker import BrokerProbe
 from service.health.schemas import Live, Ready
 from service.health.scraper import Scraper
 from service.http.dependencies import StoreDependency
-from service.http.openapi import problems
+from service.http.openapi import error_responses
 from service.http.problems import json_response
 from service.observability.metrics import CONTENT_TYPE, Metrics
 from widthwise.version import VERSION
@@ -20,7 +20,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
     "/livez",
     operation_id="getLiveness",
     summary="Check that the process is alive",
-    responses={200: {"model": Live}, **problems()},
+    responses={200: {"model": Live}, **error_responses()},
 )
 async def get_liveness() -> Response:
     """Depends on nothing: a failure means that the process should be restarted."""
@@ -31,7 +31,7 @@ async def get_liveness() -> Response:
     "/readyz",
     operation_id="getReadiness",
     summary="Check whether requests can be answered",
-    responses={200: {"model": Ready}, **problems(503)},
+    responses={200: {"model": Ready}, **error_responses(503)},
 )
 def get_readiness(request: Request, store: StoreDependency) -> Response:
     """Check the database and its schema revision; 503 while it does not answer or its schema is not current.
@@ -53,7 +53,7 @@ def get_readiness(request: Request, store: StoreDependency) -> Response:
             "description": "Metrics in Prometheus's text format.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
-        **problems(422),
+        **error_responses(422),
     },
 )
 async def get_metrics(request: Request, _: Scraper) -> Response:

@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars, reset_contextvars
 from service.errors import ApiError, BodyTooLargeError, BusyError, ForeignOriginError
 from service.http.csrf import OwnPagesOnly
 from service.http.problems import problem_response
-from service.observability.metrics import CUT
+from service.http.request_labels import CUT
 
 #: The echoed id goes into logs, so it has no spaces and no control characters.
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -40,7 +40,7 @@ class Watcher(Protocol):
         ...
 
     def ended(self, scope: Scope, status: int, seconds: float) -> None:
-        """It was answered with this status, or cut off (`metrics.CUT`), after this many seconds."""
+        """It was answered with this status, or cut off (`request_labels.CUT`), after this many seconds."""
         ...
 
 
@@ -50,7 +50,7 @@ class Bounds:
     A body is refused by its Content-Length before any of it is read or, if there is none, as soon as the received
     bytes exceed the cap; if other large bodies leave no room for it, it is refused with 503. The id is the client's
     if it is well-formed, else a new one; it is also in scope["state"] and in every line logged during the request. A
-    client that disconnects while it sends its body is counted as `metrics.CUT`, not as an error.
+    client that disconnects while it sends its body is counted as `request_labels.CUT`, not as an error.
     Every request passes here, so the common case (a small Content-Length) wraps only `send`.
     """
 

@@ -79,7 +79,7 @@ _SCHEME = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route for these error statuses, and 405, which any path can answer."""
     content = {PROBLEM_TYPE: {"schema": {"$ref": _REF + "Problem"}}}
     declared: dict[int | str, dict[str, Any]] = {}
@@ -163,7 +163,7 @@ def _secure(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
             operation = document["paths"][route.path_format][method.lower()]
             operation["security"] = [] if needed is None else [{SECURITY_SCHEME: [needed.value]}]
             if needed is not None:
-                refusals = {str(status): response for status, response in problems(401, 403, 429, 503).items()}
+                refusals = {str(status): response for status, response in error_responses(401, 403, 429, 503).items()}
                 operation["responses"] = dict(sorted({**refusals, **operation["responses"]}.items()))
 
 

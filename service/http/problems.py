@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails, to_jsonable_python
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.observability.metrics import route_of
+from service.http.request_labels import route_of
 from service.store import errors as store_errors
 from widthwise import errors as library
 

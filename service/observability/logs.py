@@ -9,7 +9,8 @@ import re
 import structlog
 from starlette.types import Scope
 
-from service.observability.metrics import Metrics, method_of, route_of
+from service.http.request_labels import method_of, route_of
+from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 
 _IDENTIFIER = re.compile(

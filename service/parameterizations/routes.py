@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from service.http.dependencies import Reader
 from service.http.fields import FormField, ReadoutOmega
-from service.http.openapi import problems
+from service.http.openapi import error_responses
 from service.parameterizations.schemas import Parameterizations
 from widthwise.rules.in_force import REFERENCE
 from widthwise.theory.stability import theoretical_exponents
@@ -71,7 +71,7 @@ def _answer(form: Form, readout_omega: float) -> tuple[bytes, str]:
             },
         },
         304: {"description": "The numbers have not changed since the ETag in If-None-Match."},
-        **problems(422),
+        **error_responses(422),
     },
 )
 async def list_parameterizations(

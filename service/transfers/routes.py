@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from service.http.dependencies import Reader, store_of
-from service.http.openapi import json_body, problems
+from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
 from service.transfers.examples import EXAMPLES
@@ -26,7 +26,7 @@ _ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they 
     "/v1/transfers",
     operation_id="createTransfer",
     summary="Transfer tuned hyperparameters to a wider model",
-    responses={200: {"model": PlanBody}, **problems(400, 404, 409, 413, 415, 422, 503)},
+    responses={200: {"model": PlanBody}, **error_responses(400, 404, 409, 413, 415, 422, 503)},
     openapi_extra=json_body(TransferBody, EXAMPLES),
 )
 async def create_transfer(request: Request, caller: Reader) -> Response:

@@ -19,7 +19,7 @@ LAYERS = {
     "service/doorbell.py": {"service.broker", "service.settings", "celery", "structlog"},
     "service/commands/": {
         *("widthwise", "typer", "uvicorn", "structlog"),
-        *(f"service.{part}" for part in ("app", "auth", "collector", "commands", "settings", "store")),
+        *(f"service.{part}" for part in ("app", "auth", "commands", "garbage_collection", "settings", "store")),
         "service.observability.structured_logs",
     },
     "service/observability/tracing.py": {
@@ -33,6 +33,11 @@ LAYERS = {
         *("widthwise", "service.auth", "service.errors", "service.settings", "service.store"),
         *("starlette", "anyio", "limits", "redis", "structlog"),
     },
+    "service/http/": {
+        *("widthwise", "service.auth", "service.errors", "service.http", "service.settings", "service.store"),
+        *("orjson", "structlog"),
+    }
+    | WEB,
     "service/": {"widthwise", "service", "redis", "orjson", "prometheus_client", "structlog"} | WEB,
     "workers/engine/": {"widthwise", "workers.engine", "jax", "optax", "numpy"},
     "workers/commands/": {
@@ -127,6 +132,8 @@ def test_no_layer_allows_what_it_does_not_use() -> None:
         ("migrations/x.py", "service.store.database.schema"),
         ("benchmarks/record.py", "service.store.store"),
         ("service/auth/x.py", "fastapi"),
+        ("service/http/x.py", "service.observability.metrics"),
+        ("service/http/x.py", "service.calibrations.logic"),
         ("service/broker.py", "service.observability.metrics"),
         ("service/doorbell.py", "workers.celery_app"),
         ("service/commands/x.py", "workers.pool"),
