@@ -1,12 +1,16 @@
 """The Compose files: what the specification allows, what hardens every service, and names that exist in the code."""
 
+import asyncio
 import re
 import subprocess
 import sys
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.commands.serve import GRACEFUL_SECONDS
 from service.health.routes import router
@@ -191,6 +195,33 @@ def test_the_brokers_password_is_read_as_configuration() -> None:
     before, _, configuration = script.partition("<<CONFIGURATION\n")
     assert "requirepass" not in before
     assert configuration == "requirepass $(cat /run/secrets/redis_password)\nCONFIGURATION\n"
+
+
+def test_the_api_believes_the_proxy_alone() -> None:
+    """Who reaches the API over another network, such as a worker, can't choose the address that it counts."""
+    (subnet,) = [config["subnet"] for config in MAIN.networks["edge"]["ipam"]["config"]]
+    assert MAIN.environment("api")["WIDTHWISE_TRUSTED_PROXIES"] == subnet
+    assert MAIN.services["proxy"]["networks"] == ["edge"]
+    assert [name for name, service in MAIN.services.items() if "edge" in service["networks"]] == ["proxy", "api"]
+    private = read("deploy/private-network.yml", GIVEN)
+    assert all("edge" not in service["networks"] for service in private.services.values())
+    hosts = [str(host) for host in ip_network(subnet).hosts()]
+    assert [client_seen(peer, subnet) for peer in hosts] == ["198.51.100.1"] * len(hosts)
+    assert client_seen("172.18.0.5", subnet) == "172.18.0.5"
+
+
+def client_seen(peer: str, trusted: str) -> str:
+    """The address that an application takes for a request's client, whose header claims 198.51.100.1."""
+    seen: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    headers = [(b"x-forwarded-for", b"198.51.100.1")]
+    scope: Any = {"type": "http", "client": (peer, 1), "scheme": "http", "headers": headers}
+    middleware: Any = ProxyHeadersMiddleware(application, trusted)
+    asyncio.run(middleware(scope, None, None))
+    return str(seen[0])
 
 
 def test_the_proxy_runs_the_repositorys_caddyfile_in_front_of_the_api() -> None:
