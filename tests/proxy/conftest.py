@@ -53,6 +53,19 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
             yield Edge(proxy, cluster, made.stdout.strip())
 
 
+@pytest.fixture(scope="module")
+def open_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """An API that asks for no keys, behind the proxy."""
+    folder = tmp_path_factory.mktemp("open")
+    for name in ("api", "proxy"):
+        (folder / name).mkdir()
+    with Cluster(folder / "api", SqliteFiles(folder).new_migrated()) as cluster:
+        cluster.environment |= {"WIDTHWISE_HOST": "0.0.0.0", "WIDTHWISE_ALLOW_UNAUTHENTICATED": "true"}  # noqa: S104
+        cluster.start_api()
+        with Proxy(folder / "proxy", cluster.port) as proxy:
+            yield Edge(proxy, cluster, "")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder for one more proxy."""

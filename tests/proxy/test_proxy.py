@@ -269,6 +269,35 @@ def test_clients_cannot_choose_their_address(edge: Edge) -> None:
     assert statuses == [401] * 5 + [429] * 2
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "https://localhost", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://localhost"}, 200),  # an old browser: the Host that it matches came through
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_other_sites_pages_change_nothing(open_edge: Edge, headers: dict[str, str], status: int) -> None:
+    """In a service without keys: a browser names the page's site, and the proxy passes that and the Host on."""
+    with open_edge.client(with_key=False) as client:
+        answer = client.post("/v1/transfers", json=CONTRACT, headers=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["type"] == "/problems/foreign-origin"
+
+
+def test_another_name_leads_nowhere(open_edge: Edge) -> None:
+    """A page whose name was made to resolve to this address reaches the proxy alone."""
+    with open_edge.client(with_key=False) as client:
+        assert client.get("/v1/calibrations").json()["items"] == []
+        answer = client.get("/v1/calibrations", headers={"Host": "evil.example"})
+    assert answer.content == b""
+    assert "x-request-id" not in answer.headers  # which each answer of the API has
+
+
 def test_the_command_works_through_it(edge: Edge) -> None:
     """With SSL_CERT_FILE, as docs/operations.md says for a proxy whose authority is its own."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WIDTHWISE_")}
