@@ -1,4 +1,19 @@
-"""What the proxy does for the API: TLS and limits on slow and endless clients; all else passes through unchanged."""
+"""What the proxy does for the API: TLS and limits on slow and endless clients; all else passes through unchanged.
+
+Seen to fail with a guard removed, or a mistake put in, and what the test said:
+
+    guard removed             test                                                said
+    max_header_size           a_head_within_the_limit_is_read                     431 == 200
+    read_header               a_slow_head_is_cut, all but `idle`                  still open
+    idle                      a_slow_head_is_cut[idle]                            still open
+    read_body                 a_slow_body_is_cut                                  still open
+    write_idle                an_answer_that_nobody_reads_is_cut                  13484728 < 4 * 3371004
+    write for write_idle      an_event_stream_outlives_the_write_limit            ReadError in the stream
+    Connection: close         a_huge_body_is_413                                  KeyError: 'connection'
+    the same, on HTTP/2 too   a_refusal_ends_no_other_request_of_http_2           the connection was closed
+    a request_body in Caddy   a_huge_body_is_413                                  about:blank, by the proxy
+    the same                  an_answer_before_the_end_of_a_body_arrives_whole    an answer of the proxy
+"""
 
 import json
 import os
