@@ -18,10 +18,10 @@ MANY = 10_000  # names counted at once (chosen): 2 MB, and more than one process
 def seconds_until_allowed(
     previous: int, previous_seconds: float, current: int, current_seconds: float, limit: int
 ) -> float:
-    """Give 0 if one more request is allowed, else the seconds until it is.
+    """Return 0 if one more request is allowed, else the seconds until it is.
 
     The last minute holds this window and the end of the one before it, whose requests count by that share.
-    previous_seconds, current_seconds: how long either goes on to count in full or in part, up to WINDOW_SECONDS.
+    previous_seconds, current_seconds: how long either continues to count in full or in part, up to WINDOW_SECONDS.
 
     >>> seconds_until_allowed(60, 30.0, 29, 30.0, 60), seconds_until_allowed(60, 30.0, 30, 30.0, 60)
     (0.0, 0.001)

@@ -13,6 +13,7 @@ Seen to fail with a guard removed, or a mistake put in, and what the test said:
     the same, on HTTP/2 too   a_refusal_ends_no_other_request_of_http_2           the connection was closed
     a request_body in Caddy   a_huge_body_is_413                                  about:blank, by the proxy
     the same                  an_answer_before_the_end_of_a_body_arrives_whole    an answer of the proxy
+    handle_errors             an_api_that_is_away_is_a_problem_document           KeyError: 'content-type'
 """
 
 import json
