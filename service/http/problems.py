@@ -19,7 +19,7 @@ from service.store import errors as store_errors
 from widthwise import errors as library
 
 PROBLEM_TYPE = "application/problem+json"
-MAX_LISTED = 100  # faults listed in one answer (chosen): enough to mend a file by, small enough to read
+MAX_LISTED = 100  # faults listed in one answer (chosen): enough to fix a file with, small enough to read
 _MAX_SHOWN_VALUE = 100  # characters of a refused value that are sent back (chosen)
 
 _log = structlog.get_logger(__name__)
