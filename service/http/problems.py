@@ -86,7 +86,7 @@ def _pointer(location: Sequence[Any], document: Any, *, missing: bool) -> str:
 def _message(detail: Mapping[str, Any]) -> str:
     kind, message = detail["type"], str(detail["msg"])
     if kind == "extra_forbidden":
-        return f"There is no field {str(detail['loc'][-1])[:60]!r} here; remove it or mend its name"
+        return f"There is no field {str(detail['loc'][-1])[:60]!r} here; remove it or fix the spelling"
     if kind == "missing":
         return "This field is required"
     return message.removeprefix("Value error, ")

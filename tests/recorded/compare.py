@@ -28,15 +28,16 @@ FRESH = CLOCK | {
     *("created_at", "started_at", "finished_at", "queued_at", "last_seen", "code_sha256", "seconds"),
 }
 #: For people: may be reworded.
-PROSE = frozenset({"message", "detail", "title", "description", "summary", "reason", "statement"})
+PROSE = frozenset({"message", "detail", "title", "description", "summary", "reason", "rule", "statement"})
 #: Of the prose, what states numbers of a plan or a fit.
-NUMBERED = frozenset({"message", "reason"})
+NUMBERED = frozenset({"message", "reason", "rule"})
 #: Warnings of the library that older answers lack: each is named in the changelog.
 ADDED = frozenset({"decay_assumed"})
 #: What tells the settings of the theory from each other.
 _SETTING = ("parameterization", "optimizer", "alignment", "form")
 #: Of a fault or a problem, prose that quotes ranges of the contract: not compared at all.
 _FAULT = re.compile(r"\.errors\[\d+\]$|\.tensors\[\d+\]$")
+_LIST_OF_PROSE = re.compile(r"\.(?:reasons|notes)\[\d+\]$")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 _SVG_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ID = re.compile(r"\b(?:cal|shd|tri|exp|mea)_[0-9a-f]{24}\b")
@@ -63,15 +64,20 @@ class Rules:
                 else:
                     yield from self.differences(value, now[key], f"{path}.{key}")
         elif isinstance(recorded, list) and isinstance(now, list):
-            now = _without_additions(recorded, now)
-            if len(recorded) != len(now):
-                yield f"{path} has {len(now)} entries, had {len(recorded)}"
-            if path.endswith("estimates") and "id" in self.masked:  # random ids decide their order
-                recorded, now = sorted(recorded, key=_of_estimate), sorted(now, key=_of_estimate)
-            for index, (one, other) in enumerate(zip(recorded, now, strict=False)):
-                yield from self.differences(one, other, f"{path}[{index}]")
+            yield from self._in_lists(recorded, now, path)
+        elif _LIST_OF_PROSE.search(path) and isinstance(recorded, str) and isinstance(now, str):
+            yield from _other_numbers("reason", recorded, now, path)
         elif not self._equal(recorded, now, path):
             yield f"{path}: {recorded!r} | {now!r}"
+
+    def _in_lists(self, recorded: list[Any], now: list[Any], path: str) -> Iterator[str]:
+        now = _without_additions(recorded, now)
+        if len(recorded) != len(now):
+            yield f"{path} has {len(now)} entries, had {len(recorded)}"
+        if path.endswith("estimates") and "id" in self.masked:  # random ids decide their order
+            recorded, now = sorted(recorded, key=_of_estimate), sorted(now, key=_of_estimate)
+        for index, (one, other) in enumerate(zip(recorded, now, strict=False)):
+            yield from self.differences(one, other, f"{path}[{index}]")
 
     def blanked(self, answer: Any) -> Any:
         """An answer without what is masked, so that the same is recorded every time."""
