@@ -58,7 +58,7 @@ def test_links_are_not_followed_wherever_they_lead(folder: Path) -> None:
     (folder / "nowhere.txt").symlink_to(folder / "gone")
     (folder / "up").symlink_to(folder.parent, target_is_directory=True)
     for name in ("out.txt", "in.txt", "nowhere.txt", "up"):
-        with pytest.raises(InvalidInputError, match=r"is a link.*it holds notes.txt$"):
+        with pytest.raises(InvalidInputError, match=r"is a link.*it contains notes.txt$"):
             load_corpus(f"file:{name}", str(folder))
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_not_there_says_what_is(folder: Path) -> None:
         (folder / f"text_{k:02}").touch()
     (folder / "bad name").touch()
     with pytest.raises(
-        InvalidInputError, match=r"no file 'other.txt'.*holds notes.txt, text_00,.* and 6 more$"
+        InvalidInputError, match=r"no file 'other.txt'.*contains notes.txt, text_00,.* and 6 more$"
     ) as raised:
         load_corpus("file:other.txt", str(folder))
     assert "bad name" not in str(raised.value)
@@ -118,5 +118,5 @@ def test_every_kind_of_shard_reads_from_the_folder(folder: Path, spec: dict[str,
     spec["proxy"]["dataset"] = "file:gone.txt"
     shard = {"kind": kind, "width": 8, "learning_rates": [0.01], "seeds": [0], "role": "hidden", "gammas": [2.0],
              "horizons": [10], "measure": ["epsilon"]}  # fmt: skip
-    with pytest.raises(InvalidInputError, match=r"it holds notes\.txt$"):
+    with pytest.raises(InvalidInputError, match=r"it contains notes\.txt$"):
         list(run_any(spec, shard, corpora_dir=str(folder)))
