@@ -107,8 +107,8 @@ def test_a_wrong_job_names_the_field(change: dict[str, Any], field: str) -> None
     ("line", "words"),
     [
         (None, "None"),
-        ([], "is not an event"),
-        ({"event": 3}, "is not an event"),
+        ([], "is not a known event"),
+        ({"event": 3}, "is not a known event"),
         ({"event": "holiday"}, "holiday"),
         ({"event": "trial"}, "trial.width is missing"),
         ({"event": "trial", "trial": 3}, "trial is 3"),
