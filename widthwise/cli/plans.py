@@ -39,7 +39,7 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
 
 
 def provenance(of: JsonObject) -> str:
-    """Return one line that says where the numbers come from."""
+    """Return two lines that say where the numbers come from, and for which setting."""
     setting = f"{of['parameterization']}, {_label(of['optimizer'])}, {of['alignment']} alignment"
     if of["parameterization"] == "mup":
         setting += f", form {of['form']}"
@@ -49,7 +49,7 @@ def provenance(of: JsonObject) -> str:
         source = f"calibration {exponents['calibration_id']} ({exponents['architecture']}, widths {widths})"
     else:
         source = f"{exponents['source']} ({exponents.get('reference', 'your own')})"
-    return f"Exponents from {source}. Setting: {setting}; weight decay {_decay(of['weight_decay_mode'])}."
+    return f"Exponents from {source}.\nSetting: {setting}; weight decay {_decay(of['weight_decay_mode'])}."
 
 
 def _label(optimizer: str) -> str:
