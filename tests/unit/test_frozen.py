@@ -7,17 +7,24 @@ from collections.abc import Iterator
 
 import pytest
 
-import widthwise
-
-PACKAGES = ("theory", "tensors", "rules", "transfers", "calibration", "search", "estimate")
+#: Written in full, since benchmarks.mutants finds by such names the tests that concern a package.
+PACKAGES = (
+    "widthwise.theory",
+    "widthwise.tensors",
+    "widthwise.rules",
+    "widthwise.transfers",
+    "widthwise.calibration",
+    "widthwise.search",
+    "widthwise.estimate",
+)
 #: Where a transfer makes thousands of each.
 MANY = ("widthwise.theory.", "widthwise.tensors.", "widthwise.rules.", "widthwise.transfers.")
 
 
 def records() -> Iterator[type]:
     for package in PACKAGES:
-        path = f"{widthwise.__path__[0]}/{package}"
-        for module in pkgutil.walk_packages([path], f"widthwise.{package}."):
+        path = importlib.import_module(package).__path__
+        for module in pkgutil.walk_packages(path, f"{package}."):
             for value in vars(importlib.import_module(module.name)).values():
                 if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.name:
                     yield value

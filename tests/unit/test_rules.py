@@ -72,6 +72,9 @@ def test_a_third_rule_is_one_object_in_the_list() -> None:
     assert "depth_untested" in codes
     assert "depth_changed" in [caution.code for caution in before.warnings]
     assert "depth_changed" not in codes  # the rule covers it
+    sizes = {"base": Base(width=64, depth=2, batch_tokens=10), "target": Target(width=256, depth=8, batch_tokens=20)}
+    codes = [caution.code for caution in plan_of(request(**sizes), (*RULES, Depth())).warnings]
+    assert ("depth_changed" in codes, "batch_changed" in codes) == (False, True)
 
 
 def test_a_rule_that_does_not_apply_leaves_no_trace() -> None:

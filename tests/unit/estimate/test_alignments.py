@@ -119,3 +119,37 @@ def test_records_are_read_when_asked_for_and_refused_when_malformed() -> None:
     assert fit_alignment(specification(measure=["epsilon"]), found) is None
     with pytest.raises(InvalidInputError, match="a measurement of alignment has no 'omega'"):
         fit_alignment(specification(), found)
+
+
+def test_an_alignment_is_impossible_where_its_interval_ends_before_the_range() -> None:
+    """One that reaches [½, 1] may be noise, and a tenth beyond the range matters to nobody; all of these occur."""
+    seen = set()
+    for draw in range(40):
+        alpha = (1.05, 1.15, 1.3, 0.3)[draw % 4]
+        powers = {10: {"first": {**FULL, "alpha": alpha, "log_alignment": 0.5}}}
+        found = records("alignment", powers, noise=(0.02, 0.15)[draw // 4 % 2], widths=(64, 128, 256), draw=draw)
+        part = fit_alignment(specification(), found)
+        assert part is not None
+        named = [warning.message for warning in part.warnings if warning.code == "alignment_clipped"]
+        for one in part.measured:
+            assert one.value.interval is not None
+            low, high = one.value.interval
+            beyond, excluded = abs(one.value.value - one.used) > 0.1, high < 0.5 or low > 1
+            said = any(message.startswith(f"{one.quantity} of") for message in named)
+            assert said == (beyond and excluded)
+            seen.add((beyond, excluded))
+    assert seen >= {(True, True), (True, False), (False, False)}
+
+
+def test_the_published_reading_is_the_mean_over_tensors_and_seeds() -> None:
+    powers = {10: {"first": {**FULL, "log_alignment": 0.5}, "second": {**FULL, "log_alignment": 0.5}}}
+    found = records("alignment", powers, widths=(64, 128), seeds=2)
+    values = iter((0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
+    for record in found:
+        for tensor in record["data"]["snapshots"][0]["tensors"].values():
+            tensor["log_alignment"] = next(values)
+    part = fit_alignment(specification(), found)
+    assert part is not None
+    # two tensors each of width 64, 128 under the first seed, and again under the second
+    assert part.log_alignment["hidden"][10] == pytest.approx({64: (0.1 + 0.2 + 0.5 + 0.6) / 4, 128: 2.2 / 4})
+    assert part.log_alignment["readout"] == {}

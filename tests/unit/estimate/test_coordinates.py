@@ -149,3 +149,63 @@ def test_verdicts(value: float, interval: tuple[float, float] | None, expected: 
 
 def test_nothing_is_checked_unless_asked_for() -> None:
     assert check_coordinates(specification(measure=["learning_rate"]), ()) is None
+
+
+def test_layers_are_judged_by_the_features_of_their_own_depth() -> None:
+    """MuP and ω_hidden = 1: the hidden layers must learn no faster than r allows, and the embedding moves as n^(−½)."""
+    alignment = {"hidden": {"alpha": 1.0, "omega": 1.0, "u": 1.0}, "readout": {"alpha": 1.0, "omega": 0.5, "u": 1.0}}
+    found = checked("mup", {("embedding", "output_change"): -0.5}, spec={"alignment": alignment}, noise=0.003)
+    expected = {(each.layer, each.size): each.expected for each in found.judgements}
+    assert expected["embedding", "output_change"] == -0.5
+    assert expected["first", "output_change"] == expected["second", "output_change"] == 0.0
+    assert found.outcome == "pass"
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "expected", "outcome"),
+    [
+        (0.25, (0.1, 0.4), 0.0, "width_independent"),  # at the margin, and it belongs to it
+        (-0.25, (-0.4, -0.1), 0.0, "width_independent"),
+        (0.26, (0.1, 0.4), 0.0, "grows"),
+        (-0.26, (-0.4, -0.1), 0.0, "shrinks"),
+        (0.25, (0.0, 0.5), 0.0, "can't tell"),  # an interval that ends at a neighbour does not exclude it
+        (-0.25, (-0.5, 0.0), 0.0, "can't tell"),
+        (0.5, (0.0, 1.0), 0.0, "can't tell"),  # nor one that ends at theory's value
+        (-0.5, (-1.0, 0.0), 0.0, "can't tell"),
+        (-0.5, (-0.6, -0.4), -0.5, "width_independent"),  # each about what theory expects
+        (0.0, (-0.1, 0.1), -0.5, "grows"),
+        (-0.5, (-0.6, -0.4), 0.0, "shrinks"),
+    ],
+)
+def test_verdicts_at_their_ends(value: float, interval: tuple[float, float], expected: float, outcome: str) -> None:
+    assert verdict(Slope(value, 0.1, interval, 2, (64, 128, 256)), expected) == outcome
+
+
+@pytest.mark.parametrize(("power", "outcome"), [(-0.36, "pass"), (-0.39, "fail"), (0.24, "pass"), (0.26, "fail")])
+def test_changes_may_shrink_by_three_eighths_and_grow_by_a_quarter(power: float, outcome: str) -> None:
+    assert checked("standard", {("first", "output_change"): power}, noise=1e-4).outcome == outcome
+
+
+def test_a_run_that_diverged_leaves_a_pass_in_doubt_and_a_failure_a_failure() -> None:
+    powers = {step: {"first": {"output": 0.0} | ({"output_change": 0.0} if step else {})} for step in STEPS}
+    for planted, outcome in ((0.0, "inconclusive"), (0.8, "fail")):
+        powers[0]["first"]["output"] = planted
+        found = records("coordinates", powers, noise=0.01)
+        found[0]["data"]["diverged_at"] = 8
+        del found[0]["data"]["snapshots"][-1]
+        check = check_coordinates(specification(), found)
+        assert check is not None
+        assert check.outcome == outcome
+        assert check.reasons[-1] == "some runs diverged, and their later steps are missing"
+
+
+def test_a_layer_that_some_run_did_not_record_is_not_judged() -> None:
+    powers = {step: {name: {"output": 0.0} for name in ("embedding", "first")} for step in (0, 1)}
+    found = records("coordinates", powers)
+    for snapshot in found[0]["data"]["snapshots"]:
+        del snapshot["tensors"]["embedding"]
+    check = check_coordinates(specification(), found)
+    assert check is not None
+    assert {(each.layer, each.step) for each in check.sizes} == {("first", 0), ("first", 1)}
+    assert [each.layer for each in check.judgements] == ["first"]
+    assert check.reasons == ("all 1 slopes agree with theory, and none with an exponent that is 1/2 away",)

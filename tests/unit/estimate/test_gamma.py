@@ -8,6 +8,7 @@ import pytest
 
 from tests.asjson import fit_gamma, fit_optima, gamma_roles, next_gammas
 from tests.unit.estimate.synthetic import SPEC, trial
+from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.parts.gamma import GAMMAS, GammaResult, gamma_learning_rate
 
 WIDTHS = (64, 128, 256, 512)
@@ -215,3 +216,79 @@ def test_gammas_are_added_beyond_an_edge_until_the_best_is_bracketed() -> None:
     assert next_gammas(swept(9, (*GAMMAS, 8.0, 16.0, 32.0, 64.0)), 64, "hidden", 0.01) == ()  # far enough
     assert next_gammas(swept(0, GAMMAS), 64, "readout", 0.01) == GAMMAS
     assert next_gammas(swept(0, GAMMAS), 64, "hidden", 0.02) == GAMMAS
+
+
+def test_a_role_without_an_exponent_keeps_no_other_from_having_one() -> None:
+    """The embedding's best γ passes the largest tried at every width but the first."""
+    result = fitted(trials_of(np.random.default_rng(5), {"embedding": -2.5, "hidden": 0.0, "readout": 0.0}))
+    assert [exponent.role for exponent in result.exponents] == ["hidden", "readout"]
+    assert [drift.role for drift in result.drifts] == ["hidden", "readout"]
+    assert [c.message for c in result.warnings if c.code == "no_exponent"] == [
+        "The best γ of embedding is known at fewer than two widths, so there is no exponent."
+    ]
+
+
+def test_a_gamma_sweep_takes_neither_horizons_nor_other_roles_nor_other_rates() -> None:
+    """Each would move the optimum, if it were read: its loss is far below the others'."""
+    trials = trials_of(np.random.default_rng(4), dict.fromkeys(ROLES, 0.0))
+    plain = fitted(trials).to_dict()
+    low = [
+        {**record, "loss": 1.0, **change}
+        for record in trials
+        if record["role"] == "hidden" and record["gamma"] == 2.0
+        for change in ({"horizon": 50}, {"learning_rate": 2.0**-3})
+    ]
+    assert fitted([*low, *trials, *low]).to_dict() == plain
+
+
+def test_the_errors_of_gamma_and_of_the_base_learning_rate_add_in_quadrature() -> None:
+    """One width's base learning rate is known badly: it weighs less in the exponent, by the sum of both variances."""
+    trials = trials_of(np.random.default_rng(2), {"embedding": 0.0, "hidden": 0.3, "readout": 0.0})
+    optima = {entry.width: entry.optimum for entry in fit_optima(trials)}
+    result = fitted(trials)
+    (drift,) = [each for each in result.drifts if each.role == "hidden"]
+    found = [each for each in result.gammas if each.role == "hidden"]
+    gammas = [each.optimum for each in found if each.optimum is not None]
+    own = moderated_errors([one.standard_error or 0 for one in gammas], [one.degrees_of_freedom for one in gammas])
+    variances = own**2 + np.array([(one.standard_error or 0) ** 2 for one in optima.values() if one is not None])
+    y = [one.log2_learning_rate + np.log2(each.learning_rate) for one, each in zip(gammas, found, strict=True)]
+    slope, _ = np.polyfit(np.log2(WIDTHS), y, 1, w=variances**-0.5)
+    assert drift.learning_rate.slope == pytest.approx(slope)
+    (exponent,) = [each for each in result.exponents if each.role == "hidden"]
+    assert exponent.value == pytest.approx(1.0 - slope)
+
+
+def test_a_gamma_of_one_that_was_run_again_counts_instead_of_the_plain_trial() -> None:
+    """Whichever comes first: were it the plain one that counts, the optimum would stay where it is."""
+    trials = trials_of(np.random.default_rng(4), dict.fromkeys(ROLES, 0.0), noise=0.0)
+    optima = fit_optima(trials)
+    again = [
+        {**record, "role": "hidden", "gamma": 1.0, "loss": record["loss"] - 0.02}
+        for record in trials
+        if record["role"] is None and record["learning_rate"] == gamma_learning_rate(optima, record["width"])
+    ]
+    before = {each.width: each.optimum for each in fitted(trials).gammas if each.role == "hidden"}
+    after, turned = fitted([*trials, *again]), fitted([*again, *trials])
+    assert after.gammas == turned.gammas
+    for each in after.gammas:
+        earlier = before[each.width]
+        assert each.optimum is not None
+        assert earlier is not None
+        if each.role == "hidden":
+            assert each.optimum.log2_learning_rate > earlier.log2_learning_rate + 0.02  # towards γ = 1 from below
+
+
+def test_a_gamma_at_an_edge_is_named_with_its_side() -> None:
+    drifts = {"embedding": -2.5, "hidden": 2.5, "readout": 0.0}
+    messages = [c.message for c in fitted(trials_of(np.random.default_rng(5), drifts)).warnings]
+    assert any("γ of embedding: the best is the largest tried, 4, so it lies there or above;" in m for m in messages)
+    assert any("γ of hidden: the best is the smallest tried, 0.25, so it lies there or below;" in m for m in messages)
+
+
+def test_a_gamma_next_to_a_divergence_is_rough() -> None:
+    trials = trials_of(np.random.default_rng(4), dict.fromkeys(ROLES, 0.0))
+    for record in trials:
+        if (record["width"], record["role"]) == (128, "embedding") and record["gamma"] >= 2:
+            record.update(status="diverged", loss=None)
+    named = [c.message for c in fitted(trials).warnings if c.code == "next_to_divergence"]
+    assert [message.split(":")[0] for message in named] == ["Width 128, γ of embedding"]

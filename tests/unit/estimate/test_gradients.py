@@ -172,3 +172,83 @@ def test_records_are_read_when_asked_for_and_refused_when_malformed() -> None:
     del broken[0]["data"]["snapshots"][0]["tensors"]["first"]["epsilon"]
     with pytest.raises(InvalidInputError, match="measurement of first has no 'epsilon'"):
         fit_gradients(specification(), broken)
+
+
+def test_the_needs_of_a_role_are_those_of_its_worst_tensor_step_and_seed() -> None:
+    """The smallest gradient and √v, the largest epsilon in force and share of lost squares; a gradient of 0 is none."""
+    found = gradient_records({"first": 0.0, "second": 0.0}, widths=(64, 128), seeds=2)
+    at_64 = [record["data"]["snapshots"] for record in found if record["width"] == 64]
+    seed_0, seed_1 = ([snapshot["tensors"] for snapshot in snapshots] for snapshots in at_64)
+    for k, tensors in enumerate((*seed_0, *seed_1)):
+        for tensor in tensors.values():
+            tensor.update(gradient_rms=0.5, second_moment_root_typical=0.4, epsilon=0.0, underflow_share=0.1 * k)
+    seed_0[1]["second"]["gradient_rms"] = 0.2
+    seed_1[0]["first"]["second_moment_root_typical"] = 0.1
+    seed_1[1]["second"]["epsilon"] = 1e-5
+    seed_0[0]["first"].update(gradient_rms=0.0, second_moment_root_typical=1e-9, epsilon=1.0, underflow_share=1.0)
+    need, other = fitted(found).needs
+    assert (need.role, need.width, other.width) == ("hidden", 64, 128)
+    assert (need.gradient_rms, need.compared, need.epsilon) == (0.2, 0.1, 1e-5)
+    assert need.underflow_share == pytest.approx(0.3)
+    assert need.largest_epsilon == pytest.approx(0.01 * 0.1)
+    assert need.share == pytest.approx(1e-4)
+
+
+def test_an_epsilon_of_zero_is_in_force_and_costs_nothing() -> None:
+    part = fitted(gradient_records(G, constants={"epsilon": 0.0}))
+    assert {(need.epsilon, need.share) for need in part.needs} == {(0.0, 0.0)}
+
+
+def test_without_a_typical_root_the_gradient_stands_for_it() -> None:
+    """At init Adam has no v yet; Adafactor compares with the square."""
+    for optimizer, power in (("adam", 1), ("adafactor", 2)):
+        found = gradient_records({"first": 0.5}, seeds=1)
+        for record in found:
+            for snapshot in record["data"]["snapshots"]:
+                del snapshot["tensors"]["first"]["second_moment_root_typical"]
+        for need in fitted(found, optimizer=optimizer).needs:
+            assert need.compared == pytest.approx(need.gradient_rms**power)
+
+
+@pytest.mark.parametrize(("share", "flagged"), [(0.0099, False), (0.0101, True)])
+def test_epsilon_is_flagged_from_one_percent_on(share: float, flagged: bool) -> None:
+    found = gradient_records({"first": 0.0}, widths=(64, 128, 256))
+    for record in found:
+        for snapshot in record["data"]["snapshots"]:
+            snapshot["tensors"]["first"].update(second_moment_root_typical=1.0, epsilon=share)
+    assert ("epsilon_near_gradient" in codes(fitted(found))) is flagged
+
+
+@pytest.mark.parametrize(("share", "flagged"), [(0.9e-3, False), (1.1e-3, True)])
+def test_lost_squares_are_flagged_from_a_thousandth_on(share: float, flagged: bool) -> None:
+    part = fitted(gradient_records({"first": 0.5}, constants={"underflow_share": share}))
+    assert ("gradient_underflow" in codes(part)) is flagged
+
+
+@pytest.mark.parametrize(("off", "flagged"), [(0.04, False), (-0.04, False), (0.06, True), (-0.06, True)])
+def test_an_exponent_differs_from_theory_by_a_twentieth_or_not_at_all(off: float, flagged: bool) -> None:
+    part = fitted(gradient_records({"first": 0.5 + off}, noise=1e-4))
+    assert ("gradient_exponent_differs" in codes(part)) is flagged
+
+
+def test_two_widths_are_enough_for_an_exponent() -> None:
+    assert codes(fitted(gradient_records(G, widths=(64, 128)))) == set()
+
+
+def test_records_of_other_kinds_are_passed_over() -> None:
+    other = records("alignment", {10: {"first": {"alpha": 1.0}}})
+    found = gradient_records(G)
+    assert fitted([*other, *found[:3], *other, *found[3:]]) == fitted(found)
+
+
+@pytest.mark.parametrize("large", ["embedding", "first", "readout"])
+def test_only_the_role_with_a_large_epsilon_or_lost_squares_is_flagged(large: str) -> None:
+    found = gradient_records(G)
+    for record in found:
+        for snapshot in record["data"]["snapshots"]:
+            snapshot["tensors"][large].update(epsilon=1e-2, underflow_share=0.5)
+    role = {"first": "hidden"}.get(large, large)
+    messages = {warning.code: warning.message for warning in fitted(found).warnings}
+    assert [warning.code for warning in fitted(found).warnings] == ["epsilon_near_gradient", "gradient_underflow"]
+    assert f"of the {role} tensors" in messages["epsilon_near_gradient"]
+    assert f"of a {role} tensor" in messages["gradient_underflow"]

@@ -9,6 +9,7 @@ import pytest
 from tests.asjson import fit_horizon
 from tests.unit.estimate.synthetic import SPEC, parabola, trial
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.parts.horizon import HorizonResult
 from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
@@ -175,3 +176,54 @@ def test_without_trials_there_is_a_reason() -> None:
     result = fitted([])
     assert result.exponents == ()
     assert codes(result) == ["horizon_without_trials", "no_exponent"]
+
+
+def test_the_exponent_and_its_misfit_are_those_of_the_normal_equations() -> None:
+    """Least squares with a column for each width's level, χ²/dof about it, and the slope's stated error."""
+    rng = np.random.default_rng(3)
+    result = fitted([*branches(rng), *branches(rng, width=128, level=-6.0, horizons=(200, 400, 800))])
+    law, optima = result.law, [entry.interior for entry in result.optima]
+    assert law is not None
+    y = np.array([each.log2_learning_rate for each in optima if each is not None])
+    stated = [each.standard_error or 0.0 for each in optima if each is not None]
+    weight = moderated_errors(stated, [each.degrees_of_freedom for each in optima if each is not None]) ** -2.0
+    x = np.log2([entry.tokens for entry in result.optima])
+    wide = np.array([entry.found.width == 128 for entry in result.optima])
+    design = np.column_stack([x, wide, ~wide]).astype(float)
+    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
+    solution = covariance @ design.T @ (weight * y)
+    misfit = float(weight @ (y - design @ solution) ** 2) / (7 - 3)
+    assert law.value == pytest.approx(-solution[0])
+    assert law.degrees_of_freedom == 4
+    assert law.lack_of_fit == pytest.approx(misfit)
+    assert law.standard_error == pytest.approx(np.sqrt(covariance[0, 0] * max(1.0, misfit)))
+
+
+def test_scatter_below_the_stated_errors_narrows_no_error() -> None:
+    """At two horizons nothing scatters, and the error is the one stated for the difference of two optima."""
+    result = fitted(branches(np.random.default_rng(0), horizons=(100, 400)), horizons=[100, 400])
+    errors = [entry.interior.standard_error or 0.0 for entry in result.optima if entry.interior is not None]
+    dofs = [entry.interior.degrees_of_freedom for entry in result.optima if entry.interior is not None]
+    assert result.law is not None
+    assert result.law.lack_of_fit is None
+    assert result.law.standard_error == pytest.approx(np.hypot(*moderated_errors(errors, dofs)) / 2)
+
+
+def test_the_last_learning_rate_before_a_divergence_is_said_to_be_rough() -> None:
+    trials = branches(np.random.default_rng(0), exponent=0.0)
+    above = sorted({t["learning_rate"] for t in trials if t["learning_rate"] > 2.0**-8 * 1.3})
+    for record in trials:
+        if record["horizon"] == 200 and record["learning_rate"] in above:
+            record.update(status="diverged", loss=None)
+    result = fitted(trials)
+    assert [c.message.split(":")[0] for c in result.warnings if c.code == "next_to_divergence"] == [
+        "Horizon 200 at width 64"
+    ]
+
+
+def test_horizons_of_one_width_alone_are_compared_with_each_other() -> None:
+    rng = np.random.default_rng(3)
+    alike = [*branches(rng), *branches(rng, width=128, level=-6.0, seeds=2)]
+    assert "unlike_horizons" not in codes(fitted(alike))
+    fewer = [t for t in alike if (t["width"], t["horizon"], t["seed"]) != (128, 400, 1)]
+    assert [c.message[:10] for c in fitted(fewer).warnings if c.code == "unlike_horizons"] == ["Width 128:"]
