@@ -223,4 +223,4 @@ def test_measurements_show_the_theory_and_a_planted_error(spec: dict[str, Any]) 
     assert failed is not None
     assert passed.outcome == "pass"
     assert failed.outcome == "fail"
-    assert any("the output of readout goes as" in reason for reason in failed.reasons)
+    assert any("the output of readout is proportional to" in reason for reason in failed.reasons)
