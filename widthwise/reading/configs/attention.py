@@ -49,10 +49,12 @@ class Heads:
         return self.key_count * self.size
 
 
-def scores(head_dim: int, *, scale: float | None = None, normalized: bool = False, soft_cap: bool = False) -> Outline:
+def scores(
+    head_dim: int, *, where: str = "", scale: float | None = None, normalized: bool = False, soft_cap: bool = False
+) -> Outline:
     """Return one attention: softmax(scale × query·key). scale: head_dim^−½ if None."""
     return Outline(
-        attentions=(Attention("", 1, head_dim, head_dim**-0.5 if scale is None else scale, normalized, soft_cap),)
+        attentions=(Attention(where, 1, head_dim, head_dim**-0.5 if scale is None else scale, normalized, soft_cap),)
     )
 
 
@@ -60,6 +62,7 @@ def attention(
     heads: Heads,
     *,
     names: Mapping[str, Feeds] = QUERY_FIRST,
+    where: str = "",
     out: str = "o_proj",
     bias: bool = False,
     key_bias: bool | None = None,
@@ -70,13 +73,14 @@ def attention(
 ) -> Outline:
     """Return an attention with a matrix each for queries, keys, values and output.
 
-    bias: of all four, except that key_bias and out_bias replace it where they are stated. norm_sizes: of the gains of
-    the norms of queries and keys (QK-norm).
+    where: the path of the module that multiplies queries and keys, if it holds them alone. bias: of all four, except
+    that key_bias and out_bias replace it where they are stated. norm_sizes: of the gains of the norms of queries and
+    keys (QK-norm).
     """
     sizes = {Feeds.QUERY: heads.query_size, Feeds.KEY: heads.key_size, Feeds.VALUE: heads.key_size}
     biased = {Feeds.KEY: bias if key_bias is None else key_bias}
     return together(
-        scores(heads.size, scale=scale, normalized=norm_sizes is not None, soft_cap=soft_cap),
+        scores(heads.size, where=where, scale=scale, normalized=norm_sizes is not None, soft_cap=soft_cap),
         *(
             linear(name, heads.width, sizes[feeds], bias=biased.get(feeds, bias), feeds=feeds)
             for name, feeds in names.items()

@@ -4,8 +4,8 @@ from widthwise.fields import Fields
 from widthwise.reading.configs.attention import Heads, scores
 from widthwise.reading.configs.kind import ModelKind, depth, language_model
 from widthwise.reading.configs.outline import Outline, chain, together, under
-from widthwise.reading.configs.weights import linear, norm, positions, side_by_side, table
-from widthwise.reading.parameter import Feeds, FusedPart
+from widthwise.reading.configs.weights import QUERY_KEY_VALUE, linear, norm, positions, side_by_side, table
+from widthwise.reading.parameter import FusedPart
 from widthwise.vocabulary import Layout
 
 
@@ -20,7 +20,7 @@ def _body(config: Fields) -> Outline:
             under(
                 "attn",
                 scores(heads.size, scale=_scale(config, heads.size, index)),
-                _matrix("c_attn", width, 3 * width, parts=side_by_side(tuple(_QKV), [width] * 3, axis=1)),
+                _matrix("c_attn", width, 3 * width, parts=side_by_side(QUERY_KEY_VALUE, [width] * 3, axis=1)),
                 _matrix("c_proj", width, width),
             ),
             norm("ln_2", width, bias=True),
@@ -33,9 +33,6 @@ def _body(config: Fields) -> Outline:
         chain("h", depth(config, "n_layer"), block),
         norm("ln_f", width, bias=True),
     )
-
-
-_QKV = (Feeds.QUERY, Feeds.KEY, Feeds.VALUE)
 
 
 def _matrix(name: str, fan_in: int, fan_out: int, parts: list[FusedPart] | None = None) -> Outline:

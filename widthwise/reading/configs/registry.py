@@ -4,12 +4,48 @@ from collections.abc import Mapping
 from typing import Any
 
 from widthwise.errors import InvalidInputError
+from widthwise.reading.configs.bert import BERT
+from widthwise.reading.configs.clip import CLIP
+from widthwise.reading.configs.deepseek import DEEPSEEK_V3
+from widthwise.reading.configs.gemma import GEMMA2, GEMMA3_TEXT
 from widthwise.reading.configs.gpt2 import GPT2
+from widthwise.reading.configs.gpt_neox import GPT_NEOX
+from widthwise.reading.configs.gpt_oss import GPT_OSS
 from widthwise.reading.configs.kind import ModelKind
 from widthwise.reading.configs.llama import LLAMA, MIXTRAL, OLMO2, QWEN2, QWEN3, QWEN3_MOE
+from widthwise.reading.configs.mamba import MAMBA, MAMBA2
+from widthwise.reading.configs.phi3 import PHI3
+from widthwise.reading.configs.t5 import T5
+from widthwise.reading.configs.vision import DINOV2, VIT
+from widthwise.reading.configs.whisper import WHISPER
 from widthwise.reading.model import ModelReading
 
-KINDS: Mapping[str, ModelKind] = {kind.name: kind for kind in (LLAMA, QWEN2, QWEN3, QWEN3_MOE, MIXTRAL, OLMO2, GPT2)}
+KINDS: Mapping[str, ModelKind] = {
+    kind.name: kind
+    for kind in (
+        LLAMA,
+        QWEN2,
+        QWEN3,
+        QWEN3_MOE,
+        MIXTRAL,
+        OLMO2,
+        PHI3,
+        GEMMA2,
+        GEMMA3_TEXT,
+        DEEPSEEK_V3,
+        GPT_OSS,
+        GPT2,
+        GPT_NEOX,
+        MAMBA,
+        MAMBA2,
+        T5,
+        BERT,
+        VIT,
+        DINOV2,
+        WHISPER,
+        CLIP,
+    )
+}
 
 
 def read_config(config: Mapping[str, Any]) -> ModelReading:

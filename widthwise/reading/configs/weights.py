@@ -8,6 +8,7 @@ from widthwise.reading.parameter import Feeds, FusedPart, Parameter, ParameterUs
 from widthwise.vocabulary import Layout, Role
 
 GATE_AND_UP = (Feeds.GATE, Feeds.UP)
+QUERY_KEY_VALUE = (Feeds.QUERY, Feeds.KEY, Feeds.VALUE)
 
 
 def linear(
