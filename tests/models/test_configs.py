@@ -66,6 +66,11 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "phi3": (GROUPED,),
     "gemma2": (HEADS_APART, {**HEADS_APART, "attn_logit_softcapping": None, "query_pre_attn_scalar": 12}),
     "gemma3_text": (HEADS_APART, {**HEADS_APART, "attention_bias": True, "tie_word_embeddings": False}),
+    "gemma3": (
+        {"text_config": HEADS_APART, "vision_config": {**STREAM, **SQUARE, "hidden_size": 64}},
+        {"text_config": HEADS_APART, "vision_config": {**STREAM, **SQUARE, "vision_use_head": False}},
+        {"text_config": HEADS_APART, "architectures": ["Gemma3Model"]},
+    ),
     "deepseek_v3": (
         LATENT,
         {**LATENT, "q_lora_rank": None, "attention_bias": True},

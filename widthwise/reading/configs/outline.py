@@ -49,6 +49,17 @@ def chain(path: str, length: int, block: Callable[[int], Outline], *, number: in
     return together(*(_within(Block(number, index), under(f"{path}.{index}", block(index))) for index in range(length)))
 
 
+def in_chain(number: int, piece: Outline) -> Outline:
+    """Return a piece of one chain with that chain's number in the whole model."""
+    return replace(
+        piece,
+        parameters=tuple(
+            each if each.block is None else replace(each, block=replace(each.block, chain=number))
+            for each in piece.parameters
+        ),
+    )
+
+
 def outside_blocks(piece: Outline) -> Outline:
     """Return a piece of a block that the whole chain shares, so that it stands in no block."""
     return replace(piece, parameters=tuple(replace(each, block=_SHARED) for each in piece.parameters))

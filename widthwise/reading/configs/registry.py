@@ -7,7 +7,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.reading.configs.bert import BERT
 from widthwise.reading.configs.clip import CLIP
 from widthwise.reading.configs.deepseek import DEEPSEEK_V3
-from widthwise.reading.configs.gemma import GEMMA2, GEMMA3_TEXT
+from widthwise.reading.configs.gemma import GEMMA2, GEMMA3, GEMMA3_TEXT
 from widthwise.reading.configs.gpt2 import GPT2
 from widthwise.reading.configs.gpt_neox import GPT_NEOX
 from widthwise.reading.configs.gpt_oss import GPT_OSS
@@ -31,6 +31,7 @@ KINDS: Mapping[str, ModelKind] = {
         OLMO2,
         PHI3,
         GEMMA2,
+        GEMMA3,
         GEMMA3_TEXT,
         DEEPSEEK_V3,
         GPT_OSS,

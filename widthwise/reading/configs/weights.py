@@ -26,6 +26,13 @@ def linear(
     return _biased(name, weight, fan_out, bias)
 
 
+def matrix(
+    name: str, fan_in: int, fan_out: int, *, layout: Layout = Layout.OUT_IN, parts: Sequence[FusedPart] = ()
+) -> Outline:
+    """Return a matrix that is a parameter of its module by itself, without a layer around it."""
+    return Outline((replace(_matrix(name, fan_in, fan_out, layout), parts=tuple(parts)),))
+
+
 def first_layer(name: str, fan_in: int, fan_out: int, *kernel: int, bias: bool = False) -> Outline:
     """Return the weight that reads a model's input: patches of a picture, or frames of a spectrogram."""
     return _biased(name, _kernel(name, fan_in, fan_out, kernel, Role.EMBEDDING), fan_out, bias)
