@@ -7,7 +7,7 @@ import pytest
 
 from widthwise.errors import InvalidInputError
 from widthwise.reading.configs import KINDS, read_config
-from widthwise.reading.model import Attention
+from widthwise.reading.model import Attention, CodeMultiplier, Place
 from widthwise.reading.parameter import Block, Feeds, ParameterUse
 from widthwise.vocabulary import Role
 
@@ -127,4 +127,80 @@ def test_the_scale_by_layer_makes_attentions_of_several_kinds() -> None:
 def test_what_is_not_understood_is_refused_by_field(config: Mapping[str, Any], field: str, says: str) -> None:
     with pytest.raises(InvalidInputError, match=says) as refusal:
         read_config(config)
+    assert refusal.value.field == field
+
+
+def test_gemma_states_what_its_code_multiplies() -> None:
+    found = read_config(small("gemma2", head_dim=16, query_pre_attn_scalar=64))
+    assert found.multipliers == (CodeMultiplier(Place.EMBEDDING, 32**0.5, ("model.embed_tokens.weight",)),)
+    assert found.attentions == (Attention("model.layers.0.self_attn", 2, 16, 0.125, soft_cap=True),)
+    (third,) = read_config(small("gemma3_text", head_dim=16)).attentions
+    assert (third.scale, third.normalized, third.soft_cap) == (1 / 16, True, False)
+
+
+def test_t5_has_two_chains_no_scale_and_a_bias_outside_its_blocks() -> None:
+    found = read_config({"model_type": "t5", "num_layers": 2, "num_decoder_layers": 3})
+    assert found.blocks == (2, 3)
+    assert found.attentions == (Attention("encoder.block.0.layer.0.SelfAttention", 2 + 2 * 3, 64, 1.0),)
+    assert found["decoder.block.2.layer.1.EncDecAttention.k.weight"].block == Block(1, 2)
+    assert found["decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"].block is None
+    assert found.multipliers == (CodeMultiplier(Place.LOGITS, 512**-0.5, ("lm_head.weight",)),)
+    assert read_config({"model_type": "t5", "tie_word_embeddings": False}).multipliers == ()  # T5 1.1
+
+
+def test_every_head_of_neox_has_its_own_query_key_and_value() -> None:
+    found = read_config(small("gpt_neox", num_key_value_heads=None))
+    query, key, value = found["gpt_neox.layers.0.attention.query_key_value.weight"].parts
+    assert query.indices == (slice(0, 8), slice(24, 32), slice(48, 56), slice(72, 80))
+    assert (key.indices[0], value.indices[0]) == (slice(8, 16), slice(16, 24))
+
+
+def test_gate_and_up_take_turns_in_gpt_oss() -> None:
+    found = read_config(small("gpt_oss"))
+    gate, up = found["model.layers.0.mlp.experts.gate_up_proj"].parts
+    assert (gate.axis, gate.indices, up.indices) == (2, (slice(0, 160, 2),), (slice(1, 160, 2),))
+
+
+def test_yarn_stretches_the_scale_of_deepseek() -> None:
+    rope = {"type": "yarn", "factor": 40, "mscale_all_dim": 1.0}
+    plain, stretched = (read_config({"model_type": "deepseek_v3", **more}) for more in ({}, {"rope_scaling": rope}))
+    assert plain.attentions[0].scale == 192**-0.5
+    assert stretched.attentions[0].scale == pytest.approx(0.1352337788608801, rel=1e-12)  # DeepSeek-V3's module
+
+
+def test_what_two_towers_are_compared_by_stays_open() -> None:
+    found = read_config({"model_type": "clip"})
+    assert [each.name for each in found.parameters if each.question] == [
+        "visual_projection.weight",
+        "text_projection.weight",
+    ]
+    assert found.width is None
+    assert found.blocks == (12, 12)
+
+
+def test_older_files_of_clip_state_a_tower_twice_and_the_later_statement_counts() -> None:
+    found = read_config(
+        {"model_type": "clip", "text_config": {"hidden_size": 64}, "text_config_dict": {"hidden_size": 128}}
+    )
+    assert found["text_projection.weight"].shape == (512, 128)
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"model_type": "vit", "image_size": "224"}, "config.image_size"),
+        ({"model_type": "vit", "image_size": [224]}, "config.image_size"),
+        ({"model_type": "mamba", "expand": 1e300}, "config"),
+        ({"model_type": "clip", "text_config": 3}, "config.text_config"),
+        ({"model_type": "clip", "text_config": {"hidden_size": -1}}, "config.text_config.hidden_size"),
+        ({"model_type": "gemma3", "vision_config": {"model_type": "x"}}, "config.vision_config.model_type"),
+        ({"model_type": "mamba2", "num_heads": 3}, "config.num_heads"),
+        ({"model_type": "mamba", "time_step_rank": "all"}, "config.time_step_rank"),
+        ({"model_type": "mamba", "expand": 0.0001}, "config"),
+        ({"model_type": "bert", "id2label": []}, "config.id2label"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_its_path(config: Mapping[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInputError) as refusal:
+        read_config({"architectures": ["BertForSequenceClassification"], **config} if "id2label" in config else config)
     assert refusal.value.field == field

@@ -20,7 +20,7 @@ def _body(config: Fields) -> Outline:
             under(
                 "attn",
                 scores(heads.size, scale=_scale(config, heads.size, index)),
-                _matrix("c_attn", width, 3 * width, parts=side_by_side(QUERY_KEY_VALUE, [width] * 3, axis=1)),
+                _matrix("c_attn", width, 3 * width, parts=side_by_side(QUERY_KEY_VALUE, (width,) * 3, axis=1)),
                 _matrix("c_proj", width, width),
             ),
             norm("ln_2", width, bias=True),
@@ -35,8 +35,8 @@ def _body(config: Fields) -> Outline:
     )
 
 
-def _matrix(name: str, fan_in: int, fan_out: int, parts: list[FusedPart] | None = None) -> Outline:
-    return linear(name, fan_in, fan_out, bias=True, layout=Layout.IN_OUT, parts=parts or [])
+def _matrix(name: str, fan_in: int, fan_out: int, parts: tuple[FusedPart, ...] = ()) -> Outline:
+    return linear(name, fan_in, fan_out, bias=True, layout=Layout.IN_OUT, parts=parts)
 
 
 def _scale(config: Fields, head_dim: int, index: int) -> float:

@@ -12,7 +12,7 @@ def _body(config: Fields) -> Outline:
     heads = Heads.of(config)
     width, inner = heads.width, config.integer("intermediate_size")
     bias = config.flag("attention_bias")
-    parts = side_by_side(QUERY_KEY_VALUE, [heads.size] * 3, repeats=heads.count)
+    parts = side_by_side(QUERY_KEY_VALUE, (heads.size,) * 3, repeats=heads.count)
 
     def block(_index: int) -> Outline:
         return together(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from widthwise.errors import InvalidInputError
-from widthwise.fields import Fields
+from widthwise.fields import LARGEST_WIDTH, Fields
 from widthwise.reading.configs.outline import Outline, together, under
 from widthwise.reading.configs.weights import readout
 from widthwise.reading.model import Attention, ModelReading
@@ -38,6 +38,7 @@ class ModelKind:
                 )
         class_name = self._class_name(fields)
         outline = self.classes[class_name](fields)
+        _check_sizes(outline.parameters)
         evidence = (f"the code of {class_name} in transformers",)
         return ModelReading(
             source=f"config.json of {self.name} ({class_name})",
@@ -91,6 +92,16 @@ def language_model(
         )
 
     return model
+
+
+def _check_sizes(parameters: tuple[Parameter, ...]) -> None:
+    """Refuse a size that follows from the fields and can't be: of no patches, or beyond any model."""
+    for each in parameters:
+        if not all(1 <= size <= LARGEST_WIDTH for size in each.shape):
+            raise InvalidInputError(
+                f"config makes {each.name!r} of shape {list(each.shape)}; correct the sizes that it follows from",
+                field="config",
+            )
 
 
 def _by_kind(attentions: tuple[Attention, ...]) -> tuple[Attention, ...]:

@@ -65,7 +65,7 @@ def _pooling(width: int, inner: int) -> Outline:
     """A learned query that attends to the patches. Gemma 3 has it and does not use it."""
     return together(
         token("probe", 1, 1, width),
-        matrix("attention.in_proj_weight", width, 3 * width, parts=side_by_side(QUERY_KEY_VALUE, [width] * 3)),
+        matrix("attention.in_proj_weight", width, 3 * width, parts=side_by_side(QUERY_KEY_VALUE, (width,) * 3)),
         added("attention.in_proj_bias", 3 * width),
         linear("attention.out_proj", width, width, bias=True),
         norm("layernorm", width, bias=True),

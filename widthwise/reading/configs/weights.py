@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from widthwise.reading.configs.outline import Outline, together
 from widthwise.reading.parameter import Feeds, FusedPart, Parameter, ParameterUse
@@ -19,18 +20,18 @@ def linear(
     bias: bool = False,
     layout: Layout = Layout.OUT_IN,
     feeds: Feeds | None = None,
-    parts: Sequence[FusedPart] = (),
+    parts: tuple[FusedPart, ...] = (),
 ) -> Outline:
     """Return a matrix inside the model, and its bias if it has one."""
-    weight = replace(_matrix(f"{name}.weight", fan_in, fan_out, layout), feeds=feeds, parts=tuple(parts))
+    weight = replace(_matrix(f"{name}.weight", fan_in, fan_out, layout), feeds=feeds, parts=parts)
     return _biased(name, weight, fan_out, bias)
 
 
 def matrix(
-    name: str, fan_in: int, fan_out: int, *, layout: Layout = Layout.OUT_IN, parts: Sequence[FusedPart] = ()
+    name: str, fan_in: int, fan_out: int, *, layout: Layout = Layout.OUT_IN, parts: tuple[FusedPart, ...] = ()
 ) -> Outline:
     """Return a matrix that is a parameter of its module by itself, without a layer around it."""
-    return Outline((replace(_matrix(name, fan_in, fan_out, layout), parts=tuple(parts)),))
+    return Outline((replace(_matrix(name, fan_in, fan_out, layout), parts=parts),))
 
 
 def first_layer(name: str, fan_in: int, fan_out: int, *kernel: int, bias: bool = False) -> Outline:
@@ -72,7 +73,7 @@ def stacked(
     fan_out: int,
     *,
     layout: Layout = Layout.OUT_IN,
-    parts: Sequence[FusedPart] = (),
+    parts: tuple[FusedPart, ...] = (),
 ) -> Outline:
     """Return as many matrices of equal size in one parameter, with the count as axis 0: experts."""
     inside = _matrix(name, fan_in, fan_out, layout)
@@ -84,7 +85,7 @@ def stacked(
                 fan_in_axes=(inside.fan_in_axes[0] + 1,),
                 fan_out_axes=(inside.fan_out_axes[0] + 1,),
                 stack_axes=(0,),
-                parts=tuple(parts),
+                parts=parts,
             ),
         )
     )
@@ -130,22 +131,25 @@ def temperature(name: str) -> Outline:
     return Outline((Parameter(name, (), ParameterUse.GAIN, Role.SCALAR, (), ()),))
 
 
-def side_by_side(feeds: Sequence[Feeds], sizes: Sequence[int], *, axis: int = 0, repeats: int = 1) -> list[FusedPart]:
+@lru_cache(maxsize=64)  # every block of a model asks for the same, of thousands of heads
+def side_by_side(
+    feeds: tuple[Feeds, ...], sizes: tuple[int, ...], *, axis: int = 0, repeats: int = 1
+) -> tuple[FusedPart, ...]:
     """Return the parts of a parameter that holds several matrices one after the other along an axis.
 
     sizes: of each. repeats: how often they follow each other, as where every head holds its own query, key and value.
     """
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
     period = sum(sizes)
-    return [
+    return tuple(
         FusedPart(feed, axis, tuple(slice(start + n * period, start + n * period + size) for n in range(repeats)))
         for feed, start, size in zip(feeds, starts, sizes, strict=True)
-    ]
+    )
 
 
-def interleaved(feeds: Sequence[Feeds], size: int, *, axis: int = 0) -> list[FusedPart]:
+def interleaved(feeds: tuple[Feeds, ...], size: int, *, axis: int = 0) -> tuple[FusedPart, ...]:
     """Return the parts of a parameter in which the entries of several matrices take turns along an axis of `size`."""
-    return [FusedPart(feed, axis, (slice(number, size, len(feeds)),)) for number, feed in enumerate(feeds)]
+    return tuple(FusedPart(feed, axis, (slice(number, size, len(feeds)),)) for number, feed in enumerate(feeds))
 
 
 def _matrix(name: str, fan_in: int, fan_out: int, layout: Layout = Layout.OUT_IN) -> Parameter:
