@@ -15,6 +15,7 @@ TO_ADD = {
     "a parameterization",
     "a rule",
     "a measurement",
+    "an architecture that is read from its config.json",
     "a warning",
     "an API resource",
     "a setting",

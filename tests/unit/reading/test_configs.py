@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from widthwise import Base, TransferRequest
 from widthwise.errors import InvalidInputError
 from widthwise.reading.configs import KINDS, read_config
 from widthwise.reading.model import Attention, CodeMultiplier, Place
 from widthwise.reading.parameter import Block, Feeds, ParameterUse
+from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import Role
 
 SMALL = {
@@ -114,6 +116,8 @@ def test_the_scale_by_layer_makes_attentions_of_several_kinds() -> None:
         ({}, "config.model_type", "llama"),
         ({"model_type": "lama"}, "config.model_type", "gpt2.*llama.*mixtral"),
         ({"model_type": ["llama"]}, "config.model_type", "llama"),
+        ([], "config", "give an object"),
+        (small("llama", architectures=[["LlamaModel"]]), "config.architectures", "LlamaForCausalLM"),
         (small("llama", hidden_size="32"), "config.hidden_size", "give an integer"),
         (small("llama", hidden_size=0), "config.hidden_size", "give an integer"),
         (small("llama", num_hidden_layers=10**6), "config.num_hidden_layers", "to 1000"),
@@ -204,3 +208,36 @@ def test_a_wrong_field_is_refused_by_its_path(config: Mapping[str, Any], field: 
     with pytest.raises(InvalidInputError) as refusal:
         read_config({"architectures": ["BertForSequenceClassification"], **config} if "id2label" in config else config)
     assert refusal.value.field == field
+
+
+#: Fields that grow with the width; the rest stays.
+WIDTHS = (
+    *("hidden_size", "intermediate_size", "moe_intermediate_size", "num_attention_heads", "num_key_value_heads"),
+    *("n_embd", "n_head", "d_model", "d_ff", "num_heads", "encoder_attention_heads", "decoder_attention_heads"),
+    *("encoder_ffn_dim", "decoder_ffn_dim"),
+)
+DEPTHS = ("num_hidden_layers", "n_layer", "num_layers", "encoder_layers", "decoder_layers")
+
+
+def grown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Twice the width and the depth."""
+    return {key: 2 * value if key in (*WIDTHS, *DEPTHS) else value for key, value in fields.items()}
+
+
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"clip", "gemma3"}))  # their widths are those of towers
+def test_two_configs_of_one_kind_make_a_plan(name: str) -> None:
+    sizes = KINDS[name].defaults
+    base, target = (read_config({"model_type": name, **fields}) for fields in (sizes, grown(sizes)))
+    request = TransferRequest.of_models(
+        base, target, base=Base(learning_rate=1e-3), parameterization="standard", optimizer="adamw"
+    )
+    plan = plan_of(request)
+    assert [tensor.name for tensor in plan.tensors] == [each.name for each in target.parameters]
+    assert target.width == 2 * (base.width or 0)
+    for each in target.parameters:
+        if (
+            each.role is Role.HIDDEN
+            and each.feeds in (Feeds.QUERY, Feeds.UP)
+            and not each.name.endswith("q_b_proj.weight")
+        ):
+            assert plan.tensor(each.name).learning_rate.multiplier == 0.5, each.name

@@ -37,8 +37,7 @@ def _tower(config: Fields, name: str, defaults: Mapping[str, Any]) -> Fields:
     return Fields({**defaults, **given}, f"config.{key or name}")
 
 
-def encoder(config: Fields, *, number: int = 0) -> Outline:
-    """Return the blocks of a tower. number: of its chain."""
+def _encoder(config: Fields) -> Outline:
     heads = Heads.of(config)
 
     def block(_index: int) -> Outline:
@@ -49,7 +48,7 @@ def encoder(config: Fields, *, number: int = 0) -> Outline:
             norm("layer_norm2", heads.width, bias=True),
         )
 
-    return under("encoder", chain("layers", depth(config), block, number=number))
+    return under("encoder", chain("layers", depth(config), block))
 
 
 def _text(config: Fields) -> Outline:
@@ -60,7 +59,7 @@ def _text(config: Fields) -> Outline:
             table("token_embedding", config.integer("vocab_size"), width),
             positions("position_embedding", config.integer("max_position_embeddings"), width),
         ),
-        encoder(config, number=0),
+        _encoder(config),
         norm("final_layer_norm", width, bias=True),
     )
 
@@ -75,7 +74,7 @@ def _vision(config: Fields) -> Outline:
             positions("position_embedding", patch_count(config) + 1, width),
         ),
         norm("pre_layrnorm", width, bias=True),
-        encoder(config, number=1),
+        _encoder(config),
         norm("post_layernorm", width, bias=True),
     )
 

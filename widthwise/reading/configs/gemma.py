@@ -9,7 +9,7 @@ from widthwise.reading.configs import siglip
 from widthwise.reading.configs.attention import Heads, attention
 from widthwise.reading.configs.kind import ModelKind, Outliner, language_model
 from widthwise.reading.configs.llama import decoder, everywhere, feed_forward
-from widthwise.reading.configs.outline import Outline, in_chain, together, under
+from widthwise.reading.configs.outline import Outline, together, under
 from widthwise.reading.configs.weights import matrix, norm, readout
 from widthwise.reading.model import CodeMultiplier, Place
 from widthwise.vocabulary import Layout
@@ -69,7 +69,7 @@ def _seeing(config: Fields) -> Outline:
             matrix("mm_input_projection_weight", read, text.integer("hidden_size"), layout=Layout.IN_OUT),
             norm("mm_soft_emb_norm", read),
         ),
-        under("language_model", in_chain(1, _TEXT3(text))),
+        under("language_model", _TEXT3(text)),
     )
 
 

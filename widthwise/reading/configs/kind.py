@@ -37,12 +37,11 @@ class ModelKind:
                     key, f"is {fields.values[key]!r}; only {value!r} is understood: trace the model instead"
                 )
         class_name = self._class_name(fields)
-        outline = self.classes[class_name](fields)
+        outline = self.classes[class_name](fields).flat(evidence=(f"the code of {class_name} in transformers",))
         _check_sizes(outline.parameters)
-        evidence = (f"the code of {class_name} in transformers",)
         return ModelReading(
             source=f"config.json of {self.name} ({class_name})",
-            parameters=tuple(replace(parameter, evidence=evidence) for parameter in outline.parameters),
+            parameters=outline.parameters,
             attentions=_by_kind(outline.attentions),
             multipliers=outline.multipliers,
             blocks=_lengths(outline.parameters),
@@ -53,13 +52,13 @@ class ModelKind:
         named = fields.sequence("architectures")
         if not named:
             return next(iter(self.classes))
-        if named[0] not in self.classes:
+        if not isinstance(named[0], str) or named[0] not in self.classes:
             raise InvalidInputError(
                 f"config.architectures names {named[0]!r}; of {self.name}, {', '.join(self.classes)} are understood: "
                 "name one of them, or trace the model instead",
                 field="config.architectures",
             )
-        return str(named[0])
+        return named[0]
 
 
 def depth(config: Fields, key: str = "num_hidden_layers") -> int:

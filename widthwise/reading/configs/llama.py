@@ -18,9 +18,11 @@ def decoder(attend: Outliner, feed: FeedForward, norms: tuple[str, ...]) -> Outl
     def body(config: Fields) -> Outline:
         width = config.integer("hidden_size")
 
+        attended = under("self_attn", attend(config))  # the same in every block
+
         def block(index: int) -> Outline:
             return together(
-                under("self_attn", attend(config)),
+                attended,
                 under("mlp", feed(config, index)),
                 *(norm(name, width) for name in norms),
             )

@@ -1,4 +1,4 @@
-"""A piece of a model, or all of it: its parameters in order, its attentions and its multipliers."""
+"""A piece of a model, as a tree of modules: its parameters in order, its attentions and its multipliers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +14,16 @@ class Outline:
     parameters: tuple[Parameter, ...] = ()
     attentions: tuple[Attention, ...] = ()
     multipliers: tuple[CodeMultiplier, ...] = ()
+    pieces: tuple["Outline", ...] = ()  #: after its own parameters
+    path: str = ""  #: of the module that holds all of it; empty if the module around it does
+    is_chain: bool = False  #: its pieces are residual blocks, each in a module that is named by its number
+    is_shared: bool = False  #: every block of a chain uses it, so it belongs to none
+
+    def flat(self, evidence: tuple[str, ...] = ()) -> "Outline":
+        """Return the whole without pieces, with full names, blocks, and what its parameters rest on."""
+        walk = _Walk(evidence, [], [], [])
+        walk.through(self, "", None)
+        return Outline(tuple(walk.parameters), tuple(walk.attentions), tuple(walk.multipliers))
 
 
 NOTHING = Outline()
@@ -21,58 +31,48 @@ NOTHING = Outline()
 
 def together(*pieces: Outline) -> Outline:
     """Return several pieces as one, in their order."""
-    return Outline(
-        tuple(parameter for piece in pieces for parameter in piece.parameters),
-        tuple(attention for piece in pieces for attention in piece.attentions),
-        tuple(multiplier for piece in pieces for multiplier in piece.multipliers),
-    )
+    return Outline(pieces=pieces)
 
 
 def under(path: str, *pieces: Outline) -> Outline:
     """Return the pieces as the contents of the module at `path`."""
-    inside = together(*pieces)
-    return Outline(
-        tuple(replace(parameter, name=f"{path}.{parameter.name}") for parameter in inside.parameters),
-        tuple(
-            replace(attention, where=f"{path}.{attention.where}" if attention.where else path)
-            for attention in inside.attentions
-        ),
-        tuple(
-            replace(multiplier, parameters=tuple(f"{path}.{name}" for name in multiplier.parameters))
-            for multiplier in inside.multipliers
-        ),
-    )
+    return Outline(pieces=pieces, path=path)
 
 
-def chain(path: str, length: int, block: Callable[[int], Outline], *, number: int = 0) -> Outline:
-    """Return a chain of residual blocks, numbered in its path. number: of the chain, if a model has two."""
-    return together(*(_within(Block(number, index), under(f"{path}.{index}", block(index))) for index in range(length)))
+def chain(path: str, length: int, block: Callable[[int], Outline]) -> Outline:
+    """Return a chain of residual blocks at `path`, each from its number."""
+    return Outline(pieces=tuple(block(index) for index in range(length)), path=path, is_chain=True)
 
 
-def in_chain(number: int, piece: Outline) -> Outline:
-    """Return a piece of one chain with that chain's number in the whole model."""
-    return replace(
-        piece,
-        parameters=tuple(
-            each if each.block is None else replace(each, block=replace(each.block, chain=number))
-            for each in piece.parameters
-        ),
-    )
+def shared(piece: Outline) -> Outline:
+    """Return a piece of one block that the whole chain uses."""
+    return replace(piece, is_shared=True)
 
 
-def outside_blocks(piece: Outline) -> Outline:
-    """Return a piece of a block that the whole chain shares, so that it stands in no block."""
-    return replace(piece, parameters=tuple(replace(each, block=_SHARED) for each in piece.parameters))
+@dataclass(slots=True)
+class _Walk:
+    evidence: tuple[str, ...]
+    parameters: list[Parameter]
+    attentions: list[Attention]
+    multipliers: list[CodeMultiplier]
+    chains: int = 0  #: met so far; the next one has this number
 
-
-#: Marks what `chain` leaves outside its blocks.
-_SHARED = Block(-1, -1)
-
-
-def _within(block: Block, piece: Outline) -> Outline:
-    return replace(
-        piece,
-        parameters=tuple(
-            replace(parameter, block=None if parameter.block is _SHARED else block) for parameter in piece.parameters
-        ),
-    )
+    def through(self, piece: Outline, around: str, block: Block | None) -> None:
+        here = f"{around}{piece.path}." if piece.path else around
+        if piece.is_chain:
+            number, self.chains = self.chains, self.chains + 1
+            for index, each in enumerate(piece.pieces):
+                self.through(each, f"{here}{index}.", Block(number, index))
+            return
+        block = None if piece.is_shared else block
+        for parameter in piece.parameters:
+            self.parameters.append(
+                replace(parameter, name=f"{here}{parameter.name}", block=block, evidence=self.evidence)
+            )
+        for attention in piece.attentions:
+            self.attentions.append(replace(attention, where=f"{here}{attention.where}".rstrip(".")))
+        for multiplier in piece.multipliers:
+            names = tuple(f"{here}{name}" for name in multiplier.parameters)
+            self.multipliers.append(replace(multiplier, parameters=names))
+        for each in piece.pieces:
+            self.through(each, here, block)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from widthwise.errors import InvalidInputError
+from widthwise.fields import Fields
 from widthwise.reading.configs.bert import BERT
 from widthwise.reading.configs.clip import CLIP
 from widthwise.reading.configs.deepseek import DEEPSEEK_V3
@@ -52,10 +53,11 @@ KINDS: Mapping[str, ModelKind] = {
 def read_config(config: Mapping[str, Any]) -> ModelReading:
     """Return the model that transformers builds from a config.json: its parameters in order, each with its place.
 
-    Fields that are missing have the defaults of transformers 5. Raises InvalidInputError for a model_type or a class
-    (`architectures`) that is not understood, and for a field out of its range.
+    Names, shapes and the defaults of missing fields are those of transformers 5.24; version 4 named and fused some
+    weights otherwise. Raises InvalidInputError for a model_type or a class (`architectures`) that is not understood,
+    and for a field out of its range.
     """
-    model_type = config.get("model_type")
+    model_type = Fields.of(config, "config").values.get("model_type")
     kind = KINDS.get(model_type) if isinstance(model_type, str) else None
     if kind is None:
         raise InvalidInputError(

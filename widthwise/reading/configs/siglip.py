@@ -35,7 +35,7 @@ DEFAULTS: Mapping[str, Any] = {
 
 
 def tower(config: Fields) -> Outline:
-    """Return the tower of a vision_config, its blocks as the chain 0."""
+    """Return the tower of a vision_config."""
     heads = Heads.of(config)
     width, inner = heads.width, config.integer("intermediate_size")
 

@@ -4,7 +4,7 @@ from widthwise.fields import Fields
 from widthwise.reading.configs.attention import LARGEST_COUNT, scores
 from widthwise.reading.configs.feed_forward import two_layers
 from widthwise.reading.configs.kind import ModelKind, depth
-from widthwise.reading.configs.outline import NOTHING, Outline, chain, outside_blocks, together, under
+from widthwise.reading.configs.outline import NOTHING, Outline, chain, shared, together, under
 from widthwise.reading.configs.weights import linear, norm, positions, readout, table
 from widthwise.reading.model import CodeMultiplier, Place
 from widthwise.reading.parameter import Feeds
@@ -27,7 +27,7 @@ def _attention(config: Fields, *, distances: bool) -> Outline:
         linear("k", width, size, feeds=Feeds.KEY),
         linear("v", width, size, feeds=Feeds.VALUE),
         linear("o", size, width),
-        outside_blocks(buckets) if distances else NOTHING,
+        shared(buckets) if distances else NOTHING,
     )
 
 
@@ -42,14 +42,14 @@ def _feed_forward(config: Fields) -> Outline:
     )
 
 
-def _stack(config: Fields, blocks: int, *, number: int) -> Outline:
-    """The encoder (number 0), or the decoder, which also attends to the encoder."""
+def _stack(config: Fields, blocks: int, *, decodes: bool) -> Outline:
+    """The encoder, or the decoder, which also attends to the encoder."""
     width = config.integer("d_model")
 
     def layers(index: int) -> list[Outline]:
         return [
             under("SelfAttention", _attention(config, distances=index == 0)),
-            *([under("EncDecAttention", _attention(config, distances=False))] if number else []),
+            *([under("EncDecAttention", _attention(config, distances=False))] if decodes else []),
             under("DenseReluDense", _feed_forward(config)),
         ]
 
@@ -60,7 +60,7 @@ def _stack(config: Fields, blocks: int, *, number: int) -> Outline:
 
     return together(
         table("embed_tokens", config.integer("vocab_size"), width, tied_to=OWNER),
-        chain("block", blocks, block, number=number),
+        chain("block", blocks, block),
         norm("final_layer_norm", width),
     )
 
@@ -68,13 +68,13 @@ def _stack(config: Fields, blocks: int, *, number: int) -> Outline:
 def _encoder(config: Fields) -> Outline:
     return together(
         table("shared", config.integer("vocab_size"), config.integer("d_model")),
-        under("encoder", _stack(config, depth(config, "num_layers"), number=0)),
+        under("encoder", _stack(config, depth(config, "num_layers"), decodes=False)),
     )
 
 
 def _encoder_and_decoder(config: Fields) -> Outline:
     blocks = depth(config, "num_decoder_layers" if config.has("num_decoder_layers") else "num_layers")
-    return together(_encoder(config), under("decoder", _stack(config, blocks, number=1)))
+    return together(_encoder(config), under("decoder", _stack(config, blocks, decodes=True)))
 
 
 def _generator(config: Fields) -> Outline:

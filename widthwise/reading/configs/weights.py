@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from widthwise.reading.configs.outline import Outline, together
+from widthwise.reading.configs.outline import Outline
 from widthwise.reading.parameter import Feeds, FusedPart, Parameter, ParameterUse
 from widthwise.vocabulary import Layout, Role
 
@@ -173,4 +173,6 @@ def _vector(name: str, shape: tuple[int, ...], use: ParameterUse, stack: int = 0
 
 
 def _biased(name: str, weight: Parameter, size: int, bias: bool) -> Outline:
-    return together(Outline((weight,)), added(f"{name}.bias", size)) if bias else Outline((weight,))
+    if not bias:
+        return Outline((weight,))
+    return Outline((weight, _vector(f"{name}.bias", (size,), ParameterUse.BIAS)))

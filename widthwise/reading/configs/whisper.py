@@ -14,8 +14,8 @@ def _attention(heads: Heads) -> Outline:
     return attention(heads, names=KEY_FIRST, out="out_proj", bias=True, key_bias=False)
 
 
-def _layers(config: Fields, side: str, *, number: int) -> Outline:
-    """The blocks of one side ("encoder" or "decoder"); those of the decoder (number 1) also attend to the encoder."""
+def _layers(config: Fields, side: str) -> Outline:
+    """The blocks of one side, "encoder" or "decoder"; those of the decoder also attend to the encoder."""
     heads = Heads.of(config, width="d_model", count=f"{side}_attention_heads")
     width, inner = heads.width, config.integer(f"{side}_ffn_dim")
     crossed = together(under("encoder_attn", _attention(heads)), norm("encoder_attn_layer_norm", width, bias=True))
@@ -24,14 +24,12 @@ def _layers(config: Fields, side: str, *, number: int) -> Outline:
         return together(
             under("self_attn", _attention(heads)),
             norm("self_attn_layer_norm", width, bias=True),
-            crossed if number else NOTHING,
+            crossed if side == "decoder" else NOTHING,
             two_layers("fc1", "fc2", width, inner, bias=True),
             norm("final_layer_norm", width, bias=True),
         )
 
-    return together(
-        chain("layers", depth(config, f"{side}_layers"), block, number=number), norm("layer_norm", width, bias=True)
-    )
+    return together(chain("layers", depth(config, f"{side}_layers"), block), norm("layer_norm", width, bias=True))
 
 
 def _body(config: Fields) -> Outline:
@@ -42,13 +40,13 @@ def _body(config: Fields) -> Outline:
             first_layer("conv1", config.integer("num_mel_bins"), width, KERNEL, bias=True),
             convolution("conv2", width, width, KERNEL, bias=True),
             positions("embed_positions", config.integer("max_source_positions"), width),  # sines, and frozen
-            _layers(config, "encoder", number=0),
+            _layers(config, "encoder"),
         ),
         under(
             "decoder",
             table("embed_tokens", config.integer("vocab_size"), width),
             positions("embed_positions", config.integer("max_target_positions"), width),
-            _layers(config, "decoder", number=1),
+            _layers(config, "decoder"),
         ),
     )
 
