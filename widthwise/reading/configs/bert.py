@@ -50,11 +50,10 @@ def _masked(config: Fields, *, pooled: bool = False) -> Outline:
         under("bert", _model(config, pooled=pooled)),
         under(
             "cls.predictions",
-            added("bias", vocabulary),
+            added("bias", vocabulary),  # decoder.bias is another name of it
             linear("transform.dense", width, width, bias=True),
             norm("transform.LayerNorm", width, bias=True),
             readout("decoder", width, vocabulary, tied_to=f"bert.{TABLE}"),
-            added("decoder.bias", vocabulary, tied_to="cls.predictions.bias"),
         ),
     )
 

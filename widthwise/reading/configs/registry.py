@@ -53,9 +53,9 @@ KINDS: Mapping[str, ModelKind] = {
 def read_config(config: Mapping[str, Any]) -> ModelReading:
     """Return the model that transformers builds from a config.json: its parameters in order, each with its place.
 
-    Names, shapes and the defaults of missing fields are those of transformers 5.24; version 4 named and fused some
-    weights otherwise. Raises InvalidInputError for a model_type or a class (`architectures`) that is not understood,
-    and for a field out of its range.
+    Weights that two layers share stand once for each use, not for each name. Names, shapes and the defaults of missing
+    fields are those of transformers 5.24; version 4 named and fused some weights otherwise. Raises InvalidInputError
+    for a model_type or a class (`architectures`) that is not understood, and for a field out of its range.
     """
     model_type = Fields.of(config, "config").values.get("model_type")
     kind = KINDS.get(model_type) if isinstance(model_type, str) else None

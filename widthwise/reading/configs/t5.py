@@ -58,8 +58,8 @@ def _stack(config: Fields, blocks: int, *, decodes: bool) -> Outline:
             *(under(f"layer.{n}", layer, norm("layer_norm", width)) for n, layer in enumerate(layers(index)))
         )
 
+    # the table of a stack is the shared one by another name
     return together(
-        table("embed_tokens", config.integer("vocab_size"), width, tied_to=OWNER),
         chain("block", blocks, block),
         norm("final_layer_norm", width),
     )

@@ -91,9 +91,9 @@ def stacked(
     )
 
 
-def table(name: str, rows: int, features: int, *, tied_to: str | None = None) -> Outline:
+def table(name: str, rows: int, features: int) -> Outline:
     """Return a table of which data picks the rows."""
-    return Outline((replace(_table(name, rows, features, ParameterUse.LOOKUP), tied_to=tied_to),))
+    return Outline((_table(name, rows, features, ParameterUse.LOOKUP),))
 
 
 def positions(name: str, rows: int, features: int) -> Outline:
@@ -111,9 +111,9 @@ def gain(name: str, *shape: int) -> Outline:
     return Outline((_vector(name, shape, ParameterUse.GAIN),))
 
 
-def added(name: str, *shape: int, stack: int = 0, tied_to: str | None = None) -> Outline:
+def added(name: str, *shape: int, stack: int = 0) -> Outline:
     """Return numbers that are added to data. stack: how many leading axes number separate vectors."""
-    return Outline((replace(_vector(name, shape, ParameterUse.BIAS, stack), tied_to=tied_to),))
+    return Outline((_vector(name, shape, ParameterUse.BIAS, stack),))
 
 
 def token(name: str, *shape: int) -> Outline:
