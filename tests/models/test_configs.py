@@ -28,6 +28,9 @@ LATENT = {
     "n_routed_experts": 8,
     "n_shared_experts": 2,
     "moe_intermediate_size": 36,
+    "num_experts_per_tok": 2,
+    "n_group": 1,
+    "topk_group": 1,
     "first_k_dense_replace": 1,
 }
 YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 40.0, "mscale": 1.0, "mscale_all_dim": 0.7}
@@ -57,9 +60,9 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "qwen2": (GROUPED, {**GROUPED, "tie_word_embeddings": True}),
     "qwen3": (HEADS_APART, {**GROUPED, "attention_bias": True}),
     "qwen3_moe": (
-        {**HEADS_APART, "num_experts": 6, "moe_intermediate_size": 36},
-        {**GROUPED, "num_experts": 6, "moe_intermediate_size": 36, "mlp_only_layers": [1]},
-        {**GROUPED, "num_experts": 6, "moe_intermediate_size": 36, "decoder_sparse_step": 2},
+        {**HEADS_APART, "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 36},
+        {**GROUPED, "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 36, "mlp_only_layers": [1]},
+        {**GROUPED, "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 36, "decoder_sparse_step": 2},
     ),
     "mixtral": ({**GROUPED, "num_local_experts": 5}, {**HEADS_APART, "tie_word_embeddings": True}),
     "olmo2": (GROUPED, {**TEXT, "attention_bias": True}),

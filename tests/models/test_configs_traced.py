@@ -1,0 +1,90 @@
+"""A config.json says of every parameter what a trace of the model finds, for base and target alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch import nn
+
+from tests.models.test_configs import CONFIGS, configuration, file_of
+from widthwise.reading.configs import KINDS, read_config
+from widthwise.reading.parameter import Parameter, ParameterUse
+from widthwise.torch import trace
+
+BATCH, TOKENS = 3, 7
+
+#: Sizes that the target multiplies by two. All others stay.
+GROWING = {
+    *("hidden_size", "intermediate_size", "moe_intermediate_size", "num_attention_heads", "num_key_value_heads"),
+    *("num_hidden_layers", "n_embd", "n_inner", "n_head", "n_layer", "d_model", "d_ff", "num_heads", "num_layers"),
+    *("encoder_layers", "encoder_attention_heads", "decoder_attention_heads", "encoder_ffn_dim", "decoder_ffn_dim"),
+}
+
+
+def grown(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: grown(value) if isinstance(value, dict) else 2 * value if key in GROWING and value else value
+        for key, value in fields.items()
+    }
+
+
+def inputs(kind: str, config: Any) -> dict[str, torch.Tensor]:
+    """What the forward pass takes: random tokens, pictures or spectrograms."""
+    numbers = torch.Generator().manual_seed(0)
+    tokens = torch.randint(5, 90, (BATCH, TOKENS), generator=numbers)
+    picture = torch.rand(BATCH, 3, 32, 32, generator=numbers)
+    match kind:
+        case "vit" | "dinov2":
+            return {"pixel_values": picture}
+        case "clip":
+            return {"pixel_values": picture, "input_ids": tokens}
+        case "whisper":
+            frames = torch.rand(BATCH, config.num_mel_bins, 2 * config.max_source_positions, generator=numbers)
+            return {"input_features": frames, "decoder_input_ids": tokens}
+        case "t5":
+            return {"input_ids": tokens, "decoder_input_ids": tokens[:, :5]}
+        case "bert":
+            return {"input_ids": tokens, "token_type_ids": tokens % 2}
+        case _:
+            return {"input_ids": tokens}
+
+
+def small(config: Any) -> nn.Module:
+    config.use_cache = False
+    config._attn_implementation = "eager"  # the other one leaves GPT-OSS's sinks out
+    model: nn.Module = getattr(transformers, config.architectures[0])(config)
+    return model
+
+
+def placed(parameter: Parameter) -> tuple[Any, ...]:
+    return (
+        parameter.shape,
+        parameter.use,
+        parameter.role,
+        parameter.fan_in_axes,
+        parameter.fan_out_axes,
+        parameter.stack_axes,
+        parameter.tied_to,
+    )
+
+
+#: Gemma 3 with pictures reads a processor's output; its parts are held by the text alone, and by the module's names.
+TRACED = [kind for kind in KINDS if kind != "gemma3"]
+
+
+@pytest.mark.parametrize("size", [dict, grown], ids=["base", "target"])
+@pytest.mark.parametrize("kind", TRACED)
+def test_every_parameter_is_placed_as_a_trace_places_it(kind: str, size: Any) -> None:
+    config = configuration(kind, size(CONFIGS[kind][0]))
+    stated = read_config(file_of(config))
+    found = trace(small(config), inputs(kind, config))
+    assert stated.by_name.keys() == found.by_name.keys()
+    # what the pass leaves unused, a config may know: DINOv2's mask token stands in for patches in training alone
+    differing = {
+        each.name: (placed(each), placed(found[each.name]))
+        for each in stated.parameters
+        if found[each.name].use is not ParameterUse.UNUSED and placed(each) != placed(found[each.name])
+    }
+    assert differing == {}
