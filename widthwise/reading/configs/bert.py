@@ -3,7 +3,7 @@
 from widthwise.fields import Fields
 from widthwise.reading.configs.attention import Heads, attention
 from widthwise.reading.configs.kind import ModelKind, Outliner, depth, labels
-from widthwise.reading.configs.outline import NOTHING, Outline, chain, together, under
+from widthwise.reading.configs.outline import Outline, chain, together, under
 from widthwise.reading.configs.weights import added, linear, norm, positions, readout, table
 from widthwise.reading.parameter import Feeds
 
@@ -11,7 +11,7 @@ TABLE = "embeddings.word_embeddings.weight"
 _NAMES = {"self.query": Feeds.QUERY, "self.key": Feeds.KEY, "self.value": Feeds.VALUE}
 
 
-def _model(config: Fields, *, pooled: bool) -> Outline:
+def _body(config: Fields) -> Outline:
     heads = Heads.of(config)
     width, inner = heads.width, config.integer("intermediate_size")
 
@@ -36,18 +36,23 @@ def _model(config: Fields, *, pooled: bool) -> Outline:
             norm("LayerNorm", width, bias=True),
         ),
         under("encoder", chain("layer", depth(config), block)),
-        linear("pooler.dense", width, width, bias=True) if pooled else NOTHING,
     )
 
 
+def _model(config: Fields) -> Outline:
+    width = config.integer("hidden_size")
+    return together(_body(config), readout("pooler.dense", width, width, bias=True))
+
+
 def _pooled(config: Fields) -> Outline:
-    return _model(config, pooled=True)
+    """The model under a head that reads its pooler."""
+    width = config.integer("hidden_size")
+    return under("bert", _body(config), linear("pooler.dense", width, width, bias=True))
 
 
-def _masked(config: Fields, *, pooled: bool = False) -> Outline:
+def _words(config: Fields) -> Outline:
     width, vocabulary = config.integer("hidden_size"), config.integer("vocab_size")
     return together(
-        under("bert", _model(config, pooled=pooled)),
         under(
             "cls.predictions",
             added("bias", vocabulary),  # decoder.bias is another name of it
@@ -58,19 +63,23 @@ def _masked(config: Fields, *, pooled: bool = False) -> Outline:
     )
 
 
+def _masked(config: Fields) -> Outline:
+    return together(under("bert", _body(config)), _words(config))
+
+
 def _for_pretraining(config: Fields) -> Outline:
     is_next = readout("cls.seq_relationship", config.integer("hidden_size"), 2, bias=True)
-    return together(_masked(config, pooled=True), is_next)
+    return together(_pooled(config), _words(config), is_next)
 
 
 def _classifier(config: Fields) -> Outline:
     head = readout("classifier", config.integer("hidden_size"), labels(config), bias=True)
-    return together(under("bert", _pooled(config)), head)
+    return together(_pooled(config), head)
 
 
 _CLASSES: dict[str, Outliner] = {
     "BertForMaskedLM": _masked,
-    "BertModel": _pooled,
+    "BertModel": _model,
     "BertForPreTraining": _for_pretraining,
     "BertForSequenceClassification": _classifier,
 }

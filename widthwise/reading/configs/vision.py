@@ -5,7 +5,7 @@ from widthwise.reading.configs.attention import Heads, attention
 from widthwise.reading.configs.feed_forward import gated, two_layers
 from widthwise.reading.configs.kind import ModelKind, depth, labels
 from widthwise.reading.configs.outline import NOTHING, Outline, chain, together, under
-from widthwise.reading.configs.weights import first_layer, gain, linear, norm, readout, token, whole_positions
+from widthwise.reading.configs.weights import first_layer, gain, norm, readout, token, whole_positions
 
 LARGEST_SIDE = 2**15  # chosen: pixels of a side, beyond any model
 
@@ -61,7 +61,7 @@ def _vit(config: Fields, *, pooled: bool) -> Outline:
         _embeddings(config, mask=False),
         chain("layers", depth(config), block),
         norm("layernorm", width, bias=True),
-        linear("pooler.dense", width, pooled_size, bias=True) if pooled else NOTHING,
+        readout("pooler.dense", width, pooled_size, bias=True) if pooled else NOTHING,
     )
 
 
