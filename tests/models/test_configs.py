@@ -17,6 +17,7 @@ TEXT = {**STREAM, "vocab_size": 97, "pad_token_id": 0, "bos_token_id": 1, "eos_t
 GROUPED = {**TEXT, "num_key_value_heads": 2}
 HEADS_APART = {**GROUPED, "head_dim": 16}  # their sizes do not add up to the width
 SQUARE = {"image_size": 32, "patch_size": 8}
+SEEING = {"text_config": HEADS_APART, "mm_tokens_per_image": 4, "image_token_index": 96}
 LATENT = {
     **TEXT,
     "num_key_value_heads": 4,
@@ -70,9 +71,9 @@ CONFIGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "gemma2": (HEADS_APART, {**HEADS_APART, "attn_logit_softcapping": None, "query_pre_attn_scalar": 12}),
     "gemma3_text": (HEADS_APART, {**HEADS_APART, "attention_bias": True, "tie_word_embeddings": False}),
     "gemma3": (
-        {"text_config": HEADS_APART, "vision_config": {**STREAM, **SQUARE, "hidden_size": 64}},
-        {"text_config": HEADS_APART, "vision_config": {**STREAM, **SQUARE, "vision_use_head": False}},
-        {"text_config": HEADS_APART, "architectures": ["Gemma3Model"]},
+        {**SEEING, "vision_config": {**STREAM, **SQUARE, "hidden_size": 64}},
+        {**SEEING, "vision_config": {**STREAM, **SQUARE, "vision_use_head": False}},
+        {**SEEING, "vision_config": {**STREAM, **SQUARE}, "architectures": ["Gemma3Model"]},
     ),
     "deepseek_v3": (
         LATENT,

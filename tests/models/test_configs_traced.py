@@ -38,21 +38,25 @@ def inputs(kind: str, config: Any) -> dict[str, torch.Tensor]:
     """What the forward pass takes: random tokens, pictures or spectrograms."""
     numbers = torch.Generator().manual_seed(0)
     tokens = torch.randint(5, 90, (BATCH, TOKENS), generator=numbers)
+    text = {"input_ids": tokens}
     match kind:
         case "vit" | "dinov2":
             height, width = sides(config.image_size)
             return {"pixel_values": torch.rand(BATCH, config.num_channels, height, width, generator=numbers)}
         case "clip":
-            return {"pixel_values": torch.rand(BATCH, 3, 32, 32, generator=numbers), "input_ids": tokens}
+            text["pixel_values"] = torch.rand(BATCH, 3, 32, 32, generator=numbers)
+        case "gemma3":
+            tokens[:, 1:5] = config.image_token_index
+            text["pixel_values"] = torch.rand(BATCH, 3, 32, 32, generator=numbers)
+            text["token_type_ids"] = (tokens == config.image_token_index).long()
         case "whisper":
             frames = torch.rand(BATCH, config.num_mel_bins, 2 * config.max_source_positions, generator=numbers)
             return {"input_features": frames, "decoder_input_ids": tokens}
         case "t5" if config.architectures != ["T5EncoderModel"]:
-            return {"input_ids": tokens, "decoder_input_ids": tokens[:, :5]}
+            text["decoder_input_ids"] = tokens[:, :5]
         case "bert":
-            return {"input_ids": tokens, "token_type_ids": tokens % 2}
-        case _:
-            return {"input_ids": tokens}
+            text["token_type_ids"] = tokens % 2
+    return text
 
 
 def small(config: Any) -> nn.Module:
@@ -74,20 +78,16 @@ def placed(parameter: Parameter) -> tuple[Any, ...]:
     )
 
 
-#: Gemma 3 with pictures reads a processor's output; its parts are held by the text alone, and by the module's names.
-TRACED = [kind for kind in KINDS if kind != "gemma3"]
-
-
 @pytest.mark.parametrize(
     ("kind", "fields"),
-    [(kind, fields) for kind in TRACED for fields in (*CONFIGS[kind], grown(CONFIGS[kind][0]))],
+    [(kind, fields) for kind in KINDS for fields in (*CONFIGS[kind], grown(CONFIGS[kind][0]))],
 )
 def test_every_parameter_is_placed_as_a_trace_places_it(kind: str, fields: Mapping[str, Any]) -> None:
     config = configuration(kind, fields)
     stated = read_config(file_of(config))
     found = trace(small(config), inputs(kind, config))
     assert stated.by_name.keys() == found.by_name.keys()
-    # what the pass leaves unused, a config may know: DINOv2's mask token stands in for patches in training alone
+    # what a pass leaves unused, a config may know: DINOv2's mask token, the pooling of Gemma 3's tower
     differing = {
         each.name: (placed(each), placed(found[each.name]))
         for each in stated.parameters
