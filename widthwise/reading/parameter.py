@@ -1,0 +1,71 @@
+"""One parameter of a model as it was read: its axes, what it does, where it stands, and what that rests on."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from widthwise.vocabulary import Role
+
+
+class Use(StrEnum):
+    """What the forward pass does with a parameter."""
+
+    CONTRACTION = "contraction"  #: multiplies data and sums over its fan-in axes
+    CONVOLUTION = "convolution"  #: a contraction that slides; a depthwise one has fan-in axes and no input channels
+    LOOKUP = "lookup"  #: data picks its rows
+    GAIN = "gain"  #: multiplies data element by element
+    BIAS = "bias"  #: is added to data
+    TOKEN = "token"  # noqa: S105 - stands in the sequence beside the data
+    LOW_RANK = "low_rank"  #: one factor of a product that is added to another weight
+    UNUSED = "unused"  #: reaches no output in the pass that was read
+    UNKNOWN = "unknown"  #: meets data in an operation that the reader does not know
+
+
+class Feeds(StrEnum):
+    """What a matrix's output becomes, where that is more than the next layer's input."""
+
+    QUERY = "query"
+    KEY = "key"
+    VALUE = "value"
+    GATE = "gate"
+    UP = "up"  #: the factor that a gate multiplies
+    ROUTER = "router"  #: chooses experts
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several matrices that a fused parameter holds side by side."""
+
+    feeds: Feeds
+    axis: int  #: along which the parameter is split
+    indices: tuple[slice, ...]  #: of the entries along the axis, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Where in a chain of residual blocks a parameter stands."""
+
+    chain: int  #: an encoder and a decoder are two
+    index: int  #: counted from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of one model, at that model's own size.
+
+    Fan axes and stack axes together are all axes, each once. A role is None if it is still open; `question` then says
+    what could not be known, and a caller settles it by `roles`.
+    """
+
+    name: str
+    shape: tuple[int, ...]  #: unsharded
+    use: Use
+    role: Role | None
+    fan_in_axes: tuple[int, ...]  #: summed over in the forward pass
+    fan_out_axes: tuple[int, ...]  #: of the output
+    stack_axes: tuple[int, ...] = ()  #: layers, experts, positions: as many separate weights
+    tied_to: str | None = None  #: name of the parameter that owns the weights; this one is the other use of them
+    feeds: Feeds | None = None
+    parts: tuple[Part, ...] = ()
+    block: Block | None = None  #: None outside every residual block
+    question: str | None = None  #: what is open, in words
+    evidence: tuple[str, ...] = ()  #: what was seen, one sentence each
