@@ -87,6 +87,7 @@ class TensorBody(BaseModel):
     fan_out_axes: Axes | None = Field(None, description="Axes of the output.")
     role: Role | None = Field(None, description="Settles what the shapes leave open.")
     tied_to: Name | None = Field(None, description="Name of the tensor that owns the weights which this one reuses.")
+    decayed: bool = Field(True, description="False keeps weight decay away from it, whatever its role has.")
 
 
 class TheoryExponents(BaseModel):

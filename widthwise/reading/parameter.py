@@ -6,12 +6,13 @@ from enum import StrEnum
 from widthwise.vocabulary import Role
 
 
-class Use(StrEnum):
+class ParameterUse(StrEnum):
     """What the forward pass does with a parameter."""
 
     CONTRACTION = "contraction"  #: multiplies data and sums over its fan-in axes
     CONVOLUTION = "convolution"  #: a contraction that slides; a depthwise one has fan-in axes and no input channels
     LOOKUP = "lookup"  #: data picks its rows
+    POSITION = "position"  #: a table of positions: constants pick its rows, or it is used whole
     GAIN = "gain"  #: multiplies data element by element
     BIAS = "bias"  #: is added to data
     TOKEN = "token"  # noqa: S105 - stands in the sequence beside the data
@@ -32,7 +33,7 @@ class Feeds(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FusedPart:
     """One of several matrices that a fused parameter holds side by side."""
 
     feeds: Feeds
@@ -58,14 +59,14 @@ class Parameter:
 
     name: str
     shape: tuple[int, ...]  #: unsharded
-    use: Use
+    use: ParameterUse
     role: Role | None
     fan_in_axes: tuple[int, ...]  #: summed over in the forward pass
     fan_out_axes: tuple[int, ...]  #: of the output
     stack_axes: tuple[int, ...] = ()  #: layers, experts, positions: as many separate weights
     tied_to: str | None = None  #: name of the parameter that owns the weights; this one is the other use of them
     feeds: Feeds | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[FusedPart, ...] = ()
     block: Block | None = None  #: None outside every residual block
     question: str | None = None  #: what is open, in words
     evidence: tuple[str, ...] = ()  #: what was seen, one sentence each

@@ -33,6 +33,7 @@ class Tensor:
     fan_out_axes: Sequence[int] | None = None  #: axes of the output; axes in neither are stacks (layers, experts)
     role: Role | str | None = None
     tied_to: str | None = None  #: name of the tensor that owns the weights which this one reuses
+    decayed: bool = True  #: False keeps weight decay away from it, whatever its role has
 
 
 class Placement(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
 from widthwise.rules.exponents import Exponents
@@ -34,6 +35,7 @@ class TransferRequest:
     weight_decay_mode: WeightDecayMode | str | None = None  #: None: as PyTorch does
     tensors: Sequence[Tensor] = field(default=())
     exponents: Exponents | None = None  #: None: theory's
+    cautions: Sequence[Caution] = ()  #: of how the models were read; the plan repeats them
 
     def scheme(self) -> Scheme:
         """The words of the request. Raises InvalidInputError for one that is not known."""
@@ -131,6 +133,8 @@ def _alignment_dict(role: RoleAlignment) -> dict[str, float]:
 
 def _tensor_dict(tensor: Tensor) -> dict[str, Any]:
     given = _given({name: getattr(tensor, name) for name in _TENSOR})
+    if tensor.decayed:
+        del given["decayed"]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
@@ -161,6 +165,10 @@ def _tensor(value: Any, field: str) -> Tensor:
         whole = isinstance(part, list) and all(type(size) is int for size in part)
         if part is not None and not whole:
             raise InvalidInputError(f"{field}.{name} is {part!r}; give a list of integers", field=f"{field}.{name}")
+    if not isinstance(given.get("decayed", True), bool):
+        raise InvalidInputError(
+            f"{field}.decayed is {given['decayed']!r}; give true or false", field=f"{field}.decayed"
+        )
     for name in ("name", "role", "tied_to"):
         if not isinstance(given.get(name, ""), str):
             raise InvalidInputError(f"{field}.{name} is {given[name]!r}; give a string", field=f"{field}.{name}")

@@ -122,6 +122,7 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         layers=tuple(_layers(base, target, values, named, names)),
         tensors=tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied)),
         warnings=(
+            *request.cautions,
             *cautions(
                 parameterization=scheme.parameterization,
                 alignment=scheme.alignment,
@@ -158,14 +159,17 @@ def _tensor_plans(
     tied: frozenset[str],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
-    known: dict[tuple[Role, Fans, bool], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
+    known: dict[tuple[Role, Fans, bool, bool], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
     for tensor, (role, fans, *_) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
-        shared = known.get((role, fans, is_tied))
+        key = role, fans, is_tied, tensor.decayed
+        shared = known.get(key)
         if shared is None:
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
-            subject = Subject(role, fans, None, is_tied)
-            shared = known[role, fans, is_tied] = _quantities(subject, values[owner_role], rules, names)
+            own = values[owner_role]
+            if not tensor.decayed and own["weight_decay"] is not None:
+                own = {**own, "weight_decay": 0.0}
+            shared = known[key] = _quantities(Subject(role, fans, None, is_tied), own, rules, names)
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 

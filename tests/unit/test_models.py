@@ -1,0 +1,77 @@
+"""From two readings to a plan: sizes and ties from the models, decay kept away from gains, contradictions refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.reading.test_pairing import gain, matrix, table
+from widthwise import Base, InvalidInputError, Target
+from widthwise.caution import Caution
+from widthwise.reading.model import Attention, ModelReading
+from widthwise.transfers.models import request_of_models
+from widthwise.transfers.plan import Plan
+from widthwise.transfers.transfer import plan_of
+from widthwise.vocabulary import Role
+
+
+def model(width: int, depth: int = 2) -> ModelReading:
+    """A model of gains and matrices whose head is tied to its table."""
+    blocks = [
+        parameter
+        for index in range(depth)
+        for parameter in (
+            gain(f"layers.{index}.norm", width, index),
+            matrix(f"layers.{index}.mlp", width, width, block=index),
+        )
+    ]
+    head = replace(matrix("head", 100, width, Role.READOUT), tied_to="embed")
+    return ModelReading(
+        "test",
+        (table("embed", 100, width), *blocks, head),
+        attentions=(Attention("layers.0", depth, head_dim=64, scale=0.125),),
+        blocks=(depth,),
+        width=width,
+        cautions=(Caution("opaque_operation", "something was not read"),),
+    )
+
+
+def plan(base: Base, target: Target | None = None, depth: int = 2) -> Plan:
+    request = request_of_models(
+        model(1024), model(4096, depth), base=base, target=target, parameterization="standard", optimizer="adamw"
+    )
+    return plan_of(request)
+
+
+def test_sizes_come_from_the_models() -> None:
+    """Standard with Adam and full alignment: η ∝ 1/width for hidden tensors, by role and by tensor alike."""
+    answer = plan(Base(learning_rate=1e-3))
+    assert answer.layer("hidden").learning_rate.multiplier == 0.25
+    assert answer.tensor("layers.1.mlp").learning_rate.multiplier == 0.25
+    assert answer.tensor("head").tied_to == "embed"
+
+
+def test_a_deeper_target_says_that_no_rule_covers_depth() -> None:
+    answer = plan(Base(learning_rate=1e-3), depth=4)
+    assert "depth_changed" in [caution.code for caution in answer.warnings]
+    assert [tensor.name for tensor in answer.tensors][-2] == "layers.3.mlp"
+
+
+def test_one_decay_is_kept_away_from_gains_and_a_mapping_is_followed() -> None:
+    answer = plan(Base(learning_rate=1e-3, weight_decay=0.1))
+    assert answer.tensor("layers.0.norm").weight_decay.value == 0
+    assert answer.tensor("layers.0.mlp").weight_decay.value == 0.4
+    mapped = plan(Base(learning_rate=1e-3, weight_decay={"vector": 0.1, "hidden": 0.1, "embedding": 0.1}))
+    assert mapped.tensor("layers.0.norm").weight_decay.value == 0.1
+
+
+def test_a_size_that_contradicts_the_model_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"base\.width is 512, and the model has 1024"):
+        plan(Base(width=512, learning_rate=1e-3))
+    with pytest.raises(InvalidInputError, match=r"target\.depth is 3, and the model has 2"):
+        plan(Base(learning_rate=1e-3), Target(depth=3))
+    assert plan(Base(width=1024, learning_rate=1e-3), Target(tokens=10**9))
+
+
+def test_what_a_reading_warns_of_is_said_once() -> None:
+    codes = [caution.code for caution in plan(Base(learning_rate=1e-3)).warnings]
+    assert codes.count("opaque_operation") == 1
