@@ -70,7 +70,7 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second beside 
 
 # The pages of docs/results. Each is a target of its own: `make horizon` measures that page again and writes it.
 SCIENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes \
-	held_out_width held_out_width_256 cost
+	held_out_width held_out_width_256 cost plan_cost
 SERVICE := service_transfers service_submit service_exponents service_claim database_growth scaling soak
 
 # What a page's command is given beyond its defaults
