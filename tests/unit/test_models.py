@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.reading.test_pairing import gain, matrix, table
-from widthwise import Base, InvalidInputError, Target
+from widthwise import Base, InvalidInputError, Target, TransferRequest
 from widthwise.caution import Caution
 from widthwise.reading.model import Attention, ModelReading
-from widthwise.transfers.models import request_of_models
 from widthwise.transfers.plan import Plan
 from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import Role
@@ -36,7 +35,7 @@ def model(width: int, depth: int = 2) -> ModelReading:
 
 
 def plan(base: Base, target: Target | None = None, depth: int = 2) -> Plan:
-    request = request_of_models(
+    request = TransferRequest.of_models(
         model(1024), model(4096, depth), base=base, target=target, parameterization="standard", optimizer="adamw"
     )
     return plan_of(request)

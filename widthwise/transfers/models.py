@@ -1,34 +1,38 @@
-"""From two readings of a model to a transfer request: tensors, sizes and ties as they were read."""
+"""From two readings of a model to what a transfer takes: tensors, sizes and ties as they were read."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
+from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
 from widthwise.reading.model import ModelReading
 from widthwise.reading.pairing import UNDECAYED, PairedParameter, pair
 from widthwise.tensors.placement import Tensor
-from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import Role
 
 _Size = TypeVar("_Size", bound=Size)
 
 
-def request_of_models(
+class FromModels(NamedTuple):
+    """What two readings give a transfer."""
+
+    base: Base
+    target: Target
+    tensors: tuple[Tensor, ...]
+    cautions: tuple[Caution, ...]
+
+
+def from_models(
     base_model: ModelReading,
     target_model: ModelReading,
     *,
     base: Base,
-    target: Target | None = None,
+    target: Target,
     roles: Mapping[str, Role | str] | None = None,
-    **words: Any,
-) -> TransferRequest:
-    """Return the request that transfers from one model to the other.
-
-    base: the tuned values; its sizes may be left out, since the model tells them. target: sizes that no model tells
-    (batch_tokens, tokens). roles: by a pattern of names, the role that settles what the readings leave open. words:
-    the other fields of TransferRequest (parameterization, optimizer …).
+) -> FromModels:
+    """Return tensors, sizes and cautions of a transfer from one model to the other.
 
     Weight decay given as one number is kept away from gains, biases, learned tokens and positions, as training code
     usually does; a mapping by role is followed as it is. Raises what `pair` raises, and InvalidInputError for a size
@@ -36,12 +40,11 @@ def request_of_models(
     """
     pairs = pair(base_model, target_model, roles)
     by_role = isinstance(base.weight_decay, Mapping)
-    return TransferRequest(
+    return FromModels(
         base=_with_sizes(base, base_model, "base"),
-        target=_with_sizes(target or Target(), target_model, "target"),
+        target=_with_sizes(target, target_model, "target"),
         tensors=tuple(_tensor(each, decays_all=by_role) for each in pairs),
         cautions=tuple(dict.fromkeys((*base_model.cautions, *target_model.cautions))),
-        **words,
     )
 
 

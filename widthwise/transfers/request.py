@@ -7,13 +7,15 @@ from typing import Any
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
+from widthwise.reading.model import ModelReading
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import Scheme
 from widthwise.tensors.placement import Tensor
 from widthwise.theory import alignment as alignments
 from widthwise.theory.alignment import AlignmentLike, Number, RoleAlignment
 from widthwise.theory.optimizers import default_weight_decay_mode
-from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, WeightDecayMode, known_word
+from widthwise.transfers.models import from_models
+from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode, known_word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,27 @@ class TransferRequest:
     def axis_order(self) -> Layout | None:
         """The layout. Raises InvalidInputError for one that is not known."""
         return None if self.layout is None else known_word(Layout, self.layout, "layout")
+
+    @classmethod
+    def of_models(
+        cls,
+        base_model: ModelReading,
+        target_model: ModelReading,
+        *,
+        base: Base,
+        target: Target | None = None,
+        roles: Mapping[str, Role | str] | None = None,
+        **words: Any,
+    ) -> "TransferRequest":
+        """Return the request that transfers from one model to the other, as they were read.
+
+        base: the tuned values; the models tell the sizes. target: sizes that no model tells (batch_tokens, tokens).
+        roles: by a pattern of names (`*`, `?`), the role that settles what a reading leaves open. words: the other
+        fields (parameterization, optimizer …). Raises UnplacedTensorsError that lists everything that is open or on
+        which the two readings disagree, and InvalidInputError for a size that contradicts a model.
+        """
+        found = from_models(base_model, target_model, base=base, target=target or Target(), roles=roles)
+        return cls(base=found.base, target=found.target, tensors=found.tensors, cautions=found.cautions, **words)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "TransferRequest":
