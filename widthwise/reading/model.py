@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
 
 from widthwise.caution import Caution
 from widthwise.reading.parameter import Parameter
@@ -58,8 +57,3 @@ class ModelReading:
     def __getitem__(self, name: str) -> Parameter:
         """A parameter by its name; KeyError for one that the model does not have."""
         return self.by_name[name]
-
-    @cached_property
-    def open(self) -> tuple[Parameter, ...]:
-        """The parameters whose role is still open."""
-        return tuple(parameter for parameter in self.parameters if parameter.role is None)

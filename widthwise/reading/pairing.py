@@ -65,8 +65,8 @@ def pair(
         except _Unpaired as unpaired:
             problems.append((parameter.name, str(unpaired)))
             continue
-        if parameter.role is None:
-            problems.append((parameter.name, f"{parameter.question or 'its role is open'}; name its role ({_ROLES})"))
+        if parameter.question is not None:
+            problems.append((parameter.name, f"{parameter.question}; name its role ({_ROLES})"))
         pairs.append(found)
     problems += [
         (parameter.name, "the base has this parameter and the target has none of this name")

@@ -53,8 +53,9 @@ class Block:
 class Parameter:
     """One parameter of one model, at that model's own size.
 
-    Fan axes and stack axes together are all axes, each once. A role is None if it is still open; `question` then says
-    what could not be known, and a caller settles it by `roles`.
+    Fan axes and stack axes together are all axes, each once. If the role is open, `question` says what could not be
+    known, and a caller settles it by `roles`. A parameter of which only the shape is known has the use `UNKNOWN` and no
+    question: it is placed by its shapes in base and target.
     """
 
     name: str
@@ -68,5 +69,5 @@ class Parameter:
     feeds: Feeds | None = None
     parts: tuple[FusedPart, ...] = ()
     block: Block | None = None  #: None outside every residual block
-    question: str | None = None  #: what is open, in words
+    question: str | None = None  #: why the role is open, in words
     evidence: tuple[str, ...] = ()  #: what was seen, one sentence each

@@ -34,7 +34,8 @@ def model(width: int, kinds: str = "dd", role: Role | None = Role.READOUT) -> Mo
             parameters.append(matrix(f"layers.{index}.mlp", 4 * width, width, block=index))
         else:
             parameters.append(matrix(f"layers.{index}.mixer", width, width, block=index))
-    parameters.append(matrix("head", 100, width, role))
+    question = "two uses" if role is None else None
+    parameters.append(replace(matrix("head", 100, width, role), question=question))
     return ModelReading("test", tuple(parameters), blocks=(len(kinds),), width=width)
 
 
@@ -100,7 +101,7 @@ def test_readings_that_disagree_are_refused_with_what_each_saw() -> None:
 
 def test_every_open_role_is_listed_and_a_pattern_settles_them() -> None:
     base, target = model(64, role=None), model(256, role=None)
-    with pytest.raises(UnplacedTensorsError, match=r"head.*its role is open.*readout") as caught:
+    with pytest.raises(UnplacedTensorsError, match=r"head.*two uses; name its role.*readout") as caught:
         pair(base, target)
     assert [name for name, _ in caught.value.problems] == ["head"]
     found = pair(base, target, {"h*d": "readout"})
@@ -127,3 +128,12 @@ def test_axes_that_were_not_read_are_left_to_the_declared_role() -> None:
     tensor = pair(with_unused(64), with_unused(256), {"spare": "vector"})[-1].tensor
     assert tensor.role is Role.VECTOR
     assert tensor.fan_in_axes is None
+
+
+def test_a_parameter_of_which_only_the_shape_is_known_is_left_to_its_shapes() -> None:
+    def shapes(width: int) -> ModelReading:
+        parameters = (Parameter("a", (width, width), ParameterUse.UNKNOWN, None, (), ()),)
+        return ModelReading("shapes", parameters)
+
+    (found,) = pair(shapes(64), shapes(256))
+    assert (found.tensor.role, found.tensor.fan_in_axes) == (None, None)
