@@ -59,7 +59,9 @@ class BaseBody(ModelSize):
     epsilon: NotNegativeOrByRole | None = Field(
         None, description="Adam's ε (Adafactor's ε₁) at the base; it follows the gradient's scale."
     )
-    weight_decay: NotNegativeOrByRole | None = Field(None, description="Weight decay λ at the base.")
+    weight_decay: NotNegativeOrByRole | None = Field(
+        None, description="Weight decay λ at the base; by role: 0 for a role that is left out."
+    )
     init_std: NotNegativeOrByRole | None = Field(None, description="Standard deviation of the init at the base.")
     gamma: PositiveByRole | None = Field(
         None, description="Constant γ of each role, a factor on its learning rate (Everett et al. 2024, section 2)."

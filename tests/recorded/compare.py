@@ -27,7 +27,7 @@ FRESH = CLOCK | {
     *("created_at", "started_at", "finished_at", "queued_at", "last_seen", "code_sha256", "seconds"),
 }
 #: For people: may be reworded.
-PROSE = frozenset({"message", "detail", "title", "description", "summary", "reason", "statement"})
+PROSE = frozenset({"message", "problem", "detail", "title", "description", "summary", "reason", "statement"})
 #: Of the prose, what states numbers of a plan or a fit.
 NUMBERED = frozenset({"message", "reason"})
 #: Of a fault or a problem, prose that quotes ranges of the contract: not compared at all.

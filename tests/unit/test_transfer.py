@@ -215,7 +215,7 @@ def test_rates_gammas_and_decays_by_role() -> None:
     p = plan("standard", base=base)
     assert p.layer("hidden").learning_rate.value == 0.01 * 2 / 4
     assert p.layer("embedding").learning_rate.value == 0.1
-    assert p.layer("embedding").weight_decay.value is None
+    assert p.layer("embedding").weight_decay.value == 0.0  # left out: not decayed
     assert p.layer("scalar").learning_rate.value is None
     with pytest.raises(InvalidInputError, match=r"no entry for role 'scalar', which tensor 'head.bias'"):
         plan("standard", base=base, tensors=tensors((64, 64), (128, 128)))

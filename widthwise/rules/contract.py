@@ -28,7 +28,7 @@ class Case(NamedTuple):
     tensors: Sequence[Tensor]
     placements: Sequence[Placement]  #: of the tensors, in their order
     has_ties: bool  #: whether an embedding and a readout share weights
-    widths: tuple[int, int] | None  #: of base and target, as given or as the hidden tensors show; None: unknown
+    widths: tuple[int, int] | None  #: of base and target, as stated; None: not stated
 
 
 class Subject(NamedTuple):
@@ -81,12 +81,6 @@ class Rule(Protocol):
         """The rule in force for a case; None if it does not apply. Raises InvalidInputError for what it can't do."""
 
 
-def widths_of_model(base: Base, target: Target, placements: Sequence[Placement]) -> tuple[int, int] | None:
-    """Width of base and target: as given, else the narrowest fan-in that changes among the hidden tensors."""
-    if base.width is not None and target.width is not None:
-        return base.width, target.width
-    hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]
-    if not hidden:
-        return None
-    narrowest = min(hidden, key=lambda fans: fans.base_in)
-    return narrowest.base_in, narrowest.target_in
+def stated_widths(base: Base, target: Target) -> tuple[int, int] | None:
+    """Width of base and target as the request states them; None if it does not. Never read from a tensor."""
+    return None if base.width is None or target.width is None else (base.width, target.width)

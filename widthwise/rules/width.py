@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from widthwise.caution import Caution
 from widthwise.rules.contract import Case, Factors, Subject
-from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions
+from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
@@ -53,8 +53,9 @@ class WidthInForce:
         """Epsilons near the gradient, ties that can't be served exactly, exponents used beyond their measurement."""
         case = self._case
         power = epsilon_power(case.scheme.optimizer)
+        sizes = case.widths or narrowest_hidden(case.placements)
         return (
-            *(epsilon_cautions(case.base, case.target, self._in_force.gradient, case.widths, power) if power else ()),
+            *(epsilon_cautions(case.base, case.target, self._in_force.gradient, sizes, power) if power else ()),
             *(self._in_force.tie_cautions if case.has_ties else ()),
             *self._measured(),
         )

@@ -5,12 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from widthwise.caution import Caution
 from widthwise.model import Base, Target, by_role
+from widthwise.tensors.placement import Placement
 from widthwise.vocabulary import Role
 
 NEAR = 10  # chosen: at ε = RMS(grad)/10 Adam's step is already 9 % short
 NOMINAL_BATCH_TOKENS = 2**17  # Everett et al. 2024: 256 sequences of 512 tokens
 #: By what epsilon adds to.  |g|: float32 flushes v = g² to zero below about 1e-19; g²: its smallest normal number.
 SMALLEST_EPSILON = {1: 1e-19, 2: 1.2e-38}
+
+
+def narrowest_hidden(placements: Sequence[Placement]) -> tuple[int, int] | None:
+    """The narrowest fan-in that changes among the hidden tensors: an order of magnitude, and not the model's width."""
+    hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]
+    if not hidden:
+        return None
+    narrowest = min(hidden, key=lambda fans: fans.base_in)
+    return narrowest.base_in, narrowest.target_in
 
 
 def measured_cautions(
@@ -25,6 +35,12 @@ def measured_cautions(
 
     With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it.
     """
+    if widths_of_model is None and widths_measured:
+        yield Caution(
+            "measured_extrapolation",
+            f"the exponents were measured at widths {min(widths_measured)} to {max(widths_measured)}, and the request "
+            "states no width that could be compared with them; give base.width and target.width",
+        )
     if widths_of_model is not None and widths_measured:
         low, high = min(widths_measured), max(widths_measured)
         base, target = widths_of_model
@@ -77,7 +93,8 @@ def epsilon_cautions(
         smallest = min(smallest, epsilon, epsilon * scale**power)
         measured = by_role(base.gradient_rms, role)
         expected = target_width ** -g[role] * noise if measured is None else measured * scale
-        excess = epsilon ** (1 / power) / expected
+        # the smallest gradients underflow to zero here: any epsilon is above them
+        excess = epsilon ** (1 / power) / expected if expected else math.inf
         if excess * NEAR > 1 and (worst is None or excess > worst[0]):
             worst = (excess, role, epsilon, expected)
     if worst is not None:

@@ -5,7 +5,7 @@ from functools import reduce
 
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
-from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, widths_of_model
+from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, stated_widths
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import exponents_in_force
 from widthwise.rules.registry import RULES
@@ -99,9 +99,15 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
     if base.width is None and not tensors:
         raise InvalidInputError("nothing to transfer: give base.width and target.width, or tensors", field="base.width")
     in_force = exponents_in_force(scheme, request.exponents)  # refuses wrong words before any tensor is looked at
-    placements = place(tensors, request.axis_order())
+    placements = place(
+        tensors,
+        request.axis_order(),
+        width=_pair(base.width, target.width),
+        depth=_pair(base.depth, target.depth),
+        head_dim=_pair(base.head_dim, target.head_dim),
+    )
     tied = tied_names(tensors, placements)
-    _require_learning_rates(base, tensors, placements)
+    _require_values(base, tensors, placements, has_epsilon=epsilon_power(scheme.optimizer) > 0)
     case = Case(
         scheme=scheme,
         exponents=request.exponents,
@@ -111,7 +117,7 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         tensors=tensors,
         placements=placements,
         has_ties=bool(tied),
-        widths=widths_of_model(base, target, placements),
+        widths=stated_widths(base, target),
     )
     applied = [(rule, found) for rule in rules if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
@@ -137,6 +143,10 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         provenance=in_force.provenance,
         rules=tuple(RuleNote(name, found.source) for name, found in named),
     )
+
+
+def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
+    return None if base is None or target is None else (base, target)
 
 
 def _layers(
@@ -196,17 +206,21 @@ def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
     return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES} if other else one
 
 
-def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
-    """A learning rate given by role must cover every role that the tensors have."""
-    if not isinstance(base.learning_rate, Mapping):
-        return
-    for tensor, placement in zip(tensors, placements, strict=True):
-        if placement.role not in base.learning_rate:
-            raise InvalidInputError(
-                f"base.learning_rate has no entry for role {placement.role.value!r}, which tensor {tensor.name!r} has; "
-                "add one, or give the tensor another role",
-                field="base.learning_rate",
-            )
+def _require_values(
+    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], *, has_epsilon: bool
+) -> None:
+    """A learning rate or epsilon given by role must cover every role that the tensors have: an optimizer needs one."""
+    for name in ("learning_rate", "epsilon") if has_epsilon else ("learning_rate",):
+        values = getattr(base, name)
+        if not isinstance(values, Mapping):
+            continue
+        for tensor, placement in zip(tensors, placements, strict=True):
+            if placement.role not in values:
+                raise InvalidInputError(
+                    f"base.{name} has no entry for role {placement.role.value!r}, which tensor {tensor.name!r} has; "
+                    "add one, or give the tensor another role",
+                    field=f"base.{name}",
+                )
 
 
 def _base_values(base: Base) -> Mapping[Role, _Values]:
@@ -224,6 +238,8 @@ def _values_of(base: Base, role: Role) -> _Values:
         "epsilon": by_role(base.epsilon, role),
         "init_std": by_role(base.init_std, role),
         "forward_multiplier": 1.0,
-        "weight_decay": by_role(base.weight_decay, role),
+        "weight_decay": base.weight_decay.get(role, 0.0)  # a role left out is not decayed
+        if isinstance(base.weight_decay, Mapping)
+        else base.weight_decay,
         "gradient_rms": by_role(base.gradient_rms, role),
     }
