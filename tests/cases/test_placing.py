@@ -98,6 +98,37 @@ def test_a_fan_in_of_growing_and_constant_features_raises_no_alarm() -> None:
     assert codes(plan) <= {"small_output_dimension"}
 
 
+def test_a_multiplier_that_the_code_computes_moves_every_value() -> None:
+    # Tied, standard, Adam, m = 4: std × 1, η × 1/√m, logits × 1/√m. The code's √d is θ = −½ of the shared weights:
+    # b + ½ and c + ½, and the logits, which it does not multiply, a − ½.
+    table = [{"tensors": ["shared.weight"], "power": 0.5, "of": "fan_out"}]
+    plan = case("code-multiplies", code_multipliers=table)
+    shared, logits = plan.tensor("shared.weight"), plan.tensor("softmax.weight")
+    assert shared.init_std.multiplier == logits.init_std.multiplier == 0.5
+    assert shared.learning_rate.multiplier == logits.learning_rate.multiplier == 0.25
+    assert (shared.forward_multiplier.multiplier, logits.forward_multiplier.multiplier) == (1, 1)
+    for frozen in (case("code-multiplies"), case("code-multiplies", code_multipliers=[{**table[0], "frozen": True}])):
+        assert frozen.tensor("shared.weight").learning_rate.multiplier == 0.5
+        assert frozen.tensor("softmax.weight").forward_multiplier.multiplier == 0.5
+
+
+def test_the_attention_scale_follows_the_head_size() -> None:
+    # Trained queries and keys align: query·key ∝ d, so the scale is √8/32 at d = 32, which is 1/√8 at the base. The
+    # code's 1/√32 lacks √(8/32).
+    plan = case("attention-scale")
+    scale = plan.model.attention_scale
+    assert scale is not None
+    assert (scale.multiplier, scale.value) == (0.5, pytest.approx(math.sqrt(8) / 32))
+    (caution,) = [warning for warning in plan.warnings if warning.code == "head_dim_changed"]
+    assert "√8/32, ×0.5" in caution.message
+    assert plan.model.logit_multiplier is not None
+    assert plan.model.logit_multiplier.multiplier == plan.tensor("head.weight").forward_multiplier.multiplier == 0.25
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    normalized = case("attention-scale", qk_norm=True).model.attention_scale
+    assert normalized is not None
+    assert (normalized.multiplier, normalized.value) == (1.0, None)
+
+
 def test_a_table_without_a_head_asks_for_the_tie() -> None:
     plan = case("tie-lost")
     (caution,) = [warning for warning in plan.warnings if warning.code == "no_readout"]

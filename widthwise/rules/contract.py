@@ -12,6 +12,7 @@ from widthwise.caution import Caution
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import ExponentsInForce, Scheme
+from widthwise.tensors.multipliers import CodePower, ComputedMultiplier
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.fans import Fans
 from widthwise.vocabulary import QuantityName, Role
@@ -29,6 +30,7 @@ class Case(NamedTuple):
     placements: Sequence[Placement]  #: of the tensors, in their order
     has_ties: bool  #: whether an embedding and a readout share weights
     widths: tuple[int, int] | None  #: of base and target, as stated; None: not stated
+    code_multipliers: Sequence[ComputedMultiplier] = ()
 
 
 class Subject(NamedTuple):
@@ -38,6 +40,8 @@ class Subject(NamedTuple):
     fans: Fans | None  #: of a tensor
     ratio: float | None  #: of the widths, for a role
     is_tied: bool = False  #: it shares weights between an embedding and a readout
+    code: CodePower | None = None  #: what the model's own code multiplies its output by
+    owner_code: CodePower | None = None  #: of a tied readout: what it multiplies the embedding's output by
 
 
 _NONE: Mapping[QuantityName, float] = MappingProxyType({})

@@ -37,7 +37,7 @@ class WidthInForce:
 
     def factors(self, subject: Subject) -> Factors:
         """Target over base of every quantity of a tensor, by its own fans; of a role, by the ratio of the widths."""
-        role, fans, ratio, is_tied = subject
+        role, fans, ratio, is_tied, *_ = subject
         in_force = self._in_force
         scaling = (in_force.tied_scalings if is_tied else in_force.scalings)[role]
         if fans is not None:

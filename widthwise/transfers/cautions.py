@@ -8,6 +8,7 @@ from widthwise.rules.contract import stated_widths
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
 from widthwise.theory.parameterization import is_feature_scaled
+from widthwise.transfers.model_quantities import attention_factor
 from widthwise.vocabulary import Parameterization, Role
 
 EXTRAPOLATION_RATIO = 16  # chosen: the paper's fits span ×16 above the widths that it had to exclude
@@ -25,6 +26,7 @@ def cautions(
     tensors: Sequence[Tensor],
     placements: Sequence[Placement],
     covered: frozenset[str],
+    qk_norm: bool = False,
 ) -> tuple[Caution, ...]:
     """Every warning that no rule gives itself, in a fixed order. covered: the sizes whose change some rule handles."""
     distinct = list({id(p): p for p in placements}.values())  # few, however many tensors repeat them
@@ -37,7 +39,7 @@ def cautions(
     return (
         *_on_ratios(ratios),
         *_on_base_width(widths),
-        *_on_heads(base, target),
+        *_on_heads(base, target, qk_norm=qk_norm),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
         *_on_other_sizes(base, target, covered),
@@ -78,7 +80,7 @@ def _on_base_width(widths: tuple[int, int] | None) -> Iterator[Caution]:
         )
 
 
-def _on_heads(base: Base, target: Target) -> Iterator[Caution]:
+def _on_heads(base: Base, target: Target, *, qk_norm: bool) -> Iterator[Caution]:
     if base.head_dim is None and target.head_dim is None:
         return
     dims = [d for d in (base.head_dim, target.head_dim) if d is not None]
@@ -87,6 +89,16 @@ def _on_heads(base: Base, target: Target) -> Iterator[Caution]:
             "small_head_dim",
             f"head dim {min(dims)} is under {SMALL_HEAD_DIM}: proxies with such heads failed to transfer (muGPT)",
         )
+    if len(dims) == 2 and dims[0] != dims[1]:
+        base_dim, target_dim = dims
+        changes = f"the head dim changes from {base_dim} to {target_dim}"
+        scale = (
+            "normalised queries and keys keep the attention scale that they have"
+            if qk_norm
+            else f"the attention scale becomes √{base_dim}/{target_dim}, ×{attention_factor(base_dim, target_dim):.4g} "
+            "beside 1/√d_head (the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
+        )
+        yield Caution("head_dim_changed", f"{changes}: {scale}")
 
 
 def _on_output(
@@ -158,8 +170,8 @@ def _on_placements(
         yield Caution(
             "unmatched_growth",
             f"{_list(names(lambda p: p.unmatched))}: placed as hidden by the layout, but the first axis is a width "
-            "nowhere else; if it is not the last layer's but counts positions or table entries, or stacks gains, give role or "
-            "fan axes",
+            "nowhere else; if it is not the last layer's but counts positions or table entries, or stacks gains, give "
+            "role or fan axes",
         )
     if any(p.stacked_by_depth for p in distinct) and constant_depth is not None:
         yield Caution(
@@ -193,13 +205,12 @@ _SIZES = {
     "depth": ("depth_changed", "number of blocks"),
     "batch_tokens": ("batch_changed", "batch size in tokens"),
     "tokens": ("horizon_changed", "number of training tokens"),
-    "head_dim": ("head_dim_changed", "head dim"),
 }
 
 
 def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iterator[Caution]:
     for name in changed_sizes(base, target):
-        if name in covered:
+        if name in covered or name not in _SIZES:  # the head dim has words of its own
             continue
         code, words = _SIZES[name]
         yield Caution(

@@ -9,12 +9,13 @@ from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, stated_wi
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import exponents_in_force
 from widthwise.rules.registry import RULES
+from widthwise.tensors.multipliers import CodePower, ComputedMultiplier, of_role, of_tensors
 from widthwise.tensors.placement import Placement, Tensor, place
 from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
-from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.transfers.cautions import cautions
+from widthwise.transfers.model_quantities import model_plan
 from widthwise.transfers.plan import LayerPlan, Plan, Quantity, RuleFactors, RuleNote, TensorPlan
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import (
@@ -51,12 +52,15 @@ def transfer(
     weight_decay_mode: WeightDecayMode | str | None = None,
     form: Form | str = Form.TABLE_9,
     readout_omega: Number | None = None,
+    code_multipliers: Sequence[ComputedMultiplier] = (),
+    qk_norm: bool = False,
 ) -> Plan:
     """Transfer the base's hyperparameters to the target.
 
     Every quantity of a role is base value × (target width / base width)^(−exponent); a tensor uses the ratios of its
     own fan-in and fan-out.  `weight_decay_mode` says how the trainer applies λ (default: decoupled; for SGD coupled,
-    which is the same there).  Raises InvalidInputError, and UnplacedTensorsError for tensors that can't be placed.
+    which is the same there). `code_multipliers` are those that the model's own code computes; `qk_norm` says that it
+    normalises queries and keys.  Raises InvalidInputError, and UnplacedTensorsError for tensors that can't be placed.
 
     >>> plan = transfer(parameterization="standard", optimizer="adam",
     ...                 base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=Target(width=4096))
@@ -76,6 +80,8 @@ def transfer(
             weight_decay_mode=weight_decay_mode,
             form=form,
             readout_omega=readout_omega,
+            code_multipliers=code_multipliers,
+            qk_norm=qk_norm,
         )
     )
 
@@ -118,15 +124,19 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         placements=placements,
         has_ties=bool(tied),
         widths=stated_widths(base, target),
+        code_multipliers=request.code_multipliers,
     )
     applied = [(rule, found) for rule in rules if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     has_epsilon = epsilon_power(scheme.optimizer) > 0
     names = [name for name in QUANTITIES if has_epsilon or name != "epsilon"]
     values = _base_values(base)
+    code = of_tensors(request.code_multipliers, tensors, placements)
+    layers = tuple(_layers(case, values, named, names))
+    tensor_plans = tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied, code=code))
     return Plan(
-        layers=tuple(_layers(base, target, values, named, names)),
-        tensors=tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied)),
+        layers=layers,
+        tensors=tensor_plans,
         warnings=(
             *request.cautions,
             *cautions(
@@ -137,11 +147,13 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
                 tensors=tensors,
                 placements=placements,
                 covered=frozenset().union(*(rule.covers for rule, _ in applied)),
+                qk_norm=request.qk_norm,
             ),
             *(caution for _, found in applied for caution in found.cautions),
         ),
         provenance=in_force.provenance,
         rules=tuple(RuleNote(name, found.source) for name, found in named),
+        model=model_plan(base, target, layers, tensor_plans, qk_norm=request.qk_norm),
     )
 
 
@@ -150,13 +162,14 @@ def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
 
 
 def _layers(
-    base: Base, target: Target, values: Mapping[Role, _Values], rules: _InForce, names: Sequence[QuantityName]
+    case: Case, values: Mapping[Role, _Values], rules: _InForce, names: Sequence[QuantityName]
 ) -> Iterator[LayerPlan]:
-    if base.width is None or target.width is None:
+    if case.widths is None:
         return
-    ratio = target.width / base.width
+    ratio = case.widths[1] / case.widths[0]
     for role in _ROLES:
-        yield LayerPlan(role, *_quantities(Subject(role, None, ratio), values[role], rules, names))
+        subject = Subject(role, None, ratio, code=of_role(case.code_multipliers, role))
+        yield LayerPlan(role, *_quantities(subject, values[role], rules, names))
 
 
 def _tensor_plans(
@@ -167,19 +180,26 @@ def _tensor_plans(
     names: Sequence[QuantityName],
     *,
     tied: frozenset[str],
+    code: Mapping[str, CodePower],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
-    known: dict[tuple[Role, Fans, bool, bool], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
+    known: dict[tuple[object, ...], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
     for tensor, (role, fans, *_) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
-        key = role, fans, is_tied, tensor.decayed
+        own_code, owner_code = None, None
+        if code:
+            own_code = code.get(tensor.name)
+            owner_code = code.get(tensor.tied_to) if tensor.tied_to is not None and is_tied else None
+        key = role, fans, is_tied, tensor.decayed, own_code, owner_code
         shared = known.get(key)
         if shared is None:
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             own = values[owner_role]
             if not tensor.decayed and own["weight_decay"] is not None:
                 own = {**own, "weight_decay": 0.0}
-            shared = known[key] = _quantities(Subject(role, fans, None, is_tied), own, rules, names)
+            shared = known[key] = _quantities(
+                Subject(role, fans, None, is_tied, own_code, owner_code), own, rules, names
+            )
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 
