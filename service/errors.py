@@ -179,7 +179,8 @@ class RefusedTensorsError(InvalidRequestError):
     title = "Some tensors can't be placed"
     explanation = (
         "The role or the fan axes of these tensors can't be known from their shapes, and names are never guessed "
-        "from. `tensors` lists each with what would settle it: a `role`, or `fan_in_axes` and `fan_out_axes`."
+        "from. `tensors` lists them with what would settle it: a `role`, or `fan_in_axes` and `fan_out_axes`. Tensors "
+        "whose names differ only in numbers share an entry, with `*` for each such number and their `count`."
     )
 
 

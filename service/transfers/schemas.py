@@ -268,5 +268,5 @@ class PlanBody(BaseModel):
     tensors: list[PlannedTensorBody]
     warnings: list[CautionBody]
     provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
-    model: ModelPlanBody = Field(default_factory=ModelPlanBody, description="What the model itself multiplies by.")
+    model: ModelPlanBody = Field(description="What the model itself multiplies by.")
     rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")

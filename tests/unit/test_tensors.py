@@ -113,6 +113,18 @@ def test_every_open_tensor_is_listed_and_names_are_never_read() -> None:
     assert "2 tensor(s)" in str(caught.value)
 
 
+def test_like_tensors_share_a_line() -> None:
+    blocks = [Tensor(f"h.{block}.fc1.router", (8, 64), (8, 256)) for block in range(24)]
+    with pytest.raises(UnplacedTensorsError) as caught:
+        place([*blocks, Tensor("wte", (101, 64), (101, 256))], "out_in")
+    header, routers, table = str(caught.value).split("\n")
+    assert header == "25 tensor(s) can't be placed:"
+    assert routers.startswith("  'h.*.fc1.router' (×24): [8, 64] → [8, 256]: only axis 1")
+    assert table.startswith("  'wte': [101, 64] → [101, 256]: ")
+    assert [(group.name, group.count) for group in caught.value.groups] == [("h.*.fc1.router", 24), ("wte", 1)]
+    assert len(caught.value.problems) == 25
+
+
 def test_repeated_names_are_refused() -> None:
     with pytest.raises(UnplacedTensorsError, match="more than once"):
         place([Tensor("a", (4,), (8,)), Tensor("a", (4,), (8,))])

@@ -35,7 +35,7 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
         table = _tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide)
         console.show(f"By tensor ({len(plan['tensors'])})", table)
     for line in _model_lines(plan.get("model") or {}):
-        out.print(escape(line), soft_wrap=True)
+        out.print(escape(line))
     out.print(escape(provenance(plan["provenance"])), soft_wrap=True)
 
 
