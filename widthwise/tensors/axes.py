@@ -1,6 +1,6 @@
 """The fan axes of a tensor that names none: from its role, the layout, the widths of the model and its depth."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from widthwise.tensors.tensor import Tensor, shapes_of
@@ -41,7 +41,7 @@ class Surroundings(NamedTuple):
     has_readout: bool  #: else what the last layer gives out is a width that nothing takes in
 
 
-def fan_axes(tensor: Tensor, declared: Role | None, model: Surroundings, alike: int) -> FanAxes:
+def fan_axes(tensor: Tensor, declared: Role | None, model: Surroundings, alike: Callable[[], int]) -> FanAxes:
     """The fan axes of a tensor that declares none.
 
     alike: how many tensors have this shape and these declarations.  Raises Unplaced for what can't be known.
@@ -71,7 +71,7 @@ def check_padding(tensor: Tensor, one: Pair, other: Pair, sides: tuple[str, str]
 class _Open:
     """A tensor without declared axes, and without its stack of layers where the depth says which axis that is."""
 
-    def __init__(self, tensor: Tensor, sizes: Sequence[Pair], model: Surroundings, alike: int) -> None:
+    def __init__(self, tensor: Tensor, sizes: Sequence[Pair], model: Surroundings, alike: Callable[[], int]) -> None:
         self._tensor = tensor
         self._sizes = sizes
         self._layout, self._known, self._depth, self._has_readout = model

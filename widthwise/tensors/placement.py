@@ -7,8 +7,9 @@ matrix whose two axes both change, by the declared layout once other tensors sho
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import NamedTuple
 
 from widthwise.errors import UnplacedTensorsError
@@ -59,26 +60,28 @@ def place(
     # Large models repeat few shapes many times: each is placed once.
     keys = [_key(tensor, tensor.name in owners) for tensor in tensors]
     distinct = dict(zip(keys, tensors, strict=True))
-    alike = Counter(keys)
+    counts = cache(lambda: Counter(keys))  # few requests need them
     known = KnownWidths(distinct.values(), order, width, head_dim)
     model = Surroundings(order, known, depth, any(map(_reads_out, distinct.values())))
     found: dict[tuple[object, ...], Placement | str] = {}
     for key, tensor in distinct.items():
         try:
             settled = _with_tied_role(tensor, by_name, tensor.name in owners)
-            found[key] = _place(settled, model, alike[key])
+            found[key] = _place(settled, model, partial(_count, counts, key))
         except Unplaced as unplaced:
             found[key] = str(unplaced)
-    placements: list[Placement] = []
-    for key, tensor in zip(keys, tensors, strict=True):
-        placement = found[key]
-        if isinstance(placement, str):
-            problems.append((tensor.name, placement))
-        else:
-            placements.append(placement)
+    if open_ones := {key: why for key, why in found.items() if isinstance(why, str)}:
+        problems += [
+            (tensor.name, open_ones[key]) for key, tensor in zip(keys, tensors, strict=True) if key in open_ones
+        ]
     if problems:
         raise UnplacedTensorsError(problems)
-    return placements
+    placed = {key: placement for key, placement in found.items() if not isinstance(placement, str)}
+    return [placed[key] for key in keys]
+
+
+def _count(counts: Callable[[], Counter[object]], key: object) -> int:
+    return counts()[key]
 
 
 def _reads_out(tensor: Tensor) -> bool:
@@ -138,7 +141,7 @@ def _with_tied_role(tensor: Tensor, by_name: dict[str, Tensor], owns: bool) -> T
     return replace(tensor, role=role)
 
 
-def _place(tensor: Tensor, model: Surroundings, alike: int) -> Placement:
+def _place(tensor: Tensor, model: Surroundings, alike: Callable[[], int]) -> Placement:
     _check_shape(tensor)
     try:
         declared = None if tensor.role is None else Role(tensor.role)

@@ -6,7 +6,7 @@ gives out the next takes in, and gains and biases have the length of what they a
 are found nowhere else. The last axis is a width in all three.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from widthwise.tensors.tensor import Tensor, changed_axes
@@ -18,7 +18,8 @@ Pair = tuple[int, int]
 #: How many equal matrices a fused one holds side by side: queries, keys and values; gate and up.
 _QKV, _GATED = 3, 2
 MORE_THAN_LAYERS = 128  # chosen: Llama 3.1 405B has 126
-_MOST_COPIES = 16  # of a width in a concatenation (chosen)
+_MOST_GROUPS = 128  # of queries that share keys and values (chosen): multi-query models have up to 71
+_MOST_COPIES = 8  # of a width in a concatenation (chosen)
 
 
 class KnownWidths:
@@ -40,7 +41,7 @@ class KnownWidths:
         """Whether a pair of sizes is a width that some tensor, or the request, shows as it is."""
         return pair in self._pairs
 
-    def explains(self, pair: Pair, alike: int) -> bool:
+    def explains(self, pair: Pair, alike: Callable[[], int]) -> bool:
         """Whether a matrix's first axis of this size is a width, and not layers or positions.
 
         alike: how many tensors have the matrix's shape.  It is a width, three of them (queries, keys and values fused),
@@ -52,22 +53,18 @@ class KnownWidths:
             return True
         base, target = pair
         fused = base % _QKV == target % _QKV == 0 and (base // _QKV, target // _QKV) in self._pairs
-        return fused or self._is_gated(pair) or self._is_concatenated(pair) or (alike > 1 and self._is_shared(pair))
+        return fused or self._is_gated(pair) or self._is_concatenated(pair) or (alike() > 1 and self._is_shared(pair))
 
     def _is_shared(self, pair: Pair) -> bool:
         """Whether keys and values that several queries share; they come in twos, and a table of positions alone."""
-        if self._head_dim is not None:
-            heads = [size / head_dim for size, head_dim in zip(pair, self._head_dim, strict=True)]
-            for width in self._pairs:
-                queries = [size / head_dim for size, head_dim in zip(width, self._head_dim, strict=True)]
-                if all(one == int(one) and q % one == 0 for one, q in zip(heads, queries, strict=True)):
-                    return True
+        if self._head_dim is not None and all(size % d == 0 for size, d in zip(pair, self._head_dim, strict=True)):
+            heads = [size // d for size, d in zip(pair, self._head_dim, strict=True)]
+            if any(all(n in fewer for n, fewer in zip(heads, each, strict=True)) for each in self._fewer_heads):
+                return True
         base, target = pair
         if base < MORE_THAN_LAYERS:
             return False
-        return any(
-            width % base == wide % target == 0 and width // base == wide // target for width, wide in self._pairs
-        )
+        return any((base * groups, target * groups) in self._pairs for groups in range(2, _MOST_GROUPS + 1))
 
     @cached_property
     def _pairs(self) -> frozenset[Pair]:
@@ -108,6 +105,18 @@ class KnownWidths:
             if growth % copies == 0
             for width in self._by_growth.get(growth // copies, ())
         )
+
+    @cached_property
+    def _fewer_heads(self) -> list[tuple[frozenset[int], ...]]:
+        """For each width that is whole heads, the numbers of heads that divide its own, at base and target."""
+        if self._head_dim is None:
+            return []
+        whole = [w for w in self._pairs if all(size % d == 0 for size, d in zip(w, self._head_dim, strict=True))]
+        counts = [[size // d for size, d in zip(w, self._head_dim, strict=True)] for w in whole]
+        return [
+            tuple(frozenset(n // g for g in range(1, min(n, _MOST_GROUPS) + 1) if n % g == 0) for n in each)
+            for each in counts
+        ]
 
     @cached_property
     def _by_growth(self) -> dict[int, list[int]]:

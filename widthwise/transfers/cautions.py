@@ -39,10 +39,11 @@ def cautions(
     return (
         *_on_ratios(ratios),
         *_on_base_width(widths),
-        *_on_heads(base, target, qk_norm=qk_norm),
+        *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
         *_on_other_sizes(base, target, covered),
+        *_on_head_growth(base.head_dim, target.head_dim, qk_norm=qk_norm),
     )
 
 
@@ -80,7 +81,7 @@ def _on_base_width(widths: tuple[int, int] | None) -> Iterator[Caution]:
         )
 
 
-def _on_heads(base: Base, target: Target, *, qk_norm: bool) -> Iterator[Caution]:
+def _on_heads(base: Base, target: Target) -> Iterator[Caution]:
     if base.head_dim is None and target.head_dim is None:
         return
     dims = [d for d in (base.head_dim, target.head_dim) if d is not None]
@@ -89,16 +90,6 @@ def _on_heads(base: Base, target: Target, *, qk_norm: bool) -> Iterator[Caution]
             "small_head_dim",
             f"head dim {min(dims)} is under {SMALL_HEAD_DIM}: proxies with such heads failed to transfer (muGPT)",
         )
-    if len(dims) == 2 and dims[0] != dims[1]:
-        base_dim, target_dim = dims
-        changes = f"the head dim changes from {base_dim} to {target_dim}"
-        scale = (
-            "normalised queries and keys keep the attention scale that they have"
-            if qk_norm
-            else f"the attention scale becomes √{base_dim}/{target_dim}, ×{attention_factor(base_dim, target_dim):.4g} "
-            "beside 1/√d_head (the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
-        )
-        yield Caution("head_dim_changed", f"{changes}: {scale}")
 
 
 def _on_output(
@@ -218,6 +209,18 @@ def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iter
             f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: this plan transfers over "
             "width alone and leaves that change uncorrected",
         )
+
+
+def _on_head_growth(base: int | None, target: int | None, *, qk_norm: bool) -> Iterator[Caution]:
+    if base is None or target is None or base == target:
+        return
+    scale = (
+        "normalised queries and keys keep the attention scale that they have"
+        if qk_norm
+        else f"the attention scale becomes √{base}/{target}, ×{attention_factor(base, target):.4g} beside 1/√d_head "
+        "(the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
+    )
+    yield Caution("head_dim_changed", f"the head dim changes from {base} to {target}: {scale}")
 
 
 def _list(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What the model itself multiplies at the target: query·key, embeddings and logits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from widthwise.model import Base, Target
 from widthwise.transfers.plan import LayerPlan, ModelPlan, ModelQuantity, TensorPlan
@@ -12,10 +12,13 @@ def model_plan(
     base: Base, target: Target, layers: Sequence[LayerPlan], tensors: Sequence[TensorPlan], *, qk_norm: bool
 ) -> ModelPlan:
     """The model's quantities; None for one that nothing in the request tells."""
+    plans: Iterable[LayerPlan | TensorPlan] = (
+        list({id(plan.quantities): plan for plan in tensors}.values()) if tensors else layers
+    )
     return ModelPlan(
         attention_scale=_attention_scale(base.head_dim, target.head_dim, qk_norm=qk_norm),
-        embedding_multiplier=_multiplier(Role.EMBEDDING, "embeddings", layers, tensors),
-        logit_multiplier=_multiplier(Role.READOUT, "logits", layers, tensors),
+        embedding_multiplier=_multiplier(Role.EMBEDDING, "embeddings", plans),
+        logit_multiplier=_multiplier(Role.READOUT, "logits", plans),
     )
 
 
@@ -45,12 +48,9 @@ def attention_factor(base: int, target: int) -> float:
     return math.sqrt(base / target)
 
 
-def _multiplier(
-    role: Role, what: str, layers: Sequence[LayerPlan], tensors: Sequence[TensorPlan]
-) -> ModelQuantity | None:
+def _multiplier(role: Role, what: str, plans: Iterable[LayerPlan | TensorPlan]) -> ModelQuantity | None:
     """The one forward multiplier of a role; None where its tensors have several, or none."""
-    plans = [plan for plan in (tensors or layers) if plan.role is role]
-    multipliers = {plan.forward_multiplier.multiplier for plan in plans}
+    multipliers = {plan.forward_multiplier.multiplier for plan in plans if plan.role is role}
     if len(multipliers) != 1:
         return None
     (multiplier,) = multipliers
