@@ -60,7 +60,7 @@ def place(
     # Large models repeat few shapes many times: each is placed once.
     keys = [_key(tensor, tensor.name in owners) for tensor in tensors]
     distinct = dict(zip(keys, tensors, strict=True))
-    counts = cache(lambda: Counter(keys))  # few requests need them
+    counts = cache(partial(_counts, keys))  # few requests need them
     known = KnownWidths(distinct.values(), order, width, head_dim)
     model = Surroundings(order, known, depth, any(map(_reads_out, distinct.values())))
     found: dict[tuple[object, ...], Placement | str] = {}
@@ -78,6 +78,10 @@ def place(
         raise UnplacedTensorsError(problems)
     placed = {key: placement for key, placement in found.items() if not isinstance(placement, str)}
     return [placed[key] for key in keys]
+
+
+def _counts(keys: Sequence[object]) -> Counter[object]:
+    return Counter(keys)
 
 
 def _count(counts: Callable[[], Counter[object]], key: object) -> int:
