@@ -89,6 +89,17 @@ def codes(**more) -> set[str]:
             {"target": Target(width=256), "exponents": Exponents({"hidden": 1.1}, widths=[64, 128])},
             {"target": Target(width=256), "exponents": Exponents({"hidden": 1.1}, widths=[64, 256])},
         ),
+        (  # without stated widths, the fan-ins of hidden tensors tell; no message quotes them
+            "measured_extrapolation",
+            {
+                **{"base": Base(), "target": Target(), "exponents": Exponents({"hidden": 1.1}, widths=[64, 128])},
+                "tensors": [Tensor("h", (36, 36), (72, 72))],
+            },
+            {
+                **{"base": Base(), "target": Target(), "exponents": Exponents({"hidden": 1.1}, widths=[64, 128])},
+                "tensors": [Tensor("h", (64, 64), (128, 128))],
+            },
+        ),
         (
             "measured_without_interval",
             {"exponents": Exponents({"hidden": 1.1}, intervals={"hidden": None})},

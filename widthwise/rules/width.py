@@ -67,11 +67,12 @@ class WidthInForce:
         words = self._case.scheme
         theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=exponents.form)
         yield from measured_cautions(
-            self._case.widths,
+            self._case.widths or narrowest_hidden(self._case.placements),
             exponents.widths,
             {known_word(Role, role, "exponents.intervals"): interval for role, interval in exponents.intervals.items()},
             {role: float(e.c) for role, e in theory.items()},
             shifted=bool(exponents.shift),
+            stated=self._case.widths is not None,
         )
 
 

@@ -30,24 +30,21 @@ def measured_cautions(
     theory: Mapping[Role, float],
     *,
     shifted: bool = False,
+    stated: bool = True,
 ) -> Iterator[Caution]:
     """Where measured learning-rate exponents are used beyond what was measured, or say no more than theory.
 
-    With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it.
+    With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it. Widths that the
+    request does not state (`stated`) are an order of magnitude, which no message names.
     """
-    if widths_of_model is None and widths_measured:
-        yield Caution(
-            "measured_extrapolation",
-            f"the exponents were measured at widths {min(widths_measured)} to {max(widths_measured)}, and the request "
-            "states no width that could be compared with them; give base.width and target.width",
-        )
     if widths_of_model is not None and widths_measured:
         low, high = min(widths_measured), max(widths_measured)
         base, target = widths_of_model
         if base != target and not (low <= base <= high and low <= target <= high):
             yield Caution(
                 "measured_extrapolation",
-                f"the exponents were measured at widths {low} to {high} and are used from {base} to {target}: what "
+                f"the exponents were measured at widths {low} to {high} and are used "
+                f"{f'from {base} to {target}' if stated else 'beyond; state base.width and target.width'}: what "
                 "drifts at small widths is often a shift of order 1/width, which does not go on as a power",
             )
     if any(interval is None for interval in intervals.values()):
