@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from widthwise import Base, InvalidInputError, Plan, Target, Tensor, TensorPlan, transfer
+from widthwise import Base, Exponents, InvalidInputError, Plan, Target, Tensor, TensorPlan, transfer
 from widthwise.tensors.multipliers import ComputedMultiplier
 from widthwise.transfers.request import TransferRequest
 from widthwise.transfers.transfer import plan_of
@@ -126,6 +126,33 @@ def test_what_a_multiplier_lacks_is_said(given: Any, why: str) -> None:
     ).to_dict()
     with pytest.raises(InvalidInputError, match=why):
         plan_of(TransferRequest.from_dict({**body, "code_multipliers": [given]}))
+
+
+def test_powers_add_up_within_bounds() -> None:
+    halves = [ComputedMultiplier(role="readout", power=-0.5, of="fan_in")] * 2
+    assert plan(*halves).tensor("head") == plan(LOGITS).tensor("head")
+    with pytest.raises(InvalidInputError, match="together"):
+        plan(*halves * 3)
+
+
+def test_what_overflows_is_refused() -> None:
+    huge = [Tensor("t", (1, 1), (1, 2**53), role="embedding")]
+    steep = ComputedMultiplier(role="embedding", power=2, of="fan_out")
+    base = Base(learning_rate=1e100, weight_decay=1e100, init_std=1e100, gradient_rms=1e100)
+    with pytest.raises(InvalidInputError, match="range of floating point"):
+        transfer(
+            parameterization="mean_field",
+            optimizer="sgd",
+            base=Base(learning_rate=1e100, init_std=1e100, gamma={"embedding": 1e100}),
+            target=Target(),
+            tensors=huge,
+            exponents=Exponents(learning_rate={"embedding": -5}),
+            code_multipliers=[ComputedMultiplier(role="embedding", power=-2, of="fan_out")],
+        )
+    made = transfer(
+        parameterization="mup", optimizer="adam", base=base, target=Target(), tensors=huge, code_multipliers=[steep]
+    )
+    assert json.dumps(made.to_dict(), allow_nan=False)
 
 
 def test_a_request_with_multipliers_is_read_back() -> None:

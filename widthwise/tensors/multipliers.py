@@ -10,7 +10,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.vocabulary import Role, known_word
 
-MAX_POWER = 5  # chosen: no code's multiplier comes near, and products stay finite
+MAX_POWER = 2  # chosen: no code's multiplier comes near, and products stay finite
 FIELD = "code_multipliers"
 
 
@@ -102,4 +102,8 @@ def _together(multipliers: Sequence[ComputedMultiplier]) -> CodePower | None:
     if not multipliers:
         return None
     powers = {fan: sum((float(each.power) for each in multipliers if each.of is fan), 0.0) for fan in Fan}
+    if max(map(abs, powers.values())) > MAX_POWER:
+        raise InvalidInputError(
+            f"{FIELD}: together they are a power beyond ±{MAX_POWER} of one fan; name each multiplier once", field=FIELD
+        )
     return CodePower(powers[Fan.IN], powers[Fan.OUT], all(each.backward for each in multipliers))

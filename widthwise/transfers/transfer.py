@@ -1,5 +1,6 @@
 """From a tuned base to every hyperparameter of the target: the product of the rules in force."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
@@ -214,7 +215,10 @@ def _quantities(
     quantities: dict[QuantityName, Quantity] = {}
     for name in names:
         value, multiplier = values[name], multipliers.get(name, 1.0)
-        quantities[name] = Quantity(None if value is None else value * multiplier, multiplier, exponents.get(name, 0.0))
+        transferred = multiplier if value is None else value * multiplier
+        if transferred == math.inf:
+            raise OverflowError  # a product does not raise as a power does
+        quantities[name] = Quantity(None if value is None else transferred, multiplier, exponents.get(name, 0.0))
     return quantities, by_rule, "; ".join([factors.reason for _, factors in found if factors.reason])
 
 
@@ -234,13 +238,15 @@ def _require_values(
         values = getattr(base, name)
         if not isinstance(values, Mapping):
             continue
+        missing: dict[Role, str] = {}
         for tensor, placement in zip(tensors, placements, strict=True):
             if placement.role not in values:
-                raise InvalidInputError(
-                    f"base.{name} has no entry for role {placement.role.value!r}, which tensor {tensor.name!r} has; "
-                    "add one, or give the tensor another role",
-                    field=f"base.{name}",
-                )
+                missing.setdefault(placement.role, tensor.name)
+        if missing:
+            listed = ", ".join(f"role {role.value!r}, which tensor {first!r} has" for role, first in missing.items())
+            raise InvalidInputError(
+                f"base.{name} has no entry for {listed}; add one, or give the tensor another role", field=f"base.{name}"
+            )
 
 
 def _base_values(base: Base) -> Mapping[Role, _Values]:
