@@ -178,8 +178,9 @@ class RefusedTensorsError(InvalidRequestError):
     slug = "unplaced-tensors"
     title = "Some tensors can't be placed"
     explanation = (
-        "The role or the fan axes of these tensors do not follow from their shapes, and are never guessed from "
-        "names. `tensors` says for each what to add: a `role`, or `fan_in_axes` and `fan_out_axes`."
+        "The role or the fan axes of these tensors can't be known from their shapes, and names are never guessed "
+        "from. `tensors` lists them with what would settle it: a `role`, or `fan_in_axes` and `fan_out_axes`. Tensors "
+        "whose names differ only in numbers share an entry, with `*` for each such number and their `count`."
     )
 
 

@@ -18,6 +18,7 @@ from widthwise.errors import (
 )
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
+from widthwise.tensors.multipliers import ComputedMultiplier
 from widthwise.tensors.placement import Tensor
 from widthwise.theory.alignment import Alignment, RoleAlignment
 from widthwise.theory.parameterization import RoleExponents, convert, init_exponents, shift
@@ -34,6 +35,7 @@ __all__ = [
     "Alignment",
     "Base",
     "Caution",
+    "ComputedMultiplier",
     "EstimateError",
     "Exponents",
     "Form",

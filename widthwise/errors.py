@@ -7,7 +7,9 @@ WidthwiseError                  any of those below; never a bug
 └── ServiceError                the HTTP service answered with an error, or could not be reached
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 class WidthwiseError(Exception):
@@ -22,14 +24,47 @@ class InvalidInputError(WidthwiseError, ValueError):
         self.field = field  #: dotted path of the offending input, such as "base.width"
 
 
+@dataclass(frozen=True, slots=True)
+class LikeTensors:
+    """Tensors with one problem whose names differ in nothing but numbers."""
+
+    name: str  #: with `*` for each number that differs; it matches all of them as a pattern
+    count: int
+    problem: str
+
+
 class UnplacedTensorsError(InvalidInputError):
     """Some tensors can't be placed; `problems` lists each as (name, what is unknown and what to add)."""
 
     def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
-        shown = "; ".join(f"{name!r}: {why}" for name, why in problems[:5])
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        super().__init__(f"{len(problems)} tensor(s) can't be placed: {shown}{more}", field="tensors")
+        groups = like_tensors(problems)
+        lines = [f"{g.name!r}{f' (×{g.count})' if g.count > 1 else ''}: {g.problem}" for g in groups[:MAX_GROUPS]]
+        if len(groups) > MAX_GROUPS:
+            lines.append(f"and {len(groups) - MAX_GROUPS} more kinds of tensors")
+        listed = " " + lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
+        super().__init__(f"{len(problems)} tensor(s) can't be placed:{listed}", field="tensors")
         self.problems = tuple(problems)
+        self.groups = groups  #: the same, like tensors together
+
+
+MAX_GROUPS = 100  # kinds of tensors in one message (chosen): more than any published model has
+_NUMBERS = re.compile(r"(\d+)")
+
+
+def like_tensors(problems: Sequence[tuple[str, str]]) -> tuple[LikeTensors, ...]:
+    """Problems with like tensors together, in the order of the first of each kind.
+
+    >>> like_tensors([("h.0.fc1", "?"), ("h.1.fc1", "?"), ("head", "?")])[0]
+    LikeTensors(name='h.*.fc1', count=2, problem='?')
+    """
+    found: dict[tuple[str, str], list[list[str]]] = {}
+    for name, problem in problems:
+        found.setdefault((_NUMBERS.sub("*", name), problem), []).append(_NUMBERS.split(name))
+    groups = []
+    for (_, problem), names in found.items():
+        parts = [part if all(each[at] == part for each in names) else "*" for at, part in enumerate(names[0])]
+        groups.append(LikeTensors("".join(parts), len(names), problem))
+    return tuple(groups)
 
 
 class EstimateError(WidthwiseError, ValueError):

@@ -48,7 +48,8 @@ class Size:
 class Base(Size):
     """The tuned model: its size and its hyperparameters.
 
-    `learning_rate`, `weight_decay`, `init_std` and `gradient_rms` are one number or a mapping by role.
+    Each hyperparameter but γ is one number or a mapping by role. A role left out of `weight_decay` is not decayed;
+    `learning_rate` and `epsilon` must have every role that the tensors have.
     """
 
     learning_rate: PerRole = None  #: > 0

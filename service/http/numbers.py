@@ -33,7 +33,7 @@ class Whole:
             ],
             mode="left_to_right",
             custom_error_type="whole_number",
-            custom_error_message=f"Input should be an integer from {self.low} to {self.high}",
+            custom_error_message=f"It must be an integer from {self.low} to {self.high}",
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -29,9 +29,10 @@ class Fault(BaseModel):
 
 
 class TensorProblem(BaseModel):
-    """One tensor that can't be placed."""
+    """A tensor that can't be placed, or several whose names differ only in numbers."""
 
-    name: str = Field(description="Name of the tensor, as it was sent.")
+    name: str = Field(description="Name of the tensor; of several, with `*` for each number that differs.")
+    count: int = Field(default=1, description="How many there are.")
     problem: str = Field(description="What is not known of it, and what would settle it.")
 
 
@@ -46,7 +47,9 @@ class Problem(BaseModel):
     detail: str = Field(description="What was wrong this time, and what to do.")
     instance: str = Field(description="The path that was asked.")
     errors: list[Fault] = Field(default=[], description="Each fault, at most 100.")
-    tensors: list[TensorProblem] = Field(default=[], description="Tensors that can't be placed, at most 100.")
+    tensors: list[TensorProblem] = Field(
+        default=[], description="Tensors that can't be placed, like ones together, at most 100 kinds."
+    )
 
 
 _WHEN: Mapping[int, str] = {

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -89,7 +91,13 @@ def _message(detail: Mapping[str, Any]) -> str:
         return f"There is no field {str(detail['loc'][-1])[:60]!r} here; remove it or fix the spelling"
     if kind == "missing":
         return "This field is required"
-    return message.removeprefix("Value error, ")
+    if kind == "union_tag_not_found" and (tag := re.search(r"'(\w+)'", message)):
+        return f"The field {tag[1]!r} is required"
+    if kind == "union_tag_invalid" and (
+        tag := re.search(r"tag '(.*)' found using '(\w+)'.*tags: (.+)$", message, re.DOTALL)
+    ):
+        return f"{tag[2]} is {tag[1][:60]!r}; it must be one of {tag[3]}"
+    return re.sub(r"^Input should", "It must", message.removeprefix("Value error, "))
 
 
 def _is_small(value: Any) -> bool:
@@ -119,7 +127,7 @@ def from_library(error: library.WidthwiseError) -> errors.ApiError:  # noqa: PLR
     """Return the answer that belongs to an error of the library or the store."""
     match error:
         case library.UnplacedTensorsError():
-            listed = [{"name": name, "problem": problem} for name, problem in error.problems[:MAX_LISTED]]
+            listed = [asdict(group) for group in error.groups[:MAX_LISTED]]
             return errors.RefusedTensorsError(str(error), errors=[_from_field(error)], tensors=listed)
         case library.InvalidInputError():
             return errors.RefusedInputError(str(error), errors=[_from_field(error)])

@@ -23,11 +23,13 @@ from service.http.numbers import Whole
 from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
+from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
 from widthwise.theory.optimizers import default_decay_modes
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import AlignmentName, Form, Layout, Role, WeightDecayMode
 
+MAX_MULTIPLIERS = 100  # chosen: a few roles, or lists of names
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
 
 AxisSize = Annotated[int, Whole(1, MAX_AXIS)]
@@ -61,7 +63,9 @@ class BaseBody(ModelSize):
     epsilon: NotNegativeOrByRole | None = Field(
         None, description="Adam's ε (Adafactor's ε₁) at the base; it follows the gradient's scale."
     )
-    weight_decay: NotNegativeOrByRole | None = Field(None, description="Weight decay λ at the base.")
+    weight_decay: NotNegativeOrByRole | None = Field(
+        None, description="Weight decay λ at the base; by role: 0 for a role that is left out."
+    )
     init_std: NotNegativeOrByRole | None = Field(None, description="Standard deviation of the init at the base.")
     gamma: PositiveByRole | None = Field(
         None, description="Constant γ of each role, a factor on its learning rate (Everett et al. 2024, section 2)."
@@ -90,6 +94,27 @@ class TensorBody(BaseModel):
     role: Role | None = Field(None, description="Settles what the shapes leave open.")
     tied_to: Name | None = Field(None, description="Name of the tensor that owns the weights which this one reuses.")
     decayed: bool = Field(True, description="False keeps weight decay away from it, whatever its role has.")
+
+
+class CodeMultiplierBody(BaseModel):
+    """A multiplier that the model's own code computes from the current width: `of`^`power` on a tensor's output."""
+
+    model_config = REQUEST
+
+    tensors: Annotated[list[Name], Field(max_length=MAX_TENSORS)] | None = Field(
+        None, description="Names of the tensors whose output is multiplied; or give role."
+    )
+    role: Role | None = Field(None, description="All tensors of this role; or give tensors.")
+    power: Annotated[float, Field(ge=-MAX_POWER, le=MAX_POWER)] = Field(
+        description="0.5 of fan_out for √d on embeddings, −0.5 of fan_in for 1/√fan_in, −1 of fan_in for 1/n on logits."
+    )
+    of: Fan = Field(description="The size that it is a power of.")
+    backward: bool = Field(True, description="False if only the forward pass is multiplied, and not the gradient.")
+    frozen: bool = Field(False, description="The multiplier stays at the base's value: then it moves nothing.")
+
+    def to_multiplier(self) -> ComputedMultiplier:
+        """The library's multiplier."""
+        return ComputedMultiplier(**{**dict(self), "tensors": self.tensors or ()})
 
 
 class TheoryExponents(BaseModel):
@@ -134,6 +159,10 @@ class TransferBody(BaseModel):
         None,
         description=f"Axis order of matrices that name no axes. {listed(Layout, '`')}.",
     )
+    code_multipliers: Annotated[list[CodeMultiplierBody], Field(max_length=MAX_MULTIPLIERS, fail_fast=True)] | None = (
+        Field(None, description="What the model's own code multiplies by; every value follows by the equivalence map.")
+    )
+    qk_norm: bool = Field(False, description="Whether the model normalises queries and keys.")
     exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
         TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
     )
@@ -154,6 +183,8 @@ class TransferBody(BaseModel):
             target=Target(**dict(self.target)),
             tensors=[Tensor(**vars(tensor)) for tensor in self.tensors or ()],
             exponents=exponents,
+            code_multipliers=[each.to_multiplier() for each in self.code_multipliers or ()],
+            qk_norm=self.qk_norm,
         )
 
 
@@ -212,6 +243,25 @@ class RuleNoteBody(BaseModel):
     source: str = Field(description="Paper and table, or the measurement.")
 
 
+class ModelQuantityBody(BaseModel):
+    """Something that the model itself multiplies by."""
+
+    value: float | None = Field(description="Value at the target; null where only its ratio to the base's is known.")
+    multiplier: float = Field(description="Target over base, beside what the code computes from its own sizes.")
+    reason: str
+
+
+class ModelPlanBody(BaseModel):
+    """What belongs to the model rather than to a tensor; null where the request does not tell."""
+
+    attention_scale: ModelQuantityBody | None = Field(
+        None,
+        description="On query·key; the multiplier stands beside the code's 1/√d_head. Needs `head_dim` at both ends.",
+    )
+    embedding_multiplier: ModelQuantityBody | None = Field(None, description="On what the embedding gives out.")
+    logit_multiplier: ModelQuantityBody | None = Field(None, description="On the logits.")
+
+
 class PlanBody(BaseModel):
     """The transfer plan: every value with its exponent and its reason."""
 
@@ -219,4 +269,5 @@ class PlanBody(BaseModel):
     tensors: list[PlannedTensorBody]
     warnings: list[CautionBody]
     provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
+    model: ModelPlanBody = Field(description="What the model itself multiplies by.")
     rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")

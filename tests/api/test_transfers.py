@@ -237,3 +237,45 @@ class TestCalibratedExponents:
             assert client.post("/v1/transfers", json=CONTRACT).status_code == 200
             body = changed("exponents", {"source": "calibration", "id": "cal_any"})
             problem(client.post("/v1/transfers", json=body), 503, "not-ready")
+
+
+def test_like_tensors_are_refused_in_one_entry(client: Client) -> None:
+    routers = [{"name": f"h.{i}.router", "base_shape": [8, 64], "target_shape": [8, 256]} for i in range(200)]
+    table = {"name": "wte", "base_shape": [99, 64], "target_shape": [99, 256]}
+    body = problem(client.post("/v1/transfers", json=changed("tensors", [*routers, table])), 422, "unplaced-tensors")
+    assert [(each["name"], each["count"]) for each in body["tensors"]] == [("h.*.router", 200), ("wte", 1)]
+    assert "'h.*.router' (×200): " in body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"exponents": {"source": "guess"}}, "source is 'guess'; it must be one of 'theory', 'calibration'"),
+        ({"exponents": {}}, "The field 'source' is required"),
+        ({"optimizer": "sgdd"}, "It must be 'sgd'"),
+        ({"target": {"width": 2.5}}, "It must be an integer from 1"),
+        ({"base": {"width": 256, "learning_rate": {"attention": 0.1}}}, "It must be 'embedding'"),
+        ({"code_multipliers": [{"power": 0.5, "of": "fan_out"}]}, "give either tensors or role"),
+        ({"code_multipliers": [{"power": "half", "of": "fan_out", "role": "embedding"}]}, "It must be a valid number"),
+    ],
+)
+def test_a_refusal_is_said_in_our_words(client: Client, change: dict[str, Any], message: str) -> None:
+    response = client.post("/v1/transfers", json={**CONTRACT, **change})
+    assert response.status_code == 422
+    assert message in response.json()["errors"][0]["message"]
+    assert not any(words in response.text for words in ("Value error", "Input tag", "Input should", "discriminator"))
+
+
+def test_the_request_says_what_the_code_multiplies_and_the_plan_has_the_models_part(client: Client) -> None:
+    asked = {
+        **CONTRACT,
+        "base": {**CONTRACT["base"], "head_dim": 16},
+        "target": {**CONTRACT["target"], "head_dim": 64},
+        "code_multipliers": [{"role": "embedding", "power": 0.5, "of": "fan_out"}],
+    }
+    response = client.post("/v1/transfers", json=asked)
+    assert PlanBody.model_validate_json(response.content, strict=True, extra="forbid")
+    plan = response.json()
+    assert layer(plan, "embedding")["learning_rate"]["factors"] == {"width": 1.0, "code": 0.25}  # ×16, Adam: 1/√16
+    assert plan["model"]["attention_scale"]["multiplier"] == 0.5
+    assert plan["model"]["logit_multiplier"]["multiplier"] == 1.0

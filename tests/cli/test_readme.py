@@ -112,6 +112,7 @@ class Parameter:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
+        self.ndim = len(shape)
 
 
 class Model:
@@ -128,11 +129,12 @@ def test_the_pytorch_snippet(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.optim = types.SimpleNamespace(AdamW=list)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torch", torch)
     base_shapes = {"embed.weight": (32000, 256), "up.weight": (1024, 256), "down.weight": (256, 1024)}
-    names: dict[str, Any] = {"model": Model(), "base_shapes": base_shapes, "roles": {"embed.weight": "embedding"}}
+    roles, positions = {"embed.weight": "embedding"}, {"embed.weight"}
+    names: dict[str, Any] = {"model": Model(), "base_shapes": base_shapes, "roles": roles, "positions": positions}
     exec(next(block for block in blocks("python") if "torch" in block), names)  # noqa: S102
     groups = names["optimizer"]
     assert [group["lr"] for group in groups] == pytest.approx([0.003, 0.00075, 0.00075])
-    assert [group["weight_decay"] for group in groups] == pytest.approx([0.1, 0.4, 0.4])
+    assert [group["weight_decay"] for group in groups] == pytest.approx([0.0, 0.4, 0.4])
     assert all(group["eps"] > 0 for group in groups)
 
 

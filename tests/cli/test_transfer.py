@@ -103,6 +103,28 @@ def test_the_help_lists_the_optimizers_and_their_decay(run: Run, monkeypatch: py
     assert "PyTorch does" not in shown
 
 
+def test_the_models_own_multipliers_follow_the_tables(run: Run) -> None:
+    asked = {**EXAMPLES["contract"]["value"], "parameterization": "mup", "form": "table_8"}
+    asked["base"], asked["target"] = {**asked["base"], "head_dim": 64}, {**asked["target"], "head_dim": 256}
+    asked["code_multipliers"] = [{"role": "embedding", "power": 0.5, "of": "fan_out"}]
+    ran = run("transfer", "-", stdin=json.dumps(asked))
+    assert "Attention scale ×0.5: query·key × √d_base/d_head = √64/256" in ran.out
+    assert "Logit multiplier ×0.0625: " in ran.out
+    assert "Embedding multiplier" not in ran.out  # the code computes it: nothing is left
+    plan = json.loads(run("transfer", "-", "--json", stdin=json.dumps(asked)).out)
+    embedding = next(layer for layer in plan["layers"] if layer["role"] == "embedding")
+    assert embedding["init_std"]["factors"] == {"width": 1.0, "code": 0.25}
+
+
+def test_like_tensors_that_cannot_be_placed_share_a_line(run: Run) -> None:
+    routers = [{"name": f"h.{i}.router", "base_shape": [8, 64], "target_shape": [8, 256]} for i in range(24)]
+    tensors = [*routers, {"name": "wte", "base_shape": [99, 64], "target_shape": [99, 256]}]
+    ran = run("transfer", "-", stdin=json.dumps({**EXAMPLES["contract"]["value"], "tensors": tensors}))
+    assert ran.code == 1
+    assert "'h.*.router' (×24): [8, 64] → [8, 256]: only axis 1 changes" in ran.err
+    assert "'wte': [99, 64] → [99, 256]: " in ran.err
+
+
 def test_warnings_go_to_stderr_and_no_colour_to_a_pipe(run: Run) -> None:
     ran = run("transfer", *CONTRACT)
     assert "Warning (small_base_width)" in ran.err

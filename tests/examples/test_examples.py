@@ -282,10 +282,11 @@ def test_base_as_its_own_target_is_an_exact_no_op(name: str) -> None:
 @quick
 @given(a_name, a_setting, st.floats(0.2, 0.8))
 def test_base_to_mid_to_target_composes(name: str, words: dict[str, Any], part: float) -> None:
-    listed = tensors(name)
+    # declared, since sizes halfway are rounded: a quarter of the width is then no whole part of it
+    listed = [replace(t, role="hidden") if _is_bare_hidden(t) else t for t in tensors(name)]
     ends = [(t.base_shape, t.target_shape) for t in listed]
     mids = [[a + round(part * (b - a)) for a, b in zip(base, target, strict=True)] for base, target in ends]
-    whole = plan(name, **words)
+    whole = plan(name, tensors=listed, **words)
     first = plan(name, tensors=[replace(t, target_shape=m) for t, m in zip(listed, mids, strict=True)], **words)
     second = plan(name, tensors=[replace(t, base_shape=m) for t, m in zip(listed, mids, strict=True)], **words)
     for direct, one, two in zip(whole.tensors, first.tensors, second.tensors, strict=True):
@@ -293,6 +294,11 @@ def test_base_to_mid_to_target_composes(name: str, words: dict[str, Any], part: 
             if getattr(direct, quantity) is not None:
                 steps = getattr(one, quantity).multiplier * getattr(two, quantity).multiplier
                 assert steps == pytest.approx(getattr(direct, quantity).multiplier, rel=1e-12), (direct.name, quantity)
+
+
+def _is_bare_hidden(tensor: Tensor) -> bool:
+    changed = sum(base != target for base, target in zip(tensor.base_shape, tensor.target_shape, strict=True))
+    return tensor.role is None and tensor.fan_in_axes is None and changed == 2
 
 
 # What must be declared

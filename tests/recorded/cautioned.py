@@ -24,9 +24,24 @@ def _with(*tensors: Json, layout: str | None = "out_in", **more: Any) -> Json:
 def more_transfers() -> Iterator[tuple[str, Json]]:
     """Warnings that `asks.transfers` does not provoke; every size by itself; every value by role."""
     yield "several readouts", _with(TENSORS[0], TENSORS[1], _NARROW, _HEAD)
+    yield "embedding that grows", _with(_tensor([1000, 256], [2000, 512], role="embedding"))
     stack = _tensor([4, 256, 256], [8, 1024, 1024], "stack", fan_in_axes=[1], fan_out_axes=[2])
     yield "stack changes", _with(TENSORS[0], TENSORS[1], stack)
-    yield "unmatched growth", _with(*UNTIED, _tensor([12, 256], [24, 1024], "positions"))
+    yield "last layer", _with(*UNTIED[:-1], _tensor([300, 256], [1111, 1024], "last"))
+    yield "constant matrix", _with(*UNTIED, _tensor([64, 82], [64, 82], "edges"))
+    deep = {"base": {**BASE, "depth": 12}, "target": {"width": 1024, "depth": 12}}
+    yield "stack by depth", _with(*UNTIED, _tensor([12, 256], [12, 1024], "gains"), **deep)
+    heads = {"base": {**BASE, "head_dim": 64}, "target": {"width": 1024, "head_dim": 128}}
+    for backward in (True, False):
+        multipliers = [
+            {"role": "embedding", "power": 0.5, "of": "fan_out"},
+            {"tensors": ["head"], "power": -1, "of": "fan_in", "backward": backward},
+        ]
+        yield (
+            f"code multiplies, backward {backward}",
+            _with(*UNTIED, code_multipliers=multipliers, qk_norm=True, **heads),
+        )
+    yield "tied code multiplies", _with(*TENSORS, code_multipliers=multipliers[:1], parameterization="standard")
     yield "small output", transfer("standard", base={**BASE, "output_dimension": 2}, target={"width": 512})
     yield "adafactor's epsilon", transfer("ntk", "adafactor", base={**BASE, "epsilon": 1e-45})
     yield "wide", transfer(base={**BASE, "width": 512}, target={"width": 12288})
@@ -102,7 +117,6 @@ def more_refused() -> Iterator[tuple[str, Json]]:
         ("axis twice", [_tensor([256, 256], [512, 512], fan_in_axes=[1], fan_out_axes=[1])]),
         ("one side only", [_tensor([256, 256], [512, 512], fan_in_axes=[1])]),
         ("three axes", [_tensor([4, 256, 512], [4, 512, 1024])]),
-        ("embedding that grows", [_tensor([1000, 256], [2000, 512], role="embedding")]),
         ("swapped", [_tensor([100, 256], [100, 512], role="embedding", fan_in_axes=[1], fan_out_axes=[0])]),
         ("padded", [_tensor([50257, 256], [50304, 1024])]),
         ("unknown role", [_tensor([256, 256], [512, 512], role="attention")]),
@@ -111,6 +125,7 @@ def more_refused() -> Iterator[tuple[str, Json]]:
         ("tie of roles", [TENSORS[1], _tensor([65536], [1048576], role="vector", tied_to="q")]),
         ("no name", [{"base_shape": [2], "target_shape": [4]}]),
         ("control character", [_tensor([2], [4], "\u0007")]),
+        ("a stack or a table", [*UNTIED, _tensor([12, 256], [24, 1024], "positions")]),
         ("two faults", [_tensor([100, 256], [100, 512], "a"), _tensor([4, 8, 16], [4, 8, 32], "b")]),
     ):
         yield f"tensors {name}", _with(*tensors)

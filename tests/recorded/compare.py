@@ -28,7 +28,7 @@ FRESH = CLOCK | {
     *("created_at", "started_at", "finished_at", "queued_at", "last_seen", "code_sha256", "seconds"),
 }
 #: For people: may be reworded.
-PROSE = frozenset({"message", "detail", "title", "description", "summary", "reason", "rule", "statement"})
+PROSE = frozenset({"message", "problem", "detail", "title", "description", "summary", "reason", "rule", "statement"})
 #: Of the prose, what states numbers of a plan or a fit.
 NUMBERED = frozenset({"message", "reason", "rule"})
 #: Warnings of the library that older answers lack: each is named in the changelog.

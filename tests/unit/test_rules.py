@@ -10,16 +10,15 @@ from hypothesis import strategies as st
 from widthwise import Base, Exponents, Target, Tensor, TransferRequest
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
-from widthwise.rules.contract import Case, Factors, Subject, widths_of_model
+from widthwise.rules.contract import Case, Factors, Subject, stated_widths
 from widthwise.rules.registry import RULES
-from widthwise.tensors.placement import place
 from widthwise.transfers.plan import Plan
 from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import Optimizer, Parameterization, Role
 
 TENSORS = (
     Tensor("embed", (101, 64), (101, 256), role="embedding"),
-    Tensor("up", (256, 64), (1024, 256)),
+    Tensor("up", (256, 64), (1024, 256), role="hidden"),
     Tensor("head", (101, 64), (101, 256), tied_to="embed"),
     Tensor("gain", (64,), (256,)),
 )
@@ -82,14 +81,10 @@ def test_a_rule_that_does_not_apply_leaves_no_trace() -> None:
     assert plan_of(wide, (*RULES, Depth())) == plan_of(wide)
 
 
-def test_the_widths_of_a_model_are_both_given_or_both_read_from_its_tensors() -> None:
-    hidden = place(
-        [Tensor("up", (256, 64), (1024, 128), (1,), (0,)), Tensor("down", (64, 256), (128, 1024), (1,), (0,))]
-    )
-    assert widths_of_model(Base(width=32), Target(width=48), hidden) == (32, 48)
-    assert widths_of_model(Base(width=32), Target(), hidden) == (64, 128)
-    assert widths_of_model(Base(), Target(width=48), hidden) == (64, 128)
-    assert widths_of_model(Base(width=32), Target(), []) is None
+def test_the_widths_of_a_model_are_those_that_it_states() -> None:
+    assert stated_widths(Base(width=32), Target(width=48)) == (32, 48)
+    assert stated_widths(Base(width=32), Target()) is None
+    assert stated_widths(Base(), Target(width=48)) is None
 
 
 def test_the_measured_shift_is_the_second_rule() -> None:

@@ -66,30 +66,17 @@ def test_the_provenance_names_the_shift() -> None:
     assert "shift" not in plan(0.0).provenance["exponents"]
 
 
-def test_the_widths_come_from_the_hidden_tensors_where_none_are_stated() -> None:
-    made = transfer(
-        parameterization="standard",
-        optimizer="adam",
-        base=Base(learning_rate=LEARNING_RATE),
-        target=Target(),
-        tensors=TENSORS,
-        exponents=Exponents(shift=32.0),
-    )
-    assert made.tensor("embedding").learning_rate.multiplier == pytest.approx(2 ** (32 / 64 - 32 / 512))
-
-
-def test_without_widths_the_shift_is_left_out_and_said_to_be() -> None:
-    made = transfer(
-        parameterization="standard",
-        optimizer="adam",
-        base=Base(learning_rate=LEARNING_RATE),
-        target=Target(),
-        tensors=TENSORS[:1],
-        exponents=Exponents(shift=32.0),
-    )
-    assert made.tensor("embedding").learning_rate.multiplier == 1
-    assert "shift_not_applied" in {code for code, _ in made.warnings}
-    assert "shift_not_applied" not in {code for code, _ in plan(32.0).warnings}
+def test_a_shift_needs_the_width_stated() -> None:
+    with pytest.raises(InvalidInputError, match=r"base\.width is missing.*32/n octaves") as refusal:
+        transfer(
+            parameterization="standard",
+            optimizer="adam",
+            base=Base(learning_rate=LEARNING_RATE),
+            target=Target(),
+            tensors=TENSORS,
+            exponents=Exponents(shift=32.0),
+        )
+    assert refusal.value.field == "base.width"
 
 
 def test_a_shifted_plan_does_not_say_that_it_agrees_with_theory() -> None:

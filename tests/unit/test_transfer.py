@@ -216,7 +216,7 @@ def test_rates_gammas_and_decays_by_role() -> None:
     p = plan("standard", base=base)
     assert p.layer("hidden").learning_rate.value == 0.01 * 2 / 4
     assert p.layer("embedding").learning_rate.value == 0.1
-    assert p.layer("embedding").weight_decay.value is None
+    assert p.layer("embedding").weight_decay.value == 0.0  # left out: not decayed
     assert p.layer("scalar").learning_rate.value is None
     with pytest.raises(InvalidInputError, match=r"no entry for role 'scalar', which tensor 'head.bias'"):
         plan("standard", base=base, tensors=tensors((64, 64), (128, 128)))
@@ -307,7 +307,7 @@ def test_worst_case_readout_slows_the_features_by_fan_out() -> None:
 
 def test_the_dictionary_has_the_shape_of_the_contract() -> None:
     body = plan(tensors=tensors((64, 64), (128, 128))).to_dict()
-    assert set(body) == {"layers", "tensors", "warnings", "provenance", "rules"}
+    assert set(body) == {"layers", "tensors", "warnings", "provenance", "rules", "model"}
     assert [layer["role"] for layer in body["layers"]] == [role.value for role in Role]
     assert set(body["layers"][0]) == {"role", *QUANTITIES, "reason"}
     assert set(body["tensors"][0]) == {"name", "role", "fan_in", "fan_out", "tied_to", *QUANTITIES, "reason"}

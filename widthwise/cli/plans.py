@@ -35,7 +35,17 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
     if plan["tensors"]:
         table = _tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide)
         console.show(f"By tensor ({len(plan['tensors'])})", table)
+    for line in _model_lines(plan.get("model") or {}):
+        out.print(escape(line))
     out.print(escape(provenance(plan["provenance"])), soft_wrap=True)
+
+
+def _model_lines(model: JsonObject) -> Iterator[str]:
+    """What the model multiplies by, where that differs from the base."""
+    for name, quantity in model.items():
+        if quantity is not None and quantity["multiplier"] != 1:
+            words = name.replace("_", " ").capitalize()
+            yield f"{words} ×{console.number(quantity['multiplier'])}: {quantity['reason']}."
 
 
 def provenance(of: JsonObject) -> str:

@@ -12,6 +12,7 @@ from widthwise.caution import Caution
 from widthwise.model import Base, Target
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import ExponentsInForce, Scheme
+from widthwise.tensors.multipliers import CodePower, ComputedMultiplier
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.fans import Fans
 from widthwise.vocabulary import QuantityName, Role
@@ -28,16 +29,19 @@ class Case(NamedTuple):
     tensors: Sequence[Tensor]
     placements: Sequence[Placement]  #: of the tensors, in their order
     has_ties: bool  #: whether an embedding and a readout share weights
-    widths: tuple[int, int] | None  #: of base and target, as given or read from the hidden tensors; None: unknown
+    widths: tuple[int, int] | None  #: of base and target, as stated; None: not stated
+    code_multipliers: Sequence[ComputedMultiplier] = ()
 
 
 class Subject(NamedTuple):
     """What the factors apply to: one tensor, or all tensors of a role if every width grows by the same ratio."""
 
     role: Role
-    fans: Fans | None  #: for a tensor
-    ratio: float | None  #: ratio of the widths, for a role
-    is_tied: bool = False  #: whether an embedding and a readout share it
+    fans: Fans | None  #: of a tensor
+    ratio: float | None  #: of the widths, for a role
+    is_tied: bool = False  #: it shares weights between an embedding and a readout
+    code: CodePower | None = None  #: what the model's own code multiplies its output by
+    owner_code: CodePower | None = None  #: of a tied readout: what it multiplies the embedding's output by
 
 
 _NONE: Mapping[QuantityName, float] = MappingProxyType({})
@@ -81,12 +85,6 @@ class Rule(Protocol):
         """Return the rule in force for a case; None if it does not apply. InvalidInputError if it can't handle it."""
 
 
-def widths_of_model(base: Base, target: Target, placements: Sequence[Placement]) -> tuple[int, int] | None:
-    """Return the widths of base and target: as given, else the narrowest changing fan-in of the hidden tensors."""
-    if base.width is not None and target.width is not None:
-        return base.width, target.width
-    hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]
-    if not hidden:
-        return None
-    narrowest = min(hidden, key=lambda fans: fans.base_in)
-    return narrowest.base_in, narrowest.target_in
+def stated_widths(base: Base, target: Target) -> tuple[int, int] | None:
+    """Width of base and target as the request states them; None if it does not. Never read from a tensor."""
+    return None if base.width is None or target.width is None else (base.width, target.width)

@@ -1,5 +1,6 @@
 """The rules of a transfer, in the order of their reasons and cautions."""
 
+from widthwise.rules.code import CodeMultipliers
 from widthwise.rules.contract import Rule
 from widthwise.rules.shift import FiniteWidthShift
 from widthwise.rules.width import Width
@@ -7,4 +8,5 @@ from widthwise.rules.width import Width
 RULES: tuple[Rule, ...] = (
     Width(),
     FiniteWidthShift(),
+    CodeMultipliers(),
 )

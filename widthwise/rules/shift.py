@@ -18,13 +18,20 @@ class FiniteWidthShift:
     covers: frozenset[str] = frozenset()
 
     def apply(self, case: Case) -> "ShiftInForce | None":
-        """In force if the exponents have a shift. Raises InvalidInputError for one beyond `MAX_SHIFT` octaves."""
+        """In force if the exponents carry a shift.
+
+        Raises InvalidInputError if the request states no width, and for more than `MAX_SHIFT` octaves.
+        """
         exponents = case.exponents
         if exponents is None or not exponents.shift:
             return None
         source = exponents.source
         if case.widths is None:
-            return ShiftInForce({}, "", source, tuple(_unknown_widths(exponents.shift)))
+            raise InvalidInputError(
+                f"base.width is missing: the exponents carry a finite-width shift of {exponents.shift:.4g}/n octaves, "
+                "and no tensor says what the width n is; give base.width and target.width",
+                field="base.width",
+            )
         multiplier = shift_multiplier(exponents.shift, case.widths)
         base, target = case.widths
         reason = (
@@ -37,7 +44,7 @@ class FiniteWidthShift:
             words = case.scheme
             if decay_mode_in_force(words.optimizer, words.weight_decay_mode) is WeightDecayMode.DECOUPLED:
                 multipliers["weight_decay"] = 1 / multiplier  # η·λ stays
-        return ShiftInForce(multipliers, reason, source, ())
+        return ShiftInForce(multipliers, reason, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +54,22 @@ class ShiftInForce:
     multipliers: dict[QuantityName, float]
     reason: str
     source: str
-    cautions: tuple[Caution, ...]
+    cautions: tuple[Caution, ...] = ()
 
     def factors(self, _subject: Subject) -> Factors:
         """The same for every tensor and role."""
         return Factors(self.multipliers, self.reason)
 
 
-def shift_multiplier(shift: float, widths: tuple[int, int] | None) -> float:
-    """Return the factor of the finite-width shift k on every learning rate from base to target width: 2^(k/b − k/n).
+def shift_multiplier(shift: float, widths: tuple[int, int]) -> float:
+    """What the finite-width shift k adds to every learning rate between the base and the target width: 2^(k/b − k/n).
 
-    It is 1 if the widths are not known, and exactly 1 if they are equal. Raises InvalidInputError for more than
-    `MAX_SHIFT` octaves.
+    Exactly 1 where the widths are equal. Raises InvalidInputError for more than `MAX_SHIFT` octaves.
 
     >>> shift_multiplier(64.0, (64, 128))
     1.4142135623730951
     """
-    if not shift or widths is None:
+    if not shift:
         return 1.0
     base, target = widths
     octaves = shift * (1 / base - 1 / target)
@@ -75,13 +81,3 @@ def shift_multiplier(shift: float, widths: tuple[int, int] | None) -> float:
         )
     multiplier: float = 2.0**octaves
     return multiplier
-
-
-def _unknown_widths(shift: float) -> tuple[Caution, ...]:
-    return (
-        Caution(
-            "shift_not_applied",
-            f"the calibration found a finite-width shift of {shift:.4g}/n octaves, but neither the widths nor a hidden "
-            "tensor that grows determine n, so learning rates do not include it; give base.width and target.width",
-        ),
-    )

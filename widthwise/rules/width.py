@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from widthwise.caution import Caution
 from widthwise.rules.contract import Case, Factors, Subject
-from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions
+from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
@@ -36,8 +36,8 @@ class WidthInForce:
         return str(exponents.get("reference", exponents["source"]))
 
     def factors(self, subject: Subject) -> Factors:
-        """Target over base of every quantity: for a tensor by its own fans, for a role by the ratio of the widths."""
-        role, fans, ratio, is_tied = subject
+        """Target over base of every quantity of a tensor, by its own fans; of a role, by the ratio of the widths."""
+        role, fans, ratio, is_tied, *_ = subject
         in_force = self._in_force
         scaling = (in_force.tied_scalings if is_tied else in_force.scalings)[role]
         if fans is not None:
@@ -53,8 +53,9 @@ class WidthInForce:
         """Epsilons near the gradient, ties that can't be exact, exponents used beyond their measurement."""
         case = self._case
         power = epsilon_power(case.scheme.optimizer)
+        sizes = case.widths or narrowest_hidden(case.placements)
         return (
-            *(epsilon_cautions(case.base, case.target, self._in_force.gradient, case.widths, power) if power else ()),
+            *(epsilon_cautions(case.base, case.target, self._in_force.gradient, sizes, power) if power else ()),
             *(self._in_force.tie_cautions if case.has_ties else ()),
             *self._measured(),
         )
@@ -66,11 +67,12 @@ class WidthInForce:
         words = self._case.scheme
         theory = theoretical_exponents(words.parameterization, words.optimizer, words.alignment, form=exponents.form)
         yield from measured_cautions(
-            self._case.widths,
+            self._case.widths or narrowest_hidden(self._case.placements),
             exponents.widths,
             {known_word(Role, role, "exponents.intervals"): interval for role, interval in exponents.intervals.items()},
             {role: float(e.c) for role, e in theory.items()},
             shifted=bool(exponents.shift),
+            stated=self._case.widths is not None,
         )
 
 

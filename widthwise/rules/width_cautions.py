@@ -5,12 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from widthwise.caution import Caution
 from widthwise.model import Base, Target, by_role
+from widthwise.tensors.placement import Placement
 from widthwise.vocabulary import Role
 
 NEAR = 10  # chosen: at ε = RMS(grad)/10 Adam's step is already 9 % short
 NOMINAL_BATCH_TOKENS = 2**17  # Everett et al. 2024: 256 sequences of 512 tokens
 #: By the power that epsilon adds to.  |g|: float32 flushes v = g² to zero below about 1e-19; g²: its smallest normal.
 SMALLEST_EPSILON = {1: 1e-19, 2: 1.2e-38}
+
+
+def narrowest_hidden(placements: Sequence[Placement]) -> tuple[int, int] | None:
+    """The narrowest fan-in that changes among the hidden tensors: an order of magnitude, and not the model's width."""
+    hidden = [p.fans for p in placements if p.role is Role.HIDDEN and p.fans.base_in != p.fans.target_in]
+    if not hidden:
+        return None
+    narrowest = min(hidden, key=lambda fans: fans.base_in)
+    return narrowest.base_in, narrowest.target_in
 
 
 def measured_cautions(
@@ -20,10 +30,12 @@ def measured_cautions(
     theory: Mapping[Role, float],
     *,
     shifted: bool = False,
+    stated: bool = True,
 ) -> Iterator[Caution]:
     """Warn if measured learning-rate exponents are used beyond their widths, or say no more than theory.
 
-    With a finite-width shift (`shifted`) they agree with theory's, but the plan still differs from it.
+    With a finite-width shift (`shifted`) they agree with theory's and the plan still differs from it. Widths that the
+    request does not state (`stated`) are an order of magnitude, which no message names.
     """
     if widths_of_model is not None and widths_measured:
         low, high = min(widths_measured), max(widths_measured)
@@ -31,8 +43,9 @@ def measured_cautions(
         if base != target and not (low <= base <= high and low <= target <= high):
             yield Caution(
                 "measured_extrapolation",
-                f"the exponents were measured at widths {low} to {high} and are used from {base} to {target}; drift "
-                "at small widths is often an O(1/width) shift and does not extrapolate as a power law",
+                f"the exponents were measured at widths {low} to {high} and are used "
+                f"{f'from {base} to {target}' if stated else 'beyond; state base.width and target.width'}: what "
+                "drifts at small widths is often a shift of order 1/width, which does not go on as a power",
             )
     if any(interval is None for interval in intervals.values()):
         yield Caution(
@@ -77,7 +90,8 @@ def epsilon_cautions(
         smallest = min(smallest, epsilon, epsilon * scale**power)
         measured = by_role(base.gradient_rms, role)
         expected = target_width ** -g[role] * noise if measured is None else measured * scale
-        excess = epsilon ** (1 / power) / expected
+        # the smallest gradients underflow to zero here: any epsilon is above them
+        excess = epsilon ** (1 / power) / expected if expected else math.inf
         if excess * NEAR > 1 and (worst is None or excess > worst[0]):
             worst = (excess, role, epsilon, expected)
     if worst is not None:

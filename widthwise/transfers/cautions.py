@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from widthwise.caution import Caution
 from widthwise.model import Base, Target, by_role, changed_sizes
-from widthwise.rules.contract import widths_of_model
+from widthwise.rules.contract import stated_widths
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
 from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.theory.parameterization import is_feature_scaled
+from widthwise.transfers.model_quantities import attention_factor
 from widthwise.vocabulary import Optimizer, Parameterization, Role, WeightDecayMode
 
 EXTRAPOLATION_RATIO = 16  # chosen: the paper's fits span ×16 above the widths that it had to exclude
@@ -26,21 +27,24 @@ def cautions(
     tensors: Sequence[Tensor],
     placements: Sequence[Placement],
     covered: frozenset[str],
+    qk_norm: bool = False,
 ) -> tuple[Caution, ...]:
     """Every warning that no rule gives itself, in a fixed order. covered: the sizes whose change some rule handles."""
     distinct = list({id(p): p for p in placements}.values())  # few, however many tensors repeat them
     ratios = {ratio for p in distinct for ratio in _width_ratios(p)}
-    widths = widths_of_model(base, target, distinct)
-    stated = None if base.width is None or target.width is None else target.width / base.width
+    widths = stated_widths(base, target)
+    stated = None if widths is None else widths[1] / widths[0]
     if stated is not None:
         ratios.add(stated)
+    constant_depth = base.depth if base.depth == target.depth else None
     return (
         *_on_ratios(ratios),
         *_on_base_width(widths),
         *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
-        *(_on_placements(tensors, placements, distinct, stated) if distinct else ()),
+        *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
         *_on_other_sizes(base, target, covered),
+        *_on_head_growth(base.head_dim, target.head_dim, qk_norm=qk_norm),
     )
 
 
@@ -130,7 +134,11 @@ def _sp_with_full_alignment(parameterization: Parameterization, alignment: Align
 
 
 def _on_placements(
-    tensors: Sequence[Tensor], placements: Sequence[Placement], distinct: Sequence[Placement], stated: float | None
+    tensors: Sequence[Tensor],
+    placements: Sequence[Placement],
+    distinct: Sequence[Placement],
+    stated: float | None,
+    constant_depth: int | None,
 ) -> Iterator[Caution]:
     # Names are gathered only where some placement calls for it: a large model has tens of thousands of them.
     def names(of: Callable[[Placement], bool]) -> list[str]:
@@ -148,20 +156,37 @@ def _on_placements(
                 f"{_list(inferred)}: placed as readouts because only their fan-in grows, and the model has others; "
                 "give role 'hidden' to keys, values or routers of constant width, which have no forward multiplier",
             )
-    unmatched = _unmatched(distinct)
-    if unmatched:
-        yield Caution(
-            "unmatched_growth",
-            f"{_list(names(lambda p: p in unmatched))}: placed as hidden by the layout, but one axis grows by a ratio "
-            "that no other tensor passes on; if that axis counts layers, positions or vocabulary entries, give role "
-            "or fan axes",
-        )
     ratios = [ratio for p in distinct for ratio in _width_ratios(p)]
     if stated is not None and ratios and stated not in ratios:
         yield Caution(
             "width_mismatch",
             f"base.width and target.width say ×{stated:.6g}, and no tensor grows by that: the roles' values follow "
             "the widths, the tensors' values their own shapes",
+        )
+    if any(map(_grows, distinct)) and any(map(_is_constant_matrix, distinct)):
+        yield Caution(
+            "constant_matrices",
+            f"{_list(names(_is_constant_matrix))}: these matrices do not grow while the model does, so their numbers "
+            "stay as they are; check that none was forgotten, and give role to one that is an embedding or a readout",
+        )
+    if any(p.role is Role.EMBEDDING for p in distinct) and all(p.role is not Role.READOUT for p in distinct):
+        yield Caution(
+            "no_readout",
+            "the tensors embed and none reads out: is the head tied? PyTorch's named_parameters() lists a tied weight "
+            "once; list the head too, with tied_to, since the tie changes the plan",
+        )
+    if any(p.unmatched for p in distinct):
+        yield Caution(
+            "unmatched_growth",
+            f"{_list(names(lambda p: p.unmatched))}: placed as hidden by the layout, but the first axis is a width "
+            "nowhere else; if it is not the last layer's but counts positions or table entries, or stacks gains, give "
+            "role or fan axes",
+        )
+    if any(p.stacked_by_depth for p in distinct) and constant_depth is not None:
+        yield Caution(
+            "stacked_by_depth",
+            f"{_list(names(lambda p: p.stacked_by_depth))}: an axis of {constant_depth} counts as a stack of layers, "
+            "since the stated depth is that number; give role or fan axes if it is something else",
         )
     if any(p.stack_changes for p in distinct):
         yield Caution(
@@ -171,23 +196,14 @@ def _on_placements(
         )
 
 
-def _unmatched(distinct: Sequence[Placement]) -> set[Placement]:
-    """Matrices placed by layout whose growth nothing else shares.
+def _grows(placement: Placement) -> bool:
+    return any(ratio != 1 for ratio in _width_ratios(placement))
 
-    A width is the fan-out of some tensor and the fan-in of another.  Layers of a stacked gain, positions and padded
-    vocabularies are not; in a matrix whose two axes grow alike they could not be told apart, and do not matter.
-    """
-    hidden = [p for p in distinct if p.role is Role.HIDDEN]
-    produced = {p.fans.ratio_out for p in distinct if p.role in (Role.HIDDEN, Role.EMBEDDING)}
-    consumed = {p.fans.ratio_in for p in distinct if p.role in (Role.HIDDEN, Role.READOUT)}
-    return {
-        p
-        for p in hidden
-        if p.by_layout
-        and len(hidden) > 1
-        and p.fans.ratio_in != p.fans.ratio_out
-        and not (p.fans.ratio_in in produced and p.fans.ratio_out in consumed)
-    }
+
+def _is_constant_matrix(placement: Placement) -> bool:
+    fans = placement.fans
+    is_matrix = placement.role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
+    return is_matrix and fans.base_in == fans.target_in and fans.base_out == fans.target_out
 
 
 def _inferred_readout(placement: Placement) -> bool:
@@ -198,13 +214,12 @@ _SIZES = {
     "depth": ("depth_changed", "number of blocks"),
     "batch_tokens": ("batch_changed", "batch size in tokens"),
     "tokens": ("horizon_changed", "number of training tokens"),
-    "head_dim": ("head_dim_changed", "head dim"),
 }
 
 
 def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iterator[Caution]:
     for name in changed_sizes(base, target):
-        if name in covered:
+        if name in covered or name not in _SIZES:  # the head dim has words of its own
             continue
         code, words = _SIZES[name]
         yield Caution(
@@ -212,6 +227,18 @@ def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iter
             f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: this plan transfers over "
             "width alone and leaves that change uncorrected",
         )
+
+
+def _on_head_growth(base: int | None, target: int | None, *, qk_norm: bool) -> Iterator[Caution]:
+    if base is None or target is None or base == target:
+        return
+    scale = (
+        "normalised queries and keys keep the attention scale that they have"
+        if qk_norm
+        else f"the attention scale becomes √{base}/{target}, ×{attention_factor(base, target):.4g} beside 1/√d_head "
+        "(the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
+    )
+    yield Caution("head_dim_changed", f"the head dim changes from {base} to {target}: {scale}")
 
 
 def _list(names: Sequence[str]) -> str:

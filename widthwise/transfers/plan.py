@@ -100,6 +100,25 @@ class RuleNote(NamedTuple):
     source: str  #: paper and table, or the measurement
 
 
+class ModelQuantity(NamedTuple):
+    """Something that the model multiplies by."""
+
+    value: float | None  #: for the target; None where only its ratio to the base's is known
+    multiplier: float  #: target / base, beside what the code computes from the target's own sizes
+    reason: str
+
+
+class ModelPlan(NamedTuple):
+    """What belongs to the model rather than to a tensor; None: the request does not tell."""
+
+    attention_scale: ModelQuantity | None = None  #: on query·key; its multiplier stands beside the code's 1/√d_head
+    embedding_multiplier: ModelQuantity | None = None
+    logit_multiplier: ModelQuantity | None = None
+
+
+_NO_MODEL = ModelPlan()
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that the target model needs, and the origin of each number."""
@@ -109,6 +128,7 @@ class Plan:
     warnings: tuple[Caution, ...]
     provenance: Mapping[str, Any]
     rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
+    model: ModelPlan = _NO_MODEL
 
     def layer(self, role: Role | str) -> LayerPlan:
         """Return the plan of one role; KeyError if base and target name no width."""
@@ -146,6 +166,7 @@ class Plan:
             "warnings": [caution._asdict() for caution in self.warnings],
             "provenance": dict(self.provenance),
             "rules": [note._asdict() for note in self.rules],
+            "model": {name: each and each._asdict() for name, each in self.model._asdict().items()},
         }
 
     @classmethod
@@ -175,6 +196,7 @@ class Plan:
             warnings=tuple(Caution(each.text("code"), each.text("message")) for each in _objects(plan, "warnings")),
             provenance=dict(plan.object("provenance").values),
             rules=tuple(RuleNote(each.text("name"), each.text("source")) for each in _objects(plan, "rules")),
+            model=_model(plan.object("model")) if plan.has("model") else _NO_MODEL,
         )
 
 
@@ -186,6 +208,15 @@ def _to_dict(of: LayerPlan | TensorPlan, name: QuantityName) -> dict[str, Any] |
         return None
     value, multiplier, exponent = of.quantities[name]
     return {"value": value, "multiplier": multiplier, "exponent": exponent, "factors": of.factors(name)}
+
+
+def _model(fields: Fields) -> ModelPlan:
+    return ModelPlan(**{name: _model_quantity(fields.object(name)) for name in ModelPlan._fields if fields.has(name)})
+
+
+def _model_quantity(fields: Fields) -> ModelQuantity:
+    value = fields.number("value") if fields.has("value") else None
+    return ModelQuantity(value, fields.number("multiplier"), fields.text("reason"))
 
 
 def _objects(fields: Fields, key: str) -> list[Fields]:

@@ -10,6 +10,7 @@ from widthwise.model import Base, Size, Target
 from widthwise.reading.model import ModelReading
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import Scheme
+from widthwise.tensors.multipliers import FIELD, ComputedMultiplier
 from widthwise.tensors.placement import Tensor
 from widthwise.theory import alignment as alignments
 from widthwise.theory.alignment import AlignmentLike, Number, RoleAlignment
@@ -37,6 +38,8 @@ class TransferRequest:
     weight_decay_mode: WeightDecayMode | str | None = None  #: None: the optimizer's default
     tensors: Sequence[Tensor] = field(default=())
     exponents: Exponents | None = None  #: None: theory's
+    code_multipliers: Sequence[ComputedMultiplier] = ()  #: those that the model's own code computes
+    qk_norm: bool = False  #: the model normalises queries and keys
     cautions: Sequence[Caution] = ()  #: of how the models were read; the plan repeats them
 
     def scheme(self) -> Scheme:
@@ -90,7 +93,7 @@ class TransferRequest:
         for measured exponents, which a service keeps. Ranges and words are checked as for any other request.
         """
         given = _object(value, "the request")
-        _only(given, (*_WORDS, "base", "target", "tensors", "exponents", "rules"), "the request")
+        _only(given, (*_WORDS, "base", "target", "tensors", "exponents", "rules", FIELD, "qk_norm"), "the request")
         for name in ("parameterization", "optimizer", "base", "target"):
             if name not in given:
                 raise InvalidInputError(f"{name} is missing; give it in the file or as an option", field=name)
@@ -116,6 +119,8 @@ class TransferRequest:
             base=Base(**base),
             target=Target(**target),
             tensors=[_tensor(each, f"tensors[{index}]") for index, each in enumerate(tensors)],
+            code_multipliers=_code_multipliers(given.get(FIELD, [])),
+            qk_norm=_flag(given.get("qk_norm", False), "qk_norm"),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -137,12 +142,15 @@ class TransferRequest:
             "base": _given(asdict(self.base)),
             "target": _given(asdict(self.target)),
             **({"tensors": [_tensor_dict(tensor) for tensor in self.tensors]} if self.tensors else {}),
+            **({FIELD: [_multiplier_dict(each) for each in self.code_multipliers]} if self.code_multipliers else {}),
+            **({"qk_norm": True} if self.qk_norm else {}),
         }
 
 
 _WORDS = ("parameterization", "optimizer", "alignment", "readout_omega", "form", "layout", "weight_decay_mode")
 _SIZES = tuple(each.name for each in fields(Size))
 _BASE = tuple(each.name for each in fields(Base))
+_MULTIPLIER = tuple(each.name for each in fields(ComputedMultiplier))
 _TENSOR = tuple(each.name for each in fields(Tensor))
 
 
@@ -188,14 +196,44 @@ def _tensor(value: Any, field: str) -> Tensor:
         whole = isinstance(part, list) and all(type(size) is int for size in part)
         if part is not None and not whole:
             raise InvalidInputError(f"{field}.{name} is {part!r}; give a list of integers", field=f"{field}.{name}")
-    if not isinstance(given.get("decayed", True), bool):
-        raise InvalidInputError(
-            f"{field}.decayed is {given['decayed']!r}; give true or false", field=f"{field}.decayed"
-        )
+    _flag(given.get("decayed", True), f"{field}.decayed")
     for name in ("name", "role", "tied_to"):
         if not isinstance(given.get(name, ""), str):
             raise InvalidInputError(f"{field}.{name} is {given[name]!r}; give a string", field=f"{field}.{name}")
     return Tensor(**given)
+
+
+def _code_multipliers(value: Any) -> list[ComputedMultiplier]:
+    if not isinstance(value, list):
+        raise InvalidInputError(f"{FIELD} must be a list of objects", field=FIELD)
+    found = []
+    for index, each in enumerate(value):
+        where = f"{FIELD}[{index}]"
+        given = _object(each, where)
+        _only(given, _MULTIPLIER, where)
+        for name in ("power", "of"):
+            if name not in given:
+                raise InvalidInputError(f"{where}.{name} is missing", field=f"{where}.{name}")
+        for name in ("backward", "frozen"):
+            _flag(given.get(name, False), f"{where}.{name}")
+        names = given.get("tensors", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise InvalidInputError(f"{where}.tensors is {names!r}; give a list of names", field=f"{where}.tensors")
+        found.append(ComputedMultiplier(**given))
+    return found
+
+
+def _multiplier_dict(multiplier: ComputedMultiplier) -> dict[str, Any]:
+    given = {name: getattr(multiplier, name) for name in _MULTIPLIER}
+    defaults = {"tensors": (), "role": None, "backward": True, "frozen": False}
+    kept = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
+    return {name: list(value) if name == "tensors" else value for name, value in kept.items() if value != []}
+
+
+def _flag(value: Any, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{field} is {value!r}; give true or false", field=field)
+    return value
 
 
 def _object(value: Any, field: str) -> dict[str, Any]:

@@ -1,20 +1,22 @@
 """From a tuned base to every hyperparameter of the target: the product of the rules in force."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
-from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, widths_of_model
+from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, stated_widths
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import exponents_in_force
 from widthwise.rules.registry import RULES
+from widthwise.tensors.multipliers import CodePower, ComputedMultiplier, of_role, of_tensors
 from widthwise.tensors.placement import Placement, Tensor, place
 from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
-from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.transfers.cautions import cautions, decay_cautions
+from widthwise.transfers.model_quantities import model_plan
 from widthwise.transfers.plan import LayerPlan, Plan, Quantity, RuleFactors, RuleNote, TensorPlan
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import (
@@ -51,13 +53,16 @@ def transfer(
     weight_decay_mode: WeightDecayMode | str | None = None,
     form: Form | str = Form.TABLE_9,
     readout_omega: Number | None = None,
+    code_multipliers: Sequence[ComputedMultiplier] = (),
+    qk_norm: bool = False,
 ) -> Plan:
     """Transfer the base's hyperparameters to the target.
 
     Every quantity of a role is base value × (target width / base width)^(−exponent); a tensor uses the ratios of its
-    own fan-in and fan-out.  `weight_decay_mode` says how the trainer applies λ; where an optimizer's implementations
-    differ in it and none is named, the plan says which one it took.  Raises InvalidInputError, and
-    UnplacedTensorsError for tensors that can't be placed.
+    own fan-in and fan-out.  `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations
+    differ and none is named, the plan says which one it took.  `code_multipliers` are those that the model's own code
+    computes; `qk_norm` says that it normalises queries and keys.  Raises InvalidInputError, and UnplacedTensorsError
+    for tensors that can't be placed.
 
     >>> plan = transfer(parameterization="standard", optimizer="adam",
     ...                 base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=Target(width=4096))
@@ -77,6 +82,8 @@ def transfer(
             weight_decay_mode=weight_decay_mode,
             form=form,
             readout_omega=readout_omega,
+            code_multipliers=code_multipliers,
+            qk_norm=qk_norm,
         )
     )
 
@@ -100,9 +107,15 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
     if base.width is None and not tensors:
         raise InvalidInputError("nothing to transfer: give base.width and target.width, or tensors", field="base.width")
     in_force = exponents_in_force(scheme, request.exponents)  # refuses wrong words before any tensor is looked at
-    placements = place(tensors, request.axis_order())
+    placements = place(
+        tensors,
+        request.axis_order(),
+        width=_pair(base.width, target.width),
+        depth=_pair(base.depth, target.depth),
+        head_dim=_pair(base.head_dim, target.head_dim),
+    )
     tied = tied_names(tensors, placements)
-    _require_learning_rates(base, tensors, placements)
+    _require_values(base, tensors, placements, has_epsilon=epsilon_power(scheme.optimizer) > 0)
     case = Case(
         scheme=scheme,
         exponents=request.exponents,
@@ -112,16 +125,20 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         tensors=tensors,
         placements=placements,
         has_ties=bool(tied),
-        widths=widths_of_model(base, target, placements),
+        widths=stated_widths(base, target),
+        code_multipliers=request.code_multipliers,
     )
     applied = [(rule, found) for rule in rules if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     has_epsilon = epsilon_power(scheme.optimizer) > 0
     names = [name for name in QUANTITIES if has_epsilon or name != "epsilon"]
     values = _base_values(base)
+    code = of_tensors(request.code_multipliers, tensors, placements)
+    layers = tuple(_layers(case, values, named, names))
+    tensor_plans = tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied, code=code))
     return Plan(
-        layers=tuple(_layers(base, target, values, named, names)),
-        tensors=tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied)),
+        layers=layers,
+        tensors=tensor_plans,
         warnings=(
             *decay_cautions(scheme.optimizer, request.weight_decay_mode, base),
             *request.cautions,
@@ -133,22 +150,29 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
                 tensors=tensors,
                 placements=placements,
                 covered=frozenset().union(*(rule.covers for rule, _ in applied)),
+                qk_norm=request.qk_norm,
             ),
             *(caution for _, found in applied for caution in found.cautions),
         ),
         provenance=in_force.provenance,
         rules=tuple(RuleNote(name, found.source) for name, found in named),
+        model=model_plan(base, target, layers, tensor_plans, qk_norm=request.qk_norm),
     )
 
 
+def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
+    return None if base is None or target is None else (base, target)
+
+
 def _layers(
-    base: Base, target: Target, values: Mapping[Role, _Values], rules: _InForce, names: Sequence[QuantityName]
+    case: Case, values: Mapping[Role, _Values], rules: _InForce, names: Sequence[QuantityName]
 ) -> Iterator[LayerPlan]:
-    if base.width is None or target.width is None:
+    if case.widths is None:
         return
-    ratio = target.width / base.width
+    ratio = case.widths[1] / case.widths[0]
     for role in _ROLES:
-        yield LayerPlan(role, *_quantities(Subject(role, None, ratio), values[role], rules, names))
+        subject = Subject(role, None, ratio, code=of_role(case.code_multipliers, role))
+        yield LayerPlan(role, *_quantities(subject, values[role], rules, names))
 
 
 def _tensor_plans(
@@ -159,19 +183,26 @@ def _tensor_plans(
     names: Sequence[QuantityName],
     *,
     tied: frozenset[str],
+    code: Mapping[str, CodePower],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
-    known: dict[tuple[Role, Fans, bool, bool], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
+    known: dict[tuple[object, ...], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
     for tensor, (role, fans, *_) in zip(tensors, placements, strict=True):
         is_tied = tensor.name in tied
-        key = role, fans, is_tied, tensor.decayed
+        own_code, owner_code = None, None
+        if code:
+            own_code = code.get(tensor.name)
+            owner_code = code.get(tensor.tied_to) if tensor.tied_to is not None and is_tied else None
+        key = role, fans, is_tied, tensor.decayed, own_code, owner_code
         shared = known.get(key)
         if shared is None:
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             own = values[owner_role]
             if not tensor.decayed and own["weight_decay"] is not None:
                 own = {**own, "weight_decay": 0.0}
-            shared = known[key] = _quantities(Subject(role, fans, None, is_tied), own, rules, names)
+            shared = known[key] = _quantities(
+                Subject(role, fans, None, is_tied, own_code, owner_code), own, rules, names
+            )
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 
@@ -186,7 +217,10 @@ def _quantities(
     quantities: dict[QuantityName, Quantity] = {}
     for name in names:
         value, multiplier = values[name], multipliers.get(name, 1.0)
-        quantities[name] = Quantity(None if value is None else value * multiplier, multiplier, exponents.get(name, 0.0))
+        transferred = multiplier if value is None else value * multiplier
+        if transferred == math.inf:
+            raise OverflowError  # a product does not raise as a power does
+        quantities[name] = Quantity(None if value is None else transferred, multiplier, exponents.get(name, 0.0))
     return quantities, by_rule, "; ".join([factors.reason for _, factors in found if factors.reason])
 
 
@@ -198,16 +232,22 @@ def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
     return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES} if other else one
 
 
-def _require_learning_rates(base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
-    """A learning rate given by role must cover every role that the tensors have."""
-    if not isinstance(base.learning_rate, Mapping):
-        return
-    for tensor, placement in zip(tensors, placements, strict=True):
-        if placement.role not in base.learning_rate:
+def _require_values(
+    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], *, has_epsilon: bool
+) -> None:
+    """A learning rate or epsilon given by role must cover every role that the tensors have: an optimizer needs one."""
+    for name in ("learning_rate", "epsilon") if has_epsilon else ("learning_rate",):
+        values = getattr(base, name)
+        if not isinstance(values, Mapping):
+            continue
+        missing: dict[Role, str] = {}
+        for tensor, placement in zip(tensors, placements, strict=True):
+            if placement.role not in values:
+                missing.setdefault(placement.role, tensor.name)
+        if missing:
+            listed = ", ".join(f"role {role.value!r}, which tensor {first!r} has" for role, first in missing.items())
             raise InvalidInputError(
-                f"base.learning_rate has no entry for role {placement.role.value!r}, which tensor {tensor.name!r} has; "
-                "add one, or give the tensor another role",
-                field="base.learning_rate",
+                f"base.{name} has no entry for {listed}; add one, or give the tensor another role", field=f"base.{name}"
             )
 
 
@@ -226,6 +266,8 @@ def _values_of(base: Base, role: Role) -> _Values:
         "epsilon": by_role(base.epsilon, role),
         "init_std": by_role(base.init_std, role),
         "forward_multiplier": 1.0,
-        "weight_decay": by_role(base.weight_decay, role),
+        "weight_decay": base.weight_decay.get(role, 0.0)  # a role left out is not decayed
+        if isinstance(base.weight_decay, Mapping)
+        else base.weight_decay,
         "gradient_rms": by_role(base.gradient_rms, role),
     }
