@@ -1,8 +1,8 @@
 """What POST /v1/transfers takes and gives."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from service.http.fields import (
     REQUEST,
@@ -22,6 +22,7 @@ from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
 from widthwise.explained import listed
 from widthwise.model import Base, Target
+from widthwise.reading.described import DescribedModels
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
@@ -117,6 +118,20 @@ class CodeMultiplierBody(BaseModel):
         return ComputedMultiplier(**{**dict(self), "tensors": self.tensors or ()})
 
 
+class ModelBody(BaseModel):
+    """The model at both sizes: each as its config.json, or as names and shapes."""
+
+    model_config = REQUEST
+
+    base: dict[str, Any] = Field(
+        description='The contents of the tuned model\'s Hugging Face config.json, or `{"shapes": {name: [sizes]}}`.'
+    )
+    target: dict[str, Any] = Field(description="The model to train, in the same way; it may be deeper.")
+    roles: dict[Name, Role] = Field(
+        default_factory=dict, description="By a pattern of names (`*`, `?`), the role that settles what is open."
+    )
+
+
 class TheoryExponents(BaseModel):
     """Exponents from theory."""
 
@@ -155,6 +170,9 @@ class TransferBody(BaseModel):
     tensors: Annotated[list[TensorBody], Field(max_length=MAX_TENSORS, fail_fast=True)] | None = Field(
         None, description="Every parameter of the model: each gets values for its own shapes."
     )
+    model: ModelBody | None = Field(
+        None, description="Read the tensors, the sizes and the ties from the model instead of listing them."
+    )
     layout: Layout | None = Field(
         None,
         description=f"Axis order of matrices that name no axes. {listed(Layout, '`')}.",
@@ -172,20 +190,29 @@ class TransferBody(BaseModel):
         description=f"How the trainer applies λ. {listed(WeightDecayMode, '`')}. Default: {default_decay_modes()}.",
     )
 
+    @model_validator(mode="after")
+    def _tensors_or_model(self) -> Self:
+        if self.tensors and self.model is not None:
+            raise ValueError("tensors and model are both given; a model lists its tensors, so leave them out")
+        return self
+
     def to_request(self, exponents: Exponents | None = None) -> TransferRequest:
         """The library's request; exponents: those that a calibration measured."""
         given = dict(self)
         alignment = self.alignment
-        return TransferRequest(
+        base, target = Base(**dict(self.base)), Target(**dict(self.target))
+        words = {
             **{name: given[name] for name in _WORDS},
-            alignment=alignment if isinstance(alignment, str) else alignment.model_dump(),
-            base=Base(**dict(self.base)),
-            target=Target(**dict(self.target)),
-            tensors=[Tensor(**vars(tensor)) for tensor in self.tensors or ()],
-            exponents=exponents,
-            code_multipliers=[each.to_multiplier() for each in self.code_multipliers or ()],
-            qk_norm=self.qk_norm,
-        )
+            "alignment": alignment if isinstance(alignment, str) else alignment.model_dump(),
+            "exponents": exponents,
+            "code_multipliers": [each.to_multiplier() for each in self.code_multipliers or ()],
+            "qk_norm": self.qk_norm,
+        }
+        if self.model is not None:
+            models = DescribedModels.from_dict(dict(self.model))
+            return TransferRequest.of_models(**models._asdict(), base=base, target=target, **words)
+        tensors = [Tensor(**vars(tensor)) for tensor in self.tensors or ()]
+        return TransferRequest(base=base, target=target, tensors=tensors, **words)
 
 
 #: Fields that the library's request has under the same name, as they are.

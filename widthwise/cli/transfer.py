@@ -1,10 +1,12 @@
 """`widthwise transfer`: the plan for a larger model, on this machine or from a service."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from widthwise.cli import console, options, words
+from widthwise.cli.models import model_part
 from widthwise.cli.plans import show_plan
 from widthwise.explained import listed
 from widthwise.theory.optimizers import default_decay_modes
@@ -64,6 +66,22 @@ def transfer(
         list[str] | None,
         typer.Option(metavar="VALUE", help=f"Measured at the base, to check ε: {_BY_ROLE}.", rich_help_panel=_BASE),
     ] = None,
+    base_config: Annotated[
+        Path | None,
+        typer.Option(
+            help="The tuned model: its Hugging Face config.json, or a .safetensors file or index.",
+            rich_help_panel=_BASE,
+        ),
+    ] = None,
+    target_config: Annotated[
+        Path | None, typer.Option(help="The model to train, in the same way.", rich_help_panel=_BASE)
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN=ROLE", help="Settles what a model leaves open, by name (* and ?).", rich_help_panel=_BASE
+        ),
+    ] = None,
     layout: Annotated[
         Layout | None,
         typer.Option(
@@ -93,6 +111,8 @@ def transfer(
           --target-width 4096 --lr 0.003 --epsilon 1e-8
       widthwise transfer -p mup -o adam --base-width 256 --target-width 1024 \\
           --lr embedding=0.01 --lr hidden=0.003 --lr readout=0.003
+      widthwise transfer -p standard -o adamw --lr 0.003 \\
+          --base-config small/config.json --target-config large/config.json
       widthwise transfer examples/gpt2_small_to_xl.json
       widthwise transfer examples/gpt2_small_to_xl.json -p mup --json
       widthwise transfer request.json --calibration ID
@@ -116,17 +136,18 @@ def transfer(
         "init_std": words.number_or_by_role(init_std, "--init-std"),
         "gradient_rms": words.number_or_by_role(gradient_rms, "--gradient-rms"),
     }
+    model = model_part(base_config, target_config, role)
     if request is None:
-        words.require(
-            {
-                "--parameterization": parameterization,
-                "--optimizer": optimizer,
-                "--base-width": base_width,
-                "--target-width": target_width,
-                "--learning-rate": learning_rate,
-            }
+        ends = (
+            {"--base-config": base_config, "--target-config": target_config}
+            if model
+            else {"--base-width": base_width, "--target-width": target_width}
         )
+        setting_options = {"--parameterization": parameterization, "--optimizer": optimizer}
+        words.require({**setting_options, **ends, "--learning-rate": learning_rate})
     asked |= words.given(setting)
+    if model:
+        asked["model"] = _merged(asked.get("model"), model)
     asked["base"] = _merged(asked.get("base"), base)
     asked["target"] = _merged(asked.get("target"), {"width": target_width})
     plan = _answer(asked, url=url, remote=url is not None or calibration is not None)

@@ -7,6 +7,7 @@ from typing import Any
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
+from widthwise.reading.described import DescribedModels
 from widthwise.reading.model import ModelReading
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import Scheme
@@ -93,7 +94,8 @@ class TransferRequest:
         for measured exponents, which a service keeps. Ranges and words are checked as for any other request.
         """
         given = _object(value, "the request")
-        _only(given, (*_WORDS, "base", "target", "tensors", "exponents", "rules", FIELD, "qk_norm"), "the request")
+        known = (*_WORDS, "base", "target", "tensors", "model", "exponents", "rules", FIELD, "qk_norm")
+        _only(given, known, "the request")
         for name in ("parameterization", "optimizer", "base", "target"):
             if name not in given:
                 raise InvalidInputError(f"{name} is missing; give it in the file or as an option", field=name)
@@ -114,13 +116,21 @@ class TransferRequest:
         tensors = given.get("tensors", [])
         if not isinstance(tensors, list):
             raise InvalidInputError("tensors must be a list of objects", field="tensors")
-        return cls(
+        words = {
             **{name: given[name] for name in _WORDS if name in given},
+            "code_multipliers": _code_multipliers(given.get(FIELD, [])),
+            "qk_norm": _flag(given.get("qk_norm", False), "qk_norm"),
+        }
+        if "model" in given:
+            if tensors:
+                raise InvalidInputError("tensors and model are both given; a model lists its tensors", field="tensors")
+            models = DescribedModels.from_dict(given["model"])
+            return cls.of_models(**models._asdict(), base=Base(**base), target=Target(**target), **words)
+        return cls(
+            **words,
             base=Base(**base),
             target=Target(**target),
             tensors=[_tensor(each, f"tensors[{index}]") for index, each in enumerate(tensors)],
-            code_multipliers=_code_multipliers(given.get(FIELD, [])),
-            qk_norm=_flag(given.get("qk_norm", False), "qk_norm"),
         )
 
     def to_dict(self) -> dict[str, Any]:
