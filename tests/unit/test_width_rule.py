@@ -5,8 +5,7 @@ import math
 import pytest
 
 from widthwise import Base, Exponents, Role, Target, Tensor, UnplacedTensorsError, transfer
-from widthwise.rules.contract import widths_of_model
-from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions
+from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.tensors.placement import place
 
 HALF = {Role.EMBEDDING: 0.5, Role.HIDDEN: 0.5, Role.READOUT: 0.0}  # g of standard under Adam
@@ -45,8 +44,8 @@ def test_widths_are_read_from_hidden_fans_that_change_in_either_direction() -> N
         Tensor("up", (64, 256), (32, 128), (0,), (1,), role="hidden"),
         Tensor("head", (16, 9), (8, 9), (0,), (1,), role="readout"),
     ]
-    assert widths_of_model(Base(), Target(), place(tensors)) == (64, 32)
-    assert widths_of_model(Base(), Target(), place([tensors[0], tensors[3]])) is None
+    assert narrowest_hidden(place(tensors)) == (64, 32)
+    assert narrowest_hidden(place([tensors[0], tensors[3]])) is None
     plan = transfer(parameterization="mup", optimizer="adam", base=Base(), target=Target(), tensors=tensors)
     assert "target_smaller" in {warning.code for warning in plan.warnings}
 
