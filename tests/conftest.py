@@ -2,12 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from testbed.brokers import BrokerServer, GivenBroker, installed_brokers
 from testbed.databases import GivenPostgres, PostgresServer, SqliteFiles, own_postgres_server
+
+HAS_MODELS = find_spec("transformers") is not None
+collect_ignore = [] if HAS_MODELS else ["models"]
+
+
+def pytest_report_header() -> list[str]:
+    return [] if HAS_MODELS else ["tests/models needs PyTorch and model libraries: `make test-models` runs it"]
 
 
 @pytest.fixture(scope="session")

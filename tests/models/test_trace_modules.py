@@ -1,0 +1,79 @@
+"""What a reading needs of a module, and that it leaves the module as it was."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from widthwise.errors import InvalidInputError
+from widthwise.torch import trace
+from widthwise.vocabulary import Role
+
+
+class Asking(nn.Module):
+    """Its code asks for an entry of a tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.last(self.first(x)) if x.sum().item() > 0 else self.last(self.first(-x))
+
+
+class Caching(nn.Module):
+    """Keeps what it computed, as a cache of rotations does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 3)
+        self.cached: Any = None
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        self.cached = self.first(x)
+        self.seen += 1
+        return self.last(self.cached)
+
+
+def test_a_model_that_asks_for_entries_runs_as_it_is_given() -> None:
+    reading = trace(Asking(), torch.ones(2, 5))
+    assert reading.source == "torch trace of the model as given"
+    assert reading["last.weight"].role is Role.READOUT
+
+
+def test_a_model_that_cannot_run_is_an_error_that_says_why() -> None:
+    with torch.device("meta"):
+        model = Asking()
+    with pytest.raises(InvalidInputError, match=r"Asking could not run .* give a small instance"):
+        trace(model, torch.ones(2, 5))
+    with pytest.raises(InvalidInputError, match=r"mat1 and mat2|size"):
+        trace(nn.Linear(5, 8), torch.ones(2, 6))
+
+
+def test_a_missing_input_is_an_error_that_names_it() -> None:
+    with pytest.raises(InvalidInputError, match=r'needs x; give them as \{"x": tensor\}'):
+        trace(Asking())
+    with pytest.raises(InvalidInputError, match="inputs is a str"):
+        trace(Asking(), "text")
+
+
+@pytest.mark.parametrize("inputs", [torch.ones(2, 5), (torch.ones(2, 5),), {"x": torch.ones(2, 5)}])
+def test_inputs_are_a_tensor_a_tuple_or_a_mapping(inputs: Any) -> None:
+    assert trace(Caching(), inputs)["first.weight"].role is Role.EMBEDDING
+
+
+def test_the_model_stays_as_it_was() -> None:
+    model = Caching().train()
+    model.last.eval()
+    before = copy.deepcopy(model.state_dict())
+    parameters = dict(model.named_parameters())
+    trace(model, torch.ones(2, 5))
+    assert model.cached is None
+    assert (model.training, model.first.training, model.last.training) == (True, True, False)
+    assert all(parameters[name] is parameter for name, parameter in model.named_parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert model(torch.ones(2, 5)).requires_grad

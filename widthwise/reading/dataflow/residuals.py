@@ -1,0 +1,112 @@
+"""Residual streams: the sums that add a branch to what it read, and the chains that they make."""
+
+from dataclasses import dataclass
+
+from widthwise.reading.dataflow.elementwise import ACTIVATIONS
+from widthwise.reading.dataflow.flow import between
+from widthwise.reading.dataflow.graph import Graph, Kind, Value
+
+_SCALING = frozenset({"mul", "div", "dropout", "_to_copy", "clone"})
+_ANCESTORS = 600  # chosen: how far back two sides of a sum may have come from one value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Join:
+    """A sum of a stream with the output of a branch that read it."""
+
+    skip: Value
+    branch: Value
+    result: Value
+    inside: frozenset[int]  #: the values of the branch, from the skip on
+
+
+def joins(graph: Graph) -> list[Join]:
+    """All of them, in the order of their results."""
+    plain = [join for one, other, result in graph.joins if (join := _plain(graph, one, other, result)) is not None]
+    inside = {index for join in plain for index in join.inside if index != join.skip.index}
+    rest = [each for each in graph.joins if not any(join.result is each[2] for join in plain)]
+    found = list(plain)
+    for one, other, result in rest:
+        join = None if result.index in inside else _scaled(graph, one, other, result)
+        join = join or _projected(graph, one, other, result)
+        if join is not None:
+            found.append(join)
+    return sorted(found, key=lambda join: join.result.index)
+
+
+def _uses_matrix(graph: Graph, inside: set[int], skip: Value) -> bool:
+    return any(
+        index != skip.index and (node := graph.values[index].node) is not None and bool(node.matrices)
+        for index in inside
+    )
+
+
+def _plain(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:
+    skip, branch = (one, other) if one.index < other.index else (other, one)
+    inside = between(skip, branch)
+    return Join(skip, branch, result, frozenset(inside)) if _uses_matrix(graph, inside, skip) else None
+
+
+def _scaled(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:
+    """A sum whose skip is multiplied by a number or a gain first."""
+    for side, branch in ((one, other), (other, one)):
+        skip = _unscaled(side)
+        if skip is None or skip.shape != result.shape:
+            continue
+        inside = between(skip, branch)
+        if _uses_matrix(graph, inside, skip):
+            return Join(skip, branch, result, frozenset(inside))
+    return None
+
+
+def _unscaled(value: Value) -> Value | None:
+    """What a value was before numbers and gains multiplied it; None if none did."""
+    found = None
+    while value.node is not None and value.node.operation in _SCALING:
+        data = [each for each in value.node.inputs if each.kind is Kind.DATA]
+        if len(data) != 1:
+            break
+        value = found = data[0]
+    return found
+
+
+def _projected(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:
+    """A sum whose skip goes through one matrix of its own (the down-sampling of a ResNet).
+
+    The branch has two matrices or more and a nonlinearity: else a weight beside its low-rank adapter would be one.
+    """
+    ours, theirs = _ancestors(one), _ancestors(other)
+    common = ours & theirs
+    if not common:
+        return None
+    skip = graph.values[max(common)]
+    short, long, branch = (
+        {index for index in ours if index > skip.index},
+        {index for index in theirs if index > skip.index},
+        other,
+    )
+    if _matrices(graph, short) > _matrices(graph, long):
+        short, long, branch = long, short, one
+    if _matrices(graph, short) != 1 or _matrices(graph, long) < 2 or not _bends(graph, long):
+        return None
+    inside = between(skip, branch)
+    return Join(skip, branch, result, frozenset(inside | short | {skip.index})) if inside else None
+
+
+def _ancestors(value: Value) -> set[int]:
+    waiting, seen = [value], {value.index}
+    while waiting and len(seen) < _ANCESTORS:
+        for parent in waiting.pop().parents:
+            if parent.kind is Kind.DATA and parent.index not in seen:
+                seen.add(parent.index)
+                waiting.append(parent)
+    return seen
+
+
+def _matrices(graph: Graph, values: set[int]) -> int:
+    return sum((node := graph.values[index].node) is not None and bool(node.matrices) for index in values)
+
+
+def _bends(graph: Graph, values: set[int]) -> bool:
+    nodes = [graph.values[index].node for index in values]
+    return any(node is not None and (node.operation in ACTIVATIONS or "norm" in node.operation) for node in nodes)
