@@ -7,6 +7,7 @@ from widthwise.reading.dataflow.axes import Dim, Dims
 from widthwise.reading.dataflow.graph import Graph, How, Kind, Node, Scored, Value, copied, kind_of
 
 ADDING = frozenset({"add", "sub", "rsub"})
+_COMPARING = frozenset({"maximum", "minimum", "max", "min", "fmax", "fmin", "logaddexp"})  #: act like a sum
 MULTIPLYING = frozenset({"mul", "div"})
 #: Linear in the data, so that a factor passes through them.
 _LINEAR = ADDING | MULTIPLYING | {"neg", "convert", "where", "dropout", "masked_fill", "lerp", "addcmul"}
@@ -132,7 +133,7 @@ def _meet(graph: Graph, operation: str, weight: Value, node: Node) -> None:
         how = How.POSITION
     elif operation in MULTIPLYING:
         how = How.GAIN
-    elif operation in ADDING:
+    elif operation in ADDING | _COMPARING:
         how = How.BIAS
     elif operation in ACTIVATIONS or sum(size > 1 for size in weight.shape) <= 1:
         how = How.GAIN  # the slope of a PReLU; a vector cannot be a matrix, whatever the operation is
