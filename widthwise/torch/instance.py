@@ -1,6 +1,7 @@
 """An instance of a model to record: with tensors that have no entries in place of its own, or as it is given."""
 
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,7 +42,8 @@ def preserved(model: nn.Module) -> Iterator[None]:
 
 def _contents(module: Any) -> list[tuple[Any, Any]]:
     """A module's dictionaries and lists, its parameters and caches among them, each with what it holds."""
-    return [(held, held.copy()) for held in module.__dict__.values() if isinstance(held, dict | list)]
+    plain = (dict, OrderedDict, list)
+    return [(held, held.copy()) for held in module.__dict__.values() if type(held) in plain]
 
 
 @contextmanager

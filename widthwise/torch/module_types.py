@@ -28,9 +28,14 @@ def contradictions(model: nn.Module, reading: ModelReading) -> Iterator[Caution]
             if wrong is not None:
                 yield Caution(
                     "module_type_contradicted",
-                    f"{parameter.name} is the {name} of a {type(module).__name__}, and the forward pass {wrong}; "
+                    f"{parameter.name} is the {name} of an nn.{_kind(module)}, and the forward pass {wrong}; "
                     "the plan follows the forward pass",
                 )
+
+
+def _kind(module: Any) -> str:
+    """The name of PyTorch's own class that a module is, or extends."""
+    return next(base.__name__ for base in type(module).__mro__ if base.__module__.startswith("torch.nn."))
 
 
 def _contradiction(module: Any, name: str, parameter: Parameter) -> str | None:

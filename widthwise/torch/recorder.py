@@ -7,7 +7,6 @@ from typing import Any, Self
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -56,7 +55,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
     tensors are kept until the recording ends, so that neither is used again.
     """
 
-    def __init__(self, graph: Graph, paths: Mapping[int, str], batch: int | None) -> None:
+    def __init__(self, graph: Graph, paths: Mapping[nn.Module, str], batch: int | None) -> None:
         super().__init__()
         self.graph = graph
         self.api = _Api()
@@ -74,7 +73,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         running: list[str] = []
 
         def enter(module: nn.Module, _: Any) -> None:
-            running.append(self._paths.get(id(module), ""))
+            running.append(self._paths[module])
             self.graph.where = running[-1]
 
         def leave(_: nn.Module, __: Any, ___: Any) -> None:
@@ -82,7 +81,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
                 running.pop()
             self.graph.where = running[-1] if running else ""
 
-        handles = (hooks.register_module_forward_pre_hook(enter), hooks.register_module_forward_hook(leave))
+        handles = [module.register_forward_pre_hook(enter) for module in self._paths]
+        handles += [module.register_forward_hook(leave) for module in self._paths]
         try:
             with self.api, self:
                 yield self

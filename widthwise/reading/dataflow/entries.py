@@ -47,10 +47,17 @@ def _nested(outer: Entries, inner: Entries, size: int) -> Entries:
     return [one * size + other for one in outer for other in inner]
 
 
-def slices(of: Entries) -> tuple[slice, ...]:
-    """The same entries as slices, in order."""
+def joined(parts: Sequence[Entries]) -> Entries:
+    """All entries of several parts, in order."""
+    found = sorted({entry for part in parts for entry in part})
+    whole = range(found[0], found[-1] + 1)
+    return whole if len(whole) == len(found) else found
+
+
+def slices(of: Entries, size: int) -> tuple[slice, ...]:
+    """The same entries of an axis of some size as slices, in order."""
     if isinstance(of, range):
-        return (slice(of.start, of.stop, None if of.step == 1 else of.step),)
+        return (slice(of.start, min(of.stop, size), None if of.step == 1 else of.step),)
     found: list[slice] = []
     for entry in of:
         if found and found[-1].stop == entry:

@@ -76,7 +76,7 @@ class Placing:
 
     def _matrix(self, uses: Sequence[Sides]) -> Placed:
         first = uses[0]
-        is_factor = first.low_rank or id(first.use) in self._low_rank
+        is_factor = any(sides.low_rank or id(sides.use) in self._low_rank for sides in uses)
         use = ParameterUse.LOW_RANK if is_factor else _NAMED[first.how]
         signatures = {(sides.fan_in, sides.fan_out) for sides in uses}
         question = None

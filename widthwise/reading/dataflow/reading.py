@@ -31,7 +31,7 @@ def read(graph: Graph, source: str, aliases: Mapping[str, Sequence[str]] | None 
     flow = Flow(graph)
     residual = joins(graph)
     chains = Chains(flow, residual)
-    reader = _Reader(flow, Standing(flow, residual), Feeding(flow), chains.blocks())
+    reader = _Reader(flow, Standing(flow, residual), Feeding(flow, residual), chains.blocks())
     placing = Placing(graph, low_rank_uses(graph))
     parameters: list[Parameter] = []
     for owner, sides in SidesOfParameters(graph, merged).all().items():

@@ -1,6 +1,6 @@
 """Residual streams: the sums that add a branch to what it read, and the chains that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from widthwise.reading.dataflow.elementwise import ACTIVATIONS
 from widthwise.reading.dataflow.flow import between
@@ -27,6 +27,8 @@ def joins(graph: Graph) -> list[Join]:
     rest = [each for each in graph.joins if not any(join.result is each[2] for join in plain)]
     found = list(plain)
     for one, other, result in rest:
+        if _extend(graph, found, one, other, result) or _extend(graph, found, other, one, result):
+            continue
         join = None if result.index in inside else _scaled(graph, one, other, result)
         join = join or _projected(graph, one, other, result)
         if join is not None:
@@ -45,6 +47,19 @@ def _plain(graph: Graph, one: Value, other: Value, result: Value) -> Join | None
     skip, branch = (one, other) if one.index < other.index else (other, one)
     inside = between(skip, branch)
     return Join(skip, branch, result, frozenset(inside)) if _uses_matrix(graph, inside, skip) else None
+
+
+def _extend(graph: Graph, found: list[Join], sum_: Value, other: Value, result: Value) -> bool:
+    """Take a second branch that read the same stream into a join: attention and MLP side by side."""
+    for place, join in enumerate(found):
+        if join.result is sum_:
+            inside = between(join.skip, other)
+            if _uses_matrix(graph, inside, join.skip):
+                found[place] = replace(
+                    join, branch=sum_, result=result, inside=join.inside | inside | {sum_.index, other.index}
+                )
+                return True
+    return False
 
 
 def _scaled(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:
