@@ -155,7 +155,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         }
         api = self.api.names[-1] if self.api.names else ""
         call = Call(self.graph, base, arguments, values, known, tensors, api, self._batch, _number)
-        found = apply(call)
+        try:
+            found = apply(call)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            found = None  # an unusual call that its rule does not fit: no claim, and a caution names the operator
         listed = [] if found is None else [found] if isinstance(found, Value) else list(found)
         for tensor, value in zip(tensors, listed, strict=False):
             self._finish(tensor, value, base, written=in_place)
