@@ -58,6 +58,23 @@ def test_blocks_hold_their_matrices_and_norms() -> None:
         assert parameter.block == (Block(0, int(layer)) if layer.isdigit() else None), name
 
 
+def test_positions_that_every_layer_adds_to_its_scores_make_no_chain() -> None:
+    graph = Graph()
+    x = start(graph)
+    places = views.select(graph, linear(graph, graph.data((1, TOKENS, TOKENS, 4)), "places", 1), 3, 0)
+    for layer in range(2):
+        sides = [heads(graph, linear(graph, x, f"{layer}.{name}", WIDTH), 1) for name in ("q", "k", "v")]
+        both = ([0, 1], [0, 1])
+        scores = products.contract(graph, "bmm", *sides[:2], (BATCH, 1, TOKENS, TOKENS), summed=([3], [3]), batch=both)
+        scores = apply(graph, "add", views.reshape(graph, scores, (BATCH, TOKENS, TOKENS)), places)
+        weights = elementwise.softmax(graph, scores)
+        values = views.reshape(graph, sides[2], (BATCH, TOKENS, WIDTH))
+        found = products.contract(graph, "bmm", weights, values, x.shape, summed=([2], [1]), batch=([0], [0]))
+        x = apply(graph, "add", x, linear(graph, found, f"{layer}.out", WIDTH))
+    graph.outputs = [linear(graph, x, "last", OUT)]
+    assert read(graph, "by hand").blocks == (2,)
+
+
 def test_attentions_of_one_kind_are_counted() -> None:
     assert read(decoder(), "by hand").attentions == (Attention("layer 0", 3, WIDTH // HEADS, 0.25),)
 

@@ -29,7 +29,7 @@ def read(graph: Graph, source: str, aliases: Mapping[str, Sequence[str]] | None 
     merged = resolve(graph)
     mark_dead(graph)
     flow = Flow(graph)
-    residual = joins(graph)
+    residual = joins(graph, flow)
     chains = Chains(flow, residual)
     reader = _Reader(flow, Standing(flow, residual), Feeding(flow, residual), chains.blocks())
     placing = Placing(graph, low_rank_uses(graph))

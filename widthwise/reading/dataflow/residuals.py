@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from widthwise.reading.dataflow.elementwise import ACTIVATIONS
-from widthwise.reading.dataflow.flow import between
+from widthwise.reading.dataflow.flow import Flow, between
 from widthwise.reading.dataflow.graph import Graph, Kind, Value
 
 _SCALING = frozenset({"mul", "div", "dropout", "_to_copy", "clone"})
@@ -20,11 +20,12 @@ class Join:
     inside: frozenset[int]  #: the values of the branch, from the skip on
 
 
-def joins(graph: Graph) -> list[Join]:
+def joins(graph: Graph, flow: Flow) -> list[Join]:
     """All of them, in the order of their results."""
-    plain = [join for one, other, result in graph.joins if (join := _plain(graph, one, other, result)) is not None]
+    sums = [each for each in graph.joins if not _is_score(flow, *each)]
+    plain = [join for one, other, result in sums if (join := _plain(graph, one, other, result)) is not None]
     inside = {index for join in plain for index in join.inside if index != join.skip.index}
-    rest = [each for each in graph.joins if not any(join.result is each[2] for join in plain)]
+    rest = [each for each in sums if not any(join.result is each[2] for join in plain)]
     found = list(plain)
     for one, other, result in rest:
         if _extend(graph, found, one, other, result) or _extend(graph, found, other, one, result):
@@ -34,6 +35,11 @@ def joins(graph: Graph) -> list[Join]:
         if join is not None:
             found.append(join)
     return sorted(found, key=lambda join: join.result.index)
+
+
+def _is_score(flow: Flow, one: Value, other: Value, result: Value) -> bool:
+    """Whether a sum adds positions to the scores of an attention, which earlier layers may have made."""
+    return (one.score is not None or other.score is not None) and flow.reaches_softmax(result)
 
 
 def _uses_matrix(graph: Graph, inside: set[int], skip: Value) -> bool:
