@@ -61,7 +61,7 @@ def test_blocks_hold_their_matrices_and_norms() -> None:
 def test_positions_that_every_layer_adds_to_its_scores_make_no_chain() -> None:
     graph = Graph()
     x = start(graph)
-    places = views.select(graph, linear(graph, graph.data((1, TOKENS, TOKENS, 4)), "places", 1), 3, 0)
+    places = views.select(graph, linear(graph, graph.data((BATCH, TOKENS, TOKENS, 4)), "places", 1), 3, 0)
     for layer in range(2):
         sides = [heads(graph, linear(graph, x, f"{layer}.{name}", WIDTH), 1) for name in ("q", "k", "v")]
         both = ([0, 1], [0, 1])
@@ -88,15 +88,27 @@ def test_constants_of_the_code_stand_with_what_they_scale() -> None:
     )
 
 
-def test_the_half_of_a_written_out_gelu_is_no_multiplier_and_no_gate() -> None:
+def test_the_half_of_a_written_out_gelu_is_no_multiplier() -> None:
     graph = Graph()
-    h = linear(graph, start(graph), "middle", MLP)
+    x = start(graph)
+    h = linear(graph, x, "middle", WIDTH)
     bent = apply(graph, "erf", scaled(graph, h, 0.7071))
-    h = apply(graph, "mul", scaled(graph, h, 0.5), elementwise.elementwise(graph, "add", [bent], bent.shape))
-    graph.outputs = [linear(graph, h, "last", OUT)]
+    h = apply(graph, "mul", scaled(graph, h, 0.5), apply(graph, "add", bent))
+    graph.outputs = [linear(graph, apply(graph, "add", x, h), "last", OUT)]
     reading = read(graph, "by hand")
     assert reading.multipliers == ()
-    assert reading["middle"].feeds is None
+    assert reading.blocks == (1,)
+
+
+def test_a_gate_whose_nonlinearity_is_written_out_is_a_gate() -> None:
+    graph = Graph()
+    x = start(graph)
+    gate = linear(graph, x, "gate", MLP)
+    gate = apply(graph, "mul", gate, apply(graph, "sigmoid", gate))
+    inner = apply(graph, "mul", gate, linear(graph, x, "up", MLP))
+    graph.outputs = [linear(graph, inner, "last", OUT)]
+    reading = read(graph, "by hand")
+    assert (reading["gate"].feeds, reading["up"].feeds) == (Feeds.GATE, Feeds.UP)
 
 
 def test_a_fused_matrix_has_parts_of_each_head() -> None:
@@ -149,6 +161,30 @@ def test_a_bottleneck_with_a_nonlinearity_is_no_low_rank_change() -> None:
     graph.outputs = [linear(graph, h, "last", OUT)]
     reading = read(graph, "by hand")
     assert {reading[name].use for name in ("whole", "down", "up")} == {ParameterUse.CONTRACTION}
+
+
+def test_two_matrices_beside_one_of_no_larger_rank_are_no_low_rank_change() -> None:
+    graph = Graph()
+    x = start(graph)
+    beside = linear(graph, linear(graph, x, "inner", 2 * WIDTH), "outer", MLP)
+    graph.outputs = [linear(graph, apply(graph, "add", linear(graph, x, "whole", MLP), beside), "last", OUT)]
+    reading = read(graph, "by hand")
+    assert {reading[name].use for name in ("whole", "inner", "outer")} == {ParameterUse.CONTRACTION}
+
+
+def test_branches_side_by_side_are_one_block() -> None:
+    graph = Graph()
+    x = start(graph)
+    for layer in range(3):
+        h = normed(graph, x, f"{layer}.norm")
+        one = linear(graph, apply(graph, "tanh", linear(graph, h, f"{layer}.a", MLP)), f"{layer}.b", WIDTH)
+        other = linear(graph, apply(graph, "relu", linear(graph, h, f"{layer}.c", MLP)), f"{layer}.d", WIDTH)
+        x = apply(graph, "add", apply(graph, "add", x, one), other)
+    graph.outputs = [linear(graph, x, "last", OUT)]
+    reading = read(graph, "by hand")
+    assert reading.blocks == (3,)
+    for layer in range(3):
+        assert {reading[f"{layer}.{name}"].block for name in ("norm", "a", "b", "c", "d")} == {Block(0, layer)}
 
 
 def test_a_low_rank_change_of_the_weight() -> None:
