@@ -77,3 +77,46 @@ def test_the_model_stays_as_it_was() -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
     assert model(torch.ones(2, 5)).requires_grad
+
+
+class TiedBackwards(nn.Module):
+    """The head comes before the table whose weights it shares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 11, bias=False)
+        self.table = nn.Embedding(11, 8)
+        self.middle = nn.Linear(8, 8, bias=False)
+        self.table.weight = self.head.weight
+
+    def forward(self, ids: torch.Tensor) -> Any:
+        return self.head(torch.relu(self.middle(self.table(ids))))
+
+
+class Transposing(nn.Linear):
+    """A linear layer that sums over the other axis than nn.Linear does."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - its name in nn.Linear
+        return input @ self.weight
+
+
+IDS = torch.tensor([[1, 2], [3, 4]])
+
+
+def test_tied_weights_follow_the_use_whichever_module_comes_first() -> None:
+    reading = trace(TiedBackwards(), IDS)
+    assert [(p.name, p.role, p.tied_to) for p in reading.parameters] == [
+        ("head.weight", Role.EMBEDDING, None),
+        ("table.weight", Role.READOUT, "head.weight"),
+        ("middle.weight", Role.HIDDEN, None),
+    ]
+    assert reading.cautions == ()
+
+
+def test_a_module_that_does_something_else_than_its_type_says_is_a_caution() -> None:
+    model = nn.Sequential(nn.Linear(5, 8), Transposing(8, 8, bias=False), nn.Linear(8, 3))
+    reading = trace(model, torch.ones(2, 5))
+    assert reading["1.weight"].fan_in_axes == (0,)
+    (caution,) = reading.cautions
+    assert caution.code == "module_type_contradicted"
+    assert "1.weight is the weight of an nn.Linear, and the forward pass sums it over axes [0]" in caution.message

@@ -1,5 +1,7 @@
 """An instance of a model to record: with tensors that have no entries in place of its own, or as it is given."""
 
+import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,20 +28,22 @@ class Instance:
 @contextmanager
 def preserved(model: nn.Module) -> Iterator[None]:
     """Put back the attributes, parameters and hooks of every module at the end, whatever runs inside."""
-    held = ("_parameters", "_buffers", "_modules")
-    before = [
-        (module, dict(module.__dict__), {name: dict(module.__dict__[name]) for name in held})
-        for module in model.modules()
-    ]
+    before = [(module, dict(module.__dict__), _contents(module)) for module in model.modules()]
     try:
         yield
     finally:
-        for module, attributes, tensors in before:
+        for module, attributes, contents in before:
             module.__dict__.clear()
             module.__dict__.update(attributes)
-            for name, content in tensors.items():
-                module.__dict__[name].clear()
-                module.__dict__[name].update(content)
+            for held, content in contents:
+                held.clear()
+                held.update(content) if isinstance(held, dict) else held.extend(content)
+
+
+def _contents(module: Any) -> list[tuple[Any, Any]]:
+    """A module's dictionaries and lists, its parameters and caches among them, each with what it holds."""
+    plain = (dict, OrderedDict, list)
+    return [(held, held.copy()) for held in module.__dict__.values() if type(held) in plain]
 
 
 @contextmanager
@@ -90,8 +94,19 @@ def without_entries(model: nn.Module) -> Iterator[Instance]:
             ]
         _drop_hooks_of_sharding(module)
     model.eval()
-    with mode:
+    with mode, _quiet():
         yield Instance("torch trace without entries", fake, numbers)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch logs each operator that fails without entries; the error that follows says it too."""
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 @contextmanager

@@ -19,18 +19,25 @@ _VECTORS = frozenset({ParameterUse.GAIN, ParameterUse.BIAS})
 def contradictions(model: nn.Module, reading: ModelReading) -> Iterator[Caution]:
     """A caution for each parameter that does something else than the type of its module says."""
     paths = dict(canonical_paths(model))
+    tied = {parameter.tied_to: parameter for parameter in reading.parameters if parameter.tied_to is not None}
     for path, module in model.named_modules():
         for name in module._parameters:
             parameter = reading.by_name.get(f"{paths[path]}.{name}".lstrip("."))
             if parameter is None or parameter.use is ParameterUse.UNUSED:
                 continue
             wrong = _contradiction(module, name, parameter)
-            if wrong is not None:
+            other = tied.get(parameter.name, reading.by_name.get(parameter.tied_to or ""))
+            if wrong is not None and (other is None or _contradiction(module, name, other) is not None):
                 yield Caution(
                     "module_type_contradicted",
-                    f"{parameter.name} is the {name} of a {type(module).__name__}, and the forward pass {wrong}; "
+                    f"{parameter.name} is the {name} of an nn.{_kind(module)}, and the forward pass {wrong}; "
                     "the plan follows the forward pass",
                 )
+
+
+def _kind(module: Any) -> str:
+    """The name of PyTorch's own class that a module is, or extends."""
+    return next(base.__name__ for base in type(module).__mro__ if base.__module__.startswith("torch.nn."))
 
 
 def _contradiction(module: Any, name: str, parameter: Parameter) -> str | None:

@@ -7,7 +7,6 @@ from typing import Any, Self
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -56,7 +55,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
     tensors are kept until the recording ends, so that neither is used again.
     """
 
-    def __init__(self, graph: Graph, paths: Mapping[int, str], batch: int | None) -> None:
+    def __init__(self, graph: Graph, paths: Mapping[nn.Module, str], batch: int | None) -> None:
         super().__init__()
         self.graph = graph
         self.api = _Api()
@@ -74,7 +73,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         running: list[str] = []
 
         def enter(module: nn.Module, _: Any) -> None:
-            running.append(self._paths.get(id(module), ""))
+            running.append(self._paths[module])
             self.graph.where = running[-1]
 
         def leave(_: nn.Module, __: Any, ___: Any) -> None:
@@ -82,7 +81,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
                 running.pop()
             self.graph.where = running[-1] if running else ""
 
-        handles = (hooks.register_module_forward_pre_hook(enter), hooks.register_module_forward_hook(leave))
+        handles = [module.register_forward_pre_hook(enter) for module in self._paths]
+        handles += [module.register_forward_hook(leave) for module in self._paths]
         try:
             with self.api, self:
                 yield self
@@ -138,7 +138,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         name = operator._schema.name.partition("::")[2]
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         known = {id(tensor): self.value(tensor) for tensor in inputs}
-        results = operator(*args, **kwargs)
+        results = _run(operator, args, kwargs)
         tensors = tuple(leaf for leaf in tree_leaves(results) if isinstance(leaf, torch.Tensor))
         if not tensors:
             return results
@@ -155,7 +155,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         }
         api = self.api.names[-1] if self.api.names else ""
         call = Call(self.graph, base, arguments, values, known, tensors, api, self._batch, _number)
-        found = apply(call)
+        try:
+            found = apply(call)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            found = None  # an unusual call that its rule does not fit: no claim, and a caution names the operator
         listed = [] if found is None else [found] if isinstance(found, Value) else list(found)
         for tensor, value in zip(tensors, listed, strict=False):
             self._finish(tensor, value, base, written=in_place)
@@ -178,6 +181,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         self.know(tensor, value)
         if written and value.kind is not Kind.CONSTANT:
             self._writes.setdefault(_place(tensor)[0], []).append(value)
+
+
+def _run(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What an operator returns. Without entries, torch 2.13 refuses grouped products that are not in bfloat16."""
+    if operator is torch.ops.aten._grouped_mm.default and isinstance(args[0], FakeTensor):
+        rows, matrices = args[0], args[1]
+        if (rows.dim(), matrices.dim()) == (2, 3):
+            return rows.new_empty((rows.shape[0], matrices.shape[2]))
+    return operator(*args, **kwargs)
 
 
 def _place(tensor: Any) -> _Place:

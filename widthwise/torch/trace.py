@@ -55,7 +55,7 @@ def _record(
         names.setdefault(id(parameter), []).append(name)
         parameters[id(parameter)] = parameter
     short = dict(canonical_paths(module))
-    paths = {id(each): short[path] for path, each in module.named_modules()}
+    paths = {each: short[path] for path, each in module.named_modules()}
     graph = Graph()
     recorder = Recorder(graph, paths, batch_of((args, kwargs)))
     for key, parameter in parameters.items():

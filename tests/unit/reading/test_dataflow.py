@@ -74,7 +74,7 @@ def test_a_table_that_also_reads_out_stands_twice(aliases: dict[str, tuple[str, 
     assert (owner.fan_in_axes, owner.fan_out_axes) == ((0,), (1,))
     assert (other.use, other.role, other.tied_to) == (ParameterUse.CONTRACTION, Role.READOUT, "table")
     assert (other.fan_in_axes, other.fan_out_axes) == ((1,), (0,))
-    assert other.name == (aliases["table"][0] if aliases else "table@readout")
+    assert other.name == (aliases["table"][0] if aliases else "table@contraction")
 
 
 def test_data_times_a_vector_summed_over_it_is_a_contraction() -> None:

@@ -11,5 +11,9 @@ A front end (PyTorch, JAX) needs only shapes. It
 4. appends the values that the model returns to `Graph.outputs`;
 5. calls `widthwise.reading.dataflow.reading.read(graph, source)`, which returns the `ModelReading`.
 
+The names of operations matter where the analysis asks for them: "add", "mul", "div", "softmax", "exp", "tanh", "rsqrt",
+"topk", "convert" (another type of numbers), what `elementwise.ACTIVATIONS` lists, and those that the functions set. Any
+other name is as good as another.
+
 `Value.discrete` is for the front end to set on integers and truths: no gradient passes through them.
 """

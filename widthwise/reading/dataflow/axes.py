@@ -81,7 +81,7 @@ class AxisRelations:
         if len(dim) == 1:
             return self._cut(dim[0], ("slice", start, size, step), (size,))
         inner = prod(atom.size for atom in dim[1:])
-        if dim and step == 1 and start % inner == 0 and size % inner == 0:
+        if dim and inner and step == 1 and start % inner == 0 and size % inner == 0:
             outer = (
                 []
                 if size == inner
@@ -93,6 +93,8 @@ class AxisRelations:
     def reshape(self, dims: Dims, shape: Sequence[int]) -> Dims | None:
         """The dimensions after a reshape; None if the sizes do not divide each other."""
         left = [atom for dim in dims for atom in dim]
+        if 0 in shape or any(atom.size == 0 for atom in left):
+            return None
         found: Dims = []
         for size in shape:
             dim: Dim = []
@@ -117,7 +119,8 @@ class AxisRelations:
     def unite(self, one: Dim, other: Dim, *, own: bool = False) -> None:
         """Say that two dimensions are the same axis; own: also of one weight. Unequal sizes are left alone."""
         ours, theirs = list(one), list(other)
-        if prod(atom.size for atom in ours) != prod(atom.size for atom in theirs):
+        size = prod(atom.size for atom in ours)
+        if size == 0 or size != prod(atom.size for atom in theirs):
             return
         while ours and theirs:
             a, b = ours.pop(0), theirs.pop(0)

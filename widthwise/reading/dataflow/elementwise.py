@@ -7,6 +7,7 @@ from widthwise.reading.dataflow.axes import Dim, Dims
 from widthwise.reading.dataflow.graph import Graph, How, Kind, Node, Scored, Value, copied, kind_of
 
 ADDING = frozenset({"add", "sub", "rsub"})
+_COMPARING = frozenset({"maximum", "minimum", "max", "min", "fmax", "fmin", "logaddexp"})  #: act like a sum
 MULTIPLYING = frozenset({"mul", "div"})
 #: Linear in the data, so that a factor passes through them.
 _LINEAR = ADDING | MULTIPLYING | {"neg", "convert", "where", "dropout", "masked_fill", "lerp", "addcmul"}
@@ -26,7 +27,6 @@ ACTIVATIONS = frozenset(
         "hardsigmoid",
         "hardtanh",
         "clamp_min",
-        "clamp",
         "square",
         "erf",
         "log_sigmoid",
@@ -37,6 +37,7 @@ ACTIVATIONS = frozenset(
         "prelu",
     )
 )
+_STEPS = 16  # chosen: the longest written-out nonlinearity (GELU by tanh) has 7
 _ORDER = (Kind.DATA, Kind.WEIGHT, Kind.CONSTANT)
 
 
@@ -122,8 +123,33 @@ def _combine(graph: Graph, operation: str, data: Sequence[Value], node: Node) ->
         found.score, found.factor = scored[0].score, scored[0].factor
     if operation in ("add", "sub") and data[0].shape == data[1].shape and data[0] is not data[1]:
         graph.joins.append((data[0], data[1], found))
-    node.gates = operation == "mul" and (data[0].activated or data[1].activated)
-    found.activated, found.token = False, None
+    bends = operation == "mul" and (_bends_itself(*data) or _bends_itself(*reversed(data)))
+    activated = operation == "mul" and (data[0].activated or data[1].activated)
+    node.gates = activated and not bends
+    found.activated, found.token = activated and bends, None
+
+
+def _bends_itself(value: Value, other: Value) -> bool:
+    """Whether a product is a nonlinearity of one value, as x · sigmoid(x) is: the other side is made of it."""
+    sources = {value.index}
+    while value.node is not None and value.node.operation in ("mul", "div", "convert", "_to_copy"):
+        data = [each for each in value.parents if each.kind is Kind.DATA]
+        if len(data) != 1:
+            break
+        value = data[0]
+        sources.add(value.index)
+    waiting, seen = [other], 0
+    while waiting and seen < _STEPS:
+        seen += 1
+        made = waiting.pop(0)
+        if made.node is not None and made.node.starts_stream:
+            continue
+        for parent in made.parents:
+            if parent.index in sources:
+                return True
+            if parent.kind is Kind.DATA and parent.index > min(sources):
+                waiting.append(parent)
+    return False
 
 
 def _meet(graph: Graph, operation: str, weight: Value, node: Node) -> None:
@@ -132,7 +158,7 @@ def _meet(graph: Graph, operation: str, weight: Value, node: Node) -> None:
         how = How.POSITION
     elif operation in MULTIPLYING:
         how = How.GAIN
-    elif operation in ADDING:
+    elif operation in ADDING | _COMPARING:
         how = How.BIAS
     elif operation in ACTIVATIONS or sum(size > 1 for size in weight.shape) <= 1:
         how = How.GAIN  # the slope of a PReLU; a vector cannot be a matrix, whatever the operation is

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from widthwise.reading.dataflow.graph import Graph, How, Kind, Node, Value, WeightUse
 
-_VIEWS = frozenset(
+VIEWS = frozenset(
     (
         "reshape",
         "permute",
@@ -28,9 +28,9 @@ _VIEWS = frozenset(
     )
 )
 #: Operations between a product of query and key and its softmax.
-_SCORING = _VIEWS | {"add", "sub", "mul", "div", "where", "masked_fill", "concatenate", "look_up", "tanh", "dropout"}
+_SCORING = VIEWS | {"add", "sub", "mul", "div", "where", "masked_fill", "concatenate", "look_up", "tanh", "dropout"}
 #: Operations between a softmax and the product with the values.
-_WEIGHING = _VIEWS | {"mul", "div", "dropout", "where", "masked_fill"}
+_WEIGHING = VIEWS | {"mul", "div", "dropout", "where", "masked_fill"}
 _LIMIT = 4000  # chosen: values that a search looks at before it gives up
 
 

@@ -7,7 +7,8 @@ from widthwise.reading.dataflow.graph import Graph, How, flat
 from widthwise.reading.dataflow.sides import Sides
 from widthwise.reading.parameter import ParameterUse
 
-_MATRICES = (How.CONTRACTION, How.CONVOLUTION)
+#: Uses with a fan-in.
+MATRICES = frozenset({ParameterUse.CONTRACTION, ParameterUse.CONVOLUTION, ParameterUse.LOW_RANK})
 _NAMED = {
     How.CONTRACTION: ParameterUse.CONTRACTION,
     How.CONVOLUTION: ParameterUse.CONVOLUTION,
@@ -39,8 +40,8 @@ class Placed:
 class Placing:
     """Places parameters by their uses."""
 
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, low_rank: set[int]) -> None:
+        self._graph, self._low_rank = graph, low_rank
         self._features = _feature_classes(graph)
 
     def places(self, name: str, uses: Sequence[Sides]) -> tuple[Placed, ...]:
@@ -49,7 +50,7 @@ class Placing:
         if not live:
             said = "no operation uses it" if not uses else "its results reach no output of the model"
             return (Placed(ParameterUse.UNUSED, (), (), question=f"{said} in the pass that was read"),)
-        matrices = [sides for sides in live if sides.how in _MATRICES]
+        matrices = [sides for sides in live if sides.how in (How.CONTRACTION, How.CONVOLUTION)]
         tables = [sides for sides in live if sides.how is How.LOOKUP or _is_picked(sides)]
         if any(sides.flat for sides in live):
             return (self._unknown("one axis of it holds a whole matrix", live),)
@@ -75,7 +76,8 @@ class Placing:
 
     def _matrix(self, uses: Sequence[Sides]) -> Placed:
         first = uses[0]
-        use = ParameterUse.LOW_RANK if first.low_rank else _NAMED[first.how]
+        is_factor = any(sides.low_rank or id(sides.use) in self._low_rank for sides in uses)
+        use = ParameterUse.LOW_RANK if is_factor else _NAMED[first.how]
         signatures = {(sides.fan_in, sides.fan_out) for sides in uses}
         question = None
         if len(signatures) > 1:

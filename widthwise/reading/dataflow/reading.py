@@ -1,19 +1,24 @@
 """From a recorded dataflow to the model as it was read."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain as one_after_another
 
+from widthwise.caution import Caution
+from widthwise.reading.dataflow.chains import Chain, Chains
+from widthwise.reading.dataflow.feeding import Feeding
 from widthwise.reading.dataflow.flow import Flow
 from widthwise.reading.dataflow.graph import Graph
-from widthwise.reading.dataflow.placing import Placed, Placing
+from widthwise.reading.dataflow.low_rank import low_rank_uses
+from widthwise.reading.dataflow.placing import MATRICES, Placed, Placing
 from widthwise.reading.dataflow.residuals import joins
 from widthwise.reading.dataflow.resolving import mark_dead, resolve
+from widthwise.reading.dataflow.scales import Multipliers, attentions
 from widthwise.reading.dataflow.sides import SidesOfParameters
 from widthwise.reading.dataflow.standing import Standing
 from widthwise.reading.model import ModelReading
-from widthwise.reading.parameter import Parameter, ParameterUse
+from widthwise.reading.parameter import Block, Feeds, FusedPart, Parameter, ParameterUse
 from widthwise.vocabulary import Role
-
-_MATRICES = (ParameterUse.CONTRACTION, ParameterUse.CONVOLUTION, ParameterUse.LOW_RANK)
 
 
 def read(graph: Graph, source: str, aliases: Mapping[str, Sequence[str]] | None = None) -> ModelReading:
@@ -24,56 +29,122 @@ def read(graph: Graph, source: str, aliases: Mapping[str, Sequence[str]] | None 
     merged = resolve(graph)
     mark_dead(graph)
     flow = Flow(graph)
-    found = joins(graph)
-    standing = Standing(flow, found)
-    placing = Placing(graph)
-    sides = SidesOfParameters(graph, merged).all()
+    residual = joins(graph, flow)
+    chains = Chains(flow, residual)
+    reader = _Reader(flow, Standing(flow, residual), Feeding(flow, residual), chains.blocks())
+    placing = Placing(graph, low_rank_uses(graph))
     parameters: list[Parameter] = []
-    for name, uses in sides.items():
-        places = placing.places(name, uses)
-        names = [name]
-        if len(places) > 1:
-            names.append(_other_name(name, places[1], (aliases or {}).get(name, ())))
-        for each, place in zip(names, places, strict=True):
-            parameters.append(_parameter(graph, standing, each, name, place))
-    return ModelReading(source, tuple(parameters))
+    for owner, sides in SidesOfParameters(graph, merged).all().items():
+        places = placing.places(owner, sides)
+        parameters.append(reader.parameter(owner, owner, places[0]))
+        for place in places[1:]:
+            name = _other_name(owner, place, (aliases or {}).get(owner, ()))
+            parameters.append(reader.parameter(name, owner, place))
+    return ModelReading(
+        source,
+        tuple(parameters),
+        attentions=attentions(flow),
+        multipliers=Multipliers(flow, residual, reader.roles, reader.low_rank).all(),
+        blocks=tuple(chain.count for chain in chains.chains),
+        width=_width(graph, chains.chains),
+        cautions=tuple(_cautions(graph, parameters)),
+    )
+
+
+class _Reader:
+    """Makes parameters of places."""
+
+    def __init__(self, flow: Flow, standing: Standing, feeding: Feeding, blocks: Mapping[str, Block]) -> None:
+        self._flow, self._standing, self._feeding, self._blocks = flow, standing, feeding, blocks
+        self.roles: dict[int, Role | None] = {}  #: of uses, by identity
+        self.low_rank: set[int] = set()  #: identities of the uses of low-rank factors
+
+    def parameter(self, name: str, owner: str, place: Placed) -> Parameter:
+        shape = self._flow.graph.shapes[owner]
+        role, question, evidence = self._role(place, shape)
+        self.roles.update({id(sides.use): role for sides in place.uses})
+        if place.use is ParameterUse.LOW_RANK:
+            self.low_rank.update(id(sides.use) for sides in place.uses)
+        feeds: Feeds | None = None
+        parts: tuple[FusedPart, ...] = ()
+        if place.use in MATRICES and question is None:
+            feeds, parts = self._feeding.of(owner, place.fan_out, [sides.use for sides in place.uses])
+        return Parameter(
+            name=name,
+            shape=shape,
+            use=place.use,
+            role=role,
+            fan_in_axes=place.fan_in,
+            fan_out_axes=place.fan_out,
+            stack_axes=place.stack(len(shape)),
+            tied_to=None if name == owner else owner,
+            feeds=feeds,
+            parts=parts,
+            block=self._blocks.get(owner),
+            question=question,
+            evidence=(*place.evidence, *evidence),
+        )
+
+    def _role(self, place: Placed, shape: Sequence[int]) -> tuple[Role | None, str | None, tuple[str, ...]]:
+        """A role with its evidence, or the question that is open."""
+        if place.question is not None:
+            return None, place.question, ()
+        if place.use is ParameterUse.LOW_RANK:
+            return Role.HIDDEN, None, ("a factor of a low-rank change of another weight",)
+        if place.use in MATRICES:
+            found = dict(self._standing.role(sides.use) for sides in place.uses)
+            if None in found:
+                return None, found[None], ()
+            for role in (Role.VECTOR, Role.READOUT, Role.HIDDEN, Role.EMBEDDING):
+                if role in found:
+                    return role, None, (found[role],)
+        if not place.whole:
+            return Role.EMBEDDING, None, ()
+        return (Role.SCALAR if all(size == 1 for size in shape) else Role.VECTOR), None, ()
 
 
 def _other_name(owner: str, place: Placed, aliases: Sequence[str]) -> str:
     """The name that the second use of tied weights goes by: that of the module which ran it, if it has one there."""
+    where = {sides.use.node.where for sides in place.uses}
     for alias in aliases:
-        if any(alias.rpartition(".")[0] == sides.use.node.where for sides in place.uses):
+        if alias.rpartition(".")[0] in where:
             return alias
-    return aliases[-1] if aliases else f"{owner}@readout"
+    return aliases[-1] if aliases else f"{owner}@{place.use.value}"
 
 
-def _parameter(graph: Graph, standing: Standing, name: str, owner: str, place: Placed) -> Parameter:
-    shape = graph.shapes[owner]
-    role, question, evidence = _role(standing, place, shape)
-    return Parameter(
-        name=name,
-        shape=shape,
-        use=place.use,
-        role=role,
-        fan_in_axes=place.fan_in,
-        fan_out_axes=place.fan_out,
-        stack_axes=place.stack(len(shape)),
-        tied_to=None if name == owner else owner,
-        question=question,
-        evidence=(*place.evidence, *evidence),
+def _width(graph: Graph, chains: Sequence[Chain]) -> int | None:
+    """The size of the residual stream: the features that its branches read. None if it has none, or several."""
+    summed = graph.axes.classes(
+        one_after_another.from_iterable((*use.summed, *use.free) for use in graph.uses if use.is_matrix)
     )
+    found: Counter[int] = Counter()
+    for each in chains:
+        for join in each.joins:
+            sizes = [
+                size
+                for size, dim in zip(join.result.shape, join.result.dims, strict=True)
+                if any(graph.axes.class_of(atom) in summed for atom in dim)
+            ]
+            if len(sizes) == 1:
+                found[sizes[0]] += 1
+    return next(iter(found)) if len(found) == 1 else None
 
 
-def _role(standing: Standing, place: Placed, shape: Sequence[int]) -> tuple[Role | None, str | None, tuple[str, ...]]:
-    if place.question is not None:
-        return None, place.question, ()
-    if place.use in _MATRICES:
-        found = dict(standing.role(sides.use) for sides in place.uses)
-        if place.use is ParameterUse.LOW_RANK:
-            return Role.HIDDEN, None, ("a factor of a low-rank change of another weight",)
-        for role in (None, Role.VECTOR, Role.READOUT, Role.HIDDEN, Role.EMBEDDING):
-            if role in found:
-                return role, found[role] if role is None else None, (found[role],)
-    if place.use in (ParameterUse.LOOKUP, ParameterUse.POSITION) and not place.whole:
-        return Role.EMBEDDING, None, ()
-    return (Role.SCALAR if all(size == 1 for size in shape) else Role.VECTOR), None, ()
+def _cautions(graph: Graph, parameters: Sequence[Parameter]) -> Iterator[Caution]:
+    routers = [parameter.name for parameter in parameters if parameter.feeds is Feeds.ROUTER]
+    if routers:
+        yield Caution(
+            "router_as_hidden",
+            f"{_some(routers)} choose experts and are read as hidden: their own fans give the learning rate. Published "
+            "recipes differ (some train routers as readouts); settle it by roles",
+        )
+    if graph.unknown:
+        yield Caution(
+            "operations_without_rule",
+            f"the forward pass runs operations that the reader has no rule for ({', '.join(sorted(graph.unknown))}); "
+            "axes are not followed through them",
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

@@ -1,9 +1,9 @@
 """Residual streams: the sums that add a branch to what it read, and the chains that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from widthwise.reading.dataflow.elementwise import ACTIVATIONS
-from widthwise.reading.dataflow.flow import between
+from widthwise.reading.dataflow.flow import Flow, between
 from widthwise.reading.dataflow.graph import Graph, Kind, Value
 
 _SCALING = frozenset({"mul", "div", "dropout", "_to_copy", "clone"})
@@ -20,18 +20,26 @@ class Join:
     inside: frozenset[int]  #: the values of the branch, from the skip on
 
 
-def joins(graph: Graph) -> list[Join]:
+def joins(graph: Graph, flow: Flow) -> list[Join]:
     """All of them, in the order of their results."""
-    plain = [join for one, other, result in graph.joins if (join := _plain(graph, one, other, result)) is not None]
+    sums = [each for each in graph.joins if not _is_score(flow, *each)]
+    plain = [join for one, other, result in sums if (join := _plain(graph, one, other, result)) is not None]
     inside = {index for join in plain for index in join.inside if index != join.skip.index}
-    rest = [each for each in graph.joins if not any(join.result is each[2] for join in plain)]
+    rest = [each for each in sums if not any(join.result is each[2] for join in plain)]
     found = list(plain)
     for one, other, result in rest:
+        if _extend(graph, found, one, other, result) or _extend(graph, found, other, one, result):
+            continue
         join = None if result.index in inside else _scaled(graph, one, other, result)
         join = join or _projected(graph, one, other, result)
         if join is not None:
             found.append(join)
     return sorted(found, key=lambda join: join.result.index)
+
+
+def _is_score(flow: Flow, one: Value, other: Value, result: Value) -> bool:
+    """Whether a sum adds positions to the scores of an attention, which earlier layers may have made."""
+    return (one.score is not None or other.score is not None) and flow.reaches_softmax(result)
 
 
 def _uses_matrix(graph: Graph, inside: set[int], skip: Value) -> bool:
@@ -45,6 +53,19 @@ def _plain(graph: Graph, one: Value, other: Value, result: Value) -> Join | None
     skip, branch = (one, other) if one.index < other.index else (other, one)
     inside = between(skip, branch)
     return Join(skip, branch, result, frozenset(inside)) if _uses_matrix(graph, inside, skip) else None
+
+
+def _extend(graph: Graph, found: list[Join], sum_: Value, other: Value, result: Value) -> bool:
+    """Take a second branch that read the same stream into a join: attention and MLP side by side."""
+    for place, join in enumerate(found):
+        if join.result is sum_:
+            inside = between(join.skip, other)
+            if _uses_matrix(graph, inside, join.skip):
+                found[place] = replace(
+                    join, branch=sum_, result=result, inside=join.inside | inside | {sum_.index, other.index}
+                )
+                return True
+    return False
 
 
 def _scaled(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:

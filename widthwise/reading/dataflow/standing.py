@@ -18,6 +18,7 @@ class Onwards:
     attention: bool = False
     compared: bool = False  #: is multiplied with other data, and that product is the model's output
     choice: bool = False  #: decides which entries are taken
+    scored: bool = False  #: is added to products of queries and keys
 
 
 class Standing:
@@ -26,6 +27,8 @@ class Standing:
     def __init__(self, flow: Flow, joins: list[Join]) -> None:
         self._flow = flow
         self._fed, self._from_input, self._from_token = _origins(flow)
+        axes = flow.graph.axes
+        self._made = axes.classes(atom for each in flow.graph.uses if each.is_matrix for atom in each.free)
         self._streams = {join.result.index: join.skip for join in joins}
 
     def fed_by_weights(self, value: Value) -> bool:
@@ -34,15 +37,17 @@ class Standing:
 
     def role(self, use: WeightUse) -> tuple[Role | None, str]:
         """The role of a matrix in one use, with the reason; None with the question if it is open."""
-        operand = use.operand
         if use.depthwise:
             return Role.VECTOR, "a depthwise convolution multiplies each channel by numbers of its own"
-        if operand is not None and not self._fed[operand.index]:
-            if self._from_input[operand.index]:
-                return Role.EMBEDDING, "reads the model's input"
-            if not self._from_token[operand.index]:
-                return Role.EMBEDDING, "reads constants"
+        reads = self._reads(use)
+        if reads is not None:
+            return Role.EMBEDDING, f"reads {reads}"
         ahead = self.onwards(use)
+        if use.batch and ahead.scored:
+            return None, (
+                "each head's queries are compared with it as with a learned key: its fan-in is a head, and its fan-out "
+                "the number of keys, which may or may not grow"
+            )
         if ahead.compared and not (ahead.weights or ahead.stream):
             return None, (
                 "its output is compared with other outputs of the model: it is a readout if its fan-out stays as the "
@@ -52,9 +57,18 @@ class Standing:
             return Role.READOUT, "its output is the model's output"
         return Role.HIDDEN, "stands inside the model"
 
+    def _reads(self, use: WeightUse) -> str | None:
+        """What from outside the model a matrix reads; None if it stands inside."""
+        operand = use.operand
+        if operand is None or self._fed[operand.index]:
+            return None
+        if self._from_input[operand.index]:
+            return "the model's input"
+        return None if self._from_token[operand.index] or self._is_width(use) else "constants"
+
     def onwards(self, use: WeightUse) -> Onwards:
         """What the output of a matrix reaches."""
-        output = weights = stream = attention = compared = choice = False
+        output = weights = stream = attention = compared = choice = scored = False
         waiting: list[tuple[Value, bool]] = [(use.node.output, False)]
         seen = {use.node.output.index}
         while waiting:
@@ -68,6 +82,8 @@ class Standing:
                 if node.starts_stream:
                     weights = True
                     continue
+                if any(each.score is not None for each in node.inputs if each is not value):
+                    scored = scored or self._flow.reaches_softmax(node.output)
                 skip = self._streams.get(node.output.index)
                 if skip is not None and skip is not value and self._fed[skip.index]:
                     stream = True
@@ -84,7 +100,11 @@ class Standing:
                 if node.output.index not in seen:
                     seen.add(node.output.index)
                     waiting.append((node.output, multiplied))
-        return Onwards(output, weights, stream, attention, compared, choice)
+        return Onwards(output, weights, stream, attention, compared, choice, scored)
+
+    def _is_width(self, use: WeightUse) -> bool:
+        """Whether a matrix sums over an axis that other matrices make: the model's own, whatever it starts from."""
+        return bool(self._flow.graph.axes.classes(use.summed) & self._made)
 
     def _is_attention(self, product: Value) -> bool:
         if self._flow.reaches_softmax(product):
