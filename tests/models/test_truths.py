@@ -11,10 +11,6 @@ from tests.models.zoo.truth import truth_of
 from widthwise.reading.parameter import ParameterUse
 
 
-#: Said once by PyTorch, of its own fallback.
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported")
-
-
 def test_no_two_specimens_share_a_name() -> None:
     assert len({specimen.name for specimen in ZOO}) == len(ZOO)
 
