@@ -45,7 +45,7 @@ def right() -> Iterator[Parameter]:
 
 
 def judged(parameters: list[Parameter]) -> dict[str, list[str]]:
-    return faults(Model(), TRUTHS, ModelReading("test", tuple(parameters)))
+    return faults(dict(Model().named_parameters()), TRUTHS, ModelReading("test", tuple(parameters)))
 
 
 def test_the_truth_has_no_fault() -> None:

@@ -24,7 +24,7 @@ def test_every_parameter_has_a_truth_and_every_truth_a_parameter(specimen: Speci
     total.backward()
     patterns = set()
     wrong = []
-    for name, parameter in model.named_parameters():
+    for name, parameter in specimen.parameters(model).items():
         pattern, truth = truth_of(name, specimen.truths)
         patterns.add(pattern)
         if truth.axes is not None and len(truth.axes) != parameter.dim():

@@ -37,7 +37,7 @@ def adapted(name: str, truths: Truths, **options: Any) -> Specimen:
         model, inputs = llama.build()
         return get_peft_model(model, LoraConfig(r=RANK, init_lora_weights=False, **options)), inputs
 
-    return Specimen(f"peft {name}", build, truths)
+    return Specimen(f"peft {name}", build, truths, wrappers=("base_model.model.", "base_layer."))
 
 
 def wrapped() -> tuple[nn.Module, Inputs]:
@@ -58,7 +58,7 @@ def wrapped() -> tuple[nn.Module, Inputs]:
     )
 
 
-LLAMA = {"*.embed_tokens.weight": TABLE, "*.lm_head.weight": HEAD, "*norm.weight": GAIN, "*.weight": LINEAR}
+LLAMA = {"model.embed_tokens.weight": TABLE, "lm_head.weight": HEAD, "*norm.weight": GAIN, "*.weight": LINEAR}
 LORA = {"*.lora_A.*": LOW_RANK, "*.lora_B.*": LOW_RANK, **LLAMA}
 ADAPTERS = (
     adapted("LoRA", LORA, target_modules=["q_proj", "v_proj", "down_proj"]),

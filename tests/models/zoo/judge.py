@@ -1,6 +1,7 @@
 """Hold a reading of a specimen to its truths."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from torch import nn
 
@@ -8,7 +9,7 @@ from tests.models.zoo.truth import Truths, truth_of
 from widthwise.reading.model import ModelReading
 
 
-def faults(model: nn.Module, truths: Truths, reading: ModelReading) -> dict[str, list[str]]:
+def faults(parameters: Mapping[str, nn.Parameter], truths: Truths, reading: ModelReading) -> dict[str, list[str]]:
     """What a reading has wrong, by parameter: each of the model's must be placed once, as its truth says.
 
     The second use of tied weights is listed under any name that the model has for them, or one that it lacks.
@@ -17,9 +18,8 @@ def faults(model: nn.Module, truths: Truths, reading: ModelReading) -> dict[str,
     tied = defaultdict(list)
     for parameter in reading.parameters:
         (found[parameter.name] if parameter.tied_to is None else tied[parameter.tied_to]).append(parameter)
-    names = dict(model.named_parameters())
-    wrong = {name: ["the model has no such parameter"] for name in [*found, *tied] if name not in names}
-    for name, weights in names.items():
+    wrong = {name: ["the model has no such parameter"] for name in [*found, *tied] if name not in parameters}
+    for name, weights in parameters.items():
         truth = truth_of(name, truths)[1]
         said = [fault for parameter in found[name] for fault in truth.faults(parameter)]
         if len(found[name]) != 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from torch import nn
@@ -19,6 +20,15 @@ class Specimen:
     name: str
     build: Callable[[], tuple[nn.Module, Inputs]]
     truths: Truths
+    wrappers: tuple[str, ...] = ()  #: parts of names that stand for wrappers, which a reading leaves out
+
+    def parameters(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        """The model's parameters by the names that a reading has for them."""
+        return {reduce(_without, self.wrappers, name): each for name, each in model.named_parameters()}
 
     def __str__(self) -> str:
         return self.name
+
+
+def _without(name: str, wrapper: str) -> str:
+    return name.replace(wrapper, "")
