@@ -23,7 +23,7 @@ from tests.models.zoo.truth import (
     gain,
     kernel,
     matrix,
-    positions,
+    token,
 )
 from widthwise.vocabulary import Role
 
@@ -91,7 +91,7 @@ DISTILBERT = {
 DEBERTA = {
     "*.word_embeddings.weight": TABLE.tied(HEAD),
     "*.position_embeddings.weight": PLACES,
-    "*.rel_embeddings.weight": positions("so"),
+    "*.rel_embeddings.weight": token("so"),  # whole: what the keys and queries of distances are made of
     "*LayerNorm.weight": GAIN,
     **REST,
 }
@@ -99,9 +99,10 @@ XLNET = {
     "transformer.word_embedding.weight": TABLE.tied(HEAD),
     "transformer.mask_emb": UNUSED,
     "*.rel_attn.o": matrix("oii"),
+    "*.rel_attn.r": matrix("ioo", Role.EMBEDDING),  # reads sines of the positions
     "*.rel_attn.?": matrix("ioo"),
     "*.rel_attn.r_?_bias": bias("oo"),
-    "*.rel_attn.seg_embed": matrix("osi", None),  # a learned key of each segment and head
+    "*.rel_attn.seg_embed": matrix("osi"),  # a learned key of each segment and head
     "*.layer_norm.weight": GAIN,
     **REST,
 }

@@ -19,6 +19,7 @@ from tests.models.zoo.specimen import Inputs
 from tests.models.zoo.truth import (
     BIAS,
     DEPTHWISE_2D,
+    FIRST,
     GAIN,
     HEAD,
     LINEAR,
@@ -103,7 +104,6 @@ SIGLIP = {
     "*norm*.weight": GAIN,
     "*.probe": token("sso"),
     "text_model.head.weight": COMPARED,
-    "vision_model.head.mlp.fc2.weight": COMPARED,
     "*.in_proj_weight": LINEAR,
     "*.in_proj_bias": BIAS,
     **REST,
@@ -146,7 +146,7 @@ RESNET = {
 DETR = {
     "*.embedder.convolution.weight": PATCHES,
     "*.convolution.weight": kernel(),
-    "*.query_position_embeddings.weight": positions("so"),
+    "*.query_position_embeddings.weight": token("so"),
     "model.input_projection.weight": kernel(),
     "*norm*.weight": GAIN,
     "class_labels_classifier.weight": HEAD,
@@ -161,7 +161,12 @@ PERCEIVER = {
     "*norm*.weight": GAIN,
     **REST,
 }
-MLLAMA = {"*_gate": Truth(ParameterUse.GAIN, Role.SCALAR, "o"), "*.cross_attn.?_proj.weight": LINEAR, **LLAMA}
+MLLAMA = {
+    "*_gate": Truth(ParameterUse.GAIN, Role.SCALAR, "o"),
+    "*.cross_attn.k_proj.weight": FIRST,  # reads the picture's features
+    "*.cross_attn.v_proj.weight": FIRST,
+    **LLAMA,
+}
 
 TOWERS: dict[str, Any] = {
     "text_config": {**COMMON, "max_position_embeddings": 16, "projection_dim": 24, "projection_size": WIDTH},
