@@ -82,6 +82,7 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second beside 
 # The pages of docs/results. Each is a target of its own: `make horizon` measures that page again and writes it.
 SCIENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes \
 	held_out_width held_out_width_256 cost plan_cost
+MODELS := real_models tracing
 SERVICE := service_transfers service_submit service_exponents service_claim database_growth scaling soak
 
 # What a page's command is given beyond its defaults
@@ -89,13 +90,15 @@ transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
 held_out_width: OPTIONS := --parameterizations standard mup
 held_out_width_256: OPTIONS := --widths 16 32 64 --held-out 256 --parameterizations ntk mean_field
 
-.PHONY: $(SCIENCE) $(SERVICE)
+.PHONY: $(SCIENCE) $(MODELS) $(SERVICE)
 .NOTPARALLEL: # two measurements at once would measure each other
 
-$(SCIENCE) $(SERVICE): $(STAMP)
+$(SCIENCE) $(MODELS) $(SERVICE): $(STAMP)
 	@$(BIN)/python -m benchmarks.$(patsubst held_out_width_%,held_out_width,$@) $(OPTIONS)
 
 cost: $(VENV)/.bench
+
+$(MODELS): $(VENV)/.models
 
 $(VENV)/.bench: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
