@@ -32,7 +32,7 @@ from workers.engine.data import load_corpus
 HEAD_DIM, DEPTH, VOCABULARY, CONTEXT, BATCH = 32, 2, 256, 32, 8  # small enough for a minute at width 1024 (chosen)
 BASE_WIDTH = 128
 STEPS = 8
-LEARNING_RATE = 2**-10  # moves activations by as much as they are within a few steps, and no further (chosen)
+LEARNING_RATE = 2**-9  # moves activations by as much as they are within a few steps, and no further (chosen)
 EPSILON = 1e-12  # of no effect beside gradients of this size
 BETAS = (0.9, 0.95)  # of language models (chosen)
 INIT_STD = 0.09  # 1/√128, what keeps the base's activations at their size
@@ -57,6 +57,8 @@ def llama(width: int) -> nn.Module:
         num_key_value_heads=heads // 2,
         max_position_embeddings=CONTEXT,
         initializer_range=INIT_STD,
+        bos_token_id=None,
+        eos_token_id=None,
         use_cache=False,
     )
     return LlamaForCausalLM._from_config(config, attn_implementation="eager")
@@ -72,6 +74,8 @@ def gpt2(width: int) -> nn.Module:
         n_layer=DEPTH,
         n_head=width // HEAD_DIM,
         initializer_range=INIT_STD,
+        bos_token_id=None,
+        eos_token_id=None,
         use_cache=False,
         attn_pdrop=0.0,
         embd_pdrop=0.0,

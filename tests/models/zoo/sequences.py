@@ -23,7 +23,7 @@ from tests.models.zoo.truth import (
     gain,
     kernel,
     matrix,
-    token,
+    rows,
 )
 from widthwise.vocabulary import Role
 
@@ -91,7 +91,7 @@ DISTILBERT = {
 DEBERTA = {
     "*.word_embeddings.weight": TABLE.tied(HEAD),
     "*.position_embeddings.weight": PLACES,
-    "*.rel_embeddings.weight": token("so"),  # whole: what the keys and queries of distances are made of
+    "*.rel_embeddings.weight": rows("so"),  # what the keys and queries of distances are made of
     "*LayerNorm.weight": GAIN,
     **REST,
 }

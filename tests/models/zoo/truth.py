@@ -19,6 +19,7 @@ class Truth:
     use: ParameterUse
     role: Role | None
     axes: str | None
+    or_use: ParameterUse | None = None  #: where the dataflow is the same for two uses
     also: "Truth | None" = None  #: the other use of the same weights, which a reading lists as tied to this one
 
     def tied(self, other: "Truth") -> "Truth":
@@ -27,7 +28,7 @@ class Truth:
 
     def faults(self, found: Parameter) -> Iterator[str]:
         """What a reading has wrong, in words. An axis of size 1 may stand anywhere."""
-        if found.use is not self.use:
+        if found.use not in (self.use, self.or_use):
             yield f"use {found.use} instead of {self.use}"
         if found.role is not self.role:
             yield f"role {found.role or 'open'} instead of {self.role or 'open'}"
@@ -76,6 +77,11 @@ def bias(axes: str = "o") -> Truth:
 def token(axes: str) -> Truth:
     """Learned entries of a sequence."""
     return Truth(ParameterUse.TOKEN, Role.VECTOR, axes)
+
+
+def rows(axes: str) -> Truth:
+    """A table that is used whole and is not added to the stream: entries of a sequence, or positions of one."""
+    return replace(token(axes), or_use=ParameterUse.POSITION)
 
 
 def positions(axes: str) -> Truth:

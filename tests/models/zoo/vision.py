@@ -35,6 +35,7 @@ from tests.models.zoo.truth import (
     kernel,
     matrix,
     positions,
+    rows,
     token,
 )
 from widthwise.reading.parameter import ParameterUse
@@ -146,7 +147,7 @@ RESNET = {
 DETR = {
     "*.embedder.convolution.weight": PATCHES,
     "*.convolution.weight": kernel(),
-    "*.query_position_embeddings.weight": token("so"),
+    "*.query_position_embeddings.weight": rows("so"),
     "model.input_projection.weight": kernel(),
     "*norm*.weight": GAIN,
     "class_labels_classifier.weight": HEAD,
@@ -157,7 +158,7 @@ PERCEIVER = {
     "perceiver.input_preprocessor.embeddings.weight": TABLE.tied(HEAD),
     "*.position_embeddings.weight": PLACES,
     "*.embeddings.latents": token("so"),
-    "*.output_position_encodings.position_embeddings": token("so"),
+    "*.output_position_encodings.position_embeddings": rows("so"),
     "*norm*.weight": GAIN,
     **REST,
 }
