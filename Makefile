@@ -15,7 +15,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test check ci format audit mutants bench bench-science bench-service evidence pages secrets soak clean
+.PHONY: help install demo serve test test-models check ci format audit mutants bench bench-science bench-service evidence pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -42,8 +42,19 @@ demo: $(STAMP)  ## see all of it in a minute or two: transfer, calibrate, transf
 serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT=8000)
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
-test: $(STAMP)  ## run the whole test suite
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+test: $(STAMP)  ## run the test suite, without the part that needs PyTorch
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/models
+	@echo "tests/models needs PyTorch and model libraries: make test-models installs them and runs it"
+
+test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model libraries, and read 80 models
+	@$(BIN)/python -m pytest -n 2 --dist worksteal tests/models
+
+$(VENV)/.models: $(STAMP)
+	@echo "Installing PyTorch and model libraries into $(VENV); the first time takes a few minutes."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[models]'
+	@# timm needs torchvision for pictures on disk alone; the tests stand in for it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c requirements/constraints.txt timm
+	@touch $@
 
 check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
@@ -51,7 +62,7 @@ check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-ci: check test  ## what CI runs: check, then test
+ci: check test test-models  ## what CI runs: check, then every test
 
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .
@@ -71,6 +82,7 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second compare
 # The pages of docs/results. Each is a target of its own: `make horizon` measures that page again and writes it.
 SCIENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes \
 	held_out_width held_out_width_256 cost plan_cost
+MODELS := real_models tracing
 SERVICE := service_transfers service_submit service_exponents service_claim database_growth scaling soak
 
 # What a page's command is given beyond its defaults
@@ -78,13 +90,15 @@ transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
 held_out_width: OPTIONS := --parameterizations standard mup
 held_out_width_256: OPTIONS := --widths 16 32 64 --held-out 256 --parameterizations ntk mean_field
 
-.PHONY: $(SCIENCE) $(SERVICE)
+.PHONY: $(SCIENCE) $(MODELS) $(SERVICE)
 .NOTPARALLEL: # two measurements at once would measure each other
 
-$(SCIENCE) $(SERVICE): $(STAMP)
+$(SCIENCE) $(MODELS) $(SERVICE): $(STAMP)
 	@$(BIN)/python -m benchmarks.$(patsubst held_out_width_%,held_out_width,$@) $(OPTIONS)
 
 cost: $(VENV)/.bench
+
+$(MODELS): $(VENV)/.models
 
 $(VENV)/.bench: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

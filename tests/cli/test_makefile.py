@@ -64,7 +64,17 @@ def test_the_constraints_pin_and_name_no_address() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.+!]+", line) for line in pins)
 
 
+def test_the_tests_of_models_are_left_to_a_target_of_their_own() -> None:
+    python = f"PYTHON={sys.executable}"
+    without, with_models = make("--dry-run", python, "test").stdout, make("--dry-run", python, "test-models").stdout
+    assert "--ignore tests/models" in without
+    assert "make test-models" in without
+    assert "[models]" not in without
+    assert "-e '.[models]'" in with_models
+    assert "pytest -n 2 --dist worksteal tests/models" in with_models
+
+
 def test_ci_runs_the_same_commands() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert [line for line in script.splitlines() if line.startswith("make ")] == ["make ci"]
-    assert re.search(r"^ci: check test\b", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(r"^ci: check test test-models\b", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)

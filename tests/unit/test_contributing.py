@@ -22,6 +22,7 @@ TO_ADD = {
     "a metric",
     "a database column",
     "a guard against a failure",
+    "a model that a trace must read right",
     "a page of results",
 }
 

@@ -57,7 +57,7 @@ LAYERS = {
     },
     "benchmarks/": {
         *("widthwise", "service", "workers", "testbed", "benchmarks"),
-        *("numpy", "scipy", "jax", "torch", "mup", "fastapi", "uvicorn", "sqlalchemy", "redis"),
+        *("numpy", "scipy", "jax", "torch", "transformers", "mup", "fastapi", "uvicorn", "sqlalchemy", "redis"),
         *("cosmic_ray", "hypothesis", "pytest"),
     },
 }
