@@ -3,7 +3,7 @@
     python -m benchmarks.tracing                 # a minute or two; writes docs/results/tracing.*
     python -m benchmarks.tracing --dry
 
-Each model is built on the meta device in a process of its own: memory is the peak of that process beyond what it held
+Each model is built on the meta device in a separate process: memory is the peak of that process beyond what it held
 before the trace.
 """
 

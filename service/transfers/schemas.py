@@ -274,7 +274,7 @@ class ModelQuantityBody(BaseModel):
     """Something that the model itself multiplies by."""
 
     value: float | None = Field(description="Value at the target; null where only its ratio to the base's is known.")
-    multiplier: float = Field(description="Target over base, beside what the code computes from its own sizes.")
+    multiplier: float = Field(description="Target over base, next to what the code computes from its own sizes.")
     reason: str
 
 
@@ -283,7 +283,7 @@ class ModelPlanBody(BaseModel):
 
     attention_scale: ModelQuantityBody | None = Field(
         None,
-        description="On query·key; the multiplier stands beside the code's 1/√d_head. Needs `head_dim` at both ends.",
+        description="On query·key; the multiplier stands next to the code's 1/√d_head. Needs `head_dim` at both ends.",
     )
     embedding_multiplier: ModelQuantityBody | None = Field(None, description="On what the embedding gives out.")
     logit_multiplier: ModelQuantityBody | None = Field(None, description="On the logits.")

@@ -1,4 +1,4 @@
-"""What a trace finds beside the parameters: blocks, width, attentions and the multipliers of the code."""
+"""What a trace finds besides the parameters: blocks, width, attentions and the multipliers of the code."""
 
 from dataclasses import dataclass
 
@@ -80,7 +80,7 @@ def test_structure(name: str) -> None:
 
 
 def _structure(found: ModelReading, expected: Structure) -> Structure:
-    """What was found, with the expected scale in place of one that is the same but for rounding."""
+    """What was found, with the expected scale instead of one that is the same but for rounding."""
     (kind,) = found.attentions or (None,)
     multipliers = frozenset((each.place, round(each.value, 4)) for each in found.multipliers)
     if kind is None:

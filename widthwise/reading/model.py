@@ -1,4 +1,4 @@
-"""A model as it was read: its parameters, and what its code computes beside them."""
+"""A model as it was read: its parameters, and what else its code computes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -15,7 +15,7 @@ class ParameterUse(StrEnum):
     POSITION = "position"  #: a table of positions: constants pick its rows, or it is used whole
     GAIN = "gain"  #: multiplies data element by element
     BIAS = "bias"  #: is added to data
-    TOKEN = "token"  # noqa: S105 - stands in the sequence beside the data
+    TOKEN = "token"  # noqa: S105 - stands in the sequence next to the data
     LOW_RANK = "low_rank"  #: one factor of a product that is added to another weight
     UNUSED = "unused"  #: reaches no output in the pass that was read
     UNKNOWN = "unknown"  #: meets data in an operation that the reader does not know

@@ -2,7 +2,7 @@
 
 A .safetensors file begins with the length of its header in 8 bytes, little-endian, and then the header, a JSON object
 of {name: {"dtype", "shape", "data_offsets"}}; weights follow. Only the length and the header are read. An index
-(`*.safetensors.index.json`) names the file that holds each weight; those that lie beside it are read for shapes.
+(`*.safetensors.index.json`) names the file that holds each weight; those that lie next to it are read for shapes.
 """
 
 import json
@@ -25,11 +25,11 @@ LARGEST_AXIS = 2**63 - 1  # what the readers of the format hold
 class Header:
     """What a .safetensors file or an index says about its weights.
 
-    An index beside which the files are missing knows names alone.
+    An index without its files knows names alone.
     """
 
     shapes: Mapping[str, tuple[int, ...]]  #: by name, in order of the file
-    without_shape: tuple[str, ...] = ()  #: names whose file does not lie beside the index
+    without_shape: tuple[str, ...] = ()  #: names whose file does not lie next to the index
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class Header:
         """
         if self.without_shape:
             raise InvalidInputError(
-                f"the index names {len(self.without_shape)} weights whose files do not lie beside it, "
+                f"the index names {len(self.without_shape)} weights whose files do not lie next to it, "
                 f"{self.without_shape[0]!r} first; put the .safetensors files next to the index",
                 field="path",
             )
@@ -70,7 +70,7 @@ def _of_index(path: Path) -> Header:
     places = index.get("weight_map")
     if not isinstance(places, Mapping) or not all(isinstance(file, str) for file in places.values()):
         raise _error(
-            path, "has no weight_map of names to files; give the index that lies beside the .safetensors files"
+            path, "has no weight_map of names to files; give the index that lies next to the .safetensors files"
         )
     shapes: dict[str, tuple[int, ...]] = {}
     without = []
@@ -89,7 +89,7 @@ def _of_index(path: Path) -> Header:
 def _shard(index: Path, file: str) -> Mapping[str, tuple[int, ...]] | None:
     """The shapes in one file of an index; None if it does not lie there."""
     if Path(file).name != file:
-        raise _error(index, f"names the file {file!r}; only files beside the index are read")
+        raise _error(index, f"names the file {file!r}; only files next to the index are read")
     path = index.parent / file
     return _shapes(path) if path.exists() else None
 

@@ -3,7 +3,7 @@
 A tensor's plan asks for a forward multiplier n^(−a). If the code multiplies by n^p as it is, at every width, the plan
 takes that as the whole multiplier and moves the rest into the weights: θ = −p − a, and (a, b, c, g) becomes
 (a+θ, b−θ, c−kθ, g+θ), with k = 2 for SGD, 1 for Adam and 0 for updates relative to the parameter
-(`theory.parameterization.shift`; Everett et al. 2024, equivalence classes). For one tensor with fans of its own, let f
+(`theory.parameterization.shift`; Everett et al. 2024, equivalence classes). For one tensor with its own fans, let f
 be the growth of the code's multiplier, A the growth of the plan's, and s = f / A = n^(−θ). Then
 
     init std × 1/s,  learning rate × s^(−k),  gradient RMS × s,  Adam's ε × s (Adafactor's ε₁ × s²),

@@ -45,7 +45,7 @@ def measured_cautions(
                 "measured_extrapolation",
                 f"the exponents were measured at widths {low} to {high} and are used "
                 f"{f'from {base} to {target}' if stated else 'beyond; state base.width and target.width'}: what "
-                "drifts at small widths is often a shift of order 1/width, which does not go on as a power",
+                "drifts at small widths is often a shift of order 1/width, which does not extrapolate as a power law",
             )
     if any(interval is None for interval in intervals.values()):
         yield Caution(

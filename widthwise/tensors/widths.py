@@ -45,7 +45,7 @@ class KnownWidths:
         """Whether a matrix's first axis of this size is a width, and not layers or positions.
 
         alike: how many tensors have the matrix's shape.  It is a width, three of them (queries, keys and values fused),
-        the two halves of a gated layer whose other end nothing else meets, widths beside fewer constant features than
+        the two halves of a gated layer whose other end nothing else meets, widths next to fewer constant features than
         one width has (a concatenation), or fewer heads of keys and values than of queries. Twice or four times a
         width proves nothing: so are usual numbers of positions.
         """

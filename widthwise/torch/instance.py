@@ -1,4 +1,4 @@
-"""An instance of a model to record: with tensors that have no entries in place of its own, or as it is given."""
+"""An instance of a model to record: with tensors that have no entries instead of the real ones, or as it is given."""
 
 import logging
 from collections import OrderedDict

@@ -50,7 +50,7 @@ def _linear(call: Call) -> Result:
 
 
 def _grouped(call: Call) -> Result:
-    """Rows in groups, each group with a matrix of its own: [rows, in] × [groups, in, out]."""
+    """Rows in groups, each group with its own matrix: [rows, in] × [groups, in, out]."""
     left, right = call.values[:2]
     if (len(left.shape), len(right.shape)) != (2, 3):
         return _matrix(call) if len(left.shape) == len(right.shape) == 3 else None

@@ -10,7 +10,7 @@ import torch
 def tensors_of(output: Any) -> list[Any]:
     """All tensors in tuples, lists, mappings and dataclasses; of another object, those among its attributes.
 
-    Objects inside these are left out: a cache of keys and values is no result.
+    Objects inside these are left out: a cache of keys and values is not a result.
     """
     found = list(_inside(output))
     if not found and hasattr(output, "__dict__"):

@@ -25,7 +25,7 @@ _CREATING = frozenset(
         *("randperm", "bernoulli", "normal", "uniform"),
     )
 )
-#: Results through which no gradient passes although they are no integers.
+#: Results through which no gradient passes although they are not integers.
 _STEPS = frozenset({"ceil", "floor", "round", "sign", "trunc", "heaviside"})
 
 _Place = tuple[int, int, tuple[int, ...], tuple[int, ...]]  #: storage, offset, shape, strides

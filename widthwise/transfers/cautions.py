@@ -219,7 +219,7 @@ _SIZES = {
 
 def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iterator[Caution]:
     for name in changed_sizes(base, target):
-        if name in covered or name not in _SIZES:  # the head dim has words of its own
+        if name in covered or name not in _SIZES:  # the head dim is worded separately
             continue
         code, words = _SIZES[name]
         yield Caution(
@@ -235,7 +235,7 @@ def _on_head_growth(base: int | None, target: int | None, *, qk_norm: bool) -> I
     scale = (
         "normalised queries and keys keep the attention scale that they have"
         if qk_norm
-        else f"the attention scale becomes √{base}/{target}, ×{attention_factor(base, target):.4g} beside 1/√d_head "
+        else f"the attention scale becomes √{base}/{target}, ×{attention_factor(base, target):.4g} next to 1/√d_head "
         "(the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
     )
     yield Caution("head_dim_changed", f"the head dim changes from {base} to {target}: {scale}")

@@ -34,13 +34,13 @@ def _attention_scale(base: int | None, target: int | None, *, qk_norm: bool) -> 
     return ModelQuantity(
         math.sqrt(base) / target,
         multiplier,
-        f"query·key × √d_base/d_head = √{base}/{target}: ×{multiplier:.6g} beside the code's 1/√d_head, since trained "
+        f"query·key × √d_base/d_head = √{base}/{target}: ×{multiplier:.6g} next to the code's 1/√d_head, since trained "
         "queries and keys align (Tensor Programs V, 2203.03466, definition 4.1)",
     )
 
 
 def attention_factor(base: int, target: int) -> float:
-    """What the attention logits need beside 1/√d_head: √(d_base/d_target), which is 1 at the base.
+    """What the attention logits need next to 1/√d_head: √(d_base/d_target), which is 1 at the base.
 
     >>> attention_factor(8, 32)
     0.5

@@ -53,7 +53,7 @@ def _tensor(paired: PairedParameter, *, decays_all: bool) -> Tensor:
 
 
 def _with_sizes(size: _Size, model: ModelReading, end: str) -> _Size:
-    """The sizes of a model beside those that the user gave. Raises InvalidInputError where the two differ."""
+    """The sizes of a model next to those that the user gave. Raises InvalidInputError where the two differ."""
     heads = {attention.head_dim for attention in model.attentions}
     read = {
         "width": model.width,

@@ -104,14 +104,14 @@ class ModelQuantity(NamedTuple):
     """Something that the model multiplies by."""
 
     value: float | None  #: for the target; None where only its ratio to the base's is known
-    multiplier: float  #: target / base, beside what the code computes from the target's own sizes
+    multiplier: float  #: target / base, next to what the code computes from the target's own sizes
     reason: str
 
 
 class ModelPlan(NamedTuple):
     """What belongs to the model rather than to a tensor; None: the request does not tell."""
 
-    attention_scale: ModelQuantity | None = None  #: on query·key; its multiplier stands beside the code's 1/√d_head
+    attention_scale: ModelQuantity | None = None  #: on query·key; its multiplier stands next to the code's 1/√d_head
     embedding_multiplier: ModelQuantity | None = None
     logit_multiplier: ModelQuantity | None = None
 

@@ -29,7 +29,7 @@ RANK = 4
 
 
 def adapted(name: str, truths: Truths, **options: Any) -> Specimen:
-    """Llama with low-rank factors beside some of its weights."""
+    """Llama with low-rank factors next to some of its weights."""
 
     def build() -> tuple[nn.Module, Inputs]:
         torch.manual_seed(0)

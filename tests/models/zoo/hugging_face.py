@@ -29,7 +29,7 @@ def hugging_face(
     common: Mapping[str, Any] = COMMON,
     **sizes: Any,
 ) -> Specimen:
-    """The specimen of one model type. make: from its configuration. sizes: beside the common ones."""
+    """The specimen of one model type. make: from its configuration. sizes: besides the common ones."""
 
     def build() -> tuple[nn.Module, Inputs]:
         config = CONFIG_MAPPING[kind](**{**common, **sizes})

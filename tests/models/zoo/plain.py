@@ -35,7 +35,7 @@ from tests.models.zoo.truth import (
 from widthwise.reading.parameter import ParameterUse
 from widthwise.vocabulary import Role
 
-FEATURES = 17  #: of an input that is no token
+FEATURES = 17  #: of an input that is not a token
 
 
 def plain(name: str, make: Callable[[], nn.Module], feed: Callable[[], Inputs], truths: Truths) -> Specimen:
@@ -63,7 +63,7 @@ def seen() -> Inputs:
 
 
 class Between(nn.Module):
-    """A module between an input layer and an output layer; only the first of several outputs goes on."""
+    """A module between an input layer and an output layer; only the first of several outputs is used."""
 
     def __init__(self, middle: nn.Module, width: int = WIDTH, out: int = WIDTH) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ BETWEEN = {"first.weight": FIRST, "last.weight": HEAD, "*.bias": BIAS}
 
 
 class SelfAttention(nn.Module):
-    """Attention over itself, with a learned key and value beside those of the sequence."""
+    """Attention over itself, with a learned key and value next to those of the sequence."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class Decoding(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention over a memory of another width, whose key and value have sizes of their own."""
+    """Attention over a memory of another width, whose key and value have their own sizes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -240,7 +240,7 @@ class Transformed(nn.Module):
 
 
 class HandmadeLora(nn.Module):
-    """A low-rank pair of factors beside a frozen weight, on the way of the data."""
+    """A low-rank pair of factors next to a frozen weight, on the way of the data."""
 
     def __init__(self) -> None:
         super().__init__()

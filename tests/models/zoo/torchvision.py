@@ -1,6 +1,6 @@
 """Stands in for torchvision while timm is imported.
 
-timm imports it for the data pipeline alone, and its wheel holds kernels that don't load beside the CPU build of torch.
+timm imports it for the data pipeline alone, and its wheel holds kernels that don't load next to the CPU build of torch.
 """
 
 import sys

@@ -87,7 +87,7 @@ def test_a_malformed_entry_is_refused(tmp_path: Path, entry: Any, says: str) -> 
     [
         ({}, "no weight_map"),
         ({"weight_map": {"a": 1}}, "no weight_map"),
-        ({"weight_map": {"a": "../one.safetensors"}}, "only files beside the index"),
+        ({"weight_map": {"a": "../one.safetensors"}}, "only files next to the index"),
         ({"weight_map": {"z": "one.safetensors"}}, "which it does not"),
         ([], "holds list"),
     ],

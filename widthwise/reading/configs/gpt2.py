@@ -1,4 +1,4 @@
-"""GPT-2, whose matrices are [in, out] and whose query, key and value are one."""
+"""GPT-2. Its matrices are [in, out]; its query, key and value are one matrix."""
 
 from widthwise.fields import Fields
 from widthwise.reading.configs.attention import Heads, scores

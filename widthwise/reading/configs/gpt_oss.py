@@ -1,4 +1,4 @@
-"""GPT-OSS: experts [in, out] with biases, gate and up in turns, and a learned logit beside each head's scores."""
+"""GPT-OSS: experts [in, out] with biases, gate and up in turns, and a learned logit next to each head's scores."""
 
 from widthwise.fields import Fields
 from widthwise.reading.configs.attention import Heads, attention

@@ -74,7 +74,7 @@ class Chains:
         return best
 
     def _is_recurrence(self, joins: Sequence[Join]) -> bool:
-        """Whether joins follow one another in time: all use the same parameters, and each reads an input of its own."""
+        """Whether joins follow one another in time: all use the same parameters, and each reads a separate input."""
         if len(joins) == 1:
             return False
         used = {frozenset(name for use in self._uses_inside(join) for name in use.value.parameters) for join in joins}

@@ -59,7 +59,7 @@ def concatenate(graph: Graph, inputs: Sequence[Value], axis: int, shape: Sequenc
             if scored is None:
                 as_token(graph, value, node)
             elif value.kind is Kind.WEIGHT:
-                graph.use(How.BIAS, value, node)  # one more score: what a softmax adds up beside the others
+                graph.use(How.BIAS, value, node)  # one more score: what a softmax adds up next to the others
             elif value.token is not None:
                 value.token.how = How.BIAS
     return found

@@ -25,7 +25,7 @@ class How(Enum):
     POSITION = "position"  #: rows that constants pick
     GAIN = "gain"
     BIAS = "bias"
-    TOKEN = "token"  # noqa: S105 - stands beside the data in its sequence
+    TOKEN = "token"  # noqa: S105 - stands next to the data in its sequence
     OTHER = "other"  #: an operation that nothing is known of
 
 

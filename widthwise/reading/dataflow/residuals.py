@@ -92,9 +92,9 @@ def _unscaled(value: Value) -> Value | None:
 
 
 def _projected(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:
-    """A sum whose skip goes through one matrix of its own (the down-sampling of a ResNet).
+    """A sum whose skip goes through one separate matrix (the down-sampling of a ResNet).
 
-    The branch has two matrices or more and a nonlinearity: else a weight beside its low-rank adapter would be one.
+    The branch has two matrices or more and a nonlinearity: else a weight with its low-rank adapter would be one.
     """
     ours, theirs = _ancestors(one), _ancestors(other)
     common = ours & theirs

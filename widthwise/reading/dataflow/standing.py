@@ -38,7 +38,7 @@ class Standing:
     def role(self, use: WeightUse) -> tuple[Role | None, str]:
         """The role of a matrix in one use, with the reason; None with the question if it is open."""
         if use.depthwise:
-            return Role.VECTOR, "a depthwise convolution multiplies each channel by numbers of its own"
+            return Role.VECTOR, "a depthwise convolution multiplies each channel by its own numbers"
         reads = self._reads(use)
         if reads is not None:
             return Role.EMBEDDING, f"reads {reads}"
