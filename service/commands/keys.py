@@ -14,7 +14,7 @@ from service.auth.caller import Scope
 from service.auth.tokens import KEY_ID, digest_of, make_token
 from widthwise.cli import console
 from widthwise.cli.installation import needs
-from widthwise.cli.options import DataDir
+from widthwise.cli.options import DataDir, word
 from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def create(
     ],
     scope: Annotated[
         Scope,
-        typer.Option(help="read; calibrate: read and run calibrations; admin: both, of every owner."),
+        word(Scope, "read; calibrate: read and run calibrations; admin: both, of every owner."),
     ],
     name: Annotated[str, typer.Option(metavar="TEXT", help="What the key is for; `keys list` shows it.")] = "",
     expires: Annotated[

@@ -89,6 +89,17 @@ def test_the_answer_says_which_decay_and_which_optimizer_it_took(run: Run) -> No
     assert "decay_assumed" not in coupled.err
 
 
+@pytest.mark.parametrize(
+    "option", ["--parameterization", "--alignment", "--form", "--weight-decay-mode", "--layout", "--optimizer"]
+)
+def test_an_unknown_word_is_refused_with_those_that_there_are(run: Run, option: str) -> None:
+    ran = run("transfer", *CONTRACT, option, "nonsense")
+    said = " ".join(re.sub("[│╭╰─╮╯]", " ", ran.err).split())
+    assert ran.code == 2
+    assert "is 'nonsense'; give one of '" in said
+    assert "Value error" not in said
+
+
 def test_an_optimizers_other_name_is_told_the_word(run: Run) -> None:
     ran = run("transfer", *CONTRACT, "-o", "adamw_torch")
     assert ran.code == 2

@@ -38,12 +38,18 @@ class Edge:
         )
 
 
+def folders(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder with one for the API and one for the proxy."""
+    folder = factory.mktemp(name)
+    for each in ("api", "proxy"):
+        (folder / each).mkdir()
+    return folder
+
+
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """An API that asks for keys, behind a proxy whose times are short."""
-    folder = tmp_path_factory.mktemp("edge")
-    for name in ("api", "proxy"):
-        (folder / name).mkdir()
+    folder = folders(tmp_path_factory, "edge")
     with Cluster(folder / "api", SqliteFiles(folder).new_migrated()) as cluster:
         cluster.environment |= {"WIDTHWISE_REQUIRE_KEYS": "true", "WIDTHWISE_FAILED_KEYS_PER_MINUTE": "5"}
         cluster.start_api()
@@ -56,9 +62,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 @pytest.fixture(scope="module")
 def open_edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """An API that asks for no keys, behind the proxy."""
-    folder = tmp_path_factory.mktemp("open")
-    for name in ("api", "proxy"):
-        (folder / name).mkdir()
+    folder = folders(tmp_path_factory, "open")
     with Cluster(folder / "api", SqliteFiles(folder).new_migrated()) as cluster:
         cluster.environment |= {"WIDTHWISE_HOST": "0.0.0.0", "WIDTHWISE_ALLOW_UNAUTHENTICATED": "true"}  # noqa: S104
         cluster.start_api()

@@ -13,6 +13,7 @@ Seen to fail with a guard removed, or a mistake put in, and what the test said:
     the same, on HTTP/2 too   a_refusal_ends_no_other_request_of_http_2           the connection was closed
     a request_body in Caddy   a_huge_body_is_413                                  about:blank, by the proxy
     the same                  an_answer_before_the_end_of_a_body_arrives_whole    an answer of the proxy
+    request_buffers put in    a_refusal_does_not_wait_for_the_rest_of_the_body    TimeoutError
     handle_errors             an_api_that_is_away_is_a_problem_document           KeyError: 'content-type'
 """
 
@@ -199,6 +200,16 @@ def test_an_answer_before_the_end_of_a_body_arrives_whole(folder: Path, path: st
     with early_answer() as port, Proxy(folder, port) as proxy, httpx.Client(verify=proxy.trust(), trust_env=False) as c:
         answer = c.post(f"{proxy.url}{path}", content=b" " * (9 * MEBIBYTE))
     assert (answer.status_code, answer.text) == (413, "too much")
+
+
+def test_a_refusal_does_not_wait_for_the_rest_of_the_body(edge: Edge) -> None:
+    """A body of unknown length that stops behind the API's limit: its refusal comes before the body is given up."""
+    with edge.proxy.connect() as connection:
+        connection.sendall(post("/v1/calibrations", edge.key, "Transfer-Encoding: chunked"))
+        for _ in range(5):
+            connection.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        connection.settimeout(1.5)  # the proxy gives a body 3 s
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
 def test_a_refusal_ends_no_other_request_of_http_2(edge: Edge) -> None:

@@ -18,9 +18,11 @@ def exponents(
     *,
     parameterization: Annotated[Parameterization | None, options.parameterization(_FILTERS)] = None,
     optimizer: Annotated[Optimizer | None, options.optimizer(_FILTERS)] = None,
-    alignment: Annotated[AlignmentKind | None, options.alignment("Which exponents were tested.", _FILTERS)] = None,
-    role: Annotated[ExponentRole | None, typer.Option(rich_help_panel=_FILTERS)] = None,
-    quantity: Annotated[ExponentQuantity | None, typer.Option(rich_help_panel=_FILTERS)] = None,
+    alignment: Annotated[
+        AlignmentKind | None, options.word(AlignmentKind, "Which exponents were tested.", panel=_FILTERS)
+    ] = None,
+    role: Annotated[ExponentRole | None, options.word(ExponentRole, panel=_FILTERS)] = None,
+    quantity: Annotated[ExponentQuantity | None, options.word(ExponentQuantity, panel=_FILTERS)] = None,
     architecture: Annotated[str | None, options.named(panel=_FILTERS)] = None,
     dataset: Annotated[str | None, options.named(panel=_FILTERS)] = None,
     calibration: Annotated[str | None, options.identifier(panel=_FILTERS)] = None,

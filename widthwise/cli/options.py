@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Form, Optimizer, known_word
+from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization, Word, known_word
 
 SETTING, OUTPUT = "Setting", "Service and output"
 
@@ -17,36 +17,42 @@ DataDir = Annotated[
 ]
 
 
-def parameterization(panel: str = SETTING) -> Any:
-    """-p: how init and multipliers depend on width."""
-    help_text = "How init and multipliers depend on width."
-    return typer.Option("--parameterization", "-p", help=help_text, rich_help_panel=panel)
+def word(
+    kind: type[Word], help_text: str | None = None, *names: str, panel: str | None = None, metavar: str | None = None
+) -> Any:
+    """An option that takes a word of a vocabulary; an error says which there are, as it does everywhere else."""
 
+    def read(text: str) -> Word:
+        try:
+            return known_word(kind, text, "the word")
+        except InvalidInputError as error:
+            raise typer.BadParameter(str(error)) from None
 
-def optimizer(panel: str = SETTING) -> Any:
-    """-o: what takes the step."""
     return typer.Option(
-        "--optimizer",
-        "-o",
-        parser=_optimizer,
-        metavar=f"<{'|'.join(Optimizer)}>",
-        autocompletion=lambda: list(Optimizer),
-        help="What takes the step.",
+        *names,
+        parser=read,
+        metavar=metavar or f"<{'|'.join(kind)}>",
+        autocompletion=lambda: list(kind),
+        help=help_text,
         rich_help_panel=panel,
     )
 
 
-def _optimizer(word: str) -> Optimizer:
-    """Read the word; a usage error says which to give for the name that another library uses."""
-    try:
-        return known_word(Optimizer, word, "optimizer")
-    except InvalidInputError as error:
-        raise typer.BadParameter(str(error)) from None
+def parameterization(panel: str = SETTING) -> Any:
+    """-p: how init and multipliers depend on width."""
+    help_text = "How init and multipliers depend on width."
+    return word(Parameterization, help_text, "--parameterization", "-p", panel=panel)
 
 
-def alignment(help_text: str, panel: str = SETTING) -> Any:
-    """--alignment: what it means depends on the command."""
-    return typer.Option(help=help_text, rich_help_panel=panel)
+def optimizer(panel: str = SETTING) -> Any:
+    """-o: what takes the step."""
+    help_text = f"What takes the step: {', '.join(Optimizer)}."
+    return word(Optimizer, help_text, "--optimizer", "-o", panel=panel, metavar="NAME")
+
+
+def alignment(help_text: str) -> Any:
+    """--alignment of a request: what it means depends on the command."""
+    return word(AlignmentName, help_text, panel=SETTING)
 
 
 def readout_omega() -> Any:
@@ -56,9 +62,7 @@ def readout_omega() -> Any:
 
 def form() -> Any:
     """--form."""
-    return typer.Option(
-        help=f"Which of muP's published forms ({Form.TABLE_9.value} unless given).", rich_help_panel=SETTING
-    )
+    return word(Form, f"Which of muP's published forms ({Form.TABLE_9.value} unless given).", panel=SETTING)
 
 
 def named(help_text: str | None = None, *, panel: str) -> Any:

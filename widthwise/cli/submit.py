@@ -46,11 +46,11 @@ def submit(
     ] = None,
     learning_rate_rule: Annotated[
         LearningRateRule | None,
-        typer.Option(help=f"{listed(LearningRateRule)}.", rich_help_panel=_SETTING),
+        options.word(LearningRateRule, f"{listed(LearningRateRule)}.", panel=_SETTING),
     ] = None,
     epsilon_rule: Annotated[
         EpsilonRule | None,
-        typer.Option(help=f"{listed(EpsilonRule)}.", rich_help_panel=_SETTING),
+        options.word(EpsilonRule, f"{listed(EpsilonRule)}.", panel=_SETTING),
     ] = None,
     widths: Annotated[
         str | None,
@@ -66,9 +66,10 @@ def submit(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps per run.", rich_help_panel=_SWEEP)] = None,
     search: Annotated[
         Search | None,
-        typer.Option(
-            help=f"How the learning rates are searched ({DEFAULTS.search.value} unless given). {listed(Search)}.",
-            rich_help_panel=_SWEEP,
+        options.word(
+            Search,
+            f"How the learning rates are searched ({DEFAULTS.search.value} unless given). {listed(Search)}.",
+            panel=_SWEEP,
         ),
     ] = None,
     mesh: Annotated[
@@ -110,7 +111,7 @@ def submit(
     ] = None,
     feed_forward: Annotated[
         FeedForward | None,
-        typer.Option(help="What the feed-forward part computes; the transformer's.", rich_help_panel=_PROXY),
+        options.word(FeedForward, "What the feed-forward part computes; the transformer's.", panel=_PROXY),
     ] = None,
     qk_norm: Annotated[
         bool | None,

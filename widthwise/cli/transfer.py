@@ -34,9 +34,10 @@ def transfer(
     form: Annotated[Form | None, options.form()] = None,
     weight_decay_mode: Annotated[
         WeightDecayMode | None,
-        typer.Option(
-            help=f"How the trainer applies λ ({default_decay_modes()}, unless given). {listed(WeightDecayMode)}.",
-            rich_help_panel=_SETTING,
+        options.word(
+            WeightDecayMode,
+            f"How the trainer applies λ ({default_decay_modes()}, unless given). {listed(WeightDecayMode)}.",
+            panel=_SETTING,
         ),
     ] = None,
     base_width: Annotated[
@@ -84,9 +85,7 @@ def transfer(
     ] = None,
     layout: Annotated[
         Layout | None,
-        typer.Option(
-            help=f"Axis order of the file's matrices that name no axes. {listed(Layout)}.", rich_help_panel=_BASE
-        ),
+        options.word(Layout, f"Axis order of the file's matrices that name no axes. {listed(Layout)}.", panel=_BASE),
     ] = None,
     calibration: Annotated[
         str | None,

@@ -59,8 +59,8 @@ def decay_cautions(optimizer: Optimizer, mode: WeightDecayMode | str | None, bas
     return (
         Caution(
             "decay_assumed",
-            f"weight decay is taken as {taken.value!r}, {taken.meaning}: so {optimizer.value!r} is read if "
-            f"weight_decay_mode is left out; {record.decay_elsewhere}",
+            f"weight decay is taken as {taken.value!r}, {taken.meaning}, the default weight_decay_mode of "
+            f"{optimizer.value!r}; {record.decay_elsewhere}",
         ),
     )
 
