@@ -32,6 +32,7 @@ class Size:
     tokens: int | None = None  #: tokens of the whole training
     head_dim: int | None = None  #: width of one attention head
     output_dimension: int | None = None  #: classes or vocabulary, if no readout tensor tells
+    attention_scale: float | None = None  #: > 0; what the code multiplies query·key by; None: 1/√head_dim
 
     def __post_init__(self) -> None:
         end = "target" if isinstance(self, Target) else "base"
@@ -42,6 +43,9 @@ class Size:
                     f"{end}.{name} is {value!r}; it must be an integer from 1 to {limit}",
                     field=f"{end}.{name}",
                 )
+        if self.attention_scale is not None:
+            scale = _number(self.attention_scale, f"{end}.attention_scale", positive=True)
+            object.__setattr__(self, "attention_scale", scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from service.http.fields import (
     OptimizerField,
     OwnOrReplacedOmega,
     ParameterizationField,
+    Positive,
     PositiveByRole,
     Size,
     Tokens,
@@ -52,6 +53,9 @@ class ModelSize(BaseModel):
     head_dim: Size | None = Field(None, description="Width of one attention head, in units.")
     output_dimension: Size | None = Field(
         None, description="Vocabulary or number of classes, where no readout tensor tells."
+    )
+    attention_scale: Positive | None = Field(
+        None, description="What the model's code multiplies query·key by; left out, 1/√d_head."
     )
 
 
@@ -283,7 +287,8 @@ class ModelPlanBody(BaseModel):
 
     attention_scale: ModelQuantityBody | None = Field(
         None,
-        description="On query·key; the multiplier stands next to the code's 1/√d_head. Needs `head_dim` at both ends.",
+        description="On query·key; the multiplier stands next to the code's own scale (1/√d_head, unless "
+        "`attention_scale` says otherwise). Needs `head_dim` at both ends.",
     )
     embedding_multiplier: ModelQuantityBody | None = Field(None, description="On what the embedding gives out.")
     logit_multiplier: ModelQuantityBody | None = Field(None, description="On the logits.")

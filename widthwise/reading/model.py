@@ -15,7 +15,7 @@ class Attention:
     where: str  #: path of the first one
     count: int  #: how many there are of this kind
     head_dim: int  #: entries that query·key sums over
-    scale: float  #: what the code multiplies query·key by, all constants together
+    scale: float | None  #: what the code multiplies query·key by, all constants together; None if it is not known
     normalized: bool = False  #: queries and keys are normalised first (QK-norm)
     soft_cap: bool = False  #: a tanh stands between query·key and the softmax
 
@@ -34,7 +34,7 @@ class CodeMultiplier:
     """A constant that the model's own code multiplies by."""
 
     place: Place
-    value: float
+    value: float | None  #: None if it is not known: the meta device holds no numbers
     parameters: tuple[str, ...]  #: whose output (or weight) it scales
 
 

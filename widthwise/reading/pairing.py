@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 
 from widthwise.errors import InvalidInputError, UnplacedTensorsError
+from widthwise.reading.growth import Growth
 from widthwise.reading.model import ModelReading
 from widthwise.reading.parameter import Block, Parameter, ParameterUse
 from widthwise.tensors.placement import Tensor
@@ -51,10 +52,11 @@ def pair(
 
     roles: by a pattern of names (`*` and `?`), the role that settles what is open, or replaces what was read. Raises
     UnplacedTensorsError that lists every parameter without a counterpart, every one on which the two readings
-    disagree and every role that is still open; InvalidInputError for a role that is unknown or a pattern that matches
-    no parameter.
+    disagree and every role that is open in a reading or by its growth (`Growth`); InvalidInputError for a role that is
+    unknown or a pattern that matches no parameter.
     """
     base, target = _with_roles(base, target, roles or {})
+    growth = Growth(base, target)
     problems: list[tuple[str, str]] = []
     pairs = []
     counterparts = _Counterparts(base, target)
@@ -65,8 +67,10 @@ def pair(
         except _Unpaired as unpaired:
             problems.append((parameter.name, str(unpaired)))
             continue
-        if parameter.question is not None:
-            problems.append((parameter.name, f"{parameter.question}; name its role ({_ROLES})"))
+        if not _is_declared(parameter, roles or {}):
+            found = replace(found, target=growth.settled(found.base, found.target))
+        if found.target.question is not None:
+            problems.append((parameter.name, f"{found.target.question}; name its role ({_ROLES})"))
         pairs.append(found)
     problems += [
         (parameter.name, "the base has this parameter and the target has none of this name")
@@ -106,6 +110,10 @@ def _with_roles(
             for reading in (base, target)
         )
     return base, target
+
+
+def _is_declared(parameter: Parameter, roles: Mapping[str, Role | str]) -> bool:
+    return any(fnmatchcase(parameter.name, pattern) for pattern in roles)
 
 
 class _Counterparts:

@@ -1,5 +1,6 @@
-"""PyTorch models: read from one forward pass."""
+"""PyTorch models: read from one forward pass, and a plan from one to another."""
 
+from widthwise.torch.plan import plan
 from widthwise.torch.trace import trace
 
-__all__ = ["trace"]
+__all__ = ["plan", "trace"]

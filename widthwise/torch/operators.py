@@ -1,5 +1,6 @@
 """Operators of PyTorch as the dataflow's operations; one of unknown name is elementwise if its shapes say so."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -203,7 +204,7 @@ def _elementwise(call: Call) -> Result:
 
 
 def _scalar(call: Call) -> float | None:
-    """The number that a product or a quotient multiplies its other side by, if it is known."""
+    """The number that a product or a quotient multiplies its other side by; NaN for one number that is not known."""
     if call.name not in ("mul", "div") or call.arguments.get("rounding_mode") is not None:
         return None
     number: float | None = None
@@ -215,6 +216,8 @@ def _scalar(call: Call) -> float | None:
             value = call.value(side)
             if value is not None and value.kind is Kind.CONSTANT:
                 number = value.number if value.number is not None else call.number(call.arguments[side])
+                if number is None and math.prod(value.shape) == 1 and not value.discrete:
+                    number = math.nan  # one number, which a tensor without entries does not hold
                 break
     if number is None or call.name == "mul":
         return number

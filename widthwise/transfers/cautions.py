@@ -9,7 +9,7 @@ from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
 from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.theory.parameterization import is_feature_scaled
-from widthwise.transfers.model_quantities import attention_factor
+from widthwise.transfers.model_quantities import attention_factor, code_scale
 from widthwise.vocabulary import Optimizer, Parameterization, Role, WeightDecayMode
 
 EXTRAPOLATION_RATIO = 16  # chosen: the paper's fits span ×16 above the widths that it had to exclude
@@ -44,7 +44,7 @@ def cautions(
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
         *_on_other_sizes(base, target, covered),
-        *_on_head_growth(base.head_dim, target.head_dim, qk_norm=qk_norm),
+        *_on_head_growth(base, target, qk_norm=qk_norm),
     )
 
 
@@ -229,16 +229,23 @@ def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iter
         )
 
 
-def _on_head_growth(base: int | None, target: int | None, *, qk_norm: bool) -> Iterator[Caution]:
-    if base is None or target is None or base == target:
+def _on_head_growth(base: Base, target: Target, *, qk_norm: bool) -> Iterator[Caution]:
+    if base.head_dim is None or target.head_dim is None or base.head_dim == target.head_dim:
         return
-    scale = (
-        "normalised queries and keys keep the attention scale that they have"
-        if qk_norm
-        else f"the attention scale becomes √{base}/{target}, ×{attention_factor(base, target):.4g} next to 1/√d_head "
-        "(the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
-    )
-    yield Caution("head_dim_changed", f"the head dim changes from {base} to {target}: {scale}")
+    factor = attention_factor(base, target)
+    if qk_norm:
+        scale = "normalised queries and keys keep the attention scale that they have"
+    elif base.attention_scale is None and target.attention_scale is None:
+        scale = (
+            f"the attention scale becomes √{base.head_dim}/{target.head_dim}, ×{factor:.4g} next to 1/√d_head "
+            "(the plan's model.attention_scale); code that keeps 1/√d_head needs that factor"
+        )
+    else:
+        scale = (
+            f"the attention scale needs ×{factor:.4g} next to what the code multiplies by "
+            f"({code_scale(target):g}; the plan's model.attention_scale)"
+        )
+    yield Caution("head_dim_changed", f"the head dim changes from {base.head_dim} to {target.head_dim}: {scale}")
 
 
 def _list(names: Sequence[str]) -> str:

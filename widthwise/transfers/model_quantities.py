@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from widthwise.model import Base, Target
+from widthwise.model import Base, Size, Target
 from widthwise.transfers.plan import LayerPlan, ModelPlan, ModelQuantity, TensorPlan
 from widthwise.vocabulary import Role
 
@@ -16,36 +16,55 @@ def model_plan(
         list({id(plan.quantities): plan for plan in tensors}.values()) if tensors else layers
     )
     return ModelPlan(
-        attention_scale=_attention_scale(base.head_dim, target.head_dim, qk_norm=qk_norm),
+        attention_scale=_attention_scale(base, target, qk_norm=qk_norm),
         embedding_multiplier=_multiplier(Role.EMBEDDING, "embeddings", plans),
         logit_multiplier=_multiplier(Role.READOUT, "logits", plans),
     )
 
 
-def _attention_scale(base: int | None, target: int | None, *, qk_norm: bool) -> ModelQuantity | None:
-    """√d_base/d: trained queries and keys align, so that query·key ∝ d and not √d (2203.03466, definition 4.1)."""
-    if base is None or target is None:
+def _attention_scale(base: Base, target: Target, *, qk_norm: bool) -> ModelQuantity | None:
+    """∝ 1/d: trained queries and keys align, so that query·key ∝ d and not √d (2203.03466, definition 4.1).
+
+    It is the base's own scale at the base, whatever that is; √d_base/d if the code multiplies by 1/√d_head.
+    """
+    if base.head_dim is None or target.head_dim is None:
         return None
     if qk_norm:
         return ModelQuantity(
             None, 1.0, "unchanged: normalised queries and keys keep their product whatever the head dim"
         )
     multiplier = attention_factor(base, target)
-    return ModelQuantity(
-        math.sqrt(base) / target,
-        multiplier,
-        f"query·key × √d_base/d_head = √{base}/{target}: ×{multiplier:.6g} next to the code's 1/√d_head, since trained "
-        "queries and keys align (Tensor Programs V, 2203.03466, definition 4.1)",
-    )
+    source = "since trained queries and keys align (Tensor Programs V, 2203.03466, definition 4.1)"
+    if base.attention_scale is None and target.attention_scale is None:
+        value = math.sqrt(base.head_dim) / target.head_dim
+        what = f"√d_base/d_head = √{base.head_dim}/{target.head_dim}: ×{multiplier:.6g} next to the code's 1/√d_head"
+    else:
+        own = code_scale(base)
+        value = own * base.head_dim / target.head_dim
+        what = (
+            f"the base's {own:g} × d_base/d_head = {own:g} × {base.head_dim}/{target.head_dim}: ×{multiplier:.6g} next "
+            f"to the code's {code_scale(target):g}"
+        )
+    return ModelQuantity(value, multiplier, f"query·key × {what}, {source}")
 
 
-def attention_factor(base: int, target: int) -> float:
-    """What the attention logits need next to 1/√d_head: √(d_base/d_target), which is 1 at the base.
+def code_scale(size: Size) -> float:
+    """What the code multiplies query·key by: 1/√d_head, unless the size says otherwise. Needs head_dim."""
+    assert size.head_dim is not None  # noqa: S101 - callers look first
+    return 1 / math.sqrt(size.head_dim) if size.attention_scale is None else size.attention_scale
 
-    >>> attention_factor(8, 32)
+
+def attention_factor(base: Base, target: Target) -> float:
+    """What the attention logits need next to the code's own scale; 1 at the base. Needs both head_dims.
+
+    >>> attention_factor(Base(head_dim=8), Target(head_dim=32))
     0.5
     """
-    return math.sqrt(base / target)
+    assert base.head_dim is not None  # noqa: S101 - callers look first
+    assert target.head_dim is not None  # noqa: S101
+    if base.attention_scale is None and target.attention_scale is None:
+        return math.sqrt(base.head_dim / target.head_dim)
+    return code_scale(base) * base.head_dim / (code_scale(target) * target.head_dim)
 
 
 def _multiplier(role: Role, what: str, plans: Iterable[LayerPlan | TensorPlan]) -> ModelQuantity | None:

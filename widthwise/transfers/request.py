@@ -74,17 +74,35 @@ class TransferRequest:
         base: Base,
         target: Target | None = None,
         roles: Mapping[str, Role | str] | None = None,
+        code_multipliers: Sequence[ComputedMultiplier] = (),
+        qk_norm: bool = False,
         **words: Any,
     ) -> "TransferRequest":
         """Return the request that transfers from one model to the other, as they were read.
 
         base: the tuned values; the models tell the sizes. target: sizes that no model tells (batch_tokens, tokens).
-        roles: by a pattern of names (`*`, `?`), the role that settles what a reading leaves open. words: the other
-        fields (parameterization, optimizer …). Raises UnplacedTensorsError that lists everything that is open or on
-        which the two readings disagree, and InvalidInputError for a size that contradicts a model.
+        roles: by a pattern of names (`*`, `?`), the role that settles what a reading leaves open. code_multipliers:
+        replace what the readings found. words: the other fields (parameterization, optimizer …); qk_norm is true if it
+        is given or read. Raises UnplacedTensorsError that lists everything that is open or on which the two readings
+        disagree, and InvalidInputError for a size that contradicts a model.
         """
-        found = from_models(base_model, target_model, base=base, target=target or Target(), roles=roles)
-        return cls(base=found.base, target=found.target, tensors=found.tensors, cautions=found.cautions, **words)
+        found = from_models(
+            base_model,
+            target_model,
+            base=base,
+            target=target or Target(),
+            roles=roles,
+            code_multipliers=code_multipliers,
+        )
+        return cls(
+            base=found.base,
+            target=found.target,
+            tensors=found.tensors,
+            code_multipliers=found.code_multipliers,
+            qk_norm=qk_norm or found.qk_norm,
+            cautions=found.cautions,
+            **words,
+        )
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> "TransferRequest":

@@ -1,5 +1,6 @@
 """What the model's own code multiplies by: scales of attentions, and factors on embeddings, branches and logits."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from widthwise.reading.dataflow.flow import VIEWS, Flow
@@ -17,7 +18,7 @@ _PASSING = VIEWS | {"mul", "div", "dropout", "neg", "where", "masked_fill"}
 
 def attentions(flow: Flow) -> tuple[Attention, ...]:
     """The attentions of a model, one for each kind of scale."""
-    found: dict[tuple[int, float, bool, bool], list[Scored]] = {}
+    found: dict[tuple[int, float | None, bool, bool], list[Scored]] = {}
     for scored in flow.graph.attentions:
         score = scored.score
         normalized = _is_normalized(score.query) and _is_normalized(score.key)
@@ -29,8 +30,9 @@ def attentions(flow: Flow) -> tuple[Attention, ...]:
     )
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
+def _rounded(value: float) -> float | None:
+    """The number to six digits; None for NaN, which stands for one that is not known."""
+    return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")
 
 
 def _is_normalized(side: Value) -> bool:
@@ -58,7 +60,7 @@ class Multipliers:
 
     def all(self) -> tuple[CodeMultiplier, ...]:
         """Every one of them, like ones together."""
-        found: dict[tuple[Place, float], dict[str, None]] = {}
+        found: dict[tuple[Place, float | None], dict[str, None]] = {}
         for node in self._flow.graph.nodes:
             for place, value, use in self._of(node):
                 names = found.setdefault((place, _rounded(value)), {})
@@ -69,7 +71,7 @@ class Multipliers:
         for use in node.uses:
             if use.dead or not (use.is_matrix or (use.value.kind is Kind.WEIGHT and node.operation == "look_up")):
                 continue
-            if abs(use.value.factor - 1) > 1e-6:
+            if not math.isclose(use.value.factor, 1, abs_tol=1e-6):
                 yield Place.WEIGHT, use.value.factor, use
             before = self._before(use)
             if self._roles.get(id(use)) is Role.READOUT and before != 1:
@@ -77,7 +79,7 @@ class Multipliers:
             after = 1.0
             last: Value | None = None
             for number, value in node.scales:
-                if abs(number - 1) > 1e-9 and self._is_outer(value):
+                if not math.isclose(number, 1, abs_tol=1e-9) and self._is_outer(value):
                     after, last = after * number, value
             if last is not None:
                 place = self._place(use, last)
