@@ -51,7 +51,8 @@ test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model lib
 
 $(VENV)/.models: $(STAMP)
 	@echo "Installing PyTorch and model libraries into $(VENV); the first time takes a few minutes."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[models]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
+		-c requirements/constraints.txt -e '.[models]'
 	@# timm needs torchvision for pictures on disk alone; the tests stand in for it
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c requirements/constraints.txt timm
 	@touch $@

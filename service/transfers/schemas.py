@@ -21,6 +21,7 @@ from service.http.fields import (
 )
 from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
+from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.reading.described import DescribedModels
@@ -214,6 +215,13 @@ class TransferBody(BaseModel):
         }
         if self.model is not None:
             models = DescribedModels.from_dict(dict(self.model))
+            for end, reading in (("base", models.base_model), ("target", models.target_model)):
+                if len(reading.parameters) > MAX_TENSORS:
+                    raise InvalidInputError(
+                        f"model.{end} has {len(reading.parameters)} tensors; the service answers for at most "
+                        f"{MAX_TENSORS}: use the library, which has no bound",
+                        field=f"model.{end}",
+                    )
             return TransferRequest.of_models(**models._asdict(), base=base, target=target, **words)
         tensors = [Tensor(**vars(tensor)) for tensor in self.tensors or ()]
         return TransferRequest(base=base, target=target, tensors=tensors, **words)

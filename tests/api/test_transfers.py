@@ -1,5 +1,6 @@
 """POST /v1/transfers: the examples, the numbers, and exponents of a calibration."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from service.transfers.examples import EXAMPLES
-from service.transfers.schemas import PlanBody
+from service.transfers.schemas import MAX_TENSORS, PlanBody, TransferBody
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT, changed, finished, submit
+from widthwise.errors import InvalidInputError
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH
 from widthwise.tensors.placement import MAX_AXIS
 from widthwise.vocabulary import Optimizer
@@ -279,3 +281,18 @@ def test_the_request_says_what_the_code_multiplies_and_the_plan_has_the_models_p
     assert layer(plan, "embedding")["learning_rate"]["factors"] == {"width": 1.0, "code": 0.25}  # ×16, Adam: 1/√16
     assert plan["model"]["attention_scale"]["multiplier"] == 0.5
     assert plan["model"]["logit_multiplier"]["multiplier"] == 1.0
+
+
+def test_the_codes_own_attention_scale_replaces_one_over_the_root(client: Client) -> None:
+    sizes = {end: {**CONTRACT[end], "head_dim": 16, "attention_scale": 1.0} for end in ("base", "target")}
+    sizes["target"]["head_dim"] = 64
+    scale = client.post("/v1/transfers", json={**CONTRACT, **sizes}).json()["model"]["attention_scale"]
+    assert (scale["value"], scale["multiplier"]) == (0.25, 0.25)
+
+
+def test_a_model_of_more_tensors_than_a_request_may_list_is_refused() -> None:
+    shapes = {"shapes": {f"w{i}": [1] for i in range(MAX_TENSORS + 1)}}
+    asked = {**CONTRACT, "model": {"base": {"shapes": {}}, "target": shapes}}
+    body = TransferBody.model_validate_json(json.dumps(asked))
+    with pytest.raises(InvalidInputError, match=r"model\.target has 100001 tensors; the service answers for at most"):
+        body.to_request()

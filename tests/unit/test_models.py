@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.reading.test_pairing import gain, matrix, table
-from widthwise import Base, InvalidInputError, Target, TransferRequest
+from widthwise import Base, InvalidInputError, Target, Tensor, TransferRequest, transfer
 from widthwise.caution import Caution
 from widthwise.reading.model import Attention, ModelReading
 from widthwise.transfers.plan import Plan
@@ -74,3 +74,32 @@ def test_a_size_that_contradicts_the_model_is_refused() -> None:
 def test_what_a_reading_warns_of_is_said_once() -> None:
     codes = [caution.code for caution in plan(Base(learning_rate=1e-3)).warnings]
     assert codes.count("opaque_operation") == 1
+
+
+LLAMA = {"model_type": "llama", "vocab_size": 100, "num_attention_heads": 4, "num_hidden_layers": 2}
+
+
+def llama(width: int) -> dict[str, object]:
+    return {**LLAMA, "hidden_size": width, "intermediate_size": 3 * width}
+
+
+def test_the_librarys_transfer_takes_two_configurations() -> None:
+    found = transfer(
+        parameterization="standard",
+        optimizer="adamw",
+        base=Base(learning_rate=1e-3),
+        model={"base": llama(256), "target": llama(1024)},
+    )
+    assert found.tensor("model.layers.1.mlp.down_proj.weight").learning_rate.multiplier == 0.25
+    assert found.layer("hidden").learning_rate.multiplier == 0.25
+
+
+def test_tensors_and_a_model_at_once_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="tensors and model are both given"):
+        transfer(
+            parameterization="standard",
+            optimizer="adamw",
+            base=Base(learning_rate=1e-3),
+            tensors=[Tensor("a", (4, 4), (8, 8))],
+            model={"base": llama(256), "target": llama(1024)},
+        )

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
+from widthwise.reading.described import DescribedModels
 from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, stated_widths
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import exponents_in_force
@@ -45,9 +47,10 @@ def transfer(
     parameterization: Parameterization | str,
     optimizer: Optimizer | str,
     base: Base,
-    target: Target,
+    target: Target | None = None,
     alignment: AlignmentLike = "full",
     tensors: Sequence[Tensor] = (),
+    model: Mapping[str, Any] | None = None,
     layout: Layout | str | None = None,
     exponents: Exponents | None = None,
     weight_decay_mode: WeightDecayMode | str | None = None,
@@ -59,7 +62,9 @@ def transfer(
     """Transfer the base's hyperparameters to the target.
 
     Every quantity of a role is base value × (target width / base width)^(−exponent); a tensor uses the ratios of its
-    own fan-in and fan-out.  `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations
+    own fan-in and fan-out.  `tensors` lists the model's parameters; or `model` describes it at both ends, as
+    `{"base": config, "target": config, "roles": {pattern: role}}` with the contents of two Hugging Face config.json,
+    and the sizes follow from it.  `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations
     differ and none is named, the plan says which one it took.  `code_multipliers` are those that the model's own code
     computes; `qk_norm` says that it normalises queries and keys.  Raises InvalidInputError, and UnplacedTensorsError
     for tensors that can't be placed.
@@ -69,23 +74,24 @@ def transfer(
     >>> plan.layer("hidden").learning_rate
     Quantity(value=0.0001875, multiplier=0.0625, exponent=1.0)
     """
-    return plan_of(
-        TransferRequest(
-            parameterization=parameterization,
-            optimizer=optimizer,
-            base=base,
-            target=target,
-            alignment=alignment,
-            tensors=tensors,
-            layout=layout,
-            exponents=exponents,
-            weight_decay_mode=weight_decay_mode,
-            form=form,
-            readout_omega=readout_omega,
-            code_multipliers=code_multipliers,
-            qk_norm=qk_norm,
-        )
-    )
+    words: dict[str, Any] = {
+        "parameterization": parameterization,
+        "optimizer": optimizer,
+        "alignment": alignment,
+        "layout": layout,
+        "exponents": exponents,
+        "weight_decay_mode": weight_decay_mode,
+        "form": form,
+        "readout_omega": readout_omega,
+        "code_multipliers": code_multipliers,
+        "qk_norm": qk_norm,
+    }
+    if model is None:
+        return plan_of(TransferRequest(base=base, target=target or Target(), tensors=tensors, **words))
+    if tensors:
+        raise InvalidInputError("tensors and model are both given; a model lists its tensors", field="tensors")
+    described = DescribedModels.from_dict(model)
+    return plan_of(TransferRequest.of_models(**described._asdict(), base=base, target=target, **words))
 
 
 def plan_of(request: TransferRequest, rules: Sequence[Rule] = RULES) -> Plan:
