@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,7 @@ def commands(program: str) -> list[list[str]]:
     for block in blocks("bash"):
         for command in re.split(rf"^(?={program} )", block, flags=re.MULTILINE):
             if command.startswith(f"{program} "):
-                found.append(shlex.split(command))
+                found.append(shlex.split(command.replace("\\\n", "")))
     return found
 
 
@@ -105,37 +103,6 @@ def curl(words: list[str]) -> httpx.Response:
     return httpx.request(
         method or ("GET" if body is None else "POST"), address, headers=headers, content=body, trust_env=False
     )
-
-
-class Parameter:
-    """A parameter of a model, as far as the README looks at one."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.ndim = len(shape)
-
-
-class Model:
-    """A model of three tensors."""
-
-    def named_parameters(self) -> Any:
-        shapes = {"embed.weight": (32000, 1024), "up.weight": (4096, 1024), "down.weight": (1024, 4096)}
-        return ((name, Parameter(shape)) for name, shape in shapes.items())
-
-
-def test_the_pytorch_snippet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch is too large for the tests: a module that keeps what it is given stands in for it."""
-    torch = types.ModuleType("torch")
-    torch.optim = types.SimpleNamespace(AdamW=list)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch", torch)
-    base_shapes = {"embed.weight": (32000, 256), "up.weight": (1024, 256), "down.weight": (256, 1024)}
-    roles, positions = {"embed.weight": "embedding"}, {"embed.weight"}
-    names: dict[str, Any] = {"model": Model(), "base_shapes": base_shapes, "roles": roles, "positions": positions}
-    exec(next(block for block in blocks("python") if "torch" in block), names)  # noqa: S102
-    groups = names["optimizer"]
-    assert [group["lr"] for group in groups] == pytest.approx([0.003, 0.00075, 0.00075])
-    assert [group["weight_decay"] for group in groups] == pytest.approx([0.0, 0.4, 0.4])
-    assert all(group["eps"] > 0 for group in groups)
 
 
 def test_the_optax_snippet() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from widthwise import Role, init_exponents, largest_stable
+from widthwise.reading.configs.registry import KINDS
 from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.vocabulary import ExponentQuantity
 
@@ -65,6 +66,21 @@ def test_every_warning_is_described(section: str, modules: list[str], fewest: in
     assert len(codes) >= fewest
     described = THEORY[THEORY.index(section) :].partition("\n## ")[0]
     assert {code for code in codes if f"`{code}`" not in described} == set()
+
+
+def test_every_warning_about_a_model_is_described() -> None:
+    folders = [ROOT / "widthwise" / name for name in ("reading", "torch")]
+    files = [ROOT / "widthwise/transfers/computed.py", *(path for folder in folders for path in folder.rglob("*.py"))]
+    codes = set(re.findall(r'Caution\(\s*"(\w+)"', "".join(path.read_text() for path in files)))
+    assert len(codes) >= 4
+    page = (ROOT / "docs" / "models.md").read_text()
+    assert {code for code in codes if f"`{code}`" not in page} == set()
+
+
+def test_the_configurations_that_are_understood_are_listed() -> None:
+    page = (ROOT / "docs" / "models.md").read_text()
+    listed = page.partition("Understood are the")[2].partition("with the names")[0]
+    assert sorted(re.findall(r"`(\w+)`", listed)[1:]) == sorted(KINDS)
 
 
 def test_every_stored_quantity_is_described_as_the_service_describes_it() -> None:

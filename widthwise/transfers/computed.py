@@ -126,6 +126,6 @@ def _cautions(unexplained: Mapping[tuple[Place, float, float], Sequence[str]]) -
         yield Caution(
             "code_multiplier_changed",
             f"the code multiplies {names[0]}{more} ({place.value}) by {before:g} in the base and by {after:g} in the "
-            "target, which is no power of its fans: the plan takes no account of it; keep the base's number unless the "
-            "change is meant",
+            "target, which isn't a power of its fans: the plan doesn't account for that; keep the base's number unless "
+            "you mean the change",
         )
