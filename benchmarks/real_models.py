@@ -22,10 +22,8 @@ from torch.func import functional_call
 
 from benchmarks.record import PACKAGES, arguments, write_result
 from widthwise import Base
-from widthwise.torch import trace
+from widthwise.torch import plan
 from widthwise.transfers.plan import Plan
-from widthwise.transfers.request import TransferRequest
-from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import Parameterization
 from workers.engine.data import load_corpus
 
@@ -105,14 +103,14 @@ class Run:
         torch.manual_seed(seed)
         base, target = MODELS[model](BASE_WIDTH), MODELS[model](width)
         texts_SxBxT = texts(seed)
-        request = TransferRequest.of_models(
-            trace(base, {"input_ids": texts_SxBxT[0]}),
-            trace(target if kind else base, {"input_ids": texts_SxBxT[0]}),
+        found = plan(
+            base,
+            target if kind else base,
+            {"input_ids": texts_SxBxT[0]},
             parameterization=kind or Parameterization.STANDARD,
             optimizer="adam",
             base=Base(learning_rate=LEARNING_RATE, epsilon=EPSILON, weight_decay=0.0),
         )
-        found = plan_of(request)
         weights = _initial(base, target, found)
         optimizer = torch.optim.Adam(_groups(weights, found), betas=BETAS)
         losses, sizes = [], []
