@@ -38,6 +38,36 @@ class Caching(nn.Module):
         return self.last(self.cached)
 
 
+class Routed(nn.Module):
+    """Experts in a list, of which each row takes one; its code leaves out those that no row takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(5, 8), nn.Linear(8, 3)
+        self.experts = nn.ModuleList(nn.Linear(8, 8) for _ in range(4))
+        self.heads = nn.ModuleList([nn.Linear(8, 8), nn.Linear(8, 2)])
+
+    def forward(self, x: torch.Tensor) -> Any:
+        hidden = self.first(x)
+        out = torch.zeros_like(hidden)
+        for number, expert in enumerate(self.experts):
+            rows = (x[:, 0] == number).nonzero()[:, 0]
+            if len(rows):
+                out[rows] = torch.relu(expert(hidden[rows]))
+        return self.last(out)
+
+
+def test_an_expert_that_no_row_takes_is_read_as_the_others_are() -> None:
+    inputs = torch.tensor([[1.0, 2, 3, 4, 5], [3, 2, 3, 4, 5]])
+    reading = trace(Routed(), inputs)
+    taken, left = reading["experts.1.weight"], reading["experts.2.weight"]
+    assert taken.role is left.role is Role.HIDDEN
+    assert (left.fan_in_axes, left.fan_out_axes) == ((1,), (0,))
+    assert "it is read as experts.1.weight is" in left.evidence[-1]
+    assert reading["experts.0.bias"].role is Role.VECTOR
+    assert reading["heads.0.weight"].role is None  # nothing ran that it could be like
+
+
 def test_a_model_that_asks_for_entries_runs_as_it_is_given() -> None:
     reading = trace(Asking(), torch.ones(2, 5))
     assert reading.source == "torch trace of the model as given"

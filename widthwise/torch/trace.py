@@ -15,6 +15,7 @@ from widthwise.torch.module_types import contradictions
 from widthwise.torch.names import canonical_names, canonical_paths, unwrapped
 from widthwise.torch.outputs import tensors_of
 from widthwise.torch.recorder import Recorder
+from widthwise.torch.siblings import with_siblings
 
 
 def trace(model: nn.Module, inputs: Inputs = None) -> ModelReading:
@@ -41,7 +42,7 @@ def trace(model: nn.Module, inputs: Inputs = None) -> ModelReading:
             failures.append(failure)
     else:
         raise InvalidInputError(_failed(module, failures), field="inputs") from failures[-1]
-    reading = read(graph, instance.source, aliases)
+    reading = with_siblings(module, read(graph, instance.source, aliases))
     return replace(reading, cautions=(*reading.cautions, *contradictions(module, reading)))
 
 
