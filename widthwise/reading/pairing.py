@@ -130,8 +130,8 @@ class _Counterparts:
             return self._by_name[parameter.name]
         if parameter.name not in self._found:
             raise _Unpaired(
-                f"no block of the base holds the same kinds of parameters as block {parameter.block.index} of the "
-                "target; give both models the same kinds of blocks"
+                "no block of the base holds the same kinds of parameters as this one's; give both models the same "
+                "kinds of blocks"
             )
         return self._found[parameter.name]
 

@@ -80,6 +80,9 @@ def test_blocks_are_paired_by_kind_although_their_numbers_differ() -> None:
 def test_a_kind_of_block_that_the_base_lacks_is_refused() -> None:
     with pytest.raises(UnplacedTensorsError, match=r"layers\.1\.mixer.*no block of the base"):
         pair(model(64, "dd"), model(256, "dm"))
+    with pytest.raises(UnplacedTensorsError) as refused:
+        pair(model(64, "dd"), model(256, "mmm"))
+    assert [(group.name, group.count) for group in refused.value.groups] == [("layers.*.mixer", 3)]
 
 
 def test_a_parameter_that_one_model_lacks_is_refused() -> None:
