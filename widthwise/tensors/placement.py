@@ -51,6 +51,8 @@ def place(
     a stack of layers, unless axes are declared.  Raises UnplacedTensorsError that lists every tensor whose role or
     axes can't be known, with what settles it.
     """
+    if not tensors:
+        return []
     order = Layout(layout) if layout is not None else None
     problems: list[tuple[str, str]] = []
     by_name = {tensor.name: tensor for tensor in tensors}
