@@ -94,6 +94,12 @@ def test_the_librarys_transfer_takes_two_configurations() -> None:
     assert found.layer("hidden").learning_rate.multiplier == 0.25
 
 
+def test_the_librarys_transfer_takes_two_readings() -> None:
+    words = {"parameterization": "standard", "optimizer": "adamw", "base": Base(learning_rate=1e-3)}
+    found = transfer(**words, model={"base": model(1024), "target": model(4096), "roles": {"layers.*.mlp": "hidden"}})
+    assert found == plan(Base(learning_rate=1e-3))
+
+
 def test_tensors_and_a_model_at_once_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="tensors and model are both given"):
         transfer(

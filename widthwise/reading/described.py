@@ -38,11 +38,13 @@ class DescribedModels(NamedTuple):
 
 
 def described(value: Any, path: str) -> ModelReading:
-    """Return the model that a config.json expands to, or that `{"shapes": {name: [sizes]}}` lists.
+    """Return the model that a config.json expands to, or that `{"shapes": {name: [sizes]}}` lists; a reading as it is.
 
     Of a listed model only the shapes are known: roles and a layout place its tensors. Raises InvalidInputError, with
     `path` in front, for what is neither.
     """
+    if isinstance(value, ModelReading):
+        return value
     if not isinstance(value, Mapping) or not ("model_type" in value or "shapes" in value):
         raise InvalidInputError(
             f'{path} is not a model: give its config.json (with a model_type), or {{"shapes": {{name: [sizes]}}}}',

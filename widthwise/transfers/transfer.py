@@ -63,11 +63,13 @@ def transfer(
 
     Every quantity of a role is base value × (target width / base width)^(−exponent); a tensor uses the ratios of its
     own fan-in and fan-out.  `tensors` lists the model's parameters; or `model` describes it at both ends, as
-    `{"base": config, "target": config, "roles": {pattern: role}}` with the contents of two Hugging Face config.json,
-    and the sizes follow from it.  `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations
-    differ and none is named, the plan says which one it took.  `code_multipliers` are those that the model's own code
-    computes; `qk_norm` says that it normalises queries and keys.  Raises InvalidInputError, and UnplacedTensorsError
-    for tensors that can't be placed.
+    `{"base": config, "target": config, "roles": {pattern: role}}` with the contents of two Hugging Face config.json or
+    with two readings (`widthwise.torch.trace`, `widthwise.jax.trace`), and the sizes follow from it.
+
+    `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations differ and none is named, the
+    plan says which one it took.  `code_multipliers` are those that the model's own code computes; `qk_norm` says that
+    it normalises queries and keys.  Raises InvalidInputError, and UnplacedTensorsError for tensors that can't be
+    placed.
 
     >>> plan = transfer(parameterization="standard", optimizer="adam",
     ...                 base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=Target(width=4096))
