@@ -178,7 +178,7 @@ def _pass(
 
 
 def _rms(states: Tensor) -> float:
-    return states.square().mean().sqrt().item()
+    return float(states.square().mean().sqrt())
 
 
 def texts(seed: int) -> Tensor:
