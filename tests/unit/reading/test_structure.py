@@ -187,6 +187,27 @@ def test_branches_side_by_side_are_one_block() -> None:
         assert {reading[f"{layer}.{name}"].block for name in ("norm", "a", "b", "c", "d")} == {Block(0, layer)}
 
 
+@pytest.mark.parametrize("layers", [2, 60])  # all that lies behind the last ones is more than is looked at
+def test_weighed_experts_beside_a_shared_one_are_one_branch(layers: int) -> None:
+    graph = Graph()
+    x = start(graph)
+    for layer in range(layers):
+        h = normed(graph, x, f"{layer}.norm")
+        expert, shared = (
+            linear(graph, apply(graph, "silu", linear(graph, h, f"{layer}.{name}.up", MLP)), f"{layer}.{name}", WIDTH)
+            for name in ("expert", "shared")
+        )
+        weights = apply(graph, "sigmoid", linear(graph, h, f"{layer}.router", WIDTH))
+        expert = apply(graph, "mul", scaled(graph, expert, 0.5), weights)
+        x = apply(graph, "add", x, apply(graph, "add", expert, shared))
+    graph.outputs = [linear(graph, normed(graph, x, "norm"), "last", OUT)]
+    reading = read(graph, "by hand")
+    assert reading.blocks == (layers,)
+    for name, parameter in reading.by_name.items():
+        layer_number = name.partition(".")[0]
+        assert parameter.block == (Block(0, int(layer_number)) if layer_number.isdigit() else None), name
+
+
 def test_a_low_rank_change_of_the_weight() -> None:
     graph = Graph()
     whole, up, down = graph.parameter("whole", (MLP, WIDTH)), graph.parameter("up", (MLP, 2)), None
