@@ -208,6 +208,17 @@ def test_weighed_experts_beside_a_shared_one_are_one_branch(layers: int) -> None
         assert parameter.block == (Block(0, int(layer_number)) if layer_number.isdigit() else None), name
 
 
+def test_a_branch_that_nobody_reads_makes_no_block() -> None:
+    """The pooling head of a tower for pictures, of which a model takes the patches alone."""
+    graph = decoder(layers=2)
+    pooled = linear(graph, graph.data((BATCH, IN)), "pool", WIDTH)
+    inner = apply(graph, "gelu", linear(graph, normed(graph, pooled, "pool.norm"), "pool.up", MLP))
+    apply(graph, "add", pooled, linear(graph, inner, "pool.down", WIDTH))
+    reading = read(graph, "by hand")
+    assert reading.blocks == (2,)
+    assert reading["pool.up"].use is ParameterUse.UNUSED
+
+
 def test_a_low_rank_change_of_the_weight() -> None:
     graph = Graph()
     whole, up, down = graph.parameter("whole", (MLP, WIDTH)), graph.parameter("up", (MLP, 2)), None
