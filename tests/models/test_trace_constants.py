@@ -11,6 +11,7 @@ from widthwise.reading.dataflow.graph import Graph
 from widthwise.reading.model import Place
 from widthwise.torch import trace
 from widthwise.torch.recorder import Recorder
+from widthwise.torch.running import OnMeta
 from widthwise.vocabulary import Role
 
 
@@ -73,5 +74,17 @@ def test_what_the_code_does_with_constants_needs_no_entries_of_the_data(model: n
 
 
 def test_constants_keep_their_entries_unless_they_are_large() -> None:
-    with Recorder(Graph(), {}, None, on_meta=True).recording():
+    with Recorder(Graph(), {}, None, OnMeta()).recording():
         assert [torch.ones(size, size).is_meta for size in (100, 10**6)] == [False, True]
+
+
+def test_an_operator_that_is_known_returns_what_it_did() -> None:
+    run, data = OnMeta(), torch.empty(3, 4, dtype=torch.long, device="meta")
+    turned = data.T
+    for tensor, factor in ((data, 2), (data, 2.0), (turned, 2), (data.short(), 2)):
+        for _ in range(2):
+            found = run(torch.ops.aten.mul.Tensor, (tensor, factor), {}, [tensor])
+            expected = tensor * factor
+            assert (found.shape, found.stride(), found.dtype) == (expected.shape, expected.stride(), expected.dtype)
+    first, second = (run(torch.ops.aten.mul.Tensor, (data, 2), {}, [data]) for _ in range(2))
+    assert first.untyped_storage()._cdata != second.untyped_storage()._cdata

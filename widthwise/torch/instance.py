@@ -1,5 +1,6 @@
 """An instance of a model to record: with tensors that have no entries instead of the real ones, or as it is given."""
 
+import gc
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
 from widthwise.errors import InvalidInputError
+from widthwise.torch.running import OnMeta, Run, as_it_is
 
 _WITHOUT_ENTRIES = "torch trace without entries"
 
@@ -25,7 +27,7 @@ class Instance:
     source: str  #: how the model was run, in words
     prepare: Callable[[Any], Any]  #: of an input tensor, the tensor to run with
     numbers: list[tuple[Any, float]] = field(default_factory=list)  #: buffers of one number, and the number
-    on_meta: bool = False  #: all that the code creates belongs on the meta device too
+    run: Run = as_it_is  #: of the operators
 
 
 @contextmanager
@@ -47,6 +49,18 @@ def _contents(module: Any) -> list[tuple[Any, Any]]:
     """A module's dictionaries and lists, its parameters and caches among them, each with what it holds."""
     plain = (dict, OrderedDict, list)
     return [(held, held.copy()) for held in module.__dict__.values() if type(held) in plain]
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Pause the garbage collector: a graph only grows while it is recorded, and each search through it takes longer."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager
@@ -75,7 +89,7 @@ def on_meta(model: nn.Module) -> Iterator[Instance]:
     def empty(tensor: Any) -> Any:
         return torch.empty_strided(tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta")
 
-    yield Instance(_WITHOUT_ENTRIES, empty, _stand_ins(model, empty), on_meta=True)
+    yield Instance(_WITHOUT_ENTRIES, empty, _stand_ins(model, empty), OnMeta())
 
 
 @contextmanager

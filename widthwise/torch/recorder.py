@@ -9,12 +9,13 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_leaves
 
 from widthwise.reading.dataflow.elementwise import opaque
 from widthwise.reading.dataflow.graph import Graph, Kind, Value, copied, kind_of
 from widthwise.torch.call import Call, signature
 from widthwise.torch.operators import apply
+from widthwise.torch.running import OnMeta, Run, as_it_is, tensors_in
 
 #: Operators whose result does not depend on what their tensors hold.
 _CREATING = frozenset(
@@ -29,8 +30,6 @@ _CREATING = frozenset(
 _FROM_NUMBERS = frozenset({"tensor", "as_tensor", "new_tensor"})
 #: Results through which no gradient passes although they are not integers.
 _STEPS = frozenset({"ceil", "floor", "round", "sign", "trunc", "heaviside"})
-
-_FEW = 2**20  # chosen: entries of a constant that are kept; a mask over 1,024 positions has as many
 
 _Place = tuple[int, int, tuple[int, ...], tuple[int, ...]]  #: storage, offset, shape, strides
 
@@ -63,13 +62,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
     tensors are kept until the recording ends, so that neither is used again.
     """
 
-    def __init__(
-        self, graph: Graph, paths: Mapping[nn.Module, str], batch: int | None, *, on_meta: bool = False
-    ) -> None:
+    def __init__(self, graph: Graph, paths: Mapping[nn.Module, str], batch: int | None, run: Run = as_it_is) -> None:
         super().__init__()
         self.graph = graph
-        self.api = _Api(keeps_numbers=on_meta)
-        self._on_meta = on_meta
+        self.api = _Api(keeps_numbers=isinstance(run, OnMeta))
+        self._run = run
         self._paths, self._batch = paths, batch
         self._kept: list[Any] = []
         self._values: dict[int, Value] = {}
@@ -148,14 +145,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         kwargs = kwargs or {}
         name = operator._schema.name.partition("::")[2]
         in_place = name.endswith("_") and not name.startswith("__")
-        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        inputs = [*tensors_in(args), *tensors_in(kwargs.values())]
         known = {id(tensor): self.value(tensor) for tensor in inputs}
-        results = (
-            _run_on_meta(operator, args, kwargs, inputs, in_place=in_place)
-            if self._on_meta
-            else _run(operator, args, kwargs)
-        )
-        tensors = tuple(leaf for leaf in tree_leaves(results) if isinstance(leaf, torch.Tensor))
+        with torch._C.DisableTorchFunction():  # what an operator calls is not what the model called
+            results = self._run(operator, args, kwargs, inputs)
+        tensors = tuple(tensors_in((results,)))
         if not tensors:
             return results
         base = name.rstrip("_") if in_place else name
@@ -196,40 +190,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         self.know(tensor, value)
         if written and value.kind is not Kind.CONSTANT:
             self._writes.setdefault(_place(tensor)[0], []).append(value)
-
-
-def _run(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """What an operator returns. Without entries, torch 2.13 refuses grouped products that are not in bfloat16."""
-    if operator is torch.ops.aten._grouped_mm.default and (args[0].is_meta or isinstance(args[0], FakeTensor)):
-        rows, matrices = args[0], args[1]
-        if (rows.dim(), matrices.dim()) == (2, 3):
-            return rows.new_empty((rows.shape[0], matrices.shape[2]))
-    return operator(*args, **kwargs)
-
-
-def _run_on_meta(
-    operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any], inputs: Sequence[Any], *, in_place: bool
-) -> Any:
-    """The same beside the meta device: constants keep their entries, on the CPU, until they meet what has none.
-
-    So code can look at them, as it looks at positions to see whether they were packed.
-    """
-    if not inputs and "device" in kwargs:
-        made = _run(operator, args, {**kwargs, "device": "meta"})
-        if isinstance(made, torch.Tensor) and made.numel() > _FEW:
-            return made
-        return _run(operator, args, {**kwargs, "device": "cpu"})
-    if any(tensor.is_meta for tensor in inputs) and not all(tensor.is_meta for tensor in inputs):
-        if in_place and not inputs[0].is_meta:
-            raise NotImplementedError(f"{operator} writes what has no entries into a constant")
-        args, kwargs = tree_map_only(torch.Tensor, _without_entries, (args, kwargs))
-    return _run(operator, args, kwargs)
-
-
-def _without_entries(tensor: Any) -> Any:
-    if tensor.is_meta:
-        return tensor
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def _place(tensor: Any) -> _Place:

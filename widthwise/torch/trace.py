@@ -10,7 +10,16 @@ from widthwise.reading.dataflow.graph import Graph
 from widthwise.reading.dataflow.reading import read
 from widthwise.reading.model import ModelReading
 from widthwise.torch.inputs import Inputs, arguments_of, batch_of
-from widthwise.torch.instance import Instance, as_given, on_meta, plain_operators, prepared, preserved, without_entries
+from widthwise.torch.instance import (
+    Instance,
+    as_given,
+    nothing_collected,
+    on_meta,
+    plain_operators,
+    prepared,
+    preserved,
+    without_entries,
+)
 from widthwise.torch.module_types import contradictions
 from widthwise.torch.names import canonical_names, canonical_paths, unwrapped
 from widthwise.torch.outputs import tensors_of
@@ -30,6 +39,11 @@ def trace(model: nn.Module, inputs: Inputs = None) -> ModelReading:
     """
     module = unwrapped(model)
     args, kwargs = arguments_of(module, inputs)
+    with nothing_collected():
+        return _read(module, args, kwargs)
+
+
+def _read(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelReading:
     failures: list[Exception] = []
     for instance_of in (on_meta, without_entries, as_given):
         try:
@@ -59,7 +73,7 @@ def _record(
     short = dict(canonical_paths(module))
     paths = {each: short[path] for path, each in module.named_modules()}
     graph = Graph()
-    recorder = Recorder(graph, paths, batch_of((args, kwargs)), on_meta=instance.on_meta)
+    recorder = Recorder(graph, paths, batch_of((args, kwargs)), instance.run)
     for key, parameter in parameters.items():
         recorder.know(parameter, graph.parameter(names[key][0], tuple(parameter.shape)))
     for tensor, number in instance.numbers:
