@@ -28,6 +28,7 @@ class Sizes:
     head_dim: int
     inner: int  #: of the feed-forward part
     expert: int = 36  #: of one expert's feed-forward part
+    attention_scale: float | None = None  #: None: 1/√head_dim
 
     @property
     def queries(self) -> int:

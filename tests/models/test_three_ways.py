@@ -1,16 +1,19 @@
 """Twelve architectures have one plan each, from a trace, from their config.json and from tensors written by hand."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.models import hand_written
 from tests.models.hand_written import Listing, Sizes
-from tests.models.test_configs import configuration, file_of, on_meta
-from tests.models.test_configs_traced import inputs
+from tests.models.test_configs import configuration, file_of
+from tests.models.test_configs_traced import inputs, small
 from widthwise import Base, Target, TransferRequest
 from widthwise.reading.configs import read_config
+from widthwise.tensors.multipliers import ComputedMultiplier
 from widthwise.torch import trace
 from widthwise.transfers.transfer import plan_of
 
@@ -80,12 +83,13 @@ def vit(n: Sizes) -> dict[str, Any]:
 
 
 class Pair(NamedTuple):
-    """A base and a target of one architecture: its listing, its configuration, and both sizes."""
+    """A base and a target of one architecture: its listing, its configuration, both sizes, and what its code does."""
 
     listing: Listing
     fields: Callable[[Sizes], Mapping[str, Any]]
     base: Sizes
     target: Sizes
+    stated: Mapping[str, Any] = MappingProxyType({})
 
 
 BASE = Sizes(width=48, depth=2, heads=4, key_heads=2, head_dim=12, inner=80)
@@ -99,15 +103,25 @@ FEW_KEYS = Sizes(width=144, depth=3, heads=12, key_heads=2, head_dim=16, inner=2
 #: Heads of a latent attention, and experts that grow.
 LATENT = Sizes(width=48, depth=3, heads=4, key_heads=4, head_dim=18, inner=80, expert=36)
 DEEPER_LATENT = Sizes(width=96, depth=5, heads=8, key_heads=8, head_dim=18, inner=160, expert=80)
+#: Gemma multiplies query·key by 1/√256 whatever the head dim, and embeddings by √width.
+CONSTANT = 256**-0.5
+SQRT_WIDTH = ComputedMultiplier(power=0.5, of="fan_out", tensors=["model.embed_tokens.weight"])
+NORMALIZED = {"qk_norm": True}
 
 PAIRS = {
     "llama": Pair(hand_written.llama, grouped, BASE, DEEPER),
     "qwen2": Pair(hand_written.qwen2, tied, BASE, LARGER_HEADS),
-    "qwen3": Pair(hand_written.qwen3, heads_apart, APART, FEW_KEYS),
+    "qwen3": Pair(hand_written.qwen3, heads_apart, APART, FEW_KEYS, NORMALIZED),
     "mixtral": Pair(hand_written.mixtral, mixture, BASE, DEEPER),
-    "gemma2": Pair(hand_written.gemma2, heads_apart, APART, FEW_KEYS),
+    "gemma2": Pair(
+        hand_written.gemma2,
+        heads_apart,
+        replace(APART, attention_scale=CONSTANT),
+        replace(FEW_KEYS, attention_scale=CONSTANT),
+        {"code_multipliers": [SQRT_WIDTH]},
+    ),
     "phi3": Pair(hand_written.phi3, grouped, BASE, LARGER_HEADS),
-    "olmo2": Pair(hand_written.olmo2, grouped, BASE, DEEPER),
+    "olmo2": Pair(hand_written.olmo2, grouped, BASE, DEEPER, NORMALIZED),
     "deepseek_v3": Pair(hand_written.deepseek_v3, latent, LATENT, DEEPER_LATENT),
     "gpt2": Pair(hand_written.gpt2, gpt2, BASE, DEEPER),
     "gpt_neox": Pair(hand_written.gpt_neox, common, BASE, LARGER_HEADS),
@@ -120,8 +134,8 @@ PAIRS = {
 def test_a_trace_a_config_and_a_listing_make_one_plan(kind: str) -> None:
     pair = PAIRS[kind]
     base, target = (configuration(kind, pair.fields(sizes)) for sizes in (pair.base, pair.target))
-    traced = [trace(on_meta(config), inputs(kind, config)) for config in (base, target)]
     stated = [read_config(file_of(config)) for config in (base, target)]
+    traced = [trace(small(config), inputs(kind, config)) for config in (base, target)]
     listed = hand_written.tensors(pair.listing, pair.base, pair.target)
     for parameterization, optimizer in SCHEMES:
         scheme = {"parameterization": parameterization, "optimizer": optimizer}
@@ -132,14 +146,15 @@ def test_a_trace_a_config_and_a_listing_make_one_plan(kind: str) -> None:
                 target=Target(**sizes_of(pair.target)),
                 tensors=listed,
                 layout="out_in",
+                **pair.stated,
             )
         )
         for readings in (traced, stated):
             assert answer(TransferRequest.of_models(*readings, base=Base(**TUNED), **scheme)) == by_hand
 
 
-def sizes_of(sizes: Sizes) -> dict[str, int]:
-    return {"width": sizes.width, "depth": sizes.depth, "head_dim": sizes.head_dim}
+def sizes_of(sizes: Sizes) -> dict[str, Any]:
+    return {name: getattr(sizes, name) for name in ("width", "depth", "head_dim", "attention_scale")}
 
 
 def answer(request: TransferRequest) -> dict[str, Any]:
