@@ -149,8 +149,9 @@ def test_a_trace_a_config_and_a_listing_make_one_plan(kind: str) -> None:
                 **pair.stated,
             )
         )
-        for readings in (traced, stated):
-            assert answer(TransferRequest.of_models(*readings, base=Base(**TUNED), **scheme)) == by_hand
+        requests = [TransferRequest.of_models(*each, base=Base(**TUNED), **scheme) for each in (traced, stated)]
+        assert [answer(request) for request in requests] == [by_hand, by_hand]
+        assert requests[0].cautions == requests[1].cautions
 
 
 def sizes_of(sizes: Sizes) -> dict[str, Any]:
