@@ -8,7 +8,6 @@ import torch
 from tests.models.zoo.everything import ZOO
 from tests.models.zoo.specimen import Specimen
 from tests.models.zoo.truth import truth_of
-from widthwise.reading.parameter import ParameterUse
 
 
 def test_no_two_specimens_share_a_name() -> None:
@@ -29,7 +28,7 @@ def test_every_parameter_has_a_truth_and_every_truth_a_parameter(specimen: Speci
         patterns.add(pattern)
         if truth.axes is not None and len(truth.axes) != parameter.dim():
             wrong.append((name, f"{truth.axes!r} for {list(parameter.shape)}"))
-        if (parameter.grad is None) != (truth.use is ParameterUse.UNUSED):
+        if (parameter.grad is None) is truth.has_gradient:
             wrong.append((name, f"{truth.use}, and its gradient is {'missing' if parameter.grad is None else 'there'}"))
     assert wrong == []
     assert set(specimen.truths) - patterns == set()

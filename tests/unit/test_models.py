@@ -76,6 +76,16 @@ def test_what_a_reading_warns_of_is_said_once() -> None:
     assert codes.count("opaque_operation") == 1
 
 
+def test_a_deeper_target_says_what_the_base_says_of_fewer_names() -> None:
+    ends = (
+        replace(model(width, depth), cautions=(Caution("router_as_hidden", f"{depth} routers"),))
+        for width, depth in ((1024, 2), (4096, 4))
+    )
+    words = {"parameterization": "standard", "optimizer": "adamw", "base": Base(learning_rate=1e-3)}
+    warnings = plan_of(TransferRequest.of_models(*ends, **words)).warnings
+    assert [caution.message for caution in warnings if caution.code == "router_as_hidden"] == ["4 routers"]
+
+
 LLAMA = {"model_type": "llama", "vocab_size": 100, "num_attention_heads": 4, "num_hidden_layers": 2}
 
 

@@ -1,5 +1,6 @@
 """An instance of a model to record: with tensors that have no entries instead of the real ones, or as it is given."""
 
+import gc
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
 from widthwise.errors import InvalidInputError
+from widthwise.torch.running import OnMeta, Run, as_it_is
+
+_WITHOUT_ENTRIES = "torch trace without entries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Instance:
     source: str  #: how the model was run, in words
     prepare: Callable[[Any], Any]  #: of an input tensor, the tensor to run with
     numbers: list[tuple[Any, float]] = field(default_factory=list)  #: buffers of one number, and the number
+    run: Run = as_it_is  #: of the operators
 
 
 @contextmanager
@@ -47,6 +52,18 @@ def _contents(module: Any) -> list[tuple[Any, Any]]:
 
 
 @contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Pause the garbage collector: a graph only grows while it is recorded, and each search through it takes longer."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
 def plain_operators() -> Iterator[None]:
     """No gradients, no compiled code, and no fused kernels, whose operators say nothing about axes."""
     fast, fused = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
@@ -66,26 +83,45 @@ def plain_operators() -> Iterator[None]:
 
 
 @contextmanager
+def on_meta(model: nn.Module) -> Iterator[Instance]:
+    """The model at its full size with tensors that hold nothing and lie on no device: the quickest way to run it."""
+
+    def empty(tensor: Any) -> Any:
+        return torch.empty_strided(tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta")
+
+    yield Instance(_WITHOUT_ENTRIES, empty, _stand_ins(model, empty), OnMeta())
+
+
+@contextmanager
 def without_entries(model: nn.Module) -> Iterator[Instance]:
-    """The model at its full size with tensors that hold nothing: it needs no memory and no device."""
+    """The same on a device that is said to be the CPU, for code that asks which device it runs on, or names one."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    standing: dict[int, Any] = {}
-    numbers = []
 
     def fake(tensor: Any) -> Any:
         with mode:
             return torch.empty_strided(tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="cpu")
 
+    numbers = _stand_ins(model, fake)
+    with mode, _quiet():
+        yield Instance(_WITHOUT_ENTRIES, fake, numbers)
+
+
+def _stand_ins(model: nn.Module, empty: Callable[[Any], Any]) -> list[tuple[Any, float]]:
+    """Put tensors without entries into a model, in evaluation mode. Return those that stand for one known number."""
+    standing: dict[int, Any] = {}
+    numbers = []
     for module in model.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 if id(parameter) not in standing:
                     _check_size(parameter)
-                    standing[id(parameter)] = nn.Parameter(fake(parameter), requires_grad=False)
+                    standing[id(parameter)] = nn.Parameter(empty(parameter), requires_grad=False)
                 module._parameters[name] = standing[id(parameter)]
         for name, buffer in module._buffers.items():
             if buffer is not None:
-                module._buffers[name] = standing.setdefault(id(buffer), fake(buffer))
+                if id(buffer) not in standing:
+                    standing[id(buffer)] = empty(buffer)
+                module._buffers[name] = standing[id(buffer)]
                 if buffer.numel() == 1 and buffer.is_floating_point() and not buffer.is_meta:
                     numbers.append((module._buffers[name], float(buffer)))
         if isinstance(module, nn.RNNBase):
@@ -94,8 +130,7 @@ def without_entries(model: nn.Module) -> Iterator[Instance]:
             ]
         _drop_hooks_of_sharding(module)
     model.eval()
-    with mode, _quiet():
-        yield Instance("torch trace without entries", fake, numbers)
+    return numbers
 
 
 @contextmanager

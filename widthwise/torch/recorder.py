@@ -15,6 +15,7 @@ from widthwise.reading.dataflow.elementwise import opaque
 from widthwise.reading.dataflow.graph import Graph, Kind, Value, copied, kind_of
 from widthwise.torch.call import Call, signature
 from widthwise.torch.operators import apply
+from widthwise.torch.running import OnMeta, Run, as_it_is, tensors_in
 
 #: Operators whose result does not depend on what their tensors hold.
 _CREATING = frozenset(
@@ -25,6 +26,8 @@ _CREATING = frozenset(
         *("randperm", "bernoulli", "normal", "uniform"),
     )
 )
+#: Functions that make a tensor of numbers that the code writes out, which the meta device would forget.
+_FROM_NUMBERS = frozenset({"tensor", "as_tensor", "new_tensor"})
 #: Results through which no gradient passes although they are not integers.
 _STEPS = frozenset({"ceil", "floor", "round", "sign", "trunc", "heaviside"})
 
@@ -34,14 +37,18 @@ _Place = tuple[int, int, tuple[int, ...], tuple[int, ...]]  #: storage, offset, 
 class _Api(TorchFunctionMode):  # type: ignore[misc, unused-ignore]  # torch is Any without the extra
     """Keeps which function of PyTorch's interface is running."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_numbers: bool) -> None:
         super().__init__()
         self.names: list[str] = []
+        self._keeps_numbers = keeps_numbers
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        self.names.append(getattr(function, "__name__", ""))
+        name = getattr(function, "__name__", "")
+        if self._keeps_numbers and name in _FROM_NUMBERS and not isinstance((args or [None])[-1], torch.Tensor):
+            kwargs = {**(kwargs or {}), "device": "cpu"}
+        self.names.append(name)
         try:
             return function(*args, **(kwargs or {}))
         finally:
@@ -55,10 +62,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
     tensors are kept until the recording ends, so that neither is used again.
     """
 
-    def __init__(self, graph: Graph, paths: Mapping[nn.Module, str], batch: int | None) -> None:
+    def __init__(self, graph: Graph, paths: Mapping[nn.Module, str], batch: int | None, run: Run = as_it_is) -> None:
         super().__init__()
         self.graph = graph
-        self.api = _Api()
+        self.api = _Api(keeps_numbers=isinstance(run, OnMeta))
+        self._run = run
         self._paths, self._batch = paths, batch
         self._kept: list[Any] = []
         self._values: dict[int, Value] = {}
@@ -136,13 +144,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
     ) -> Any:
         kwargs = kwargs or {}
         name = operator._schema.name.partition("::")[2]
-        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        in_place = name.endswith("_") and not name.startswith("__")
+        inputs = [*tensors_in(args), *tensors_in(kwargs.values())]
         known = {id(tensor): self.value(tensor) for tensor in inputs}
-        results = _run(operator, args, kwargs)
-        tensors = tuple(leaf for leaf in tree_leaves(results) if isinstance(leaf, torch.Tensor))
+        with torch._C.DisableTorchFunction():  # what an operator calls is not what the model called
+            results = self._run(operator, args, kwargs, inputs)
+        tensors = tuple(tensors_in((results,)))
         if not tensors:
             return results
-        in_place = name.endswith("_") and not name.startswith("__")
         base = name.rstrip("_") if in_place else name
         values = tuple(known[id(tensor)] for tensor in inputs)
         if base in _CREATING or not inputs:
@@ -181,15 +190,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[misc, unused-ignore]  # torch
         self.know(tensor, value)
         if written and value.kind is not Kind.CONSTANT:
             self._writes.setdefault(_place(tensor)[0], []).append(value)
-
-
-def _run(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """What an operator returns. Without entries, torch 2.13 refuses grouped products that are not in bfloat16."""
-    if operator is torch.ops.aten._grouped_mm.default and isinstance(args[0], FakeTensor):
-        rows, matrices = args[0], args[1]
-        if (rows.dim(), matrices.dim()) == (2, 3):
-            return rows.new_empty((rows.shape[0], matrices.shape[2]))
-    return operator(*args, **kwargs)
 
 
 def _place(tensor: Any) -> _Place:

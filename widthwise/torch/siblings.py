@@ -31,6 +31,7 @@ def _read_alike(path: str, siblings: nn.ModuleList, reading: ModelReading) -> It
     elements = [
         (type(module), _parameters(f"{path}.{index}".lstrip("."), module, reading))
         for index, module in enumerate(siblings)
+        if module is not None  # a ModuleList may have gaps
     ]
     for kind, parameters in elements:
         if _is_used(parameters):

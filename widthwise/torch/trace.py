@@ -10,7 +10,16 @@ from widthwise.reading.dataflow.graph import Graph
 from widthwise.reading.dataflow.reading import read
 from widthwise.reading.model import ModelReading
 from widthwise.torch.inputs import Inputs, arguments_of, batch_of
-from widthwise.torch.instance import Instance, as_given, plain_operators, prepared, preserved, without_entries
+from widthwise.torch.instance import (
+    Instance,
+    as_given,
+    nothing_collected,
+    on_meta,
+    plain_operators,
+    prepared,
+    preserved,
+    without_entries,
+)
 from widthwise.torch.module_types import contradictions
 from widthwise.torch.names import canonical_names, canonical_paths, unwrapped
 from widthwise.torch.outputs import tensors_of
@@ -30,8 +39,13 @@ def trace(model: nn.Module, inputs: Inputs = None) -> ModelReading:
     """
     module = unwrapped(model)
     args, kwargs = arguments_of(module, inputs)
+    with nothing_collected():
+        return _read(module, args, kwargs)
+
+
+def _read(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ModelReading:
     failures: list[Exception] = []
-    for instance_of in (without_entries, as_given):
+    for instance_of in (on_meta, without_entries, as_given):
         try:
             with preserved(module), instance_of(module) as instance:
                 graph, aliases = _record(module, instance, args, kwargs)
@@ -39,7 +53,8 @@ def trace(model: nn.Module, inputs: Inputs = None) -> ModelReading:
         except InvalidInputError:
             raise
         except Exception as failure:  # noqa: BLE001 - whatever the model's own code raises
-            failures.append(failure)
+            if instance_of is not on_meta:  # the next one says what the code lacked
+                failures.append(failure)
     else:
         raise InvalidInputError(_failed(module, failures), field="inputs") from failures[-1]
     reading = with_siblings(module, read(graph, instance.source, aliases))
@@ -58,7 +73,7 @@ def _record(
     short = dict(canonical_paths(module))
     paths = {each: short[path] for path, each in module.named_modules()}
     graph = Graph()
-    recorder = Recorder(graph, paths, batch_of((args, kwargs)))
+    recorder = Recorder(graph, paths, batch_of((args, kwargs)), instance.run)
     for key, parameter in parameters.items():
         recorder.know(parameter, graph.parameter(names[key][0], tuple(parameter.shape)))
     for tensor, number in instance.numbers:

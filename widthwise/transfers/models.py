@@ -57,8 +57,14 @@ def from_models(
         tensors=tuple(_tensor(each, decays_all=by_role) for each in pairs),
         code_multipliers=found.multipliers,
         qk_norm=bool(target_model.attentions) and all(each.normalized for each in target_model.attentions),
-        cautions=tuple(dict.fromkeys((*base_model.cautions, *target_model.cautions, *found.cautions))),
+        cautions=(*_of_both(base_model.cautions, target_model.cautions), *found.cautions),
     )
+
+
+def _of_both(base: Sequence[Caution], target: Sequence[Caution]) -> tuple[Caution, ...]:
+    """What the readings warn of. One of a kind says it of both: a deeper target differs in the names that it lists."""
+    said = {caution.code for caution in target}
+    return (*(caution for caution in base if caution.code not in said), *target)
 
 
 def _tensor(paired: PairedParameter, *, decays_all: bool) -> Tensor:

@@ -16,6 +16,7 @@ from tests.models.zoo.truth import (
     FIRST,
     GAIN,
     HEAD,
+    IDLE,
     LINEAR,
     LINEAR_IO,
     LOW_RANK,
@@ -437,7 +438,7 @@ PLAIN = (
         "sparse experts",
         SparseExperts,
         text,
-        {"embed.weight": TABLE, "last.weight": HEAD, "experts.2.weight": UNUSED, "*.weight": LINEAR},
+        {"embed.weight": TABLE, "last.weight": HEAD, "experts.2.weight": IDLE, "*.weight": LINEAR},
     ),
     plain("transformed weights", Transformed, sequence, TRANSFORMED),
     plain(

@@ -22,9 +22,16 @@ class Truth:
     or_use: ParameterUse | None = None  #: where the dataflow is the same for two uses
     also: "Truth | None" = None  #: the other use of the same weights, which a reading lists as tied to this one
 
+    idle: bool = False  #: no data reaches it in the specimen's pass, and siblings of it are used
+
     def tied(self, other: "Truth") -> "Truth":
         """This truth of weights that have the other's as well."""
         return replace(self, also=other)
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the specimen's pass uses it."""
+        return self.use is not ParameterUse.UNUSED and not self.idle
 
     def faults(self, found: Parameter) -> Iterator[str]:
         """What a reading has wrong, in words. An axis of size 1 may stand anywhere."""
@@ -90,6 +97,7 @@ def positions(axes: str) -> Truth:
 
 
 LINEAR = matrix()
+IDLE = replace(LINEAR, idle=True)  # of an expert that no token chooses
 LINEAR_IO = matrix("io")  # x @ W, as in GPT-2's Conv1D
 FIRST = matrix(role=Role.EMBEDDING)  # reads the model's input
 HEAD = matrix(role=Role.READOUT)

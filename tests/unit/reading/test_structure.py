@@ -187,6 +187,38 @@ def test_branches_side_by_side_are_one_block() -> None:
         assert {reading[f"{layer}.{name}"].block for name in ("norm", "a", "b", "c", "d")} == {Block(0, layer)}
 
 
+@pytest.mark.parametrize("layers", [2, 60])  # all that lies behind the last ones is more than is looked at
+def test_weighed_experts_beside_a_shared_one_are_one_branch(layers: int) -> None:
+    graph = Graph()
+    x = start(graph)
+    for layer in range(layers):
+        h = normed(graph, x, f"{layer}.norm")
+        expert, shared = (
+            linear(graph, apply(graph, "silu", linear(graph, h, f"{layer}.{name}.up", MLP)), f"{layer}.{name}", WIDTH)
+            for name in ("expert", "shared")
+        )
+        weights = apply(graph, "sigmoid", linear(graph, h, f"{layer}.router", WIDTH))
+        expert = apply(graph, "mul", scaled(graph, expert, 0.5), weights)
+        x = apply(graph, "add", x, apply(graph, "add", expert, shared))
+    graph.outputs = [linear(graph, normed(graph, x, "norm"), "last", OUT)]
+    reading = read(graph, "by hand")
+    assert reading.blocks == (layers,)
+    for name, parameter in reading.by_name.items():
+        layer_number = name.partition(".")[0]
+        assert parameter.block == (Block(0, int(layer_number)) if layer_number.isdigit() else None), name
+
+
+def test_a_branch_that_nobody_reads_makes_no_block() -> None:
+    """The pooling head of a tower for pictures, of which a model takes the patches alone."""
+    graph = decoder(layers=2)
+    pooled = linear(graph, graph.data((BATCH, IN)), "pool", WIDTH)
+    inner = apply(graph, "gelu", linear(graph, normed(graph, pooled, "pool.norm"), "pool.up", MLP))
+    apply(graph, "add", pooled, linear(graph, inner, "pool.down", WIDTH))
+    reading = read(graph, "by hand")
+    assert reading.blocks == (2,)
+    assert reading["pool.up"].use is ParameterUse.UNUSED
+
+
 def test_a_low_rank_change_of_the_weight() -> None:
     graph = Graph()
     whole, up, down = graph.parameter("whole", (MLP, WIDTH)), graph.parameter("up", (MLP, 2)), None

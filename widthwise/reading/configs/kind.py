@@ -10,6 +10,7 @@ from widthwise.reading.configs.outline import Outline, together, under
 from widthwise.reading.configs.weights import readout
 from widthwise.reading.model import Attention, ModelReading
 from widthwise.reading.parameter import Parameter
+from widthwise.reading.routers import router_cautions
 
 LARGEST_DEPTH = 1000  # chosen: beyond any model; each block's parameters are listed one by one
 
@@ -46,6 +47,7 @@ class ModelKind:
             multipliers=outline.multipliers,
             blocks=_lengths(outline.parameters),
             width=None if self.width is None else fields.integer(self.width),
+            cautions=tuple(router_cautions(outline.parameters)),
         )
 
     def _class_name(self, fields: Fields) -> str:

@@ -18,6 +18,7 @@ from widthwise.reading.dataflow.sides import SidesOfParameters
 from widthwise.reading.dataflow.standing import Standing
 from widthwise.reading.model import ModelReading
 from widthwise.reading.parameter import Block, Feeds, FusedPart, Parameter, ParameterUse
+from widthwise.reading.routers import router_cautions
 from widthwise.vocabulary import Role
 
 
@@ -131,20 +132,10 @@ def _width(graph: Graph, chains: Sequence[Chain]) -> int | None:
 
 
 def _cautions(graph: Graph, parameters: Sequence[Parameter]) -> Iterator[Caution]:
-    routers = [parameter.name for parameter in parameters if parameter.feeds is Feeds.ROUTER]
-    if routers:
-        yield Caution(
-            "router_as_hidden",
-            f"{_some(routers)} choose experts and are read as hidden: their own fans give the learning rate. Published "
-            "recipes differ (some train routers as readouts); settle it by roles",
-        )
+    yield from router_cautions(parameters)
     if graph.unknown:
         yield Caution(
             "operations_without_rule",
             f"the forward pass runs operations that the reader has no rule for ({', '.join(sorted(graph.unknown))}); "
             "axes are not followed through them",
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

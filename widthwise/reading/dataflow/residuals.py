@@ -1,13 +1,14 @@
 """Residual streams: the sums that add a branch to what it read, and the chains that they make."""
 
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 from widthwise.reading.dataflow.elementwise import ACTIVATIONS
 from widthwise.reading.dataflow.flow import Flow, between
 from widthwise.reading.dataflow.graph import Graph, Kind, Value
 
 _SCALING = frozenset({"mul", "div", "dropout", "_to_copy", "clone"})
-_ANCESTORS = 600  # chosen: how far back two sides of a sum may have come from one value
+_ANCESTORS = 600  # chosen: values that are looked at for the one that both sides of a sum come from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,16 +97,11 @@ def _projected(graph: Graph, one: Value, other: Value, result: Value) -> Join | 
 
     The branch has two matrices or more and a nonlinearity: else a weight with its low-rank adapter would be one.
     """
-    ours, theirs = _ancestors(one), _ancestors(other)
-    common = ours & theirs
-    if not common:
+    parted = _parted(one, other)
+    if parted is None:
         return None
-    skip = graph.values[max(common)]
-    short, long, branch = (
-        {index for index in ours if index > skip.index},
-        {index for index in theirs if index > skip.index},
-        other,
-    )
+    skip, short, long = parted
+    branch = other
     if _matrices(graph, short) > _matrices(graph, long):
         short, long, branch = long, short, one
     if _matrices(graph, short) != 1 or _matrices(graph, long) < 2 or not _bends(graph, long):
@@ -114,14 +110,31 @@ def _projected(graph: Graph, one: Value, other: Value, result: Value) -> Join | 
     return Join(skip, branch, result, frozenset(inside | short | {skip.index})) if inside else None
 
 
-def _ancestors(value: Value) -> set[int]:
-    waiting, seen = [value], {value.index}
-    while waiting and len(seen) < _ANCESTORS:
-        for parent in waiting.pop().parents:
-            if parent.kind is Kind.DATA and parent.index not in seen:
-                seen.add(parent.index)
-                waiting.append(parent)
-    return seen
+def _parted(one: Value, other: Value) -> tuple[Value, set[int], set[int]] | None:
+    """The last value that two others both come from, and what lies between it and each; None if there is none near.
+
+    Values are looked at from the latest back, so that all that comes of a value is known before its turn.
+    """
+    of_one, of_other, waiting = {one.index}, {other.index}, {one.index: one, other.index: other}
+    order = [-index for index in waiting]
+    heapify(order)
+    for _ in range(_ANCESTORS):
+        if not order:
+            break
+        value = waiting.pop(-heappop(order))
+        if value.index in of_one and value.index in of_other:
+            ours, theirs = ({index for index in side if index > value.index} for side in (of_one, of_other))
+            return value, ours, theirs
+        sides = [side for side in (of_one, of_other) if value.index in side]
+        for parent in value.parents:
+            if parent.kind is not Kind.DATA:
+                continue
+            for side in sides:
+                side.add(parent.index)
+            if parent.index not in waiting:
+                waiting[parent.index] = parent
+                heappush(order, -parent.index)
+    return None
 
 
 def _matrices(graph: Graph, values: set[int]) -> int:

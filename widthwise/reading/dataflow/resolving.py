@@ -102,7 +102,7 @@ def _is_added(flow: Flow, product: Value) -> bool:
 
 
 def mark_dead(graph: Graph) -> None:
-    """Mark the uses of weights whose results reach no output: no gradient comes back to them."""
+    """Mark the uses of weights whose results reach no output, and drop such joins: no gradient comes back to them."""
     if not graph.outputs:
         return
     live: set[int] = set()
@@ -116,3 +116,4 @@ def mark_dead(graph: Graph) -> None:
             waiting += value.parents
     for use in graph.uses:
         use.dead = use.node.output.index not in live
+    graph.joins = [join for join in graph.joins if join[-1].index in live]
