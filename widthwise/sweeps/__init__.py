@@ -1,0 +1,10 @@
+"""Learning-rate sweeps over any axes: the optimum of every cell, one law over all of them, and predictions.
+
+Pure numpy and scipy. `import widthwise` does not load this. `runs_from_rows` reads a table, `fit_sweep` fits it, and
+`SweepFit.predict` predicts a cell that was not run.
+"""
+
+from widthwise.sweeps.fit import SweepFit, SweepPrediction, fit_sweep
+from widthwise.sweeps.run import SweepRun, runs_from_rows
+
+__all__ = ["SweepFit", "SweepPrediction", "SweepRun", "fit_sweep", "runs_from_rows"]

@@ -1,0 +1,93 @@
+"""The shape of the curves learnt from all cells: empirical Bayes.
+
+The parameters (log σ, log τ, s̄, k₀, log ν, log υ) maximise Σ_c log Σ_g L_c(g)·N(g; lowest rate of c, max(½, spacing)²)
+plus the log of their priors. The prior around the lowest rate is essential: with a flat one, cells of three rates are
+explained as noise.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from widthwise.sweeps.cell import Floats, SweepCell
+from widthwise.sweeps.shape import CurveShape, Nodes, curve_log_likelihood, curves_of, log_sum_exp
+
+NEAREST = 0.5  # octaves, the least standard deviation of an optimum about the lowest rate (chosen)
+#: Standard deviations of the priors on log σ, log τ, s̄, k₀, log ν, log υ (chosen on public sweeps).
+PRIOR_SD = np.array([1.0, 0.5, 0.5, 1.0, 0.5, 0.5])
+RELATIVE_NOISE = 0.0008  # prior of σ relative to the loss: the spread between seeds of public language models
+FEW_RATES = 5  # the median cell has fewer: its curves can't tell the spreads apart
+HELD = 0.15  # factor on those standard deviations then (chosen)
+MOST_CELLS = 40  # chosen: a shape learnt from 40 simulated cells leaves nothing to gain from more
+POINTS, REACH = 21, 2.5  # of each cell's grid while learning, and how many standard deviations it reaches
+NODES = Nodes(curvature=5, skew=3)  # while learning
+
+
+def learn_shape(cells: Sequence[SweepCell]) -> CurveShape:
+    """Return the shape under which the curves of all cells are most plausible."""
+    from scipy.optimize import minimize
+
+    usable = [cell for cell in cells if cell.x.size > 1]
+    centre = _prior_centre(usable)
+    if not usable:
+        return _shape(centre)
+    spread = PRIOR_SD.copy()
+    if np.median([cell.x.size for cell in usable]) < FEW_RATES:
+        spread[[1, 2, 4, 5]] *= HELD
+    taken = (
+        usable if len(usable) <= MOST_CELLS else [usable[int(i)] for i in np.linspace(0, len(usable) - 1, MOST_CELLS)]
+    )
+    curves, (grid_CxG, log_prior_CxG) = curves_of(taken), _around(taken)
+    scale = len(usable) / len(taken)
+
+    def cost(step: Floats) -> float:
+        log_CxG = curve_log_likelihood(curves, _shape(centre + step * spread), grid_CxG, NODES) + log_prior_CxG
+        return float(step @ step) / 2 - scale * float(log_sum_exp(log_CxG.T).sum())
+
+    start = np.zeros(PRIOR_SD.size)
+    simplex = np.vstack([start, 0.7 * np.eye(PRIOR_SD.size)])
+    found = minimize(
+        cost,
+        start,
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "maxfev": 240, "xatol": 0.03, "fatol": 0.05},
+    )
+    return _shape(centre + found.x * spread)
+
+
+def _around(cells: Sequence[SweepCell]) -> tuple[Floats, Floats]:
+    """Return a grid around the lowest rate of every cell and the log prior on it, both (C, G)."""
+    sd_C = np.array([max(NEAREST, cell.spacing) for cell in cells])
+    lowest_C = np.array([cell.lowest for cell in cells])
+    away_G = np.linspace(-REACH, REACH, POINTS)
+    log_prior_G = -(away_G**2) / 2
+    log_prior_G -= np.logaddexp.reduce(log_prior_G)
+    return lowest_C[:, None] + sd_C[:, None] * away_G, np.tile(log_prior_G, (len(cells), 1))
+
+
+def _prior_centre(cells: Sequence[SweepCell]) -> Floats:
+    """Return the centres of the priors: σ from the loss, κ from the curvature of the median cell."""
+    loss = float(np.median([cell.losses.min() for cell in cells])) if cells else 1.0
+    bends = [bend for cell in cells if (bend := _bend(cell)) is not None]
+    curvature = float(np.median(bends)) if bends else RELATIVE_NOISE * loss * 5
+    return np.array(
+        [math.log(RELATIVE_NOISE * loss), math.log(0.15), 0.5, math.log(curvature), math.log(0.45), math.log(0.25)]
+    )
+
+
+def _bend(cell: SweepCell) -> float | None:
+    """Return the curvature through the lowest loss and its neighbours; None unless it is convex."""
+    if cell.x.size < 3:
+        return None
+    best = min(max(int(np.argmin(cell.losses)), 1), cell.x.size - 2)
+    three = slice(best - 1, best + 2)
+    bend = float(np.polyfit(cell.x[three] - cell.x[best], cell.losses[three], 2)[0])
+    return bend if bend > 0 else None
+
+
+def _shape(parameters: Floats) -> CurveShape:
+    noise, misfit, skew, curvature, curvature_spread, skew_spread = (float(value) for value in parameters)
+    return CurveShape(
+        math.exp(noise), math.exp(misfit), skew, math.exp(curvature), math.exp(curvature_spread), math.exp(skew_spread)
+    )

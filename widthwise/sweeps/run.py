@@ -1,0 +1,121 @@
+"""A run of a sweep: one training run with its learning rate, its loss and where it stands on every axis."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from widthwise.errors import InvalidInputError
+
+#: Columns that are read as axes wherever a row has them: numbers above 0.
+NUMBER_AXES = ("width", "depth", "parameters", "tokens", "batch_tokens", "rank")
+FINISHED = ("completed", "complete", "finished", "ok")  #: words of a `status` column; any other one means diverged
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One training run.
+
+    Raises `InvalidInputError` for a learning rate, a loss or an axis that is out of range, and for fewer `tokens` than
+    `batch_tokens`.
+    """
+
+    learning_rate: float  #: above 0
+    loss: float | None  #: nats, above 0; None, NaN or infinity if the run diverged
+    axes: Mapping[str, float | str]  #: numbers above 0 (tokens, width …) and words (optimizer, data set …), by name
+    seed: int | None = None  #: None if runs that differ in nothing else are repeats
+
+    def __post_init__(self) -> None:
+        _positive("learning_rate", self.learning_rate)
+        if not self.diverged:
+            _positive("loss", self.loss)
+        for name, value in self.axes.items():
+            if not isinstance(value, str):
+                _positive(name, value)
+            elif not value:
+                raise InvalidInputError(f"{name} is empty; give a number or a word, or leave the axis out", field=name)
+        tokens, batch = self.axes.get("tokens"), self.axes.get("batch_tokens")
+        if isinstance(tokens, int | float) and isinstance(batch, int | float) and tokens < batch:
+            raise InvalidInputError(
+                f"tokens is {tokens:g}, less than batch_tokens, which is {batch:g}; give both in tokens, not in "
+                "sequences or steps",
+                field="tokens",
+            )
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run has no finite loss."""
+        return self.loss is None or (isinstance(self.loss, float) and not math.isfinite(self.loss))
+
+
+def runs_from_rows(
+    rows: Sequence[Mapping[str, Any]], *, columns: Mapping[str, str] | None = None, groups: Sequence[str] = ()
+) -> tuple[SweepRun, ...]:
+    """Read runs from rows of a table, such as those of `csv.DictReader`; numbers may be text.
+
+    columns: the row's column for each field that goes by another name: {"tokens": "D"}. Every name in it that is not
+        a field of a run is an axis.
+    groups: axes whose values are words, such as "optimizer".
+
+    A blank loss, NaN, or a `status` other than one of `FINISHED` means that the run diverged. Of `NUMBER_AXES` a row's
+    columns count; an axis that is blank in every row is left out. Raises `InvalidInputError` with the number of the
+    row.
+
+    >>> runs_from_rows([{"lr": "1e-3", "loss": "3.2", "D": "1e9"}], columns={"learning_rate": "lr", "tokens": "D"})
+    (SweepRun(learning_rate=0.001, loss=3.2, axes={'tokens': 1000000000.0}, seed=None),)
+    """
+    named = dict(columns or {})
+    axes = tuple(dict.fromkeys([*NUMBER_AXES, *(name for name in named if name not in _FIELDS), *groups]))
+    used = [name for name in axes if any(_text(row, named.get(name, name)) for row in rows)]
+    missing = [name for name in axes if name not in used and (name in named or name in groups)]
+    if missing:
+        name = missing[0]
+        raise InvalidInputError(f"column {named.get(name, name)!r} has no value in any row; leave {name} out")
+    return tuple(_run(number, row, named, used, groups) for number, row in enumerate(rows, start=1))
+
+
+_FIELDS = ("learning_rate", "loss", "seed", "status")
+
+
+def _run(
+    number: int, row: Mapping[str, Any], named: Mapping[str, str], axes: Sequence[str], groups: Sequence[str]
+) -> SweepRun:
+    """Read one row; its number stands in every error."""
+
+    def value(name: str) -> str:
+        return _text(row, named.get(name, name))
+
+    try:
+        for name in axes:
+            if not value(name):
+                raise InvalidInputError(f"{name} is blank, but other rows have it; fill it in, or leave the axis out")
+        status, seed = value("status").lower(), value("seed")
+        lost = not value("loss") or (status and status not in FINISHED)
+        return SweepRun(
+            learning_rate=_number("learning_rate", value("learning_rate")),
+            loss=None if lost else _number("loss", value("loss")),
+            axes={name: value(name) if name in groups else _number(name, value(name)) for name in axes},
+            seed=int(_number("seed", seed)) if seed else None,
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(f"row {number}: {error}", field=error.field) from None
+
+
+def _text(row: Mapping[str, Any], column: str) -> str:
+    value = row.get(column)
+    return "" if value is None else str(value).strip()
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInputError(
+            f"{name} is {text!r}; give a number, or name the column as a group if it holds words", field=name
+        ) from None
+
+
+def _positive(name: str, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type, operator]  # checked just before
+        raise InvalidInputError(f"{name} is {value!r}; give a finite number above 0", field=name)
