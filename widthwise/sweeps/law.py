@@ -5,7 +5,7 @@ With z = log2 of an axis minus its mean over the cells, B the batch and D the to
     μ = a + Σ_k b_k·z_k + Σ offsets − (p/q)·log2(1 + 2^(q·(c₀ + c₁·z_D − log2 B)))
 
 The last term makes the best rate grow as B^p far below the saturation batch B_c = 2^c₀·(D/D̄)^c₁ and stay constant
-above it; q is how sharp the turn is. (McCandlish et al. 2018, 1812.06162, eq. 2.7, derive it for SGD with p = q = 1.)
+above it; q is how sharp the turn is. (McCandlish et al. 2018, 1812.06162, section 2.2, derive it for SGD: p = q = 1.)
 Since B_c grows with D, the exponent over tokens changes sign with the batch: below saturation more tokens ask for a
 lower rate, above it for a higher one. With fewer than three batches the data can't show a saturation, and the batch is
 an axis like the others.

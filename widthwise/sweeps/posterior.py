@@ -58,6 +58,10 @@ class Component:
     curvature: Floats  #: (C,), minus the second derivative
     design: Floats  #: (C, T + R), derivatives of f by (θ, ν)
 
+    def row(self, jacobian_T: Floats, feature_R: Floats) -> Floats:
+        """Return the derivatives of f by (θ, ν) at a place, (T + R,)."""
+        return np.concatenate([jacobian_T, self.alpha * feature_R])
+
 
 @dataclass(frozen=True)
 class _Terms:

@@ -1,6 +1,6 @@
 """The shape that the loss curves of all cells share, and what one cell's curve says about its optimum.
 
-With x = log2 of the learning rate and x* the optimum of a cell (Widthwise's own model, see docs/calibration.md):
+With x = log2 of the learning rate and x* the optimum of a cell (Widthwise's own model, described in docs/sweeps.md):
 
     loss(x) = m + κ·φ(x − x*; s) + e,      φ(t; s) = 2·(exp(s·t) − 1 − s·t) / s²
 

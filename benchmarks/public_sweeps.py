@@ -1,0 +1,151 @@
+"""What each estimator predicts on public sweeps that nobody here made. A minute or two on two cores.
+
+    python -m benchmarks.public_sweeps --data public_sweeps.csv
+    python -m benchmarks.public_sweeps --data public_sweeps.csv --dry --sources tinker
+
+A cell is a set of runs that differ in nothing but the learning rate and the seed. Each task holds cells out, fits the
+others and predicts the best learning rate of those held out. The table of runs is not part of this repository; its
+columns are source, cell, parameters, tokens, batch_tokens, rank, model, learning_rate, seed, loss and status.
+"""
+
+import argparse
+import math
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.record import arguments, write_result
+from benchmarks.sweep_methods import METHODS, Guess
+from benchmarks.sweep_tasks import AXES, Cell, Reference, Task, read_cells, references, tasks_of, thinned
+from widthwise.sweeps import fit_sweep
+
+JOINT = "joint law over all axes"
+#: What was asked of the joint law: octaves (median), regret in percent (mean), coverage, width in octaves (median).
+AIM = {"octaves": 0.25, "regret": 0.10, "cover": (0.85, 0.98), "width": 1.0}
+
+
+def main() -> None:
+    options = _options()
+    sources = {name: cells for name, cells in read_cells(Path(options.data)).items() if name in options.sources}
+    scored = [score for source, cells in sources.items() for score in score_source(source, cells, options.methods)]
+    timings = [_timing(source, cells) for source, cells in sources.items()]
+    tasks = list(dict.fromkeys((score["source"], score["task"]) for score in scored))
+    rows = [_row(source, task, method, scored) for source, task in tasks for method in options.methods]
+    rows += [_row("all", "all", method, scored) for method in options.methods]
+    lines = _page([row for row in rows if row["cells"]], timings)
+    write_result("public_sweeps", "Public sweeps", lines, {"rows": rows, "timings": timings}, options)
+
+
+def score_source(source: str, cells: dict[str, Cell], methods: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one score for each method and held-out cell of every task."""
+    known, found = references(cells), []
+    for task in tasks_of(source, cells):
+        random = np.random.default_rng(0)
+        trained = {name: cells[name] for name in task.trained}
+        if task.three_rates:
+            trained = {name: thinned(cell, random) for name, cell in trained.items()}
+        for method in methods:
+            guesses = METHODS[method](task, trained, cells)
+            found += [
+                _score(task, name, method, guess, known[name]) for name, guess in guesses.items() if name in known
+            ]
+    return found
+
+
+def _score(task: Task, name: str, method: str, guess: Guess, reference: Reference) -> dict[str, Any]:
+    x, interval = guess.x, guess.interval
+    return {
+        "source": task.source,
+        "task": task.name,
+        "cell": name,
+        "method": method,
+        "error": x - reference.shape,
+        "regret": reference.regret(x),
+        "cover": None if interval is None else interval[0] <= reference.shape <= interval[1],
+        "cover_cubic": None if interval is None else interval[0] <= reference.cubic <= interval[1],
+        "width": None if interval is None else interval[1] - interval[0],
+    }
+
+
+def _timing(source: str, cells: dict[str, Cell]) -> dict[str, Any]:
+    """Measure one fit of all cells of a source."""
+    runs = [run for cell in cells.values() for run in cell]
+    start = time.process_time()
+    fit_sweep(runs)
+    return {"source": source, "cells": len(cells), "runs": len(runs), "seconds": time.process_time() - start}
+
+
+def _row(source: str, task: str, method: str, scored: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Summarize the scores of one task and method; "all" stands for every task."""
+    own = [
+        score
+        for score in scored
+        if score["method"] == method and (source == "all" or (score["source"], score["task"]) == (source, task))
+    ]
+    by_key = defaultdict(list)
+    for score in own:
+        for key in ("error", "regret", "cover", "cover_cubic", "width"):
+            if score[key] is not None:
+                by_key[key].append(float(score[key]))
+    octaves, regret = np.abs(by_key["error"]), by_key["regret"]
+    return {
+        "source": source,
+        "task": task,
+        "method": method,
+        "cells": len(own),
+        "octaves_median": _rounded(np.median(octaves)) if own else None,
+        "octaves_90": _rounded(np.quantile(octaves, 0.9)) if own else None,
+        "bias": _rounded(np.mean(by_key["error"])) if own else None,
+        "regret_median": _rounded(np.median(regret)) if own else None,
+        "regret_mean": _rounded(np.mean(regret)) if own else None,
+        "regret_95": _rounded(np.quantile(regret, 0.95)) if own else None,
+        "intervals": len(by_key["cover"]),
+        "cover": _rounded(np.mean(by_key["cover"])) if by_key["cover"] else None,
+        "cover_cubic": _rounded(np.mean(by_key["cover_cubic"])) if by_key["cover"] else None,
+        "width": _rounded(np.median(by_key["width"])) if by_key["width"] else None,
+    }
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)
+
+
+def _page(rows: Sequence[dict[str, Any]], timings: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        "| source | task | method | cells | octaves median / 90 % | regret % median / mean / 95 % | cover | width |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_line(row) for row in rows),
+        "",
+        *(
+            f"{one['source']}: {one['cells']} cells, {one['runs']} runs; a fit takes {one['seconds']:.1f} s"
+            for one in timings
+        ),
+    ]
+
+
+def _line(row: dict[str, Any]) -> str:
+    cover = "–" if row["cover"] is None else f"{row['cover']:.0%} / {row['cover_cubic']:.0%}"
+    if row["cover"] is not None and row["intervals"] < row["cells"]:
+        cover += f" of {row['intervals']}"
+    width = "–" if row["width"] is None or math.isnan(row["width"]) else f"{row['width']:.2f}"
+    return (
+        f"| {row['source']} | {row['task']} | {row['method']} | {row['cells']} "
+        f"| {row['octaves_median']:.2f} / {row['octaves_90']:.2f} ({row['bias']:+.2f}) "
+        f"| {row['regret_median']:.3f} / {row['regret_mean']:.3f} / {row['regret_95']:.2f} | {cover} | {width} |"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = arguments(__doc__)
+    parser.add_argument("--data", required=True, help="the table of runs, CSV")
+    parser.add_argument("--sources", nargs="+", choices=list(AXES), default=list(AXES))
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
