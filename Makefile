@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA_DIR ?= widthwise-data
 PORT ?= 8000
+SWEEPS ?= public_sweeps.csv
 SAMPLE ?= 200
 SEED ?= 0
 
@@ -91,7 +92,7 @@ transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
 held_out_width: OPTIONS := --parameterizations standard mup
 held_out_width_256: OPTIONS := --widths 16 32 64 --held-out 256 --parameterizations ntk mean_field
 
-.PHONY: $(SCIENCE) $(MODELS) $(SERVICE)
+.PHONY: $(SCIENCE) $(MODELS) $(SERVICE) public_sweeps
 .NOTPARALLEL: # two measurements at once would measure each other
 
 $(SCIENCE) $(MODELS) $(SERVICE): $(STAMP)
@@ -107,11 +108,16 @@ $(VENV)/.bench: $(STAMP)
 
 soak:  ## 200 calibrations while everything is killed and restarted (8 minutes; writes docs/results/soak.*)
 
+# A table that is not part of this repository: make public_sweeps SWEEPS=PATH
+public_sweeps: OPTIONS = --data $(SWEEPS)
+public_sweeps: $(STAMP)
+	@$(BIN)/python -m benchmarks.$@ $(OPTIONS)
+
 bench-science: $(SCIENCE)  ## measure the science's pages of docs/results again (hours on two cores)
 
 bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
 
-evidence: bench-science bench-service  ## measure every page of docs/results again (one alone: make horizon)
+evidence: bench-science bench-service public_sweeps  ## measure every page of docs/results again (one alone: make horizon)
 
 pages: $(STAMP)  ## say which pages of docs/results name no commit at which they can be made again
 	@$(BIN)/python -m benchmarks.pages
