@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA_DIR ?= widthwise-data
 PORT ?= 8000
-SWEEPS ?= public_sweeps.csv
+SWEEPS ?= build/public_sweeps.csv
 SAMPLE ?= 200
 SEED ?= 0
 
@@ -111,7 +111,7 @@ soak:  ## 200 calibrations while everything is killed and restarted (8 minutes; 
 # A table that is not part of this repository: make public_sweeps SWEEPS=PATH
 public_sweeps: OPTIONS = --data $(SWEEPS)
 public_sweeps: $(STAMP)
-	@$(BIN)/python -m benchmarks.$@ $(OPTIONS)
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
 bench-science: $(SCIENCE)  ## measure the science's pages of docs/results again (hours on two cores)
 

@@ -10,9 +10,11 @@ columns are source, cell, parameters, tokens, batch_tokens, rank, model, learnin
 
 import argparse
 import math
+import os
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +23,45 @@ import numpy as np
 from benchmarks.record import arguments, write_result
 from benchmarks.sweep_methods import METHODS, Guess
 from benchmarks.sweep_tasks import AXES, Cell, Reference, Task, read_cells, references, tasks_of, thinned
-from widthwise.sweeps import fit_sweep
+from widthwise.sweeps import SweepRun, fit_sweep
 
-JOINT = "joint law over all axes"
+STEP_LAW = ("steplaw_dense", "steplaw_moe")
 #: What was asked of the joint law: octaves (median), regret in percent (mean), coverage, width in octaves (median).
-AIM = {"octaves": 0.25, "regret": 0.10, "cover": (0.85, 0.98), "width": 1.0}
+AIM: dict[str, Any] = {"octaves": 0.25, "regret": 0.10, "cover": (0.85, 0.98), "width": 1.0}
+MEANING = (
+    "* **octaves**: the distance of the predicted learning rate from the held-out cell's optimum under the curve shape "
+    "that all cells of its source share (in brackets its mean with the sign).",
+    "* **regret**: what that rate loses to the best one, in percent of the loss (held-out losses, PCHIP).",
+    "* **cover**: the share of 95 % intervals that hold the optimum under that shape / a cubic through the points "
+    "near the lowest loss, which is noisier itself.",
+    "* **width**: of the median interval, in octaves.",
+    "",
+    "Cells without a lowest loss inside their rates are not scored.",
+)
+TASKS = (
+    "* **largest tokens**: of every size; trained on all cells with fewer tokens.",
+    "* **largest batch**: of every size and tokens; trained on all cells with a quarter of it or less.",
+    "* **largest N**; **two largest of N and D** at once; trained on the cells that are below both.",
+    "* **three rates**: as largest tokens, but of each trained cell only three rates a factor of 2 apart.",
+    "* **five-fold**: over cells. A method that takes one series has it over the batch or the rank.",
+    "* **calibration's estimator** takes the axis for the width; it says nothing of cells without a series.",
+)
 
 
 def main() -> None:
     options = _options()
     sources = {name: cells for name, cells in read_cells(Path(options.data)).items() if name in options.sources}
     scored = [score for source, cells in sources.items() for score in score_source(source, cells, options.methods)]
-    timings = [_timing(source, cells) for source, cells in sources.items()]
+    timings = [_timing(source, [run for cell in cells.values() for run in cell]) for source, cells in sources.items()]
+    if set(STEP_LAW) <= set(sources):
+        timings.append(_timing("both Step Law sources at once", _together(sources)))
     tasks = list(dict.fromkeys((score["source"], score["task"]) for score in scored))
     rows = [_row(source, task, method, scored) for source, task in tasks for method in options.methods]
     rows += [_row("all", "all", method, scored) for method in options.methods]
-    lines = _page([row for row in rows if row["cells"]], timings)
-    write_result("public_sweeps", "Public sweeps", lines, {"rows": rows, "timings": timings}, options)
+    rows = [row for row in rows if row["cells"]]
+    write_result(
+        "public_sweeps", "Public sweeps", _page(rows, timings), {"aim": AIM, "rows": rows, "timings": timings}, options
+    )
 
 
 def score_source(source: str, cells: dict[str, Cell], methods: Sequence[str]) -> list[dict[str, Any]]:
@@ -71,12 +95,21 @@ def _score(task: Task, name: str, method: str, guess: Guess, reference: Referenc
     }
 
 
-def _timing(source: str, cells: dict[str, Cell]) -> dict[str, Any]:
-    """Measure one fit of all cells of a source."""
-    runs = [run for cell in cells.values() for run in cell]
+def _together(sources: Mapping[str, Mapping[str, Cell]]) -> list[SweepRun]:
+    """Return the runs of both Step Law sources as one sweep with a group."""
+    return [
+        replace(run, axes={**run.axes, "source": source})
+        for source in STEP_LAW
+        for cell in sources[source].values()
+        for run in cell
+    ]
+
+
+def _timing(source: str, runs: Sequence[SweepRun]) -> dict[str, Any]:
+    """Measure one fit of all cells."""
     start = time.process_time()
-    fit_sweep(runs)
-    return {"source": source, "cells": len(cells), "runs": len(runs), "seconds": time.process_time() - start}
+    fit = fit_sweep(runs)
+    return {"source": source, "cells": len(fit.cells), "runs": len(runs), "seconds": time.process_time() - start}
 
 
 def _row(source: str, task: str, method: str, scored: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -115,15 +148,23 @@ def _rounded(value: Any) -> float:
 
 
 def _page(rows: Sequence[dict[str, Any]], timings: Sequence[dict[str, Any]]) -> list[str]:
+    low, high = AIM["cover"]
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", "all")
     return [
+        *MEANING,
+        "",
         "| source | task | method | cells | octaves median / 90 % | regret % median / mean / 95 % | cover | width |",
         "|---|---|---|---|---|---|---|---|",
         *(_line(row) for row in rows),
         "",
-        *(
-            f"{one['source']}: {one['cells']} cells, {one['runs']} runs; a fit takes {one['seconds']:.1f} s"
-            for one in timings
-        ),
+        f"Asked of the joint law, on the tasks together: at most {AIM['octaves']} octave (median), at most "
+        f"{AIM['regret']} % regret (mean), cover from {low:.0%} to {high:.0%} at a width of at most 1 octave.",
+        "",
+        *TASKS,
+        "",
+        f"One fit of all cells, in seconds of processor time (BLAS threads: {threads}): "
+        + "; ".join(f"{one['source']}, {one['cells']} cells, {one['seconds']:.1f}" for one in timings)
+        + ".",
     ]
 
 
