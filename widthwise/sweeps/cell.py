@@ -102,43 +102,34 @@ def _cell(runs: Sequence[SweepRun]) -> SweepCell:
     rate_L = np.array(sorted(float(rate) for rate in losses))  # type: ignore[arg-type]  # labels of rates are floats
     seeds = sorted({seed for seen in losses.values() for seed in seen})
     loss_LxS = np.array([[losses[rate].get(seed, np.nan) for seed in seeds] for rate in rate_L])
-    tried_L = np.array([len(losses[rate]) for rate in rate_L])
-    lost_L = np.isfinite(loss_LxS).sum(axis=1) < tried_L
-    if any(run.seed is None for run in runs):  # repeats of two rates have nothing in common
-        mean_L = np.array(
-            [np.mean(row[np.isfinite(row)]) if not lost else np.inf for row, lost in zip(loss_LxS, lost_L, strict=True)]
-        )
-    else:
-        mean_L = np.full(rate_L.size, np.inf)
-        if not lost_L.all():
-            mean_L[~lost_L] = adjusted_means(loss_LxS[~lost_L])
-    return _walled(runs[0].axes, rate_L, mean_L, tried_L, lost_L)
+    count_L = np.array([float(len(losses[rate])) for rate in rate_L])
+    lost_L = np.isfinite(loss_LxS).sum(axis=1) < count_L
+    mean_L = np.full(rate_L.size, np.inf)
+    if all(run.seed is not None for run in runs) and not lost_L.all():
+        mean_L[~lost_L] = adjusted_means(loss_LxS[~lost_L])
+    else:  # repeats without a seed: those of two rates have nothing in common
+        mean_L[~lost_L] = [np.nanmean(row) for row in loss_LxS[~lost_L]]
+    return _walled(runs[0].axes, np.log2(rate_L), mean_L, count_L)
 
 
-def _walled(
-    axes: Mapping[str, float | str],
-    rate_L: Floats,
-    mean_L: Floats,
-    tried_L: NDArray[np.int_],
-    lost_L: NDArray[np.bool_],
-) -> SweepCell:
-    """Divide the rates of a cell into points of its curve and walls on either side of it; a lost rate's mean is ∞."""
-    x_L = np.log2(rate_L)
-    if lost_L.all():
+def _walled(axes: Mapping[str, float | str], x_L: Floats, mean_L: Floats, count_L: Floats) -> SweepCell:
+    """Divide the rates of a cell into points of its curve and walls on either side; the mean of a lost rate is ∞."""
+    if np.isinf(mean_L).all():
         empty = np.zeros(0)
         return SweepCell(axes, empty, empty, empty, wall_below=None, wall_above=float(x_L[0]))
     best = int(np.argmin(mean_L))
     far_L = np.asarray(mean_L > LOST * mean_L[best])
-    below, above = np.flatnonzero(far_L[:best]), np.flatnonzero(far_L[best:]) + best
-    point_L = ~far_L
+    # A run that diverged below the best rate says nothing about slow ones.
+    below = np.flatnonzero(far_L[:best] & np.isfinite(mean_L[:best]))
+    above = np.flatnonzero(far_L[best:]) + best
     return SweepCell(
         axes,
-        x=x_L[point_L],
-        losses=mean_L[point_L],
-        run_counts=tried_L[point_L].astype(np.float64),
+        x=x_L[~far_L],
+        losses=mean_L[~far_L],
+        run_counts=count_L[~far_L],
         wall_below=float(x_L[below[-1]]) if below.size else None,
         wall_above=float(x_L[above[0]]) if above.size else None,
-        read_as_diverged=tuple(float(rate_L[at]) for at in above if not lost_L[at]),
+        read_as_diverged=tuple(float(2.0 ** x_L[at]) for at in above if np.isfinite(mean_L[at])),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from widthwise.sweeps.law import LawTerm
 from widthwise.sweeps.mixture import Mixture, mixture
-from widthwise.sweeps.posterior import Component, Data
+from widthwise.sweeps.posterior import Component, SweepData
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class LawEstimate:
     learnt: float  #: share of the prior's variance that the data removed: 0 is all prior, 1 all data
 
 
-def law_estimates(data: Data, components: Sequence[Component]) -> tuple[LawEstimate, ...]:
+def law_estimates(data: SweepData, components: Sequence[Component]) -> tuple[LawEstimate, ...]:
     """Return every parameter of the law, in the order of θ."""
     return tuple(_estimate(index, term, components) for index, term in enumerate(data.law.terms))
 

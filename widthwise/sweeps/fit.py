@@ -15,7 +15,7 @@ from widthwise.sweeps.estimates import LawEstimate, law_estimates
 from widthwise.sweeps.law import law_over
 from widthwise.sweeps.learning import learn_shape
 from widthwise.sweeps.optimum import CellOptimum, cell_optima
-from widthwise.sweeps.posterior import Component, Data, fit_posterior
+from widthwise.sweeps.posterior import Component, SweepData, fit_posterior
 from widthwise.sweeps.prediction import Place, SweepPrediction, exponent_at, predicted
 from widthwise.sweeps.residual import residual_features
 from widthwise.sweeps.run import SweepRun
@@ -34,7 +34,7 @@ class SweepFit:
     shape: CurveShape  #: what the curves of all cells have in common
     warnings: tuple[Caution, ...]
     cells: tuple[SweepCell, ...] = field(repr=False)
-    data: Data = field(repr=False)
+    data: SweepData = field(repr=False)
     components: tuple[Component, ...] = field(repr=False)
 
     def predict(self, **axes: float | str) -> SweepPrediction:
@@ -119,7 +119,7 @@ def fit_sweep(runs: Sequence[SweepRun], *, prescribed: Collection[str] = ()) -> 
     shape, grid_G = learn_shape(cells), common_grid(cells, MARGIN)
     law, places = law_over(cells, prescribed), [cell.axes for cell in cells]
     log_likelihood_CxG = np.stack([cell_log_likelihood(cell, shape, grid_G) for cell in cells])
-    data = Data(law, law.at(places), residual_features(places), grid_G, log_likelihood_CxG)
+    data = SweepData(law, law.at(places), residual_features(places), grid_G, log_likelihood_CxG)
     components = fit_posterior(data)
     estimates = law_estimates(data, components)
     return SweepFit(

@@ -14,14 +14,20 @@ from widthwise.sweeps.cell import Floats, SweepCell
 from widthwise.sweeps.shape import CurveShape, Nodes, curve_log_likelihood, curves_of, log_sum_exp
 
 NEAREST = 0.5  # octaves, the least standard deviation of an optimum about the lowest rate (chosen)
-#: Standard deviations of the priors on log σ, log τ, s̄, k₀, log ν, log υ (chosen on public sweeps).
+#: Priors of log σ, log τ, s̄, k₀, log ν, log υ (chosen on public sweeps): σ relative to the loss and κ relative to the
+#: curvature of the median cell, and the standard deviations.
+PRIOR_MEAN = np.array([math.log(0.0008), math.log(0.15), 0.5, 0.0, math.log(0.45), math.log(0.25)])
 PRIOR_SD = np.array([1.0, 0.5, 0.5, 1.0, 0.5, 0.5])
-RELATIVE_NOISE = 0.0008  # prior of σ relative to the loss: the spread between seeds of public language models
+NO_CURVATURE = 0.004  # κ relative to the loss where no cell is convex: that of public language models
+SPREADS = [1, 2, 4, 5]  # of those: τ, s̄, ν, υ
 FEW_RATES = 5  # the median cell has fewer: its curves can't tell the spreads apart
 HELD = 0.15  # factor on those standard deviations then (chosen)
 MOST_CELLS = 32  # chosen: intervals from a shape learnt from 40 simulated cells cover 96 to 99 %, from 6 cells 80 %
 POINTS, REACH = 21, 2.5  # of each cell's grid while learning, and how many standard deviations it reaches
 NODES = Nodes(curvature=5, skew=3)  # while learning
+#: Of the simplex search, in standard deviations of the priors (chosen: a finer search moves no prediction)
+FIRST_STEP, CLOSE = 0.7, 0.03
+CLOSE_NATS, MOST_STEPS = 0.05, 200
 
 
 def learn_shape(cells: Sequence[SweepCell]) -> CurveShape:
@@ -34,10 +40,9 @@ def learn_shape(cells: Sequence[SweepCell]) -> CurveShape:
         return _shape(centre)
     spread = PRIOR_SD.copy()
     if np.median([cell.x.size for cell in usable]) < FEW_RATES:
-        spread[[1, 2, 4, 5]] *= HELD
-    taken = (
-        usable if len(usable) <= MOST_CELLS else [usable[int(i)] for i in np.linspace(0, len(usable) - 1, MOST_CELLS)]
-    )
+        spread[SPREADS] *= HELD
+    count = min(len(usable), MOST_CELLS)
+    taken = [usable[round(i)] for i in np.linspace(0, len(usable) - 1, count)]
     curves, (grid_CxG, log_prior_CxG) = curves_of(taken), _around(taken)
 
     def cost(step: Floats) -> float:
@@ -45,12 +50,12 @@ def learn_shape(cells: Sequence[SweepCell]) -> CurveShape:
         return float(step @ step) / 2 - float(log_sum_exp(log_CxG.T).sum())
 
     start = np.zeros(PRIOR_SD.size)
-    simplex = np.vstack([start, 0.7 * np.eye(PRIOR_SD.size)])
+    simplex = np.vstack([start, FIRST_STEP * np.eye(PRIOR_SD.size)])
     found = minimize(
         cost,
         start,
         method="Nelder-Mead",
-        options={"initial_simplex": simplex, "maxfev": 200, "xatol": 0.03, "fatol": 0.05},
+        options={"initial_simplex": simplex, "maxfev": MOST_STEPS, "xatol": CLOSE, "fatol": CLOSE_NATS},
     )
     return _shape(centre + found.x * spread)
 
@@ -66,13 +71,11 @@ def _around(cells: Sequence[SweepCell]) -> tuple[Floats, Floats]:
 
 
 def _prior_centre(cells: Sequence[SweepCell]) -> Floats:
-    """Return the centres of the priors: σ from the loss, κ from the curvature of the median cell."""
+    """Return the centres of the priors in the units of the loss."""
     loss = float(np.median([cell.losses.min() for cell in cells])) if cells else 1.0
     bends = [bend for cell in cells if (bend := _bend(cell)) is not None]
-    curvature = float(np.median(bends)) if bends else RELATIVE_NOISE * loss * 5
-    return np.array(
-        [math.log(RELATIVE_NOISE * loss), math.log(0.15), 0.5, math.log(curvature), math.log(0.45), math.log(0.25)]
-    )
+    curvature = float(np.median(bends)) if bends else NO_CURVATURE * loss
+    return np.asarray(PRIOR_MEAN + np.array([math.log(loss), 0.0, 0.0, math.log(curvature), 0.0, 0.0]))
 
 
 def _bend(cell: SweepCell) -> float | None:

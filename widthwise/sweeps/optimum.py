@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from widthwise.sweeps.cell import Floats, SweepCell
-from widthwise.sweeps.posterior import Component, Data
+from widthwise.sweeps.posterior import Component, SweepData
 from widthwise.sweeps.shape import CurveShape, phi
 
 Edge = Literal["low", "high", "both"]
@@ -33,7 +33,7 @@ class CellOptimum:
 
 
 def cell_optima(
-    cells: Sequence[SweepCell], shape: CurveShape, data: Data, components: Sequence[Component]
+    cells: Sequence[SweepCell], shape: CurveShape, data: SweepData, components: Sequence[Component]
 ) -> tuple[CellOptimum, ...]:
     """Return the optimum of every cell."""
     density_CxG = _densities(data, components)
@@ -42,7 +42,7 @@ def cell_optima(
     )
 
 
-def _densities(data: Data, components: Sequence[Component]) -> Floats:
+def _densities(data: SweepData, components: Sequence[Component]) -> Floats:
     """Return the distribution of every cell's optimum over the grid, (C, G)."""
     total_CxG = np.zeros(data.log_likelihood.shape)
     for component in components:

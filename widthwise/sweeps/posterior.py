@@ -26,6 +26,7 @@ ALPHA_PRIOR, OMEGA_PRIOR = 0.3, 0.2  # octaves, scales of half-normal priors (me
 LEAST_ALPHA_STEP = 0.1  # the grid of α is logarithmic above this and linear below, and a weight is per step
 LEAST_CURVATURE = 1e-4  # of a cell's term, relative to 1/ω²: keeps H positive definite where a curve has two minima
 SATURATION_STARTS = (-1.5, 0.0, 1.5)  # octaves added to c₀'s prior mean: the turn may be seen at either end
+LEAST_WEIGHT = 1e-4  # of a component that is kept (chosen): fewer make predictions faster
 MODES = 2  # the best distinct ones are kept
 STEPS, HALVINGS = 40, 10  # of Newton's method (chosen: most take five)
 CLOSE = 1e-3  # octaves: a step that moves no cell by more ends the search
@@ -33,7 +34,7 @@ DISTINCT = 0.1  # octaves: two modes that differ by less at every cell are one
 
 
 @dataclass(frozen=True)
-class Data:
+class SweepData:
     """What the posterior depends on."""
 
     law: Law
@@ -72,7 +73,7 @@ class _Terms:
     variance: Floats  #: (C,), V
 
 
-def fit_posterior(data: Data) -> tuple[Component, ...]:
+def fit_posterior(data: SweepData) -> tuple[Component, ...]:
     """Return the components of the mixture, negligible ones left out."""
     found: list[tuple[float, Component]] = []
     for alpha in ALPHAS:
@@ -85,12 +86,12 @@ def fit_posterior(data: Data) -> tuple[Component, ...]:
     top = max(log_weight for log_weight, _ in found)
     weights = np.exp([log_weight - top for log_weight, _ in found])
     weights /= weights.sum()
-    kept = [(w, c) for w, (_, c) in zip(weights, found, strict=True) if w > 1e-4]
+    kept = [(w, c) for w, (_, c) in zip(weights, found, strict=True) if w > LEAST_WEIGHT]
     total = sum(w for w, _ in kept)
     return tuple(replace(component, weight=float(weight / total)) for weight, component in kept)
 
 
-def _starts(data: Data) -> Iterator[tuple[Floats, Floats]]:
+def _starts(data: SweepData) -> Iterator[tuple[Floats, Floats]]:
     """Return the points that Newton's method starts from."""
     nothing = np.zeros(data.features.at_cells.shape[1])
     names = [term.name for term in data.law.terms]
@@ -112,7 +113,7 @@ def _distinct(fitted: Sequence[tuple[float, Component]]) -> list[tuple[float, Co
     return kept[:MODES]
 
 
-def _terms(data: Data, centre_C: Floats, omega: float) -> _Terms:
+def _terms(data: SweepData, centre_C: Floats, omega: float) -> _Terms:
     """Return log Σ_g L_c(g)·N(g; f_c, ω²) with the mean and variance of q_c, for every cell."""
     away_CxG = data.grid - centre_C[:, None]
     log_CxG = data.log_likelihood - away_CxG**2 / (2 * omega**2)
@@ -125,7 +126,7 @@ def _terms(data: Data, centre_C: Floats, omega: float) -> _Terms:
     return _Terms(top_C + np.log(sum_C) - math.log(omega), centre_C + shift_C, square_C - shift_C**2)
 
 
-def _newton(data: Data, alpha: float, omega: float, theta: Floats, nu: Floats) -> tuple[float, Component]:
+def _newton(data: SweepData, alpha: float, omega: float, theta: Floats, nu: Floats) -> tuple[float, Component]:
     """Return the log weight and the component of the mode that Newton's method finds from a start."""
     mean_T, precision_T = data.law.prior_mean, data.law.prior_sd**-2
     feature_CxR = alpha * data.features.at_cells

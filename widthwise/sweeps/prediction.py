@@ -8,7 +8,7 @@ from typing import Any
 from widthwise.caution import Caution
 from widthwise.sweeps.law import OFFSET
 from widthwise.sweeps.mixture import Mixture, mixture
-from widthwise.sweeps.posterior import Component, Data
+from widthwise.sweeps.posterior import Component, SweepData
 from widthwise.sweeps.shape import CurveShape
 
 Place = Mapping[str, float | str]
@@ -32,7 +32,7 @@ class SweepPrediction:
 
 
 def predicted(
-    place: Place, shape: CurveShape, data: Data, components: Sequence[Component], warnings: tuple[Caution, ...]
+    place: Place, shape: CurveShape, data: SweepData, components: Sequence[Component], warnings: tuple[Caution, ...]
 ) -> SweepPrediction:
     """Return the prediction at a place."""
     law = _law_at(place, data, components)
@@ -46,7 +46,7 @@ def predicted(
     return SweepPrediction(place, 2.0**x, (2.0**low, 2.0**high), (2.0**law_low, 2.0**law_high), float(regret), warnings)
 
 
-def _law_at(place: Place, data: Data, components: Sequence[Component]) -> Mixture:
+def _law_at(place: Place, data: SweepData, components: Sequence[Component]) -> Mixture:
     """Return f at a place: mean and variance in each component."""
     at = data.law.at([place])
     feature_1xR, left_1 = data.features.at([place])
@@ -60,7 +60,7 @@ def _law_at(place: Place, data: Data, components: Sequence[Component]) -> Mixtur
     return mixture([one.weight for one in components], centres, variances)
 
 
-def exponent_at(name: str, place: Place, data: Data, components: Sequence[Component]) -> Mixture:
+def exponent_at(name: str, place: Place, data: SweepData, components: Sequence[Component]) -> Mixture:
     """Return the law's exponent over one axis at a place: its rise over the octave around it."""
     value = float(place[name])
     ends = data.law.at([{**place, name: value / HALF_OCTAVE}, {**place, name: value * HALF_OCTAVE}])

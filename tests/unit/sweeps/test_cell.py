@@ -43,6 +43,12 @@ def test_a_divergence_is_a_wall_for_its_rate() -> None:
     assert cell.x.tolist() == [0.0]
 
 
+def test_a_divergence_below_the_best_rate_is_not_a_wall() -> None:
+    (cell,) = cells_of(runs([None, 3.0, 3.05]))
+    assert cell.wall_below is None
+    assert cell.wall_above is None
+
+
 def test_finite_losses_of_diverged_runs_are_walls_and_said() -> None:
     (cell,) = cells_of(runs([3.1, 3.0, 3.05, 7.8, 7.8]))
     assert cell.wall_above == pytest.approx(np.log2(0.008))

@@ -112,7 +112,7 @@ def test_intervals_cover_cells_that_were_not_run() -> None:
     covered, widths = [], []
     asked = [LARGER, {"parameters": 2e8, "tokens": 3e9}]
     asked += [{"parameters": 8e8, "tokens": d} for d in (1e9, 2e9, 4e9)]
-    for seed in range(6):
+    for seed in range(5):
         runs, optima = simulated([*SIZES, *asked], powers, scatter=0.15, seed=seed)
         kept = [run for run in runs if run.axes not in asked]
         fit = fit_sweep(kept)
@@ -154,13 +154,12 @@ def test_a_cell_that_only_diverged_bounds_its_optimum() -> None:
 
 
 def test_a_finite_loss_after_divergence_moves_nothing() -> None:
-    runs, _ = simulated(SIZES, powers, scatter=0.1, seed=5)
+    places = SIZES[:6]
+    runs, _ = simulated(places, powers, scatter=0.1, seed=5)
+    last = {place["tokens"]: max(run.learning_rate for run in runs if run.axes == place) for place in places[:4]}
 
     def with_losses(loss):
-        more = [
-            SweepRun(2.0 * max(run.learning_rate for run in runs if run.axes == place), loss, place) for place in SIZES
-        ]
-        return fit_sweep([*runs, *more])
+        return fit_sweep([*runs, *(SweepRun(2 * last[place["tokens"]], loss, place) for place in places[:4])])
 
     finite, marked = with_losses(7.8), with_losses(None)
     assert finite.predict(**LARGER).learning_rate == pytest.approx(marked.predict(**LARGER).learning_rate)

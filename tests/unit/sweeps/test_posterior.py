@@ -9,7 +9,7 @@ from widthwise.sweeps import SweepRun
 from widthwise.sweeps.cell import cells_of
 from widthwise.sweeps.law import law_over
 from widthwise.sweeps.optimum import cell_optima
-from widthwise.sweeps.posterior import Data, fit_posterior
+from widthwise.sweeps.posterior import SweepData, fit_posterior
 from widthwise.sweeps.residual import correlation, residual_features
 from widthwise.sweeps.shape import CurveShape
 
@@ -27,12 +27,12 @@ SHAPE = CurveShape(0.002, 0.15, 0.4, 0.1, 0.4, 0.2)
 
 
 @pytest.fixture(scope="module")
-def data() -> Data:
+def data() -> SweepData:
     """Cells with a normal likelihood at each vertex."""
     grid = np.arange(-16, -3, 0.02)
     law = law_over(CELLS)
     log = -((grid - VERTEX[:, None]) ** 2) / (2 * ERROR[:, None] ** 2)
-    return Data(law, law.at(PLACES), residual_features(PLACES), grid, log)
+    return SweepData(law, law.at(PLACES), residual_features(PLACES), grid, log)
 
 
 @pytest.fixture(scope="module")
