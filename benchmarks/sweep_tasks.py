@@ -156,7 +156,7 @@ class Reference:
 def references(cells: Mapping[str, Cell]) -> dict[str, Reference]:
     """Return the reference of every cell that brackets its optimum with at least four losses."""
     tables = {name: cells_of(cell)[0] for name, cell in cells.items()}
-    shape = learn_shape(list(tables.values()))
+    shape = learn_shape(list(tables.values()), most_cells=len(tables))
     return {name: _reference(table, shape) for name, table in tables.items() if _bracketed(table)}
 
 

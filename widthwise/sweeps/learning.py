@@ -30,8 +30,8 @@ FIRST_STEP, CLOSE = 0.7, 0.03
 CLOSE_NATS, MOST_STEPS = 0.05, 200
 
 
-def learn_shape(cells: Sequence[SweepCell]) -> CurveShape:
-    """Return the shape under which the curves of all cells are most plausible."""
+def learn_shape(cells: Sequence[SweepCell], most_cells: int = MOST_CELLS) -> CurveShape:
+    """Return the shape under which the curves are most plausible, of all cells or of `most_cells` spread over them."""
     from scipy.optimize import minimize
 
     usable = [cell for cell in cells if cell.x.size > 1]
@@ -41,7 +41,7 @@ def learn_shape(cells: Sequence[SweepCell]) -> CurveShape:
     spread = PRIOR_SD.copy()
     if np.median([cell.x.size for cell in usable]) < FEW_RATES:
         spread[SPREADS] *= HELD
-    count = min(len(usable), MOST_CELLS)
+    count = min(len(usable), most_cells)
     taken = [usable[round(i)] for i in np.linspace(0, len(usable) - 1, count)]
     curves, (grid_CxG, log_prior_CxG) = curves_of(taken), _around(taken)
 

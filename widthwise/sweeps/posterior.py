@@ -116,13 +116,13 @@ def _distinct(fitted: Sequence[tuple[float, Component]]) -> list[tuple[float, Co
 def _terms(data: SweepData, centre_C: Floats, omega: float) -> _Terms:
     """Return log Σ_g L_c(g)·N(g; f_c, ω²) with the mean and variance of q_c, for every cell."""
     away_CxG = data.grid - centre_C[:, None]
-    log_CxG = data.log_likelihood - away_CxG**2 / (2 * omega**2)
+    square_CxG = away_CxG**2
+    log_CxG = data.log_likelihood - square_CxG / (2 * omega**2)
     top_C = log_CxG.max(axis=1)
     q_CxG = np.exp(log_CxG - top_C[:, None])
     sum_C = q_CxG.sum(axis=1)
-    q_CxG /= sum_C[:, None]
-    shift_C = np.einsum("cg,cg->c", q_CxG, away_CxG)
-    square_C = np.einsum("cg,cg->c", q_CxG, away_CxG**2)
+    shift_C = np.einsum("cg,cg->c", q_CxG, away_CxG) / sum_C
+    square_C = np.einsum("cg,cg->c", q_CxG, square_CxG) / sum_C
     return _Terms(top_C + np.log(sum_C) - math.log(omega), centre_C + shift_C, square_C - shift_C**2)
 
 
