@@ -14,4 +14,4 @@ ZOO = (*LINEN, *TREES)
 @pytest.mark.parametrize("specimen", ZOO, ids=str)
 def test_every_parameter_of_a_jax_model_is_placed_once_and_as_its_code_says(specimen: JaxSpecimen) -> None:
     forward, params, inputs = specimen.build()
-    assert faults(shapes_by_path(params), specimen.truths, trace(forward, params, *inputs)) == {}
+    assert faults(shapes_by_path(params, specimen.boxes), specimen.truths, trace(forward, params, *inputs)) == {}

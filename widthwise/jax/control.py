@@ -1,6 +1,6 @@
 """Primitives that hold other jaxprs: nested functions, branches, loops."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Jaxpr
@@ -8,12 +8,13 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from widthwise.jax.call import PrimitiveCall
 from widthwise.reading.dataflow import gathering, views
 from widthwise.reading.dataflow.elementwise import elementwise
-from widthwise.reading.dataflow.graph import Kind, Value
+from widthwise.reading.dataflow.graph import Graph, Kind, Value, copied
 
 Inner = Callable[[Any, Sequence[Value]], list[Value]]  #: walks a jaxpr
 
 _LONGEST = 64  # chosen: a loop that holds no parameters of its own is walked turn by turn up to this length
-_TURNS = 2  # what a longer one is walked: a carry that becomes data is data in the second turn
+_TURNS = 2  # of a longer one: a carry that becomes data is data in the second turn
+_SCALING = frozenset({"mul", "convert", "alias"})
 
 
 def apply(call: PrimitiveCall, inner: Inner) -> list[Value] | None:
@@ -53,36 +54,70 @@ def _while(call: PrimitiveCall, inner: Inner) -> list[Value]:
     skipped, constants = call["cond_nconsts"], call["body_nconsts"]
     fixed = list(call.values[skipped : skipped + constants])
     carry = list(call.values[skipped + constants :])
-    for _ in range(_TURNS):
-        carry = inner(call["body_jaxpr"], [*fixed, *carry])
+    carry = inner(call["body_jaxpr"], [*fixed, *carry])
+    known = len(call.graph.joins)
+    carry = inner(call["body_jaxpr"], [*fixed, *carry])
+    del call.graph.joins[known:]  # a later turn is the same block again
     return carry
 
 
 def _scan(call: PrimitiveCall, inner: Inner) -> list[Value]:
     """A loop over the first axis of some operands, which is a stack of parameters, or time.
 
-    A loop over parameters is walked turn by turn: each turn is a layer. One over data needs two turns.
+    A loop over parameters is walked turn by turn: each turn is a layer. One over time needs two turns.
     """
     fixed, length = call["num_consts"], call["length"]
     carried = fixed + call["num_carry"]
     carry, over = list(call.values[fixed:carried]), call.values[carried:]
-    turns = min(length, _turns(over, length))
+    shapes = call.shapes[len(carry) :]
+    if length == 0:
+        return [*carry, *(call.graph.constant(shape) for shape in shapes)]
+    kinds = {value.kind for value in over}
+    is_time = Kind.DATA in kinds and Kind.WEIGHT not in kinds
+    short = is_time or (Kind.WEIGHT not in kinds and length > _LONGEST)
+    if is_time:
+        carry = [_state(call.graph, value) for value in carry]
     stacked: list[list[Value]] = []
-    for turn in range(turns):
+    for turn in range(min(length, _TURNS) if short else length):
+        known = len(call.graph.joins)
         index = length - 1 - turn if call["reverse"] else turn
         entries = [views.select(call.graph, value, 0, index) for value in over]
         results = inner(call["jaxpr"], [*call.values[:fixed], *carry, *entries])
+        if is_time:
+            _drop_joins(call.graph, known, () if turn else carry)
         carry = results[: len(carry)]
         stacked.append(results[len(carry) :])
-    shapes = call.shapes[len(carry) :]
-    if not stacked:
-        return [*carry, *(call.graph.constant(shape) for shape in shapes)]
     rows = [[results[place] for results in stacked] for place in range(len(shapes))]
     return [*carry, *(gathering.stack(call.graph, row, 0, shape) for row, shape in zip(rows, shapes, strict=True))]
 
 
-def _turns(over: Sequence[Value], length: int) -> int:
-    kinds = {value.kind for value in over}
-    if Kind.WEIGHT in kinds:
-        return length
-    return length if Kind.DATA not in kinds and length <= _LONGEST else _TURNS
+def _state(graph: Graph, start: Value) -> Value:
+    """What a loop over time carries: data, although it starts from constants."""
+    if start.kind is not Kind.CONSTANT or start.discrete:
+        return start
+    found = graph.value(copied(start.dims), start.shape, Kind.DATA, (start,))
+    graph.node("carry", (start,), found)
+    return found
+
+
+def _drop_joins(graph: Graph, known: int, states: Collection[Value]) -> None:
+    """Take back the sums that a turn of a loop over time made: those with the state, and all of a second turn.
+
+    A state that is added to is not a residual stream, and a second turn holds the blocks of the first again.
+    """
+    made = graph.joins[known:]
+    del graph.joins[known:]
+    if states:
+        graph.joins += [sum_ for sum_ in made if not any(_scaled_state(side, states) for side in sum_[:2])]
+
+
+def _scaled_state(value: Value, states: Collection[Value]) -> bool:
+    """Whether a value is a state, or a product of one with a gate."""
+    waiting = [value]
+    while waiting:
+        of = waiting.pop()
+        if of in states:
+            return True
+        if of.node is not None and of.node.operation in _SCALING:
+            waiting += [each for each in of.node.inputs if each.kind is Kind.DATA]
+    return False

@@ -1,5 +1,6 @@
 """The leaves of a pytree of parameters, by name."""
 
+from collections import Counter
 from typing import Any
 
 import jax
@@ -20,7 +21,18 @@ def named_leaves(params: Any) -> list[str]:
             "pytree of the trained arrays, or of their shapes (jax.eval_shape)",
             field="params",
         )
-    return [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
+    paths = [path for path, _ in leaves]
+    holders = Counter(path[:-1] for path in paths)
+    return [_name(path[:-1] if _is_box(path) and holders[path[:-1]] == 1 else path) for path in paths]
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _is_box(path: tuple[Any, ...]) -> bool:
+    """Whether a path ends in the attribute by which a variable of Flax holds its array."""
+    return len(path) > 1 and getattr(path[-1], "name", None) == "value"
 
 
 def _is_trained(leaf: Any) -> bool:

@@ -27,8 +27,14 @@ def _gather(call: PrimitiveCall) -> Result:
 
 
 def _scatter(call: PrimitiveCall) -> Result:
+    """Slices written or added into the first operand where the rows of the second one say."""
     into, indices, of = call.values
-    return gathering.scatter(call.graph, "scatter", into, of, [indices], rows=True)
+    numbers = call["dimension_numbers"]
+    gone = {*numbers.inserted_window_dims, *numbers.operand_batching_dims}
+    kept = [axis for axis in range(len(into.shape)) if axis not in gone]
+    for place, axis in zip(numbers.update_window_dims, kept, strict=True):
+        call.graph.axes.unite(into.dims[axis], of.dims[place])
+    return gathering.scatter(call.graph, "scatter", into, of, [indices])
 
 
 def _update(call: PrimitiveCall) -> Result:

@@ -1,6 +1,7 @@
 """Primitives of JAX as the dataflow's operations; one of unknown name is elementwise if its shapes say so."""
 
 from collections.abc import Callable
+from math import isclose, prod
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _MIXING = frozenset(
     )
 )
 _COMPARING = frozenset({"gt", "ge", "lt", "le"})
-_BETWEEN = frozenset({"alias", "unsqueeze", "expand", "reshape", "maximum", "convert"})  #: a maximum and its difference
+_MOVING = frozenset({"alias", "unsqueeze", "squeeze", "expand", "reshape", "permute", "convert"})
 
 
 def _reduce(call: PrimitiveCall) -> Result:
@@ -68,7 +69,23 @@ def _name(call: PrimitiveCall) -> str:
         return "softmax"
     if call.name == "select_n" and _is_bend(*call.values):
         return "leaky_relu"
+    if _is_mean(call):
+        return "mean"
     return _RENAMED.get(call.name, call.name)
+
+
+def _is_mean(call: PrimitiveCall) -> bool:
+    """Whether a sum is divided by the number of its terms, which is no multiplier."""
+    if call.name not in ("div", "mul") or len(call.values) != 2:
+        return False
+    total, number = call.values if call.name == "div" or call.values[1].number is not None else call.values[::-1]
+    if number.number is None or total.node is None:
+        return False
+    count = number.number if call.name == "div" else 1 / (number.number or 1)
+    if total.node.operation == "reduce_window_sum":
+        return count > 1
+    of = total.node.inputs[0]
+    return total.node.operation == "sum" and isclose(count * prod(total.shape), prod(of.shape), rel_tol=1e-5)
 
 
 def _is_softmax(value: Value) -> bool:
@@ -76,9 +93,15 @@ def _is_softmax(value: Value) -> bool:
     if value.node is None or value.node.operation != "sub":
         return False
     of, most = value.node.inputs
-    while most.node is not None and most.node.operation in _BETWEEN:
-        most = next((each for each in most.node.inputs if each.kind is most.kind), most.node.inputs[0])
-    return most.node is not None and most.node.operation == "amax" and most.node.inputs[0] is of
+    node = _viewed(most, _MOVING | {"maximum"}).node
+    return node is not None and node.operation == "amax" and _viewed(node.inputs[0]) is _viewed(of)
+
+
+def _viewed(value: Value, through: frozenset[str] = _MOVING) -> Value:
+    """The value that another one is a view of."""
+    while value.node is not None and value.node.operation in through:
+        value = next(each for each in value.node.inputs if each.kind is value.kind)
+    return value
 
 
 def _is_bend(which: Value, *cases: Value) -> bool:
@@ -90,7 +113,7 @@ def _is_bend(which: Value, *cases: Value) -> bool:
 
 def _scalar(call: PrimitiveCall) -> float | None:
     """The number that a product or a quotient multiplies its other side by, if it is known."""
-    if call.name not in ("mul", "div"):
+    if call.name not in ("mul", "div") or _is_mean(call):
         return None
     for value in reversed(call.values) if call.name == "mul" else call.values[1:]:
         if value.kind is Kind.CONSTANT and value.number is not None:

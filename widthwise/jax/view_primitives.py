@@ -41,6 +41,10 @@ def _broadcast(call: PrimitiveCall) -> Result:
     return of if of.shape == shape and of is not call.first else views.expand(call.graph, of, shape)
 
 
+def _tile(call: PrimitiveCall) -> Result:
+    return views.expand(call.graph, call.first, call.shape)
+
+
 def narrowed(graph: Graph, of: Value, starts: Sequence[int], shape: Sequence[int], steps: Sequence[int]) -> Value:
     """A slice along every axis."""
     found = of
@@ -97,6 +101,7 @@ VIEWS: dict[str, Callable[[PrimitiveCall], Result]] = {
     **dict.fromkeys(("reshape", "expand_dims"), _reshape),
     "squeeze": _squeeze,
     "broadcast_in_dim": _broadcast,
+    "tile": _tile,
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "split": _split,

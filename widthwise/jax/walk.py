@@ -77,17 +77,16 @@ class Walk:
         return [*found, *(opaque(self._graph, call.name, call.values, shape) for shape in rest)]
 
     def _constant(self, array: Any) -> Value:
-        dtype = getattr(array, "dtype", None)
-        if dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.extended):
-            return self._graph.constant(np.shape(array))
-        number = float(np.asarray(array).real.reshape(-1)[0]) if np.size(array) == 1 else None
-        found = self._graph.constant(np.shape(array), number)
-        found.discrete = not np.issubdtype(np.result_type(array), np.inexact)
+        array = array if hasattr(array, "shape") else np.asarray(array)
+        is_key = jax.numpy.issubdtype(array.dtype, jax.dtypes.extended)
+        number = float(np.asarray(array).real.reshape(-1)[0]) if array.size == 1 and not is_key else None
+        found = self._graph.constant(tuple(array.shape), number)
+        found.discrete = is_discrete(array)
         return found
 
 
 def is_discrete(aval: Any) -> bool:
-    """Whether an array holds integers, truths or keys: no gradient passes through them."""
+    """Whether an array, or what stands for one, holds no real numbers: no gradient passes through it."""
     dtype = getattr(aval, "dtype", None)
     return dtype is None or not jax.numpy.issubdtype(dtype, jax.numpy.inexact)
 

@@ -18,12 +18,13 @@ class JaxSpecimen:
     name: str
     build: Callable[[], Built]
     truths: Truths
+    boxes: str = ""  #: what ends the paths in the pytree that a reading leaves out
 
     def __str__(self) -> str:
         return self.name
 
 
-def shapes_by_path(params: Any) -> dict[str, Any]:
+def shapes_by_path(params: Any, boxes: str = "") -> dict[str, Any]:
     """The leaves of a pytree by the names that a reading has for them."""
     leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return {jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(boxes): leaf for path, leaf in leaves}

@@ -51,7 +51,9 @@ def _nnx() -> Built:
 
     def forward(params: Any, ids: Any) -> Any:
         whole = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), rest)
-        return nnx.merge(graph, params, whole)(ids)
+        model = nnx.merge(graph, params, whole)
+        model.eval()
+        return model(ids)
 
     return forward, params, (IDS,)
 
@@ -104,7 +106,7 @@ def _norm(x: Any, scale: Any) -> Any:
 
 
 def mixture(params: Any, ids: Any) -> Any:
-    """Layers in a scan, each a recurrence over time and a mixture of experts, with two of the experts for each token."""
+    """Layers in a scan, each a recurrence over time and a mixture of experts, of which a token takes two."""
 
     def turn(h: Any, x: Any, layer: Any) -> Any:
         h = jnp.tanh(x @ layer["into"] + h @ layer["again"] + layer["bias"])
@@ -148,15 +150,16 @@ TREES = (
         "nnx decoder",
         _nnx,
         {
-            "table.embedding*": TABLE,
-            "head.kernel*": matrix("io", Role.READOUT),
-            **{f"*.{side}.kernel*": matrix("ioo") for side in ("query", "key", "value")},
-            **{f"*.{side}.bias*": bias("oo") for side in ("query", "key", "value")},
-            "*.out.kernel*": matrix("iio"),
-            "*.kernel*": matrix("io"),
-            "*.bias*": BIAS,
-            "*.scale*": GAIN,
+            "table.embedding": TABLE,
+            "head.kernel": matrix("io", Role.READOUT),
+            **{f"*.{side}.kernel": matrix("ioo") for side in ("query", "key", "value")},
+            **{f"*.{side}.bias": bias("oo") for side in ("query", "key", "value")},
+            "*.out.kernel": matrix("iio"),
+            "*.kernel": matrix("io"),
+            "*.bias": BIAS,
+            "*.scale": GAIN,
         },
+        boxes=".value",
     ),
     JaxSpecimen(
         "equinox decoder under vmap",

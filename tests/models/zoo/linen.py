@@ -63,9 +63,7 @@ class Scanned(nn.Module):
     @nn.compact
     def __call__(self, ids: Any) -> Any:
         table = nn.Embed(VOCABULARY, WIDTH)
-        layers = nn.scan(
-            nn.remat(GatedBlock), variable_axes={"params": 0}, split_rngs={"params": True}, length=LAYERS
-        )
+        layers = nn.scan(nn.remat(GatedBlock), variable_axes={"params": 0}, split_rngs={"params": True}, length=LAYERS)
         x, _ = layers()(table(ids), None)
         return table.attend(nn.RMSNorm()(x))
 
@@ -105,7 +103,6 @@ def _built(model: nn.Module, inputs: Any) -> Built:
         return model.apply({"params": params, "batch_stats": rest}, *args)
 
     return forward, variables["params"], (inputs,)
-
 
 
 LINEN = (
