@@ -79,13 +79,14 @@ def _is_mean(call: PrimitiveCall) -> bool:
     if call.name not in ("div", "mul") or len(call.values) != 2:
         return False
     total, number = call.values if call.name == "div" or call.values[1].number is not None else call.values[::-1]
-    if number.number is None or total.node is None:
+    node = _viewed(total).node
+    if number.number is None or node is None:
         return False
     count = number.number if call.name == "div" else 1 / (number.number or 1)
-    if total.node.operation == "reduce_window_sum":
+    if node.operation == "reduce_window_sum":
         return count > 1
-    of = total.node.inputs[0]
-    return total.node.operation == "sum" and isclose(count * prod(total.shape), prod(of.shape), rel_tol=1e-5)
+    summed = prod(node.inputs[0].shape) / max(prod(node.output.shape), 1)
+    return node.operation == "sum" and isclose(count, summed, rel_tol=1e-5)
 
 
 def _is_softmax(value: Value) -> bool:

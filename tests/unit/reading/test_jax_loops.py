@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
+from tests.unit.reading.letters import letters, numbers
 from widthwise.jax import trace
 from widthwise.reading.model import ModelReading
 from widthwise.reading.parameter import Block, ParameterUse
@@ -16,22 +17,7 @@ from widthwise.vocabulary import Role
 BATCH, TIME, IN, WIDTH, STATE, INNER, LAYERS, OUT = 2, 7, 5, 12, 6, 20, 4, 3
 
 
-def numbers(*shape: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
-
-
 X = numbers(BATCH, TIME, IN)
-
-
-def axes(reading: ModelReading) -> dict[str, str]:
-    """A letter for each axis of each parameter: i of the fan-in, o of the fan-out, s of a stack."""
-    found = {}
-    for each in reading.parameters:
-        sides = {"i": each.fan_in_axes, "o": each.fan_out_axes, "s": each.stack_axes}
-        found[each.name] = "".join(
-            letter for axis in range(len(each.shape)) for letter, of in sides.items() if axis in of
-        )
-    return found
 
 
 def block(x: Any, layer: dict[str, Any]) -> Any:
@@ -72,7 +58,7 @@ def test_layers_in_a_loop_are_a_stack_of_as_many_residual_blocks(layers: Callabl
     reading = model(layers, block_shapes(LAYERS))
     assert reading.blocks == (LAYERS,)
     assert reading.width == WIDTH
-    assert axes(reading) == {
+    assert letters(reading) == {
         "first": "io",
         "last": "io",
         **{"layers.gain": "so", "layers.up": "sio", "layers.down": "sio"},
@@ -98,7 +84,7 @@ def test_a_loop_reads_as_its_layers_one_by_one_do() -> None:
 def test_one_layer_used_again_and_again_is_as_many_blocks() -> None:
     reading = model(lambda x, layer: lax.scan(lambda x, _: (block(x, layer), None), x, length=3)[0], block_shapes())
     assert reading.blocks == (3,)
-    assert axes(reading)["layers.up"] == "io"
+    assert letters(reading)["layers.up"] == "io"
 
 
 def cell(state: Any, x: Any, params: Any) -> Any:
@@ -122,7 +108,7 @@ def test_a_loop_over_time_is_no_stack() -> None:
         lambda x, params: over_time(x, lambda state, x: cell(state, x, params), zeros) @ params["out"],
         {**CELL, "out": numbers(STATE, WIDTH)},
     )
-    assert axes(reading) == {
+    assert letters(reading) == {
         **{"first": "io", "last": "io"},
         **{"layers.into": "io", "layers.again": "io", "layers.bias": "o", "layers.out": "io"},
     }
@@ -175,8 +161,8 @@ def test_a_learned_first_state_stands_in_the_data_s_place() -> None:
         {**CELL, "start": numbers(1, STATE), "out": numbers(STATE, WIDTH)},
     )
     assert reading["layers.start"].role is Role.VECTOR
-    assert axes(reading)["layers.start"] == "so"
-    assert axes(reading)["layers.again"] == "io"
+    assert letters(reading)["layers.start"] == "so"
+    assert letters(reading)["layers.again"] == "io"
 
 
 def test_every_branch_is_read() -> None:
@@ -187,7 +173,7 @@ def test_every_branch_is_read() -> None:
 
     reading = model(either, {"a": numbers(WIDTH, WIDTH), "b": numbers(WIDTH, WIDTH)})
     assert {each.use for each in reading.parameters} == {ParameterUse.CONTRACTION}
-    assert axes(reading)["layers.b"] == "io"
+    assert letters(reading)["layers.b"] == "io"
     assert reading["first"].role is Role.EMBEDDING
 
 
@@ -204,7 +190,7 @@ def test_a_loop_without_a_known_end_is_walked() -> None:
         return lax.while_loop(lambda x: jnp.sum(x) < 1, lambda x: jnp.tanh(x @ params["again"]), x)
 
     reading = model(until, {"again": numbers(WIDTH, WIDTH)})
-    assert axes(reading)["layers.again"] == "io"
+    assert letters(reading)["layers.again"] == "io"
     assert reading["layers.again"].role is Role.HIDDEN
 
 
@@ -229,7 +215,7 @@ times.defvjp(lambda x, weight: (x @ weight, (x, weight)), lambda kept, g: (g @ k
 )
 def test_nested_functions_are_walked(wrapped: Callable[[Any, Any], Any]) -> None:
     reading = model(lambda x, layers: wrapped(x, layers["w"]), {"w": numbers(WIDTH, WIDTH)})
-    assert axes(reading) == {"first": "io", "last": "io", "layers.w": "io"}
+    assert letters(reading) == {"first": "io", "last": "io", "layers.w": "io"}
     assert reading["layers.w"].role is Role.HIDDEN
     assert reading.cautions == ()
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from tests.unit.reading.letters import numbers
 from widthwise.errors import InvalidInputError
 from widthwise.jax import trace
 from widthwise.reading.model import CodeMultiplier, Place
@@ -16,10 +17,6 @@ from widthwise.reading.parameter import Feeds, ParameterUse
 from widthwise.vocabulary import Role
 
 BATCH, TOKENS, VOCABULARY, WIDTH, HEADS, HEAD_DIM, INNER, OUT = 2, 6, 11, 12, 2, 5, 20, 3
-
-
-def numbers(*shape: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
 IDS = jax.ShapeDtypeStruct((BATCH, TOKENS), jnp.int32)
