@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from tests.models.zoo.truth import Truths
+from widthwise.reading.model import Place
 
 Built = tuple[Callable[..., Any], Any, tuple[Any, ...]]  #: the forward pass, the shapes of its parameters, its inputs
 
@@ -18,6 +19,12 @@ class JaxSpecimen:
     name: str
     build: Callable[[], Built]
     truths: Truths
+    blocks: tuple[int, ...] = ()  #: residual blocks of each chain
+    width: int | None = None  #: of the residual stream
+    attentions: tuple[
+        tuple[int, int], ...
+    ] = ()  #: how many of each kind, and their head dimension; 1/√d is their scale
+    multipliers: tuple[tuple[Place, float], ...] = ()
     boxes: str = ""  #: what ends the paths in the pytree that a reading leaves out
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from flax import nnx
 
 from tests.models.zoo.jax_specimen import Built, JaxSpecimen
 from tests.models.zoo.truth import BIAS, GAIN, HEAD, LINEAR, PLACES, TABLE, bias, gain, matrix, token
+from widthwise.reading.model import Place
 from widthwise.vocabulary import Role
 
 VOCABULARY, WIDTH, HEADS, HEAD_DIM, INNER, LAYERS, BATCH, LENGTH = 11, 12, 2, 5, 28, 3, 2, 7
@@ -159,6 +160,9 @@ TREES = (
             "*.bias": BIAS,
             "*.scale": GAIN,
         },
+        blocks=(LAYERS,),
+        width=WIDTH,
+        attentions=((LAYERS, HEAD_DIM),),
         boxes=".value",
     ),
     JaxSpecimen(
@@ -173,6 +177,9 @@ TREES = (
             "*.weight": LINEAR,
             "*.bias": BIAS,
         },
+        blocks=(LAYERS,),
+        width=WIDTH,
+        attentions=((LAYERS, HEAD_DIM),),
     ),
     JaxSpecimen(
         "pytree, scanned layers of a recurrence and experts",
@@ -186,5 +193,8 @@ TREES = (
             **{f"layers.{name}": matrix("ssio") for name in ("up", "down")},
             "layers.*": matrix("sio"),
         },
+        blocks=(LAYERS,),
+        width=WIDTH,
+        multipliers=((Place.LOGITS, 0.5),),
     ),
 )

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 
 from tests.models.zoo.jax_specimen import Built, JaxSpecimen
 from tests.models.zoo.truth import BIAS, HEAD, PLACES, TABLE, bias, gain, kernel, matrix
+from widthwise.reading.model import Place
 from widthwise.vocabulary import Role
 
 VOCABULARY, WIDTH, HEADS, HEAD_DIM, INNER, LAYERS, BATCH, LENGTH, PLACES_COUNT = 11, 12, 2, 5, 28, 3, 2, 7, 17
 IDS = jax.ShapeDtypeStruct((BATCH, LENGTH), jnp.int32)
 
 INTO = matrix("io")
-NORMS = {"*LayerNorm*.scale": gain(), "*LayerNorm*.bias": BIAS, "*RMSNorm*.scale": gain()}
 ATTENTION = {
     **{f"*.{side}.kernel": matrix("ioo") for side in ("query", "key", "value")},
     **{f"*.{side}.bias": bias("oo") for side in ("query", "key", "value")},
@@ -116,8 +116,13 @@ LINEN = (
             **ATTENTION,
             "Block_*.Dense_*.kernel": INTO,
             "Block_*.Dense_*.bias": BIAS,
-            **NORMS,
+            "*LayerNorm*.scale": gain(),
+            "*LayerNorm*.bias": BIAS,
         },
+        blocks=(LAYERS,),
+        width=WIDTH,
+        attentions=((LAYERS, HEAD_DIM),),
+        multipliers=((Place.EMBEDDING, WIDTH**0.5),),
     ),
     JaxSpecimen(
         "linen decoder, scanned, recomputed, tied",
@@ -130,6 +135,9 @@ LINEN = (
             "*.RMSNorm_*.scale": gain("so"),
             **{f"*.{name}.kernel": matrix("sio") for name in ("gate", "up", "down")},
         },
+        blocks=(LAYERS,),
+        width=WIDTH,
+        attentions=((LAYERS, HEAD_DIM),),
     ),
     JaxSpecimen(
         "linen ResNet",
@@ -142,6 +150,8 @@ LINEN = (
             "BatchNorm_*.scale": gain(),
             "*.bias": BIAS,
         },
+        blocks=(1,),
+        width=10,
     ),
     JaxSpecimen(
         "linen LSTM with weight norm",
