@@ -19,7 +19,8 @@ def trace(fn: Callable[..., Any], params: Any, *args: Any) -> ModelReading:
 
     fn: the forward pass, called as fn(params, *args). params: a pytree of the trained arrays; args: the inputs. Shapes
     are enough (`jax.ShapeDtypeStruct`, as `jax.eval_shape` returns), and nothing is computed. A parameter is named by
-    its path in the pytree, with dots between the keys. Constants, statistics and flags belong in a closure.
+    its path in the pytree, with dots between the keys; a stack of layers stands in the block of its first.
+    Constants, statistics and flags belong in a closure. Turn dropout off, as for an evaluation.
 
     * Flax linen: `trace(model.apply, jax.eval_shape(model.init, key, x), x)`; statistics of a BatchNorm in a closure.
     * Flax nnx: `graph, params, rest = nnx.split(model, nnx.Param, ...)`, then

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import pytest
+from jax import lax
 
 from tests.unit.reading.letters import numbers
+from widthwise import Base, Tensor, transfer
 from widthwise.errors import InvalidInputError
 from widthwise.jax import trace
-from widthwise.reading.model import CodeMultiplier, Place
+from widthwise.reading.model import CodeMultiplier, ModelReading, Place
 from widthwise.reading.parameter import Feeds, ParameterUse
 from widthwise.vocabulary import Role
 
@@ -147,6 +149,28 @@ def test_a_function_that_fails_is_an_error_with_its_words_and_the_shapes() -> No
 def test_what_is_not_an_array_belongs_into_a_closure() -> None:
     with pytest.raises(InvalidInputError, match=r"put what is not an array .* into a closure"):
         trace(lambda p, flag: p["kernel"] if flag else 0, {"kernel": numbers(WIDTH)}, "train")
+
+
+def test_two_readings_make_the_plan_that_hand_written_tensors_make() -> None:
+    def forward(params: Any, x: Any) -> Any:
+        h, _ = lax.scan(lambda h, w: (h + jnp.tanh(h @ w), None), x @ params["first"], params["layers"])
+        return h @ params["last"]
+
+    def reading(width: int) -> ModelReading:
+        shapes = {"first": (8, width), "layers": (4, width, width), "last": (width, 8)}
+        params = {name: numbers(*shape) for name, shape in shapes.items()}
+        return trace(forward, params, numbers(BATCH, 8))
+
+    words = {"parameterization": "standard", "optimizer": "adamw", "base": Base(learning_rate=1e-3)}
+    found = transfer(**words, model={"base": reading(256), "target": reading(1024)})
+    tensors = [
+        Tensor("first", (8, 256), (8, 1024), role=Role.EMBEDDING, fan_in_axes=(0,), fan_out_axes=(1,)),
+        Tensor("last", (256, 8), (1024, 8), role=Role.READOUT, fan_in_axes=(0,), fan_out_axes=(1,)),
+        Tensor("layers", (4, 256, 256), (4, 1024, 1024), role=Role.HIDDEN, fan_in_axes=(1,), fan_out_axes=(2,)),
+    ]
+    by_hand = transfer(**words, tensors=tensors)
+    assert [each.learning_rate for each in found.tensors] == [each.learning_rate for each in by_hand.tensors]
+    assert [each.init_std for each in found.tensors] == [each.init_std for each in by_hand.tensors]
 
 
 def test_importing_widthwise_does_not_load_jax() -> None:
