@@ -55,9 +55,9 @@ def _while(call: PrimitiveCall, inner: Inner) -> list[Value]:
     fixed = list(call.values[skipped : skipped + constants])
     carry = list(call.values[skipped + constants :])
     carry = inner(call["body_jaxpr"], [*fixed, *carry])
-    known = len(call.graph.joins)
+    joins, attentions = len(call.graph.joins), len(call.graph.attentions)
     carry = inner(call["body_jaxpr"], [*fixed, *carry])
-    del call.graph.joins[known:]  # a later turn is the same block again
+    _drop_repeated(call.graph, joins, attentions, None)
     return carry
 
 
@@ -79,12 +79,12 @@ def _scan(call: PrimitiveCall, inner: Inner) -> list[Value]:
         carry = [_state(call.graph, value) for value in carry]
     stacked: list[list[Value]] = []
     for turn in range(min(length, _TURNS) if short else length):
-        known = len(call.graph.joins)
+        known = len(call.graph.joins), len(call.graph.attentions)
         index = length - 1 - turn if call["reverse"] else turn
         entries = [views.select(call.graph, value, 0, index) for value in over]
         results = inner(call["jaxpr"], [*call.values[:fixed], *carry, *entries])
         if is_time:
-            _drop_joins(call.graph, known, () if turn else carry)
+            _drop_repeated(call.graph, *known, None if turn else carry)
         carry = results[: len(carry)]
         stacked.append(results[len(carry) :])
     rows = [[results[place] for results in stacked] for place in range(len(shapes))]
@@ -100,15 +100,18 @@ def _state(graph: Graph, start: Value) -> Value:
     return found
 
 
-def _drop_joins(graph: Graph, known: int, states: Collection[Value]) -> None:
-    """Take back the sums that a turn of a loop over time made: those with the state, and all of a second turn.
+def _drop_repeated(graph: Graph, joins: int, attentions: int, states: Collection[Value] | None) -> None:
+    """Take back the sums with a state that a turn of a loop over time made, and all that a second turn repeats.
 
-    A state that is added to is not a residual stream, and a second turn holds the blocks of the first again.
+    A state that is added to is not a residual stream. joins, attentions: how many there were before the turn; states:
+    what the first turn carries, None for the second.
     """
-    made = graph.joins[known:]
-    del graph.joins[known:]
-    if states:
+    made = graph.joins[joins:]
+    del graph.joins[joins:]
+    if states is not None:
         graph.joins += [sum_ for sum_ in made if not any(_scaled_state(side, states) for side in sum_[:2])]
+    else:
+        del graph.attentions[attentions:]
 
 
 def _scaled_state(value: Value, states: Collection[Value]) -> bool:

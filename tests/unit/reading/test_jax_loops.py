@@ -140,6 +140,34 @@ def test_a_residual_block_inside_a_step_of_time_counts_once() -> None:
     assert reading["layers.block.up"].block == Block(0, 0)
 
 
+def test_a_map_over_the_batch_leaves_the_blocks_of_each_example() -> None:
+    reading = model(lambda x, layers: lax.map(lambda row: scanned(row, layers), x), block_shapes(LAYERS))
+    assert reading.blocks == (LAYERS,)
+    assert letters(reading)["layers.up"] == "sio"
+
+
+def test_an_attention_over_pieces_of_its_keys_is_one() -> None:
+    def attend(x: Any, p: Any) -> Any:
+        query, key, value = (x @ p[name] for name in ("query", "key", "value"))
+
+        def turn(state: Any, piece: Any) -> Any:
+            most, total, mixed = state
+            scores = jnp.einsum("btd,bd->bt", query, piece[0]) / 4
+            now = jnp.maximum(most, scores)
+            old, new = jnp.exp(most - now), jnp.exp(scores - now)
+            return (now, total * old + new, mixed * old[..., None] + new[..., None] * piece[1][:, None]), None
+
+        start = jnp.full((BATCH, TIME), -jnp.inf), jnp.zeros((BATCH, TIME)), jnp.zeros((BATCH, TIME, WIDTH))
+        (_, total, mixed), _ = lax.scan(turn, start, (jnp.swapaxes(key, 0, 1), jnp.swapaxes(value, 0, 1)))
+        return x + mixed / total[..., None]
+
+    reading = model(attend, {name: numbers(WIDTH, WIDTH) for name in ("query", "key", "value")})
+    (attention,) = reading.attentions
+    assert (attention.count, attention.head_dim, attention.scale) == (1, WIDTH, 0.25)
+    assert reading.blocks == (1,)
+    assert letters(reading) == dict.fromkeys(("first", "last", "layers.query", "layers.key", "layers.value"), "io")
+
+
 def test_a_bias_that_a_gate_multiplies_with_the_state_is_a_bias() -> None:
     """As in a GRU: the first state is a constant, and so would be what a matrix makes of it."""
 
