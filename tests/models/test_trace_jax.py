@@ -4,12 +4,13 @@ import pytest
 
 from tests.models.zoo.jax_specimen import JaxSpecimen, shapes_by_path
 from tests.models.zoo.jax_trees import TREES
+from tests.models.zoo.jax_vision import VISION
 from tests.models.zoo.judge import faults
 from tests.models.zoo.linen import LINEN
 from widthwise.jax import trace
 from widthwise.reading.parameter import Feeds, ParameterUse
 
-ZOO = (*LINEN, *TREES)
+ZOO = (*LINEN, *TREES, *VISION)
 
 
 @pytest.mark.parametrize("specimen", ZOO, ids=str)

@@ -80,8 +80,7 @@ def _scan(call: PrimitiveCall, inner: Inner) -> list[Value]:
     stacked: list[list[Value]] = []
     for turn in range(min(length, _TURNS) if short else length):
         known = len(call.graph.joins), len(call.graph.attentions)
-        index = length - 1 - turn if call["reverse"] else turn
-        entries = [views.select(call.graph, value, 0, index) for value in over]
+        entries = [views.select(call.graph, value, 0, turn) for value in over]  # in either order: it reads the same
         results = inner(call["jaxpr"], [*call.values[:fixed], *carry, *entries])
         if is_time:
             _drop_repeated(call.graph, *known, None if turn else carry)

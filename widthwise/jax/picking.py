@@ -47,7 +47,11 @@ def _update(call: PrimitiveCall) -> Result:
 PICKING: dict[str, Callable[[PrimitiveCall], Result]] = {
     "gather": _gather,
     **dict.fromkeys(
-        ("scatter", "scatter-add", "scatter_add", "scatter-mul", "scatter_mul", "scatter_min", "scatter_max"), _scatter
+        (
+            *("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max"),
+            *("scatter_add", "scatter_sub", "scatter_mul", "scatter_min", "scatter_max"),
+        ),
+        _scatter,
     ),
     "dynamic_update_slice": _update,
 }

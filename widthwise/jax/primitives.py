@@ -18,6 +18,7 @@ _RENAMED = {"integer_pow": "pow", "erfc": "erf", "min": "minimum", "exp2": "exp"
 _MIXING = frozenset(
     (
         *("fft", "cholesky", "triangular_solve", "lu", "householder_product", "custom_linear_solve", "eigh", "schur"),
+        *("qr", "svd", "eig", "hessenberg", "geqrf", "ormqr", "tridiagonal", "cholesky_update", "symmetric_product"),
         *("tridiagonal_solve", "pure_callback", "io_callback", "ffi_call", "all_to_all", "ppermute", "pallas_call"),
         *("shard_map", "custom_partitioning"),
     )
@@ -36,6 +37,10 @@ def _concatenate(call: PrimitiveCall) -> Result:
     return gathering.concatenate(call.graph, call.values, call["dimension"], call.shape)
 
 
+def _stack(call: PrimitiveCall) -> Result:
+    return gathering.stack(call.graph, call.values, call["axis"], call.shape)
+
+
 def _pad(call: PrimitiveCall) -> Result:
     edges = call["padding_config"]
     if any(interior for _, _, interior in edges):
@@ -44,7 +49,7 @@ def _pad(call: PrimitiveCall) -> Result:
 
 
 def _resize(call: PrimitiveCall) -> Result:
-    name = "topk" if call.name == "top_k" else call.name
+    name = "topk" if call.name.endswith("top_k") else call.name
     several = len(call.shapes) == len(call.values)
     return [
         gathering.resize(call.graph, name, call.values, shape, of=place if several else 0)
@@ -128,7 +133,7 @@ _REDUCTIONS = (
 )
 _RESIZING = (
     *("reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum", "select_and_gather_add"),
-    *("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort", "top_k"),
+    *("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort", "top_k", "approx_top_k"),
 )
 PRIMITIVES: dict[str, Callable[[PrimitiveCall], Result]] = {
     **VIEWS,
@@ -138,6 +143,7 @@ PRIMITIVES: dict[str, Callable[[PrimitiveCall], Result]] = {
     "conv_general_dilated": convolution,
     **dict.fromkeys(_REDUCTIONS, _reduce),
     "concatenate": _concatenate,
+    "stack": _stack,
     "pad": _pad,
     **dict.fromkeys(_RESIZING, _resize),
 }

@@ -87,6 +87,10 @@ def _split(call: PrimitiveCall) -> Result:
     return found
 
 
+def _unstack(call: PrimitiveCall) -> Result:
+    return [views.select(call.graph, call.first, call["axis"], index) for index in range(len(call.shapes))]
+
+
 VIEWS: dict[str, Callable[[PrimitiveCall], Result]] = {
     **dict.fromkeys(
         (
@@ -105,4 +109,5 @@ VIEWS: dict[str, Callable[[PrimitiveCall], Result]] = {
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "split": _split,
+    "unstack": _unstack,
 }

@@ -81,6 +81,19 @@ def test_a_loop_reads_as_its_layers_one_by_one_do() -> None:
         assert alike[0] == alike[1]
 
 
+def test_layers_that_each_read_something_else_are_blocks_and_not_steps_of_time() -> None:
+    def layers(x: Any, layers: Any) -> Any:
+        memories = jnp.stack([jnp.roll(x, place, 1) for place in range(LAYERS)])
+
+        def turn(x: Any, each: Any) -> Any:
+            layer, memory = each
+            return x + jax.nn.relu((x + memory) * layer["gain"] @ layer["up"]) @ layer["down"], None
+
+        return lax.scan(turn, x, (layers, memories))[0]
+
+    assert model(layers, block_shapes(LAYERS)).blocks == (LAYERS,)
+
+
 def test_one_layer_used_again_and_again_is_as_many_blocks() -> None:
     reading = model(lambda x, layer: lax.scan(lambda x, _: (block(x, layer), None), x, length=3)[0], block_shapes())
     assert reading.blocks == (3,)

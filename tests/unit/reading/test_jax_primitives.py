@@ -55,6 +55,8 @@ CASES = (
     Case("split", lambda x, w: sum(x @ part for part in jnp.split(w, 2, 1)), (WIDTH, INNER), CONTRACTION, "io"),
     Case("rev", lambda x, w: x @ w[::-1], (WIDTH, INNER), CONTRACTION, "io"),
     Case("concatenate", lambda x, w: x @ jnp.concatenate([w, w], 1), (WIDTH, INNER), CONTRACTION, "io"),
+    Case("stack", lambda x, w: jnp.einsum("btd,sdo->bto", x, jnp.stack([w, w])), (WIDTH, INNER), CONTRACTION, "io"),
+    Case("unstack", lambda x, w: jnp.matmul(x, jnp.unstack(w)[1]) - x @ w[0], (2, WIDTH, INNER), CONTRACTION, "sio"),
     Case("pad", lambda x, w: x @ jnp.pad(w, ((0, 0), (0, 2))), (WIDTH, INNER), CONTRACTION, "io"),
     Case("stop_gradient", lambda x, w: lax.stop_gradient(x) @ w, (WIDTH, INNER), CONTRACTION, "io"),
     Case("barrier", lambda x, w: jnp.matmul(*lax.optimization_barrier((x, w))), (WIDTH, INNER), CONTRACTION, "io"),
