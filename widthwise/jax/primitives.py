@@ -74,8 +74,6 @@ def _name(call: PrimitiveCall) -> str:
         return "softmax"
     if call.name == "select_n" and _is_bend(*call.values):
         return "leaky_relu"
-    if _is_mean(call):
-        return "mean"
     return _RENAMED.get(call.name, call.name)
 
 
