@@ -78,7 +78,7 @@ def _name(call: PrimitiveCall) -> str:
 
 
 def _is_mean(call: PrimitiveCall) -> bool:
-    """Whether a sum is divided by the number of its terms, which is no multiplier."""
+    """Whether a sum is divided by the number of its terms, and so not multiplied."""
     if call.name not in ("div", "mul") or len(call.values) != 2:
         return False
     total, number = call.values if call.name == "div" or call.values[1].number is not None else call.values[::-1]
