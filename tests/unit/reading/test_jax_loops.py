@@ -139,6 +139,14 @@ def test_a_state_that_is_added_to_is_no_residual_stream() -> None:
     assert reading.blocks == ()
 
 
+def test_the_gates_of_an_lstm_are_no_residual_join() -> None:
+    def gates(x: Any, p: Any) -> Any:
+        kept = jax.nn.sigmoid(x @ p["forget"]) * 0.5
+        return kept + jax.nn.sigmoid(x @ p["input"]) * jnp.tanh(x @ p["new"])
+
+    assert model(gates, {name: numbers(WIDTH, WIDTH) for name in ("forget", "input", "new")}).blocks == ()
+
+
 def test_a_residual_block_inside_a_step_of_time_counts_once() -> None:
     zeros = jnp.zeros((BATCH, STATE))
 
