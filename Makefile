@@ -107,7 +107,7 @@ $(VENV)/.bench: $(STAMP)
 
 soak:  ## 200 calibrations while everything is killed and restarted (8 minutes; writes docs/results/soak.*)
 
-bench-science: $(SCIENCE)  ## measure the science's pages of docs/results again (hours on two cores)
+bench-science: $(SCIENCE) $(MODELS)  ## measure the science's pages of docs/results again (hours on two cores)
 
 bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
 
