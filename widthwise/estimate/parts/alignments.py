@@ -204,6 +204,7 @@ def _stable_rates(
         for values in np.clip(centre + np.array(errors) * noise, 0.5, 1.0)
     ]
     outside = (1 - CONFIDENCE) / 2
+    widths = set.intersection(*(set(slope.widths) for slope in slopes))
     rates = []
     for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR):
         c_D = np.array([float(c[role]) for c in drawn])
@@ -220,7 +221,7 @@ def _stable_rates(
                 interval=(low + shift, high + shift) if dof else None,
                 degrees_of_freedom=dof,
                 theory=float(theory[role].c),
-                widths=slopes[0].widths,
+                widths=tuple(sorted(widths)),
             )
         )
     return tuple(rates)
