@@ -110,6 +110,11 @@ def test_forward_only_within_the_model_is_named_or_refused() -> None:
     assert "forward_only_multiplier" in {warning.code for warning in plan(forward).warnings}
     with pytest.raises(InvalidInputError, match="multiply the gradient too"):
         plan(forward, optimizer="sgd")
+    heads = [Tensor(f"head.{n}", (99, 64), (99, 256), role="readout") for n in range(3)]
+    for count, named in ((1, "head.0: "), (3, "head.0 and 2 more: ")):
+        said = plan(forward, tensors=(*TENSORS[:-1], *heads[:count])).warnings
+        (message,) = [warning.message for warning in said if warning.code == "forward_only_multiplier"]
+        assert message.startswith(named)
 
 
 @pytest.mark.parametrize(
