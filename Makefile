@@ -113,7 +113,7 @@ public_sweeps: OPTIONS = --data $(SWEEPS)
 public_sweeps: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
-bench-science: $(SCIENCE)  ## measure the science's pages of docs/results again (hours on two cores)
+bench-science: $(SCIENCE) $(MODELS)  ## measure the science's pages of docs/results again (hours on two cores)
 
 bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
 

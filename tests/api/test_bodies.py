@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +15,10 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.http import request_bodies
 from service.http.middleware import LARGE_BODIES
-from service.http.request_bodies import MAX_OUTLINE_BYTES, SMALL_BYTES
+from service.http.request_bodies import MAX_CONTAINERS, MAX_ENTRIES, MAX_OUTLINE_BYTES, SMALL_BYTES
 from service.settings import Settings
 from service.store import Store
+from service.transfers.schemas import MAX_TENSORS
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT
 
@@ -84,6 +88,71 @@ def test_a_million_faults_take_the_memory_of_one_parse(settings: Settings) -> No
             _, most = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             assert most < 30 * len(body)  # an empty object of two bytes takes 64 in Python
+
+
+#: Sends each body of standard input, one a line, and prints its status and how far the memory of the process has grown.
+_MEASURING = """
+import re, sys
+from pathlib import Path
+from service.app import create_app
+from service.settings import Settings
+from tests.api.client import client_of
+
+def held():
+    # Not resource.getrusage, whose peak begins with that of the parent process.
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
+
+with client_of(create_app(Settings(data_dir=Path(sys.argv[1]), workers=0))) as client:
+    before = held()
+    while body := sys.stdin.buffer.readline():
+        before = max(before, held() if len(body) < 10_000 else 0)  # a small one has loaded what is loaded once
+        print("grew", client.post_bytes("/v1/transfers", body).status_code, held() - before, flush=True)
+"""
+
+
+def test_the_worst_wrong_body_takes_no_more_memory_than_the_largest_right_one(tmp_path: Path) -> None:
+    """Of the process: Python's own count leaves out Pydantic's. Without the two bounds it was 100 and 75 times."""
+    cap = 8 << 20
+
+    def filled(item: str, before: str = PLAIN, after: str = "") -> bytes:
+        return with_tensors(before + "," + ",".join([item] * ((cap - 400) // (len(item) + 1))) + after, separator="")
+
+    members = ",".join(f'"{n}":0' for n in range(cap // 12))
+    wrong = [
+        filled("[0]"),
+        filled("[" * 190 + "]" * 190),
+        filled('{"":0}'),
+        with_tensors(PLAIN, "{" + members + "}"),
+        filled("[]", PLAIN + ', {"name": "b", "base_shape": [0', "]}"),
+        with_tensors(PLAIN, *['{"":0}'] * (MAX_CONTAINERS - 100), separator=","),
+    ]
+    command = [sys.executable, "-c", _MEASURING, str(tmp_path)]
+    sent = b"\n".join([TEXT.encode(), with_tensors("{}"), *wrong, b""])
+    ran = subprocess.run(command, input=sent, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    lines = [line.split()[1:] for line in ran.stdout.splitlines() if line.startswith(b"grew ")]  # between log lines
+    found = [(int(status), int(grown)) for status, grown in lines]
+    assert [status for status, _ in found] == [200, *[422] * (1 + len(wrong))]
+    assert [len(body) <= cap for body in wrong] == [True] * len(wrong)
+    grown = [round(grown / cap, 1) for _, grown in found[2:]]
+    assert max(grown) < 25, grown
+
+
+def test_a_request_of_the_most_tensors_is_within_the_bounds() -> None:
+    """Each is an object with at most four lists; code multipliers may list them all."""
+    assert 5 * MAX_TENSORS + MAX_OUTLINE_BYTES <= MAX_CONTAINERS
+    assert MAX_TENSORS <= MAX_ENTRIES
+
+
+def test_brackets_in_names_are_neither_objects_nor_lists(settings: Settings) -> None:
+    name = "[{" * 140
+    tensors = [PLAIN.replace("a}", f'\\"[{n}{name}}}') for n in range(MAX_CONTAINERS // 280)]
+    body = with_tensors(*tensors)
+    assert body.count(b"[") + body.count(b"{") > MAX_CONTAINERS
+    with client_of(create_app(settings.model_copy(update={"max_body_bytes": 8 << 20}))) as client:
+        assert client.post_bytes("/v1/transfers", body).status_code == 200
+        found = problem(client.post_bytes("/v1/transfers", body + b"[" * MAX_CONTAINERS), 422, "invalid-request")
+    assert f"{MAX_CONTAINERS + 3 * len(tensors) + 4} objects and lists" in found["detail"]
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -1,8 +1,8 @@
 """The tensors of twelve architectures, written out as someone who knows their code would write them.
 
 Nothing here comes from a reading. Matrices of PyTorch are [out, in], so that the layout "out_in" says of most what
-their axes are. A role is stated where shapes leave it open: a table, a readout, and what keeps one size or both. Axes
-are stated where there are more than two, and for GPT-2, whose matrices are [in, out].
+their axes are. A role is stated if shapes leave it open: a table, a readout, and what keeps one size or both. Axes
+are stated for more than two, and for the matrices of GPT-2, which are [in, out].
 """
 
 from collections.abc import Callable, Iterator

@@ -3,6 +3,9 @@
 Seen to fail with a guard removed, or a mistake put in, and what the test said:
 
     guard removed             test                                                said
+    TLS (auto_https off)      every test                                          no TLS within 60 s
+    redirects to https        it_speaks_tls_and_sends_plain_http_there            Connection refused
+    max_conns_per_host        more_requests_than_connections_wait_in_the_proxy    acquire(timeout=1.0) is True
     max_header_size           a_head_within_the_limit_is_read                     431 == 200
     read_header               a_slow_head_is_cut, all but `idle`                  still open
     idle                      a_slow_head_is_cut[idle]                            still open
@@ -15,6 +18,13 @@ Seen to fail with a guard removed, or a mistake put in, and what the test said:
     the same                  an_answer_before_the_end_of_a_body_arrives_whole    an answer of the proxy
     request_buffers put in    a_refusal_does_not_wait_for_the_rest_of_the_body    TimeoutError
     handle_errors             an_api_that_is_away_is_a_problem_document           KeyError: 'content-type'
+    trusted_proxies put in    clients_cannot_choose_their_address                 401 for the sixth guess
+    forwarded_allow_ips=""    each_client_has_a_separate_limit                    429 for the first guess
+    forwarded_allow_ips="*"   the_api_believes_nobody_but_the_proxy               401 for the sixth guess
+    own_pages_only            other_sites_pages_change_nothing, all three of 403  200 == 403
+    Origin passed on          the same                                            200 == 403
+    Host passed on            the same, Origin without Sec-Fetch-Site             403 == 200
+    the site's name (Host)    another_name_leads_nowhere                          a page of the API
 """
 
 import json
@@ -28,8 +38,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event, Semaphore
 
 import httpx
 import pytest
@@ -91,6 +102,35 @@ def early_answer() -> Iterator[int]:
         try:
             yield server.server_address[1]
         finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def held_answers() -> Iterator[tuple[int, Semaphore, Event]]:
+    """The port of a server that holds its answers until the event is set, and counts the requests that it has read."""
+    arrived, release = Semaphore(0), Event()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                while self.rfile.readline().strip():
+                    pass
+                arrived.release()
+                release.wait(GIVE_UP_SECONDS)
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    class Server(socketserver.ThreadingTCPServer):
+        request_queue_size = 1024
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], arrived, release
+        finally:
+            release.set()
             server.shutdown()
             thread.join()
 
@@ -272,6 +312,20 @@ def test_an_event_stream_outlives_the_write_limit(edge: Edge) -> None:
     assert seen[-1] - cancelled < 5
 
 
+def test_more_requests_than_connections_wait_in_the_proxy(folder: Path) -> None:
+    """The API has at most 400 at once, of the 1,024 files that it may open; the others come as these are answered."""
+    with held_answers() as (port, arrived, release), Proxy(folder, port) as proxy, ExitStack() as connections:
+        clients = [connections.enter_context(Http2(proxy)) for _ in range(2)]  # each may have 250 requests
+        streams = range(1, 2 * 202, 2)
+        for client in clients:
+            for stream in streams:
+                client.request(stream, {":method": "GET", ":path": "/livez"})
+        assert all(arrived.acquire(timeout=GIVE_UP_SECONDS) for _ in range(400))
+        assert not arrived.acquire(timeout=1.0)
+        release.set()
+        assert all(arrived.acquire(timeout=GIVE_UP_SECONDS) for _ in range(len(clients) * len(streams) - 400))
+
+
 def test_keys_request_ids_and_status_pass_through(edge: Edge) -> None:
     with edge.client(with_key=False) as stranger, edge.client() as alice:
         refused = stranger.get("/v1/calibrations")
@@ -294,6 +348,28 @@ def test_clients_cannot_choose_their_address(edge: Edge) -> None:
             for n in range(7)
         ]
     assert statuses == [401] * 5 + [429] * 2
+
+
+def guess(url: str, trust: ssl.SSLContext, address: str, forwarded: str = "") -> int:
+    """The status of a request with a wrong key, from an address of this machine."""
+    headers = {"Authorization": f"Bearer wrong-from-{address}"} | ({"X-Forwarded-For": forwarded} if forwarded else {})
+    transport = httpx.HTTPTransport(verify=trust, local_address=address)
+    with httpx.Client(transport=transport, timeout=60.0) as client:
+        return client.get(f"{url}/v1/exponents", headers=headers).status_code
+
+
+def test_each_client_has_a_separate_limit(edge: Edge) -> None:
+    """The proxy names a client's address and the API believes it, so one that guesses keys keeps out no other."""
+    trust = edge.proxy.trust()
+    assert [guess(edge.proxy.url, trust, "127.0.0.2") for _ in range(6)] == [401] * 5 + [429]
+    assert guess(edge.proxy.url, trust, "127.0.0.3") == 401
+
+
+def test_the_api_believes_nobody_but_the_proxy(edge: Edge) -> None:
+    """Who reaches it past the proxy, from another address, can't choose the one that is counted."""
+    url, trust = f"http://127.0.0.1:{edge.cluster.port}", edge.proxy.trust()
+    statuses = [guess(url, trust, "127.0.0.4", forwarded=f"198.51.100.{n}") for n in range(6)]
+    assert statuses == [401] * 5 + [429]
 
 
 @pytest.mark.parametrize(

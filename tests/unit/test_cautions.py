@@ -1,5 +1,7 @@
 """The warnings of a plan: each fires where it should, and is silent just outside of that."""
 
+from typing import Any
+
 import pytest
 
 from widthwise import Base, Exponents, Target, Tensor, transfer
@@ -199,3 +201,21 @@ def test_warnings(code, request_, quiet) -> None:
     plain = {"base": Base(width=64), "target": Target(width=64)}
     assert code in codes(**(plain | request_))
     assert code not in codes(**(plain | quiet))
+
+
+def message(code: str, **options: Any) -> str:
+    """The one warning of this code."""
+    words = {"parameterization": "standard", "optimizer": "adam", **options}
+    (found,) = [w.message for w in transfer(**words).warnings if w.code == code]
+    return found
+
+
+def test_a_small_base_width_is_named_and_not_the_targets() -> None:
+    assert "the base width 64 is under 512" in message("small_base_width", base=Base(width=64), target=Target(width=96))
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, "a:"), (3, "a, b, c:"), (4, "a, b, c and 1 more:")])
+def test_three_tensors_are_named_and_the_others_counted(count: int, named: str) -> None:
+    still = [Tensor(name, (64, 82), (64, 82)) for name in "abcd"[:count]]
+    words = {"layout": "out_in", "tensors": [Tensor("h", (64, 64), (128, 128)), *still]}
+    assert message("constant_matrices", base=Base(width=64), target=Target(width=128), **words).startswith(named)

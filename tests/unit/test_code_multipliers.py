@@ -64,6 +64,15 @@ def test_logits_divided_by_the_width_are_table_8() -> None:
     assert table_8.tensor("head").forward_multiplier.multiplier == pytest.approx(1 / 4)
 
 
+def test_a_tensor_that_reuses_the_weights_of_a_multiplied_one_is_multiplied_by_itself_alone() -> None:
+    """Two hidden tensors of one weight: the code multiplies what the first gives out, and not what the second does."""
+    tensors = (*TENSORS, Tensor("again", (192, 64), (512, 256), tied_to="up"))
+    words = {"parameterization": "ntk", "tensors": tensors}
+    first = ComputedMultiplier(tensors=["up"], power=-0.5, of="fan_in")
+    assert plan(first, **words).tensor("up") != plan(**words).tensor("up")
+    assert plan(first, **words).tensor("again") == plan(**words).tensor("again")
+
+
 def test_a_frozen_multiplier_moves_nothing() -> None:
     frozen = ComputedMultiplier(role="embedding", power=0.5, of="fan_out", frozen=True)
     assert plan(frozen) == plan()
@@ -101,6 +110,11 @@ def test_forward_only_within_the_model_is_named_or_refused() -> None:
     assert "forward_only_multiplier" in {warning.code for warning in plan(forward).warnings}
     with pytest.raises(InvalidInputError, match="multiply the gradient too"):
         plan(forward, optimizer="sgd")
+    heads = [Tensor(f"head.{n}", (99, 64), (99, 256), role="readout") for n in range(3)]
+    for count, named in ((1, "head.0: "), (3, "head.0 and 2 more: ")):
+        said = plan(forward, tensors=(*TENSORS[:-1], *heads[:count])).warnings
+        (message,) = [warning.message for warning in said if warning.code == "forward_only_multiplier"]
+        assert message.startswith(named)
 
 
 @pytest.mark.parametrize(

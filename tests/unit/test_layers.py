@@ -12,6 +12,7 @@ WEB = {"fastapi", "starlette", "anyio", "pydantic", "pydantic_core"}
 LAYERS = {
     "widthwise/cli/": {"widthwise", "typer", "rich"},
     "widthwise/client.py": {"widthwise", "httpx"},
+    "widthwise/jax/": {"widthwise", "jax", "numpy"},
     "widthwise/torch/": {"widthwise", "torch"},
     "widthwise/": {"widthwise", "numpy", "scipy"},
     "service/store/": {"widthwise", "service.store", "sqlalchemy", "alembic"},

@@ -4,6 +4,7 @@ import pytest
 
 from widthwise import Base, Exponents, Target, Tensor, transfer
 from widthwise.errors import InvalidInputError
+from widthwise.rules.shift import shift_multiplier
 from widthwise.transfers.plan import Plan
 
 TENSORS = (
@@ -45,6 +46,11 @@ def test_independent_decay_stays_as_it_was() -> None:
 
 def test_an_unchanged_width_changes_nothing() -> None:
     assert {layer.learning_rate.multiplier for layer in plan(32.0, target=64).layers} == {1.0}
+
+
+@pytest.mark.parametrize("widths", [(64, 128), (128, 64)])
+def test_no_shift_changes_nothing_and_an_equal_width_neither(widths: tuple[int, int]) -> None:
+    assert shift_multiplier(0.0, widths) == shift_multiplier(32.0, (64, 64)) == 1.0
 
 
 def test_shifts_compose_over_an_intermediate_width() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from widthwise import Role, Tensor, UnplacedTensorsError
 from widthwise.tensors.placement import place
+from widthwise.tensors.ties import tied_names
 from widthwise.theory.fans import Fans
 
 
@@ -83,7 +84,8 @@ def test_placement(tensor, layout, role, fans) -> None:
         (Tensor("head", (50257, 64), (50304, 256), (1,), (0,)), None, "padded vocabulary"),
         (Tensor("gains", (4, 2, 64), (8, 4, 128), role="vector"), None, "more than one axis changes"),
         (Tensor("stem", (64, 3, 8, 8), (256, 3, 9, 8), role="embedding"), None, "more than one axis"),
-        (Tensor("head", (50257, 768), (50304, 1024)), "out_in", "padded vocabulary"),
+        (Tensor("head", (50257, 768), (50304, 1024)), "out_in", "the first axis barely changes (×1.001) while the"),
+        (Tensor("head", (768, 50257), (1024, 50304)), "in_out", "the second axis barely changes (×1.001) while the"),
         (Tensor("w", (4, 4), (8, 8), (0,)), None, "give both"),
         (Tensor("w", (4, 4), (8, 8), (0,), (2,)), None, "fan axis 2 does not exist"),
         (Tensor("w", (4, 4), (8, 8), (1,), (-1,)), None, "named twice"),
@@ -99,6 +101,10 @@ def test_placement(tensor, layout, role, fans) -> None:
 )
 def test_refusals_say_what_settles_them(tensor, layout, settles) -> None:
     assert settles in refused(tensor, layout)
+
+
+def test_eight_axes_are_the_most() -> None:
+    assert one(Tensor("w", (1,) * 7 + (4,), (1,) * 7 + (8,), (), (7,))).role is Role.VECTOR
 
 
 def test_every_open_tensor_is_listed_and_names_are_never_read() -> None:
@@ -147,6 +153,26 @@ def test_a_tie_places_both_of_its_sides() -> None:
 def test_ties_that_lead_nowhere(tensors, why) -> None:
     with pytest.raises(UnplacedTensorsError, match=why):
         place(tensors)
+
+
+@pytest.mark.parametrize("axes", [((0,), (1,)), ((1,), (0,))])
+def test_a_tie_joins_an_embedding_and_a_readout_or_what_is_alike(axes) -> None:
+    """Two hidden tensors that read different axes, or of equal fans and different roles, are not one set of weights."""
+    sizes = (64, 256), (128, 512)
+    owner = Tensor("a", *sizes, *axes)
+    assert tied([owner, Tensor("b", *sizes, *axes, tied_to="a")]) == frozenset()
+    for other in (
+        Tensor("b", *sizes, *axes[::-1], tied_to="a"),
+        Tensor("b", *sizes, *axes, role="vector", tied_to="a"),
+    ):
+        with pytest.raises(
+            UnplacedTensorsError, match="a tie joins an embedding and a readout, or two tensors of one role"
+        ):
+            tied([owner, other])
+
+
+def tied(tensors: list[Tensor]) -> frozenset[str]:
+    return tied_names(tensors, place(tensors))
 
 
 # Which first axes are widths

@@ -222,6 +222,15 @@ def test_rates_gammas_and_decays_by_role() -> None:
         plan("standard", base=base, tensors=tensors((64, 64), (128, 128)))
 
 
+@pytest.mark.parametrize("name", ["learning_rate", "epsilon", "init_std", "gradient_rms", "weight_decay"])
+def test_one_value_by_role_is_enough_for_each_role_to_have_its_own(name: str) -> None:
+    values = {"embedding": 0.5, "hidden": 0.25, "readout": 0.125}
+    p = plan("standard", base=Base(width=64, **{"learning_rate": 0.01, name: values}))
+    for role, value in values.items():
+        quantity = getattr(p.layer(role), name)
+        assert quantity.value == pytest.approx(value * quantity.multiplier)
+
+
 def test_measured_exponents_replace_theory() -> None:
     measured = Exponents(
         {"hidden": 1.1, "embedding": -0.05}, {"hidden": 0.7}, source="calibration", details={"id": "x"}

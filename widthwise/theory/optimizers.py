@@ -218,9 +218,8 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             weight_decay_mode=WeightDecayMode.COUPLED,
             decay_elsewhere="optax.nadamw and torch.optim.NAdam(decoupled_weight_decay=True) decouple: give "
             "'decoupled' for them",
-            optimum=MeasuredOptimum(
-                {"mlp": 0.033, "transformer": 0.017}, exponent=0.95
-            ),  # the slope is Adam's (chosen)
+            # the slope is Adam's (chosen)
+            optimum=MeasuredOptimum({"mlp": 0.033, "transformer": 0.017}, exponent=_ADAM_OPTIMUM.exponent),
         ),
         # m̂ over the largest recent |g| + ε (1412.6980, algorithm 2); torch.optim.Adamax adds λW to the gradient
         Optimizer.ADAMAX: OptimizerRecord(
@@ -229,9 +228,8 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             epsilon_power=1,
             weight_decay_mode=WeightDecayMode.COUPLED,
             decay_elsewhere="optax.adamaxw decouples: give 'decoupled' for it",
-            optimum=MeasuredOptimum(
-                {"mlp": 0.044, "transformer": 0.052}, exponent=0.95
-            ),  # the slope is Adam's (chosen)
+            # the slope is Adam's (chosen)
+            optimum=MeasuredOptimum({"mlp": 0.044, "transformer": 0.052}, exponent=_ADAM_OPTIMUM.exponent),
         ),
         # (m₁ + αm₂)/(√v + ε) with a slow m₂, + λW, times η (2409.03137; its authors' code)
         Optimizer.ADEMAMIX: OptimizerRecord("AdEMAMix", UNIT, epsilon_power=1),

@@ -153,3 +153,18 @@ def test_the_published_reading_is_the_mean_over_tensors_and_seeds() -> None:
     # two tensors each of width 64, 128 under the first seed, and again under the second
     assert part.log_alignment["hidden"][10] == pytest.approx({64: (0.1 + 0.2 + 0.5 + 0.6) / 4, 128: 2.2 / 4})
     assert part.log_alignment["readout"] == {}
+
+
+def test_a_stable_rate_rests_on_the_widths_that_all_its_alignments_were_measured_at() -> None:
+    """The readout's is largest at a step that the widest model no longer reached; the hidden tensors', at the first."""
+    low, high = {"first": FULL, "readout": LESS}, {"first": LESS, "readout": FULL}
+    found = records("alignment", {10: low, 50: high})
+    for record in found:
+        if record["width"] == 512:
+            del record["data"]["snapshots"][1]
+    part = fit_alignment(specification(), found)
+    assert part is not None
+    widths = {(each.quantity, each.role): each.widths for each in part.exponents}
+    assert widths["alpha", "hidden"] == (64, 128, 256, 512)
+    assert widths["alpha", "readout"] == (64, 128, 256)
+    assert {own for (quantity, _), own in widths.items() if quantity == "max_stable_learning_rate"} == {(64, 128, 256)}

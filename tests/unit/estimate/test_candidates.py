@@ -73,6 +73,23 @@ def test_the_prior_draws_towards_theory_by_how_little_the_data_say() -> None:
         assert one.slope_error <= DRIFT_PRIOR
 
 
+@pytest.mark.parametrize(("name", "h"), [("shift", 1 - 64 / WIDTHS), ("power", np.log2(WIDTHS / 64))])
+def test_a_deviation_is_believed_by_how_well_it_is_known_beside_a_half(name: str, h: np.ndarray) -> None:
+    """Full and no alignment differ by ½ in c; a shift of ½ octave by the first doubling allows half as much."""
+    for error in (0.1, 0.5, 2.0):
+        found = {one.name: one for one in fitted(-8 + 0.8 * h, error).all}[name]
+        scale, _ = pooled_scale(found.scatter, found.degrees_of_freedom)
+        variance = (error * scale) ** 2 / np.sum((h - h.mean()) ** 2)  # of the slope over h, without a prior
+        assert found.shrinkage == pytest.approx(variance / (variance + 0.5**2))
+        assert found.slope == pytest.approx(0.8 * (1 - found.shrinkage))
+
+
+def test_a_weight_is_the_cube_root_of_a_density_and_theorys_goes_to_the_power_law() -> None:
+    found = fitted(np.array([-8.0, -7.7, -7.5]), error=0.1)
+    none, shift, power = (math.exp(one.log_density) ** (1 / 3) for one in found.all)
+    assert found.weights == pytest.approx(np.array([0, shift, none + power]) / (none + shift + power))
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(-12, -4), min_size=2, max_size=5), st.permutations(range(5)), st.floats(0.01, 1))
 def test_the_order_of_widths_changes_nothing(optima: list[float], order: list[int], error: float) -> None:

@@ -236,7 +236,7 @@ def test_a_gamma_sweep_takes_neither_horizons_nor_other_roles_nor_other_rates() 
         {**record, "loss": 1.0, **change}
         for record in trials
         if record["role"] == "hidden" and record["gamma"] == 2.0
-        for change in ({"horizon": 50}, {"learning_rate": 2.0**-3})
+        for change in ({"horizon": 50}, {"learning_rate": 2.0**-3}, {"learning_rate": 2.0**-12})
     ]
     assert fitted([*low, *trials, *low]).to_dict() == plain
 

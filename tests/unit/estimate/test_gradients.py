@@ -140,6 +140,9 @@ def test_a_large_epsilon_is_flagged_with_the_one_that_would_do(optimizer: str, p
     warning = next(w for w in part.warnings if w.code == "epsilon_near_gradient")
     assert "width 512" in warning.message
     assert f"At most {0.01 * sizes[-1] ** power:.2g}" in warning.message
+    assert "(one constant)" in warning.message
+    by_role = fitted(found, optimizer=optimizer, epsilon_rule="per_layer")
+    assert "(the rule by role)" in next(w for w in by_role.warnings if w.code == "epsilon_near_gradient").message
     assert "epsilon_near_gradient" not in codes(fitted(gradient_records({"first": 0.5})))
 
 

@@ -1,6 +1,7 @@
 """The exponent over tokens: recovered from synthetic horizons, honest about what can't be known."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -227,3 +228,12 @@ def test_horizons_of_one_width_alone_are_compared_with_each_other() -> None:
     assert "unlike_horizons" not in codes(fitted(alike))
     fewer = [t for t in alike if (t["width"], t["horizon"], t["seed"]) != (128, 400, 1)]
     assert [c.message[:10] for c in fitted(fewer).warnings if c.code == "unlike_horizons"] == ["Width 128:"]
+
+
+def test_the_published_exponents_are_those_of_the_docs() -> None:
+    theory = (Path(__file__).parents[3] / "docs" / "theory.md").read_text(encoding="utf-8")
+    assert "published values range from 0.12 to ½" in " ".join(theory.split())
+    published = fitted(branches(np.random.default_rng(0))).to_dict()["published"]
+    assert all(one["low"] <= one["high"] for one in published)
+    assert min(one["low"] for one in published) == 0.12
+    assert max(one["high"] for one in published) == 0.5

@@ -121,8 +121,9 @@ def fit_alignment(spec: CalibrationSpec, measurements: Sequence[Measurement]) ->
     rates: tuple[ExponentEstimate, ...] = ()
     logits: float | None = None
     feature_change: tuple[float, ...] = ()
-    if len(measured) == len(ROLES) * len(QUANTITIES) and all(estimate is not None for estimate in stored):
-        rates = _stable_rates(spec, measured, declared)
+    known = [estimate.standard_error for estimate in stored if estimate is not None]
+    if len(known) == len(ROLES) * len(QUANTITIES):
+        rates = _stable_rates(spec, measured, known, declared)
         program = solve(spec.parameterization, spec.optimizer, _alignment([found.used for found in measured]))
         logits, feature_change = _rounded(program.logits), tuple(_rounded(r) for r in program.r)
     return AlignmentPart(
@@ -186,7 +187,7 @@ def _alignment(values: Sequence[float]) -> Alignment:
 
 
 def _stable_rates(
-    spec: CalibrationSpec, measured: Sequence[AlignmentExponent], declared: Alignment
+    spec: CalibrationSpec, measured: Sequence[AlignmentExponent], errors: Sequence[float], declared: Alignment
 ) -> tuple[ExponentEstimate, ...]:
     """Return c by role from the linear program, in the specification's form, with the alignment's errors."""
     kind, optimizer = spec.parameterization, spec.optimizer
@@ -195,15 +196,15 @@ def _stable_rates(
     best = largest_stable(kind, optimizer, _alignment([found.used for found in measured]))
     slopes = [found.value for found in measured]
     centre = np.array([slope.value for slope in slopes])
-    error = np.array([slope.standard_error or 0.0 for slope in slopes])
     dof = min(slope.degrees_of_freedom for slope in slopes)
     generator = np.random.default_rng(0)  # the same draws each time, since a fit is a function of its data
     noise = generator.standard_t(dof, (DRAWS, len(slopes))) if dof else generator.standard_normal((DRAWS, len(slopes)))
     drawn = [
         largest_stable(kind, optimizer, _alignment(list(values)))
-        for values in np.clip(centre + error * noise, 0.5, 1.0)
+        for values in np.clip(centre + np.array(errors) * noise, 0.5, 1.0)
     ]
     outside = (1 - CONFIDENCE) / 2
+    widths = set.intersection(*(set(slope.widths) for slope in slopes))
     rates = []
     for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR):
         c_D = np.array([float(c[role]) for c in drawn])
@@ -220,7 +221,7 @@ def _stable_rates(
                 interval=(low + shift, high + shift) if dof else None,
                 degrees_of_freedom=dof,
                 theory=float(theory[role].c),
-                widths=slopes[0].widths,
+                widths=tuple(sorted(widths)),
             )
         )
     return tuple(rates)

@@ -77,7 +77,7 @@ class Chains:
         """Whether joins follow one another in time: all use the same parameters, and each reads a separate input."""
         if len(joins) == 1:
             return False
-        used = {frozenset(name for use in self._uses_inside(join) for name in use.value.parameters) for join in joins}
+        used = {frozenset(_used(use) for use in self._uses_inside(join)) for join in joins}
         return len(used) == 1 and len({self._read_outside(join) for join in joins}) == len(joins)
 
     def _uses_inside(self, join: Join) -> Iterator[WeightUse]:
@@ -86,7 +86,8 @@ class Chains:
                 yield from self._uses.get(index, ())
 
     def _read_outside(self, join: Join) -> frozenset[int]:
-        parents = (parent for index in join.inside for parent in self._graph.values[index].parents)
+        branch = join.inside - {join.skip.index}
+        parents = (parent for index in branch for parent in self._graph.values[index].parents)
         return frozenset(
             parent.index for parent in parents if parent.index not in join.inside and parent.kind is Kind.DATA
         )
@@ -192,6 +193,11 @@ class Chains:
                 if all(node.output.index in values for node in self._flow.readers(parent)):
                     values.add(parent.index)
                     waiting.append(parent.index)
+
+
+def _used(use: WeightUse) -> tuple[object, ...]:
+    """Which parameters a use is of, and which layer of a stack of them."""
+    return use.value.parameters, frozenset((atom.index, place) for atom, place in use.value.picks)
 
 
 def _period(signatures: Sequence[object]) -> int | None:

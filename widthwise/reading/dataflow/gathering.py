@@ -99,7 +99,7 @@ def stack(graph: Graph, inputs: Sequence[Value], axis: int, shape: Sequence[int]
     """Values side by side along a new axis."""
     kind = kind_of(inputs)
     dims = broadcast(graph, inputs, inputs[0].shape)
-    dims.insert(axis, graph.axes.fresh((len(inputs),))[0])
+    dims.insert(axis, graph.axes.fresh((shape[axis],))[0])
     found = graph.value(dims, shape, kind, inputs)
     node = graph.node("stack", inputs, found)
     if kind is Kind.DATA:

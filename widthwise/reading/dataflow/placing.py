@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from widthwise.reading.dataflow.graph import Graph, How, flat
-from widthwise.reading.dataflow.sides import Sides
+from widthwise.reading.dataflow.sides import Sides, expert_classes
 from widthwise.reading.parameter import ParameterUse
 
 #: Uses with a fan-in.
@@ -42,7 +42,8 @@ class Placing:
 
     def __init__(self, graph: Graph, low_rank: set[int]) -> None:
         self._graph, self._low_rank = graph, low_rank
-        self._features = _feature_classes(graph)
+        self._experts = expert_classes(graph)
+        self._features = _feature_classes(graph) - self._experts
 
     def places(self, name: str, uses: Sequence[Sides]) -> tuple[Placed, ...]:
         """What a parameter does; two places for one that is looked up and multiplied with (tied weights)."""
@@ -94,7 +95,8 @@ class Placing:
         features = tuple(axis for axis in present if self._is_feature(name, axis))
         out = features or tuple(present)
         shape = self._graph.shapes[name]
-        spread = [axis for axis in present if axis not in out and shape[axis] > 1]
+        experts = {axis for axis in present if self._class_of(name, axis) in self._experts}
+        spread = [axis for axis in present if axis not in out and axis not in experts and shape[axis] > 1]
         if not out and len(shape) == 1 and not any("softmax" in sides.use.value.operations for sides in uses):
             out = (0,)
         hows = {sides.how for sides in uses}
@@ -107,6 +109,9 @@ class Placing:
         node = uses[0].use.node
         evidence = (f"meets data entry by entry in {node.operation}{_at(node.where)}",)
         return Placed(_NAMED.get(how, ParameterUse.GAIN), (), out, tuple(uses), evidence=evidence)
+
+    def _class_of(self, name: str, axis: int) -> Hashable:
+        return self._graph.axes.class_of(self._graph.parameter_axes[name][axis])
 
     def _is_feature(self, name: str, axis: int) -> bool:
         atom = self._graph.parameter_axes[name][axis]

@@ -95,7 +95,8 @@ def _unscaled(value: Value) -> Value | None:
 def _projected(graph: Graph, one: Value, other: Value, result: Value) -> Join | None:
     """A sum whose skip goes through one separate matrix (the down-sampling of a ResNet).
 
-    The branch has two matrices or more and a nonlinearity: else a weight with its low-rank adapter would be one.
+    The branch has two matrices or more and a nonlinearity: else a weight with its low-rank adapter would be one. The
+    skip has no nonlinearity: else the gates of an LSTM would make one.
     """
     parted = _parted(one, other)
     if parted is None:
@@ -105,6 +106,8 @@ def _projected(graph: Graph, one: Value, other: Value, result: Value) -> Join | 
     if _matrices(graph, short) > _matrices(graph, long):
         short, long, branch = long, short, one
     if _matrices(graph, short) != 1 or _matrices(graph, long) < 2 or not _bends(graph, long):
+        return None
+    if _activates(graph, short):
         return None
     inside = between(skip, branch)
     return Join(skip, branch, result, frozenset(inside | short | {skip.index})) if inside else None
@@ -144,3 +147,7 @@ def _matrices(graph: Graph, values: set[int]) -> int:
 def _bends(graph: Graph, values: set[int]) -> bool:
     nodes = [graph.values[index].node for index in values]
     return any(node is not None and (node.operation in ACTIVATIONS or "norm" in node.operation) for node in nodes)
+
+
+def _activates(graph: Graph, values: set[int]) -> bool:
+    return any((node := graph.values[index].node) is not None and node.operation in ACTIVATIONS for index in values)

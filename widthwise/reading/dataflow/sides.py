@@ -79,6 +79,8 @@ class SidesOfParameters:
         both = set(sides.fan_in) & set(sides.fan_out)
         if sides.how is How.CONVOLUTION and len(shape) >= 3:
             out = (1,) if sides.use.transposed else sides.fan_out or (0,)
+            if not sides.fan_out and shape[0] > 1 and not sides.use.transposed:
+                out = (max((axis for axis, size in enumerate(shape) if size == 1), default=0),)
             if alone or (sides.fan_in and sides.fan_out):
                 return replace(sides, fan_in=tuple(a for a in range(len(shape)) if a not in out), fan_out=out)
         if both or (len(shape) == 2 and len(sides.fan_in) == 2):
@@ -113,10 +115,7 @@ class SidesOfParameters:
 
     def _without_experts(self, found: dict[str, list[Sides]]) -> dict[str, list[Sides]]:
         """Take axes off the outputs that other weights have as their batch and none sums over: dense experts."""
-        axes = self._graph.axes
-        matrices = [use for use in self._graph.uses if use.is_matrix]
-        summed = axes.classes(atom for use in matrices for atom in use.summed)
-        batch = {axes.class_of(atom) for use in matrices for atom in use.batch} - summed
+        axes, batch = self._graph.axes, expert_classes(self._graph)
         if not batch:
             return found
         result = {}
@@ -128,3 +127,10 @@ class SidesOfParameters:
                 if sides.how is How.CONTRACTION and out:
                     result[name][place] = replace(sides, fan_out=out)
         return result
+
+
+def expert_classes(graph: Graph) -> set[Hashable]:
+    """The axes that some weight has as its batch and none sums over: so many separate weights."""
+    matrices = [use for use in graph.uses if use.is_matrix]
+    summed = graph.axes.classes(atom for use in matrices for atom in use.summed)
+    return {graph.axes.class_of(atom) for use in matrices for atom in use.batch} - summed
