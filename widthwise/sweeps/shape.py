@@ -88,6 +88,7 @@ def curve_log_likelihood(curves: Curves, shape: CurveShape, grid_CxG: Floats, no
     # Sums over the points of w, w·r, w·r² and log of the variance, with w = 1/variance and r = y − κφ
     dimensions = (h_H.size, node_K.size, node_S.size, *grid_CxG.shape)
     w_sum, wr_sum, wrr_sum, log_sum, product = (np.full(dimensions, fill) for fill in (0.0, 0.0, 0.0, 0.0, 1.0))
+    variance, w = np.empty(dimensions), np.empty(dimensions)  # allocated once: that takes as long as computing them
     for point in range(curves.x.shape[1]):
         n_C = curves.run_counts[:, point]
         taken = n_C > 0
@@ -96,11 +97,12 @@ def curve_log_likelihood(curves: Curves, shape: CurveShape, grid_CxG: Floats, no
         rise_KxSxCxG = kappa_K[:, None, None, None] * phi_SxCxG
         # In units of σ², so that a product of variances stays in range
         noise_HxC = h_H[:, None] ** 2 / np.where(taken, n_C, 1.0)
-        variance = noise_HxC[:, None, None, :, None] + (shape.misfit / shape.noise * rise_KxSxCxG) ** 2
+        misfit_KxSxCxG = shape.misfit / shape.noise * rise_KxSxCxG
+        np.add(noise_HxC[:, None, None, :, None], misfit_KxSxCxG**2, out=variance)
         r_KxSxCxG = (curves.y[:, point, None] - rise_KxSxCxG) / shape.noise
         if not taken.all():
             variance[..., ~taken, :] = 1.0
-        w = 1 / variance
+        np.divide(1, variance, out=w)
         if not taken.all():
             w[..., ~taken, :] = 0.0
         w_sum += w
