@@ -14,6 +14,7 @@ from widthwise.cli.calibrate import calibrate
 from widthwise.cli.commands import Commands
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
+from widthwise.cli.fit import fit
 from widthwise.cli.fleet import fleet
 from widthwise.cli.transfer import transfer
 from widthwise.errors import WidthwiseError
@@ -56,7 +57,7 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (demo, transfer, exponents, fleet):
+for command in (demo, transfer, exponents, fit, fleet):
     app.command()(command)
 app.add_typer(calibrate)
 

@@ -87,7 +87,10 @@ class SweepFit:
         """Return the axes in the order of the cells', after checking that they are the same ones."""
         names = list(self.cells[0].axes)
         if set(axes) != set(names):
-            raise InvalidInputError(f"the axes given are {sorted(axes)}; give those of the runs: {sorted(names)}")
+            raise InvalidInputError(
+                f"the axes given are {sorted(axes)}; give a value for each that the runs have, {sorted(names)}, or "
+                "read the runs without the rest"
+            )
         for name, value in self.cells[0].axes.items():
             if isinstance(value, str) != isinstance(axes[name], str):
                 kind = "a word" if isinstance(value, str) else "a number"

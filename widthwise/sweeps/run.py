@@ -1,7 +1,7 @@
 """A run of a sweep: one training run with its learning rate, its loss and where it stands on every axis."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +49,18 @@ class SweepRun:
 
 
 def runs_from_rows(
-    rows: Sequence[Mapping[str, Any]], *, columns: Mapping[str, str] | None = None, groups: Sequence[str] = ()
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    columns: Mapping[str, str] | None = None,
+    groups: Sequence[str] = (),
+    without: Collection[str] = (),
 ) -> tuple[SweepRun, ...]:
     """Read runs from rows of a table, such as those of `csv.DictReader`; numbers may be text.
 
     columns: the row's column for each field that goes by another name: {"tokens": "D"}. Every name in it that is not
         a field of a run is an axis.
     groups: axes whose values are words, such as "optimizer".
+    without: names of `NUMBER_AXES` that are left out although the rows have them, such as "depth" where "parameters" says it all.
 
     A blank loss, NaN, or a `status` other than one of `FINISHED` means that the run diverged. Of `NUMBER_AXES` a row's
     columns count; an axis that is blank in every row is left out. Raises `InvalidInputError` with the number of the
@@ -65,7 +70,8 @@ def runs_from_rows(
     (SweepRun(learning_rate=0.001, loss=3.2, axes={'tokens': 1000000000.0}, seed=None),)
     """
     named = dict(columns or {})
-    axes = tuple(dict.fromkeys([*NUMBER_AXES, *(name for name in named if name not in _FIELDS), *groups]))
+    read = [name for name in NUMBER_AXES if name not in without]
+    axes = tuple(dict.fromkeys([*read, *(name for name in named if name not in _FIELDS), *groups]))
     used = [name for name in axes if any(_text(row, named.get(name, name)) for row in rows)]
     missing = [name for name in axes if name not in used and (name in named or name in groups)]
     if missing:

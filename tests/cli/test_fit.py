@@ -1,0 +1,123 @@
+"""`widthwise fit`: runs of a file, whatever their columns are called, as optima, a law and predictions."""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+
+#: log2 of the best rate at 1e9 tokens and width 256, and its exponents: the truth of every file here.
+LEVEL, OVER_TOKENS, OVER_WIDTH = -9.0, -0.3, -1.0
+
+
+def runs(widths: Sequence[int] = (256, 512, 1024), tokens: Sequence[float] = (1e9, 2e9, 4e9)) -> list[dict[str, Any]]:
+    """Five rates a factor of 2 apart around the optimum of each cell; the fastest one diverges."""
+    found = []
+    for width in widths:
+        for number in tokens:
+            best = LEVEL + OVER_TOKENS * math.log2(number / 1e9) + OVER_WIDTH * math.log2(width / 256)
+            for rate in range(round(best) - 2, round(best) + 4):
+                loss = None if rate > best + 3 else 3 + 0.01 * (rate - best) ** 2
+                found.append({"learning_rate": 2.0**rate, "loss": loss, "width": width, "tokens": number})
+    return found
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]], delimiter: str = ",") -> str:
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        table.writeheader()
+        table.writerows(rows)
+    return str(path)
+
+
+def test_a_csv_is_fitted_and_a_cell_predicted(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "runs.csv", runs())
+    found = json.loads(run("fit", file, "--predict", "width=2048,tokens=8e9", "--json").out)
+    assert len(found["optima"]) == 9
+    (prediction,) = found["predictions"]
+    truth = 2 ** (LEVEL + 3 * OVER_WIDTH + 3 * OVER_TOKENS)
+    assert prediction["interval"][0] < truth < prediction["interval"][1]
+    shown = run("fit", file, "--predict", "width=2048,tokens=8e9")
+    assert "Optima (9 cells)" in shown.out
+    assert "Predictions" in shown.out
+    assert "Warning (one_seed)" in shown.err
+
+
+def test_the_columns_of_other_tools_are_mapped(run: Run, tmp_path: Path) -> None:
+    """As Optuna's and W&B's exports name them, with semicolons; a failed run is one that diverged."""
+    rows = [
+        {
+            "params_lr": each["learning_rate"],
+            "value": "" if each["loss"] is None else each["loss"],
+            "state": "FAIL" if each["loss"] is None else "COMPLETE",
+            "D": each["tokens"],
+            "width": each["width"],
+        }
+        for each in runs()
+    ]
+    file = write(tmp_path / "study.csv", rows, ";")
+    columns = ("--column", "learning_rate=params_lr", "--column", "loss=value", "--column", "status=state")
+    found = json.loads(run("fit", file, *columns, "--axis", "tokens=D", "--json").out)
+    plain = json.loads(run("fit", write(tmp_path / "runs.csv", runs()), "--json").out)
+    assert [each["learning_rate"] for each in found["optima"]] == [each["learning_rate"] for each in plain["optima"]]
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_json_is_read_too(run: Run, tmp_path: Path, *, lines: bool) -> None:
+    file = tmp_path / "runs.json"
+    file.write_text("\n".join(map(json.dumps, runs())) if lines else json.dumps(runs()))
+    assert "Optima (9 cells)" in run("fit", str(file)).out
+
+
+def test_an_axis_can_be_left_out(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "runs.csv", [{**each, "depth": 12} for each in runs()])
+    refused = run("fit", file, "--predict", "width=2048,tokens=8e9")
+    assert refused.code == 1
+    assert "give a value for each that the runs have, ['depth', 'tokens', 'width'], or read the runs" in refused.err
+    assert run("fit", file, "--without", "depth", "--predict", "width=2048,tokens=8e9").code == 0
+
+
+def test_the_end_of_an_axis_is_held_out_and_scored(run: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "runs.csv", runs())
+    found = json.loads(run("fit", file, "--holdout", "tokens=max", "--json").out)
+    assert [each["axes"]["tokens"] for each in found["held_out"]] == [4e9] * 3
+    assert all(each["covered"] and abs(each["octaves"]) < 0.3 for each in found["held_out"])
+    assert "Held out: 3 of 3 intervals hold the optimum" in run("fit", file, "--holdout", "tokens=max").out
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        (None, (), "can't be read: No such file or directory"),
+        ("learning_rate,loss\n", (), "holds no run"),
+        ("learning_rate,loss\n1e-3,2,4\n", (), "row 1 has more values than the header"),
+        ('{"learning_rate": 1e-3}\n{"learning', (), "line 2: not JSON"),
+        ("[1, 2]", (), "row 1 is 1; give an object"),
+        ("learning_rate,loss\nfast,2\n", (), "row 1: learning_rate is 'fast'"),
+        ("learning_rate,loss,tokens,batch_tokens\n1e-3,2,10,20\n", (), "tokens is 10, less than batch_tokens"),
+        ("learning_rate,loss\n1e-3,2\n", ("--holdout", "tokens=max"), "holdout names 'tokens'"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(
+    run: Run, tmp_path: Path, text: str | None, options: tuple[str, ...], said: str
+) -> None:
+    file = tmp_path / "runs.csv"
+    if text is not None:
+        file.write_text(text)
+    shown = run("fit", str(file), *options)
+    assert shown.code == 1
+    assert said in shown.err
+
+
+@pytest.mark.parametrize(
+    "options", [("--column", "lr=x"), ("--holdout", "tokens"), ("--predict", "width=wide"), ("--axis", "=x")]
+)
+def test_a_malformed_option_is_refused(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
+    shown = run("fit", write(tmp_path / "runs.csv", runs()), *options)
+    assert shown.code == 2
+    assert options[0] in shown.err
