@@ -40,6 +40,8 @@ FLOOR_SPACINGS = 0.01  # smallest standard error, in grid spacings (chosen): bel
 FLOOR_SPACINGS_THREE_POINTS = 0.05  # the same if nothing tests the shape; measured, see the module's docstring
 RECENTRINGS = 4  # chosen: two are enough for almost every sweep, and cycles must end
 CLOSEST_OCTAVES = 1e-6  # learning rates closer than this are the same one written twice
+ROUNDED_OCTAVES = 0.02  # chosen: two learning rates of two digits that are an octave apart can be 1.02 apart
+ROUNDED_SPACINGS = 0.25  # chosen: on a grid finer than that, a window takes in no further point
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,8 @@ def _windowed(x: Floats, loss_LxS: Floats, best: int) -> tuple[Parabola | None, 
 
 
 def _window(x: Floats, centre: int, octaves: float) -> slice:
-    """Return the points within `octaves` of `centre`, with at least one neighbour on each side."""
+    """Return the points within `octaves` of `centre`, but for rounding, with at least one neighbour on each side."""
     centre = min(max(centre, 1), x.size - 2)
-    near = np.flatnonzero(np.abs(x - x[centre]) <= octaves + CLOSEST_OCTAVES)
+    rounding = min(ROUNDED_OCTAVES, ROUNDED_SPACINGS * float(np.diff(x).min()))
+    near = np.flatnonzero(np.abs(x - x[centre]) <= octaves + rounding)
     return slice(min(int(near[0]), centre - 1), max(int(near[-1]), centre + 1) + 1)
