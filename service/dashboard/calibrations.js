@@ -103,8 +103,11 @@ function showResult(result) {
     byId("optima"),
     [["Width", true], ["Learning rate", true], ["95 % interval", true], ["Loss", true]],
     result.optima.map((found) => {
-      const bound = { upper_bound: "≤ ", lower_bound: "≥ " }[found.kind] || "";
-      return [String(found.width), bound + number(found.learning_rate), interval(found.interval), number(found.loss)];
+      const side = { upper_bound: "< ", lower_bound: "> " }[found.kind];
+      const rate = number(found.learning_rate);
+      // Results stored before bounds were have only the edge of the grid.
+      const best = !side ? rate : found.bound ? side + number(found.bound) : `edge, ${rate}`;
+      return [String(found.width), best, interval(found.interval), number(found.loss)];
     }),
   );
   showWarnings("detail-warnings", result.warnings);

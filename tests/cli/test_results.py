@@ -10,7 +10,12 @@ OPTIMUM = {"learning_rate": 0.01, "interval": [0.008, 0.0125], "kind": "interior
 COUNTS = {"completed": 9, "stopped": 2, "diverged": 1}
 SLOPE = {"value": 0.02, "standard_error": 0.01, "interval": [-0.05, 0.09], "degrees_of_freedom": 2}
 RESULT: dict[str, Any] = {
-    "optima": [{"width": 64, **OPTIMUM, **COUNTS}, {"width": 128, **OPTIMUM, **COUNTS, "kind": "lower_bound"}],
+    "optima": [
+        {"width": 64, **OPTIMUM, **COUNTS},
+        {"width": 128, **OPTIMUM, **COUNTS, "kind": "lower_bound", "bound": 0.005, "interval": None},
+        {"width": 256, **OPTIMUM, **COUNTS, "kind": "upper_bound", "bound": 0.02, "interval": None},
+        {"width": 512, **OPTIMUM, **COUNTS, "kind": "upper_bound", "interval": None},
+    ],
     "drift": None,
     "exponents": [],
     "warnings": [{"code": "upper_edge", "message": "a width's optimum is a bound"}],
@@ -28,7 +33,9 @@ def shown(capsys: pytest.CaptureFixture[str], measure: list[str] | None = None, 
 def test_bounds_and_trials_by_how_they_ended(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys)
     assert "64 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
-    assert "128 ≥ 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
+    assert "128 > 0.005 – 2.5000 12 2 1" in lines
+    assert "256 < 0.02 – 2.5000 12 2 1" in lines
+    assert "512 edge, 0.01 – 2.5000 12 2 1" in lines  # stored before results had bounds
     assert "No drift and no exponents: these need an optimum inside the grid at two or more widths." in lines
     assert not any(word in line for line in lines for word in ("γ", "Gradients", "Coordinate", "horizon"))
 

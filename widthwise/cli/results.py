@@ -10,7 +10,7 @@ from widthwise.vocabulary import ExponentQuantity, Measured
 
 Part = Mapping[str, Any]
 
-BOUNDS = {"upper_bound": "≤ ", "lower_bound": "≥ "}
+BOUNDS = {"upper_bound": "< ", "lower_bound": "> "}
 
 
 def show_result(calibration: Calibration) -> None:
@@ -205,7 +205,12 @@ def _shown(value: Any) -> str:
 
 
 def _bounded(optimum: Part, name: str) -> str:
-    return BOUNDS.get(optimum.get("kind", ""), "") + f"{optimum[name]:.3g}"
+    """Return the best value, or what bounds it; results stored before bounds were have only the edge of the grid."""
+    side = BOUNDS.get(optimum.get("kind", ""))
+    if side is None:
+        return f"{optimum[name]:.3g}"
+    bound = optimum.get("bound")
+    return f"edge, {optimum[name]:.3g}" if bound is None else f"{side}{bound:.3g}"
 
 
 def _range(interval: Any) -> str:

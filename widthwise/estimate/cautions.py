@@ -1,5 +1,6 @@
 """Warnings of a calibration: every reason to trust its exponents less."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from widthwise.calibration.spec import CalibrationSpec
@@ -133,8 +134,10 @@ def _width_warnings(entry: WidthOptimum, candidates: Candidates | None) -> Itera
 
 def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Iterator[Caution]:
     """Return a warning if the other widths contradict the bound found at this one."""
+    if bound.bound is None:
+        return
     predicted, error, _ = candidates.predict(width)
-    excess = predicted - bound.log2_learning_rate
+    excess = predicted - math.log2(bound.bound)
     excess = excess if bound.kind == "upper_bound" else -excess
     # Noise can move the lowest mean loss by a grid point, so a bound is only as sharp as the spacing.
     if excess > max(BOUND_ERRORS * error, bound.spacing):
@@ -142,7 +145,7 @@ def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Itera
         yield Caution(
             "bound_inconsistent",
             f"Width {width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
-            f"{side} the bound {bound.learning_rate:.3g} seen there; the chosen law may not hold.",
+            f"{side} the bound {bound.bound:.3g} seen there; the chosen law may not hold.",
         )
 
 

@@ -49,8 +49,8 @@ class Optimum:
     """The best learning rate of one sweep.
 
     `kind` is "interior" if the grid brackets the optimum, "upper_bound" if the smallest learning rate tried is
-    the best (the true optimum is at or below it), "lower_bound" if the largest is. A bound has no
-    standard error and no interval.
+    the best, "lower_bound" if the largest is. Even then the true optimum may lie inside the grid, up to the next
+    learning rate: `bound`. A bound has no standard error and no interval.
     """
 
     learning_rate: float  #: the vertex of the fit, or the learning rate at the edge
@@ -68,6 +68,7 @@ class Optimum:
     seed_error: float = 0.0  #: standard_error estimated only from the seeds' own optima
     skew_shift: float = 0.0  #: octaves from the parabola's vertex to log2_learning_rate, if a skew was corrected
     shared_error: float = 0.0  #: part of the standard error that all widths share: the skew's
+    bound: float | None = None  #: learning rate that a bound's optimum lies below or above; None if it is interior
 
 
 def fit_optimum(
@@ -125,9 +126,9 @@ def fit_optimum(
         next_to_divergence=bool(diverged_L[max(best - 1, 0) : best + 2].any()),
     )
     if best == 0:
-        return replace(plain, kind="upper_bound")
+        return replace(plain, kind="upper_bound", bound=float(2.0 ** x[1]))
     if best == x.size - 1:
-        return replace(plain, kind="lower_bound")
+        return replace(plain, kind="lower_bound", bound=float(2.0 ** x[-2]))
     bracket = float(x[best - 1]), float(x[best + 1])
     if not usable_L[best - 1 : best + 2].all():
         return _bracketed(plain, bracket)

@@ -30,13 +30,16 @@ class WidthOptimum:
         if self.optimum is None:
             return str(self.reason)
         rate = f"{self.optimum.learning_rate:.3g}"
-        return {
-            "interior": f"optimum at {rate}",
-            "upper_bound": f"the best learning rate is the smallest tried, {rate}, so the optimum is at or below it; "
-            "add smaller ones",
-            "lower_bound": f"the best learning rate is the largest tried, {rate}, so the optimum is at or above it; "
-            "add larger ones",
+        if self.optimum.bound is None:
+            return f"optimum at {rate}"
+        edge, side, add = {
+            "upper_bound": ("smallest", "below", "smaller"),
+            "lower_bound": ("largest", "above", "larger"),
         }[self.optimum.kind]
+        return (
+            f"the best learning rate is the {edge} tried, {rate}, so the optimum is {side} the next one, "
+            f"{self.optimum.bound:.3g}; add {add} ones"
+        )
 
     def to_dict(self) -> dict[str, Any] | None:
         """Return the optimum and its trial counts as JSON-ready values; None without an optimum."""
@@ -49,6 +52,7 @@ class WidthOptimum:
             "interval": None if optimum.interval is None else list(optimum.interval),
             "standard_error_log2": optimum.standard_error,
             "kind": optimum.kind,
+            "bound": optimum.bound,
             "next_to_divergence": optimum.next_to_divergence,
             "loss": optimum.loss,
             "completed": surface.completed_count,

@@ -42,9 +42,9 @@ NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "powe
 def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
     """Draw width against the best base learning rate (both log2), as an SVG document.
 
-    Diamonds are fitted optima with their 95 % intervals, arrows optima beyond their grid, lines the candidate laws (the
-    chosen one solid), the band the 95 % interval of the prediction. It is fitted from `trials`, so a running
-    calibration can be plotted too.
+    Diamonds are fitted optima with their 95 % intervals, arrows start at the bounds of optima at the edge of a grid,
+    lines are the candidate laws (the chosen one solid), the band is the 95 % interval of the prediction. It is fitted
+    from `trials`, so a running calibration can be plotted too.
     """
     result = _fitted(spec, trials)
     root = document(WIDTH, HEIGHT, f"Best learning rate over width: {heading(spec)}")
@@ -136,11 +136,11 @@ def _draw_laws(root: Element, axes: Axes, laws: Candidates) -> None:
 
 
 def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum) -> None:
-    """Draw a diamond with its interval, or an upright arrow if the optimum lies beyond the grid."""
+    """Draw a diamond with its interval, or an upright arrow from the bound of an optimum at the edge of its grid."""
     optimum = entry.optimum
     if optimum is None:
         return
-    x, y = axes.x(math.log2(entry.width)), axes.y(optimum.log2_learning_rate)
+    x, y = axes.x(math.log2(entry.width)), axes.y(math.log2(optimum.bound or optimum.learning_rate))
     shade = ramp(0.4)
     group = add(root, "g", stroke=shade, fill=shade)
     SubElement(group, "title").text = f"width {entry.width}: {entry.remark}"

@@ -281,8 +281,12 @@ def test_a_gamma_of_one_that_was_run_again_counts_instead_of_the_plain_trial() -
 def test_a_gamma_at_an_edge_is_named_with_its_side() -> None:
     drifts = {"embedding": -2.5, "hidden": 2.5, "readout": 0.0}
     messages = [c.message for c in fitted(trials_of(np.random.default_rng(5), drifts)).warnings]
-    assert any("γ of embedding: the best is the largest tried, 4, so it lies there or above;" in m for m in messages)
-    assert any("γ of hidden: the best is the smallest tried, 0.25, so it lies there or below;" in m for m in messages)
+    assert any(
+        "γ of embedding: the best is the largest tried, 4, so it lies above the next one, 2;" in m for m in messages
+    )
+    assert any(
+        "γ of hidden: the best is the smallest tried, 0.25, so it lies below the next one, 0.5;" in m for m in messages
+    )
 
 
 def test_a_gamma_next_to_a_divergence_is_rough() -> None:

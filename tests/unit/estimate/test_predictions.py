@@ -119,9 +119,14 @@ def test_predictions_lie_two_four_and_sixteen_times_beyond_the_largest_width() -
     [
         (
             -13.0,
-            "the best learning rate is the smallest tried, 0.000244, so the optimum is at or below it; add smaller",
+            "the best learning rate is the smallest tried, 0.000244, so the optimum is below the next one, 0.000345; "
+            "add smaller ones",
         ),
-        (-2.0, "the best learning rate is the largest tried, 0.0625, so the optimum is at or above it; add larger"),
+        (
+            -2.0,
+            "the best learning rate is the largest tried, 0.0625, so the optimum is above the next one, 0.0442; "
+            "add larger ones",
+        ),
         (-8.0, "optimum at 0.00391"),
     ],
 )
@@ -132,6 +137,7 @@ def test_a_width_says_where_its_optimum_lies(optimum: float, words: str) -> None
     assert body is not None
     assert (body["width"], body["completed"], body["diverged"], body["stopped"]) == (64, 17 * 3, 0, 0)
     assert (body["interval"] is None) == (body["standard_error_log2"] is None) == (optimum != -8.0)
+    assert body["bound"] == {-13.0: 2.0**-11.5, -2.0: 2.0**-4.5, -8.0: None}[optimum]
 
 
 def test_a_width_without_an_optimum_says_why_and_keeps_its_place() -> None:

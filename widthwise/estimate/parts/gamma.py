@@ -121,6 +121,7 @@ class GammaResult:
                     "interval": None if found.optimum.interval is None else list(found.optimum.interval),
                     "standard_error_log2": found.optimum.standard_error,
                     "kind": found.optimum.kind,
+                    "bound": found.optimum.bound,
                     "next_to_divergence": found.optimum.next_to_divergence,
                     "loss": found.optimum.loss,
                 }
@@ -263,12 +264,12 @@ def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]
     if found.optimum is None:
         yield Caution("no_optimum", f"{where}: no best γ; {found.reason}.")
         return
-    if found.optimum.kind != "interior":
+    if found.optimum.bound is not None:
         edge, side = ("smallest", "below") if found.optimum.kind == "upper_bound" else ("largest", "above")
         yield Caution(
             "optimum_at_grid_edge",
-            f"{where}: the best is the {edge} tried, {found.optimum.learning_rate:g}, so it lies there or {side}; "
-            "it is left out of the fit.",
+            f"{where}: the best is the {edge} tried, {found.optimum.learning_rate:g}, so it lies {side} the next one, "
+            f"{found.optimum.bound:g}; it is left out of the fit.",
         )
     if found.optimum.next_to_divergence:
         yield Caution(
