@@ -48,11 +48,12 @@ def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
         capsys,
         drift=SLOPE,
         candidates=[{**power, "parameters": {"drift": 0.25}}, none],
-        predictions=[expected],
+        predictions=[expected, {**expected, "width": 1024, "ceiling": 0.0042}],
     )
     assert "power chosen 0.040 0.90 1 drift 0.250" in lines
     assert "none – – 2" in lines
     assert "Expected at width 512: 0.0042, 95 % interval –" in lines
+    assert "Expected at width 1024: 0.0042, 95 % interval –, held below a divergence" in lines
 
 
 def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,9 +91,13 @@ def _show_drift(result: Part) -> None:
     for prediction in result.get("predictions", ()):
         out.print(
             f"Expected at width {prediction['width']}: {prediction['learning_rate']:.3g}, "
-            f"95 % interval {_range(prediction['interval'])}",
+            f"95 % interval {_range(prediction['interval'])}{_held(prediction)}",
             soft_wrap=True,
         )
+
+
+def _held(prediction: Part) -> str:
+    return ", held below a divergence" if prediction.get("ceiling") is not None else ""
 
 
 def _show_candidates(candidates: Iterable[Part]) -> None:

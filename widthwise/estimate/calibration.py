@@ -67,28 +67,25 @@ class CalibrationResult:
     def predict(self, width: float) -> Prediction:
         """Return the log2 of the best base learning rate at a width, by the chosen candidate.
 
+        If the widest optimum lies next to a divergence, an upward law describes the edge of divergence. Following it
+        past the data may cost the whole run, while staying at theory's rate costs little, so the prediction is held to
+        what theory makes of that optimum: its `ceiling`. The interval of a held prediction reaches from where theory
+        puts the lower end of that optimum's interval to where the law's own interval ends, since either may be true.
+
         Raises `EstimateError` if no width has an interior optimum, `InvalidInputError` for a width that is not
         positive and finite.
         """
         if self.candidates is None:
             raise EstimateError("no width has an optimum inside its grid, so nothing can be predicted")
-        found, ceiling = self.candidates.predict(width), self._ceiling(width)
-        if found.log2_learning_rate <= ceiling:
-            return found
-        interval = None if found.interval is None else (min(found.interval[0], ceiling), found.interval[1])
-        return found._replace(log2_learning_rate=ceiling, interval=interval)
-
-    def _ceiling(self, width: float) -> float:
-        """Return the log2 learning rate above which a prediction beyond the measured widths would cross a divergence.
-
-        If the widest optimum lies next to a divergence, an upward law describes the edge of divergence. Following it
-        past the data may cost the whole run, while staying at theory's rate costs little.
-        """
         widest = max((entry for entry in self.optima if _is_interior(entry)), key=lambda entry: entry.width)
-        optimum = widest.optimum
-        if self.candidates is None or optimum is None or width <= widest.width or not optimum.next_to_divergence:
-            return math.inf
-        return optimum.log2_learning_rate - self.candidates.chosen.theory_drift * math.log2(width / widest.width)
+        edge = widest.optimum
+        if edge is None or edge.interval is None or not width > widest.width or not edge.next_to_divergence:
+            return self.candidates.predict(width)
+        fall = self.candidates.chosen.theory_drift * math.log2(width / widest.width)
+        found = self.candidates.predict(width, edge.log2_learning_rate - fall)
+        if found.ceiling is None or found.interval is None:
+            return found
+        return found._replace(interval=(min(found.interval[0], math.log2(edge.interval[0]) - fall), found.interval[1]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready values, all finite."""
@@ -96,7 +93,7 @@ class CalibrationResult:
             "optima": [found.to_dict() for found in self.optima],
             "drift": None if self.drift is None else _estimate_dict(self.drift),
             "candidates": [] if self.candidates is None else self.candidates.to_list(),
-            "predictions": list(self._predictions()),
+            "predictions": [] if self.candidates is None else list(self._predictions()),
             "exponents": [
                 {
                     "quantity": exponent.quantity.value,
@@ -112,18 +109,17 @@ class CalibrationResult:
         }
 
     def _predictions(self) -> Iterator[dict[str, Any]]:
-        """Return the chosen candidate's predictions beyond the largest width."""
-        if self.candidates is None:
-            return
+        """Return predictions beyond the largest width."""
         largest = max(entry.width for entry in self.optima)
         for factor in PREDICTED:
-            value, error, interval = self.candidates.predict(largest * factor)
+            found = self.predict(largest * factor)
             yield {
                 "width": largest * factor,
-                "learning_rate": 2.0**value,
-                "log2_learning_rate": value,
-                "standard_error_log2": error,
-                "interval": None if interval is None else [2.0**end for end in interval],
+                "learning_rate": 2.0**found.log2_learning_rate,
+                "log2_learning_rate": found.log2_learning_rate,
+                "standard_error_log2": found.standard_error,
+                "interval": None if found.interval is None else [2.0**end for end in found.interval],
+                "ceiling": None if found.ceiling is None else 2.0**found.ceiling,
             }
 
 
@@ -174,7 +170,7 @@ def fit_calibration(
         )
         if len(interior) > 1:
             law = fit_power_law(widths, log_optima, errors)
-            drift = Drift(*candidates.drift, degrees_of_freedom=len(interior) - 2)
+            drift = Drift(*candidates.drift[:3], degrees_of_freedom=len(interior) - 2)
     asked = bool(optima) or Measured.LEARNING_RATE in spec.measure
     return CalibrationResult(
         optima=found,

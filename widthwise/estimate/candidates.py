@@ -59,6 +59,7 @@ class Prediction(NamedTuple):
     log2_learning_rate: float  #: of the chosen candidate
     standard_error: float  #: root mean square about it, over the candidates
     interval: tuple[float, float] | None  #: 95 %, in log2; None if nothing tests the candidates
+    ceiling: float | None = None  #: log2 learning rate that a divergence holds the prediction to; None if it does not
 
 
 @dataclass(frozen=True)
@@ -138,14 +139,18 @@ class Candidates:
     chosen: Candidate
     widths: int  #: number of widths with an optimum
 
-    def predict(self, width: float) -> Prediction:
+    def predict(self, width: float, most: float = math.inf) -> Prediction:
         """Return the log2 optimum at a width by the chosen candidate; the interval includes the choice's uncertainty.
+
+        A prediction above `most` is held to it; the standard error is then about `most`.
 
         Raises `InvalidInputError` for a width that is not positive and finite.
         """
         if not (math.isfinite(width) and width > 0):
             raise InvalidInputError(f"width is {width}; give a positive finite number", field="width")
-        return self._mixed(self.chosen.predict(width)[0], [candidate.predict(width) for candidate in self.all])
+        value = self.chosen.predict(width)[0]
+        found = self._mixed(min(value, most), [candidate.predict(width) for candidate in self.all])
+        return found._replace(ceiling=most) if value > most else found
 
     @cached_property
     def drift(self) -> Prediction:

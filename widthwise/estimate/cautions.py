@@ -136,7 +136,7 @@ def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Itera
     """Return a warning if the other widths contradict the bound found at this one."""
     if bound.bound is None:
         return
-    predicted, error, _ = candidates.predict(width)
+    predicted, error = candidates.predict(width)[:2]
     excess = predicted - math.log2(bound.bound)
     excess = excess if bound.kind == "upper_bound" else -excess
     # Noise can move the lowest mean loss by a grid point, so a bound is only as sharp as the spacing.

@@ -62,7 +62,7 @@ def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
     add(clip, "rect", x=LEFT, y=TOP, width=RIGHT - LEFT, height=BOTTOM - TOP)
     laws = result.candidates
     if laws is not None:
-        _draw_laws(root, axes, laws)
+        _draw_laws(root, axes, result, laws)
     for entry in result.optima:
         _draw_optimum(root, axes, entry)
     _draw_legend(root, laws)
@@ -97,7 +97,7 @@ def _axes(result: CalibrationResult) -> Axes:
     optima = [entry.optimum.log2_learning_rate for entry in result.optima if entry.optimum is not None]
     high = max(widths) + (math.log2(FARTHEST) if result.candidates is not None else 0.0)
     if result.candidates is not None:
-        far = result.candidates.predict(2.0**high)
+        far = result.predict(2.0**high)
         optima += [far.log2_learning_rate, *(far.interval or ())]
     low, top = min(optima), max(optima)
     margin = max(0.08 * (top - low), 0.5)  # at least half an octave, or noise would look like a law
@@ -119,11 +119,11 @@ def _draw_axes(root: Element, axes: Axes) -> None:
     label.set("transform", f"translate(20 {(TOP + BOTTOM) / 2:.1f}) rotate(-90)")
 
 
-def _draw_laws(root: Element, axes: Axes, laws: Candidates) -> None:
+def _draw_laws(root: Element, axes: Axes, result: CalibrationResult, laws: Candidates) -> None:
     """Draw the interval of the prediction as a band, then every candidate as a line."""
     group = add(root, "g", fill="none", **{"clip-path": "url(#widthwise-laws)"})
     x_P = np.linspace(axes.x_low, axes.x_high, POINTS).tolist()
-    spans = [(x, span) for x in x_P if (span := laws.predict(2.0**x).interval) is not None]
+    spans = [(x, span) for x in x_P if (span := result.predict(2.0**x).interval) is not None]
     if spans:
         rim = [(x, high) for x, (_, high) in spans] + [(x, low) for x, (low, _) in reversed(spans)]
         path(group, axes, rim, fill=GRID, stroke="none", opacity=0.7)

@@ -77,7 +77,7 @@ def test_a_bound_contradicts_the_fit_beyond_two_errors_and_a_grid_point(
     trials = sweep(np.random.default_rng(3), widths=WIDTHS[:3], noise=noise)
     candidates = fit_calibration(SPEC, trials).candidates
     assert candidates is not None
-    predicted, error, _ = candidates.predict(512)
+    predicted, error = candidates.predict(512)[:2]
     excess = spacings * 0.5 if errors is None else errors * error
     spacing = 0.5 if errors is None else spacings * error
     result = fit_calibration(SPEC, [*trials, *bounded(predicted + side * excess, spacing, side)])
