@@ -29,6 +29,7 @@ from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.parts.registry import Evidence, fit_parts
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
+from widthwise.estimate.skew import unshared_errors
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
@@ -195,16 +196,13 @@ def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
     For one width the larger of two estimates is used, from the scatter and from the seeds' own optima, which errs
     upwards; all widths together show by how much the seeds exceed the scatter.
     """
-    shared_W = np.array([optimum.shared_error for optimum in optima])
-    own_W = np.sqrt(np.square([optimum.standard_error or 0.0 for optimum in optima]) - shared_W**2)
+    own_W = np.array([optimum.own_error for optimum in optima])
     fitted_W = np.array([optimum.residual_error is not None for optimum in optima])
     if fitted_W.any():
         residual = np.array([optimum.residual_error or 0.0 for optimum in optima])[fitted_W]
         seeds = np.array([optimum.seed_error for optimum in optima])[fitted_W]
         own_W[fitted_W] = residual * max(1.0, float(np.sqrt((seeds**2).sum() / (residual**2).sum())))
-    own_W = moderated_errors(own_W, [optimum.degrees_of_freedom for optimum in optima])
-    shared = float(shared_W.mean())
-    return np.hypot(own_W, shared_W - shared), shared  # different windows share it only in part
+    return unshared_errors(optima, moderated_errors(own_W, [optimum.degrees_of_freedom for optimum in optima]))
 
 
 def _prescribed(spec: CalibrationSpec) -> dict[Role, float]:

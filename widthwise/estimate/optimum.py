@@ -70,6 +70,11 @@ class Optimum:
     shared_error: float = 0.0  #: part of the standard error that all widths share: the skew's
     bound: float | None = None  #: learning rate that a bound's optimum lies below or above; None if it is interior
 
+    @property
+    def own_error(self) -> float:
+        """The standard error without the part that all widths share; 0 without a standard error."""
+        return math.sqrt(max((self.standard_error or 0.0) ** 2 - self.shared_error**2, 0.0))
+
 
 def fit_optimum(
     learning_rates: ArrayLike,

@@ -1,6 +1,6 @@
-"""The optimum of every width that has trials, or why a width has none."""
+"""The optimum of every width that has trials, or why a width has none; also of other sweeps that share their shape."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,12 +62,17 @@ class WidthOptimum:
 
 
 def fit_optima(trials: Sequence[Trial]) -> tuple[WidthOptimum, ...]:
-    """Return the optimum of every width that has trials, ascending; also for a running calibration.
+    """Return the optimum of every width that has trials, ascending; also for a running calibration."""
+    return fit_sweeps(surfaces_by_width(trials).values())
 
-    If at least two widths show it, the skew that their curves share is corrected (`skew`).
+
+def fit_sweeps(surfaces: Iterable[Surface]) -> tuple[WidthOptimum, ...]:
+    """Return the optimum of each of several sweeps with curves of one shape, in their order.
+
+    If at least two of them show it, the skew that their curves share is corrected (`skew`).
     """
     optima = []
-    for surface in surfaces_by_width(trials).values():
+    for surface in surfaces:
         try:
             optimum = fit_optimum(surface.learning_rates, surface.losses, surface.diverged, surface.stopped)
         except EstimateError as error:
