@@ -3,11 +3,14 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.caution import Caution
 from widthwise.estimate.candidates import Candidates, Prediction
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.surface import Surface
 from widthwise.estimate.widths import WidthOptimum
 from widthwise.vocabulary import Parameterization
 
@@ -117,6 +120,7 @@ def _width_warnings(entry: WidthOptimum, candidates: Candidates | None) -> Itera
             f"Width {entry.width}: {surface.gap_count} of {surface.losses.size} trials have no outcome; "
             "seeds are compared only where they ran.",
         )
+    yield from divergence_caution(f"Width {entry.width}", surface)
     if optimum is None:
         yield Caution("no_optimum", f"Width {entry.width} is left out of the fit: {entry.reason}.")
         return
@@ -129,6 +133,19 @@ def _width_warnings(entry: WidthOptimum, candidates: Candidates | None) -> Itera
             "next_to_divergence",
             f"Width {entry.width}: a learning rate next to the best one, {optimum.learning_rate:.3g}, diverged. "
             "The optimum is known only to the grid spacing; train below it, or refine the grid there.",
+        )
+
+
+def divergence_caution(where: str, surface: Surface, swept: str = "learning rate") -> Iterator[Caution]:
+    """Return which finite losses of a sweep count as divergences, if any do."""
+    at_LxS = np.isfinite(surface.recognised)
+    if at_LxS.any():
+        lowest = np.array(surface.learning_rates)[at_LxS.any(axis=1)].min()
+        yield Caution(
+            "finite_divergence",
+            f"{where}: {at_LxS.sum()} trials from {swept} {lowest:.3g} up ended with losses of "
+            f"{np.nanmin(surface.recognised):.3g} or more, far above what the smaller ones lead to. They count as "
+            "diverged; report a diverged run as such.",
         )
 
 

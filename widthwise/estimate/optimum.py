@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.intervals import quantile
+from widthwise.estimate.losses import finite_divergences
 from widthwise.estimate.parabola import Floats, Parabola, adjusted_means, fit_parabola
 
 Kind = Literal["interior", "lower_bound", "upper_bound"]
@@ -93,7 +94,7 @@ def fit_optimum(
     stopped: mask of the same shape: which cells ended early because they could not come near the best.
 
     A learning rate at which any seed diverged or was stopped is never the best and never fitted, but it bounds the
-    range.
+    range. A finite loss that only a diverged run has counts as a divergence, see `losses`.
 
     Raises `InvalidInputError` for infinite losses, learning rates that are not positive and distinct, or
     shapes that do not match; `EstimateError` if no learning rate completed without a divergence, or if only
@@ -171,7 +172,9 @@ def _checked(
             f"learning rates {rates[order].tolist()} are not distinct; merge the equal ones",
             field="learning_rates",
         )
-    return x, loss_LxS[order], diverged_LxS[order], stopped_LxS[order]
+    loss_LxS, diverged_LxS = loss_LxS[order], diverged_LxS[order]
+    recognised_LxS = finite_divergences(x, loss_LxS)
+    return x, np.where(recognised_LxS, np.nan, loss_LxS), diverged_LxS | recognised_LxS, stopped_LxS[order]
 
 
 def _mask(cells: ArrayLike, name: str, loss_LxS: Floats) -> Bools:

@@ -20,6 +20,7 @@ import numpy as np
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
+from widthwise.estimate.cautions import divergence_caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.misfit import misfits
@@ -86,11 +87,19 @@ def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: flo
 class RoleGamma:
     """The best γ of one role at one width, or why there is none."""
 
-    width: int
     role: Role
     learning_rate: float  #: base learning rate of the sweep
-    optimum: Optimum | None  #: over γ: its `learning_rate` is the best γ
-    reason: str | None = None
+    found: WidthOptimum  #: over γ instead of learning rates
+
+    @property
+    def width(self) -> int:
+        """The width of the model."""
+        return self.found.width
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The optimum over γ: its `learning_rate` is the best γ."""
+        return self.found.optimum
 
 
 @dataclass(frozen=True)
@@ -204,17 +213,17 @@ def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterat
     for trial in trials:
         if trial.role is not None:
             rates.setdefault((trial.width, trial.role), set()).add(trial.learning_rate)
-    swept: dict[Role, dict[int, tuple[float, Surface]]] = {}
+    swept: dict[Role, list[tuple[float, Surface]]] = {}
     for (width, role), tried in sorted(rates.items()):
         best = optima.get(width)
         target = math.log2(min(tried)) if best is None else best.log2_learning_rate
         rate = min(sorted(tried), key=lambda tried: abs(math.log2(tried) - target))
         surface = surfaces_by_width(_gamma_records(trials, width, role, rate))[width]
-        swept.setdefault(role, {})[width] = rate, surface
+        swept.setdefault(role, []).append((rate, surface))
     found = [
-        RoleGamma(entry.width, role, rate, entry.optimum, entry.reason)
-        for role, by_width in swept.items()
-        for entry, (rate, _) in zip(fit_sweeps(each for _, each in by_width.values()), by_width.values(), strict=True)
+        RoleGamma(role, rate, entry)
+        for role, sweeps in swept.items()
+        for (rate, _), entry in zip(sweeps, fit_sweeps(surface for _, surface in sweeps), strict=True)
     ]
     yield from sorted(found, key=lambda each: (each.width, each.role))
 
@@ -267,8 +276,9 @@ def _exponent(spec: CalibrationSpec, drift: RoleDrift) -> ExponentEstimate:
 def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]:
     """Return what is doubtful about the best γ of one width."""
     where = f"Width {found.width}, γ of {found.role.value}"
+    yield from divergence_caution(where, found.found.surface, "γ")
     if found.optimum is None:
-        yield Caution("no_optimum", f"{where}: no best γ; {found.reason}.")
+        yield Caution("no_optimum", f"{where}: no best γ; {found.found.reason}.")
         return
     if found.optimum.bound is not None:
         edge, side = ("smallest", "below") if found.optimum.kind == "upper_bound" else ("largest", "above")

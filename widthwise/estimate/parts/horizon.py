@@ -21,6 +21,7 @@ from widthwise.calibration.cost import predictions
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
+from widthwise.estimate.cautions import divergence_caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
 from widthwise.estimate.misfit import misfits
@@ -247,6 +248,7 @@ def _horizon_cautions(entry: HorizonOptimum) -> Iterator[Caution]:
             "missing_trials",
             f"{where}: {surface.gap_count} of {surface.losses.size} trials have no outcome.",
         )
+    yield from divergence_caution(where, surface)
     if optimum is None:
         yield Caution("no_optimum", f"{where} is left out of the exponent over tokens:  {entry.found.reason}.")
         return
