@@ -6,6 +6,7 @@ from typing import Any
 
 from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
+from widthwise.estimate.curve import shared_errors
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.skew import corrected
 from widthwise.estimate.surface import Surface, surfaces_by_width
@@ -80,7 +81,8 @@ def fit_sweeps(surfaces: Iterable[Surface]) -> tuple[WidthOptimum, ...]:
         else:
             optima.append(WidthOptimum(surface, optimum))
     found = [(k, entry.surface, entry.optimum) for k, entry in enumerate(optima) if entry.optimum is not None]
-    moved = corrected([surface for _, surface, _ in found], [optimum for _, _, optimum in found])
+    swept = [surface for _, surface, _ in found]
+    moved = shared_errors(swept, corrected(swept, [optimum for _, _, optimum in found]))
     for (k, _, _), optimum in zip(found, moved, strict=True):
         optima[k] = replace(optima[k], optimum=optimum)
     return tuple(optima)
