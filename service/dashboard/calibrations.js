@@ -96,7 +96,7 @@ function showResult(result) {
     [["Law over width"], ["Error, octaves", true], ["Chosen"]],
     (result.candidates || []).map((law) => [
       { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" }[law.name] || law.name,
-      law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? "yes" : "",
+      law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? chosenLaw(law, result.raw_slope) : "",
     ]),
   );
   fill(
@@ -111,6 +111,12 @@ function showResult(result) {
     }),
   );
   showWarnings("detail-warnings", result.warnings);
+}
+
+// A law with theory's drift was not refuted; the slope of the optima alone says how far they are from it.
+function chosenLaw(law, slope) {
+  if (law.name === "power" || !slope) return "yes";
+  return `yes: theory, not refuted; the optima alone go as width^(${number(slope.value, 2)} ± ${number(slope.standard_error, 2)})`;
 }
 
 async function showShards(item) {

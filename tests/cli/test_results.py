@@ -56,6 +56,16 @@ def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Expected at width 1024: 0.0042, 95 % interval –, held below a divergence" in lines
 
 
+@pytest.mark.parametrize("name", ["none", "shift"])
+def test_a_law_with_theorys_drift_is_called_not_refuted(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    law = {"name": name, "chosen": True, "out_of_sample_error": 0.04, "weight": 0.9, "degrees_of_freedom": 1}
+    raw = {"value": -0.371, "standard_error": 0.05, "interval": None, "degrees_of_freedom": 2}
+    line = "Theory, not refuted: the optima alone go as width^(−0.371 ± 0.050)."
+    assert line in shown(capsys, drift=SLOPE, candidates=[law], raw_slope=raw)
+    assert line not in shown(capsys, drift=SLOPE, candidates=[{**law, "name": "power"}], raw_slope=raw)
+    assert line not in shown(capsys, drift=SLOPE, candidates=[law])  # stored before results had it
+
+
 def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:
     need = {"role": "hidden", "width": 64, "gradient_rms": 1e-6, "largest_epsilon": 1e-9, "underflow_share": 0.25}
     layer = {"layer": "block 0", "size": "output", "step": 0, "slope": SLOPE, "expected": 0.0, "outcome": "pass"}

@@ -10,6 +10,7 @@ from widthwise.vocabulary import ExponentQuantity, Measured
 
 Part = Mapping[str, Any]
 
+THEORYS = ("none", "shift")  # laws with theory's drift
 BOUNDS = {"upper_bound": "< ", "lower_bound": "> "}
 
 
@@ -88,6 +89,10 @@ def _show_drift(result: Part) -> None:
         f"95 % interval {console.between(drift['interval'])}; 0 if the theory's multipliers transfer.\n",
         soft_wrap=True,
     )
+    raw = result.get("raw_slope")
+    if raw is not None and any(law.get("chosen") and law["name"] in THEORYS for law in result.get("candidates", ())):
+        slope, error = console.signed(raw["value"]), console.signed(raw["standard_error"])
+        out.print(f"Theory, not refuted: the optima alone go as width^({slope} ± {error}).\n", soft_wrap=True)
     for prediction in result.get("predictions", ()):
         out.print(
             f"Expected at width {prediction['width']}: {prediction['learning_rate']:.3g}, "

@@ -4,7 +4,8 @@ Every tensor trains at the base learning rate times its theoretical multiplier, 
 learning rate. If the theory holds, its optimum is the same at every width. If the optimum drifts instead, as
 n^(−d), the multipliers' exponents were all too small by d: the measured learning-rate exponent of a role is the
 prescribed one plus the drift. One number was measured, so all roles share its error. If a finite-width shift
-explains the optima better, the drift is theory's, and the shift is reported separately (`candidates`).
+explains the optima better, the drift is theory's: not refuted, which is not measured. The shift and the slope of the
+optima alone are reported separately (`candidates`, `raw_slope`).
 
 With one global learning rate nothing is prescribed by width, so theory expects the drift that the most demanding role
 needs, the largest c; the published fits of Everett et al. 2024 differ from it by 0.05 to 0.34.
@@ -93,6 +94,7 @@ class CalibrationResult:
         return {
             "optima": [found.to_dict() for found in self.optima],
             "drift": None if self.drift is None else _estimate_dict(self.drift),
+            "raw_slope": None if self.power_law is None else _slope_dict(self.power_law),
             "candidates": [] if self.candidates is None else self.candidates.to_list(),
             "predictions": [] if self.candidates is None else list(self._predictions()),
             "exponents": [
@@ -182,7 +184,7 @@ def fit_calibration(
             *(exponent for part in parts.values() for exponent in part.exponents),
         ),
         warnings=(
-            *(calibration_cautions(spec, optima, candidates, widths) if asked else ()),
+            *(calibration_cautions(spec, optima, candidates, widths, law) if asked else ()),
             *(caution for part in parts.values() for caution in part.warnings),
         ),
         candidates=candidates,
@@ -237,6 +239,16 @@ def _exponents(spec: CalibrationSpec, drift: Drift, widths: tuple[int, ...]) -> 
             theory=prescribed + theory_drift,
             widths=widths,
         )
+
+
+def _slope_dict(law: PowerLaw) -> dict[str, Any]:
+    """Return the slope of the optima alone, whatever theory has: LR* ∝ width^value."""
+    return {
+        "value": law.slope,
+        "standard_error": law.standard_error,
+        "interval": None if law.interval is None else list(law.interval),
+        "degrees_of_freedom": law.degrees_of_freedom,
+    }
 
 
 def _estimate_dict(estimate: Drift | ExponentEstimate) -> dict[str, Any]:

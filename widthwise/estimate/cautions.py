@@ -10,6 +10,7 @@ from widthwise.caution import Caution
 from widthwise.estimate.candidates import Candidates, Prediction
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.scaling import PowerLaw
 from widthwise.estimate.surface import Surface
 from widthwise.estimate.widths import WidthOptimum
 from widthwise.vocabulary import Parameterization
@@ -28,8 +29,12 @@ def calibration_cautions(
     optima: Sequence[WidthOptimum],
     candidates: Candidates | None,
     widths: tuple[int, ...],
+    law: PowerLaw | None = None,
 ) -> Iterator[Caution]:
-    """Return every reason to trust the result less, in a fixed order; `widths` are those with an interior optimum."""
+    """Return every reason to trust the result less, in a fixed order; `widths` are those with an interior optimum.
+
+    `law` is the plain power law of those optima.
+    """
     fitted = candidates if len(widths) > 1 else None
     for entry in optima:
         yield from _width_warnings(entry, fitted)
@@ -43,7 +48,7 @@ def calibration_cautions(
             "extend the learning rates as the other warnings say, and calibrate again.",
         )
     else:
-        yield from _law_warnings(fitted, widths)
+        yield from _law_warnings(fitted, widths, law)
     small = [width for width in widths if width < SMALL_WIDTH]
     if small:
         yield Caution(
@@ -65,7 +70,7 @@ def calibration_cautions(
         )
 
 
-def _law_warnings(candidates: Candidates, widths: tuple[int, ...]) -> Iterator[Caution]:
+def _law_warnings(candidates: Candidates, widths: tuple[int, ...], law: PowerLaw | None) -> Iterator[Caution]:
     """Return what is doubtful about the law over widths."""
     chosen, drift = candidates.chosen, candidates.drift
     if len(widths) == 2:
@@ -81,10 +86,12 @@ def _law_warnings(candidates: Candidates, widths: tuple[int, ...]) -> Iterator[C
             "explain; this widens the intervals.",
         )
     if len(widths) > 2:
-        yield from _choice_warnings(candidates, drift, widths)
+        yield from _choice_warnings(candidates, drift, widths, law)
 
 
-def _choice_warnings(candidates: Candidates, drift: Prediction, widths: tuple[int, ...]) -> Iterator[Caution]:
+def _choice_warnings(
+    candidates: Candidates, drift: Prediction, widths: tuple[int, ...], law: PowerLaw | None
+) -> Iterator[Caution]:
     """Return what was chosen instead of theory, and what else could be true."""
     chosen = candidates.chosen
     if drift.interval is not None and not drift.interval[0] <= chosen.theory_drift <= drift.interval[1]:
@@ -95,10 +102,12 @@ def _choice_warnings(candidates: Candidates, drift: Prediction, widths: tuple[in
             "here; the measured ones include the drift.",
         )
     if chosen.name == "shift":
+        alone = "" if law is None else f": the optima alone go as width^({law.slope:+.2f} ± {law.standard_error:.2f})"
         yield Caution(
             "finite_width_shift",
             f"The optimum at width n lies {chosen.shift:+.3g}/n octaves below its limit: at {min(widths)} by "
-            f"{chosen.shift / min(widths):+.2f}. The exponents are theory's; a transfer adds the shift.",
+            f"{chosen.shift / min(widths):+.2f}; a transfer adds the shift. The exponents are theory's, not "
+            f"refuted{alone}.",
         )
     far = 4 * max(widths)
     likely = [one for one, weight in zip(candidates.all, candidates.weights, strict=True) if weight > PLAUSIBLE]

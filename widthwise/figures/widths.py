@@ -84,11 +84,12 @@ def _described(result: CalibrationResult) -> str:
         return "No width has an optimum inside its grid"
     if laws.widths == 1:
         return f"{laws.widths} of {len(result.optima)} widths have an optimum inside their grid: theory's law, untested"
+    law, missed = result.power_law, laws.chosen.out_of_sample_error
+    raw = "" if law is None else f": the optima alone go as width^({law.slope:+.2f} ± {law.standard_error:.2f})"
     if laws.chosen.name == "none":
-        return f"Chosen: {NAMES['none']}, so the best learning rate stays where theory puts it"
-    missed = laws.chosen.out_of_sample_error
+        return f"Chosen: {NAMES['none']}, not refuted{raw}"
     tail = "" if missed is None else f"; widths left out are missed by {missed:.2f} octaves"
-    return f"Chosen: {NAMES[laws.chosen.name]}{tail}"
+    return f"Chosen: {NAMES[laws.chosen.name]}{tail}" + (f"; theory, not refuted{raw}" * (laws.chosen.name == "shift"))
 
 
 def _axes(result: CalibrationResult) -> Axes:
