@@ -122,6 +122,7 @@ class CalibrationResult:
                 "log2_learning_rate": found.log2_learning_rate,
                 "standard_error_log2": found.standard_error,
                 "interval": None if found.interval is None else [2.0**end for end in found.interval],
+                "law_interval": None if found.law_interval is None else [2.0**end for end in found.law_interval],
                 "ceiling": None if found.ceiling is None else 2.0**found.ceiling,
             }
 

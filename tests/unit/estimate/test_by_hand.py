@@ -73,7 +73,7 @@ def test_the_weights_are_cube_roots_of_the_densities() -> None:
 def test_the_errors_of_a_prediction_and_of_the_drift_are_those_of_the_mixture() -> None:
     found = candidates()
     prediction, drift = found.predict(2048), found.drift
-    parts = [one.predict(2048) for one in found.all]
+    parts = [one.predict_cell(2048) for one in found.all]
     variance = sum(
         weight * ((value - prediction.log2_learning_rate) ** 2 + error**2)
         for weight, (value, error) in zip(found.weights, parts, strict=True)

@@ -224,7 +224,7 @@ def test_a_prior_of_zero_holds_the_line_level() -> None:
 def test_an_interval_holds_what_was_chosen() -> None:
     """Theory misses least by accident, and the mixture would leave it out four times beyond the data."""
     found = fit_candidates(WIDTHS[:3], [-7.9, -7.92, -8.57], [0.1] * 3)
-    value, _, interval = found.predict(1024)[:3]
+    predicted = found.predict(1024)
     assert found.chosen.name == "none"
-    assert interval is not None
-    assert interval[1] == value
+    assert predicted.law_interval is not None
+    assert predicted.law_interval[1] == predicted.log2_learning_rate

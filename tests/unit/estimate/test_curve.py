@@ -54,9 +54,9 @@ def test_an_exact_drift_on_a_coarse_grid_is_not_shrunk_away(
     far = result.predict(4 * widths[-1])
     truth = -8.2 - len(widths) - 1
     assert far.log2_learning_rate == pytest.approx(truth, abs=0.1)
-    assert far.interval is not None
-    assert far.interval[0] < truth < far.interval[1]
-    assert far.interval[1] - far.interval[0] < 1
+    assert far.law_interval is not None
+    assert far.law_interval[0] < truth < far.law_interval[1]
+    assert far.law_interval[1] - far.law_interval[0] < 1
 
 
 def test_the_error_is_that_of_three_points_with_their_misfit() -> None:
