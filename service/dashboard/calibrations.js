@@ -96,18 +96,27 @@ function showResult(result) {
     [["Law over width"], ["Error, octaves", true], ["Chosen"]],
     (result.candidates || []).map((law) => [
       { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" }[law.name] || law.name,
-      law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? "yes" : "",
+      law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? chosenLaw(law, result.raw_slope) : "",
     ]),
   );
   fill(
     byId("optima"),
     [["Width", true], ["Learning rate", true], ["95 % interval", true], ["Loss", true]],
     result.optima.map((found) => {
-      const bound = { upper_bound: "≤ ", lower_bound: "≥ " }[found.kind] || "";
-      return [String(found.width), bound + number(found.learning_rate), interval(found.interval), number(found.loss)];
+      const side = { upper_bound: "< ", lower_bound: "> " }[found.kind];
+      const rate = number(found.learning_rate);
+      // Results stored before bounds were have only the edge of the grid.
+      const best = !side ? rate : found.bound ? side + number(found.bound) : `edge, ${rate}`;
+      return [String(found.width), best, interval(found.interval), number(found.loss)];
     }),
   );
   showWarnings("detail-warnings", result.warnings);
+}
+
+// A law with theory's drift was not refuted; the slope of the optima alone says how far they are from it.
+function chosenLaw(law, slope) {
+  if (law.name === "power" || !slope) return "yes";
+  return `yes: theory, not refuted; the optima alone go as width^(${number(slope.value, 2)} ± ${number(slope.standard_error, 2)})`;
 }
 
 async function showShards(item) {

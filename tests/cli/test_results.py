@@ -10,7 +10,12 @@ OPTIMUM = {"learning_rate": 0.01, "interval": [0.008, 0.0125], "kind": "interior
 COUNTS = {"completed": 9, "stopped": 2, "diverged": 1}
 SLOPE = {"value": 0.02, "standard_error": 0.01, "interval": [-0.05, 0.09], "degrees_of_freedom": 2}
 RESULT: dict[str, Any] = {
-    "optima": [{"width": 64, **OPTIMUM, **COUNTS}, {"width": 128, **OPTIMUM, **COUNTS, "kind": "lower_bound"}],
+    "optima": [
+        {"width": 64, **OPTIMUM, **COUNTS},
+        {"width": 128, **OPTIMUM, **COUNTS, "kind": "lower_bound", "bound": 0.005, "interval": None},
+        {"width": 256, **OPTIMUM, **COUNTS, "kind": "upper_bound", "bound": 0.02, "interval": None},
+        {"width": 512, **OPTIMUM, **COUNTS, "kind": "upper_bound", "interval": None},
+    ],
     "drift": None,
     "exponents": [],
     "warnings": [{"code": "upper_edge", "message": "a width's optimum is a bound"}],
@@ -28,7 +33,9 @@ def shown(capsys: pytest.CaptureFixture[str], measure: list[str] | None = None, 
 def test_bounds_and_trials_by_how_they_ended(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(capsys)
     assert "64 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
-    assert "128 ≥ 0.01 0.008 to 0.0125 2.5000 12 2 1" in lines
+    assert "128 > 0.005 – 2.5000 12 2 1" in lines
+    assert "256 < 0.02 – 2.5000 12 2 1" in lines
+    assert "512 edge, 0.01 – 2.5000 12 2 1" in lines  # stored before results had bounds
     assert "No drift and no exponents: these need an optimum inside the grid at two or more widths." in lines
     assert not any(word in line for line in lines for word in ("γ", "Gradients", "Coordinate", "horizon"))
 
@@ -41,11 +48,22 @@ def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
         capsys,
         drift=SLOPE,
         candidates=[{**power, "parameters": {"drift": 0.25}}, none],
-        predictions=[expected],
+        predictions=[expected, {**expected, "width": 1024, "ceiling": 0.0042}],
     )
     assert "power chosen 0.040 0.90 1 drift 0.250" in lines
     assert "none – – 2" in lines
     assert "Expected at width 512: 0.0042, 95 % interval –" in lines
+    assert "Expected at width 1024: 0.0042, 95 % interval –, held below a divergence" in lines
+
+
+@pytest.mark.parametrize("name", ["none", "shift"])
+def test_a_law_with_theorys_drift_is_called_not_refuted(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    law = {"name": name, "chosen": True, "out_of_sample_error": 0.04, "weight": 0.9, "degrees_of_freedom": 1}
+    raw = {"value": -0.371, "standard_error": 0.05, "interval": None, "degrees_of_freedom": 2}
+    line = "Theory, not refuted: the optima alone go as width^(−0.371 ± 0.050)."
+    assert line in shown(capsys, drift=SLOPE, candidates=[law], raw_slope=raw)
+    assert line not in shown(capsys, drift=SLOPE, candidates=[{**law, "name": "power"}], raw_slope=raw)
+    assert line not in shown(capsys, drift=SLOPE, candidates=[law])  # stored before results had it
 
 
 def test_every_other_part(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,6 +105,8 @@ def fits() -> Iterator[Fit]:
     yield "one width", spec, sweep({64: -8.0}), []
     yield "holes", spec, [trial for index, trial in enumerate(sweep(level)) if index % 7], []
     yield "cliff", spec, sweep(level, cliff=0.25), []
+    untrained = [{**trial, "loss": 7.8} if trial["learning_rate"] > 0.02 else trial for trial in sweep(level)]
+    yield "finite divergences", spec, untrained, []
     stopped = [{**trial, "status": "stopped", "loss": None} if trial["loss"] > 2.3 else trial for trial in sweep(level)]
     yield "stopped", spec, stopped, []
     tied = {"architecture": "transformer", "tied": True}

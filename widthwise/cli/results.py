@@ -10,7 +10,8 @@ from widthwise.vocabulary import ExponentQuantity, Measured
 
 Part = Mapping[str, Any]
 
-BOUNDS = {"upper_bound": "≤ ", "lower_bound": "≥ "}
+THEORYS = ("none", "shift")  # laws with theory's drift
+BOUNDS = {"upper_bound": "< ", "lower_bound": "> "}
 
 
 def show_result(calibration: Calibration) -> None:
@@ -88,12 +89,20 @@ def _show_drift(result: Part) -> None:
         f"95 % interval {console.between(drift['interval'])}; 0 if the theory's multipliers transfer.\n",
         soft_wrap=True,
     )
+    raw = result.get("raw_slope")
+    if raw is not None and any(law.get("chosen") and law["name"] in THEORYS for law in result.get("candidates", ())):
+        slope, error = console.signed(raw["value"]), console.signed(raw["standard_error"])
+        out.print(f"Theory, not refuted: the optima alone go as width^({slope} ± {error}).\n", soft_wrap=True)
     for prediction in result.get("predictions", ()):
         out.print(
             f"Expected at width {prediction['width']}: {prediction['learning_rate']:.3g}, "
-            f"95 % interval {_range(prediction['interval'])}",
+            f"95 % interval {_range(prediction['interval'])}{_held(prediction)}",
             soft_wrap=True,
         )
+
+
+def _held(prediction: Part) -> str:
+    return ", held below a divergence" if prediction.get("ceiling") is not None else ""
 
 
 def _show_candidates(candidates: Iterable[Part]) -> None:
@@ -205,7 +214,12 @@ def _shown(value: Any) -> str:
 
 
 def _bounded(optimum: Part, name: str) -> str:
-    return BOUNDS.get(optimum.get("kind", ""), "") + f"{optimum[name]:.3g}"
+    """Return the best value, or what bounds it; results stored before bounds were have only the edge of the grid."""
+    side = BOUNDS.get(optimum.get("kind", ""))
+    if side is None:
+        return f"{optimum[name]:.3g}"
+    bound = optimum.get("bound")
+    return f"edge, {optimum[name]:.3g}" if bound is None else f"{side}{bound:.3g}"
 
 
 def _range(interval: Any) -> str:

@@ -4,7 +4,8 @@ Every tensor trains at the base learning rate times its theoretical multiplier, 
 learning rate. If the theory holds, its optimum is the same at every width. If the optimum drifts instead, as
 n^(−d), the multipliers' exponents were all too small by d: the measured learning-rate exponent of a role is the
 prescribed one plus the drift. One number was measured, so all roles share its error. If a finite-width shift
-explains the optima better, the drift is theory's, and the shift is reported separately (`candidates`).
+explains the optima better, the drift is theory's: not refuted, which is not measured. The shift and the slope of the
+optima alone are reported separately (`candidates`, `raw_slope`).
 
 With one global learning rate nothing is prescribed by width, so theory expects the drift that the most demanding role
 needs, the largest c; the published fits of Everett et al. 2024 differ from it by 0.05 to 0.34.
@@ -29,6 +30,7 @@ from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.parts.registry import Evidence, fit_parts
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
+from widthwise.estimate.skew import unshared_errors
 from widthwise.estimate.widths import WidthOptimum, fit_optima
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
@@ -67,36 +69,34 @@ class CalibrationResult:
     def predict(self, width: float) -> Prediction:
         """Return the log2 of the best base learning rate at a width, by the chosen candidate.
 
+        If the widest optimum lies next to a divergence, an upward law describes the edge of divergence. Following it
+        past the data may cost the whole run, while staying at theory's rate costs little, so the prediction is held to
+        what theory makes of that optimum: its `ceiling`. The interval of a held prediction reaches from where theory
+        puts the lower end of that optimum's interval to where the law's own interval ends, since either may be true.
+
         Raises `EstimateError` if no width has an interior optimum, `InvalidInputError` for a width that is not
         positive and finite.
         """
         if self.candidates is None:
             raise EstimateError("no width has an optimum inside its grid, so nothing can be predicted")
-        found, ceiling = self.candidates.predict(width), self._ceiling(width)
-        if found.log2_learning_rate <= ceiling:
-            return found
-        interval = None if found.interval is None else (min(found.interval[0], ceiling), found.interval[1])
-        return found._replace(log2_learning_rate=ceiling, interval=interval)
-
-    def _ceiling(self, width: float) -> float:
-        """Return the log2 learning rate above which a prediction beyond the measured widths would cross a divergence.
-
-        If the widest optimum lies next to a divergence, an upward law describes the edge of divergence. Following it
-        past the data may cost the whole run, while staying at theory's rate costs little.
-        """
         widest = max((entry for entry in self.optima if _is_interior(entry)), key=lambda entry: entry.width)
-        optimum = widest.optimum
-        if self.candidates is None or optimum is None or width <= widest.width or not optimum.next_to_divergence:
-            return math.inf
-        return optimum.log2_learning_rate - self.candidates.chosen.theory_drift * math.log2(width / widest.width)
+        edge = widest.optimum
+        if edge is None or edge.interval is None or not width > widest.width or not edge.next_to_divergence:
+            return self.candidates.predict(width)
+        fall = self.candidates.chosen.theory_drift * math.log2(width / widest.width)
+        found = self.candidates.predict(width, edge.log2_learning_rate - fall)
+        if found.ceiling is None or found.interval is None:
+            return found
+        return found._replace(interval=(min(found.interval[0], math.log2(edge.interval[0]) - fall), found.interval[1]))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready values, all finite."""
         return {
             "optima": [found.to_dict() for found in self.optima],
             "drift": None if self.drift is None else _estimate_dict(self.drift),
+            "raw_slope": None if self.power_law is None else _slope_dict(self.power_law),
             "candidates": [] if self.candidates is None else self.candidates.to_list(),
-            "predictions": list(self._predictions()),
+            "predictions": [] if self.candidates is None else list(self._predictions()),
             "exponents": [
                 {
                     "quantity": exponent.quantity.value,
@@ -112,18 +112,18 @@ class CalibrationResult:
         }
 
     def _predictions(self) -> Iterator[dict[str, Any]]:
-        """Return the chosen candidate's predictions beyond the largest width."""
-        if self.candidates is None:
-            return
+        """Return predictions beyond the largest width."""
         largest = max(entry.width for entry in self.optima)
         for factor in PREDICTED:
-            value, error, interval = self.candidates.predict(largest * factor)
+            found = self.predict(largest * factor)
             yield {
                 "width": largest * factor,
-                "learning_rate": 2.0**value,
-                "log2_learning_rate": value,
-                "standard_error_log2": error,
-                "interval": None if interval is None else [2.0**end for end in interval],
+                "learning_rate": 2.0**found.log2_learning_rate,
+                "log2_learning_rate": found.log2_learning_rate,
+                "standard_error_log2": found.standard_error,
+                "interval": None if found.interval is None else [2.0**end for end in found.interval],
+                "law_interval": None if found.law_interval is None else [2.0**end for end in found.law_interval],
+                "ceiling": None if found.ceiling is None else 2.0**found.ceiling,
             }
 
 
@@ -174,7 +174,7 @@ def fit_calibration(
         )
         if len(interior) > 1:
             law = fit_power_law(widths, log_optima, errors)
-            drift = Drift(*candidates.drift, degrees_of_freedom=len(interior) - 2)
+            drift = Drift(*candidates.drift[:3], degrees_of_freedom=len(interior) - 2)
     asked = bool(optima) or Measured.LEARNING_RATE in spec.measure
     return CalibrationResult(
         optima=found,
@@ -185,7 +185,7 @@ def fit_calibration(
             *(exponent for part in parts.values() for exponent in part.exponents),
         ),
         warnings=(
-            *(calibration_cautions(spec, optima, candidates, widths) if asked else ()),
+            *(calibration_cautions(spec, optima, candidates, widths, law) if asked else ()),
             *(caution for part in parts.values() for caution in part.warnings),
         ),
         candidates=candidates,
@@ -199,16 +199,13 @@ def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
     For one width the larger of two estimates is used, from the scatter and from the seeds' own optima, which errs
     upwards; all widths together show by how much the seeds exceed the scatter.
     """
-    shared_W = np.array([optimum.shared_error for optimum in optima])
-    own_W = np.sqrt(np.square([optimum.standard_error or 0.0 for optimum in optima]) - shared_W**2)
+    own_W = np.array([optimum.own_error for optimum in optima])
     fitted_W = np.array([optimum.residual_error is not None for optimum in optima])
     if fitted_W.any():
         residual = np.array([optimum.residual_error or 0.0 for optimum in optima])[fitted_W]
         seeds = np.array([optimum.seed_error for optimum in optima])[fitted_W]
         own_W[fitted_W] = residual * max(1.0, float(np.sqrt((seeds**2).sum() / (residual**2).sum())))
-    own_W = moderated_errors(own_W, [optimum.degrees_of_freedom for optimum in optima])
-    shared = float(shared_W.mean())
-    return np.hypot(own_W, shared_W - shared), shared  # different windows share it only in part
+    return unshared_errors(optima, moderated_errors(own_W, [optimum.degrees_of_freedom for optimum in optima]))
 
 
 def _prescribed(spec: CalibrationSpec) -> dict[Role, float]:
@@ -243,6 +240,16 @@ def _exponents(spec: CalibrationSpec, drift: Drift, widths: tuple[int, ...]) -> 
             theory=prescribed + theory_drift,
             widths=widths,
         )
+
+
+def _slope_dict(law: PowerLaw) -> dict[str, Any]:
+    """Return the slope of the optima alone, whatever theory has: LR* ∝ width^value."""
+    return {
+        "value": law.slope,
+        "standard_error": law.standard_error,
+        "interval": None if law.interval is None else list(law.interval),
+        "degrees_of_freedom": law.degrees_of_freedom,
+    }
 
 
 def _estimate_dict(estimate: Drift | ExponentEstimate) -> dict[str, Any]:

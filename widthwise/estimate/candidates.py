@@ -22,8 +22,11 @@ left
 out: the density itself is overconfident (Yao et al. 2018, 1704.02030), because with three to five widths it is noisy.
 `none` is a special case of both others; its weight goes to the power law, whose interval shows the possible drift.
 
-The interval of the drift comes from the same mixture. Under `shift` the drift is exactly theory's, so the interval
-excludes theory's value only if the data exclude `shift`.
+A prediction is of the optimum of one model, which scatters about the law by ω besides (`scatter`); the interval of the
+law alone is given apart.
+
+The interval of the drift comes from the same mixture, without that scatter. Under `shift` the drift is exactly
+theory's, so the interval excludes theory's value only if the data exclude `shift`.
 """
 
 import math
@@ -39,6 +42,7 @@ from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.intervals import STATED_DEGREES_OF_FREEDOM, mixture_interval, pooled_scale, quantile
 from widthwise.estimate.line import Floats, fit_line
 from widthwise.estimate.scaling import checked_points
+from widthwise.estimate.scatter import scatter_about
 
 Name = Literal["none", "shift", "power"]
 
@@ -58,7 +62,9 @@ class Prediction(NamedTuple):
 
     log2_learning_rate: float  #: of the chosen candidate
     standard_error: float  #: root mean square about it, over the candidates
-    interval: tuple[float, float] | None  #: 95 %, in log2; None if nothing tests the candidates
+    interval: tuple[float, float] | None  #: 95 %, in log2, of one model's optimum; None if nothing tests the candidates
+    ceiling: float | None = None  #: log2 learning rate that a divergence holds the prediction to; None if it does not
+    law_interval: tuple[float, float] | None = None  #: 95 % of the law alone, without the scatter of optima about it
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,10 @@ class Candidate:
     shrinkage: float  #: share of the slope that the prior removed, 0 to 1
     out_of_sample_error: float | None  #: octaves; None with fewer than three widths
     log_density: float  #: of the widths left out, in nats; only differences are meaningful
+    cell_scatter: float  #: ω, octaves: how far the optimum of one model lies from the law, besides its own error
+    cell_error: float  #: of the level at `cell_centre`, if optima scatter so far
+    cell_slope_error: float  #: of the slope, likewise
+    cell_centre: float  #: h at which these are uncorrelated
 
     @property
     def student_degrees_of_freedom(self) -> int:
@@ -105,6 +115,13 @@ class Candidate:
         value = self.level + self.slope * h - self.theory_drift * math.log2(width / self.base_width)
         return value, math.hypot(self.centre_error, (h - self.centre) * self.slope_error)
 
+    def predict_cell(self, width: float) -> tuple[float, float]:
+        """Return the same for the optimum of one model, which scatters about the law as the measured ones do."""
+        h = float(_regressor(self.name, width / self.base_width))
+        value, error = self.predict(width)
+        scattered = math.hypot(self.cell_error, (h - self.cell_centre) * self.cell_slope_error)
+        return value, math.hypot(max(error, scattered), self.cell_scatter)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters in their own units, their errors, and how well the law predicts widths left out."""
         parameters = {"log2_optimum_at_base": self.predict(self.base_width)}
@@ -126,6 +143,7 @@ class Candidate:
             "lack_of_fit": self.lack_of_fit,
             "prior_scale": {"none": None, "shift": SHIFT_PRIOR * self.base_width, "power": DRIFT_PRIOR}[self.name],
             "shrinkage": self.shrinkage,
+            "cell_scatter": self.cell_scatter,
         }
 
 
@@ -138,14 +156,21 @@ class Candidates:
     chosen: Candidate
     widths: int  #: number of widths with an optimum
 
-    def predict(self, width: float) -> Prediction:
+    def predict(self, width: float, most: float = math.inf) -> Prediction:
         """Return the log2 optimum at a width by the chosen candidate; the interval includes the choice's uncertainty.
+
+        A prediction above `most` is held to it; the standard error is then about `most`.
 
         Raises `InvalidInputError` for a width that is not positive and finite.
         """
         if not (math.isfinite(width) and width > 0):
             raise InvalidInputError(f"width is {width}; give a positive finite number", field="width")
-        return self._mixed(self.chosen.predict(width)[0], [candidate.predict(width) for candidate in self.all])
+        value = self.chosen.predict(width)[0]
+        spread = [candidate.predict(width) for candidate in self.all]
+        cells = [candidate.predict_cell(width) for candidate in self.all]
+        return self._mixed(min(value, most), cells)._replace(
+            ceiling=most if value > most else None, law_interval=self._mixed(min(value, most), spread).interval
+        )
 
     @cached_property
     def drift(self) -> Prediction:
@@ -174,7 +199,8 @@ class Candidates:
             [candidate.student_degrees_of_freedom for candidate in self.all],
             self.weights,
         )
-        return Prediction(value, math.sqrt(variance), (min(low, value), max(high, value)))
+        interval = min(low, value), max(high, value)
+        return Prediction(value, math.sqrt(variance), interval, law_interval=interval)
 
 
 def fit_candidates(
@@ -247,6 +273,8 @@ def _candidate(
     plain = fit_line(h_W, y_W, error_W, prior)
     scatter = sum(((y - plain.at(h)) / error) ** 2 for h, y, error in zip(h_W, y_W, error_W, strict=True))
     line = fit_line(h_W, y_W, error_W * pooled_scale(scatter, dof)[0], prior)
+    omega = scatter_about(h_W, y_W, error_W, prior)
+    cells = fit_line(h_W, y_W, np.hypot(error_W, omega), prior)
     missed, log_density = _left_out(h_W, y_W, error_W, prior) if y_W.size > 2 else (None, 0.0)
     return Candidate(
         name=name,
@@ -262,6 +290,10 @@ def _candidate(
         shrinkage=line.shrinkage,
         out_of_sample_error=missed,
         log_density=log_density,
+        cell_scatter=omega,
+        cell_error=math.hypot(math.sqrt(cells.mean_variance), shared_error),
+        cell_slope_error=math.sqrt(cells.slope_variance),
+        cell_centre=cells.centre,
     )
 
 

@@ -1,12 +1,17 @@
 """Warnings of a calibration: every reason to trust its exponents less."""
 
+import math
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.caution import Caution
 from widthwise.estimate.candidates import Candidates, Prediction
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.scaling import PowerLaw
+from widthwise.estimate.surface import Surface
 from widthwise.estimate.widths import WidthOptimum
 from widthwise.vocabulary import Parameterization
 
@@ -24,8 +29,12 @@ def calibration_cautions(
     optima: Sequence[WidthOptimum],
     candidates: Candidates | None,
     widths: tuple[int, ...],
+    law: PowerLaw | None = None,
 ) -> Iterator[Caution]:
-    """Return every reason to trust the result less, in a fixed order; `widths` are those with an interior optimum."""
+    """Return every reason to trust the result less, in a fixed order; `widths` are those with an interior optimum.
+
+    `law` is the plain power law of those optima.
+    """
     fitted = candidates if len(widths) > 1 else None
     for entry in optima:
         yield from _width_warnings(entry, fitted)
@@ -39,7 +48,7 @@ def calibration_cautions(
             "extend the learning rates as the other warnings say, and calibrate again.",
         )
     else:
-        yield from _law_warnings(fitted, widths)
+        yield from _law_warnings(fitted, widths, law)
     small = [width for width in widths if width < SMALL_WIDTH]
     if small:
         yield Caution(
@@ -61,7 +70,7 @@ def calibration_cautions(
         )
 
 
-def _law_warnings(candidates: Candidates, widths: tuple[int, ...]) -> Iterator[Caution]:
+def _law_warnings(candidates: Candidates, widths: tuple[int, ...], law: PowerLaw | None) -> Iterator[Caution]:
     """Return what is doubtful about the law over widths."""
     chosen, drift = candidates.chosen, candidates.drift
     if len(widths) == 2:
@@ -77,10 +86,12 @@ def _law_warnings(candidates: Candidates, widths: tuple[int, ...]) -> Iterator[C
             "explain; this widens the intervals.",
         )
     if len(widths) > 2:
-        yield from _choice_warnings(candidates, drift, widths)
+        yield from _choice_warnings(candidates, drift, widths, law)
 
 
-def _choice_warnings(candidates: Candidates, drift: Prediction, widths: tuple[int, ...]) -> Iterator[Caution]:
+def _choice_warnings(
+    candidates: Candidates, drift: Prediction, widths: tuple[int, ...], law: PowerLaw | None
+) -> Iterator[Caution]:
     """Return what was chosen instead of theory, and what else could be true."""
     chosen = candidates.chosen
     if drift.interval is not None and not drift.interval[0] <= chosen.theory_drift <= drift.interval[1]:
@@ -91,10 +102,12 @@ def _choice_warnings(candidates: Candidates, drift: Prediction, widths: tuple[in
             "here; the measured ones include the drift.",
         )
     if chosen.name == "shift":
+        alone = "" if law is None else f": the optima alone go as width^({law.slope:+.2f} ± {law.standard_error:.2f})"
         yield Caution(
             "finite_width_shift",
             f"The optimum at width n lies {chosen.shift:+.3g}/n octaves below its limit: at {min(widths)} by "
-            f"{chosen.shift / min(widths):+.2f}. The exponents are theory's; a transfer adds the shift.",
+            f"{chosen.shift / min(widths):+.2f}; a transfer adds the shift. The exponents are theory's, not "
+            f"refuted{alone}.",
         )
     far = 4 * max(widths)
     likely = [one for one, weight in zip(candidates.all, candidates.weights, strict=True) if weight > PLAUSIBLE]
@@ -116,6 +129,7 @@ def _width_warnings(entry: WidthOptimum, candidates: Candidates | None) -> Itera
             f"Width {entry.width}: {surface.gap_count} of {surface.losses.size} trials have no outcome; "
             "seeds are compared only where they ran.",
         )
+    yield from divergence_caution(f"Width {entry.width}", surface)
     if optimum is None:
         yield Caution("no_optimum", f"Width {entry.width} is left out of the fit: {entry.reason}.")
         return
@@ -131,10 +145,25 @@ def _width_warnings(entry: WidthOptimum, candidates: Candidates | None) -> Itera
         )
 
 
+def divergence_caution(where: str, surface: Surface, swept: str = "learning rate") -> Iterator[Caution]:
+    """Return which finite losses of a sweep count as divergences, if any do."""
+    at_LxS = np.isfinite(surface.recognised)
+    if at_LxS.any():
+        lowest = np.array(surface.learning_rates)[at_LxS.any(axis=1)].min()
+        yield Caution(
+            "finite_divergence",
+            f"{where}: {at_LxS.sum()} trials from {swept} {lowest:.3g} up ended with losses of "
+            f"{np.nanmin(surface.recognised):.3g} or more, far above what the smaller ones lead to. They count as "
+            "diverged; report a diverged run as such.",
+        )
+
+
 def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Iterator[Caution]:
     """Return a warning if the other widths contradict the bound found at this one."""
-    predicted, error, _ = candidates.predict(width)
-    excess = predicted - bound.log2_learning_rate
+    if bound.bound is None:
+        return
+    predicted, error = candidates.predict(width)[:2]
+    excess = predicted - math.log2(bound.bound)
     excess = excess if bound.kind == "upper_bound" else -excess
     # Noise can move the lowest mean loss by a grid point, so a bound is only as sharp as the spacing.
     if excess > max(BOUND_ERRORS * error, bound.spacing):
@@ -142,7 +171,7 @@ def _bound_warnings(width: int, bound: Optimum, candidates: Candidates) -> Itera
         yield Caution(
             "bound_inconsistent",
             f"Width {width}: the other widths predict a best learning rate of {2.0**predicted:.3g}, "
-            f"{side} the bound {bound.learning_rate:.3g} seen there; the chosen law may not hold.",
+            f"{side} the bound {bound.bound:.3g} seen there; the chosen law may not hold.",
         )
 
 

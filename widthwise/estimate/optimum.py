@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate.intervals import quantile
+from widthwise.estimate.losses import finite_divergences
 from widthwise.estimate.parabola import Floats, Parabola, adjusted_means, fit_parabola
 
 Kind = Literal["interior", "lower_bound", "upper_bound"]
@@ -40,6 +41,8 @@ FLOOR_SPACINGS = 0.01  # smallest standard error, in grid spacings (chosen): bel
 FLOOR_SPACINGS_THREE_POINTS = 0.05  # the same if nothing tests the shape; measured, see the module's docstring
 RECENTRINGS = 4  # chosen: two are enough for almost every sweep, and cycles must end
 CLOSEST_OCTAVES = 1e-6  # learning rates closer than this are the same one written twice
+ROUNDED_OCTAVES = 0.02  # chosen: two learning rates of two digits that are an octave apart can be 1.02 apart
+ROUNDED_SPACINGS = 0.25  # chosen: on a grid finer than that, a window takes in no further point
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Optimum:
     """The best learning rate of one sweep.
 
     `kind` is "interior" if the grid brackets the optimum, "upper_bound" if the smallest learning rate tried is
-    the best (the true optimum is at or below it), "lower_bound" if the largest is. A bound has no
-    standard error and no interval.
+    the best, "lower_bound" if the largest is. Even then the true optimum may lie inside the grid, up to the next
+    learning rate: `bound`. A bound has no standard error and no interval.
     """
 
     learning_rate: float  #: the vertex of the fit, or the learning rate at the edge
@@ -66,6 +69,12 @@ class Optimum:
     seed_error: float = 0.0  #: standard_error estimated only from the seeds' own optima
     skew_shift: float = 0.0  #: octaves from the parabola's vertex to log2_learning_rate, if a skew was corrected
     shared_error: float = 0.0  #: part of the standard error that all widths share: the skew's
+    bound: float | None = None  #: learning rate that a bound's optimum lies below or above; None if it is interior
+
+    @property
+    def own_error(self) -> float:
+        """The standard error without the part that all widths share; 0 without a standard error."""
+        return math.sqrt(max((self.standard_error or 0.0) ** 2 - self.shared_error**2, 0.0))
 
 
 def fit_optimum(
@@ -85,7 +94,7 @@ def fit_optimum(
     stopped: mask of the same shape: which cells ended early because they could not come near the best.
 
     A learning rate at which any seed diverged or was stopped is never the best and never fitted, but it bounds the
-    range.
+    range. A finite loss that only a diverged run has counts as a divergence, see `losses`.
 
     Raises `InvalidInputError` for infinite losses, learning rates that are not positive and distinct, or
     shapes that do not match; `EstimateError` if no learning rate completed without a divergence, or if only
@@ -123,9 +132,9 @@ def fit_optimum(
         next_to_divergence=bool(diverged_L[max(best - 1, 0) : best + 2].any()),
     )
     if best == 0:
-        return replace(plain, kind="upper_bound")
+        return replace(plain, kind="upper_bound", bound=float(2.0 ** x[1]))
     if best == x.size - 1:
-        return replace(plain, kind="lower_bound")
+        return replace(plain, kind="lower_bound", bound=float(2.0 ** x[-2]))
     bracket = float(x[best - 1]), float(x[best + 1])
     if not usable_L[best - 1 : best + 2].all():
         return _bracketed(plain, bracket)
@@ -163,7 +172,9 @@ def _checked(
             f"learning rates {rates[order].tolist()} are not distinct; merge the equal ones",
             field="learning_rates",
         )
-    return x, loss_LxS[order], diverged_LxS[order], stopped_LxS[order]
+    loss_LxS, diverged_LxS = loss_LxS[order], diverged_LxS[order]
+    recognised_LxS = finite_divergences(x, loss_LxS)
+    return x, np.where(recognised_LxS, np.nan, loss_LxS), diverged_LxS | recognised_LxS, stopped_LxS[order]
 
 
 def _mask(cells: ArrayLike, name: str, loss_LxS: Floats) -> Bools:
@@ -266,7 +277,8 @@ def _windowed(x: Floats, loss_LxS: Floats, best: int) -> tuple[Parabola | None, 
 
 
 def _window(x: Floats, centre: int, octaves: float) -> slice:
-    """Return the points within `octaves` of `centre`, with at least one neighbour on each side."""
+    """Return the points within `octaves` of `centre`, but for rounding, with at least one neighbour on each side."""
     centre = min(max(centre, 1), x.size - 2)
-    near = np.flatnonzero(np.abs(x - x[centre]) <= octaves + CLOSEST_OCTAVES)
+    rounding = min(ROUNDED_OCTAVES, ROUNDED_SPACINGS * float(np.diff(x).min()))
+    near = np.flatnonzero(np.abs(x - x[centre]) <= octaves + rounding)
     return slice(min(int(near[0]), centre - 1), max(int(near[-1]), centre + 1) + 1)

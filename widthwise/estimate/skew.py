@@ -21,6 +21,7 @@ from widthwise.estimate.surface import Surface
 
 SKEW_PRIOR = 1 / 3  # of eˣ − 1 − x, a curve twice as steep towards divergence as away from it (chosen)
 OCTAVES = 1.5  # points this close to the vertex show the skew; measured: 1 is noisy, 2 also sees the fifth power
+COARSE_OCTAVES = 2.0  # the same if too few lie that close: on a grid of octaves four or five do
 PASSES = 2  # the expansion is around the optimum, which moves once the skew is known
 FEWEST = 4  # learning rates that a cubic needs
 
@@ -48,6 +49,16 @@ def corrected(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tuple[O
     return tuple(found)
 
 
+def unshared_errors(optima: Sequence[Optimum], own_W: Floats) -> tuple[Floats, float]:
+    """Return each optimum's error apart from what all share, (W,), and that; `own_W` are their own errors.
+
+    The skew's error moves the level of a law over the optima, not its slope. Different windows share it only in part.
+    """
+    shared_W = np.array([optimum.shared_error for optimum in optima])
+    shared = float(shared_W.mean())
+    return np.hypot(own_W, shared_W - shared), shared
+
+
 def _table(surface: Surface) -> tuple[Floats, Floats]:
     """Return a width's log2 learning rates (n_lr,) and losses (n_lr, n_seeds), without diverged or stopped ones."""
     lost_L = (surface.diverged | surface.stopped).any(axis=1)
@@ -59,7 +70,8 @@ def _skew(tables: Sequence[tuple[Floats, Floats]], optima: Sequence[Optimum]) ->
     """Fit ρ from cubics around the optima: cubic coefficient = ρ · quadratic coefficient, over all widths."""
     squares, dof, precision, product, shown = 0.0, 0, 0.0, 0.0, 0
     for (x, loss_LxS), optimum in zip(tables, optima, strict=True):
-        near_L = np.abs(x - optimum.log2_learning_rate) <= OCTAVES
+        away_L = np.abs(x - optimum.log2_learning_rate)
+        near_L = away_L <= (OCTAVES if (away_L <= OCTAVES).sum() >= FEWEST else COARSE_OCTAVES)
         if optimum.window is None or near_L.sum() < FEWEST:
             continue
         row, column = np.nonzero(np.isfinite(loss_LxS[near_L]))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from widthwise.calibration.trial import Trial
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.losses import finite_divergences
 from widthwise.vocabulary import TrialStatus
 
 
@@ -17,7 +18,7 @@ class Surface:
 
     A cell is a completed trial (finite loss), a diverged one, a stopped one (ended early, because it could not come
     near the best of its width and seed) or a gap (failed or not run). Divergences and stops are evidence about the
-    learning rate; gaps are not.
+    learning rate; gaps are not. A completed trial with a loss that only a diverged run has is a divergence (`losses`).
     """
 
     width: int
@@ -26,6 +27,7 @@ class Surface:
     losses: NDArray[np.float64]  #: (n_lr, n_seeds), nats, NaN if no trial completed
     diverged: NDArray[np.bool_]  #: (n_lr, n_seeds)
     stopped: NDArray[np.bool_]  #: (n_lr, n_seeds)
+    recognised: NDArray[np.float64]  #: (n_lr, n_seeds): finite losses that count as diverged, nats; NaN elsewhere
 
     @property
     def completed_count(self) -> int:
@@ -83,4 +85,6 @@ def _surface(width: int, cells: Mapping[tuple[float, int], tuple[str, float | No
         diverged[at], stopped[at] = status == TrialStatus.DIVERGED, status == TrialStatus.STOPPED
         if loss is not None:
             losses[at] = loss
-    return Surface(width, learning_rates, seeds, losses, diverged, stopped)
+    lost = finite_divergences(np.log2(learning_rates), losses)
+    recognised = np.where(lost, losses, np.nan)
+    return Surface(width, learning_rates, seeds, np.where(lost, np.nan, losses), diverged | lost, stopped, recognised)

@@ -42,8 +42,8 @@ def learning_rate_plot(spec: CalibrationSpec, trials: Sequence[Trial], result: M
     """Draw learning rate (log scale) against loss (nats) for every width, as an SVG document.
 
     Dots are single seeds, lines their means, dashes the fitted parabolas, diamonds the optima with their 95 %
-    intervals; an arrow is an optimum beyond the edge of the grid, a cross a divergence. The optima are fitted
-    from `trials`, so a running calibration can be plotted too; `result` (in the shape of
+    intervals; an arrow starts at the bound of an optimum at the edge of the grid, a cross is a divergence. The optima
+    are fitted from `trials`, so a running calibration can be plotted too; `result` (in the shape of
     `CalibrationResult.to_dict`) adds the drift to the heading.
     """
     optima = fit_optima(trials)
@@ -176,11 +176,11 @@ def _draw_fit(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> No
 
 
 def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum, colour: str) -> None:
-    """Draw a diamond with its interval, or an arrow if the optimum lies beyond the grid."""
+    """Draw a diamond with its interval, or an arrow from the bound if the optimum is at the edge of the grid."""
     optimum = entry.optimum
     if optimum is None:
         return
-    x, y = axes.x(optimum.log2_learning_rate), axes.y(optimum.loss)
+    x, y = axes.x(math.log2(optimum.bound or optimum.learning_rate)), axes.y(optimum.loss)
     group = add(root, "g", stroke=colour, fill=colour)
     SubElement(group, "title").text = f"width {entry.width}: {_described(entry)}"
     if optimum.interval is None:
@@ -239,7 +239,7 @@ def _draw_legend(root: Element, optima: Sequence[WidthOptimum], colours: Sequenc
         ("fitted parabola", lambda g: key_line(g, x, y, **{"stroke-dasharray": "5 4"})),
         ("optimum, 95 % interval", lambda g: (key_line(g, x, y), diamond(g, x + 10, y - 4, FAINT, FAINT))),
         ("… next to divergence", lambda g: (key_line(g, x, y), diamond(g, x + 10, y - 4, PAPER, FAINT))),
-        ("optimum beyond the grid", lambda g: arrow(g, x, y - 4, 1, length=20)),
+        ("optimum beyond this bound", lambda g: arrow(g, x, y - 4, 1, length=20)),
         ("diverged (faint: in part)", lambda g: cross(g, x + 10, y - 4, 1.0)),
         ("stopped early (likewise)", lambda g: bar(g, x + 10, y - 4, 1.0)),
     ]
@@ -253,7 +253,9 @@ def _best(optimum: Optimum | None) -> str:
     """Return the best learning rate as the legend shows it."""
     if optimum is None:
         return "–"
-    return {"interior": "", "upper_bound": "≤ ", "lower_bound": "≥ "}[optimum.kind] + f"{optimum.learning_rate:.3g}"
+    if optimum.bound is None:
+        return f"{optimum.learning_rate:.3g}"
+    return {"interior": "", "upper_bound": "< ", "lower_bound": "> "}[optimum.kind] + f"{optimum.bound:.3g}"
 
 
 def _described(entry: WidthOptimum) -> str:

@@ -42,9 +42,9 @@ NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "powe
 def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
     """Draw width against the best base learning rate (both log2), as an SVG document.
 
-    Diamonds are fitted optima with their 95 % intervals, arrows optima beyond their grid, lines the candidate laws (the
-    chosen one solid), the band the 95 % interval of the prediction. It is fitted from `trials`, so a running
-    calibration can be plotted too.
+    Diamonds are fitted optima with their 95 % intervals, arrows start at the bounds of optima at the edge of a grid,
+    lines are the candidate laws (the chosen one solid), the band is the 95 % interval of the prediction. It is fitted
+    from `trials`, so a running calibration can be plotted too.
     """
     result = _fitted(spec, trials)
     root = document(WIDTH, HEIGHT, f"Best learning rate over width: {heading(spec)}")
@@ -62,7 +62,7 @@ def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> str:
     add(clip, "rect", x=LEFT, y=TOP, width=RIGHT - LEFT, height=BOTTOM - TOP)
     laws = result.candidates
     if laws is not None:
-        _draw_laws(root, axes, laws)
+        _draw_laws(root, axes, result, laws)
     for entry in result.optima:
         _draw_optimum(root, axes, entry)
     _draw_legend(root, laws)
@@ -84,11 +84,12 @@ def _described(result: CalibrationResult) -> str:
         return "No width has an optimum inside its grid"
     if laws.widths == 1:
         return f"{laws.widths} of {len(result.optima)} widths have an optimum inside their grid: theory's law, untested"
+    law, missed = result.power_law, laws.chosen.out_of_sample_error
+    raw = "" if law is None else f": the optima alone go as width^({law.slope:+.2f} ± {law.standard_error:.2f})"
     if laws.chosen.name == "none":
-        return f"Chosen: {NAMES['none']}, so the best learning rate stays where theory puts it"
-    missed = laws.chosen.out_of_sample_error
+        return f"Chosen: {NAMES['none']}, not refuted{raw}"
     tail = "" if missed is None else f"; widths left out are missed by {missed:.2f} octaves"
-    return f"Chosen: {NAMES[laws.chosen.name]}{tail}"
+    return f"Chosen: {NAMES[laws.chosen.name]}{tail}" + (f"; theory, not refuted{raw}" * (laws.chosen.name == "shift"))
 
 
 def _axes(result: CalibrationResult) -> Axes:
@@ -97,7 +98,7 @@ def _axes(result: CalibrationResult) -> Axes:
     optima = [entry.optimum.log2_learning_rate for entry in result.optima if entry.optimum is not None]
     high = max(widths) + (math.log2(FARTHEST) if result.candidates is not None else 0.0)
     if result.candidates is not None:
-        far = result.candidates.predict(2.0**high)
+        far = result.predict(2.0**high)
         optima += [far.log2_learning_rate, *(far.interval or ())]
     low, top = min(optima), max(optima)
     margin = max(0.08 * (top - low), 0.5)  # at least half an octave, or noise would look like a law
@@ -119,11 +120,11 @@ def _draw_axes(root: Element, axes: Axes) -> None:
     label.set("transform", f"translate(20 {(TOP + BOTTOM) / 2:.1f}) rotate(-90)")
 
 
-def _draw_laws(root: Element, axes: Axes, laws: Candidates) -> None:
+def _draw_laws(root: Element, axes: Axes, result: CalibrationResult, laws: Candidates) -> None:
     """Draw the interval of the prediction as a band, then every candidate as a line."""
     group = add(root, "g", fill="none", **{"clip-path": "url(#widthwise-laws)"})
     x_P = np.linspace(axes.x_low, axes.x_high, POINTS).tolist()
-    spans = [(x, span) for x in x_P if (span := laws.predict(2.0**x).interval) is not None]
+    spans = [(x, span) for x in x_P if (span := result.predict(2.0**x).interval) is not None]
     if spans:
         rim = [(x, high) for x, (_, high) in spans] + [(x, low) for x, (low, _) in reversed(spans)]
         path(group, axes, rim, fill=GRID, stroke="none", opacity=0.7)
@@ -136,11 +137,11 @@ def _draw_laws(root: Element, axes: Axes, laws: Candidates) -> None:
 
 
 def _draw_optimum(root: Element, axes: Axes, entry: WidthOptimum) -> None:
-    """Draw a diamond with its interval, or an upright arrow if the optimum lies beyond the grid."""
+    """Draw a diamond with its interval, or an upright arrow from the bound of an optimum at the edge of its grid."""
     optimum = entry.optimum
     if optimum is None:
         return
-    x, y = axes.x(math.log2(entry.width)), axes.y(optimum.log2_learning_rate)
+    x, y = axes.x(math.log2(entry.width)), axes.y(math.log2(optimum.bound or optimum.learning_rate))
     shade = ramp(0.4)
     group = add(root, "g", stroke=shade, fill=shade)
     SubElement(group, "title").text = f"width {entry.width}: {entry.remark}"

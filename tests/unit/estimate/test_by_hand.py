@@ -73,7 +73,7 @@ def test_the_weights_are_cube_roots_of_the_densities() -> None:
 def test_the_errors_of_a_prediction_and_of_the_drift_are_those_of_the_mixture() -> None:
     found = candidates()
     prediction, drift = found.predict(2048), found.drift
-    parts = [one.predict(2048) for one in found.all]
+    parts = [one.predict_cell(2048) for one in found.all]
     variance = sum(
         weight * ((value - prediction.log2_learning_rate) ** 2 + error**2)
         for weight, (value, error) in zip(found.weights, parts, strict=True)
@@ -183,6 +183,7 @@ def test_warnings_name_the_numbers_that_they_are_about() -> None:
     assert f"width^({-drifting.drift.value:+.2f}) (95 % interval {-high:+.2f} to {-low:+.2f})" in message
     shifted = dict(fit_calibration(SPEC, exact(-8, -7.5, -7.25, -7.125)).warnings)["finite_width_shift"]
     assert "+64/n octaves below its limit: at 64 by +1.00" in shifted
+    assert "theory's, not refuted: the optima alone go as width^(+0.2" in shifted
 
 
 def test_seeds_with_optima_apart_state_how_sure_their_mean_is() -> None:

@@ -104,7 +104,8 @@ def test_the_result_is_valid_json_whatever_fails(seed: int, lost: float) -> None
 
 def test_the_shape_of_the_result() -> None:
     result = fit_calibration(SPEC, sweep(np.random.default_rng(0))).to_dict()
-    assert set(result) == {"optima", "drift", "candidates", "predictions", "exponents", "warnings"}
+    assert set(result) == {"optima", "drift", "raw_slope", "candidates", "predictions", "exponents", "warnings"}
+    assert set(result["raw_slope"]) == set(result["drift"])
     assert set(result["drift"]) == {"value", "standard_error", "interval", "degrees_of_freedom"}
     assert (
         result["optima"][0] | {"completed": 75, "diverged": 0, "kind": "interior", "width": 64} == result["optima"][0]
@@ -189,7 +190,7 @@ def test_too_few_interior_optima_leave_the_bounds_and_no_exponent() -> None:
     assert result.drift is None
     assert result.exponents == ()
     assert {"no_exponent", "optimum_at_grid_edge"} <= codes(result)
-    assert result.to_dict()["drift"] is None
+    assert result.to_dict()["drift"] is result.to_dict()["raw_slope"] is None
     messages = " ".join(warning.message for warning in result.warnings)
     assert "Width 128 is left out of the fit: the best learning rate is the smallest tried" in messages
     assert "1 of 3 widths" in messages
@@ -292,7 +293,11 @@ def test_a_shift_keeps_theorys_exponents_and_is_reported() -> None:
     found = result.to_dict()
     assert [one["name"] for one in found["candidates"] if one["chosen"]] == ["shift"]
     assert {e.value - e.theory for e in result.exponents if e.theory is not None} == {0.0}
-    assert {"finite_width_shift"} <= codes(result)
+    message = dict(result.warnings)["finite_width_shift"]
+    raw = found["raw_slope"]
+    assert raw["value"] > 3 * raw["standard_error"] > 0  # the optima rise, though the drift is theory's
+    assert "The exponents are theory's, not refuted" in message
+    assert f"the optima alone go as width^({raw['value']:+.2f} ± {raw['standard_error']:.2f})" in message
     assert "drift" not in codes(result)
     assert [one["width"] for one in found["predictions"]] == [1024, 2048, 8192]
     for one in found["predictions"]:

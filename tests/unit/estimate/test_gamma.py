@@ -249,7 +249,9 @@ def test_the_errors_of_gamma_and_of_the_base_learning_rate_add_in_quadrature() -
     (drift,) = [each for each in result.drifts if each.role == "hidden"]
     found = [each for each in result.gammas if each.role == "hidden"]
     gammas = [each.optimum for each in found if each.optimum is not None]
-    own = moderated_errors([one.standard_error or 0 for one in gammas], [one.degrees_of_freedom for one in gammas])
+    own = moderated_errors([one.own_error for one in gammas], [one.degrees_of_freedom for one in gammas])
+    shared = np.array([one.shared_error for one in gammas])
+    own = np.hypot(own, shared - shared.mean())
     variances = own**2 + np.array([(one.standard_error or 0) ** 2 for one in optima.values() if one is not None])
     y = [one.log2_learning_rate + np.log2(each.learning_rate) for one, each in zip(gammas, found, strict=True)]
     slope, _ = np.polyfit(np.log2(WIDTHS), y, 1, w=variances**-0.5)
@@ -269,7 +271,7 @@ def test_a_gamma_of_one_that_was_run_again_counts_instead_of_the_plain_trial() -
     ]
     before = {each.width: each.optimum for each in fitted(trials).gammas if each.role == "hidden"}
     after, turned = fitted([*trials, *again]), fitted([*again, *trials])
-    assert after.gammas == turned.gammas
+    assert [each.optimum for each in after.gammas] == [each.optimum for each in turned.gammas]
     for each in after.gammas:
         earlier = before[each.width]
         assert each.optimum is not None
@@ -281,8 +283,12 @@ def test_a_gamma_of_one_that_was_run_again_counts_instead_of_the_plain_trial() -
 def test_a_gamma_at_an_edge_is_named_with_its_side() -> None:
     drifts = {"embedding": -2.5, "hidden": 2.5, "readout": 0.0}
     messages = [c.message for c in fitted(trials_of(np.random.default_rng(5), drifts)).warnings]
-    assert any("γ of embedding: the best is the largest tried, 4, so it lies there or above;" in m for m in messages)
-    assert any("γ of hidden: the best is the smallest tried, 0.25, so it lies there or below;" in m for m in messages)
+    assert any(
+        "γ of embedding: the best is the largest tried, 4, so it lies above the next one, 2;" in m for m in messages
+    )
+    assert any(
+        "γ of hidden: the best is the smallest tried, 0.25, so it lies below the next one, 0.5;" in m for m in messages
+    )
 
 
 def test_a_gamma_next_to_a_divergence_is_rough() -> None:
@@ -292,3 +298,19 @@ def test_a_gamma_next_to_a_divergence_is_rough() -> None:
             record.update(status="diverged", loss=None)
     named = [c.message for c in fitted(trials).warnings if c.code == "next_to_divergence"]
     assert [message.split(":")[0] for message in named] == ["Width 128, γ of embedding"]
+
+
+def test_a_skew_that_the_widths_share_moves_no_best_gamma() -> None:
+    """On the grid of γ, an octave apart, the parabola's vertex lies a sixth of an octave below the best."""
+    trials = [
+        {**trial(width, 2.0**-8, seed, 2 + 0.12 * float(np.exp(t) - 1 - t)), "role": role, "gamma": float(gamma)}
+        for width in WIDTHS
+        for role in ROLES
+        for gamma in (0.25, 0.5, 1.0, 2.0, 4.0)
+        for seed in range(2)
+        for t in [np.log2(gamma) - 0.2]
+    ]
+    for found in fitted(trials).gammas:
+        assert found.optimum is not None
+        assert found.optimum.log2_learning_rate == pytest.approx(0.2, abs=0.06)
+        assert found.optimum.skew_shift > 0.08

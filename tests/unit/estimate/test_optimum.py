@@ -158,6 +158,27 @@ def test_an_optimum_at_the_edge_of_the_grid_is_a_bound(optimum: float, kind: str
     assert (found.standard_error, found.interval) == (None, None)
 
 
+@pytest.mark.parametrize("offset", [-3.0, -0.2, 0.0, 0.1, 0.24])
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_optimum_at_the_edge_is_bounded_by_the_second_learning_rate(offset: float, side: int) -> None:
+    """A truth within half a spacing inside the grid still makes the learning rate at its edge the best."""
+    edge, second = (GRID[0], GRID[1]) if side > 0 else (GRID[-1], GRID[-2])
+    truth = edge + side * offset
+    found = fit_optimum(2.0**GRID, parabola(GRID, truth))
+    assert found.learning_rate == 2.0**edge
+    assert found.bound == 2.0**second
+    assert side * (truth - math.log2(found.bound)) < 0
+    assert fit_optimum(2.0**GRID, parabola(GRID, -8.0)).bound is None
+
+
+def test_a_learning_rate_that_diverged_or_was_stopped_bounds_the_optimum_and_a_gap_does_not() -> None:
+    loss = parabola(GRID, -13.0)
+    loss[1] = np.nan
+    assert fit_optimum(2.0**GRID, loss).bound == 2.0 ** GRID[1]
+    assert fit_optimum(2.0**GRID, loss, None, np.isnan(loss)).bound == 2.0 ** GRID[1]
+    assert fit_optimum(2.0**GRID, loss, np.zeros(loss.size, bool)).bound == 2.0 ** GRID[2]
+
+
 def test_a_gap_above_the_best_learning_rate_does_not_bracket_it() -> None:
     loss = noisy(1, optimum=-6.0)
     above = GRID > -6.4

@@ -1,5 +1,6 @@
 """From optima to a law and beyond: the weights of widths, the edge of divergence, and what a width's optimum says."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from tests.asjson import fit_calibration, fit_optima
 from tests.unit.estimate.synthetic import SPEC, sweep, trial
 from tests.unit.estimate.test_by_hand import exact
 from tests.unit.estimate.test_skew import GRID, skewed
-from widthwise.estimate import fit_candidates
+from widthwise.estimate import CalibrationResult, fit_candidates
 from widthwise.estimate.intervals import moderated_errors
 
 EDGE = {"widths": [16, 32, 64]}
@@ -28,6 +29,39 @@ def climbing(step: float = 0.5) -> list[dict[str, Any]]:
     ]
 
 
+def mean(result: CalibrationResult, width: float) -> float:
+    """The mean of the candidates' predictions, by their weights."""
+    laws = result.candidates
+    assert laws is not None
+    return sum(weight * one.predict(width)[0] for weight, one in zip(laws.weights, laws.all, strict=True))
+
+
+@pytest.mark.parametrize("rule", ["per_layer", "global"])
+def test_stored_predictions_keep_below_a_divergence_as_asked_ones_do(rule: str) -> None:
+    """Both say so, and the interval holds theory's way from the widest optimum as well as the law's."""
+    result = fit_calibration(SPEC | EDGE | {"learning_rate_rule": rule}, climbing())
+    edge = result.optima[-1].optimum
+    assert result.candidates is not None
+    assert edge is not None
+    assert edge.interval is not None
+    for row in result.to_dict()["predictions"]:
+        width = row["width"]
+        fall = math.log2(width / 64) * (rule == "global")
+        asked, free = result.predict(width), result.candidates.predict(width)
+        assert free.interval is not None
+        assert row["log2_learning_rate"] == asked.log2_learning_rate == pytest.approx(-5.0 - fall)
+        assert row["learning_rate"] == pytest.approx(2.0 ** (-5.0 - fall))
+        assert row["standard_error_log2"] == asked.standard_error
+        assert row["ceiling"] == pytest.approx(2.0 ** (-5.0 - fall))
+        assert asked.ceiling == pytest.approx(-5.0 - fall)
+        lowest = min(free.interval[0], math.log2(edge.interval[0]) - fall)
+        assert asked.interval == pytest.approx((lowest, free.interval[1]))
+        assert np.log2(row["interval"]) == pytest.approx(asked.interval)
+    assert result.predict(64).ceiling is None
+    level = fit_calibration(SPEC, sweep(np.random.default_rng(0)))
+    assert [row["ceiling"] for row in level.to_dict()["predictions"]] == [None] * 3
+
+
 @pytest.mark.parametrize(("rule", "fall"), [("per_layer", 0.0), ("global", 1.0)])
 def test_beyond_a_divergence_a_prediction_falls_as_theory_has_it(rule: str, fall: float) -> None:
     """From the optimum at the edge on, by theory's drift: 0, or the largest c (1 for SP) with one global rate."""
@@ -40,7 +74,12 @@ def test_beyond_a_divergence_a_prediction_falls_as_theory_has_it(rule: str, fall
         assert result.candidates.predict(width).log2_learning_rate > edge.log2_learning_rate - fall * doublings
         found = result.predict(width)
         assert found.log2_learning_rate == pytest.approx(edge.log2_learning_rate - fall * doublings)
-        assert found.standard_error == result.candidates.predict(width).standard_error
+        free = result.candidates.predict(width)
+        missed = found.log2_learning_rate - free.log2_learning_rate  # what the standard error is about has moved
+        spread = free.standard_error**2 - (mean(result, width) - free.log2_learning_rate) ** 2
+        about = spread + (mean(result, width) - found.log2_learning_rate) ** 2
+        assert missed < 0
+        assert found.standard_error == pytest.approx(about**0.5)
     for width in (16, 32, 64):
         assert result.predict(width) == result.candidates.predict(width)
 
@@ -109,7 +148,7 @@ def test_predictions_lie_two_four_and_sixteen_times_beyond_the_largest_width() -
     rows = result.to_dict()["predictions"]
     assert [row["width"] for row in rows] == [1024, 2048, 8192]
     for row in rows:
-        value, error, interval = result.candidates.predict(row["width"])
+        value, error, interval = result.candidates.predict(row["width"])[:3]
         assert (row["log2_learning_rate"], row["standard_error_log2"]) == (value, error)
         assert np.log2([row["learning_rate"], *row["interval"]]) == pytest.approx([value, *(interval or ())])
 
@@ -119,9 +158,14 @@ def test_predictions_lie_two_four_and_sixteen_times_beyond_the_largest_width() -
     [
         (
             -13.0,
-            "the best learning rate is the smallest tried, 0.000244, so the optimum is at or below it; add smaller",
+            "the best learning rate is the smallest tried, 0.000244, so the optimum is below the next one, 0.000345; "
+            "add smaller ones",
         ),
-        (-2.0, "the best learning rate is the largest tried, 0.0625, so the optimum is at or above it; add larger"),
+        (
+            -2.0,
+            "the best learning rate is the largest tried, 0.0625, so the optimum is above the next one, 0.0442; "
+            "add larger ones",
+        ),
         (-8.0, "optimum at 0.00391"),
     ],
 )
@@ -132,6 +176,7 @@ def test_a_width_says_where_its_optimum_lies(optimum: float, words: str) -> None
     assert body is not None
     assert (body["width"], body["completed"], body["diverged"], body["stopped"]) == (64, 17 * 3, 0, 0)
     assert (body["interval"] is None) == (body["standard_error_log2"] is None) == (optimum != -8.0)
+    assert body["bound"] == {-13.0: 2.0**-11.5, -2.0: 2.0**-4.5, -8.0: None}[optimum]
 
 
 def test_a_width_without_an_optimum_says_why_and_keeps_its_place() -> None:

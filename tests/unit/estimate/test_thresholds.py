@@ -58,10 +58,10 @@ def test_laws_that_part_by_half_an_octave_at_four_times_the_data_raise_a_doubt()
     assert any(0.5 < distance < 0.53 for distance in distances)
 
 
-def bounded(smallest: float, spacing: float, side: int) -> list[dict[str, object]]:
-    """A sweep at width 512 whose loss rises from its smallest learning rate; mirrored for side −1."""
-    x = smallest + side * spacing * np.arange(6)
-    return [trial(512, float(2.0**rate), s, float(parabola(rate, smallest - side))) for rate in x for s in range(3)]
+def bounded(bound: float, spacing: float, side: int) -> list[dict[str, object]]:
+    """A sweep at width 512 whose loss rises from its smallest learning rate, next to `bound`; mirrored for side −1."""
+    x = bound + side * spacing * np.arange(-1, 5)
+    return [trial(512, float(2.0**rate), s, float(parabola(rate, x[0] - side))) for rate in x for s in range(3)]
 
 
 @pytest.mark.parametrize("side", [1, -1])
@@ -77,7 +77,7 @@ def test_a_bound_contradicts_the_fit_beyond_two_errors_and_a_grid_point(
     trials = sweep(np.random.default_rng(3), widths=WIDTHS[:3], noise=noise)
     candidates = fit_calibration(SPEC, trials).candidates
     assert candidates is not None
-    predicted, error, _ = candidates.predict(512)
+    predicted, error = candidates.predict(512)[:2]
     excess = spacings * 0.5 if errors is None else errors * error
     spacing = 0.5 if errors is None else spacings * error
     result = fit_calibration(SPEC, [*trials, *bounded(predicted + side * excess, spacing, side)])

@@ -43,6 +43,25 @@ def test_a_window_ends_an_octave_away_however_the_rates_are_rounded() -> None:
     assert window(fit_optimum(2.0**x, parabola(x, np.log2(0.002)))) == pytest.approx(np.log2([0.001, 0.004]))
 
 
+@pytest.mark.parametrize("digits", [3, 4, 5, 9])
+@pytest.mark.parametrize("offset", [-0.2, 0.0, 0.2])
+def test_learning_rates_rounded_to_a_few_digits_stay_in_the_window(digits: int, offset: float) -> None:
+    """Half octaves from 2^−12 written as 2.441e-4, 3.453e-4, 4.883e-4 …: the octave's ends lie 1.0003 octaves away."""
+    x = np.arange(-12, -6.9, 0.5)
+    rates = [float(f"{2.0**at:.{digits - 1}e}") for at in x]
+    found = fit_optimum(rates, np.exp(x + 9.3 - offset) - x)
+    assert len(set(rates)) == x.size
+    assert found.degrees_of_freedom == 5 - 3
+
+
+def test_what_rounding_adds_to_a_window_is_less_than_a_grid_point() -> None:
+    """On a grid finer than the tolerance of 0.02 octaves, a quarter of its spacing."""
+    x = -8 + 0.01 * np.arange(-105, 106)
+    assert window(fit_optimum(2.0**x, parabola(x, -8.0))) == pytest.approx([-9.0, -7.0], abs=0.001)
+    coarse = np.array([-9.021, -8.5, -8.0, -7.5, -7.019])
+    assert window(fit_optimum(2.0**coarse, parabola(coarse, -8.0))) == pytest.approx([-8.5, -7.019])
+
+
 @pytest.mark.parametrize(("flat", "octaves"), [(1.5, 2), (2.5, 4)])
 def test_a_window_that_shows_no_curvature_is_doubled(flat: float, octaves: int) -> None:
     x = np.arange(-14, -1.9, 0.5)

@@ -20,12 +20,15 @@ import numpy as np
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
+from widthwise.estimate.cautions import divergence_caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
-from widthwise.estimate.widths import WidthOptimum, fit_optima
+from widthwise.estimate.skew import unshared_errors
+from widthwise.estimate.surface import Surface, surfaces_by_width
+from widthwise.estimate.widths import WidthOptimum, fit_optima, fit_sweeps
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRule, Measured, Role
 
@@ -71,7 +74,8 @@ def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: flo
     missing = tuple(gamma for gamma in GAMMAS if gamma not in tried)
     if missing:
         return missing
-    optimum, _ = _fitted(records)
+    (found,) = fit_optima(records)
+    optimum = found.optimum
     if optimum is None or optimum.kind == "interior":
         return ()
     lowest, highest = min(tried), max(tried)
@@ -83,11 +87,19 @@ def next_gammas(trials: Trials, width: int, role: Role | str, learning_rate: flo
 class RoleGamma:
     """The best γ of one role at one width, or why there is none."""
 
-    width: int
     role: Role
     learning_rate: float  #: base learning rate of the sweep
-    optimum: Optimum | None  #: over γ: its `learning_rate` is the best γ
-    reason: str | None = None
+    found: WidthOptimum  #: over γ instead of learning rates
+
+    @property
+    def width(self) -> int:
+        """The width of the model."""
+        return self.found.width
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """The optimum over γ: its `learning_rate` is the best γ."""
+        return self.found.optimum
 
 
 @dataclass(frozen=True)
@@ -121,6 +133,7 @@ class GammaResult:
                     "interval": None if found.optimum.interval is None else list(found.optimum.interval),
                     "standard_error_log2": found.optimum.standard_error,
                     "kind": found.optimum.kind,
+                    "bound": found.optimum.bound,
                     "next_to_divergence": found.optimum.next_to_divergence,
                     "loss": found.optimum.loss,
                 }
@@ -192,44 +205,47 @@ def _gamma_records(trials: Trials, width: int, role: Role, learning_rate: float)
 
 
 def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterator[RoleGamma]:
-    """Return the best γ wherever γ was swept; of several base learning rates, the one nearest to the best is used."""
+    """Return the best γ wherever γ was swept, with the skew that the curves of a role share over widths.
+
+    Of several base learning rates, the one nearest to the best is used.
+    """
     rates: dict[tuple[int, Role], set[float]] = {}
     for trial in trials:
         if trial.role is not None:
             rates.setdefault((trial.width, trial.role), set()).add(trial.learning_rate)
+    swept: dict[Role, list[tuple[float, Surface]]] = {}
     for (width, role), tried in sorted(rates.items()):
         best = optima.get(width)
         target = math.log2(min(tried)) if best is None else best.log2_learning_rate
         rate = min(sorted(tried), key=lambda tried: abs(math.log2(tried) - target))
-        optimum, reason = _fitted(_gamma_records(trials, width, role, rate))
-        yield RoleGamma(width, role, rate, optimum, reason)
-
-
-def _fitted(records: Trials) -> tuple[Optimum | None, str | None]:
-    """Return the optimum of one sweep, or why it has none."""
-    (found,) = fit_optima(records)
-    return found.optimum, found.reason
+        surface = surfaces_by_width(_gamma_records(trials, width, role, rate))[width]
+        swept.setdefault(role, []).append((rate, surface))
+    found = [
+        RoleGamma(role, rate, entry)
+        for role, sweeps in swept.items()
+        for (rate, _), entry in zip(sweeps, fit_sweeps(surface for _, surface in sweeps), strict=True)
+    ]
+    yield from sorted(found, key=lambda each: (each.width, each.role))
 
 
 def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum | None]) -> RoleDrift | None:
     """Fit the power laws of one role over the widths with both best γ and best learning rate bracketed."""
-    widths, log_rates, log_gammas, errors, dofs, base_errors = [], [], [], [], [], []
+    widths, log_rates, best, base_errors = [], [], [], []
     for found in gammas:
         gamma, base = found.optimum, optima.get(found.width)
         if gamma is None or gamma.standard_error is None or base is None or base.standard_error is None:
             continue
         widths.append(found.width)
-        log_gammas.append(gamma.log2_learning_rate)
         log_rates.append(math.log2(found.learning_rate) + gamma.log2_learning_rate)
-        errors.append(gamma.standard_error)
-        dofs.append(gamma.degrees_of_freedom)
+        best.append(gamma)
         base_errors.append(base.standard_error)
     if len(widths) < 2:
         return None
-    gamma_errors = moderated_errors(errors, dofs)
+    own = moderated_errors([gamma.own_error for gamma in best], [gamma.degrees_of_freedom for gamma in best])
+    gamma_errors, _ = unshared_errors(best, own)
     return RoleDrift(
         role=role,
-        gamma=fit_power_law(widths, log_gammas, gamma_errors),
+        gamma=fit_power_law(widths, [gamma.log2_learning_rate for gamma in best], gamma_errors),
         learning_rate=fit_power_law(widths, log_rates, np.hypot(gamma_errors, base_errors)),
         widths=tuple(widths),
     )
@@ -260,15 +276,16 @@ def _exponent(spec: CalibrationSpec, drift: RoleDrift) -> ExponentEstimate:
 def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]:
     """Return what is doubtful about the best γ of one width."""
     where = f"Width {found.width}, γ of {found.role.value}"
+    yield from divergence_caution(where, found.found.surface, "γ")
     if found.optimum is None:
-        yield Caution("no_optimum", f"{where}: no best γ; {found.reason}.")
+        yield Caution("no_optimum", f"{where}: no best γ; {found.found.reason}.")
         return
-    if found.optimum.kind != "interior":
+    if found.optimum.bound is not None:
         edge, side = ("smallest", "below") if found.optimum.kind == "upper_bound" else ("largest", "above")
         yield Caution(
             "optimum_at_grid_edge",
-            f"{where}: the best is the {edge} tried, {found.optimum.learning_rate:g}, so it lies there or {side}; "
-            "it is left out of the fit.",
+            f"{where}: the best is the {edge} tried, {found.optimum.learning_rate:g}, so it lies {side} the next one, "
+            f"{found.optimum.bound:g}; it is left out of the fit.",
         )
     if found.optimum.next_to_divergence:
         yield Caution(

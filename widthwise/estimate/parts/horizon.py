@@ -1,9 +1,10 @@
 """How the best learning rate falls with the number of training tokens: LR* ∝ tokens^(−h), at a fixed batch size.
 
-The optimum of every horizon is found as in any sweep, at the width of its runs; then h is the slope of a weighted line
-through log2 LR* over log2 tokens. Several widths share the slope, each with its own level. The horizons of one seed
-share batches and the constant phase: noise that moves all of them equally cancels in the slope, and the interval, which
-treats it as independent, is too wide rather than too narrow.
+The optimum of every horizon is found as in any sweep, at the width of its runs, and corrected by the skew that the
+curves of all horizons share; then h is the slope of a weighted line through log2 LR* over log2 tokens. Several widths
+share the slope, each with its own level. The error of the skew moves all optima alike and cancels in the slope. The
+horizons of one seed share batches and the constant phase: noise that moves all of them equally cancels too, and the
+interval, which treats it as independent, is too wide rather than too narrow.
 
 The theory of width does not predict h. Published values disagree (PUBLISHED), so it is measured.
 """
@@ -20,11 +21,14 @@ from widthwise.calibration.cost import predictions
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
+from widthwise.estimate.cautions import divergence_caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
-from widthwise.estimate.widths import WidthOptimum, fit_optima
+from widthwise.estimate.skew import unshared_errors
+from widthwise.estimate.surface import surfaces_by_width
+from widthwise.estimate.widths import WidthOptimum, fit_sweeps
 from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured
 
 PUBLISHED = (
@@ -143,13 +147,14 @@ def tokens_of(spec: CalibrationSpec, horizon: int) -> int:
 
 
 def _horizon_optima(spec: CalibrationSpec, trials: Trials) -> Iterator[HorizonOptimum]:
-    """Fit the optimum of each horizon separately: a skew that all their curves share cancels in the slope."""
+    """Fit the optimum of each horizon, with the skew that the curves of all of them share."""
     records: dict[tuple[int, int], list[Trial]] = {}
     for trial in trials:
         if trial.horizon is not None and trial.role is None:
             records.setdefault((trial.width, trial.horizon), []).append(replace(trial, horizon=None))
-    for (_, horizon), of_horizon in sorted(records.items()):
-        (found,) = fit_optima(of_horizon)
+    swept = sorted(records)
+    surfaces = [surfaces_by_width(records[width, horizon])[width] for width, horizon in swept]
+    for (_, horizon), found in zip(swept, fit_sweeps(surfaces), strict=True):
         yield HorizonOptimum(horizon, tokens_of(spec, horizon), found)
 
 
@@ -164,10 +169,9 @@ def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
     width_P = np.array([width for width, _, _ in points])
     x_P = np.log2([float(tokens) for _, tokens, _ in points])
     y_P = np.array([optimum.log2_learning_rate for _, _, optimum in points])
-    errors = moderated_errors(
-        [optimum.standard_error or math.inf for _, _, optimum in points],
-        [optimum.degrees_of_freedom for _, _, optimum in points],
-    )
+    found = [optimum for _, _, optimum in points]
+    own = moderated_errors([each.own_error for each in found], [each.degrees_of_freedom for each in found])
+    errors, _ = unshared_errors(found, own)
     weight_P = 1 / errors**2
     widths = tuple(sorted({width for width, _, _ in points}))
     for width in widths:  # around its centre, so that its level drops out
@@ -244,6 +248,7 @@ def _horizon_cautions(entry: HorizonOptimum) -> Iterator[Caution]:
             "missing_trials",
             f"{where}: {surface.gap_count} of {surface.losses.size} trials have no outcome.",
         )
+    yield from divergence_caution(where, surface)
     if optimum is None:
         yield Caution("no_optimum", f"{where} is left out of the exponent over tokens:  {entry.found.reason}.")
         return
