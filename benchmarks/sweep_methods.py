@@ -141,7 +141,9 @@ def _surface(cell: Cell) -> Surface:
         at = rates.index(run.learning_rate), seeds.index(run.seed or 0)
         losses[at] = np.nan if run.loss is None else run.loss
         diverged[at] = run.diverged
-    return Surface(1, tuple(rates), tuple(seeds), losses, diverged, np.zeros_like(diverged))
+    return Surface(
+        1, tuple(rates), tuple(seeds), losses, diverged, np.zeros_like(diverged), np.full_like(losses, np.nan)
+    )
 
 
 def _apart(cell: Cell, other: Cell) -> float:

@@ -60,7 +60,8 @@ def runs_from_rows(
     columns: the row's column for each field that goes by another name: {"tokens": "D"}. Every name in it that is not
         a field of a run is an axis.
     groups: axes whose values are words, such as "optimizer".
-    without: names of `NUMBER_AXES` that are left out although the rows have them, such as "depth" where "parameters" says it all.
+    without: names of `NUMBER_AXES` that are left out although the rows have them, such as "depth" if "parameters" says
+        it all.
 
     A blank loss, NaN, or a `status` other than one of `FINISHED` means that the run diverged. Of `NUMBER_AXES` a row's
     columns count; an axis that is blank in every row is left out. Raises `InvalidInputError` with the number of the

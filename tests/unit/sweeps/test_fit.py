@@ -183,7 +183,7 @@ def test_groups_shift_the_law() -> None:
 @pytest.mark.parametrize(
     ("axes", "said"),
     [
-        ({"parameters": 1e8}, "give those of the runs: ['parameters', 'tokens']"),
+        ({"parameters": 1e8}, "give a value for each that the runs have, ['parameters', 'tokens']"),
         ({"parameters": 1e8, "tokens": "many"}, "tokens is 'many'; give a number, as the runs do"),
         ({"parameters": -1.0, "tokens": 1e9}, "parameters is -1.0; give a finite number above 0"),
     ],
