@@ -64,7 +64,10 @@ def attention_factor(base: Base, target: Target) -> float:
     assert target.head_dim is not None  # noqa: S101
     if base.attention_scale is None and target.attention_scale is None:
         return math.sqrt(base.head_dim / target.head_dim)
-    return code_scale(base) * base.head_dim / (code_scale(target) * target.head_dim)
+    factor = code_scale(base) * base.head_dim / (code_scale(target) * target.head_dim)
+    if factor == math.inf:
+        raise OverflowError  # a quotient does not raise as a power does
+    return factor
 
 
 def _multiplier(role: Role, what: str, plans: Iterable[LayerPlan | TensorPlan]) -> ModelQuantity | None:
