@@ -23,7 +23,7 @@ Databases = SqliteFiles | GivenPostgres
 
 
 def test_up_check_down_up(databases: Databases) -> None:
-    engine = create_store_engine(databases.new())
+    engine = create_store_engine(databases.new(), for_migration=True)
     assert current_revision(engine) is None
     upgrade(engine)
     assert current_revision(engine) == head_revision()
@@ -56,7 +56,7 @@ def test_states_are_held_by_checks(databases: Databases) -> None:
 
 
 def test_other_revisions_are_refused(databases: Databases) -> None:
-    engine = create_store_engine(databases.new())
+    engine = create_store_engine(databases.new(), for_migration=True)
     with pytest.raises(SchemaError, match=r"has no tables yet.*run `widthwise migrate`"):
         check_schema(engine)
     upgrade(engine)
@@ -64,6 +64,9 @@ def test_other_revisions_are_refused(databases: Databases) -> None:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(SchemaError, match="'9999', which this version of widthwise does not know"):
         check_schema(engine)
+    for migrate in (upgrade, lambda engine: downgrade(engine, "base")):
+        with pytest.raises(SchemaError, match="'9999', which this version of widthwise does not know"):
+            migrate(engine)
     engine.dispose()
 
 
@@ -77,7 +80,7 @@ def test_two_processes_may_upgrade_at_once(databases: Databases) -> None:
 
 
 def test_a_failed_upgrade_leaves_nothing(databases: Databases) -> None:
-    engine = create_store_engine(databases.new())
+    engine = create_store_engine(databases.new(), for_migration=True)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE trials (id INTEGER)"))  # in the way of revision 0001
     with pytest.raises(Exception, match="already exists"):

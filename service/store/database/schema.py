@@ -54,14 +54,19 @@ def check_schema(engine: sa.Engine) -> None:
     current, head = current_revision(engine), head_revision()
     if current == head:
         return
+    _require_known(current)
+    found = "has no tables yet" if current is None else f"is at revision {current!r}"
+    raise SchemaError(f"The database {found}, and this version needs {head!r}; run `widthwise migrate`.")
+
+
+def _require_known(current: str | None) -> None:
+    """Raise SchemaError for the revision of a newer version, from which no migration of this one leads anywhere."""
     known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     if current is not None and current not in known:
         raise SchemaError(
             f"The database is at revision {current!r}, which this version of widthwise does not know (its "
-            f"newest is {head!r}); upgrade widthwise, or give another database."
+            f"newest is {head_revision()!r}); upgrade widthwise, or give another database."
         )
-    found = "has no tables yet" if current is None else f"is at revision {current!r}"
-    raise SchemaError(f"The database {found}, and this version needs {head!r}; run `widthwise migrate`.")
 
 
 def _folder() -> Path:
@@ -88,6 +93,7 @@ def _migrate(database: sa.Engine | str, action: Any) -> None:
         with Database(engine).write() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            _require_known(MigrationContext.configure(connection).get_current_revision())
             action(_config(connection))
             if connection.dialect.name == "sqlite":
                 broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
