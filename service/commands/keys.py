@@ -72,7 +72,7 @@ def create(
     if not _NAME.fullmatch(name):
         raise InvalidInputError(f"the name {name[:80]!r} can't be used; give up to 64 printable characters")
     lifetime = lifetime_seconds(expires)
-    with _opened(data_dir) as (settings, store):
+    with _opened(data_dir, creates=True) as (settings, store):
         from service.auth.pepper import load_pepper
 
         pepper = load_pepper(settings)
@@ -164,14 +164,17 @@ def lifetime_seconds(text: str) -> float | None:
 
 
 @contextmanager
-def _opened(data_dir: Path | None) -> "Iterator[tuple[Settings, Store]]":
-    """Yield the settings and their store; an embedded database is upgraded first, as `serve` does."""
+def _opened(data_dir: Path | None, *, creates: bool = False) -> "Iterator[tuple[Settings, Store]]":
+    """Yield the settings and their store; an embedded database is upgraded first, as `serve` does.
+
+    creates: an embedded database that does not exist yet; SchemaError otherwise.
+    """
     with needs("service"):
         from service.settings import load_settings
         from service.store import open_store, upgrade
 
     settings = load_settings(data_dir=data_dir)
-    if settings.embedded:
+    if settings.embedded and (creates or Path(settings.database_url.removeprefix("sqlite:///")).exists()):
         upgrade(settings.database_url)
     store = open_store(settings.database_url)
     try:

@@ -50,7 +50,7 @@ def migrate(
         )
     settings = load_settings(data_dir=data_dir)
     sqlite_file = settings.database_url.removeprefix("sqlite:///")
-    if check and sqlite_file != settings.database_url and not Path(sqlite_file).exists():
+    if (check or restored) and sqlite_file != settings.database_url and not Path(sqlite_file).exists():
         raise InvalidInputError(f"there is no database {sqlite_file} yet; run `widthwise migrate`")
     engine = create_store_engine(settings.database_url, for_migration=True)
     try:

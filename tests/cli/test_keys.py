@@ -41,6 +41,7 @@ def test_a_key_is_printed_once_and_stored_as_a_digest(run: Run, tmp_path: Path) 
 
 def test_listing_and_revoking(run: Run, tmp_path: Path) -> None:
     place = ("--data-dir", tmp_path)
+    run("migrate", *place)
     empty = run("keys", "list", *place)
     assert (empty.code, empty.out) == (0, "")
     assert "no key" in empty.err

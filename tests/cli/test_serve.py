@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -215,3 +216,27 @@ def test_a_worker_refuses_a_database_that_was_not_migrated(tmp_path: Path) -> No
     assert ran.returncode == 1
     assert "widthwise migrate" in ran.stderr
     assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []  # it makes no empty database either
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("serve", "--port", 0, "--workers", 0), ("keys", "list")])
+def test_a_database_of_a_newer_version_is_refused_in_words(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    run("migrate", "--data-dir", tmp_path)
+    with sqlite3.connect(tmp_path / "widthwise.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    ran = run(*command, "--data-dir", tmp_path)
+    assert ran.code == 1
+    assert "'9999', which this version of widthwise does not know" in ran.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("keys", "list"), ("keys", "revoke", "0" * 16), ("migrate", "--restored"), ("migrate", "--check")],
+)
+def test_a_mistyped_data_directory_stays_empty(run: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    """Only `serve`, `migrate` and `keys create` make a database."""
+    ran = run(*command, "--data-dir", tmp_path / "tpyo")
+    assert ran.code == 1
+    assert "no database" in ran.err
+    assert not (tmp_path / "tpyo").exists()

@@ -1,5 +1,7 @@
 """The embedded database's file: its name taken as it is, its damage and its loss noticed."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,22 @@ def test_any_directory_will_do(tmp_path: Path, name: str) -> None:
     upgrade(load_settings(data_dir=tmp_path / name).database_url)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name / "widthwise.db").stat().st_size > 0
+
+
+def test_only_its_user_can_read_the_file(tmp_path: Path) -> None:
+    """The folder may exist and be open to everyone, and so may the mask."""
+    tmp_path.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        url = f"sqlite:///{tmp_path / 'widthwise.db'}"
+        upgrade(url)
+        store: Store = open_store(url)
+        store.calibrations.create(sample_spec())
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("widthwise.db", "widthwise.db-wal", "widthwise.db-shm"), 0o600)
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Connections: an engine for SQLite or Postgres, and the two kinds of transaction the store uses."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,8 +49,8 @@ def dump_json(value: Any) -> str:
 def create_store_engine(url: str | sa.URL, *, for_migration: bool = False) -> sa.Engine:
     """Return an engine for a database URL; it belongs to this process alone.
 
-    url: sqlite:///FILE (its directory is created) or postgresql+psycopg://…. for_migration: no pool, no time limits
-    and, on SQLite, no enforced foreign keys, since a batch migration drops and recreates tables.
+    url: sqlite:///FILE or postgresql+psycopg://…. for_migration: no pool, no time limits and, on SQLite, no enforced
+    foreign keys, since a batch migration drops and recreates tables. Only then is a missing file created.
     """
     parsed = _parsed(url)
     dialect = parsed.get_backend_name()
@@ -76,8 +77,9 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
             "The store needs a SQLite file: each connection to an in-memory database sees a different one.",
             field="database_url",
         )
-    # a new file is readable only by its user: rows have owners, and a reader of the file sees them all
-    Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = Path(url.database)
+    if for_migration and not file.exists():
+        _create(file)
     pool: dict[str, Any] = (
         {"poolclass": NullPool} if for_migration else {"pool_size": POOL_SIZE, "max_overflow": POOL_OVERFLOW}
     )
@@ -93,17 +95,19 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
     opened: list[tuple[int, int]] = []  # the file's device and inode, once there is one
 
     def check_file() -> None:
-        """Refuse a file that is not the one opened first, since writes to it would be lost."""
+        """Refuse a file that is missing or not the one opened first, since writes to it would be lost."""
         try:
-            found = Path(url.database or "").stat()
+            found = file.stat()
             identity = (found.st_dev, found.st_ino)
         except FileNotFoundError:
             identity = None
+        if not opened and identity is None:
+            raise SchemaError(f"There is no database {file} yet; check its name, or run `widthwise migrate`.")
         if not opened and identity is not None:
             opened.append(identity)
-        elif opened and opened[0] != identity:
+        elif opened[0] != identity:
             raise StoreUnavailableError(
-                f"The database file {url.database} was removed or replaced while it was in use; put it back, or "
+                f"The database file {file} was removed or replaced while it was in use; put it back, or "
                 "restart the processes that use it."
             )
 
@@ -128,6 +132,15 @@ def _sqlite_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _create(file: Path) -> None:
+    """Create an empty file that only its user can read: rows have owners, and a reader of the file sees them all.
+
+    SQLite gives its -wal and -shm files the same mode.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
