@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_links_are_not_followed_wherever_they_lead(folder: Path) -> None:
     (folder / "nowhere.txt").symlink_to(folder / "gone")
     (folder / "up").symlink_to(folder.parent, target_is_directory=True)
     for name in ("out.txt", "in.txt", "nowhere.txt", "up"):
-        with pytest.raises(InvalidInputError, match=r"is a link.*it contains notes.txt$"):
+        with pytest.raises(InvalidInputError, match="is a link"):
             load_corpus(f"file:{name}", str(folder))
 
 
@@ -86,16 +87,15 @@ def test_folders_and_devices_are_no_files(folder: Path) -> None:
             read_corpus_file(f"file:{name}", where)
 
 
-def test_a_file_that_is_not_there_says_what_is(folder: Path) -> None:
-    for k in range(25):
-        (folder / f"text_{k:02}").touch()
-    (folder / "bad name").touch()
-    with pytest.raises(
-        InvalidInputError, match=r"no file 'other.txt'.*contains notes.txt, text_00,.* and 6 more$"
-    ) as raised:
-        load_corpus("file:other.txt", str(folder))
-    assert "bad name" not in str(raised.value)
-    assert str(folder) not in str(raised.value)  # a user of the service learns no path of the worker's
+def test_no_refusal_names_another_file_or_the_folder(folder: Path) -> None:
+    """Any holder of a key reads it, and the operator's files may have telling names."""
+    (folder / "link.txt").symlink_to(folder / "notes.txt")
+    (folder / "sub").mkdir()
+    for name in ("other.txt", "link.txt", "sub"):
+        with pytest.raises(InvalidInputError, match=re.escape(repr(name))) as raised:
+            load_corpus(f"file:{name}", str(folder))
+        assert "notes" not in str(raised.value)
+        assert str(folder) not in str(raised.value)
 
 
 @pytest.mark.parametrize("size", [0, MIN_FILE_BYTES - 1, MAX_FILE_BYTES + 1])
@@ -118,5 +118,5 @@ def test_every_kind_of_shard_reads_from_the_folder(folder: Path, spec: dict[str,
     spec["proxy"]["dataset"] = "file:gone.txt"
     shard = {"kind": kind, "width": 8, "learning_rates": [0.01], "seeds": [0], "role": "hidden", "gammas": [2.0],
              "horizons": [10], "measure": ["epsilon"]}  # fmt: skip
-    with pytest.raises(InvalidInputError, match=r"it contains notes\.txt$"):
+    with pytest.raises(InvalidInputError, match=r"no file 'gone\.txt'"):
         list(run_any(spec, shard, corpora_dir=str(folder)))

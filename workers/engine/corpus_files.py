@@ -16,14 +16,14 @@ from widthwise.errors import InvalidInputError
 # chosen: each process holds the text on the host and on its device, and a machine runs one process per core
 MAX_FILE_BYTES = 512 << 20
 MIN_FILE_BYTES = 10 * HELD_OUT_PREDICTIONS  # so that the held-out tenth has one byte per prediction
-LISTED = 20  # names in one error message (chosen)
 
 
 def read_corpus_file(dataset: str, corpora_dir: str | Path | None) -> bytes:
     """The bytes of the file that `dataset`, "file:NAME", names in the folder `corpora_dir`.
 
-    Raises InvalidInputError (field proxy.dataset), which lists the folder's files, if the name is not plain or does not
-    exist, if it is a link, folder or device, or if its size is outside MIN_FILE_BYTES to MAX_FILE_BYTES.
+    Raises InvalidInputError (field proxy.dataset) if the name is not plain or does not exist, if it is a link, folder
+    or device, or if its size is outside MIN_FILE_BYTES to MAX_FILE_BYTES. It names no other file: whoever may submit
+    a calibration reads it.
     """
     name = file_name(dataset)
     if name is None:
@@ -41,7 +41,7 @@ def read_corpus_file(dataset: str, corpora_dir: str | Path | None) -> bytes:
             f"({error.strerror}); create the folder, or start the worker with another"
         ) from error
     try:
-        _check_kind(name, folder, _status(name, folder))  # before it is opened, since opening a device may have effects
+        _check_kind(name, _status(name, folder))  # before it is opened, since opening a device may have effects
         return read_regular(name, folder)
     finally:
         os.close(folder)
@@ -58,7 +58,7 @@ def read_regular(name: str, folder: int) -> bytes:
         ) from error
     try:
         status = os.fstat(opened)
-        _check_kind(name, folder, status)  # what was actually opened
+        _check_kind(name, status)  # what was actually opened
         if not MIN_FILE_BYTES <= status.st_size <= MAX_FILE_BYTES:
             raise _refused(
                 f"the file {name!r} has {status.st_size} bytes; give one of {MIN_FILE_BYTES} to {MAX_FILE_BYTES}"
@@ -76,28 +76,16 @@ def _status(name: str, folder: int) -> os.stat_result:
     try:
         return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError as error:
-        raise _refused(f"there is no file {name!r} in the worker's folder of corpora; {_holds(folder)}") from error
+        raise _refused(
+            f"there is no file {name!r} in the worker's folder of corpora; ask its operator for a name"
+        ) from error
 
 
-def _check_kind(name: str, folder: int, status: os.stat_result) -> None:
+def _check_kind(name: str, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise _refused(f"{name!r} is a link, and links are not followed; copy the file itself; {_holds(folder)}")
+        raise _refused(f"{name!r} is a link, and links are not followed; copy the file itself")
     if not stat.S_ISREG(status.st_mode):
-        raise _refused(f"{name!r} is not a regular file; {_holds(folder)}")
-
-
-def _holds(folder: int) -> str:
-    """The files that can be read, as a clause."""
-    with os.scandir(folder) as entries:
-        names = sorted(
-            entry.name
-            for entry in entries
-            if file_name(FILE_PREFIX + entry.name) is not None and entry.is_file(follow_symlinks=False)
-        )
-    if not names:
-        return "it contains no readable file"
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"it contains {', '.join(names[:LISTED])}{more}"
+        raise _refused(f"{name!r} is not a regular file; copy one into the worker's folder of corpora")
 
 
 def _refused(message: str) -> InvalidInputError:

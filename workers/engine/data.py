@@ -36,7 +36,7 @@ def load_corpus(name: str, corpora_dir: str | Path | None = None) -> Corpus:
     """Return the corpus with this name; "file:NAME" is the file NAME in the folder `corpora_dir`.
 
     A process reads a corpus once, so all its trials see the same bytes. Raises InvalidInputError (field proxy.dataset),
-    which lists the known names or the files in the folder.
+    which lists the names that every worker knows.
 
     >>> load_corpus("python_docs").train.dtype
     dtype('uint8')
