@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from typing import Any
 
 import structlog
@@ -12,7 +13,9 @@ from workers.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-RESTART_SECONDS = 5.0  # chosen: before a restart if Celery ended by itself, which it should not
+#: Before a restart if Celery ended by itself (chosen): one message that is no message ends it, and so does a fault that
+#: stays. So the pause doubles up to the second, and begins again after Celery has run for that long.
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 5.0
 STOP_SECONDS = 1.0  # chosen: for Celery to disconnect from the broker; unacknowledged messages are sent again
 
 #: Celery's loggers that log every message; the shard's own lines say more.
@@ -26,10 +29,9 @@ class Listener:
     in time whatever the broker does. Its pool of one thread keeps the connection alive while a shard runs.
     """
 
-    def __init__(self, settings: Settings, worker: Worker, *, restart_seconds: float = RESTART_SECONDS) -> None:
+    def __init__(self, settings: Settings, worker: Worker) -> None:
         self._settings = settings
         self._worker = worker
-        self._restart_seconds = restart_seconds
         self._controller: Any = None
         self._thread = threading.Thread(target=self._listen, daemon=True, name="listener")
 
@@ -52,15 +54,20 @@ class Listener:
     def _listen(self) -> None:
         from celery.worker import state
 
+        pause = FIRST_PAUSE_SECONDS
         while not self._worker.stop.is_set():
+            began = time.monotonic()
             state.should_stop = None  # one of Celery's flags, global to the process
             try:
                 self._controller = self._make_controller()
                 self._controller.start()
             except Exception:
                 log.exception("listener_failed", worker_id=self._worker.worker_id)
-            if self._worker.stop.wait(self._restart_seconds):
+            if time.monotonic() - began > LAST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            if self._worker.stop.wait(pause):
                 return
+            pause = min(2 * pause, LAST_PAUSE_SECONDS)
             log.warning("listener_restarts", worker_id=self._worker.worker_id)
 
     def _make_controller(self) -> Any:

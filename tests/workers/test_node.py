@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from service.store import ShardState, Store, WorkerState, open_store
 from testbed.brokers import BrokerServer
 from testbed.waiting import PATIENCE_SECONDS, is_alive, until
 from tests.workers.conftest import SPEC, Spawn, assert_complete, ended, fake_child
-from workers.listener import Listener
+from workers.listener import LAST_PAUSE_SECONDS, Listener
 from workers.pool import WORKER_COMMAND
 from workers.worker import Worker
 
@@ -53,7 +54,7 @@ def listening(node_settings: Settings) -> Iterator[Callable[..., Worker]]:
     def make(*behaviour: str) -> Worker:
         store = open_store(node_settings.database_url)
         worker = Worker(store, node_settings, "w", stop, command=fake_child(*behaviour), probe_command=())
-        listener = Listener(node_settings, worker, restart_seconds=0.1)
+        listener = Listener(node_settings, worker)
         worker.__enter__()
         listener.__enter__()
         opened.append((store, listener, worker))
@@ -113,6 +114,10 @@ def test_a_message_that_makes_no_sense_ends_nothing(
     listening("run")
     until(lambda: listeners(own_broker))
     own_broker.client().lpush(QUEUE, "{", "[]", '{"body": "x"}')
+    begun = time.monotonic()
+    until(lambda: waiting_messages(own_broker) == 0)
+    until(lambda: listeners(own_broker))
+    assert time.monotonic() - begun < LAST_PAUSE_SECONDS  # three of them in less than the pause after many
     identifier = ringing.calibrations.create(SPEC).calibration.id
     until(lambda: ended(ringing, identifier))
     assert_undisturbed(ringing, identifier)
