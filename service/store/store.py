@@ -6,7 +6,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from service.store.database.engine import Database, create_store_engine
+from service.store.database.engine import ROOM_BYTES, Database, check_room, create_store_engine
 from service.store.database.schema import check_schema
 from service.store.database.view import View
 from service.store.results.exponents import StoredExponents
@@ -38,7 +38,10 @@ class Store:
         fit: Fit | None = None,
         planner: Planner | None = None,
         lease: timedelta = timedelta(seconds=60),
+        room_bytes: int = ROOM_BYTES,
     ) -> None:
+        """room_bytes: free space on an embedded database's disk below which the store is not ready."""
+        self._room_bytes = room_bytes
         self.engine = engine
         self.database = Database(engine)
         self._followup = FollowUp(self.database, doorbell or NoDoorbell(), fit or default_fit, planner)
@@ -69,8 +72,12 @@ class Store:
         self.engine.dispose()
 
     def check_ready(self) -> None:
-        """Return if the database answers and its schema is current; raise otherwise (for /readyz)."""
+        """Return if the database answers, its schema is current and its disk has room; raise otherwise (for /readyz).
+
+        The disk of a Postgres server can't be seen from here.
+        """
         check_schema(self.engine)
+        check_room(self.engine, self._room_bytes)
 
 
 def open_store(

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from service.app import create_app
 from service.health.broker import KEPT_SECONDS, PATIENCE_SECONDS, BrokerProbe
 from service.settings import Settings, load_settings
-from service.store import Store, open_store
+from service.store import Store, create_store_engine, open_store
 from testbed.brokers import BrokerServer, GivenBroker
 from testbed.databases import SqliteFiles
 from testbed.waiting import until
@@ -39,6 +39,17 @@ def test_not_ready_before_the_migration(sqlite_files: SqliteFiles) -> None:
     problem(response, 503, "not-ready")
     assert int(response.headers["retry-after"]) >= 1
     assert "sqlite" not in response.text
+
+
+def test_not_ready_on_a_full_disk(settings: Settings) -> None:
+    for room, status in ((1, 200), (1 << 62, 503)):  # more than any disk has
+        store = Store(create_store_engine(settings.database_url), room_bytes=room)
+        with client_of(create_app(settings, store)) as client, capture_logs() as logged:
+            response = client.get("/readyz")
+        store.close()
+        assert response.status_code == status
+    problem(response, 503, "not-ready")
+    assert "bytes left" in str(logged[0]["exc_info"])
 
 
 @pytest.fixture

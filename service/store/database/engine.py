@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,9 @@ CONNECT_TIMEOUT_SECONDS = 5  # Postgres (chosen): a dead host is noticed before 
 #: limits can't reach us then, and Linux itself would wait for two hours.
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
 TCP_USER_TIMEOUT_MS = 20_000  # Postgres (chosen): the same for sent data that the host does not acknowledge
+
+#: Free bytes on a SQLite file's disk (chosen): the largest upload with its indexes and the write-ahead log take less.
+ROOM_BYTES = 64 << 20
 
 #: Endings of SQLite's messages about a file that is not a database or is corrupt.
 DAMAGED = ("file is not a database", "disk image is malformed")
@@ -174,6 +178,18 @@ def _postgres_engine(url: sa.URL, *, for_migration: bool) -> sa.Engine:
             context.is_disconnect = True
 
     return engine
+
+
+def check_room(engine: sa.Engine, least_bytes: int) -> None:
+    """Raise StoreUnavailableError if the disk of a SQLite file has less free space; nothing is known of a server's."""
+    if engine.dialect.name != "sqlite":
+        return
+    file = Path(engine.url.database or "")
+    free = shutil.disk_usage(file.parent).free
+    if free < least_bytes:
+        raise StoreUnavailableError(
+            f"The disk of the database {file} has {free} bytes left, fewer than {least_bytes}; make room."
+        )
 
 
 class Database:
