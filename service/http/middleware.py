@@ -6,6 +6,7 @@ Each additional layer costs every request 10 µs (measured), so this one does ev
 import os
 import re
 import sys
+from collections import Counter
 from time import perf_counter
 from typing import Protocol
 
@@ -25,10 +26,11 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 #: How long the rest of a refused body is read and discarded (chosen), so that its sender can read the answer.
 DRAIN_SECONDS = 5.0
 
-#: Bodies declared no longer than this are not counted (chosen): even one per connection needs little memory.
+#: Of each body, this many bytes are not counted (chosen): even one per connection needs little memory.
 SMALL_BODY = 1 << 16
-#: Bytes of large bodies held at once, in multiples of the cap on one (chosen): validation handles one at a time.
-LARGE_BODIES = 4
+#: Bytes of large bodies held at once, in multiples of the cap on one (chosen): validation handles one at a time, so one
+#: owner gains little from more, and four of them can stall without holding up a fifth.
+LARGE_BODIES_OF_ONE, LARGE_BODIES = 2, 8
 BUSY_SECONDS = 5  # after which a client without room should retry (chosen): a large body takes a few
 
 
@@ -48,9 +50,10 @@ class Bounds:
     """Refuses foreign pages with 403 and bodies over `max_bytes` with 413; adds an X-Request-Id to every answer.
 
     A body is refused by its Content-Length before any of it is read or, if there is none, as soon as the received
-    bytes exceed the cap; if other large bodies leave no room for it, it is refused with 503. The id is the client's
-    if it is well-formed, else a new one; it is also in scope["state"] and in every line logged during the request. A
-    client that disconnects while it sends its body is counted as `request_labels.CUT`, not as an error.
+    bytes exceed the cap. It is refused with 503 if other large bodies, of its owner or of all, leave no room for it.
+    The id is the client's if it is well-formed, else a new one; it is also in scope["state"] and in every line logged
+    during the request. A client that disconnects while it sends its body is counted as `request_labels.CUT`, not as an
+    error.
     Every request passes here, so the common case (a small Content-Length) wraps only `send`.
     """
 
@@ -67,7 +70,7 @@ class Bounds:
         self.max_bytes = max_bytes
         self._watcher = watcher
         self._own_pages_only = own_pages_only
-        self._room = LARGE_BODIES * max_bytes  #: bytes of large bodies that may still be read
+        self._held: Counter[str] = Counter()  #: bytes of large bodies that are held, by who sends them
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -121,7 +124,8 @@ class Bounds:
     async def _counting(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the bytes of a body that is large or of undeclared length, and release their room afterwards."""
         started = False
-        received = 0
+        received = held = 0
+        sender = ""
 
         async def noted(message: Message) -> None:
             nonlocal started
@@ -129,18 +133,18 @@ class Bounds:
             await send(message)
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal received, held, sender
             message = await receive()
             if message["type"] == "http.request":
-                came = len(message.get("body", b""))
-                received += came
-                self._room -= came
+                received += len(message.get("body", b""))
                 if received > self.max_bytes:
                     raise _RefusedError(self._too_large(f"The body has more than {self.max_bytes} bytes"))
-                if self._room < 0:
-                    detail = f"Too many large requests are in progress; retry in {BUSY_SECONDS} seconds."
-                    headers = {"Retry-After": str(BUSY_SECONDS), "Connection": "close"}
-                    raise _RefusedError(BusyError(detail, headers=headers))
+                more = received - SMALL_BODY - held
+                if more > 0:
+                    sender = sender or _sender(scope)
+                    self._held[sender] += more
+                    held += more
+                    self._require_room(sender)
             return message
 
         error = None
@@ -151,9 +155,18 @@ class Bounds:
                 raise
             error = refused.error
         finally:
-            self._room += received
+            self._held[sender] -= held
+            if not self._held[sender]:
+                del self._held[sender]
         if error is not None:
             await _refuse(scope, receive, send, error, drain=True)
+
+    def _require_room(self, sender: str) -> None:
+        of_one, of_all = self._held[sender], self._held.total()
+        if of_one > LARGE_BODIES_OF_ONE * self.max_bytes or of_all > LARGE_BODIES * self.max_bytes:
+            whose = "of yours " if of_all <= LARGE_BODIES * self.max_bytes else ""
+            detail = f"Too many large requests {whose}are in progress; retry in {BUSY_SECONDS} seconds."
+            raise _RefusedError(BusyError(detail, headers={"Retry-After": str(BUSY_SECONDS), "Connection": "close"}))
 
     def _too_large(self, found: str) -> BodyTooLargeError:
         mebibytes = f" ({self.max_bytes >> 20} MiB)" if self.max_bytes >= 1 << 20 else ""
@@ -177,6 +190,16 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, error: ApiError, *
                 message = await receive()
                 more = message["type"] == "http.request" and message.get("more_body", False)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _sender(scope: Scope) -> str:
+    """Return whose body it is: the owner, admitted before a body is read; without keys the address.
+
+    The two can't be confused: an owner's name has no space.
+    """
+    caller = scope["state"].get("caller")
+    client = scope.get("client")
+    return caller.owner if caller is not None else f"address {client[0] if client else None}"
 
 
 class _RefusedError(BaseException):

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,21 @@ import pytest
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.auth.tokens import Token
 from service.http import request_bodies
-from service.http.middleware import LARGE_BODIES
+from service.http.middleware import LARGE_BODIES, LARGE_BODIES_OF_ONE, SMALL_BODY
 from service.http.request_bodies import MAX_CONTAINERS, MAX_ENTRIES, MAX_OUTLINE_BYTES, SMALL_BYTES
 from service.settings import Settings
 from service.store import Store
 from service.transfers.schemas import MAX_TENSORS
 from tests.api.client import Client, client_of, problem
+from tests.api.keyed import bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT
 
 TEXT = json.dumps(CONTRACT)
 PLAIN = '{"name": "a},{[\\"", "base_shape": [2, 2], "target_shape": [4, 4], "role": "hidden"}'
 LARGE = MAX_OUTLINE_BYTES + 1
+Answer = tuple[int, dict[bytes, bytes]]  #: status and headers
 
 
 def with_tensors(*tensors: str, separator: str = ", ") -> bytes:
@@ -171,8 +174,13 @@ def test_a_body_that_does_not_arrive_is_408(
 
 
 async def answer(
-    app: FastAPI, receive: Callable[[], Awaitable[Any]], length: int | None = None
-) -> tuple[int, dict[bytes, bytes]]:
+    app: FastAPI,
+    receive: Callable[[], Awaitable[Any]],
+    length: int | None = None,
+    *,
+    address: str = "192.0.2.1",
+    token: Token | None = None,
+) -> Answer:
     """Send a transfer whose body comes from `receive`; return the answer's status and headers (0 if there was none)."""
     start: dict[str, Any] = {"status": 0, "headers": []}
 
@@ -183,50 +191,111 @@ async def answer(
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
+    headers += [(name.lower().encode(), value.encode()) for name, value in bearer(token).items()]
     scope = {"type": "http", "method": "POST", "path": "/v1/transfers", "query_string": b"", "headers": headers}
+    scope["client"] = (address, 1)
     await app({**scope, "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}, receive, send)
     return start["status"], dict(start["headers"])
 
 
-@pytest.mark.parametrize("declared", [True, False])
-def test_unfinished_large_bodies_take_bounded_memory(settings: Settings, declared: bool) -> None:
-    """One more than there is room for is refused; the room comes back when those before it end."""
-    app = create_app(settings)
-    part = 9 * settings.max_body_bytes // 10
-    length = settings.max_body_bytes if declared else None
-    left = asyncio.Event()
+class Bodies:
+    """Bodies of 99 % of a cap of 1 MiB, which is far more than what is not counted of each."""
 
-    def unfinished() -> Callable[[], Awaitable[Any]]:
-        parts = iter([b" " * part])
+    CAP = 1 << 20
+    PART = b" " * (99 * CAP // 100)
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()  #: set when every client of an unfinished body leaves
+
+    def unfinished(self, part: bytes = PART) -> Callable[[], Awaitable[Any]]:
+        parts = iter([part])
 
         async def receive() -> Any:
             for body in parts:
                 return {"type": "http.request", "body": body, "more_body": True}
-            await left.wait()
+            await self.left.wait()
             return {"type": "http.disconnect"}
 
         return receive
 
-    async def whole() -> Any:
-        return {"type": "http.request", "body": b" " * part + TEXT.encode(), "more_body": False}
+    @staticmethod
+    def whole(text: bytes) -> Callable[[], Awaitable[Any]]:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": text, "more_body": False}
+
+        return receive
+
+    @classmethod
+    def large(cls) -> Callable[[], Awaitable[Any]]:
+        return cls.whole(cls.PART + TEXT.encode())
+
+
+async def held(tasks: asyncio.TaskGroup, each: Iterable[Coroutine[Any, Any, Answer]]) -> list[asyncio.Task[Answer]]:
+    """Begin answers whose bodies stall, and let each read what has come of it."""
+    begun = [tasks.create_task(one) for one in each]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    return begun
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_unfinished_large_bodies_take_bounded_memory(settings: Settings, declared: bool) -> None:
+    """A client without room left is refused, others have theirs, and it comes back when those before end."""
+    app = create_app(settings.model_copy(update={"max_body_bytes": Bodies.CAP}))
+    bodies, length = Bodies(), Bodies.CAP if declared else None
+    addresses = [f"192.0.2.{n}" for n in range(LARGE_BODIES // LARGE_BODIES_OF_ONE)]
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
-            held = [tasks.create_task(answer(app, unfinished(), length)) for _ in range(LARGE_BODIES)]
-            for _ in held:
-                await asyncio.sleep(0)  # each reads what has come of it, and waits
-            status, headers = await answer(app, whole, length)
-            assert (status, headers[b"retry-after"], headers[b"connection"]) == (503, b"5", b"close")
-            small = json.dumps(CONTRACT).encode()
-
-            async def receive() -> Any:
-                return {"type": "http.request", "body": small, "more_body": False}
-
-            assert (await answer(app, receive, len(small)))[0] == 200
-            left.set()
-        assert [task.result()[0] for task in held] == [0] * LARGE_BODIES
+            stalled = []
+            for address in addresses:
+                assert (await answer(app, bodies.large(), length, address=address))[0] == 200
+                more = [answer(app, bodies.unfinished(), length, address=address) for _ in range(LARGE_BODIES_OF_ONE)]
+                stalled += await held(tasks, more)
+                status, headers = await answer(app, bodies.large(), length, address=address)
+                assert (status, headers[b"retry-after"], headers[b"connection"]) == (503, b"5", b"close")
+            assert (await answer(app, bodies.large(), length, address="198.51.100.1"))[0] == 503  # none is left at all
+            bodies.left.set()
+        assert [task.result()[0] for task in stalled] == [0] * LARGE_BODIES
         for _ in range(2 * LARGE_BODIES):
-            assert (await answer(app, whole, length))[0] == 200
+            assert (await answer(app, bodies.large(), length, address=addresses[0]))[0] == 200
+
+    asyncio.run(run())
+
+
+def test_small_bodies_of_no_stated_length_need_no_room(settings: Settings) -> None:
+    """Neither do many of them leave less for large ones, nor large ones less for them."""
+    app = create_app(settings.model_copy(update={"max_body_bytes": Bodies.CAP}))
+    bodies, small = Bodies(), json.dumps(CONTRACT).encode()
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for part, count in ((b" " * SMALL_BODY, 100), (Bodies.PART, LARGE_BODIES_OF_ONE)):
+                await held(tasks, [answer(app, bodies.unfinished(part)) for _ in range(count)])
+            assert (await answer(app, bodies.large()))[0] == 503
+            assert (await answer(app, bodies.whole(small)))[0] == 200
+            bodies.left.set()
+
+    asyncio.run(run())
+
+
+def test_room_is_an_owners_however_many_keys_and_addresses(settings: Settings, store: Store) -> None:
+    app = keyed_app(settings, store, max_body_bytes=Bodies.CAP)
+    bodies = Bodies()
+    alices, bobs = [new_key(store, "alice") for _ in range(LARGE_BODIES_OF_ONE + 1)], new_key(store, "bob")
+
+    async def run() -> None:
+        for token in (*alices, bobs):  # so that each key is known, and none is looked up later
+            assert (await answer(app, bodies.large(), token=token))[0] == 200
+        async with asyncio.TaskGroup() as tasks:
+            stalled = [
+                answer(app, bodies.unfinished(), address=f"192.0.2.{n}", token=token)
+                for n, token in enumerate(alices[1:])
+            ]
+            await held(tasks, stalled)
+            assert (await answer(app, bodies.large(), token=alices[0]))[0] == 503
+            assert (await answer(app, bodies.large(), token=bobs))[0] == 200
+            bodies.left.set()
 
     asyncio.run(run())
 

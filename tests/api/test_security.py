@@ -18,7 +18,7 @@ from service.auth.caller import Scope
 from service.auth.guard import CACHE_SECONDS
 from service.calibrations.specification import SpecificationBody
 from service.commands.keys import DEFAULT_EXPIRY
-from service.http.middleware import LARGE_BODIES
+from service.http.middleware import LARGE_BODIES, LARGE_BODIES_OF_ONE
 from service.http.request_bodies import BODY_SECONDS, MAX_OUTLINE_BYTES, SMALL_BYTES
 from service.settings import CLIENT_VARIABLES, Settings
 from service.store import Store
@@ -428,7 +428,7 @@ def test_the_document_says_what_holds() -> None:
     assert f"`WIDTHWISE_MAX_BODY_BYTES` (8 MiB), whole within {BODY_SECONDS:.0f} seconds" in text
     assert f"| {SMALL_BYTES >> 10} KiB |" in text
     assert f"in a body over {MAX_OUTLINE_BYTES >> 10} KiB | {MAX_OUTLINE_BYTES >> 10} KiB |" in text
-    assert f"| {LARGE_BODIES} of the largest |" in text
+    assert f"| {LARGE_BODIES_OF_ONE} of the largest of one owner, {LARGE_BODIES} of all |" in text
     named = set(re.findall(r"WIDTHWISE_[A-Z_]+", text)) - CLIENT_VARIABLES
     assert {name.removeprefix("WIDTHWISE_").removesuffix("_FILE").lower() for name in named} <= set(
         Settings.model_fields
