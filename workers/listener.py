@@ -13,8 +13,8 @@ from workers.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-#: Before a restart if Celery ended by itself (chosen): one message that is no message ends it, and so does a fault that
-#: stays. So the pause doubles up to the second, and begins again after Celery has run for that long.
+#: Before a restart if Celery ended by itself (chosen): one malformed message ends it, and so does a fault that stays.
+#: So the pause doubles up to the second, and begins again after Celery has run for that long.
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 5.0
 STOP_SECONDS = 1.0  # chosen: for Celery to disconnect from the broker; unacknowledged messages are sent again
 

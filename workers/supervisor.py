@@ -21,6 +21,7 @@ import structlog
 from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Outcome
+from workers.backoff import Backoff
 from workers.process import ChildProcess, Ended
 from workers.protocol import (
     Event,
@@ -57,6 +58,7 @@ class Supervisor:
     corpora_dir: Path | None = None
     command: Sequence[str] = CHILD_COMMAND
     totals: Totals = field(default_factory=Totals)
+    backoff: Backoff = field(default_factory=Backoff)  #: what failed lately, for the next claim
     described: threading.Event = field(default_factory=threading.Event)  #: device and versions have been reported
 
     def run(self, claim: Claim) -> Outcome:
@@ -72,6 +74,8 @@ class Supervisor:
                 log.exception("supervisor_failed")
                 outcome = self.report_failure(claim, f"The worker failed ({error!r}); see its log.", retryable=True)
             log.info("shard_ended", outcome=outcome.value)
+        if outcome is Outcome.SUCCEEDED:
+            self.backoff.succeeded(claim.calibration_id, claim.owner)
         self.totals.count_shard(outcome)
         return outcome
 
@@ -86,7 +90,7 @@ class Supervisor:
             )
             child = ChildProcess(self.command, job.to_dict())
         except InvalidInputError as error:
-            return self.report_failure(claim, f"invalid_input: {error}", retryable=False)
+            return self.report_failure(claim, f"invalid_input: {error}", retryable=False, pause=False)
         except OSError as error:
             return self.report_failure(claim, f"The child process could not be started ({error}).", retryable=True)
         shard = claim.shard
@@ -118,8 +122,10 @@ class Supervisor:
         if environment is not None:
             self.described.set()
 
-    def report_failure(self, claim: Claim, reason: str, *, retryable: bool) -> Outcome:
-        """Report a failed attempt."""
+    def report_failure(self, claim: Claim, reason: str, *, retryable: bool, pause: bool = True) -> Outcome:
+        """Report a failed attempt. pause: leave the calibration alone for a while; false for a wrong specification."""
+        if pause:
+            self.backoff.failed(claim.calibration_id, claim.owner)
         log.warning("shard_failed", reason=reason, retryable=retryable)
         lease = self.insist(lambda: self.store.work.fail(claim, reason, retryable=retryable))
         return Outcome.LOST if lease is Lease.LOST else Outcome.FAILED
@@ -222,10 +228,10 @@ class _Watch:
         reason = f"The attempt took longer than its deadline of {self.supervisor.deadline_seconds:g} s."
         return self._fail(reason, retryable=True)
 
-    def _fail(self, reason: str, *, retryable: bool) -> Outcome:
+    def _fail(self, reason: str, *, retryable: bool, pause: bool = True) -> Outcome:
         """End the attempt and say why."""
         self.child.kill()
-        return self.supervisor.report_failure(self.claim, reason, retryable=retryable)
+        return self.supervisor.report_failure(self.claim, reason, retryable=retryable, pause=pause)
 
     def _give_way(self, lease: Lease) -> Outcome:
         """Stop because another worker has the shard, or because the user cancelled it."""
@@ -295,7 +301,8 @@ class _Watch:
             lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
             return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
         if self.error is not None:
-            return self._fail(f"{self.error.kind}: {self.error.message}", retryable=not self.error.is_final)
+            final = self.error.is_final
+            return self._fail(f"{self.error.kind}: {self.error.message}", retryable=not final, pause=not final)
         if self.overdue:
             return self._too_late()
         words = self.child.last_words()

@@ -9,7 +9,6 @@ import structlog
 from service.observability.tracing import start_tracing
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
-from widthwise.vocabulary import Outcome
 from workers.probe import PROBE_COMMAND, Probe
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Supervisor
 from workers.totals import Totals
@@ -19,8 +18,7 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_SECONDS = 10.0  # longest time between reports: a worker counts as stale after six missed ones
 SWEEP_SECONDS = 5.0  # between checks whether a sweep is due (chosen): one worker at a time does it for all
 FORGET_SECONDS = 3600.0  # between checks for workers that have been gone for a week (chosen)
-FIRST_PAUSE_SECONDS = 1.0  # after a failed attempt, doubled while failures follow each other: a broken machine
-LAST_PAUSE_SECONDS = 30.0  # must not use up the attempts of every shard in the queue (chosen)
+DATABASE_SECONDS = 1.0  # before the next try if the database does not answer (chosen)
 STOP_SECONDS = 2.0  # for the maintenance thread to end: its longest write takes less if the database answers
 
 
@@ -54,7 +52,6 @@ class Worker:
         )
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS, settings.lease_seconds / EXTENSIONS_PER_LEASE)
         self._one_at_a_time = threading.Lock()
-        self._pause = FIRST_PAUSE_SECONDS
         self._probe = Probe(probe_command)
         self._tracing = start_tracing(settings, "widthwise-worker")
         self._maintenance = threading.Thread(target=self._maintain, daemon=True, name="maintenance")
@@ -64,7 +61,7 @@ class Worker:
         while not self.stop.is_set():
             if self._reached(self._begin):
                 break
-            self.stop.wait(FIRST_PAUSE_SECONDS)
+            self.stop.wait(DATABASE_SECONDS)
         self._maintenance.start()
         return self
 
@@ -92,10 +89,11 @@ class Worker:
         if self.stop.is_set():
             return False
         try:
-            claim = self._store.work.claim(self.worker_id)
+            left = self._supervisor.backoff
+            claim = self._store.work.claim(self.worker_id, without=left.calibrations, without_owners=left.owners)
         except StoreUnavailableError as error:
             log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
-            self.stop.wait(FIRST_PAUSE_SECONDS)
+            self.stop.wait(DATABASE_SECONDS)
             return False
         if claim is None:
             self._describe()
@@ -104,11 +102,6 @@ class Worker:
         with self._tracing.shard(claim) as ended:
             outcome = self._supervisor.run(claim)
             ended(outcome.value)
-        if outcome is Outcome.FAILED:
-            self.stop.wait(self._pause)
-            self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
-        else:
-            self._pause = FIRST_PAUSE_SECONDS
         return True
 
     @property

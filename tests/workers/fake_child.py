@@ -83,6 +83,8 @@ def sweep(job: dict[str, Any], behaviour: str, note: Path) -> None:
             sys.stderr.write("XLA: RESOURCE_EXHAUSTED\n")
             sys.stderr.flush()
             os.abort()
+        if behaviour == "dies_at_64" and width == 64:
+            sys.exit(7)
         if behaviour == "once" and not note.exists():  # fails the first time, then runs
             leave_note(note)
             sys.exit(7)

@@ -115,6 +115,7 @@ class Claim:
         tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...]
     ) = ()  #: the outcomes of the shard that are stored already
     request_id: str | None = None  #: of the request that created the calibration, for logs
+    owner: str = ""  #: of the calibration
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ capitals is such a statement, or a part of one.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -121,18 +121,23 @@ class Claims:
         self._followup = followup
         self._lease_seconds = lease_seconds
 
-    def claim(self, worker_id: str) -> Claim | None:
+    def claim(
+        self, worker_id: str, *, without: Collection[str] = (), without_owners: Collection[str] = ()
+    ) -> Claim | None:
         """Take the next claimable shard, oldest calibration and largest width first; None if there is none.
+
+        without, without_owners: calibrations and owners that this worker leaves alone for now.
 
         Queued shards are claimable, and running ones with an expired lease. Calibrations that are locked are skipped.
         If all claimable ones are locked, this waits for the oldest; StoreUnavailableError if it stays locked for
         RIVAL_TIMEOUT_MS.
         """
-        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database):
+        allowed = queue.allowed(without, without_owners)
+        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database, allowed):
             return None  # polling an empty queue takes no write lock: SQLite has only one
         while True:
             with self._database.write() as connection:
-                locked = queue.next_calibration(connection)
+                locked = queue.next_calibration(connection, allowed)
                 if locked is None:
                     return None
                 claim = _claimed(connection, locked, worker_id, self._lease_seconds)
@@ -291,6 +296,7 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         shard=shard,
         done=_done(connection, row.calibration_id, shard),
         request_id=locked.request_id,
+        owner=locked.owner,
     )
 
 

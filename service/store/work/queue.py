@@ -1,8 +1,10 @@
 """The queue: which shards may be claimed, in which order, and whose turn it is.
 
-Its statements are built once, since every claim and every poll of an idle worker runs them.
+Its statements are built once, since every claim and every poll of an idle worker runs them; only a worker that leaves
+something alone builds its own.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +23,7 @@ RIVAL_TIMEOUT_MS = 3_000  # longest wait for a row (chosen): time for hundreds o
 QUEUE_ORDER = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
 
 #: What a claim reads of its calibration.
-CLAIM_COLUMNS = ("id", "state", "spec", "request_id", "cancel_requested_at")
+CLAIM_COLUMNS = ("id", "state", "spec", "request_id", "cancel_requested_at", "owner")
 
 
 def waiting() -> sa.ColumnElement[bool]:
@@ -43,7 +45,14 @@ def claimable() -> sa.ColumnElement[bool]:
     return sa.or_(waiting(), expired())
 
 
-def _head(*, free: bool) -> sa.CompoundSelect[Any]:
+def allowed(without: Collection[str], without_owners: Collection[str]) -> sa.ColumnElement[bool] | None:
+    """The condition on a calibration's row that leaves these and these owners' alone; None if there are none."""
+    if not without and not without_owners:
+        return None
+    return sa.and_(calibrations.c.id.not_in(without), calibrations.c.owner.not_in(without_owners))
+
+
+def _head(*, free: bool, allowed: sa.ColumnElement[bool] | None = None) -> sa.CompoundSelect[Any]:
     """The calibration at the head of the queue. free: skip locked ones, and lock it."""
     heads = []
     # separately, each stops at its first row along the index; with OR the whole queue would be sorted
@@ -55,6 +64,8 @@ def _head(*, free: bool) -> sa.CompoundSelect[Any]:
             .order_by(*QUEUE_ORDER)
             .limit(1)
         )
+        if allowed is not None:
+            head = head.where(allowed)
         if free:
             head = head.with_for_update(of=calibrations, key_share=True, skip_locked=True)
         heads.append(sa.select(head.cte(name)))
@@ -65,22 +76,23 @@ HEAD = _head(free=False)
 FREE_HEAD = _head(free=True)
 
 
-def is_empty(database: Database) -> bool:
-    """Return whether no shard may be claimed."""
+def is_empty(database: Database, allowed: sa.ColumnElement[bool] | None = None) -> bool:
+    """Return whether no shard may be claimed, of the calibrations that are allowed."""
     with database.read() as connection:
-        return connection.execute(HEAD).first() is None
+        return connection.execute(HEAD if allowed is None else _head(free=False, allowed=allowed)).first() is None
 
 
-def next_calibration(connection: sa.Connection) -> sa.Row[Any] | None:
+def next_calibration(connection: sa.Connection, allowed: sa.ColumnElement[bool] | None = None) -> sa.Row[Any] | None:
     """Lock the calibration whose turn it is and return its row; None if no shard may be claimed.
 
     It is the oldest that no other transaction has locked. If all are locked, wait for the oldest; it may no longer be
     claimable then. StoreUnavailableError if that takes longer than RIVAL_TIMEOUT_MS.
     """
-    free = connection.execute(FREE_HEAD).one_or_none()
-    if free is not None:
-        return free
-    head = connection.execute(HEAD).one_or_none()
+    free = FREE_HEAD if allowed is None else _head(free=True, allowed=allowed)
+    found = connection.execute(free).one_or_none()
+    if found is not None:
+        return found
+    head = connection.execute(HEAD if allowed is None else _head(free=False, allowed=allowed)).one_or_none()
     if head is None:
         return None
     # only on Postgres: on SQLite this transaction has locked the whole file
