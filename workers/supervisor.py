@@ -24,6 +24,7 @@ from widthwise.vocabulary import Outcome
 from workers.backoff import Backoff
 from workers.process import ChildProcess, Ended
 from workers.protocol import (
+    ErrorKind,
     Event,
     Failed,
     Finished,
@@ -42,6 +43,8 @@ CHILD_COMMAND = (sys.executable, "-m", "workers.child")
 MESSAGE_SECONDS = 0.1  # longest wait for a message, and so the longest delay in noticing the stop event
 CHECK_SECONDS = 1.0  # between checks of the cancel flag: a person waits for it
 EXTENSIONS_PER_LEASE = 6  # a lease of 60 s is extended every 10 s and survives five failures
+#: Errors that the other shards of a calibration would meet as well.
+OF_ALL = (ErrorKind.INVALID_INPUT, ErrorKind.OUT_OF_MEMORY)
 RETRY_SECONDS = 0.5  # between attempts to reach a database that does not answer
 
 
@@ -90,7 +93,7 @@ class Supervisor:
             )
             child = ChildProcess(self.command, job.to_dict())
         except InvalidInputError as error:
-            return self.report_failure(claim, f"invalid_input: {error}", retryable=False, pause=False)
+            return self.report_failure(claim, f"invalid_input: {error}", retryable=False, pause=False, of_all=True)
         except OSError as error:
             return self.report_failure(claim, f"The child process could not be started ({error}).", retryable=True)
         shard = claim.shard
@@ -122,12 +125,14 @@ class Supervisor:
         if environment is not None:
             self.described.set()
 
-    def report_failure(self, claim: Claim, reason: str, *, retryable: bool, pause: bool = True) -> Outcome:
+    def report_failure(
+        self, claim: Claim, reason: str, *, retryable: bool, pause: bool = True, of_all: bool = False
+    ) -> Outcome:
         """Report a failed attempt. pause: leave the calibration alone for a while; false for a wrong specification."""
         if pause:
             self.backoff.failed(claim.calibration_id, claim.owner)
         log.warning("shard_failed", reason=reason, retryable=retryable)
-        lease = self.insist(lambda: self.store.work.fail(claim, reason, retryable=retryable))
+        lease = self.insist(lambda: self.store.work.fail(claim, reason, retryable=retryable, of_all=of_all))
         return Outcome.LOST if lease is Lease.LOST else Outcome.FAILED
 
     def seen(self, lease: Lease) -> Lease:
@@ -226,12 +231,12 @@ class _Watch:
         if time.monotonic() < self.deadline:
             return self._give_way(Lease.LOST)
         reason = f"The attempt took longer than its deadline of {self.supervisor.deadline_seconds:g} s."
-        return self._fail(reason, retryable=True)
+        return self._fail(reason, retryable=True, of_all=True)
 
-    def _fail(self, reason: str, *, retryable: bool, pause: bool = True) -> Outcome:
+    def _fail(self, reason: str, *, retryable: bool, pause: bool = True, of_all: bool = False) -> Outcome:
         """End the attempt and say why."""
         self.child.kill()
-        return self.supervisor.report_failure(self.claim, reason, retryable=retryable, pause=pause)
+        return self.supervisor.report_failure(self.claim, reason, retryable=retryable, pause=pause, of_all=of_all)
 
     def _give_way(self, lease: Lease) -> Outcome:
         """Stop because another worker has the shard, or because the user cancelled it."""
@@ -301,14 +306,15 @@ class _Watch:
             lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
             return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
         if self.error is not None:
-            final = self.error.is_final
-            return self._fail(f"{self.error.kind}: {self.error.message}", retryable=not final, pause=not final)
+            final, of_all = self.error.is_final, self.error.kind in OF_ALL
+            reason = f"{self.error.kind}: {self.error.message}"
+            return self._fail(reason, retryable=not final, pause=not final, of_all=of_all)
         if self.overdue:
             return self._too_late()
         words = self.child.last_words()
         said = f"Its last output:\n{words}" if words else "It printed nothing."
         reason = f"The child process ended {_in_words(status)} before it finished. {said}"
-        return self._fail(reason, retryable=True)
+        return self._fail(reason, retryable=True, of_all=status == -signal.SIGKILL)  # the kernel's, out of memory
 
 
 def _device(environment: Mapping[str, Any]) -> str | None:

@@ -155,6 +155,30 @@ def test_three_failures_end_the_shard_and_its_calibration(store: Store) -> None:
     assert calibration.progress.trials_done == 3
 
 
+def test_a_failure_that_all_would_meet_is_tried_on_one_shard_alone(store: Store) -> None:
+    identifier = store.calibrations.create(sample_spec(widths=[32, 64], seeds=2)).calibration.id
+    first, beside = claimed(store, "one"), claimed(store, "other")
+    for _ in range(ATTEMPTS_MAXIMUM - 1):
+        store.work.fail(first, "deadline", retryable=True, of_all=True)
+        first = claimed(store, "one")
+    assert first.attempt == ATTEMPTS_MAXIMUM
+    store.work.fail(first, "deadline", retryable=True, of_all=True)
+    assert store.work.claim("one") is None
+    assert store.calibrations.get(identifier).state is CalibrationState.RUNNING  # the other may still store trials
+    store.work.fail(beside, "deadline", retryable=True, of_all=True)
+    calibration = store.calibrations.get(identifier)
+    assert calibration.state is CalibrationState.FAILED
+    assert "seeds [0]: deadline" in (calibration.reason or "")
+    found = store.calibrations.shards(identifier)
+    assert {shard.state for shard in found} == {ShardState.FAILED}
+    assert [shard.attempts for shard in found] == [ATTEMPTS_MAXIMUM, 1, *[0] * (len(found) - 2)]
+    assert "see its reason" in (found[-1].reason or "")
+    store.calibrations.retry(identifier)
+    assert {shard.state for shard in store.calibrations.shards(identifier)} == {ShardState.QUEUED}
+    run_all(store)
+    assert store.calibrations.get(identifier).state is CalibrationState.SUCCEEDED
+
+
 def test_a_fault_of_the_work_is_not_retried(store: Store) -> None:
     identifier = store.calibrations.create(sample_spec(widths=[32], seeds=1)).calibration.id
     store.work.fail(claimed(store), "no such dataset\0 \ud800", retryable=False)

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -58,6 +59,11 @@ def main(behaviour: str, *arguments: str) -> None:
         sys.stdout.write("Traceback: this is no JSON\n")
         sys.stdout.flush()
         time.sleep(HANG_SECONDS)
+    if behaviour == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "no_memory":
+        send("error", kind="out_of_memory", message="no memory is left")
+        sys.exit(1)
     if behaviour == "invalid":
         send("error", kind="invalid_input", message="no such dataset")
         sys.exit(1)

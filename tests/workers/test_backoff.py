@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from service.settings import Settings
 from service.store import CalibrationState, Store
 from testbed.waiting import until
@@ -91,3 +93,22 @@ def test_one_owners_failures_leave_the_worker_to_others(store: Store, settings: 
     assert work_until(store, settings, "dies_at_64", right) < 10.0
     assert store.calibrations.get(right).state is CalibrationState.SUCCEEDED
     assert all(not ended(store, identifier) for identifier in wrong)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason", "attempts"),
+    [
+        ("hang", "deadline of 0.5 s", 3),
+        ("no_memory", "out_of_memory", 3),
+        ("killed", "by signal SIGKILL", 3),
+        ("invalid", "no such dataset", 1),
+    ],
+)
+def test_what_every_shard_would_meet_ends_the_calibration(
+    store: Store, settings: Settings, behaviour: str, reason: str, attempts: int
+) -> None:
+    """One of four shards uses up its attempts, and the others have none."""
+    identifier = store.calibrations.create(sample_spec(widths=[32, 64], seeds=2)).calibration.id
+    work_until(store, settings.model_copy(update={"shard_deadline_seconds": 0.5}), behaviour, identifier)
+    assert [shard.attempts for shard in store.calibrations.shards(identifier)] == [attempts, 0, 0, 0]
+    assert reason in (store.calibrations.get(identifier).reason or "")

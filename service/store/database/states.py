@@ -42,7 +42,8 @@ CALIBRATION_TRANSITIONS: Mapping[CalibrationState, frozenset[CalibrationState]] 
 
 SHARD_TRANSITIONS: Mapping[ShardState, frozenset[ShardState]] = MappingProxyType(
     {
-        ShardState.QUEUED: frozenset({ShardState.RUNNING, ShardState.CANCELLED}),
+        # queued → failed: another shard showed that the calibration can't succeed
+        ShardState.QUEUED: frozenset({ShardState.RUNNING, ShardState.CANCELLED, ShardState.FAILED}),
         # running → running is a reclaim: the lease expired and another worker took the shard
         ShardState.RUNNING: frozenset(ShardState),
         ShardState.SUCCEEDED: frozenset(),

@@ -223,11 +223,19 @@ class Claims:
         return self._after(claim, lease, waits=waits)
 
     @lost_if_gone
-    def fail(self, claim: Claim, reason: str, *, retryable: bool) -> Lease:
-        """End the attempt: queue the shard again if retryable and attempts remain, else fail it for good."""
+    def fail(self, claim: Claim, reason: str, *, retryable: bool, of_all: bool = False) -> Lease:
+        """End the attempt: queue the shard again if retryable and attempts remain, else fail it for good.
+
+        of_all: the calibration's other shards would fail in the same way, as at the deadline or out of memory. The
+        first that fails for good then fails those that are queued, and those that run have no further attempt. A retry
+        queues all of them again.
+        """
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
+            retryable = retryable and not (of_all and _some_failed(connection, claim))
             lease, waits = _end_attempt(connection, locked, claim, reason, retryable=retryable)
+            if of_all and lease is not Lease.LOST and not waits and locked.cancel_requested_at is None:
+                _fail_queued(connection, claim)
         return self._after(claim, lease, waits=waits)
 
     @lost_if_gone
@@ -347,6 +355,21 @@ def _end_attempt(
     if target is ShardState.QUEUED and locked.cancel_requested_at is not None:
         target = ShardState.CANCELLED  # no worker would claim it again
     return _moved(connection, claim, target, **values)
+
+
+def _some_failed(connection: sa.Connection, claim: Claim) -> bool:
+    """Whether a shard of the claim's calibration has failed for good."""
+    failed = sa.and_(shards.c.calibration_id == claim.calibration_id, shards.c.state == ShardState.FAILED)
+    return connection.execute(sa.select(shards.c.id).where(failed).limit(1)).first() is not None
+
+
+def _fail_queued(connection: sa.Connection, claim: Claim) -> None:
+    """Fail the shards of a calibration that wait for an attempt, because one like them has used up its own."""
+    waiting = sa.and_(shards.c.calibration_id == claim.calibration_id, shards.c.state == ShardState.QUEUED)
+    query = sa.select(shards.c.id).where(waiting).order_by(shards.c.position)
+    reason = f"Not tried, because a shard of width {claim.shard.width} failed: see its reason."
+    for shard_id in connection.execute(query).scalars().all():
+        move_shard(connection, shard_id, ShardState.FAILED, reason=reason)
 
 
 def _moved(connection: sa.Connection, claim: Claim, target: ShardState, **values: Any) -> tuple[Lease, bool]:
