@@ -10,17 +10,22 @@ is doing. JAX is loaded only here, so a deadline, an abort or running out of mem
 import json
 import logging
 import os
+import resource
 import sys
 import threading
 import time
+from contextlib import suppress
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 
+from widthwise.calibration.memory import training_bytes
 from widthwise.errors import InvalidInputError
 from workers.protocol import Described, ErrorKind, Event, Failed, Finished, Job, Started, StepProgress, ended
 
 PARENT_GONE = 3
 PROGRESS_SECONDS = 1.0  # a person watches these; more often would be noise
+MACHINE_SHARE = 0.8  # of the machine's memory for one child (chosen): the rest is the worker's, and the kernel's
 LEAST_URGENT = 19  # the lowest priority: nobody waits for a description
 # One core per child: two single-threaded processes do more than one with two threads (measured: 2 × 44 against
 # 64 GFLOP/s at width 128). Variables that are already set are kept.
@@ -66,6 +71,7 @@ def main() -> int:
         if job is None:
             _describe(pipe)
             return 0
+        _limit_memory(job, on_cpu=_trains_on_cpu())
         _run(job, pipe)
     except Exception as error:
         log.exception("the shard failed")
@@ -81,6 +87,22 @@ def _trains_on_cpu() -> bool:
     if platforms:
         return platforms.split(",")[0] == "cpu"
     return not entry_points(group="jax_plugins") and find_spec("libtpu") is None
+
+
+def _limit_memory(job: Job, *, on_cpu: bool) -> None:
+    """Let this process run out of memory before its machine does, and be the first to go if the machine does.
+
+    On a CPU, private memory is limited by the specification and by the machine, and more is a MemoryError. (RLIMIT_AS
+    would count what is only reserved, which JAX does by the gigabyte; a GPU's driver reserves private memory too.)
+    """
+    with suppress(OSError):  # not on Linux
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    if on_cpu:
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        limit = min(training_bytes(job.spec, job.shard.width), int(MACHINE_SHARE * machine))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _describe(pipe: Pipe) -> None:

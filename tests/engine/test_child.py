@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from widthwise.calibration.memory import training_bytes
+from widthwise.calibration.spec import CalibrationSpec
 from workers.child import PARENT_GONE
 
 ROOT = Path(__file__).parents[2]
@@ -37,10 +40,10 @@ def _no_constant(name: str) -> None:
     raise AssertionError(f"{name} is not JSON")
 
 
-@pytest.fixture
-def child() -> Iterator[Child]:
+@contextmanager
+def started(*arguments: str) -> Iterator[Child]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "workers.child"],
+        [sys.executable, *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -50,6 +53,12 @@ def child() -> Iterator[Child]:
     with process:
         yield Child(process)
         process.kill()
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    with started("-m", "workers.child") as running:
+        yield running
 
 
 def job(spec: dict[str, Any], cache: Path | None = None, **changes: Any) -> str:
@@ -79,6 +88,29 @@ def test_an_orphan_exits_in_the_middle(child: Child, spec: dict[str, Any]) -> No
     child.stdin.close()
     # a child that had gone on to its end would give 0, and not before some minutes
     assert child.process.wait(PATIENCE_SECONDS) == PARENT_GONE
+
+
+def test_its_memory_is_limited_and_it_is_the_first_to_go(child: Child, spec: dict[str, Any]) -> None:
+    long = {**spec, "steps": 1_000_000}
+    child.send(job(long, shard={**SHARD, "learning_rates": [0.01]}))
+    assert json.loads(child.stdout.readline())["event"] == "started"
+    process = Path("/proc") / str(child.process.pid)
+    (limit,) = (line.split()[3] for line in (process / "limits").read_text().splitlines() if "Max data size" in line)
+    assert int(limit) == training_bytes(CalibrationSpec.from_dict(long), SHARD["width"])
+    assert int((process / "oom_score_adj").read_text()) == 1000
+
+
+def test_more_memory_than_a_job_needs_is_an_error_event(spec: dict[str, Any]) -> None:
+    """In place of the training, the child takes 4 GiB, of which no page is touched."""
+    code = (
+        "import sys, workers.child, workers.engine.dispatch as dispatch\n"
+        "dispatch.run = lambda *_, **__: [bytearray(1 << 32)]\n"
+        "sys.exit(workers.child.main())"
+    )
+    with started("-c", code) as child:
+        child.send(job(spec))
+        *_, error = child.events()
+    assert (error["event"], error["kind"]) == ("error", "out_of_memory")
 
 
 def test_a_bad_job_is_an_error_event(child: Child, spec: dict[str, Any]) -> None:
