@@ -1,6 +1,6 @@
 """Estimates of time: from shards that ran through, found without looking at every row, while nobody waits to write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,7 +9,10 @@ from service.store import Store
 from service.store.database.engine import Database, create_store_engine
 from service.store.database.tables import calibrations, shards
 from service.store.work.progress import LOOKED_AT
-from tests.store.samples import claimed, pass_time, run_all, run_claim, sample_spec
+from tests.store.samples import claimed, pass_time, plan_sample, run_all, run_claim, sample_spec
+from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Measurement, Trial
 
 TRANSFORMER = sample_spec(proxy={**sample_spec()["proxy"], "architecture": "transformer"})
 
@@ -40,6 +43,23 @@ def test_nor_of_the_time_left(store: Store, url: str) -> None:
     left = store.calibrations.get(identifier).progress.seconds_left
     assert left is not None
     assert left < 600
+
+
+def test_a_specification_that_is_submitted_again_is_not_outlined_again(make_store: Callable[..., Store]) -> None:
+    """The outline is most of what a submission costs."""
+    planned: list[CalibrationSpec] = []
+
+    def plan(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]) -> list[ShardSpec]:
+        planned.append(spec)
+        return plan_sample(spec, trials, measurements)
+
+    store = make_store(plan=plan)
+    made = [store.calibrations.create(sample_spec()).calibration for _ in range(5)]
+    assert len(planned) == 2  # the first round, and the outline
+    assert len({calibration.id for calibration in made}) == 5
+    assert all(calibration.stored_spec == made[0].stored_spec for calibration in made)
+    store.calibrations.create(sample_spec(seeds=5))
+    assert len(planned) == 4
 
 
 def test_only_the_newest_rows_are_looked_at(store: Store, url: str) -> None:
