@@ -124,7 +124,8 @@ def test_transfer_calibrate_query_and_transfer_again(service: tuple[subprocess.P
         if after["role"] in measured:
             exponent = measured[after["role"]]["value"]
             assert after["learning_rate"]["value"] == pytest.approx(0.003 * 16**-exponent)
-            assert after["learning_rate"]["value"] != before["learning_rate"]["value"]
+            moved = after["learning_rate"]["value"] != before["learning_rate"]["value"]
+            assert moved is (drift["value"] != 0)  # 0 if the trials do not refute theory
 
     assert len(processes_marked(MARK, data_dir)) >= 4  # the service, its pool and two workers: the scan finds them
     process.terminate()

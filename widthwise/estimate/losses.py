@@ -5,6 +5,9 @@ parabola through it puts the vertex octaves too low. The losses of one seed are 
 upwards: a loss is that of a divergence if it exceeds the median of the losses below it by more than twenty times the
 rise between neighbours there, and by more than those losses span. A parabola rises so fast only twenty octaves above
 its vertex, and a loss twice as steep towards divergence (eˣ − 1 − x, x in octaves) four times as fast at any distance.
+
+Noise that hides the curve can look like a divergence: as large as the rise over the first octave, in about one sweep
+of a hundred.
 """
 
 import numpy as np
