@@ -57,6 +57,10 @@ class CeleryDoorbell:
             self._fail("it does not answer")
         return tuple(call.sent)
 
+    def prepare(self) -> None:
+        """Start the publisher, which imports Celery: on a busy machine that takes longer than a request may wait."""
+        self._begin()
+
     def _begin(self) -> None:
         """Start the publisher, once."""
         with self._lock:
@@ -65,7 +69,7 @@ class CeleryDoorbell:
                 self._thread.start()
 
     def _publish(self) -> None:
-        app: Celery | None = None
+        app = self._connected()
         while True:
             call = self._calls.get()
             try:
@@ -76,6 +80,13 @@ class CeleryDoorbell:
                 self._fail(type(error).__name__)  # its text may contain the URL
             finally:
                 call.done.set()
+
+    def _connected(self) -> "Celery | None":
+        """Return the application before the first call, or None: that call meets the same error, and reports it."""
+        try:
+            return connect(self._settings, socket_seconds=PUBLISH_SECONDS)
+        except Exception:  # noqa: BLE001  # see above
+            return None
 
     def _fail(self, reason: str) -> None:
         """Send nothing for a while, and log that once."""
@@ -108,5 +119,9 @@ def _send(app: Any, call: _Call) -> None:
 
 
 def make_doorbell(settings: Settings) -> CeleryDoorbell | None:
-    """Return the doorbell of the settings' broker, or None if there is no broker and workers poll."""
-    return None if settings.redis_url is None else CeleryDoorbell(settings)
+    """Return the doorbell of the settings' broker, ready to ring, or None if there is no broker and workers poll."""
+    if settings.redis_url is None:
+        return None
+    doorbell = CeleryDoorbell(settings)
+    doorbell.prepare()
+    return doorbell

@@ -6,6 +6,8 @@ import logging
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -206,3 +208,14 @@ def test_a_broker_behind_tls_shows_its_certificate_unless_told_otherwise(query: 
     with connect(settings_of(f"rediss://:secret@broker:6379/0{query}")).connection() as connection:
         assert connection.ssl["ssl_cert_reqs"] is checked
         assert "secret" not in connection.as_uri()
+
+
+def test_the_services_doorbell_has_loaded_celery_before_its_first_request(own_broker: BrokerServer) -> None:
+    """In a new process, since this one has loaded it: on a busy machine a request would give up before."""
+    asked = (
+        "import sys, time; from service.doorbell import make_doorbell; "
+        "from service.settings import load_settings; "
+        f"bell = make_doorbell(load_settings(redis_url={own_broker.url!r}))\n"
+        "while 'celery.app.base' not in sys.modules: time.sleep(0.02)"
+    )
+    subprocess.run([sys.executable, "-c", asked], check=True, timeout=60)
