@@ -65,12 +65,13 @@ def runs_from_rows(
 
     A blank loss, NaN, or a `status` other than one of `FINISHED` means that the run diverged. Of `NUMBER_AXES` a row's
     columns count; an axis that is blank in every row is left out. Raises `InvalidInputError` with the number of the
-    row.
+    row, or for a column that is missing.
 
     >>> runs_from_rows([{"lr": "1e-3", "loss": "3.2", "D": "1e9"}], columns={"learning_rate": "lr", "tokens": "D"})
     (SweepRun(learning_rate=0.001, loss=3.2, axes={'tokens': 1000000000.0}, seed=None),)
     """
     named = dict(columns or {})
+    _require_columns(rows, named)
     read = [name for name in NUMBER_AXES if name not in without]
     axes = tuple(dict.fromkeys([*read, *(name for name in named if name not in _FIELDS), *groups]))
     used = [name for name in axes if any(_text(row, named.get(name, name)) for row in rows)]
@@ -82,6 +83,22 @@ def runs_from_rows(
 
 
 _FIELDS = ("learning_rate", "loss", "seed", "status")
+
+
+def _require_columns(rows: Sequence[Mapping[str, Any]], named: Mapping[str, str]) -> None:
+    """Refuse rows without a column of the learning rate or the loss, or without one that is named for a field.
+
+    Without its column every loss would be blank, and every run one that diverged.
+    """
+    there = dict.fromkeys(column for row in rows for column in row)
+    for field in _FIELDS:
+        column = named.get(field, field)
+        if rows and column not in there and (field in named or field in ("learning_rate", "loss")):
+            raise InvalidInputError(
+                f"there is no column {column!r} for {field}; name one of {', '.join(map(repr, there))} "
+                f"(columns, or --column {field}=COLUMN)",
+                field=field,
+            )
 
 
 def _run(
