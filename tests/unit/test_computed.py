@@ -98,6 +98,14 @@ def test_what_no_power_explains_is_a_caution() -> None:
     assert "multiplies head (logits) by 1.64 in the base and by 3.56 in the target" in said.message
 
 
+@pytest.mark.parametrize("values", [(0.0, 1.0), (1.0, 0.0), (-1.0, 2.0)])
+def test_a_multiplier_that_is_zero_or_turns_its_sign_is_no_power(values: tuple[float, float]) -> None:
+    base, target = (
+        model(width, [(Place.LOGITS, value, "head")]) for width, value in zip((64, 256), values, strict=True)
+    )
+    assert [caution.code for caution in request(base, target).cautions] == ["code_multiplier_changed"]
+
+
 def test_a_branch_of_a_deeper_model_is_no_power_of_its_width() -> None:
     """1/√depth at ×4 in both looks like 1/√width."""
     base = model(64, [(Place.BRANCH, 1.0, "h.0")])

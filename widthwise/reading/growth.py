@@ -6,7 +6,6 @@ both fans grow, and theory calls such a matrix hidden (Yang and Hu 2021, arXiv 2
 """
 
 from dataclasses import replace
-from math import prod
 
 from widthwise.reading.model import ModelReading
 from widthwise.reading.parameter import Parameter, ParameterUse
@@ -36,11 +35,11 @@ class Growth:
         if target.use not in _MATRICES:
             return target
         if target.role is Role.EMBEDDING:
-            features = _sizes(base, base.fan_in_axes), _sizes(target, target.fan_in_axes)
+            features = base.fan_in, target.fan_in
             asked = "embedding if it reads one-hot rows, hidden if it reads features"
             return self._settled(target, features, "it reads what no matrix made, and its fan-in", asked)
         if target.role is Role.READOUT:
-            outputs = _sizes(base, base.fan_out_axes), _sizes(target, target.fan_out_axes)
+            outputs = base.fan_out, target.fan_out
             if outputs in self._entries:  # a vocabulary that grows is one still
                 return target
             asked = "readout if these are classes or a vocabulary, hidden if they are features"
@@ -54,7 +53,3 @@ class Growth:
         if sizes == self._width:
             return replace(target, role=Role.HIDDEN, evidence=(*target.evidence, f"{grows}, as the model's width does"))
         return replace(target, role=None, question=f"{grows}: {asked}")
-
-
-def _sizes(parameter: Parameter, axes: tuple[int, ...]) -> int:
-    return prod(parameter.shape[axis] for axis in axes)

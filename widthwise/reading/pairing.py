@@ -70,7 +70,7 @@ def pair(
         if not _is_declared(parameter, roles or {}):
             found = replace(found, target=growth.settled(found.base, found.target))
         if found.target.question is not None:
-            problems.append((parameter.name, f"{found.target.question}; name its role ({_ROLES})"))
+            problems.append((parameter.name, f"{found.target.question}; name its role in roles ({_ROLES})"))
         pairs.append(found)
     problems += [
         (parameter.name, "the base has this parameter and the target has none of this name")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import prod
 
 from widthwise.vocabulary import Role
 
@@ -71,3 +72,13 @@ class Parameter:
     block: Block | None = None  #: None outside every residual block
     question: str | None = None  #: why the role is open, in words
     evidence: tuple[str, ...] = ()  #: what was seen, one sentence each
+
+    @property
+    def fan_in(self) -> int:
+        """How many entries the forward pass sums over; 1 without fan-in axes."""
+        return prod(self.shape[axis] for axis in self.fan_in_axes)
+
+    @property
+    def fan_out(self) -> int:
+        """How many entries of the output it makes; 1 without fan-out axes."""
+        return prod(self.shape[axis] for axis in self.fan_out_axes)

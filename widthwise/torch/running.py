@@ -49,7 +49,7 @@ class OnMeta:
             return _run(operator, args, kwargs)
         if not all(on_meta):
             if any(not tensor.is_meta for tensor in _written(operator, args, kwargs)):
-                raise NotImplementedError(f"{operator} writes what has no entries into a constant")
+                raise RuntimeError(f"{operator} writes what has no entries into a constant")
             args, kwargs = tree_map_only(torch.Tensor, _without_entries, (args, kwargs))
         return self._once(operator, args, kwargs) if _makes_new(operator) else _run(operator, args, kwargs)
 

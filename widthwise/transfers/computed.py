@@ -47,7 +47,8 @@ def computed(base: ModelReading, target: ModelReading, pairs: Sequence[PairedPar
                 raise InvalidInputError(_unknown(f"{each.target.name} ({place.value})"), field="code_multipliers")
             if math.isclose(before, after, rel_tol=_SAME):
                 continue
-            power = None if place is Place.BRANCH and deeper else _power(after / before, place, each)
+            by_depth = place is Place.BRANCH and deeper
+            power = None if by_depth or before == 0 else _power(after / before, place, each)
             if power is None:
                 unexplained.setdefault((place, before, after), []).append(each.target.name)
             else:
@@ -92,13 +93,12 @@ def _value(values: _Values, place: Place, parameter: Parameter) -> float | None:
 
 def _power(growth: float, place: Place, pair: PairedParameter) -> tuple[float, Fan] | None:
     """The power of a fan that the multiplier grew by; None if it is none."""
-    fans = {
-        Fan.IN: (pair.base.fan_in_axes, pair.target.fan_in_axes),
-        Fan.OUT: (pair.base.fan_out_axes, pair.target.fan_out_axes),
-    }
+    if growth <= 0:
+        return None
+    fans = {Fan.IN: (pair.base.fan_in, pair.target.fan_in), Fan.OUT: (pair.base.fan_out, pair.target.fan_out)}
     order = (Fan.OUT, Fan.IN) if place is Place.EMBEDDING else (Fan.IN, Fan.OUT)
     for fan in order:
-        before, after = (_size(end, axes) for end, axes in zip((pair.base, pair.target), fans[fan], strict=True))
+        before, after = fans[fan]
         if before == after:
             continue
         power = math.log(growth) / math.log(after / before)
@@ -106,10 +106,6 @@ def _power(growth: float, place: Place, pair: PairedParameter) -> tuple[float, F
         if abs(nearest - power) <= _TOLERANCE:
             return nearest, fan
     return None
-
-
-def _size(parameter: Parameter, axes: Sequence[int]) -> int:
-    return math.prod(parameter.shape[axis] for axis in axes)
 
 
 def _unknown(what: str) -> str:

@@ -104,7 +104,7 @@ def test_readings_that_disagree_are_refused_with_what_each_saw() -> None:
 
 def test_every_open_role_is_listed_and_a_pattern_settles_them() -> None:
     base, target = model(64, role=None), model(256, role=None)
-    with pytest.raises(UnplacedTensorsError, match=r"head.*two uses; name its role.*readout") as caught:
+    with pytest.raises(UnplacedTensorsError, match=r"head.*two uses; name its role in roles.*readout") as caught:
         pair(base, target)
     assert [name for name, _ in caught.value.problems] == ["head"]
     found = pair(base, target, {"h*d": "readout"})
