@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from service.http.fields import (
     REQUEST,
@@ -25,6 +25,8 @@ from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.reading.described import DescribedModels
+from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
@@ -36,6 +38,7 @@ MAX_MULTIPLIERS = 100  # chosen: a few roles, or lists of names
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
 
 AxisSize = Annotated[int, Whole(1, MAX_AXIS)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 Shape = Annotated[list[AxisSize], Field(max_length=MAX_DIMENSIONS)]
 Axes = Annotated[list[Annotated[int, Whole(-MAX_DIMENSIONS, MAX_DIMENSIONS - 1)]], Field(max_length=MAX_DIMENSIONS)]
 
@@ -79,6 +82,8 @@ class BaseBody(ModelSize):
     gradient_rms: NumberOrByRole | None = Field(
         None, description="Measured RMS of the gradient at the base: lets the answer warn where it comes near ε."
     )
+    beta1: Beta | None = Field(None, description="Adam's β₁ at the base, for rules of the batch that change it.")
+    beta2: Beta | None = Field(None, description="Adam's β₂ at the base.")
 
 
 class TargetBody(ModelSize):
@@ -100,6 +105,9 @@ class TensorBody(BaseModel):
     role: Role | None = Field(None, description="Settles what the shapes leave open.")
     tied_to: Name | None = Field(None, description="Name of the tensor that owns the weights which this one reuses.")
     decayed: bool = Field(True, description="False keeps weight decay away from it, whatever its role has.")
+    in_block: bool | None = Field(
+        None, description="Whether it stands in a residual block; a rule of depth needs to know."
+    )
 
 
 class CodeMultiplierBody(BaseModel):
@@ -154,10 +162,40 @@ class CalibrationExponents(BaseModel):
     id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the calibration.")]
 
 
+def _choice(about: About) -> Any:
+    """The field for the rule about one thing: its word, or an object with the word and parameters."""
+    rules = BY_WORD[about]
+    described = "; ".join(f"`{word}`: {rule.formula} ({rule.source})" for word, rule in rules.items())
+    text = f"A rule about {about.meaning}: its word, or an object with it as `rule` and its parameters. {described}."
+    return Field(None, description=text, examples=[next(iter(rules))])
+
+
+def _word_or_object(value: Any) -> Any:
+    """Refuse what is neither, in one sentence rather than one for each."""
+    if not isinstance(value, str | dict):
+        raise ValueError("give a rule's word, or an object with it as rule")
+    return value
+
+
+RuleChoice = Annotated[
+    Annotated[str, Field(max_length=100)] | Annotated[dict[Name, Any], Field(max_length=10)],
+    BeforeValidator(_word_or_object),
+]
+
+
 class RulesBody(BaseModel):
-    """Opt-in rules beyond width. None is available yet: only {} is accepted."""
+    """What to do about depth, batch, tokens and weight decay; a rule is in force only if it is named here."""
 
     model_config = REQUEST
+
+    depth: RuleChoice | None = _choice(About.DEPTH)
+    batch: RuleChoice | None = _choice(About.BATCH)
+    tokens: RuleChoice | None = _choice(About.TOKENS)
+    weight_decay: RuleChoice | None = _choice(About.WEIGHT_DECAY)
+
+    def chosen(self) -> dict[str, Any]:
+        """The library's choices."""
+        return {name: choice for name, choice in dict(self).items() if choice is not None}
 
 
 class TransferBody(BaseModel):
@@ -212,6 +250,7 @@ class TransferBody(BaseModel):
             "exponents": exponents,
             "code_multipliers": [each.to_multiplier() for each in self.code_multipliers or ()],
             "qk_norm": self.qk_norm,
+            "rules": self.rules.chosen(),
         }
         if self.model is not None:
             models = DescribedModels.from_dict(dict(self.model))
@@ -300,6 +339,27 @@ class ModelPlanBody(BaseModel):
     )
     embedding_multiplier: ModelQuantityBody | None = Field(None, description="On what the embedding gives out.")
     logit_multiplier: ModelQuantityBody | None = Field(None, description="On the logits.")
+    residual_multiplier: ModelQuantityBody | None = Field(
+        None, description="On every residual branch, next to what it has at the base; null without a rule of depth."
+    )
+
+
+class TrainingQuantityBody(BaseModel):
+    """A hyperparameter of the whole training."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float | None = Field(description="Value at the target; null where the base gave none.")
+    reason: str
+
+
+class TrainingPlanBody(BaseModel):
+    """What a rule changes of the whole training; null where nothing does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    beta1: TrainingQuantityBody | None = Field(None, description="Adam's β₁.")
+    beta2: TrainingQuantityBody | None = Field(None, description="Adam's β₂.")
 
 
 class PlanBody(BaseModel):
@@ -310,4 +370,7 @@ class PlanBody(BaseModel):
     warnings: list[CautionBody]
     provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
     model: ModelPlanBody = Field(description="What the model itself multiplies by.")
+    training: TrainingPlanBody = Field(
+        TrainingPlanBody(beta1=None, beta2=None), description="What a rule changes of the whole training."
+    )
     rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")

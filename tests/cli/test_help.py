@@ -27,7 +27,7 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_those_of_the_contract() -> None:
     """In the order of the help; the old names are not among them."""
-    assert " ".join(COMMANDS) == "demo serve transfer calibrate exponents fit fleet work keys migrate"
+    assert " ".join(COMMANDS) == "demo serve transfer rules calibrate exponents fit fleet work keys migrate"
 
 
 def test_no_arguments_is_the_help(run: Run) -> None:

@@ -1,14 +1,14 @@
 """The first rule: width. Theory's or measured exponents, split over each tensor's fan-in and fan-out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from widthwise.caution import Caution
-from widthwise.rules.contract import Case, Factors, Subject
+from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.vocabulary import Role, known_word
+from widthwise.vocabulary import QuantityName, Role, known_word
 
 
 class Width:
@@ -25,6 +25,8 @@ class Width:
 class WidthInForce:
     """The width rule with the exponents of one case."""
 
+    changes: Changes = NO_CHANGES
+
     def __init__(self, case: Case) -> None:
         self._in_force = case.in_force
         self._case = case
@@ -35,7 +37,7 @@ class WidthInForce:
         exponents = self._in_force.provenance["exponents"]
         return str(exponents.get("reference", exponents["source"]))
 
-    def factors(self, subject: Subject) -> Factors:
+    def factors(self, subject: Subject, _before: Mapping[QuantityName, float]) -> Factors:
         """Target over base of every quantity of a tensor, by its own fans; of a role, by the ratio of the widths."""
         role, fans, ratio, is_tied, *_ = subject
         in_force = self._in_force
