@@ -1,0 +1,182 @@
+"""Asking for the next run and telling how it ended: leases, repeats, crashes and the end of a sweep."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import widthwise
+from tests.unit.sweeps.simulated import NOISE, curve
+from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.sweeps import AskedRun, Sweep
+
+WIDTHS = (64, 128, 256)
+SLOPE, LEVEL = -0.7, -8.0
+
+
+def trained(run: AskedRun, seed: int = 0, scatter: float = 0.1) -> float | None:
+    """Return the loss of a run under a known law; None where it diverges."""
+    width = float(run.axes["width"])
+    optimum = LEVEL + SLOPE * math.log2(width / 64) + scatter * np.random.default_rng(int(width) + seed).normal()
+    rise = curve(math.log2(run.learning_rate) - optimum)
+    noise = NOISE * np.random.default_rng([seed, run.number]).normal()
+    return None if rise > 0.4 else float(2.5 + rise + noise)
+
+
+def sweep(path: Path | None = None, **options: Any) -> Sweep:
+    defaults: dict[str, Any] = {
+        "axes": {"width": WIDTHS},
+        "learning_rates": (2.0**-14, 2.0**-3),
+        "ratio": 2**0.5,
+        "target": {"width": 1024},
+    }
+    return Sweep(**{**defaults, **options}, path=path)
+
+
+def finish(asked: Sweep, train: Callable[[AskedRun], float | None] = trained) -> int:
+    """Run a sweep to its end and return how many runs it took."""
+    count = 0
+    while not asked.done:
+        for run in asked.ask():
+            asked.tell(run, train(run))
+            count += 1
+        assert count < 100
+    return count
+
+
+def test_the_package_offers_it_without_loading_it() -> None:
+    assert widthwise.Sweep is Sweep
+
+
+def test_a_third_of_the_grid_predicts_the_target() -> None:
+    asked = sweep()
+    count = finish(asked)
+    truth = 2.0 ** (LEVEL + SLOPE * math.log2(1024 / 64))
+    found = asked.predict()
+    assert count <= len(WIDTHS) * 23 / 3
+    assert found.interval[0] < truth < found.interval[1]
+    assert abs(math.log2(found.learning_rate / truth)) < 0.5
+
+
+def test_a_worker_has_its_runs_again_after_a_crash(tmp_path: Path) -> None:
+    first = sweep(tmp_path / "sweep.jsonl")
+    mine = first.ask(2, "a")
+    others = first.ask(2, "b")
+    assert not {run.number for run in mine} & {run.number for run in others}
+    again = sweep(tmp_path / "sweep.jsonl")
+    assert again.ask(2, "a") == mine
+    again.tell(mine[0], trained(mine[0]))
+    assert again.ask(2, "a")[0] == mine[1]
+    assert first.ask(1, "b") == others[:1]  # the first process sees what the second wrote
+
+
+def test_an_expired_lease_is_asked_again(tmp_path: Path) -> None:
+    now = [0.0]
+    asked = sweep(tmp_path / "sweep.jsonl", clock=lambda: now[0], lease_seconds=10)
+    (mine,) = asked.ask(1, "a")
+    assert asked.ask(1, "b") != [mine]
+    now[0] = 9.0
+    asked.report(mine, 1, 3.0)  # renews it
+    now[0] = 15.0
+    assert mine not in asked.ask(2, "c")
+    now[0] = 20.0
+    assert asked.ask(2, "d")[0] == mine
+    asked.tell(mine, 2.5)  # the first worker comes back late: its loss counts
+    assert len(asked.runs) == 1
+
+
+def test_telling_twice_is_once_and_a_contradiction_is_refused() -> None:
+    asked = sweep()
+    (run,) = asked.ask()
+    asked.tell(run, 2.5)
+    asked.tell(run.number, 2.5)
+    with pytest.raises(InvalidInputError, match=r"run 0 has the loss 2\.5, and now 2\.6"):
+        asked.tell(run, 2.6)
+    with pytest.raises(InvalidInputError, match="not a run of this sweep"):
+        asked.tell(99, 2.5)
+
+
+@pytest.mark.parametrize("loss", [None, math.nan, math.inf])
+def test_a_divergence_moves_the_next_run_down(loss: float | None) -> None:
+    asked = sweep()
+    (first,) = asked.ask()
+    asked.tell(first, loss)
+    with pytest.raises(EstimateError, match="none of the 1 runs"):
+        asked.predict()
+    (second,) = asked.ask()
+    assert second.learning_rate < first.learning_rate
+    assert not asked.runs[0].loss
+
+
+def test_everything_diverges_until_nothing_is_left() -> None:
+    asked = sweep(axes={"width": [64]})
+    count = finish(asked, lambda _: None)
+    assert asked.done == "nothing_left"
+    assert count < 23
+
+
+def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    asked = sweep(path)
+    (run,) = asked.ask()
+    asked.tell(run, 2.5)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"event":"told","ru')
+    again = sweep(path)
+    assert len(again.runs) == 1
+    (other,) = again.ask()
+    assert [json.loads(line)["event"] for line in path.read_text().splitlines()][-1] == "asked"
+    assert other.number == 1
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    with pytest.raises(InvalidInputError, match="line 1"):
+        sweep(path)
+
+
+def test_the_budget_ends_it() -> None:
+    asked = sweep(cost="width", budget=6 * 64)
+    assert finish(asked) <= 6
+    assert asked.done == "budget"
+    assert sum(float(run.axes["width"]) for run in asked.runs) <= 6 * 64
+
+
+def test_precision_ends_it() -> None:
+    asked = sweep(precision=1.5)
+    finish(asked)
+    assert asked.done == "precision"
+    low, high = asked.predict().interval
+    assert math.log2(high / low) / 2 <= 1.5
+
+
+def test_runs_of_before_count_and_cost_nothing() -> None:
+    asked = sweep(budget=6 * 64**2)
+    for x in (-9.0, -8.0, -7.0):
+        run = AskedRun(0, {"width": 32}, 2.0**x, 0)
+        asked.add(run.axes, run.learning_rate, trained(run))
+    assert finish(asked) == 6 or asked.done == "nothing_left"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"axes": None}, "give either cells"),
+        ({"axes": {"width": [64, 64.1]}}, "given twice"),
+        ({"axes": {"width": [-1]}}, "width is -1"),
+        ({"ratio": 0.5}, "ratio"),
+        ({"learning_rates": [], "ratio": None}, "learning_rates"),
+        ({"cost": "width +"}, "cost"),
+        ({"cost": "depth"}, "'depth' can't be read"),
+        ({"cost": "0 * width"}, "above 0"),
+        ({"target": {"depth": 3}}, "target"),
+    ],
+)
+def test_what_cannot_be_is_refused(options: Mapping[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        sweep(**options)
