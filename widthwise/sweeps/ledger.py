@@ -27,7 +27,7 @@ class AskedRun:
 
 
 @dataclass(frozen=True)
-class Lease:
+class RunLease:
     """Who has a run, and until when it is theirs."""
 
     worker: str
@@ -39,7 +39,7 @@ class Ledger:
     """The state that the events of a journal add up to."""
 
     runs: dict[int, AskedRun] = field(default_factory=dict)
-    leases: dict[int, Lease] = field(default_factory=dict)  #: of runs without a loss
+    leases: dict[int, RunLease] = field(default_factory=dict)  #: of runs without a loss
     losses: dict[int, float | None] = field(default_factory=dict)  #: None: the run diverged
     curves: dict[int, dict[int, float]] = field(default_factory=dict)  #: loss by step
     unasked: set[int] = field(default_factory=set)  #: runs that were added, and cost nothing
@@ -56,10 +56,10 @@ class Ledger:
             case "asked":
                 number = event["run"]
                 self.runs[number] = AskedRun(number, event["axes"], event["learning_rate"], event["seed"])
-                self.leases[number] = Lease(event["worker"], event["until"])
+                self.leases[number] = RunLease(event["worker"], event["until"])
             case "leased":
                 if event["run"] not in self.losses:
-                    self.leases[event["run"]] = Lease(event["worker"], event["until"])
+                    self.leases[event["run"]] = RunLease(event["worker"], event["until"])
             case "told":
                 self.losses[event["run"]] = event["loss"]
                 self.leases.pop(event["run"], None)
@@ -73,7 +73,7 @@ class Ledger:
                 if event["stop"]:
                     self.stopped.add(event["run"])
                 if event["run"] in self.leases:
-                    self.leases[event["run"]] = Lease(self.leases[event["run"]].worker, event["until"])
+                    self.leases[event["run"]] = RunLease(self.leases[event["run"]].worker, event["until"])
             case "uploaded":
                 self.sweep_id = event["sweep"]
                 self.uploaded |= set(event["runs"])

@@ -27,8 +27,8 @@ class CellState:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Some runs of one cell."""
+class Design:
+    """Some runs of one cell, planned together."""
 
     cell: int
     rates: tuple[int, ...]  #: indices, in the order in which they are to be run
@@ -36,12 +36,12 @@ class Plan:
     cost: float
 
 
-def next_plans(states: Sequence[CellState], belief: Belief, target: int, count: int, budget: float) -> list[Plan]:
+def next_plans(states: Sequence[CellState], belief: Belief, target: int, count: int, budget: float) -> list[Design]:
     """Return plans for at least `count` runs, if there are so many that cost no more than the budget together.
 
     Each is chosen as if the ones before had been run. target: the place in `belief`.
     """
-    states, found = list(states), list[Plan]()
+    states, found = list(states), list[Design]()
     about = [_curves(state, belief, index) for index, state in enumerate(states)]
     while sum(len(plan.rates) for plan in found) < count:
         best = _best(states, about, belief, target, budget - sum(plan.cost for plan in found))
@@ -80,10 +80,10 @@ def _information(states: Sequence[CellState], about: Sequence[CurveInformation],
 
 def _best(
     states: Sequence[CellState], about: Sequence[CurveInformation], belief: Belief, target: int, budget: float
-) -> Plan | None:
+) -> Design | None:
     """Return the plan of the largest gain per cost; None if none is left, affordable and of any use."""
     variance = target_variance(belief.priors, _information(states, about, belief), target)
-    best: Plan | None = None
+    best: Design | None = None
     for index, (state, curves) in enumerate(zip(states, about, strict=True)):
         designs = [one for one in _designs(state, float(belief.centre[index])) if len(one) * state.cell.cost <= budget]
         if not designs:
@@ -94,7 +94,7 @@ def _best(
         cost_D = np.array([len(one) for one in designs]) * state.cell.cost
         at = int(np.argmax(gain_D / cost_D))
         if gain_D[at] > 0 and (best is None or gain_D[at] / cost_D[at] > best.gain / best.cost):
-            best = Plan(index, _middle_first(designs[at]), float(gain_D[at]), float(cost_D[at]))
+            best = Design(index, _middle_first(designs[at]), float(gain_D[at]), float(cost_D[at]))
     return best
 
 
