@@ -14,29 +14,41 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.sweeps.belief import Belief, belief_before, belief_from
-from widthwise.sweeps.cell import cells_of
+from widthwise.sweeps.choice import Aim, Done, choose, predicted_at
 from widthwise.sweeps.fit import SweepFit, fit_sweep
 from widthwise.sweeps.journal import Event, Journal
 from widthwise.sweeps.ledger import FORMAT, AskedRun, Ledger, loss_or_none
 from widthwise.sweeps.planned import Axes, Cost, Rates, planned_cells, same_place
-from widthwise.sweeps.planning import CellState, next_plans, worth_running
 from widthwise.sweeps.prediction import SweepPrediction
 from widthwise.sweeps.run import SweepRun
-from widthwise.sweeps.states import cell_states
 from widthwise.sweeps.stopping import may_stop
 
-Done = Literal["precision", "budget", "nothing_left"]
 LEASE_SECONDS = 3600.0  # chosen; every report renews it
 
 
 class Sweep:
-    """A sweep whose next run is asked for and whose losses are told."""
+    """A sweep whose next run is asked for and whose losses are told.
+
+    learning_rates: the rates that may be tried, a function from a cell's axes to them, or the lowest and the highest
+        one, with `ratio` between neighbours.
+    target: the place whose best learning rate is asked. It may be beyond the cells, or one of them.
+    cells, axes: the places that may be run: a list of them, or the values of each axis in all combinations.
+    cost: of a run, as a function of its axes or an expression such as "width**2 * tokens". By default it is in
+        proportion to operations: parameters (or else width² times depth) times tokens (or else batch_tokens).
+    precision: octaves; it ends when half of the target's 95 % interval is no wider.
+    budget: in the unit of the cost; it ends when no further run is affordable.
+    seeds: how often a learning rate of a cell may be run.
+    prescribed: axes for which the parameterization already scales the learning rates.
+    path: a file for every event, from which the sweep goes on when it is opened again, by any number of processes on
+        one machine. Without it the sweep is in memory alone.
+    lease_seconds: how long a run is its worker's without a report. Then it can be asked for again.
+
+    Raises `InvalidInputError` for what can't be.
+    """
 
     def __init__(
         self,
@@ -55,20 +67,33 @@ class Sweep:
         lease_seconds: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self.cells = planned_cells(cells, axes, learning_rates, ratio, cost)
-        self.target = dict(target)
-        self.precision, self.budget, self.seeds = precision, budget, seeds
-        self.prescribed = tuple(prescribed)
-        self._check()
+        planned = planned_cells(cells, axes, learning_rates, ratio, cost)
+        self._aim = Aim(planned, dict(target), precision, budget, seeds, tuple(prescribed))
         self._lease_seconds, self._clock = lease_seconds, clock
         self._journal, self._ledger = Journal(path), Ledger()
         self._fitted: tuple[int, SweepFit | None] = (-1, None)
         with self._writing() as events:
-            if self._ledger.axes is None:
-                events.append({"event": "sweep", "format": FORMAT, "axes": list(self.cells[0].axes)})
+            stored = self._ledger.axes
+            if stored is not None and stored != tuple(sorted(self.target)):
+                raise InvalidInputError(
+                    f"{path} holds runs with the axes {list(stored)}, the cells have {sorted(self.target)}; give the "
+                    "same axes, or another path",
+                    field="path",
+                )
+            if stored is None:
+                events.append({"event": "sweep", "format": FORMAT, "axes": sorted(self.target)})
+
+    @property
+    def target(self) -> Axes:
+        """The place whose best learning rate is asked."""
+        return self._aim.target
 
     def ask(self, n: int = 1, worker: str = "main") -> list[AskedRun]:
-        """Return the n runs that this worker should do now: those it already has, then new ones."""
+        """Return up to n runs that this worker should do now: those that it has already, then others.
+
+        So a worker that comes back after a crash goes on with its runs; workers on one path need different names.
+        Returns fewer than n if the sweep is done, or if only runs under way elsewhere can bring it further.
+        """
         with self._writing() as events:
             now = self._clock()
             held = [one for one, lease in self._ledger.leases.items() if lease.worker == worker and lease.until > now]
@@ -80,13 +105,18 @@ class Sweep:
             until = now + self._lease_seconds
             events += [{"event": "leased", "run": number, "worker": worker, "until": until} for number in mine + again]
             found = [self._ledger.runs[number] for number in mine + again]
-            for run in self._planned(n - len(found)):
+            new = choose(self._aim, self._ledger, self._fit(), n - len(found))[1] if n > len(found) else []
+            for run in new:
                 events.append({"event": "asked", **_stored(run), "worker": worker, "until": until})
                 found.append(run)
             return found
 
     def tell(self, run: AskedRun | int, loss: float | None) -> None:
-        """Store how a run ended."""
+        """Store the loss of a run in nats; None, NaN or infinity if it diverged.
+
+        Telling the same again changes nothing. Raises `InvalidInputError` for another loss than was told before, and
+        for a run that was not asked for.
+        """
         with self._writing() as events:
             number, value = self._number(run), loss_or_none(loss)
             if number not in self._ledger.losses:
@@ -97,10 +127,17 @@ class Sweep:
                     field="loss",
                 )
 
+    def drop(self, run: AskedRun | int) -> None:
+        """Give up a run that failed for another reason than its learning rate: it says nothing and is not repeated."""
+        with self._writing() as events:
+            number = self._number(run)
+            if number not in self._ledger.losses and number not in self._ledger.dropped:
+                events.append({"event": "dropped", "run": number})
+
     def add(self, axes: Axes, learning_rate: float, loss: float | None, seed: int = 0) -> None:
         """Take in a run that was not asked for, such as one of before."""
         with self._writing() as events:
-            value, names = loss_or_none(loss), set(self.cells[0].axes)
+            value, names = loss_or_none(loss), set(self.target)
             SweepRun(learning_rate, value, axes)  # checks the ranges
             if set(axes) != names:
                 raise InvalidInputError(f"the run has the axes {sorted(axes)}, the sweep has {sorted(names)}")
@@ -133,15 +170,7 @@ class Sweep:
         affordable. "nothing_left": all runs that are left together would hardly narrow the interval.
         """
         with self._writing():
-            fit = self._fit()
-            if fit is not None and self.precision is not None and self._half_width(fit) <= self.precision:
-                return "precision"
-            states, belief, target = self._planning(fit)
-            if not worth_running(states, belief, target):
-                return "nothing_left"
-            if self._ledger.leases or next_plans(states, belief, target, 1, self._left()):
-                return None
-            return "budget"
+            return choose(self._aim, self._ledger, self._fit(), 1)[0]
 
     def fit(self) -> SweepFit:
         """Return the fit of the runs that were told. Raises `EstimateError` before one has a loss."""
@@ -156,7 +185,7 @@ class Sweep:
 
         If the target was run itself, its own runs count.
         """
-        return self._predicted(self.fit(), axes or self.target)
+        return predicted_at(self.fit(), axes or self.target)
 
     @property
     def runs(self) -> tuple[SweepRun, ...]:
@@ -176,70 +205,14 @@ class Sweep:
             for event in events:
                 self._ledger.apply(event)
 
-    def _planned(self, count: int) -> list[AskedRun]:
-        """Return new runs."""
-        if count <= 0:
-            return []
-        states, belief, target = self._planning(self._fit())
-        found: list[AskedRun] = []
-        for plan in next_plans(states, belief, target, count, self._left()):
-            state = states[plan.cell]
-            for at in plan.rates:
-                rate = float(2.0 ** state.cell.x[at])
-                same = [*self._ledger.runs.values(), *found]
-                seed = sum(
-                    same_place(run.axes, state.cell.axes) and state.cell.index(run.learning_rate) == at for run in same
-                )
-                found.append(AskedRun(len(self._ledger.runs) + len(found), state.cell.axes, rate, seed))
-        return found[:count]
-
-    def _planning(self, fit: SweepFit | None) -> tuple[list[CellState], Belief, int]:
-        """Return the cells, what is believed of them, and which place there is the target."""
-        finished = self._ledger.finished()
-        pending = [self._ledger.runs[number] for number in self._ledger.leases]
-        waiting = [SweepRun(run.learning_rate, None, run.axes, run.seed) for run in pending]
-        tables = cells_of(finished) if finished else ()
-        states = cell_states(self.cells, finished, waiting, tables, self.seeds)
-        places = [state.cell.axes for state in states]
-        target = next((index for index, place in enumerate(places) if same_place(place, self.target)), len(places))
-        if target == len(places):
-            places.append(self.target)
-        if fit is not None:
-            return states, belief_from(fit, places, self.prescribed), target
-        ends = min(float(cell.x[0]) for cell in self.cells), max(float(cell.x[-1]) for cell in self.cells)
-        walls = [table.wall_above for table in tables if table.wall_above is not None]
-        return states, belief_before(places, ends, self.prescribed, walls), target
-
-    def _left(self) -> float:
-        """Return what remains of the budget when all runs under way are paid."""
-        if self.budget is None:
-            return math.inf
-        spent = 0.0
-        for number, run in self._ledger.runs.items():
-            cell = next((one for one in self.cells if same_place(one.axes, run.axes)), None)
-            spent += 0.0 if cell is None or number in self._ledger.unasked else cell.cost
-        return self.budget - spent
-
     def _fit(self) -> SweepFit | None:
         """Return the fit of all runs that ended; None while none has a loss."""
         count = len(self._ledger.losses)
         if self._fitted[0] != count:
             runs = self._ledger.finished()
-            fit = None if all(run.diverged for run in runs) else fit_sweep(runs, prescribed=self.prescribed)
+            fit = None if all(run.diverged for run in runs) else fit_sweep(runs, prescribed=self._aim.prescribed)
             self._fitted = count, fit
         return self._fitted[1]
-
-    def _predicted(self, fit: SweepFit, axes: Axes) -> SweepPrediction:
-        found = fit.predict(**axes)
-        own = next((one for one in fit.optima if same_place(one.axes, axes)), None)
-        if own is None:
-            return found
-        return replace(found, learning_rate=own.learning_rate, interval=own.interval)
-
-    def _half_width(self, fit: SweepFit) -> float:
-        """Return half of the width of the target's interval, octaves."""
-        low, high = self._predicted(fit, self.target).interval
-        return math.log2(high / low) / 2
 
     def _ended(self, number: int) -> list[tuple[Mapping[int, float], float]]:
         """Return the curves and last losses of the runs in the cell of one that ended well and whole."""
@@ -252,18 +225,6 @@ class Sweep:
             and other not in ledger.stopped
             and same_place(ledger.runs[other].axes, place)
         ]
-
-    def _check(self) -> None:
-        """Refuse a target on other axes, and numbers that are out of range."""
-        names = sorted(self.cells[0].axes)
-        if sorted(self.target) != names:
-            raise InvalidInputError(
-                f"target has the axes {sorted(self.target)}, the cells have {names}; give the same ones", field="target"
-            )
-        SweepRun(1.0, None, self.target)  # checks the ranges
-        for name, value in (("precision", self.precision), ("budget", self.budget), ("seeds", self.seeds)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInputError(f"{name} is {value!r}; give a number above 0, or leave it out", field=name)
 
     def _number(self, run: AskedRun | int) -> int:
         number = run if isinstance(run, int) else run.number

@@ -43,6 +43,7 @@ class Ledger:
     losses: dict[int, float | None] = field(default_factory=dict)  #: None: the run diverged
     curves: dict[int, dict[int, float]] = field(default_factory=dict)  #: loss by step
     unasked: set[int] = field(default_factory=set)  #: runs that were added, and cost nothing
+    dropped: set[int] = field(default_factory=set)  #: runs that nothing is known of and nobody does
     stopped: set[int] = field(default_factory=set)  #: runs told to stop early
     uploaded: set[int] = field(default_factory=set)
     sweep_id: str | None = None  #: of the service
@@ -58,10 +59,14 @@ class Ledger:
                 self.runs[number] = AskedRun(number, event["axes"], event["learning_rate"], event["seed"])
                 self.leases[number] = RunLease(event["worker"], event["until"])
             case "leased":
-                if event["run"] not in self.losses:
+                if event["run"] not in self.losses and event["run"] not in self.dropped:
                     self.leases[event["run"]] = RunLease(event["worker"], event["until"])
             case "told":
                 self.losses[event["run"]] = event["loss"]
+                self.dropped.discard(event["run"])
+                self.leases.pop(event["run"], None)
+            case "dropped":
+                self.dropped.add(event["run"])
                 self.leases.pop(event["run"], None)
             case "added":
                 number = event["run"]

@@ -14,7 +14,7 @@ from widthwise.sweeps.planned import PlannedCell
 START = 3  # rates that a cell is begun with: fewer can't tell its curvature from its optimum
 MOST_RATES = 12  # of a cell that are considered, those nearest to its optimum (chosen)
 BEYOND = 1.0  # octaves beyond its rates that a cell's optimum is looked for (chosen)
-NOTHING_LEFT = 0.02  # of the interval's width: all the runs that remain would save less (chosen)
+NOTHING_LEFT = 0.05  # of the interval's width: all the runs that remain would save less (chosen)
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Design:
     cost: float
 
 
-def next_plans(states: Sequence[CellState], belief: Belief, target: int, count: int, budget: float) -> list[Design]:
-    """Return plans for at least `count` runs, if there are so many that cost no more than the budget together.
+def next_designs(states: Sequence[CellState], belief: Belief, target: int, count: int, budget: float) -> list[Design]:
+    """Return designs of at least `count` runs, if there are so many that cost no more than the budget together.
 
     Each is chosen as if the ones before had been run. target: the place in `belief`.
     """

@@ -41,7 +41,7 @@ def finish(asked: Sweep, train: Callable[[AskedRun], float | None] = trained) ->
     """Run a sweep to its end and return how many runs it took."""
     count = 0
     while not asked.done:
-        for run in asked.ask():
+        for run in asked.ask(3):
             asked.tell(run, train(run))
             count += 1
         assert count < 100
