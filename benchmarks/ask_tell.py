@@ -1,4 +1,4 @@
-"""Ask and tell against the full grid and a telescope: error, cover and cost of the prediction. Three minutes on two cores.
+"""Ask and tell against the full grid and a telescope: error, cover and cost. Three minutes on two cores.
 
     python -m benchmarks.ask_tell --data public_sweeps.csv
     python -m benchmarks.ask_tell --dry --sweeps 4
@@ -117,7 +117,8 @@ def _page(rows: Sequence[dict[str, Any]]) -> list[str]:
         "| sweeps | how many | way | octaves median / rms | cover | width | runs | cost |",
         "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {row['case']} | {row['sweeps']} | {row['way']} | {row['octaves_median']:.2f} / {row['octaves_rms']:.2f} "
+            f"| {row['case']} | {row['sweeps']} | {row['way']} "
+            f"| {row['octaves_median']:.2f} / {row['octaves_rms']:.2f} "
             f"| {row['cover']:.0%} | {row['width']:.2f} | {row['runs']:.1f} | {row['cost']:.0%} |"
             for row in rows
         ),

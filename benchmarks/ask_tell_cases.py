@@ -162,14 +162,14 @@ def telescope(case: Case) -> list[SweepRun]:
     return chosen
 
 
-def asked(case: Case, precision: float | None = None) -> tuple[list[SweepRun], str]:
-    """What is asked for until the precision is reached or nothing is left to learn; and which of them."""
+def asked(case: Case, precision: float | None = None) -> list[SweepRun]:
+    """What is asked for until the precision is reached or nothing is left to learn."""
     sweep = Sweep(cells=case.cells, learning_rates=case.rates, target=case.target, precision=precision)
     at_once = max(1, len(case.cells) // 3)
-    while (done := sweep.done) is None:
+    while not sweep.done:
         for run in sweep.ask(at_once):
             sweep.tell(run, case.train(run.axes, run.learning_rate))
-    return list(sweep.runs), done
+    return list(sweep.runs)
 
 
 def cost(runs: Sequence[SweepRun]) -> float:
