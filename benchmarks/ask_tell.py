@@ -24,8 +24,9 @@ from benchmarks.record import arguments, write_result
 from benchmarks.sweep_tasks import read_cells
 from widthwise.sweeps import fit_sweep
 
-WAYS = ("full grid", "telescope", "ask/tell")
-SOURCES, REPLAYED = ("steplaw_dense", "steplaw_moe"), 4  # sources with three axes, and cases of each of their tasks
+PRECISION = 1.5  # octaves, asked of the last way
+WAYS = ("full grid", "telescope", "ask/tell", f"ask/tell to ±{PRECISION}")
+SOURCES, REPLAYED = ("steplaw_dense", "steplaw_moe"), 8  # sources with three axes, and cases of each of their tasks
 MEANING = (
     "* **octaves**: the distance of the predicted learning rate from the optimum at the target, median and root mean "
     "square.",
@@ -35,7 +36,8 @@ MEANING = (
     "* **full grid**: every learning rate of every cell.",
     "* **telescope**: rates a factor of 2 apart; all of them in the cheapest cell, then three around the best of the "
     "cell before it, and more where the lowest loss is at an end.",
-    "* **ask/tell**: `Sweep.ask` until nothing is left to learn; it knows neither the law nor where the optima are.",
+    "* **ask/tell**: `Sweep.ask` until nothing is left to learn; it knows neither the law nor where the optima are; "
+    "or until half of the interval is no wider than asked.",
 )
 
 
@@ -77,7 +79,7 @@ def _scores(job: tuple[str, int]) -> list[dict[str, Any]]:
 def _scored(case: Case) -> list[dict[str, Any]]:
     whole = grid(case)
     found = []
-    for way, runs in zip(WAYS, (whole, telescope(case), asked(case)), strict=True):
+    for way, runs in zip(WAYS, (whole, telescope(case), asked(case), asked(case, PRECISION)), strict=True):
         prediction = fit_sweep(runs).predict(**case.target)
         low, high = np.log2(prediction.interval)
         found.append(

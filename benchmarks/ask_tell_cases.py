@@ -83,6 +83,7 @@ def simulated(scenario: Scenario, seed: int) -> Case:
     return Case(scenario.name, scenario.axes, lambda _: RATES, train, scenario.target, truth)
 
 
+AT_ONCE = 2  # runs that are asked for before either is told, as two workers would
 NEAREST = 9  # trained cells of a public task: those nearest to the target (chosen)
 
 
@@ -165,9 +166,8 @@ def telescope(case: Case) -> list[SweepRun]:
 def asked(case: Case, precision: float | None = None) -> list[SweepRun]:
     """What is asked for until the precision is reached or nothing is left to learn."""
     sweep = Sweep(cells=case.cells, learning_rates=case.rates, target=case.target, precision=precision)
-    at_once = max(1, len(case.cells) // 3)
     while not sweep.done:
-        for run in sweep.ask(at_once):
+        for run in sweep.ask(AT_ONCE):
             sweep.tell(run, case.train(run.axes, run.learning_rate))
     return list(sweep.runs)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.sweeps.choice import Aim, Done, choose, predicted_at
@@ -26,6 +27,7 @@ from widthwise.sweeps.planned import Axes, Cost, Rates, planned_cells, same_plac
 from widthwise.sweeps.prediction import SweepPrediction
 from widthwise.sweeps.run import SweepRun
 from widthwise.sweeps.stopping import may_stop
+from widthwise.sweeps.upload import SweepService, row_of, settings_of
 
 LEASE_SECONDS = 3600.0  # chosen; every report renews it
 
@@ -81,7 +83,7 @@ class Sweep:
                     field="path",
                 )
             if stored is None:
-                events.append({"event": "sweep", "format": FORMAT, "axes": sorted(self.target)})
+                events.append({"event": "sweep", "format": FORMAT, "axes": sorted(self.target), "key": uuid4().hex})
 
     @property
     def target(self) -> Axes:
@@ -191,7 +193,24 @@ class Sweep:
     def runs(self) -> tuple[SweepRun, ...]:
         """The runs that ended."""
         with self._writing():
-            return self._ledger.finished()
+            return tuple(self._ledger.finished().values())
+
+    def upload(self, client: SweepService, name: str) -> str:
+        """Send the runs that ended to the service and return the sweep's id there.
+
+        The first upload makes the sweep; later ones add the runs that it lacks. Repeating one is safe.
+        """
+        with self._writing():
+            ledger, runs = self._ledger, self._ledger.finished(without=self._ledger.uploaded)
+            key, sweep_id = ledger.key, ledger.sweep_id
+        if sweep_id is None:
+            settings = settings_of(self.target, self._aim.prescribed)
+            sweep_id = str(client.create_sweep(name, idempotency_key=key, **settings)["id"])
+        if runs:
+            client.add_runs(sweep_id, [row_of(run) for run in runs.values()])
+        with self._writing() as events:
+            events.append({"event": "uploaded", "sweep": sweep_id, "runs": list(runs)})
+        return sweep_id
 
     @contextmanager
     def _writing(self) -> Iterator[list[Event]]:
@@ -209,7 +228,7 @@ class Sweep:
         """Return the fit of all runs that ended; None while none has a loss."""
         count = len(self._ledger.losses)
         if self._fitted[0] != count:
-            runs = self._ledger.finished()
+            runs = tuple(self._ledger.finished().values())
             fit = None if all(run.diverged for run in runs) else fit_sweep(runs, prescribed=self._aim.prescribed)
             self._fitted = count, fit
         return self._fitted[1]

@@ -79,7 +79,7 @@ def half_width(prediction: SweepPrediction) -> float:
 
 def _planning(aim: Aim, ledger: Ledger, fit: SweepFit | None) -> tuple[list[CellState], Belief, int]:
     """Return the cells, what is believed of them, and which place there is the target."""
-    finished = ledger.finished()
+    finished = tuple(ledger.finished().values())
     tables = cells_of(finished) if finished else ()
     so_far = RunsSoFar(finished, _unfinished(ledger, ledger.leases), _unfinished(ledger, ledger.dropped), tables)
     states = cell_states(aim.cells, so_far, aim.seeds)

@@ -1,7 +1,7 @@
 """What a sweep's journal says: the runs asked for, who has them, and how they ended."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,12 +48,13 @@ class Ledger:
     uploaded: set[int] = field(default_factory=set)
     sweep_id: str | None = None  #: of the service
     axes: tuple[str, ...] | None = None  #: names
+    key: str = ""  #: of this journal, unlike any other's
 
     def apply(self, event: Event) -> None:
         """Take one event in. Raises `InvalidInputError` for one of a kind that this version does not know."""
         match event["event"]:
             case "sweep" if event["format"] == FORMAT:
-                self.axes = tuple(event["axes"])
+                self.axes, self.key = tuple(event["axes"]), event["key"]
             case "asked":
                 number = event["run"]
                 self.runs[number] = AskedRun(number, event["axes"], event["learning_rate"], event["seed"])
@@ -89,17 +90,13 @@ class Ledger:
                     field="path",
                 )
 
-    def finished(self) -> tuple[SweepRun, ...]:
-        """Return the runs that ended."""
-        return tuple(
-            SweepRun(run.learning_rate, self.losses[number], run.axes, run.seed)
+    def finished(self, without: Collection[int] = ()) -> dict[int, SweepRun]:
+        """Return the runs that ended, by number, without some."""
+        return {
+            number: SweepRun(run.learning_rate, self.losses[number], run.axes, run.seed)
             for number, run in self.runs.items()
-            if number in self.losses
-        )
-
-    def held(self, now: float) -> list[int]:
-        """Return the runs that somebody has."""
-        return [number for number, lease in self.leases.items() if lease.until > now]
+            if number in self.losses and number not in without
+        }
 
 
 def loss_or_none(loss: float | None) -> float | None:

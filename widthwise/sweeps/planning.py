@@ -12,7 +12,8 @@ from widthwise.sweeps.information import QUANTILES, CurveInformation, curve_info
 from widthwise.sweeps.planned import PlannedCell
 
 START = 3  # rates that a cell is begun with: fewer can't tell its curvature from its optimum
-MOST_RATES = 12  # of a cell that are considered, those nearest to its optimum (chosen)
+NEAR_SPREADS, NEAR_OCTAVES = 2.5, 2.0  # how far from a cell's optimum its rates are considered (chosen)
+MOST_RATES = 12  # of a cell that are considered, evenly spread (chosen): all triples of them are compared
 BEYOND = 1.0  # octaves beyond its rates that a cell's optimum is looked for (chosen)
 NOTHING_LEFT = 0.05  # of the interval's width: all the runs that remain would save less (chosen)
 
@@ -85,7 +86,10 @@ def _best(
     variance = target_variance(belief.priors, _information(states, about, belief), target)
     best: Design | None = None
     for index, (state, curves) in enumerate(zip(states, about, strict=True)):
-        designs = [one for one in _designs(state, float(belief.centre[index])) if len(one) * state.cell.cost <= budget]
+        near = max(NEAR_SPREADS * float(belief.spread[index]), NEAR_OCTAVES)
+        designs = [
+            one for one in _designs(state, float(belief.centre[index]), near) if len(one) * state.cell.cost <= budget
+        ]
         if not designs:
             continue
         added_DxL = np.stack([np.bincount(one, minlength=state.counts.size) for one in designs])
@@ -98,12 +102,19 @@ def _best(
     return best
 
 
-def _designs(state: CellState, centre: float) -> Iterator[tuple[int, ...]]:
-    """Yield sets of rates: one more, or as many as a cell needs that has fewer than `START`."""
+def _designs(state: CellState, centre: float, near: float) -> Iterator[tuple[int, ...]]:
+    """Yield sets of rates: one more, or as many as a cell needs that has fewer than `START`.
+
+    They lie within `near` octaves of the centre, or are those nearest to it.
+    """
     free = np.flatnonzero(state.free > 0)
-    near = sorted(free[np.argsort(np.abs(state.cell.x[free] - centre), kind="stable")][:MOST_RATES])
+    if not free.size:
+        return
+    away = np.abs(state.cell.x[free] - np.clip(centre, state.cell.x[free[0]], state.cell.x[free[-1]]))
+    free = free[away <= max(near, np.sort(away)[min(START, free.size) - 1])]
+    taken = np.unique(np.linspace(0, free.size - 1, min(free.size, MOST_RATES)).round().astype(int))
     there = int((state.counts > 0).sum())
-    yield from combinations([int(at) for at in near], min(max(START - there, 1), max(len(near), 1)))
+    yield from combinations([int(at) for at in free[taken]], min(max(START - there, 1), taken.size))
 
 
 def _middle_first(design: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import widthwise
 from tests.unit.sweeps.simulated import NOISE, curve
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.sweeps import AskedRun, Sweep
+from widthwise.sweeps import AskedRun, Sweep, runs_from_rows
 
 WIDTHS = (64, 128, 256)
 SLOPE, LEVEL = -0.7, -8.0
@@ -119,6 +121,80 @@ def test_everything_diverges_until_nothing_is_left() -> None:
     assert count < 23
 
 
+def test_the_target_may_be_a_cell() -> None:
+    asked = sweep(axes={"width": [64, 128]}, target={"width": 128}, precision=0.7)
+    finish(asked)
+    own = next(optimum for optimum in asked.fit().optima if optimum.axes["width"] == 128)
+    assert asked.predict().learning_rate == own.learning_rate
+    assert asked.done == "precision"
+
+
+def test_a_run_that_failed_is_given_up() -> None:
+    asked = sweep()
+    (first,) = asked.ask()
+    asked.drop(first)
+    assert asked.ask() != [first]
+    asked.tell(first, 2.5)  # it ended after all
+    assert len(asked.runs) == 1
+
+
+def test_processes_share_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.jsonl"
+    program = (
+        "import sys; from widthwise import Sweep\n"
+        "sweep = Sweep(axes={'width': [64]}, learning_rates=(2**-14, 2**-3), ratio=2**0.5, target={'width': 64},\n"
+        "              path=sys.argv[1])\n"
+        "for _ in range(5):\n"
+        "    for run in sweep.ask(worker=sys.argv[2]): sweep.tell(run, None)"
+    )
+    workers = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "ab"]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    asked = [event["run"] for event in events if event["event"] == "asked"]
+    assert asked == list(range(len(asked)))
+    assert len({event["learning_rate"] for event in events if event["event"] == "asked"}) == len(asked)
+    assert len(sweep(path).runs) == len(asked)
+
+
+class Service:
+    """Stands for the service: keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.made: list[dict[str, Any]] = []
+        self.rows: list[Mapping[str, Any]] = []
+
+    def create_sweep(
+        self, name: str, rows: Sequence[Mapping[str, Any]] = (), *, idempotency_key: str | None = None, **settings: Any
+    ) -> Mapping[str, Any]:
+        self.made.append({"name": name, "rows": rows, "key": idempotency_key, **settings})
+        return {"id": "swp_1"}
+
+    def add_runs(self, sweep_id: str, rows: Sequence[Mapping[str, Any]]) -> object:
+        assert sweep_id == "swp_1"
+        self.rows += rows
+        return None
+
+
+def test_the_service_has_each_run_once(tmp_path: Path) -> None:
+    service = Service()
+    places = {"width": [64], "optimizer": ["adam", "muon"], "experts": [8]}
+    target = {"width": 128, "optimizer": "adam", "experts": 8}
+    asked = sweep(tmp_path / "sweep.jsonl", axes=places, target=target, prescribed=["width"])
+    runs = asked.ask(3)
+    asked.tell(runs[0], 2.5)
+    asked.tell(runs[1], None)
+    assert asked.upload(service, "mine") == "swp_1"
+    asked.tell(runs[2], 2.6)
+    again = sweep(tmp_path / "sweep.jsonl", axes=places, target=target, prescribed=["width"])
+    again.upload(service, "mine")
+    again.upload(service, "mine")
+    (made,) = service.made
+    assert made["key"]
+    settings = {name: made[name] for name in ("columns", "groups", "without", "prescribed")}
+    settings.pop("prescribed")
+    assert runs_from_rows(service.rows, **settings) == again.runs
+
+
 def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "sweep.jsonl"
     asked = sweep(path)
@@ -141,26 +217,30 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_budget_ends_it() -> None:
-    asked = sweep(cost="width", budget=6 * 64)
-    assert finish(asked) <= 6
+    asked = sweep(cost="width", budget=5 * 64)
+    assert finish(asked) <= 5
     assert asked.done == "budget"
-    assert sum(float(run.axes["width"]) for run in asked.runs) <= 6 * 64
+    assert sum(float(run.axes["width"]) for run in asked.runs) <= 5 * 64
 
 
 def test_precision_ends_it() -> None:
-    asked = sweep(precision=1.5)
+    asked = sweep(precision=3)
     finish(asked)
     assert asked.done == "precision"
     low, high = asked.predict().interval
-    assert math.log2(high / low) / 2 <= 1.5
+    assert math.log2(high / low) / 2 <= 3
+    assert asked.ask() == []
 
 
 def test_runs_of_before_count_and_cost_nothing() -> None:
-    asked = sweep(budget=6 * 64**2)
+    asked = sweep(axes={"width": [64]}, budget=3 * 64**2)
     for x in (-9.0, -8.0, -7.0):
         run = AskedRun(0, {"width": 32}, 2.0**x, 0)
         asked.add(run.axes, run.learning_rate, trained(run))
-    assert finish(asked) == 6 or asked.done == "nothing_left"
+    with pytest.raises(InvalidInputError, match="axes"):
+        asked.add({"depth": 32}, 2.0**-8, 2.5)
+    assert finish(asked) == 3
+    assert len(asked.fit().cells) == 2
 
 
 @pytest.mark.parametrize(
