@@ -33,11 +33,11 @@ LEASE_SECONDS = 3600.0  # chosen; every report renews it
 
 
 class Sweep:
-    """A sweep whose next run is asked for and whose losses are told.
+    """A sweep: ask for its next runs, and tell their losses.
 
     learning_rates: the rates that may be tried, a function from a cell's axes to them, or the lowest and the highest
         one, with `ratio` between neighbours.
-    target: the place whose best learning rate is asked. It may be beyond the cells, or one of them.
+    target: the place where the best learning rate is asked for. It may be beyond the cells, or one of them.
     cells, axes: the places that may be run: a list of them, or the values of each axis in all combinations.
     cost: of a run, as a function of its axes or an expression such as "width**2 * tokens". By default it is in
         proportion to operations: parameters (or else width² times depth) times tokens (or else batch_tokens).
@@ -45,7 +45,7 @@ class Sweep:
     budget: in the unit of the cost; it ends when no further run is affordable.
     seeds: how often a learning rate of a cell may be run.
     prescribed: axes for which the parameterization already scales the learning rates.
-    path: a file for every event, from which the sweep goes on when it is opened again, by any number of processes on
+    path: a file for every event, from which the sweep continues when it is opened again, by any number of processes on
         one machine. Without it the sweep is in memory alone.
     lease_seconds: how long a run is its worker's without a report. Then it can be asked for again.
 
@@ -93,7 +93,7 @@ class Sweep:
     def ask(self, n: int = 1, worker: str = "main") -> list[AskedRun]:
         """Return up to n runs that this worker should do now: those that it has already, then others.
 
-        So a worker that comes back after a crash goes on with its runs; workers on one path need different names.
+        So a worker that comes back after a crash continues its runs; workers on one path need different names.
         Returns fewer than n if the sweep is done, or if only runs under way elsewhere can bring it further.
         """
         with self._writing() as events:
@@ -130,7 +130,7 @@ class Sweep:
                 )
 
     def drop(self, run: AskedRun | int) -> None:
-        """Give up a run that failed for another reason than its learning rate: it says nothing and is not repeated."""
+        """Abandon a run that failed for another reason than its learning rate: it says nothing and is not repeated."""
         with self._writing() as events:
             number = self._number(run)
             if number not in self._ledger.losses and number not in self._ledger.dropped:

@@ -85,7 +85,7 @@ class Ledger:
                 self.uploaded |= set(event["runs"])
             case _:
                 raise InvalidInputError(
-                    f"{dict(event)} is no event of format {FORMAT}; open the file with the version of Widthwise that "
+                    f"{dict(event)} is not an event of format {FORMAT}; open the file with the version of Widthwise that "
                     "wrote it",
                     field="path",
                 )

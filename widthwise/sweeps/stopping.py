@@ -3,7 +3,7 @@
 A cell's curve is fitted to losses within 8 % of its lowest (`cell.LOST`). A run that ends above that only says on which
 side the optimum does not lie, and it says so wherever above that it ends. So a run is stopped if its loss would remain
 above it even after falling, from the same step, `FALLS` times as far as any finished run of the cell fell from there to
-its own end. A run that may become the cell's best, or a point of its curve, goes on.
+its own end. A run that may become the cell's best, or a point of its curve, continues.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""When a run of a sweep may end early, and that a run which matters goes on."""
+"""When a run of a sweep may end early, and that a run which matters may not."""
 
 import math
 
