@@ -52,8 +52,8 @@ class Ledger:
 
     def apply(self, event: Event) -> None:
         """Take one event in. Raises `InvalidInputError` for one of a kind that this version does not know."""
-        match event["event"]:
-            case "sweep" if event["format"] == FORMAT:
+        match event.get("event"):
+            case "sweep" if event.get("format") == FORMAT:
                 self.axes, self.key = tuple(event["axes"]), event["key"]
             case "asked":
                 number = event["run"]
@@ -85,8 +85,8 @@ class Ledger:
                 self.uploaded |= set(event["runs"])
             case _:
                 raise InvalidInputError(
-                    f"{dict(event)} is not an event of format {FORMAT}; open the file with the version of Widthwise that "
-                    "wrote it",
+                    f"{dict(event)} is not an event of format {FORMAT}; give the file of a sweep, or open it with the "
+                    "version of Widthwise that wrote it",
                     field="path",
                 )
 

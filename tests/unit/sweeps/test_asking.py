@@ -214,6 +214,15 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text("hello\n")
     with pytest.raises(InvalidInputError, match="line 1"):
         sweep(path)
+    path.write_text('{"learning_rate":0.1,"loss":2.5}\n')
+    with pytest.raises(InvalidInputError, match="not an event of format 1"):
+        sweep(path)
+
+
+def test_a_path_keeps_its_axes(tmp_path: Path) -> None:
+    sweep(tmp_path / "sweep.jsonl")
+    with pytest.raises(InvalidInputError, match=r"holds runs with the axes \['width'\]"):
+        sweep(tmp_path / "sweep.jsonl", axes={"depth": [2]}, target={"depth": 8})
 
 
 def test_the_budget_ends_it() -> None:
