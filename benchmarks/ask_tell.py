@@ -1,4 +1,4 @@
-"""Ask and tell against the full grid and a telescope: error, cover and cost. Three minutes on two cores.
+"""Ask and tell against the full grid and a telescope: error, cover and cost. Two minutes on two cores.
 
     python -m benchmarks.ask_tell --data public_sweeps.csv
     python -m benchmarks.ask_tell --dry --sweeps 4
@@ -26,7 +26,7 @@ from widthwise.sweeps import fit_sweep
 
 PRECISION = 1.5  # octaves, asked of the last way
 WAYS = ("full grid", "telescope", "ask/tell", f"ask/tell to ±{PRECISION}")
-SOURCES, REPLAYED = ("steplaw_dense", "steplaw_moe"), 8  # sources with three axes, and cases of each of their tasks
+SOURCES, REPLAYED = ("steplaw_dense", "steplaw_moe"), 4  # sources with three axes, and cases of each of their tasks
 MEANING = (
     "* **octaves**: the distance of the predicted learning rate from the optimum at the target, median and root mean "
     "square.",
@@ -135,7 +135,7 @@ def _page(rows: Sequence[dict[str, Any]]) -> list[str]:
 def _options() -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--data", help="the table of public runs, CSV; without it the sweeps are simulated alone")
-    parser.add_argument("--sweeps", type=int, default=12, help="simulated in each scenario")
+    parser.add_argument("--sweeps", type=int, default=6, help="simulated in each scenario")
     return parser.parse_args()
 
 
