@@ -96,6 +96,8 @@ class Sweep:
         So a worker that comes back after a crash continues its runs; workers on one path need different names.
         Returns fewer than n if the sweep is done, or if only runs under way elsewhere can bring it further.
         """
+        if n < 1:
+            raise InvalidInputError(f"n is {n!r}; ask for one run at least", field="n")
         with self._writing() as events:
             now = self._clock()
             held = [one for one, lease in self._ledger.leases.items() if lease.worker == worker and lease.until > now]

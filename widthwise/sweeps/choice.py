@@ -37,6 +37,19 @@ class Aim:
                 f"target has the axes {sorted(self.target)}, the cells have {names}; give the same ones", field="target"
             )
         SweepRun(1.0, None, self.target)  # checks the ranges
+        for cell in self.cells:
+            odd = [name for name in names if isinstance(cell.axes[name], str) != isinstance(self.target[name], str)]
+            if odd:
+                raise InvalidInputError(
+                    f"{odd[0]} is {cell.axes[odd[0]]!r} in a cell and {self.target[odd[0]]!r} in the target; give "
+                    "words or numbers to all",
+                    field=odd[0],
+                )
+        unknown = [name for name in self.prescribed if isinstance(self.target.get(name, ""), str)]
+        if unknown:
+            raise InvalidInputError(
+                f"prescribed names {unknown[0]!r}; give axes of the cells that hold numbers", field="prescribed"
+            )
         for name, value in (("precision", self.precision), ("budget", self.budget), ("seeds", self.seeds)):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise InvalidInputError(f"{name} is {value!r}; give a number above 0, or leave it out", field=name)

@@ -264,6 +264,10 @@ def test_runs_of_before_count_and_cost_nothing() -> None:
         ({"cost": "depth"}, "'depth' can't be read"),
         ({"cost": "0 * width"}, "above 0"),
         ({"target": {"depth": 3}}, "target"),
+        ({"target": {"width": "wide"}}, "give words or numbers to all"),
+        ({"prescribed": ["depth"]}, "prescribed names 'depth'"),
+        ({"precision": math.nan}, "precision"),
+        ({"seeds": 0}, "seeds"),
     ],
 )
 def test_what_cannot_be_is_refused(options: Mapping[str, Any], message: str) -> None:
