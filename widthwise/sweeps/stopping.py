@@ -3,10 +3,11 @@
 A cell's curve is fitted to losses within 8 % of its lowest (`cell.LOST`). A run that ends above that only says on which
 side the optimum does not lie, and it says so wherever above that it ends. So a run is stopped if its loss would remain
 above it even after falling, from the same step, `FALLS` times as far as any finished run of the cell fell from there to
-its own end. A run that may become the cell's best, or a point of its curve, continues.
+its own end, in three reports in a row: a spike passes. A run that may become the cell's best, or a point of its curve,
+continues.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,10 +17,11 @@ Curve = Mapping[int, float]  # loss by step
 
 FEWEST = 2  # finished runs of the cell to compare with (chosen)
 FALLS = 2.0  # chosen: runs at high rates fall later than others, with the decay of the rate
-RISEN, IN_A_ROW = 1.5, 3  # chosen: so far above its first loss, in so many reports, a run has diverged
+RISEN = 1.5  # times its first loss (chosen): a run that stays above that has diverged
+IN_A_ROW = 3  # reports (chosen): spikes at high rates last for one or two
 
 
-def may_stop(curve: Curve, finished: Iterable[tuple[Curve, float]]) -> bool:
+def may_stop(curve: Curve, finished: Sequence[tuple[Curve, float]]) -> bool:
     """Return whether a run may end now.
 
     curve: its losses so far. finished: the losses and the last loss of each run of its cell that ended well.
@@ -32,13 +34,16 @@ def may_stop(curve: Curve, finished: Iterable[tuple[Curve, float]]) -> bool:
     last = [curve[step] for step in steps[-IN_A_ROW:]]
     if len(steps) > IN_A_ROW and min(last) > RISEN * curve[steps[0]]:
         return True
-    step = steps[-1]
+    return len(last) == IN_A_ROW and all(_too_high(curve[step], step, finished) for step in steps[-IN_A_ROW:])
+
+
+def _too_high(loss: float, step: int, finished: Sequence[tuple[Curve, float]]) -> bool:
+    """Return whether a loss at a step is too high to end as a point of the cell's curve."""
     ends = [(_at(other, step), end) for other, end in finished if _reaches(other, step)]
     if len(ends) < FEWEST:
         return False
     fall = max(max(then - end, 0.0) for then, end in ends)
-    best = min(end for _, end in ends)
-    return curve[step] - FALLS * fall > LOST * best
+    return loss - FALLS * fall > LOST * min(end for _, end in ends)
 
 
 def _reaches(curve: Curve, step: int) -> bool:
