@@ -67,6 +67,18 @@ def test_the_columns_of_other_tools_are_mapped(run: Run, tmp_path: Path) -> None
     assert [each["learning_rate"] for each in found["optima"]] == [each["learning_rate"] for each in plain["optima"]]
 
 
+def test_published_laws_stand_beside_a_prediction(run: Run, tmp_path: Path) -> None:
+    rows = [{**each, "parameters": each["width"] * 1e6} for each in runs()]
+    file = write(tmp_path / "runs.csv", [{k: v for k, v in each.items() if k != "width"} for each in rows])
+    asked = ("fit", file, "--predict", "parameters=1e9,tokens=8e9")
+    shown = run(*asked)
+    assert "Published laws at parameters 1e+09, tokens 8e+09" in shown.out
+    assert "Step Law" in shown.out
+    (found,) = json.loads(run(*asked, "--json").out)["predictions"]
+    assert {each["law"]: each["valid"] for each in found["published"]}["step_law"]
+    assert "published_laws_differ" in {each["code"] for each in found["warnings"]}
+
+
 @pytest.mark.parametrize("lines", [True, False])
 def test_json_is_read_too(run: Run, tmp_path: Path, *, lines: bool) -> None:
     file = tmp_path / "runs.json"

@@ -207,6 +207,22 @@ def _show_predictions(predictions: Sequence["SweepPrediction"]) -> None:
         rate = console.number(each.learning_rate)
         table.add_row(*_values(each.axes), rate, _range(each.interval), _range(each.law_interval), regret)
     console.show("Predictions", table)
+    for each in predictions:
+        _show_published(each)
+
+
+def _show_published(prediction: "SweepPrediction") -> None:
+    found = [one for one in prediction.published if one.learning_rate is not None]
+    if not found:
+        return
+    table = console.new_table("published law", "learning rate", "95 % interval", "holds", "not what it was fitted to")
+    for one in found:
+        interval = "" if one.interval is None else _range(one.interval)
+        table.add_row(
+            one.title, f"{one.learning_rate:.3g}", interval, "yes" if one.valid else "no", "; ".join(one.outside)
+        )
+    place = ", ".join(f"{name} {value}" for name, value in zip(prediction.axes, _values(prediction.axes), strict=True))
+    console.show(f"Published laws at {place}", table)
 
 
 def _show_held_out(held: Sequence["HeldOutCell"]) -> None:

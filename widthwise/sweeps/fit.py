@@ -1,7 +1,7 @@
 """The fit of a sweep over any axes: every cell's optimum, one law over all of them, and predictions from both."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from widthwise.caution import Caution
 from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.laws import published_at, published_cautions
 from widthwise.sweeps.cautions import fit_cautions, prediction_cautions
 from widthwise.sweeps.cell import SweepCell, cells_of
 from widthwise.sweeps.estimates import LawEstimate, law_estimates
@@ -44,7 +45,10 @@ class SweepFit:
         """
         place = self._place(axes)
         warnings = tuple(prediction_cautions(place, self.cells))
-        return predicted(place, self.shape, self.data, self.components, warnings)
+        found = predicted(place, self.shape, self.data, self.components, warnings)
+        published = published_at(place)
+        differing = published_cautions(found.learning_rate, found.interval, published)
+        return replace(found, warnings=(*warnings, *differing), published=published)
 
     def exponent(self, axis: str, **place: float | str) -> tuple[float, tuple[float, float]]:
         """Return e in rate ∝ axis^e around a place, with its 95 % interval: the law's, without the residual.
