@@ -79,6 +79,15 @@ def test_published_laws_stand_beside_a_prediction(run: Run, tmp_path: Path) -> N
     assert "published_laws_differ" in {each["code"] for each in found["warnings"]}
 
 
+def test_a_figure_is_written(run: Run, tmp_path: Path) -> None:
+    file, figure = write(tmp_path / "runs.csv", runs()), tmp_path / "sweep.svg"
+    assert run("fit", file, "--holdout", "tokens=max", "--plot", str(figure)).code == 0
+    assert "Held out: 3 of 3 intervals hold" in figure.read_text(encoding="utf-8")
+    refused = run("fit", file, "--plot", str(tmp_path / "missing" / "sweep.svg"))
+    assert refused.code == 1
+    assert "sweep.svg can't be written: No such file or directory" in refused.err
+
+
 @pytest.mark.parametrize("lines", [True, False])
 def test_json_is_read_too(run: Run, tmp_path: Path, *, lines: bool) -> None:
     file = tmp_path / "runs.json"

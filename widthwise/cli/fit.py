@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from widthwise.cli import console, options
+from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from widthwise.sweeps import SweepFit, SweepPrediction
@@ -70,6 +71,15 @@ def fit(
             rich_help_panel=_ASKED,
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE.svg",
+            help="Draw the cells' curves, the best rate over each axis, and what was held out.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[bool, options.as_json("Print one JSON object.", _OUTPUT)] = False,
 ) -> None:
     """Fit a learning-rate sweep over any axes: optima, one law over all of them, and predictions.
@@ -86,8 +96,9 @@ def fit(
           --column loss=eval/loss --group optimizer
       widthwise fit study.csv --column learning_rate=params_lr --column loss=value \\
           --column status=state --axis width=params_width
-      widthwise fit runs.jsonl --holdout tokens=max
+      widthwise fit runs.jsonl --holdout tokens=max --plot sweep.svg
     """
+    from widthwise.figures.sweep_report import sweep_report
     from widthwise.sweeps import fit_sweep, runs_from_rows
     from widthwise.sweeps.holdout import hold_out
     from widthwise.sweeps.table import read_rows
@@ -98,6 +109,8 @@ def fit(
     found = fit_sweep(runs, prescribed=prescribed or ())
     predictions = [found.predict(**_place(text, found)) for text in predict or ()]
     held = () if holdout is None else hold_out(runs, *_end(holdout), prescribed=prescribed or ())
+    if plot is not None:
+        _write(plot, sweep_report(found, predictions=predictions, held_out=held))
     if as_json:
         console.print_json(_to_dict(found, predictions, held))
         return
@@ -109,6 +122,13 @@ def fit(
         _show_held_out(held)
     warnings = [*found.warnings, *(warning for each in predictions for warning in each.warnings)]
     console.warn([warning._asdict() for warning in dict.fromkeys(warnings)])
+
+
+def _write(file: Path, figure: str) -> None:
+    try:
+        file.write_text(figure, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{file} can't be written: {error.strerror}", field="plot") from None
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
