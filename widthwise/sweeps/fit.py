@@ -10,7 +10,7 @@ import numpy as np
 from widthwise.caution import Caution
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.laws import published_at, published_cautions
-from widthwise.sweeps.cautions import fit_cautions, prediction_cautions
+from widthwise.sweeps.cautions import column_cautions, fit_cautions, prediction_cautions
 from widthwise.sweeps.cell import SweepCell, cells_of
 from widthwise.sweeps.estimates import LawEstimate, law_estimates
 from widthwise.sweeps.law import law_over
@@ -21,6 +21,7 @@ from widthwise.sweeps.prediction import Place, SweepPrediction, exponent_at, pre
 from widthwise.sweeps.residual import residual_features
 from widthwise.sweeps.run import SweepRun
 from widthwise.sweeps.shape import CurveShape, cell_log_likelihood, common_grid
+from widthwise.sweeps.unused import column_values, explaining_columns
 
 MARGIN = 4.0  # octaves of the grid beyond every rate: five times the largest scatter
 
@@ -46,7 +47,7 @@ class SweepFit:
         place = self._place(axes)
         warnings = tuple(prediction_cautions(place, self.cells))
         found = predicted(place, self.shape, self.data, self.components, warnings)
-        published = published_at(place)
+        published = published_at({**self._settings, **place})
         differing = published_cautions(found.learning_rate, found.interval, published)
         return replace(found, warnings=(*warnings, *differing), published=published)
 
@@ -62,6 +63,12 @@ class SweepFit:
             raise InvalidInputError(f"axis is {axis!r}; give one of {numbers}", field="axis")
         found = exponent_at(axis, checked, self.data, self.components)
         return found.mean, found.interval
+
+    @cached_property
+    def _settings(self) -> dict[str, float | str]:
+        """Return the columns that are not an axis and have one value in all runs."""
+        each = [column_values(cell) for cell in self.cells]
+        return {name: value for name, value in each[0].items() if all(other.get(name) == value for other in each)}
 
     @cached_property
     def saturation_batch(self) -> tuple[float, tuple[float, float]] | None:
@@ -134,7 +141,7 @@ def fit_sweep(runs: Sequence[SweepRun], *, prescribed: Collection[str] = ()) -> 
         law=estimates,
         scatter=sum(one.weight * one.omega for one in components),
         shape=shape,
-        warnings=tuple(fit_cautions(cells, estimates)),
+        warnings=(*fit_cautions(cells, estimates), *column_cautions(explaining_columns(cells, data, components))),
         cells=cells,
         data=data,
         components=components,
