@@ -48,23 +48,25 @@ def test_a_csv_is_fitted_and_a_cell_predicted(run: Run, tmp_path: Path) -> None:
     assert "Warning (one_seed)" in shown.err
 
 
-def test_the_columns_of_other_tools_are_mapped(run: Run, tmp_path: Path) -> None:
-    """As Optuna's and W&B's exports name them, with semicolons; a failed run is one that diverged."""
+def test_an_export_of_another_tool_needs_no_map(run: Run, tmp_path: Path) -> None:
+    """As Optuna names its columns, with semicolons; a failed run is one that diverged."""
     rows = [
         {
             "params_lr": each["learning_rate"],
             "value": "" if each["loss"] is None else each["loss"],
             "state": "FAIL" if each["loss"] is None else "COMPLETE",
-            "D": each["tokens"],
-            "width": each["width"],
+            "params_D": each["tokens"],
+            "params_d_model": each["width"],
         }
         for each in runs()
     ]
-    file = write(tmp_path / "study.csv", rows, ";")
-    columns = ("--column", "learning_rate=params_lr", "--column", "loss=value", "--column", "status=state")
-    found = json.loads(run("fit", file, *columns, "--axis", "tokens=D", "--json").out)
+    asked = ("fit", write(tmp_path / "study.csv", rows, ";"), "--axis", "tokens=params_D")
+    found = json.loads(run(*asked, "--json").out)
     plain = json.loads(run("fit", write(tmp_path / "runs.csv", runs()), "--json").out)
     assert [each["learning_rate"] for each in found["optima"]] == [each["learning_rate"] for each in plain["optima"]]
+    assert found["export"]["columns"]["width"] == "params_d_model"
+    assert plain["export"] is None
+    assert run(*asked).out.startswith("Read as a study of Optuna: learning_rate from params_lr, loss from value")
 
 
 def test_published_laws_stand_beside_a_prediction(run: Run, tmp_path: Path) -> None:

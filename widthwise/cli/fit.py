@@ -11,6 +11,7 @@ from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from widthwise.sweeps import SweepFit, SweepPrediction
+    from widthwise.sweeps.exports import Export
     from widthwise.sweeps.holdout import HeldOutCell
 
 _RUNS, _ASKED, _OUTPUT = "What the columns mean", "What to predict", options.OUTPUT
@@ -18,7 +19,10 @@ _RUNS, _ASKED, _OUTPUT = "What the columns mean", "What to predict", options.OUT
 
 def fit(
     *,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list, or Optuna's SQLite storage."),
+    ],
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,6 +50,10 @@ def fit(
     without: Annotated[
         list[str] | None,
         typer.Option("--without", metavar="AXIS", help="Leave an axis out, such as depth.", rich_help_panel=_RUNS),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", metavar="NAME", help="The study, if a storage has several.", rich_help_panel=_RUNS),
     ] = None,
     prescribed: Annotated[
         list[str] | None,
@@ -92,28 +100,32 @@ def fit(
       widthwise fit runs.csv
       widthwise fit runs.csv --axis tokens=D --axis parameters=N --without depth \\
           --predict parameters=7e9,tokens=1e12,batch_tokens=4e6
-      widthwise fit wandb.csv --column learning_rate=lr --column status=State \\
-          --column loss=eval/loss --group optimizer
-      widthwise fit study.csv --column learning_rate=params_lr --column loss=value \\
-          --column status=state --axis width=params_width
+      widthwise fit wandb.csv --group optimizer --column loss=eval/loss
+      widthwise fit study.db --study "width sweep" --axis width=params_d
+      widthwise fit table.csv --column learning_rate=lr --column status=state
       widthwise fit runs.jsonl --holdout tokens=max --plot sweep.svg
     """
     from widthwise.figures.sweep_report import sweep_report
     from widthwise.sweeps import fit_sweep, runs_from_rows
+    from widthwise.sweeps.exports import recognised
     from widthwise.sweeps.holdout import hold_out
     from widthwise.sweeps.table import read_rows
 
     groups = dict(_pair(text, "--group") for text in group or ())
     columns = {**_fields(column), **dict(_pair(text, "--axis") for text in axis or ()), **groups}
-    runs = runs_from_rows(read_rows(file), columns=columns, groups=tuple(groups), without=without or ())
+    export = recognised(read_rows(file, study=study))
+    known = {name: column for name, column in export.columns.items() if name not in (without or ())}
+    runs = runs_from_rows(export.rows, columns={**known, **columns}, groups=tuple(groups), without=without or ())
     found = fit_sweep(runs, prescribed=prescribed or ())
     predictions = [found.predict(**_place(text, found)) for text in predict or ()]
     held = () if holdout is None else hold_out(runs, *_end(holdout), prescribed=prescribed or ())
     if plot is not None:
         _write(plot, sweep_report(found, predictions=predictions, held_out=held))
     if as_json:
-        console.print_json(_to_dict(found, predictions, held))
+        console.print_json({**_to_dict(found, predictions, held), "export": _export(export)})
         return
+    if export.tool:
+        console.stdout().print(export.described(), soft_wrap=True, markup=False, highlight=False)
     _show_optima(found)
     _show_law(found)
     if predictions:
@@ -122,6 +134,12 @@ def fit(
         _show_held_out(held)
     warnings = [*found.warnings, *(warning for each in predictions for warning in each.warnings)]
     console.warn([warning._asdict() for warning in dict.fromkeys(warnings)])
+
+
+def _export(export: "Export") -> dict[str, Any] | None:
+    if not export.tool:
+        return None
+    return {"tool": export.tool, "columns": dict(export.columns), "left_out": export.left_out}
 
 
 def _write(file: Path, figure: str) -> None:

@@ -10,6 +10,7 @@ from widthwise.sweeps.cell import Floats, SweepCell
 from widthwise.sweeps.estimates import LawEstimate
 from widthwise.sweeps.law import log2_axis
 from widthwise.sweeps.optimum import edge_of
+from widthwise.sweeps.units import unit_cautions
 from widthwise.sweeps.unused import ExplainingColumn
 
 INFLATED = 10.0  # variance inflation of an exponent (Marquardt 1970's limit): R² of .9 with the other axes
@@ -22,6 +23,7 @@ NOT_EXPONENTS = ("level", "saturation_batch", "log_sharpness", "saturation_expon
 def fit_cautions(cells: Sequence[SweepCell], estimates: Sequence[LawEstimate]) -> Iterator[Caution]:
     """Yield every reason to trust the fit less, in a fixed order."""
     inflation = variance_inflation(cells)
+    yield from unit_cautions(cells)
     confounded = [name for name, value in inflation.items() if value > INFLATED]
     if confounded:
         worst = max(inflation.values())

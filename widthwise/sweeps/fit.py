@@ -21,6 +21,7 @@ from widthwise.sweeps.prediction import Place, SweepPrediction, exponent_at, pre
 from widthwise.sweeps.residual import residual_features
 from widthwise.sweeps.run import SweepRun
 from widthwise.sweeps.shape import CurveShape, cell_log_likelihood, common_grid
+from widthwise.sweeps.units import check_place
 from widthwise.sweeps.unused import column_values, explaining_columns
 
 MARGIN = 4.0  # octaves of the grid beyond every rate: five times the largest scatter
@@ -107,6 +108,7 @@ class SweepFit:
                 kind = "a word" if isinstance(value, str) else "a number"
                 raise InvalidInputError(f"{name} is {axes[name]!r}; give {kind}, as the runs do", field=name)
         SweepRun(1.0, None, axes)  # checks the ranges
+        check_place(axes, self.cells)
         return {name: axes[name] for name in names}
 
 

@@ -1,6 +1,7 @@
 """A run of a sweep: one training run with its learning rate, its loss and where it stands on every axis."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,8 @@ def runs_from_rows(
     """
     named = dict(columns or {})
     _require_columns(rows, named)
+    for name, column in named.items():
+        _check_column(name, column)
     read = [name for name in NUMBER_AXES if name not in without]
     axes = tuple(dict.fromkeys([*read, *(name for name in named if name not in _FIELDS), *groups]))
     used = [name for name in axes if any(_text(row, named.get(name, name)) for row in rows)]
@@ -85,6 +88,19 @@ def runs_from_rows(
 
 
 _FIELDS = ("learning_rate", "loss", "seed", "status")
+
+
+#: The name of a column that counts steps.
+_STEPS = re.compile(r"steps?\b|iter", re.IGNORECASE)
+
+
+def _check_column(name: str, column: str) -> None:
+    """Refuse tokens that are read from a column which counts steps by its name."""
+    if name in ("tokens", "batch_tokens") and _STEPS.search(column) and "token" not in column.lower():
+        raise InvalidInputError(
+            f"{name} is read from the column {column!r}, which counts steps; multiply it by the tokens of a batch",
+            field=name,
+        )
 
 
 @dataclass(frozen=True)

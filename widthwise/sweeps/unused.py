@@ -24,7 +24,8 @@ from widthwise.sweeps.optimum import edge_of
 from widthwise.sweeps.posterior import Component, SweepData
 from widthwise.sweeps.run import SweepRun
 
-LEVEL = 0.025  # of each of the two tests: together, one sweep in twenty is warned about without a reason
+BETWEEN = 0.01  # level of the first test (measured on simulated sweeps: one in forty has a smaller p-value)
+WITHIN = 0.025  # level of the second; of both together, less than one sweep in twenty is warned about without a reason
 DRAWS = 1999  # of the null distribution: p-values down to .0005
 LEFT_OVER = 4  # residual degrees of freedom at least (chosen): fewer explain nothing
 TOLERANCE = 1e-6  # relative length, below which a column says nothing that the axes don't
@@ -46,8 +47,8 @@ def explaining_columns(
     """Return the columns that explain residuals, after correction for the number of columns."""
     between = _between(cells, data, max(components, key=lambda one: one.weight))
     within = _within(cells)
-    found = [ExplainingColumn(name, p, within=False) for name, p in between.items() if p < LEVEL]
-    return tuple(found + [ExplainingColumn(name, p, within=True) for name, p in within.items() if p < LEVEL])
+    found = [ExplainingColumn(name, p, within=False) for name, p in between.items() if p < BETWEEN]
+    return tuple(found + [ExplainingColumn(name, p, within=True) for name, p in within.items() if p < WITHIN])
 
 
 def column_values(cell: SweepCell) -> dict[str, float | str]:

@@ -11,7 +11,7 @@ from tests.unit.sweeps.simulated import simulated
 from widthwise.errors import InvalidInputError
 from widthwise.sweeps import SweepFit, SweepRun, fit_sweep, runs_from_rows
 from widthwise.sweeps.cell import cells_of
-from widthwise.sweeps.unused import LEVEL, _between, _within, column_values, explaining_columns
+from widthwise.sweeps.unused import BETWEEN, WITHIN, _between, _within, column_values, explaining_columns
 
 PLACES = [{"parameters": n, "tokens": d} for n in (1e8, 2e8, 4e8, 8e8) for d in (2e9, 4e9, 8e9, 16e9)]
 
@@ -63,7 +63,7 @@ def test_random_columns_are_rarely_said_to_explain_anything() -> None:
             ]
             p_values = _between(cells, fit.data, best(fit))
             assert set(p_values) == set(sets[0])
-            alarms += min(p_values.values()) < LEVEL
+            alarms += min(p_values.values()) < BETWEEN
     assert alarms <= 7
 
 
@@ -115,7 +115,7 @@ def test_a_setting_that_varies_within_cells_is_found_and_an_outcome_is_not() -> 
 def test_settings_that_mean_nothing_within_cells_are_rarely_said_to() -> None:
     p_values = [_within(cells_of(mixed(0.0, seed))) for seed in range(40)]
     assert all(set(each) == {"optimizer", "host"} for each in p_values)
-    assert sum(min(each.values()) < LEVEL for each in p_values) <= 2
+    assert sum(min(each.values()) < WITHIN for each in p_values) <= 2
 
 
 def test_columns_are_kept_beside_the_axes_and_have_one_value_in_a_cell() -> None:
