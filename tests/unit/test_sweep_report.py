@@ -79,6 +79,8 @@ def test_a_dozen_of_many_cells_have_a_panel() -> None:
     root, _ = drawn(MANY)
     words = [element.text for element in root.iter(f"{SVG}text")]
     assert "Loss (nats) over learning rate: 12 of 18 cells" in words
+    assert "over model" in words
+    assert sum(bool(re.fullmatch(r"a model with \w.*…", each or "")) for each in words) == 3  # the words of its axis
     assert sum((each or "").startswith("tokens ") and "(" not in (each or "") for each in words) == 12
 
 

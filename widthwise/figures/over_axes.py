@@ -19,6 +19,8 @@ from widthwise.sweeps.prediction import SweepPrediction
 Place = Mapping[str, float | str]
 HEIGHT, LEFT, RIGHT, ABOVE, BELOW = 190, 64, 12, 34, 50
 POINTS = 25  # of each band
+HALF = 0.3  # of the distance between two words: the length of a band on either side
+MOST_LEVELS = 8  # words with room for a label (chosen)
 UPRIGHT = 3.0  # times the pixels of an upright axis: its labels take a line, not their length
 SHADE, BAND = ramp(0.4), "#c9d4e6"
 FEW_PIXELS = 3.0  # shorter error bars hide behind their mark
@@ -33,9 +35,47 @@ class _Part:
     name: str
     centre: Place
 
+    @property
+    def values(self) -> list[float | str]:
+        """The axis's values at the cells, then at the predictions."""
+        return [*(one.axes[self.name] for one in self.fit.optima), *(one.axes[self.name] for one in self.predictions)]
+
+    @property
+    def levels(self) -> list[str]:
+        """The words of the axis in their order; none if it holds numbers."""
+        return sorted({value for value in self.values if isinstance(value, str)})
+
+    def at(self, value: float | str) -> float:
+        """Where a value lies: log2 of a number, the position of a word."""
+        return float(self.levels.index(value)) if isinstance(value, str) else math.log2(value)
+
+    def pieces(self) -> list[list[tuple[float, SweepPrediction]]]:
+        """The law's line: one piece over all numbers, or a short flat one for each word."""
+        if self.levels:
+            found = [(k, self._predicted(level)) for k, level in enumerate(self.levels)]
+            return [[(k - HALF, one), (k + HALF, one)] for k, one in found]
+        low, high = self.span()
+        return [[(x, self._predicted(2.0**x)) for x in np.linspace(low, high, POINTS).tolist()]]
+
+    def span(self) -> tuple[float, float]:
+        """The ends of the axis."""
+        found, margin = [self.at(value) for value in self.values], 0.5 if self.levels else 0.25
+        return min(found) - margin, max(found) + margin
+
+    def ticks(self, pixels: float) -> list[Tick]:
+        """The labels under the panel."""
+        if self.levels:
+            each = pixels / len(self.levels) - TICK
+            return [Tick(k, fitting(level, each, TICK)) for k, level in enumerate(self.levels)]
+        low, high = self.span()
+        return [Tick(math.log2(value), short(value)) for value in log_ticks(2.0**low, 2.0**high, pixels, TICK)]
+
+    def _predicted(self, value: float | str) -> SweepPrediction:
+        return self.fit.predict(**{**self.centre, self.name: value})
+
 
 def draw_axes(root: Element, fit: SweepFit, predictions: Sequence[SweepPrediction], top: float, width: float) -> float:
-    """Draw a panel for each axis of numbers on which cells differ; return where they end."""
+    """Draw a panel for each axis on which cells differ; return where they end."""
     centre = middle(fit)
     for name in moving(fit):
         frame = (LEFT, width - RIGHT, top + ABOVE, top + ABOVE + HEIGHT)
@@ -45,13 +85,13 @@ def draw_axes(root: Element, fit: SweepFit, predictions: Sequence[SweepPredictio
 
 
 def moving(fit: SweepFit) -> list[str]:
-    """Return the axes of numbers on which cells differ by over 1 %."""
+    """Return the axes on which cells differ: numbers by over 1 %, words if there are not too many."""
     found = []
-    for name, value in fit.cells[0].axes.items():
-        if not isinstance(value, str):
-            values = [float(cell.axes[name]) for cell in fit.cells]
-            if max(values) > 1.01 * min(values):
-                found.append(name)
+    for name in fit.cells[0].axes:
+        values = [cell.axes[name] for cell in fit.cells]
+        numbers = [value for value in values if not isinstance(value, str)]
+        if (numbers and max(numbers) > 1.01 * min(numbers)) or (not numbers and 1 < len(set(values)) <= MOST_LEVELS):
+            found.append(name)
     return found
 
 
@@ -75,43 +115,42 @@ def law_mean(fit: SweepFit, places: Sequence[Place]) -> Floats:
 
 
 def _draw_axis(root: Element, part: _Part, frame: tuple[float, float, float, float]) -> None:
-    fit, predictions, name, centre = part.fit, part.predictions, part.name, part.centre
+    fit, name = part.fit, part.name
     left, right, above, below = frame
-    carried = _carried(fit, [optimum.axes for optimum in fit.optima], name, centre)
-    asked = _carried(fit, [one.axes for one in predictions], name, centre) if predictions else np.zeros(0)
-    values = [float(optimum.axes[name]) for optimum in fit.optima] + [float(one.axes[name]) for one in predictions]
-    x_low, x_high = math.log2(min(values)) - 0.25, math.log2(max(values)) + 0.25
-    x_P = np.linspace(x_low, x_high, POINTS).tolist()
-    line = [fit.predict(**{**centre, name: 2.0**x}) for x in x_P]
-    ends = [math.log2(end) for one in line for end in one.law_interval]
+    carried = _carried(fit, [optimum.axes for optimum in fit.optima], name, part.centre)
+    places = [one.axes for one in part.predictions]
+    asked = _carried(fit, places, name, part.centre).tolist() if places else []
+    pieces = part.pieces()
+    ends = [math.log2(end) for piece in pieces for _, one in piece for end in one.law_interval]
     ends += [math.log2(optimum.learning_rate) + shift for optimum, shift in zip(fit.optima, carried, strict=True)]
-    ends += [math.log2(one.learning_rate) + shift for one, shift in zip(predictions, asked, strict=True)]
+    ends += [math.log2(one.learning_rate) + shift for one, shift in zip(part.predictions, asked, strict=True)]
     margin = max(0.08 * (max(ends) - min(ends)), 0.4)  # at least .4 octave, or noise would look like a law
-    axes = Axes(x_low, x_high, min(ends) - margin, max(ends) + margin, left, right, above, below)
-    rest = ", ".join(f"{other} {described(value)}" for other, value in centre.items() if other != name)
-    text(root, left, above - 20, f"over {name}", size=LABEL, weight="600")
+    axes = Axes(*part.span(), min(ends) - margin, max(ends) + margin, left, right, above, below)
+    rest = ", ".join(f"{other} {described(value)}" for other, value in part.centre.items() if other != name)
+    text(root, left, above - 20, f"over {fitting(name, right - left, LABEL)}", size=LABEL, weight="600")
     if rest:
         text(root, left, above - 6, fitting(f"carried by the law to {rest}", right - left, TICK), size=TICK, fill=FAINT)
-    draw_panel(
-        root,
-        axes,
-        [Tick(math.log2(v), short(v)) for v in log_ticks(2.0**x_low, 2.0**x_high, right - left, TICK)],
-        [
-            Tick(math.log2(v), short(v))
-            for v in log_ticks(2.0**axes.y_low, 2.0**axes.y_high, UPRIGHT * (below - above), TICK)
-        ],
-        (f"{name} (log scale)", "best learning rate"),
-    )
+    upright = log_ticks(2.0**axes.y_low, 2.0**axes.y_high, UPRIGHT * (below - above), TICK)
+    rates = [Tick(math.log2(value), short(value)) for value in upright]
+    label = fitting(name if part.levels else f"{name} (log scale)", right - left, LABEL)
+    draw_panel(root, axes, part.ticks(right - left), rates, (label, "best learning rate"))
     group = clipped(root, axes, f"widthwise-axis-{moving(fit).index(name)}")
-    _draw_band(group, axes, x_P, [one.interval for one in line], GRID)
-    _draw_band(group, axes, x_P, [one.law_interval for one in line], BAND)
-    law = [(x, math.log2(one.learning_rate)) for x, one in zip(x_P, line, strict=True)]
-    path(group, axes, law, stroke=INK, **{"stroke-width": 1.8})
+    for piece in pieces:
+        x_P = [x for x, _ in piece]
+        _draw_band(group, axes, x_P, [one.interval for _, one in piece], GRID)
+        _draw_band(group, axes, x_P, [one.law_interval for _, one in piece], BAND)
+        path(
+            group,
+            axes,
+            [(x, math.log2(one.learning_rate)) for x, one in piece],
+            stroke=INK,
+            **{"stroke-width": 1.8},
+        )
     bounds_last = sorted(zip(fit.optima, carried, strict=True), key=lambda pair: pair[0].edge is not None)
     for optimum, shift in bounds_last:
-        _draw_optimum(group, axes, optimum, math.log2(float(optimum.axes[name])), shift)
-    for one, shift in zip(predictions, asked, strict=True):
-        _draw_prediction(group, axes, one, math.log2(float(one.axes[name])), shift)
+        _draw_optimum(group, axes, optimum, part.at(optimum.axes[name]), shift)
+    for one, shift in zip(part.predictions, asked, strict=True):
+        _draw_prediction(group, axes, one, part.at(one.axes[name]), shift)
 
 
 def _carried(fit: SweepFit, places: Sequence[Place], name: str, centre: Place) -> Floats:
