@@ -53,7 +53,7 @@ test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model lib
 $(VENV)/.models: $(STAMP)
 	@echo "Installing PyTorch and model libraries into $(VENV); the first time takes a few minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-conflicts \
-		-c requirements/constraints.txt -e '.[models]'
+		-c requirements/constraints.txt -e '.[models,optuna,ray]'
 	@# timm needs torchvision for pictures on disk alone; the tests stand in for it
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c requirements/constraints.txt timm
 	@touch $@
@@ -92,7 +92,7 @@ transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
 held_out_width: OPTIONS := --parameterizations standard mup
 held_out_width_256: OPTIONS := --widths 16 32 64 --held-out 256 --parameterizations ntk mean_field
 
-.PHONY: $(SCIENCE) $(MODELS) $(SERVICE) public_sweeps
+.PHONY: $(SCIENCE) $(MODELS) $(SERVICE) public_sweeps ask_tell
 .NOTPARALLEL: # two measurements at once would measure each other
 
 $(SCIENCE) $(MODELS) $(SERVICE): $(STAMP)
@@ -108,16 +108,16 @@ $(VENV)/.bench: $(STAMP)
 
 soak:  ## 200 calibrations while everything is killed and restarted (8 minutes; writes docs/results/soak.*)
 
-# A table that is not part of this repository: make public_sweeps SWEEPS=PATH
-public_sweeps: OPTIONS = --data $(SWEEPS)
-public_sweeps: $(STAMP)
+# With a table that is not part of this repository: make public_sweeps ask_tell SWEEPS=PATH
+public_sweeps ask_tell: OPTIONS = --data $(SWEEPS)
+public_sweeps ask_tell: $(STAMP)
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.$@ $(OPTIONS)
 
 bench-science: $(SCIENCE) $(MODELS)  ## measure the science's pages of docs/results again (hours on two cores)
 
 bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
 
-evidence: bench-science bench-service public_sweeps  ## measure every page of docs/results again (one alone: make horizon)
+evidence: bench-science bench-service public_sweeps ask_tell  ## measure every page of docs/results again (one alone: make horizon)
 
 pages: $(STAMP)  ## say which pages of docs/results name no commit at which they can be made again
 	@$(BIN)/python -m benchmarks.pages
