@@ -16,6 +16,7 @@
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
+    │   └── QuotaExceededError       429  an owner stores as much as one may
     ├── NotReadyError                503  the database does not answer, or its schema is not current
     ├── BusyError                    503  too many connections, or too many bytes of large bodies at once
     └── UnexpectedError              500  a bug in the service; the answer says only the request id
@@ -205,6 +206,17 @@ class TooManyRequestsError(ApiError):
     )
 
 
+class QuotaExceededError(TooManyRequestsError):
+    """429: the owner stores as much as one may; waiting does not help, deleting does."""
+
+    slug = "quota-exceeded"
+    title = "You store as much as one owner may"
+    explanation = (
+        "An owner may store WIDTHWISE_SWEEPS_PER_OWNER sweeps with WIDTHWISE_RUNS_PER_OWNER runs in all. Delete what "
+        "you no longer need, or ask the operator for more."
+    )
+
+
 class NothingMoreError(Exception):
     """204, not an error: the stream that a client wants to resume has ended, and the client saw every event."""
 
@@ -255,6 +267,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
+    QuotaExceededError,
     UnexpectedError,
     NotReadyError,
     BusyError,

@@ -31,7 +31,7 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
 #: Of workers, keys and administrators: a route never hands these an owner's word for whose they are.
 NOT_BY_OWNER = {
     *(f"workers.{name}" for name in ("report", "stop", "abandon", "forget")),
-    *(f"sweeps.{name}" for name in ("run", "republish", "ready")),
+    *(f"housekeeping.{name}" for name in ("run", "republish", "ready")),
     *(f"keys.{name}" for name in ("create", "find", "all", "revoke", "touch")),
     *(f"work.{name}" for name in ("claim", "check", "extend", "finish", "fail", "release", "cancel", "backlog")),
     *(f"work.record_{name}" for name in ("environment", "trial", "measurement")),

@@ -1,4 +1,4 @@
-"""Sweeps: one worker at a time does what all would repeat, and none that dies keeps it from the others."""
+"""Housekeeping: one worker at a time does what all would repeat, and none that dies keeps it from the others."""
 
 import threading
 from collections.abc import Callable
@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from service.store import CalibrationState, Store, StoreUnavailableError
 from service.store.database.engine import Database, create_store_engine
-from service.store.database.tables import shards, sweeps
+from service.store.database.tables import housekeeping, shards
 from service.store.database.transitions import lock_calibration
+from service.store.work.housekeeping import HELD_SECONDS, PERIOD_SECONDS
 from service.store.work.rounds import Planner
 from service.store.work.shards import UNHEARD_SECONDS
-from service.store.work.sweeps import HELD_SECONDS, PERIOD_SECONDS
 from service.store.work.workers import Workers
 from testbed.databases import SqliteFiles
 from tests.store.samples import (
@@ -49,14 +49,14 @@ def states(store: Store) -> list[str]:
 def test_it_is_due_at_first_and_then_once_in_a_period(make_store: Callable[..., Store], url: str) -> None:
     dying, store = make_store(fit=crashing_fit), make_store()
     left_behind(dying)
-    store.sweeps.run("a")
+    store.housekeeping.run("a")
     assert states(store) == ["succeeded"]
     left_behind(dying)
     for worker_id in ("a", "b"):
-        store.sweeps.run(worker_id)  # not due
+        store.housekeeping.run(worker_id)  # not due
     assert states(store) == ["running", "succeeded"]
-    pass_time(url, sweeps.c.due_at, PERIOD_SECONDS)
-    store.sweeps.run("b")
+    pass_time(url, housekeeping.c.due_at, PERIOD_SECONDS)
+    store.housekeeping.run("b")
     assert states(store) == ["succeeded", "succeeded"]
 
 
@@ -73,11 +73,11 @@ def test_while_one_fits_the_others_do_nothing(make_store: Callable[..., Store]) 
 
     stores = [make_store(fit=slow_fit) for _ in range(6)]
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(stores[0].sweeps.run, "w0")
+        first = pool.submit(stores[0].housekeeping.run, "w0")
         try:
             assert begun.wait(30)
             for number, store in enumerate(stores[1:], start=1):
-                store.sweeps.run(f"w{number}")
+                store.housekeeping.run(f"w{number}")
         finally:
             go_on.set()
         first.result()
@@ -94,12 +94,12 @@ def test_of_many_that_find_it_due_one_takes_it(make_store: Callable[..., Store],
     bell.works = True
     gate = threading.Barrier(6)
 
-    def sweep(number: int) -> int:
+    def keep(number: int) -> int:
         gate.wait()
-        return stores[number].sweeps.run(f"w{number}")
+        return stores[number].housekeeping.run(f"w{number}")
 
     with ThreadPoolExecutor(6) as pool:
-        sent = list(pool.map(sweep, range(6)))
+        sent = list(pool.map(keep, range(6)))
     assert sorted(sent) == [0] * 5 + [1]
     assert len(bell.rung) == 1
 
@@ -108,11 +108,11 @@ def test_where_a_worker_died_at_it_another_goes_on(make_store: Callable[..., Sto
     dying, other = make_store(fit=crashing_fit), make_store()
     left_behind(dying)
     with pytest.raises(Crash):
-        dying.sweeps.run("dying")
-    other.sweeps.run("other")
+        dying.housekeeping.run("dying")
+    other.housekeeping.run("other")
     assert states(other) == ["running"]  # for all that is known the first is at it
-    pass_time(url, sweeps.c.due_at, HELD_SECONDS)
-    other.sweeps.run("other")
+    pass_time(url, housekeeping.c.due_at, HELD_SECONDS)
+    other.housekeeping.run("other")
     assert states(other) == ["succeeded"]
 
 
@@ -123,16 +123,16 @@ def test_of_a_worker_known_to_have_ended_it_is_due_at_once(
     dying, other = make_store(fit=crashing_fit), make_store()
     left_behind(dying)
     with pytest.raises(Crash):
-        dying.sweeps.run("dying")
+        dying.housekeeping.run("dying")
     ends(other.workers, "other")  # who has nothing to give back
-    other.sweeps.run("other")
+    other.housekeeping.run("other")
     assert states(other) == ["running"]
     ends(other.workers, "dying")
-    other.sweeps.run("other")
+    other.housekeeping.run("other")
     assert states(other) == ["succeeded"]
 
 
-def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: SqliteFiles) -> None:
+def test_housekeeping_that_the_database_cut_short_is_gone_on_with(sqlite_files: SqliteFiles) -> None:
     url = sqlite_files.new_migrated()
     file = Path(url.removeprefix("sqlite:///"))
     aside = file.with_suffix(".aside")
@@ -148,9 +148,9 @@ def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: Sqlit
     store, dying = (Store(create_store_engine(url), fit=one, planner=search) for one in (fit, crashing_fit))
     left_behind(dying)
     with pytest.raises(StoreUnavailableError):
-        store.sweeps.run("w")
+        store.housekeeping.run("w")
     aside.rename(file)
-    store.sweeps.run("w")
+    store.housekeeping.run("w")
     assert states(store) == ["succeeded"]
     for one in (store, dying):
         one.close()
@@ -158,28 +158,28 @@ def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: Sqlit
 
 @pytest.mark.parametrize("databases", ["postgres"], indirect=True)  # SQLite has no locks of rows
 def test_a_calibration_that_stays_locked_holds_no_other_up(make_store: Callable[..., Store]) -> None:
-    dying, sweeping = make_store(fit=crashing_fit), make_store()
+    dying, keeping = make_store(fit=crashing_fit), make_store()
     locked, _ = (left_behind(dying) for _ in range(2))
 
-    @sa.event.listens_for(sweeping.engine, "connect")
+    @sa.event.listens_for(keeping.engine, "connect")
     def _wait_less(connection: Any, _record: object) -> None:
         connection.execute("SET lock_timeout = 100")
         connection.commit()
 
     with Database(dying.engine).write() as frozen:
         lock_calibration(frozen, locked)
-        sweeping.sweeps.run("w")
+        keeping.housekeeping.run("w")
     assert states(dying) == ["succeeded", "running"]
 
 
 def test_a_look_at_what_is_not_due_writes_nothing(make_store: Callable[..., Store]) -> None:
     store = make_store()
-    store.sweeps.run("a")
+    store.housekeeping.run("a")
     statements: list[str] = []
 
     @sa.event.listens_for(store.engine, "before_cursor_execute")
     def _note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         statements.append(statement)
 
-    store.sweeps.run("b")
+    store.housekeeping.run("b")
     assert [statement.split()[0] for statement in statements if not statement.startswith("BEGIN")] == ["SELECT"]
