@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from widthwise.errors import ServiceError
+from widthwise.sweep_client import SweepClient
 
 DEFAULT_URL = "http://127.0.0.1:8000"  # the default address of `widthwise serve`
 URL_VARIABLE = "WIDTHWISE_URL"
@@ -92,7 +93,7 @@ _KEY = re.compile(r"[\x21-\x7e]{0,512}")  # printable ASCII, as a header allows
 _CALIBRATION = ("state",)  # members that identify an object as a calibration
 
 
-class Client:
+class Client(SweepClient):
     """One service. Use it as a context manager, or call `close`; safe to share between threads."""
 
     def __init__(

@@ -183,6 +183,15 @@ RuleChoice = Annotated[
 ]
 
 
+class SweepExponents(BaseModel):
+    """The learning rate's exponent over width that an uploaded sweep measured; theory for everything else."""
+
+    model_config = REQUEST
+
+    source: Literal["sweep"]
+    id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the sweep.")]
+
+
 class RulesBody(BaseModel):
     """What to do about depth, batch, tokens and weight decay; a rule is in force only if it is named here."""
 
@@ -224,8 +233,8 @@ class TransferBody(BaseModel):
         Field(None, description="What the model's own code multiplies by; every value follows by the equivalence map.")
     )
     qk_norm: bool = Field(False, description="Whether the model normalises queries and keys.")
-    exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
-        TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
+    exponents: Annotated[TheoryExponents | CalibrationExponents | SweepExponents, Field(discriminator="source")] = (
+        Field(TheoryExponents(source="theory"), description="Where the learning-rate exponents come from.")
     )
     rules: RulesBody = RulesBody()
     weight_decay_mode: WeightDecayMode | None = Field(
@@ -240,7 +249,7 @@ class TransferBody(BaseModel):
         return self
 
     def to_request(self, exponents: Exponents | None = None) -> TransferRequest:
-        """The library's request; exponents: those that a calibration measured."""
+        """The library's request; exponents: those that a calibration or a sweep measured."""
         given = dict(self)
         alignment = self.alignment
         base, target = Base(**dict(self.base)), Target(**dict(self.target))
@@ -368,7 +377,9 @@ class PlanBody(BaseModel):
     layers: list[LayerBody]
     tensors: list[PlannedTensorBody]
     warnings: list[CautionBody]
-    provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
+    provenance: dict[str, Any] = Field(
+        description="Theory, calibration or sweep behind the numbers, and the inputs in force."
+    )
     model: ModelPlanBody = Field(description="What the model itself multiplies by.")
     training: TrainingPlanBody = Field(
         TrainingPlanBody(beta1=None, beta2=None), description="What a rule changes of the whole training."

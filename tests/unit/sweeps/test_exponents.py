@@ -1,0 +1,106 @@
+"""The exponents that a sweep measured, as a transfer uses them."""
+
+import math
+from collections.abc import Mapping
+
+import pytest
+
+from tests.unit.sweeps.simulated import simulated
+from widthwise import Base, Target, transfer
+from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.sweeps import SweepFit, SweepRun, fit_sweep
+from widthwise.sweeps.exponents import SweepSetting, exponent_over, middle, width_exponents
+from widthwise.theory.stability import theoretical_exponents
+from widthwise.vocabulary import Role
+
+WIDTHS = (64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0)
+
+
+def measured(slope: float, prescribed: tuple[str, ...] = (), **more: float | str) -> SweepFit:
+    """The fit of a sweep whose best rate goes as width^slope."""
+    places = [{"width": width, **more} for width in WIDTHS]
+    runs, _ = simulated(places, lambda place: -8 + slope * math.log2(float(place["width"]) / 256), scatter=0.02)
+    return fit_sweep(runs, prescribed=prescribed)
+
+
+def test_the_exponent_is_the_fit_s() -> None:
+    fit = measured(-0.7)
+    found = exponent_over(fit, "width")
+    assert found.value == pytest.approx(-0.7, abs=0.06)
+    value, interval = fit.exponent("width", width=256.0)
+    assert (found.value, *found.interval) == pytest.approx((value, *interval))
+    assert (found.low, found.high) == (64.0, 2048.0)
+    assert found.learnt > 0.9
+
+
+def test_one_rate_for_all_tensors_gives_every_role_its_exponent() -> None:
+    fit = measured(-0.7)
+    found = width_exponents(fit, SweepSetting.of("standard", "adam"))
+    value, (low, high) = fit.exponent("width", width=256.0)
+    assert found.learning_rate == pytest.approx(dict.fromkeys(found.learning_rate, -value))
+    assert set(found.learning_rate) == {Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR}
+    assert found.intervals[Role.HIDDEN] == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize("form", ["table_9", "table_8"])
+def test_prescribed_rates_add_to_theory(form: str) -> None:
+    fit = measured(-0.2, ("width",))
+    found = width_exponents(fit, SweepSetting.of("mup", "adam", form=form, prescribed=True))
+    theory = theoretical_exponents("mup", "adam", form=form)
+    value, (low, high) = fit.exponent("width", width=256.0)
+    assert value == pytest.approx(-0.2, abs=0.06)
+    for role, c in found.learning_rate.items():
+        prescribed = float(theory[Role(role)].c)
+        assert c == pytest.approx(prescribed - value)
+        assert found.intervals[role] == pytest.approx((prescribed - high, prescribed - low))
+
+
+def test_a_transfer_follows_it_and_says_so() -> None:
+    fit = measured(-0.7)
+    exponents = width_exponents(fit, SweepSetting.of("standard", "adam"), {"sweep_id": "swp_1", "revision": 3})
+    plan = transfer(
+        parameterization="standard",
+        optimizer="adam",
+        base=Base(width=256, learning_rate=0.01),
+        target=Target(width=1024),
+        exponents=exponents,
+    ).to_dict()
+    value, interval = fit.exponent("width", width=256.0)
+    for layer in plan["layers"]:
+        if layer["role"] != "scalar":
+            assert layer["learning_rate"]["value"] == pytest.approx(0.01 * 4**value)
+            assert "sweep exponents" in layer["reason"]
+    named = plan["provenance"]["exponents"]
+    assert (named["source"], named["sweep_id"], named["revision"]) == ("sweep", "swp_1", 3)
+    over = named["over"]["width"]
+    assert (over["value"], *over["interval"]) == pytest.approx((value, *interval))
+    assert [warning["code"] for warning in named["warnings"]] == [caution.code for caution in fit.warnings]
+    codes = {warning["code"] for warning in plan["warnings"]}
+    assert {caution.code for caution in fit.warnings} <= codes
+    assert "measured_extrapolation" not in codes
+
+
+def test_what_it_can_not_say_is_refused() -> None:
+    runs, _ = simulated([{"tokens": 2.0**k} for k in range(30, 36)], lambda _: -8.0)
+    without = fit_sweep(runs)
+    with pytest.raises(InvalidInputError, match=r"no axis 'width' of numbers \(it has tokens\)"):
+        exponent_over(without, "width")
+    with pytest.raises(InvalidInputError, match="no axis 'optimizer' of numbers"):
+        exponent_over(measured(-0.5, optimizer="adam"), "optimizer")
+    alike = [SweepRun(run.learning_rate, run.loss, {**run.axes, "width": 256.0}) for run in runs]
+    with pytest.raises(EstimateError, match=r"over width, .* is mostly prior: the data removed 0%"):
+        exponent_over(fit_sweep(alike), "width")
+    with pytest.raises(InvalidInputError, match="only muP is published in several forms"):
+        SweepSetting.of("standard", "adam", form="table_8")
+
+
+def test_the_middle_is_among_the_cells() -> None:
+    places: list[Mapping[str, float | str]] = [
+        {"width": 64.0, "kind": "a"},
+        {"width": 256.0, "kind": "b"},
+        {"width": 1024.0, "kind": "b"},
+    ]
+    runs, _ = simulated(places, lambda _: -8.0)
+    found = middle(fit_sweep(runs))
+    assert found["width"] == pytest.approx(256.0)
+    assert found["kind"] == "b"
