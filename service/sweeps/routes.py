@@ -165,7 +165,8 @@ async def fit_sweep(sweep_id: SweepId, store: ReadStore, fits: KeptFits) -> Resp
     diverged.
     """
     sweep, fit = await logic.fitted(fits, store, sweep_id)
-    return json_response({"sweep": logic.revision_body(sweep), **fit.to_dict()}, headers=_NO_CACHE)
+    body = await run_in_threadpool(fit.to_dict)
+    return json_response({"sweep": logic.revision_body(sweep), **body}, headers=_NO_CACHE)
 
 
 @router.post(
@@ -186,7 +187,7 @@ async def predict_sweep(request: Request, sweep_id: SweepId, store: ReadStore, f
     sweep, fit = await logic.fitted(fits, store, sweep_id)
     answer = {
         "sweep": logic.revision_body(sweep),
-        "predictions": logic.predictions(fit, body.places),
+        "predictions": await logic.predictions(fit, body.places),
         "held_out": None if body.holdout is None else await logic.held_out(fits, store, sweep, body.holdout),
         "warnings": [warning._asdict() for warning in fit.warnings],
     }

@@ -21,7 +21,7 @@ from widthwise.vocabulary import AlignmentName, Form
 MAX_UPLOAD = 5_000  # runs in one request (chosen): about 1 MB of JSON
 MAX_COLUMNS = 50  # of a row (chosen): a table of W&B has more, of which a sweep needs a few
 MAX_AXES = 16  # chosen: the widest public sweep has 7
-MAX_PLACES = 100  # in one request (chosen): a prediction takes milliseconds
+MAX_PLACES = 50  # in one request (chosen): they take a second
 LARGEST, SMALLEST = 1e30, 1e-30  # of an axis and a loss (chosen): beyond all that is counted, and log2 stays small
 
 #: A column or an axis: it ends up in messages and on pages, so it has no control characters.

@@ -15,7 +15,7 @@ from widthwise.errors import ServiceError
 
 @pytest.fixture
 def table(tmp_path: Path) -> str:
-    """A CSV with the columns of its own, and one that no sweep reads."""
+    """A CSV with other names of its columns, and a column that no sweep reads."""
     rows = [{"lr": row["learning_rate"], "D": row["tokens"], **row, "host": "a100\n7"} for row in runs()]
     return write(
         tmp_path / "ours.csv", [{k: v for k, v in row.items() if k not in ("learning_rate", "tokens")} for row in rows]
