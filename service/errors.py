@@ -141,7 +141,9 @@ class BodyTooLargeError(ApiError):
     status = 413
     slug = "body-too-large"
     title = "The body is too large"
-    explanation = "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors, trials or runs at once."
+    explanation = (
+        "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors, trials or runs at once."
+    )
 
 
 class UnsupportedMediaTypeError(ApiError):

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.routes import IdempotencyKey
-from service.errors import InvalidRequestError
+from service.errors import RefusedInputError
 from service.http.dependencies import CalibrateStore, ReadStore
 from service.http.identifiers import SweepId
 from service.http.openapi import error_responses, json_body
@@ -183,7 +183,7 @@ async def predict_sweep(request: Request, sweep_id: SweepId, store: ReadStore, f
     """
     body = await read_json(request, _PREDICTIONS)
     if not body.places and body.holdout is None:
-        raise InvalidRequestError("The body asks for nothing: give places, or a holdout.")
+        raise RefusedInputError("The body asks for nothing: give places, or a holdout.")
     sweep, fit = await logic.fitted(fits, store, sweep_id)
     answer = {
         "sweep": logic.revision_body(sweep),

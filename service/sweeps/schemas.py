@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from service.http.fields import (
     REQUEST,
@@ -24,14 +24,20 @@ MAX_AXES = 16  # chosen: the widest public sweep has 7
 MAX_PLACES = 50  # in one request (chosen): they take a second
 LARGEST, SMALLEST = 1e30, 1e-30  # of an axis and a loss (chosen): beyond all that is counted, and log2 stays small
 
+#: Of an object whose names have a pattern: pydantic does not say that it refuses others.
+_NO_OTHER_NAMES: dict[str, JsonValue] = {"additionalProperties": False}
+
 #: A column or an axis: it ends up in messages and on pages, so it has no control characters.
 Column = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Word = Annotated[str, StringConstraints(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Axis = Column
-Row = Annotated[dict[Column, float | bool | Word | None], Field(min_length=1, max_length=MAX_COLUMNS)]
+Row = Annotated[
+    dict[Column, float | bool | Word | None],
+    Field(min_length=1, max_length=MAX_COLUMNS, json_schema_extra=_NO_OTHER_NAMES),
+]
 Names = Annotated[list[Axis], Field(max_length=MAX_AXES)]
 AxisValue = Annotated[float, Field(ge=SMALLEST, le=LARGEST)] | Word
-Place = Annotated[dict[Axis, AxisValue], Field(max_length=MAX_AXES)]
+Place = Annotated[dict[Axis, AxisValue], Field(max_length=MAX_AXES, json_schema_extra=_NO_OTHER_NAMES)]
 
 
 class RunsUpload(BaseModel):
@@ -57,7 +63,7 @@ class SweepUpload(BaseModel):
     notes: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")] | None = Field(
         None, description="Anything worth remembering."
     )
-    columns: Annotated[dict[Axis, Column], Field(max_length=MAX_AXES)] = Field(
+    columns: Annotated[dict[Axis, Column], Field(max_length=MAX_AXES, json_schema_extra=_NO_OTHER_NAMES)] = Field(
         default_factory=dict,
         description='The column of each field that has another name, as `{"learning_rate": "lr", "tokens": "D"}`. '
         "Every name in it that is not a field of a run is an axis.",

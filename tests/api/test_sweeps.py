@@ -261,7 +261,7 @@ def test_runs_of_other_axes_are_refused(client: Client, run: dict[str, Any], say
 @pytest.mark.parametrize(
     ("body", "slug", "says"),
     [
-        ({}, "invalid-request", "asks for nothing"),
+        ({}, "invalid-input", "asks for nothing"),
         ({"places": [{"depth": 4}]}, "invalid-input", "places[0]: the axes given are ['depth']"),
         ({"places": [{"width": 64}, {"width": "wide"}]}, "invalid-input", "places[1]: width is 'wide'; give a number"),
         ({"places": [{"width": 1e-31}]}, "invalid-request", "#/places/0/width"),
