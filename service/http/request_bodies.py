@@ -139,7 +139,7 @@ def _validated_large(adapter: TypeAdapter[T], body: bytes) -> T:
     outline = to_json(document, inf_nan_mode="constants")
     if len(outline) > MAX_OUTLINE_BYTES:
         raise BodyTooLargeError(
-            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors, trials or runs: send less there."
+            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors, trials or runs: send less."
         )
     _validated(adapter, outline)
     return _validated(adapter, body)
