@@ -1,5 +1,7 @@
 """The exponents that a user's own sweep measured, for a transfer in the setting of its runs."""
 
+from typing import TYPE_CHECKING
+
 from starlette.concurrency import run_in_threadpool
 
 from service.errors import NoSuchResourceError, RefusedInputError
@@ -8,14 +10,22 @@ from service.store import errors as store_errors
 from service.sweeps.fits import Fits
 from service.sweeps.logic import fitted
 from service.transfers import schemas
+from widthwise.rules.beyond_width.named import NamedRule
 from widthwise.rules.exponents import Exponents
 from widthwise.theory.alignment import parse
+
+if TYPE_CHECKING:
+    from widthwise.sweeps import SweepFit
 
 WIDTH = "width"
 
 
-async def swept_exponents(request: schemas.TransferBody, store: Store, fits: Fits) -> Exponents:
-    """Return the exponents of the named sweep; a fit that is not kept yet takes seconds.
+async def swept_exponents(
+    request: schemas.TransferBody, store: Store, fits: Fits
+) -> tuple[Exponents, dict[str, NamedRule]]:
+    """Return the exponents of the named sweep, and the rules about batch and tokens that the request wants measured.
+
+    A fit that is not kept yet takes seconds.
 
     Raises NoSuchResourceError (404), RefusedInputError (422: it has no width, or was trained in another setting),
     ConflictError (409: no fit), EstimateError (409: its exponent over width is mostly prior).
@@ -32,7 +42,13 @@ async def swept_exponents(request: schemas.TransferBody, store: Store, fits: Fit
     _require_width(sweep)
     _require_same_setting(request, sweep)
     sweep, fit = await fitted(fits, store, identifier)
-    from widthwise.sweeps.exponents import SweepSetting, width_exponents  # loads scipy; the fit has done so
+    return await run_in_threadpool(_measured, request, sweep, fit)
+
+
+def _measured(
+    request: schemas.TransferBody, sweep: StoredSweep, fit: "SweepFit"
+) -> tuple[Exponents, dict[str, NamedRule]]:
+    from widthwise.sweeps.exponents import SweepSetting, measured_rule, width_exponents  # scipy, as the fit has loaded
 
     reading = sweep.reading
     setting = SweepSetting.of(
@@ -42,7 +58,10 @@ async def swept_exponents(request: schemas.TransferBody, store: Store, fits: Fit
         prescribed=WIDTH in reading["prescribed"],
     )
     named = {"sweep_id": sweep.id, "name": sweep.name, "revision": sweep.revision, "runs": sweep.runs}
-    return width_exponents(fit, setting, named)
+    ends = request.library_base(), request.library_target()
+    said = f"sweep {sweep.id}, revision {sweep.revision}"
+    rules = {about.value: measured_rule(fit, about, *ends, said) for about in request.rules.measured()}
+    return width_exponents(fit, setting, named), rules
 
 
 def _require_width(sweep: StoredSweep) -> None:

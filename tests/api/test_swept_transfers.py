@@ -121,3 +121,31 @@ def test_anothers_sweep_is_not_there(settings: Settings, store: Store) -> None:
         identifier = uploaded(ada, **SETTING)
         assert ada.post("/v1/transfers", json=transfer(identifier)).status_code == 200
         problem(ben.post("/v1/transfers", json=transfer(identifier)), 404, "not-found")
+
+
+def test_batch_and_tokens_follow_it_too(client: Client) -> None:
+    runs = [
+        {**row, "learning_rate": row["learning_rate"] * 2 ** (power / 4), "tokens": 1e9 * 2**power}
+        for power in range(4)
+        for row in rows()
+    ]
+    identifier = uploaded(client, runs, **SETTING)
+    sizes = {
+        "base": {"width": 128, "learning_rate": 0.004, "tokens": 10**9},
+        "target": {"width": 512, "tokens": 8 * 10**9},
+    }
+    asked = {**transfer(identifier), **sizes, "rules": {"tokens": "measured"}}
+    answer = client.post("/v1/transfers", json=asked)
+    assert answer.status_code == 200, answer.text
+    plan = answer.json()
+    (hidden,) = [layer for layer in plan["layers"] if layer["role"] == "hidden"]
+    assert hidden["learning_rate"]["factors"]["tokens"] == pytest.approx(8**0.25, rel=0.1)
+    rule = plan["provenance"]["rules"]["tokens"]
+    assert rule["measured"] == f"sweep {identifier}, revision 1"
+    assert rule["interval"][0] < rule["exponent"] < rule["interval"][1]
+    assert any(identifier in each["message"] for each in plan["warnings"] if each["code"] == "horizon_interval")
+    told = problem(client.post("/v1/transfers", json={**asked, "rules": {"batch": "measured"}}), 422, "invalid-input")
+    assert "no axis 'batch_tokens' of numbers" in told["detail"]
+    theory = {**asked, "exponents": {"source": "theory"}}
+    told = problem(client.post("/v1/transfers", json=theory), 422, "invalid-input")
+    assert "rules.tokens is 'measured'" in told["detail"]

@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.model import Base, Target
+from widthwise.rules.beyond_width.batch_power import BatchPower
+from widthwise.rules.beyond_width.horizon import Horizon
+from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.exponents import Exponents
 from widthwise.sweeps.cautions import MOSTLY_PRIOR
 from widthwise.sweeps.fit import SweepFit
@@ -15,6 +19,10 @@ from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 WIDTH = "width"
+#: Beyond width: the axis that each rule follows, and the terms of the law that its exponent comes from.
+AXES = {About.BATCH: "batch_tokens", About.TOKENS: "tokens"}
+SIZES = ("width", "depth", "batch_tokens", "tokens")  #: axes that a transfer states
+TERMS = {"batch_tokens": ("batch_tokens", "batch_exponent")}
 ROLES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT, Role.VECTOR)  # a scalar has no axis that grows
 
 
@@ -77,7 +85,7 @@ def exponent_over(fit: SweepFit, axis: str, place: Mapping[str, float | str] | N
         )
     low, high = min(numbers), max(numbers)
     value, interval = fit.exponent(axis, **(place or middle(fit)))
-    learnt = next((term.learnt for term in fit.law if term.name == axis), 0.0)
+    learnt = next((term.learnt for term in fit.law if term.name in TERMS.get(axis, (axis,))), 0.0)
     if learnt < MOSTLY_PRIOR:
         raise EstimateError(
             f"the sweep's exponent over {axis}, {value:.3f} ({interval[0]:.3f} to {interval[1]:.3f}), is mostly prior: "
@@ -124,3 +132,30 @@ def width_exponents(fit: SweepFit, setting: SweepSetting, details: Mapping[str, 
             "warnings": [caution._asdict() for caution in fit.warnings],
         },
     )
+
+
+def measured_rule(fit: SweepFit, about: About, base: Base, target: Target, measured: str) -> NamedRule:
+    """Return the rule about batch or tokens that follows a sweep between the sizes of a base and a target.
+
+    measured: names the sweep. The law's exponents over batch and tokens depend on the place, so the one at the middle
+    between base and target is taken, in log2 of every size that both state. Raises what `exponent_over` does.
+    """
+    if about not in AXES:
+        raise InvalidInputError(
+            f"rules.{about.value} is 'measured', which there is for {' and '.join(AXES)}", field=f"rules.{about.value}"
+        )
+    found = exponent_over(fit, AXES[about], between(fit, base, target))
+    low, high = found.interval
+    if about is About.BATCH:
+        return BatchPower(found.value, found.interval, measured)
+    return Horizon(-found.value, (-high, -low), measured)
+
+
+def between(fit: SweepFit, base: Base, target: Target) -> dict[str, float | str]:
+    """Return the place in the middle between base and target; of sizes that they don't both state, of the cells."""
+    found = middle(fit)
+    for name in SIZES:
+        low, high = getattr(base, name), getattr(target, name)
+        if low is not None and high is not None and isinstance(found.get(name), float):
+            found[name] = math.sqrt(float(low) * float(high))
+    return found

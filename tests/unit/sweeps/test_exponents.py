@@ -8,8 +8,9 @@ import pytest
 from tests.unit.sweeps.simulated import simulated
 from widthwise import Base, Target, transfer
 from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.rules.beyond_width.named import About
 from widthwise.sweeps import SweepFit, SweepRun, fit_sweep
-from widthwise.sweeps.exponents import SweepSetting, exponent_over, middle, width_exponents
+from widthwise.sweeps.exponents import SweepSetting, between, exponent_over, measured_rule, middle, width_exponents
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import Role
 
@@ -104,3 +105,43 @@ def test_the_middle_is_among_the_cells() -> None:
     found = middle(fit_sweep(runs))
     assert found["width"] == pytest.approx(256.0)
     assert found["kind"] == "b"
+
+
+def over_batch_and_tokens() -> SweepFit:
+    """The fit of a sweep in which the best rate grows as √batch up to a batch that grows with the tokens."""
+    places: list[Mapping[str, float | str]] = [
+        {"width": 256.0, "batch_tokens": 2.0**batch, "tokens": 2.0**tokens}
+        for batch in range(14, 22, 2)
+        for tokens in range(28, 36, 2)
+    ]
+
+    def law(place: Mapping[str, float | str]) -> float:
+        batch, tokens = (math.log2(float(place[name])) for name in ("batch_tokens", "tokens"))
+        critical = 18 + 0.6 * (tokens - 31)
+        return -8 - math.log2(1 + 2 ** (2 * (critical - batch))) / 4
+
+    return fit_sweep(simulated(places, law, scatter=0.05)[0])
+
+
+def test_rules_about_batch_and_tokens_follow_the_sweep() -> None:
+    fit = over_batch_and_tokens()
+    small = {"base": Base(batch_tokens=2**14, tokens=2**32), "target": Target(batch_tokens=2**16, tokens=2**34)}
+    large = {"base": Base(batch_tokens=2**20, tokens=2**28), "target": Target(batch_tokens=2**22, tokens=2**30)}
+    batch = [measured_rule(fit, About.BATCH, **ends, measured="ours") for ends in (small, large)]
+    assert [rule.word for rule in batch] == ["power", "power"]
+    below, above = (getattr(rule, "exponent") for rule in batch)  # noqa: B009
+    assert below == pytest.approx(0.5, abs=0.15)
+    assert above == pytest.approx(0.0, abs=0.12)
+    tokens = [measured_rule(fit, About.TOKENS, **ends, measured="ours") for ends in (small, large)]
+    assert [rule.word for rule in tokens] == ["horizon", "horizon"]
+    place = between(fit, small["base"], small["target"])
+    assert place == pytest.approx({"width": 256.0, "batch_tokens": 2.0**15, "tokens": 2.0**33})
+    value, (low, high) = fit.exponent("tokens", **place)
+    assert tokens[0].to_choice() == {
+        "rule": "horizon",
+        "exponent": -value,
+        "interval": [-high, -low],
+        "measured": "ours",
+    }
+    with pytest.raises(InvalidInputError, match=r"rules.depth is 'measured', which there is for batch and tokens"):
+        measured_rule(fit, About.DEPTH, **small, measured="ours")
