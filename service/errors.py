@@ -16,7 +16,7 @@
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
-    │   └── QuotaExceededError       429  an owner stores as much as one may
+    │   └── OverQuotaError           429  the owner has as much stored as they may
     ├── NotReadyError                503  the database does not answer, or its schema is not current
     ├── BusyError                    503  too many connections, or too many bytes of large bodies at once
     └── UnexpectedError              500  a bug in the service; the answer says only the request id
@@ -208,14 +208,15 @@ class TooManyRequestsError(ApiError):
     )
 
 
-class QuotaExceededError(TooManyRequestsError):
-    """429: the owner stores as much as one may; waiting does not help, deleting does."""
+class OverQuotaError(TooManyRequestsError):
+    """429: the owner would have more stored than the service allows one owner."""
 
     slug = "quota-exceeded"
-    title = "You store as much as one owner may"
+    title = "Your quota is used up"
     explanation = (
-        "An owner may store WIDTHWISE_SWEEPS_PER_OWNER sweeps with WIDTHWISE_RUNS_PER_OWNER runs in all. Delete what "
-        "you no longer need, or ask the operator for more."
+        "The operator limits what one owner may have: sweeps (WIDTHWISE_OWNER_SWEEPS) and their runs "
+        "(WIDTHWISE_OWNER_SWEEP_RUNS). `errors` has what was asked, the limit and what is in use. Delete what you no "
+        "longer need."
     )
 
 
@@ -269,7 +270,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
-    QuotaExceededError,
+    OverQuotaError,
     UnexpectedError,
     NotReadyError,
     BusyError,

@@ -153,17 +153,18 @@ class Settings(BaseSettings):
         default=10,
         description="Requests per minute with a wrong key from one address; after that, unknown keys are not checked.",
     )
-    runs_per_sweep: Annotated[int, Field(ge=1, le=100_000)] = Field(
+    max_sweep_runs: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=5_000,
-        description="Runs that one uploaded sweep may have; more get 422. A fit reads them all.",
+        description="Runs that one uploaded sweep may have, all of which a fit reads; more get 422.",
     )
-    runs_per_owner: Annotated[int, Field(ge=1, le=1_000_000_000)] = Field(
+    owner_sweep_runs: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=200_000,
-        description="Runs that one owner's uploaded sweeps may have together; more get 429.",
+        description="Runs that one owner's uploaded sweeps may have together; what would add more gets 429. 0 sets no "
+        "limit.",
     )
-    sweeps_per_owner: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+    owner_sweeps: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=1_000,
-        description="Uploaded sweeps that one owner may have; more get 429.",
+        description="Uploaded sweeps that one owner may have; another gets 429. 0 sets no limit.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1",

@@ -34,7 +34,7 @@ _FITS, _PREDICTIONS = CapacityLimiter(1), CapacityLimiter(1)
 
 def limits_of(settings: Settings) -> SweepLimits:
     """Return how much a sweep and an owner may store."""
-    return SweepLimits(settings.runs_per_sweep, MAX_CELLS, settings.runs_per_owner, settings.sweeps_per_owner)
+    return SweepLimits(settings.max_sweep_runs, MAX_CELLS, settings.owner_sweep_runs, settings.owner_sweeps)
 
 
 def create(store: Store, body: schemas.SweepUpload, limits: SweepLimits, key: str | None) -> tuple[StoredSweep, bool]:

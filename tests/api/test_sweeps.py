@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from service.app import create_app
-from service.settings import Settings, load_settings
+from service.settings import Settings
 from service.store import Store, StoredRun, StoredSweep
 from service.sweeps.examples import PREDICTIONS_EXAMPLES, RUNS_EXAMPLES, UPLOAD_EXAMPLES
 from service.sweeps.fits import Fits
@@ -294,7 +294,7 @@ def test_what_can_not_be_fitted_is_a_conflict(client: Client) -> None:
 @pytest.fixture
 def owners(settings: Settings, store: Store) -> Iterator[tuple[Keyed, Keyed, Keyed]]:
     """Clients of two owners and of an administrator, with small quotas."""
-    quotas = {"runs_per_sweep": 22, "runs_per_owner": 30, "sweeps_per_owner": 2}
+    quotas = {"max_sweep_runs": 22, "owner_sweep_runs": 30, "owner_sweeps": 2}
     with client_of(keyed_app(settings, store, **quotas)) as client:
         keys = [new_key(store, owner, scope) for owner, scope in (("ada", "calibrate"), ("ben", "calibrate"))]
         ada, ben, root = (Keyed(client, key) for key in (*keys, new_key(store, "root")))
@@ -337,13 +337,21 @@ def test_quotas_name_the_numbers(owners: tuple[Keyed, Keyed, Keyed]) -> None:
     refused = ada.post(f"/v1/sweeps/{identifier}/runs", json={"runs": rows(widths=(1024,))})
     assert "would have 25 runs, and one may have 22" in problem(refused, 422, "invalid-input")["detail"]
     more = ada.post("/v1/sweeps", json={"name": "second", "runs": rows(widths=(32, 64, 128))})
-    detail = problem(more, 429, "quota-exceeded")["detail"]
-    assert "You have 20 runs in all sweeps, and 15 more would exceed the 30" in detail
+    told = problem(more, 429, "quota-exceeded")
+    assert "You have 20 runs of sweeps and ask for 15 more, and at most 30 are allowed" in told["detail"]
+    assert {name: told["errors"][0][name] for name in ("asked", "limit", "in_use")} == {
+        "asked": 15,
+        "limit": 30,
+        "in_use": 20,
+    }
     assert int(more.headers["retry-after"]) > 0
     assert len(ada.get("/v1/sweeps").json()["items"]) == 1  # nothing of it was stored
     second = uploaded(ada, rows(widths=(32, 64)))
     third = ada.post("/v1/sweeps", json={"name": "third"})
-    assert "You have 2 sweeps, and an owner may have 2" in problem(third, 429, "quota-exceeded")["detail"]
+    assert (
+        "You have 2 sweeps and ask for 1 more, and at most 2 are allowed"
+        in problem(third, 429, "quota-exceeded")["detail"]
+    )
     assert ada.request("DELETE", f"/v1/sweeps/{second}").status_code == 204
     uploaded(ada, [])
     uploaded(ben)  # whose quota is untouched
@@ -421,8 +429,3 @@ def test_the_latest_fits_are_kept() -> None:
     for name in ("a", "b", "a", "c", "a", "b"):
         assert fits.of(name, 1, compute=lambda name=name: make(name)) == name  # type: ignore[misc]  # mypy infers no default
     assert made == ["a", "b", "c", "b"]
-
-
-def test_settings_bound_what_is_stored() -> None:
-    settings = load_settings(runs_per_sweep=7)
-    assert (settings.runs_per_sweep, settings.runs_per_owner, settings.sweeps_per_owner) == (7, 200_000, 1_000)

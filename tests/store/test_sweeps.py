@@ -15,7 +15,7 @@ from service.store import (
     GivenRun,
     IdempotencyConflictError,
     NotFoundError,
-    QuotaError,
+    QuotaExceededError,
     Store,
     SweepDraft,
     SweepLimits,
@@ -61,7 +61,7 @@ def test_more_runs_than_one_statement_takes(store: Store) -> None:
 
 def test_a_refused_request_leaves_nothing(store: Store) -> None:
     sweep = store.sweeps.create(DRAFT, [run()], LIMITS).sweep
-    small = replace(LIMITS, runs=3, cells=2, owner_runs=3, owner_sweeps=1)
+    small = replace(LIMITS, runs=3, cells=2)
     refusals: list[tuple[list[GivenRun], type[Exception], str]] = [
         ([run(0.5), run(loss=2.0)], ContradictionError, "is stored with loss 3.0, and this request says 2.0"),
         ([run(0.5), run(loss=None)], ContradictionError, "this request says diverged"),
@@ -77,18 +77,29 @@ def test_a_refused_request_leaves_nothing(store: Store) -> None:
         assert store.sweeps.get(sweep.id) == sweep
     with store.database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(sweep_runs)).scalar_one() == 1
-    with pytest.raises(QuotaError, match="You have 1 sweeps, and an owner may have 1"):
-        store.sweeps.create(DRAFT, [], small)
-    with pytest.raises(QuotaError, match="You have 1 runs in all sweeps, and 3 more would exceed the 3"):
-        store.sweeps.create(DRAFT, [run(rate) for rate in (0.2, 0.3, 0.4)], replace(small, owner_sweeps=2))
-    assert [one.id for one in store.sweeps.page().items] == [sweep.id]
+
+
+def test_quotas_are_an_owners(store: Store) -> None:
+    hers = store.of("ada").sweeps
+    small = replace(LIMITS, owner_runs=3, owner_sweeps=1)
+    sweep = hers.create(DRAFT, [run()], small).sweep
+    with pytest.raises(QuotaExceededError, match="You have 1 sweeps and ask for 1 more, and at most 1 are allowed"):
+        hers.create(DRAFT, [], small)
+    with pytest.raises(QuotaExceededError, match="You have 1 runs of sweeps and ask for 3 more, and at most 3 are"):
+        hers.append(sweep.id, [run(rate) for rate in (0.2, 0.3, 0.4)], small)
+    assert [one.id for one in hers.page().items] == [sweep.id]
+    assert hers.get(sweep.id) == sweep
+    unlimited = replace(LIMITS, owner_runs=0, owner_sweeps=0)
+    assert hers.create(DRAFT, [run()], unlimited).added == 1
+    for _ in range(2):
+        store.sweeps.create(DRAFT, [run(rate) for rate in (0.2, 0.3)], small)  # without keys there are no owners
 
 
 def test_an_owner_s_quota_is_the_sweep_s(store: Store) -> None:
     """An administrator who adds to another's sweep uses that owner's quota."""
     sweep = store.of("ada").sweeps.create(DRAFT, [run()], LIMITS).sweep
     root = store.of("root", everyone=True)
-    with pytest.raises(QuotaError):
+    with pytest.raises(QuotaExceededError):
         root.sweeps.append(sweep.id, [run(0.2)], replace(LIMITS, owner_runs=1))
     assert root.sweeps.create(DRAFT, [run()], replace(LIMITS, owner_runs=1)).added == 1
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from service.store.database.clock import now
 from service.store.database.engine import insert_or
-from service.store.database.errors import IdempotencyConflictError, NotFoundError, QuotaError
+from service.store.database.errors import IdempotencyConflictError, NotFoundError, QuotaExceededError
 from service.store.database.identifiers import new_id
 from service.store.database.paging import page
 from service.store.database.records import JsonObject, Page
@@ -23,12 +23,15 @@ from widthwise.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class SweepLimits:
-    """How much one sweep and one owner may store."""
+    """How much one sweep and one owner may store; without keys there are no owners, and no limits of theirs.
+
+    Requests that are sent at once are each checked against what was stored before them.
+    """
 
     runs: int  #: of one sweep
     cells: int  #: of one sweep: each makes a fit longer
-    owner_runs: int  #: of all sweeps of an owner
-    owner_sweeps: int
+    owner_runs: int  #: of all sweeps of an owner; 0 for no limit
+    owner_sweeps: int  #: 0 for no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Sweeps:
         """Store the runs that a sweep lacks, all or none.
 
         Raises ContradictionError if it has one of them with another loss, InvalidInputError for other axes than those
-        of its runs and for more runs or cells than a sweep may have, QuotaError for more than its owner may have.
+        of its runs and for more runs or cells than a sweep may have, QuotaExceededError for more than its owner may.
         """
         identified = run_rows.identified(runs)
         with self._database.write() as connection:
@@ -173,12 +176,14 @@ class Sweeps:
         return _read(existing)
 
     def _check_owner(self, connection: sa.Connection, owner: str, limits: SweepLimits) -> None:
+        """Raise QuotaExceededError if the sweep that was just stored is one too many."""
+        if not owner or not limits.owner_sweeps:
+            return
         query = sa.select(sa.func.count()).select_from(sweeps).where(sweeps.c.owner == owner)
-        count = connection.execute(query).scalar_one()
-        if count > limits.owner_sweeps:
-            raise QuotaError(
-                f"You have {count - 1} sweeps, and an owner may have {limits.owner_sweeps}; delete one, or add "
-                "the runs to an existing sweep."
+        before = connection.execute(query).scalar_one() - 1
+        if before >= limits.owner_sweeps:
+            raise QuotaExceededError(
+                "sweeps", asked=1, limit=limits.owner_sweeps, in_use=before, remedy="delete one, or add to one"
             )
 
 
@@ -199,13 +204,7 @@ def _append(
             "optimum, or create another sweep.",
             field="runs",
         )
-    used = sa.select(sa.func.coalesce(sa.func.sum(sweeps.c.runs), 0)).where(sweeps.c.owner == sweep.owner)
-    stored = connection.execute(used).scalar_one()
-    if stored + len(added) > limits.owner_runs:
-        raise QuotaError(
-            f"You have {stored} runs in all sweeps, and {len(added)} more would exceed the {limits.owner_runs} that an "
-            "owner may have; delete a sweep."
-        )
+    _check_runs(connection, sweep.owner, len(added), limits)
     run_rows.insert(connection, sweep.id, sweep.revision + 1, added)
     cells = run_rows.count_cells(connection, sweep.id)
     if cells > limits.cells:
@@ -227,6 +226,18 @@ def _append(
         .returning(*sweeps.c)
     )
     return StoredRuns(_read(connection.execute(change).one()), added=len(added))
+
+
+def _check_runs(connection: sa.Connection, owner: str, asked: int, limits: SweepLimits) -> None:
+    """Raise QuotaExceededError if an owner's sweeps would have too many runs together."""
+    if not owner or not limits.owner_runs:
+        return
+    query = sa.select(sa.func.coalesce(sa.func.sum(sweeps.c.runs), 0)).where(sweeps.c.owner == owner)
+    stored = connection.execute(query).scalar_one()
+    if stored + asked > limits.owner_runs:
+        raise QuotaExceededError(
+            "runs of sweeps", asked=asked, limit=limits.owner_runs, in_use=stored, remedy="delete a sweep"
+        )
 
 
 def _extended(axes: dict[str, JsonObject], one: IdentifiedRun) -> dict[str, JsonObject]:
