@@ -17,6 +17,7 @@ JsonObject = dict[str, Any]
 
 SWEEPS = "/v1/sweeps"
 ROWS_PER_REQUEST = 5_000  # the service's most
+FIT_SECONDS = 300.0  # for an answer that may need a fit (chosen): the largest takes half a minute, and fits take turns
 
 
 class SweepClient(ABC):
@@ -31,6 +32,7 @@ class SweepClient(ABC):
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        patience_seconds: float | None = None,
     ) -> Any:
         """Return the service's answer; ServiceError if it refuses."""
 
@@ -86,7 +88,8 @@ class SweepClient(ABC):
 
     def fit_sweep(self, sweep_id: str) -> JsonObject:
         """Return the fit of a sweep: optima, law, scatter, saturation batch and warnings."""
-        return self._object(self._ask("GET", f"{_address(sweep_id)}/fit"), "optima", "law", "warnings")
+        answer = self._ask("GET", f"{_address(sweep_id)}/fit", patience_seconds=FIT_SECONDS)
+        return self._object(answer, "optima", "law", "warnings")
 
     def predict_sweep(
         self,
@@ -103,7 +106,7 @@ class SweepClient(ABC):
         body: JsonObject = {"places": [dict(place) for place in places]}
         if holdout is not None:
             body["holdout"] = {"axis": holdout[0], "end": holdout[1]}
-        answer = self._ask("POST", f"{_address(sweep_id)}/predictions", body=body)
+        answer = self._ask("POST", f"{_address(sweep_id)}/predictions", body=body, patience_seconds=FIT_SECONDS)
         return self._object(answer, "predictions", "held_out")
 
     def delete_sweep(self, sweep_id: str) -> None:

@@ -5,12 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.cli.conftest import Run
 from tests.cli.test_fit import LEVEL, OVER_TOKENS, OVER_WIDTH, runs, write
 from widthwise.client import Client
 from widthwise.errors import ServiceError
+from widthwise.sweep_client import FIT_SECONDS
 
 
 @pytest.fixture
@@ -163,3 +165,28 @@ def test_the_client(client: Client) -> None:
     client.delete_sweep(sweep["id"])
     with pytest.raises(ServiceError, match="There is no sweep"):
         client.fit_sweep(sweep["id"])
+
+
+def test_a_fit_may_take_longer_than_other_answers() -> None:
+    waited: dict[str, float] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        waited[request.url.path] = request.extensions["timeout"]["read"]
+        page = {"items": [], "next_cursor": None}
+        plan = {"layers": [], "tensors": []}
+        fit = {"optima": [], "law": [], "warnings": [], "predictions": [], "held_out": None}
+        return httpx.Response(200, json={**page, **plan, **fit})
+
+    with Client("http://127.0.0.1:1", transport=httpx.MockTransport(answer), timeout_seconds=7.0) as client:
+        list(client.sweeps())
+        client.fit_sweep("swp_1")
+        client.predict_sweep("swp_1", [{"width": 64}])
+        client.transfer({"exponents": {"source": "sweep", "id": "swp_1"}})
+        assert waited.pop("/v1/transfers") == FIT_SECONDS
+        client.transfer({"exponents": {"source": "theory"}})
+    assert waited == {
+        "/v1/sweeps": 7.0,
+        "/v1/sweeps/swp_1/fit": FIT_SECONDS,
+        "/v1/sweeps/swp_1/predictions": FIT_SECONDS,
+        "/v1/transfers": 7.0,
+    }
