@@ -18,7 +18,7 @@ from widthwise.theory.alignment import Alignment, AlignmentLike, parse
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
-WIDTH = "width"
+WIDTH, GROWS_WITH_WIDTH = "width", "parameters"
 #: Beyond width: the axis that each rule follows, and the terms of the law that its exponent comes from.
 AXES = {About.BATCH: "batch_tokens", About.TOKENS: "tokens"}
 SIZES = ("width", "depth", "batch_tokens", "tokens")  #: axes that a transfer states
@@ -112,8 +112,16 @@ def width_exponents(fit: SweepFit, setting: SweepSetting, details: Mapping[str, 
 
     The rate goes as width^e. With prescribed rates each role has theory's exponent c minus e; otherwise every role has
     −e, since all tensors shared one rate. details: named in the plan's provenance, with the exponent, its interval
-    and the sweep's warnings. Raises what `exponent_over` does.
+    and the sweep's warnings. Raises what `exponent_over` does, and InvalidInputError if the number of parameters is an
+    axis as well: the exponent over width would be the one at constant parameters, which no wider model has.
     """
+    sizes = {cell.axes.get(GROWS_WITH_WIDTH) for cell in fit.cells}
+    if len(sizes) > 1:
+        raise InvalidInputError(
+            f"the sweep has {GROWS_WITH_WIDTH} as an axis, so its exponent over width is the one at constant "
+            f"{GROWS_WITH_WIDTH}; read its runs without {GROWS_WITH_WIDTH} (`without`, --without)",
+            field="axis",
+        )
     found = exponent_over(fit, WIDTH)
     theory = theoretical_exponents(setting.parameterization, setting.optimizer, setting.alignment, form=setting.form)
     prescribed = {role: float(theory[role].c) if setting.prescribed else 0.0 for role in ROLES}

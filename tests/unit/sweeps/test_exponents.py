@@ -95,6 +95,13 @@ def test_what_it_can_not_say_is_refused() -> None:
         SweepSetting.of("standard", "adam", form="table_8")
 
 
+def test_at_constant_parameters_there_is_no_wider_model() -> None:
+    places = [{"width": width, "parameters": width**2 * layers} for width in WIDTHS for layers in (4.0, 16.0)]
+    fit = fit_sweep(simulated(places, lambda _: -8.0)[0])
+    with pytest.raises(InvalidInputError, match=r"read its runs without parameters \(`without`, --without\)"):
+        width_exponents(fit, SweepSetting.of("mup", "adam"))
+
+
 def test_the_middle_is_among_the_cells() -> None:
     places: list[Mapping[str, float | str]] = [
         {"width": 64.0, "kind": "a"},
