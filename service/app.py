@@ -27,6 +27,9 @@ from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store import Store, open_store, upgrade
+from service.sweeps.fits import Fits
+from service.sweeps.routes import router as sweeps
+from service.sweeps.schemas import PredictionsBody, RunsUpload, SweepUpload
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferBody
 from widthwise.version import VERSION
@@ -43,6 +46,7 @@ _TAGS = (
     {"name": "transfers", "description": "From a tuned base model to every hyperparameter of the target."},
     {"name": "parameterizations", "description": "The theoretical exponents."},
     {"name": "calibrations", "description": "Jobs that measure exponents on small models."},
+    {"name": "sweeps", "description": "Training runs from anywhere: one law over all their axes, and predictions."},
     {"name": "exponents", "description": "Measured exponents, with their intervals and provenance."},
     {"name": "workers", "description": "The workers that run calibrations."},
     {"name": "health", "description": "For supervisors and load balancers."},
@@ -106,6 +110,7 @@ def create_app(
     app.state.settings = settings
     app.state.guard = guard = make_guard(settings)
     app.state.pictures = Pictures()
+    app.state.fits = Fits()
     app.state.streams = streams = Streams()
     app.state.metrics = metrics = Metrics(guard, streams)
     app.state.scrapers = {}
@@ -114,9 +119,10 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
+    for router in (transfers, parameterizations, calibrations, sweeps, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
-    bodies = (TransferBody, SpecificationBody, Extension, TrialsUpload)
+    calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
+    bodies = (TransferBody, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # When it is opened to other machines, clients use the name of a proxy or of the host.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)

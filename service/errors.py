@@ -16,6 +16,7 @@
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
+    │   └── OverQuotaError           429  the owner has as much stored as they may
     ├── NotReadyError                503  the database does not answer, or its schema is not current
     ├── BusyError                    503  too many connections, or too many bytes of large bodies at once
     └── UnexpectedError              500  a bug in the service; the answer says only the request id
@@ -140,7 +141,9 @@ class BodyTooLargeError(ApiError):
     status = 413
     slug = "body-too-large"
     title = "The body is too large"
-    explanation = "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors or trials at once."
+    explanation = (
+        "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors, trials or runs at once."
+    )
 
 
 class UnsupportedMediaTypeError(ApiError):
@@ -205,6 +208,18 @@ class TooManyRequestsError(ApiError):
     )
 
 
+class OverQuotaError(TooManyRequestsError):
+    """429: the owner would have more stored than the service allows one owner."""
+
+    slug = "quota-exceeded"
+    title = "Your quota is used up"
+    explanation = (
+        "The operator limits what one owner may have: sweeps (WIDTHWISE_OWNER_SWEEPS) and their runs "
+        "(WIDTHWISE_OWNER_SWEEP_RUNS). `errors` has what was asked, the limit and what is in use. Delete what you no "
+        "longer need."
+    )
+
+
 class NothingMoreError(Exception):
     """204, not an error: the stream that a client wants to resume has ended, and the client saw every event."""
 
@@ -255,6 +270,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
+    OverQuotaError,
     UnexpectedError,
     NotReadyError,
     BusyError,

@@ -153,6 +153,19 @@ class Settings(BaseSettings):
         default=10,
         description="Requests per minute with a wrong key from one address; after that, unknown keys are not checked.",
     )
+    max_sweep_runs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=5_000,
+        description="Runs that one uploaded sweep may have, all of which a fit reads; more get 422.",
+    )
+    owner_sweep_runs: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=200_000,
+        description="Runs that one owner's uploaded sweeps may have together; what would add more gets 429. 0 sets no "
+        "limit.",
+    )
+    owner_sweeps: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=1_000,
+        description="Uploaded sweeps that one owner may have; another gets 429. 0 sets no limit.",
+    )
     trusted_proxies: str = Field(
         default="127.0.0.1",
         description="Comma-separated addresses of proxies that may name the client in X-Forwarded-For. `serve` "

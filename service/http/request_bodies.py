@@ -31,7 +31,7 @@ _JSON_INVALID = "json_invalid"
 MANY_FAULTS = 1_000
 
 SMALL_BYTES = 1 << 18  # of a body without a long list (chosen): the largest specification takes some thousands
-ANY_BYTES = sys.maxsize  # for a list of tensors or trials: WIDTHWISE_MAX_BODY_BYTES is the only limit
+ANY_BYTES = sys.maxsize  # for a list of tensors, trials or runs: WIDTHWISE_MAX_BODY_BYTES is the only limit
 BODY_SECONDS = 60.0  # for a body to arrive in whole (chosen): 8 MiB over 1.2 Mbit/s
 
 #: Of what a body over this size holds outside its long list (chosen): a whole specification takes some thousands.
@@ -139,7 +139,7 @@ def _validated_large(adapter: TypeAdapter[T], body: bytes) -> T:
     outline = to_json(document, inf_nan_mode="constants")
     if len(outline) > MAX_OUTLINE_BYTES:
         raise BodyTooLargeError(
-            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors or trials: send less there."
+            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors, trials or runs: send less."
         )
     _validated(adapter, outline)
     return _validated(adapter, body)

@@ -8,8 +8,10 @@ from service.store.database import errors, tables
 from service.store.database.clock import UtcDateTime
 from service.store.database.engine import create_store_engine
 from service.store.database.errors import (
+    ContradictionError,
     IdempotencyConflictError,
     NotFoundError,
+    QuotaExceededError,
     SchemaError,
     StateConflictError,
     StoreError,
@@ -38,6 +40,8 @@ from service.store.database.schema import check_schema, current_revision, head_r
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.results import provenance
+from service.store.results.sweep_runs import GivenRun, StoredRun
+from service.store.results.sweeps import StoredRuns, StoredSweep, SweepDraft, SweepLimits
 from service.store.store import Store, open_store
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.expectation import expected_of
@@ -53,17 +57,20 @@ __all__ = [
     "CalibrationProgress",
     "CalibrationState",
     "Claim",
+    "ContradictionError",
     "CreatedCalibration",
     "Doorbell",
     "Event",
     "ExponentFilter",
     "ExponentRow",
+    "GivenRun",
     "IdempotencyConflictError",
     "Lease",
     "MeasurementRow",
     "NoDoorbell",
     "NotFoundError",
     "Page",
+    "QuotaExceededError",
     "SchemaError",
     "Shard",
     "ShardState",
@@ -72,7 +79,12 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "StoredCalibration",
+    "StoredRun",
+    "StoredRuns",
+    "StoredSweep",
     "StoredWorker",
+    "SweepDraft",
+    "SweepLimits",
     "TrialRow",
     "UtcDateTime",
     "WorkerState",

@@ -10,8 +10,10 @@ from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
 from service.transfers.examples import EXAMPLES
+from service.transfers.from_sweep import swept_exponents
 from service.transfers.logic import calibrated_exponents
-from service.transfers.schemas import PlanBody, TheoryExponents, TransferBody
+from service.transfers.schemas import CalibrationExponents, PlanBody, SweepExponents, TransferBody
+from widthwise.rules.beyond_width.named import NamedRule
 from widthwise.rules.exponents import Exponents
 from widthwise.transfers.transfer import plan_of
 
@@ -37,14 +39,15 @@ async def create_transfer(request: Request, caller: Reader) -> Response:
     with what would settle it.
     """
     body = await read_json(request, _REQUEST, ANY_BYTES)
-    if isinstance(body.exponents, TheoryExponents):
-        exponents = None
-    else:
+    exponents, rules = None, dict[str, NamedRule]()
+    if isinstance(body.exponents, CalibrationExponents):
         exponents = await run_in_threadpool(calibrated_exponents, body, store_of(request, caller))
+    elif isinstance(body.exponents, SweepExponents):
+        exponents, rules = await swept_exponents(body, store_of(request, caller), request.app.state.fits)
     if body.tensors is not None and len(body.tensors) > _MANY_TENSORS:
-        return await to_thread.run_sync(_answer, body, exponents, limiter=_ONE_AT_A_TIME)
-    return _answer(body, exponents)
+        return await to_thread.run_sync(_answer, body, exponents, rules, limiter=_ONE_AT_A_TIME)
+    return _answer(body, exponents, rules)
 
 
-def _answer(body: TransferBody, exponents: Exponents | None) -> Response:
-    return json_response(plan_of(body.to_request(exponents)).to_dict())
+def _answer(body: TransferBody, exponents: Exponents | None, rules: dict[str, NamedRule]) -> Response:
+    return json_response(plan_of(body.to_request(exponents, rules)).to_dict())

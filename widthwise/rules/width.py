@@ -81,6 +81,7 @@ class WidthInForce:
             shifted=bool(exponents.shift),
             stated=self._case.widths is not None,
         )
+        yield from exponents.cautions
 
 
 def _growth(role: Role, fans: Fans) -> str:
