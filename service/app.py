@@ -18,6 +18,8 @@ from service.fleet.routes import router as workers
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.http import openapi, problems
+from service.http.answers import Answers
+from service.http.connections import Connections
 from service.http.csrf import OwnPagesOnly
 from service.http.middleware import Bounds
 from service.http.streams import Streams
@@ -107,7 +109,9 @@ def create_app(
     app.state.guard = guard = make_guard(settings)
     app.state.pictures = Pictures()
     app.state.streams = streams = Streams()
-    app.state.metrics = metrics = Metrics(guard, streams)
+    app.state.connections = connections = Connections(unread_seconds=settings.unread_seconds)
+    app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
+    app.state.metrics = metrics = Metrics(guard, streams, answers, connections)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds
@@ -123,6 +127,7 @@ def create_app(
     app.add_middleware(
         Bounds,
         max_bytes=settings.max_body_bytes,
+        answers=answers,
         watcher=Watch(metrics, tracing, log_requests=settings.log_requests),
         own_pages_only=None if settings.asks_for_keys else own_pages_only,
     )
