@@ -29,6 +29,7 @@ from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store import Store, open_store, upgrade
+from service.transfers.large import LargeTransfers
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferBody
 from widthwise.version import VERSION
@@ -77,7 +78,7 @@ def create_app(
             try:
                 yield
             finally:
-                await _close(guard, tracing)
+                await _close(guard, tracing, large)
             return
         if settings.embedded:
             await run_in_threadpool(upgrade, settings.database_url)
@@ -88,7 +89,7 @@ def create_app(
             yield
         finally:
             app.state.store = None
-            await _close(guard, tracing)
+            await _close(guard, tracing, large)
             opened.close()
 
     app = FastAPI(
@@ -111,6 +112,7 @@ def create_app(
     app.state.streams = streams = Streams()
     app.state.connections = connections = Connections(unread_seconds=settings.unread_seconds)
     app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
+    app.state.large = large = LargeTransfers(max_body_bytes=settings.max_body_bytes)
     app.state.metrics = metrics = Metrics(guard, streams, answers, connections)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
@@ -134,8 +136,9 @@ def create_app(
     return app
 
 
-async def _close(guard: Guard | None, tracing: Tracing) -> None:
-    """Let the guard finish its writes before the store closes, and send the last spans."""
+async def _close(guard: Guard | None, tracing: Tracing, large: LargeTransfers) -> None:
+    """End the child process, let the guard finish its writes before the store closes, and send the last spans."""
+    large.close()
     if guard is not None:
         await run_in_threadpool(guard.close)
     if tracing.on:
