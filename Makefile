@@ -76,7 +76,7 @@ audit: $(STAMP)  ## look every pinned package up in the database of known vulner
 mutants: $(STAMP)  ## change the mathematics at random and list what no unit test notices (SAMPLE=200 SEED=0; minutes)
 	@$(BIN)/python -m benchmarks.mutants --sample $(SAMPLE) --seed $(SEED)
 
-bench: $(STAMP)  ## print milliseconds per plan, and requests per second compared with a bare echo
+bench: $(STAMP)  ## print milliseconds per plan, and requests per second compared with a constant plan and a bare echo
 	@$(BIN)/python -m benchmarks.plans
 	@echo
 	@$(BIN)/python -m benchmarks.service_transfers --dry
@@ -85,7 +85,8 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second compare
 SCIENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes \
 	held_out_width held_out_width_256 cost plan_cost
 MODELS := real_models tracing
-SERVICE := service_transfers service_submit service_exponents service_claim database_growth scaling soak
+SERVICE := service_transfers service_large service_submit unread_answers service_exponents service_claim database_growth \
+	scaling soak
 
 # What a page's command is given beyond its defaults
 transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field

@@ -18,6 +18,8 @@ from service.fleet.routes import router as workers
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.http import openapi, problems
+from service.http.answers import Answers
+from service.http.connections import Connections
 from service.http.csrf import OwnPagesOnly
 from service.http.middleware import Bounds
 from service.http.streams import Streams
@@ -30,6 +32,7 @@ from service.store import Store, open_store, upgrade
 from service.sweeps.fits import Fits
 from service.sweeps.routes import router as sweeps
 from service.sweeps.schemas import PredictionsBody, RunsUpload, SweepUpload
+from service.transfers.large import LargeTransfers
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferBody
 from widthwise.version import VERSION
@@ -79,7 +82,7 @@ def create_app(
             try:
                 yield
             finally:
-                await _close(guard, tracing)
+                await _close(guard, tracing, large)
             return
         if settings.embedded:
             await run_in_threadpool(upgrade, settings.database_url)
@@ -90,7 +93,7 @@ def create_app(
             yield
         finally:
             app.state.store = None
-            await _close(guard, tracing)
+            await _close(guard, tracing, large)
             opened.close()
 
     app = FastAPI(
@@ -112,7 +115,10 @@ def create_app(
     app.state.pictures = Pictures()
     app.state.fits = Fits()
     app.state.streams = streams = Streams()
-    app.state.metrics = metrics = Metrics(guard, streams)
+    app.state.connections = connections = Connections(unread_seconds=settings.unread_seconds)
+    app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
+    app.state.large = large = LargeTransfers(max_body_bytes=settings.max_body_bytes)
+    app.state.metrics = metrics = Metrics(guard, streams, answers, connections)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds
@@ -129,14 +135,16 @@ def create_app(
     app.add_middleware(
         Bounds,
         max_bytes=settings.max_body_bytes,
+        answers=answers,
         watcher=Watch(metrics, tracing, log_requests=settings.log_requests),
         own_pages_only=None if settings.asks_for_keys else own_pages_only,
     )
     return app
 
 
-async def _close(guard: Guard | None, tracing: Tracing) -> None:
-    """Let the guard finish its writes before the store closes, and send the last spans."""
+async def _close(guard: Guard | None, tracing: Tracing, large: LargeTransfers) -> None:
+    """End the child process, let the guard finish its writes before the store closes, and send the last spans."""
+    large.close()
     if guard is not None:
         await run_in_threadpool(guard.close)
     if tracing.on:

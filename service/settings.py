@@ -113,6 +113,19 @@ class Settings(BaseSettings):
         description="Largest request body in bytes; larger ones get 413. 8 MiB holds the shapes of about 80,000 "
         "tensors.",
     )
+    unread_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=30.0,
+        description="How long a client may leave what was sent to it unread before its connection is closed.",
+    )
+    unsent_bytes_per_owner: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = Field(
+        default=64 << 20,
+        description="Bytes of large answers that one process holds for an owner, or without keys for an address, while "
+        "they are not read; a further answer gets 503. One answer always has room.",
+    )
+    unsent_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = Field(
+        default=256 << 20,
+        description="The same for all owners together.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged to stderr."
     )

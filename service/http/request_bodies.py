@@ -53,8 +53,27 @@ async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = 
     """Return the request's body as `adapter`'s type.
 
     max_bytes: of this kind of body; the service's cap on all of them holds before (`service.http.middleware`).
-    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), BodyTimeoutError (408), MalformedRequestError (400)
-    or InvalidRequestError (422), and ClientDisconnect if the client left.
+    Raises what `read_body` and `validated` raise.
+    """
+    body = await read_body(request, max_bytes)
+    if len(body) <= MAX_OUTLINE_BYTES:
+        return _validated(adapter, body)
+    return await to_thread.run_sync(_validated_large, adapter, body, limiter=_ONE_AT_A_TIME)
+
+
+def validated(adapter: TypeAdapter[T], body: bytes) -> T:
+    """Return a body as `adapter`'s type.
+
+    Raises MalformedRequestError (400), BodyTooLargeError (413) or InvalidRequestError (422).
+    """
+    return _validated(adapter, body) if len(body) <= MAX_OUTLINE_BYTES else _validated_large(adapter, body)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Return the bytes of a request's body, which says that it is JSON.
+
+    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), BodyTimeoutError (408) or MalformedRequestError
+    (400, without a body), and ClientDisconnect if the client left.
     """
     raw = length = b""
     for name, value in request.scope["headers"]:
@@ -77,9 +96,7 @@ async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = 
     body = await _whole_body(request.receive, max_bytes)
     if not body.strip():
         raise MalformedRequestError("The body is empty; send a JSON object (/docs shows an example).")
-    if len(body) <= MAX_OUTLINE_BYTES:
-        return _validated(adapter, body)
-    return await to_thread.run_sync(_validated_large, adapter, body, limiter=_ONE_AT_A_TIME)
+    return body
 
 
 async def _whole_body(receive: Receive, max_bytes: int) -> bytes:

@@ -40,9 +40,9 @@ class Calibrations:
         request_id: stored for the workers' logs.
         """
         submission = Submission(self._view.owner, idempotency_key, request_id)
-        replayed_id = self._submitted_before(submission, spec, None)
-        if replayed_id is not None:
-            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        before = self._submitted_before(submission, spec, None)
+        if before is not None:
+            return before
         begun = beginning.begin(spec, self._followup.planner)
         with self._database.read() as connection:
             begun = beginning.timed(connection, begun)
@@ -69,9 +69,9 @@ class Calibrations:
         submission = Submission(self._view.owner, idempotency_key, request_id)
         with self._database.read() as connection:
             self._view.require(connection, parent_id)
-        replayed_id = self._submitted_before(submission, spec, parent_id)
-        if replayed_id is not None:
-            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        before = self._submitted_before(submission, spec, parent_id)
+        if before is not None:
+            return before
         with self._database.read() as connection:
             begun = extensions.begin_extension(connection, parent_id, spec, self._followup.planner)
             begun = beginning.timed(connection, begun)
@@ -82,14 +82,16 @@ class Calibrations:
             self._followup.follow_or_leave(identifier)  # there may be nothing left to run
         return CreatedCalibration(self.get(identifier), replayed=replayed)
 
-    def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
+    def _submitted_before(
+        self, submission: Submission, spec: JsonObject, extends: str | None
+    ) -> CreatedCalibration | None:
         """Return the calibration that a key has created, without the planning that a new one needs."""
         if submission.idempotency_key is None:
             return None
         _, digest = checked_spec(spec)
         with self._database.read() as connection:
             row = beginning.submitted_before(connection, submission, digest, extends)
-        return None if row is None else str(row.id)
+            return None if row is None else CreatedCalibration(read_calibration(connection, row.id), replayed=True)
 
     def get(self, calibration_id: str) -> StoredCalibration:
         """Return one calibration with its progress."""
