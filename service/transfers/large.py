@@ -20,7 +20,7 @@ from service.errors import ApiError, BusyError
 from service.http.answers import PART
 from service.http.lanes import Lane
 from service.settings import without_settings
-from service.transfers.measured import Measured
+from service.transfers.measured import FromMeasurements
 from service.transfers.packed import Asked, Crashed, Packed
 from service.transfers.schemas import TransferBody
 
@@ -51,7 +51,7 @@ class LargeTransfers:
         """The process id of the child; None while there is none."""
         return None if self._child is None else self._child.pid
 
-    async def answer(self, owner: str, body: bytes, measured_of: Callable[[TransferBody], Measured]) -> Response:
+    async def answer(self, owner: str, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Response:
         """Return the answer to a body.
 
         measured_of: returns what the calibration or sweep measured that a request names; its tensors are left out.
@@ -72,7 +72,7 @@ class LargeTransfers:
             self._child.end()
             self._child = None
 
-    def _ask(self, body: bytes, measured_of: Callable[[TransferBody], Measured]) -> Packed:
+    def _ask(self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Packed:
         if self._child is not None and not self._child.lives:
             self._child.end()
             self._child = None
@@ -122,7 +122,7 @@ class _Child:
         """Its process id."""
         return self._process.pid
 
-    def ask(self, body: bytes, measured_of: Callable[[TransferBody], Measured]) -> Packed | ApiError | Crashed:
+    def ask(self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Packed | ApiError | Crashed:
         """Return what became of a body. Raises EOFError or OSError if the child ended or takes too long."""
         self._connection.send_bytes(body)
         found = self._receive()

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from service.errors import ApiError
-from service.transfers.measured import Measured
+from service.transfers.measured import FromMeasurements
 from service.transfers.packed import Asked, Crashed, Packed, answered
 
 NICE = 5  # below the service itself (chosen), whose requests take milliseconds
@@ -28,9 +28,9 @@ def main() -> int:
     connection = Connection(int(sys.argv[1]))
     _step_back(int(sys.argv[2]))
 
-    def ask(question: Asked) -> Measured | None:
+    def ask(question: Asked) -> FromMeasurements | None:
         connection.send(question)
-        measured: Measured | None = connection.recv()
+        measured: FromMeasurements | None = connection.recv()
         return measured
 
     gc.disable()  # an answer makes hundreds of thousands of objects and few cycles: `collect` when it is sent

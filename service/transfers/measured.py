@@ -14,14 +14,14 @@ from widthwise.rules.beyond_width.named import NamedRule
 from widthwise.rules.exponents import Exponents
 
 
-class Measured(NamedTuple):
+class FromMeasurements(NamedTuple):
     """Exponents over width, and rules about batch and tokens; none: theory's, and those that the request names."""
 
     exponents: Exponents | None
     rules: Mapping[str, NamedRule]
 
 
-NOTHING = Measured(None, {})
+NOTHING = FromMeasurements(None, {})
 
 
 def names_measurements(transfer: TransferBody) -> bool:
@@ -29,10 +29,11 @@ def names_measurements(transfer: TransferBody) -> bool:
     return isinstance(transfer.exponents, CalibrationExponents | SweepExponents)
 
 
-async def measured(transfer: TransferBody, store: Store, fits: Fits) -> Measured:
-    """Return what the named calibration or sweep measured; errors as `calibrated_exponents` and `swept_exponents`."""
+async def measured(transfer: TransferBody, store: Store, fits: Fits) -> FromMeasurements:
+    """Return what the calibration or sweep measured that a request names.
+
+    Raises as `calibrated_exponents` and `swept_exponents` do.
+    """
     if isinstance(transfer.exponents, CalibrationExponents):
-        return Measured(await run_in_threadpool(calibrated_exponents, transfer, store), {})
-    if isinstance(transfer.exponents, SweepExponents):
-        return Measured(*await swept_exponents(transfer, store, fits))
-    return NOTHING
+        return FromMeasurements(await run_in_threadpool(calibrated_exponents, transfer, store), {})
+    return FromMeasurements(*await swept_exponents(transfer, store, fits))

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from service.errors import ApiError
 from service.http.problems import from_library, json_response
 from service.http.request_bodies import validated
-from service.transfers.measured import NOTHING, Measured, names_measurements
+from service.transfers.measured import NOTHING, FromMeasurements, names_measurements
 from service.transfers.schemas import TransferBody
 from widthwise.errors import WidthwiseError
 from widthwise.transfers.transfer import plan_of
@@ -41,7 +41,7 @@ class Crashed:
     traceback: str
 
 
-def answered(body: bytes, ask: Callable[[Asked], Measured | None]) -> Packed | ApiError | None:
+def answered(body: bytes, ask: Callable[[Asked], FromMeasurements | None]) -> Packed | ApiError | None:
     """Return the plan for a body, or why there is none; None if the question was not answered."""
     try:
         request = validated(_TRANSFER, body)

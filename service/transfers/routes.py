@@ -12,7 +12,7 @@ from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_body, validated
 from service.transfers.examples import EXAMPLES
 from service.transfers.large import LARGE_BYTES, LargeTransfers
-from service.transfers.measured import Measured, measured
+from service.transfers.measured import NOTHING, FromMeasurements, measured, names_measurements
 from service.transfers.schemas import PlanBody, TransferBody
 from widthwise.transfers.transfer import plan_of
 
@@ -41,12 +41,14 @@ async def create_transfer(request: Request, caller: Reader) -> Response:
     transfer = validated(_REQUEST, body)
     if transfer.model is not None:  # a few bytes can describe a model of any size
         return await _large(request, caller, body)
-    found = await measured(transfer, store_of(request, caller), request.app.state.fits)
+    found = NOTHING
+    if names_measurements(transfer):
+        found = await measured(transfer, store_of(request, caller), request.app.state.fits)
     return json_response(plan_of(transfer.to_request(*found)).to_dict())
 
 
 async def _large(request: Request, caller: Caller | None, body: bytes) -> Response:
-    def measured_of(transfer: TransferBody) -> Measured:
+    def measured_of(transfer: TransferBody) -> FromMeasurements:
         return from_thread.run(measured, transfer, store_of(request, caller), request.app.state.fits)
 
     large: LargeTransfers = request.app.state.large
