@@ -19,5 +19,6 @@ JOINT_MOE = PublishedLaw(
     rate=_rate,
     optimizers=("adamw",),
     kind="both",
-    ranges={"parameters": (0.0, 2.7e9), "experts": (1, 32)},  # its abstract: up to 2.7B active parameters
+    # Its abstract: up to 2.7B active parameters. The lower end is chosen: what could be read of it states none.
+    ranges={"parameters": (1e8, 2.7e9), "experts": (1, 32)},
 )
