@@ -76,11 +76,20 @@ def test_who_asked(settings: Settings, store: Store) -> None:
     assert "x" * 43 not in str(lines)
 
 
-def test_an_odd_identifier_is_not_quoted(client: Client) -> None:
+def test_a_sweep_is_named(client: Client) -> None:
+    identifier = client.post("/v1/sweeps", json={"name": "ours"}).json()["id"]
     with logged() as lines:
-        client.get("/v1/calibrations/%0A%1B[31mforged%20line")
+        client.get(f"/v1/sweeps/{identifier}/fit")
     (line,) = requests(lines)
-    assert "calibration_id" not in line
+    assert (line["route"], line["sweep_id"], line["status"]) == ("/v1/sweeps/{sweep_id}/fit", identifier, 409)
+
+
+@pytest.mark.parametrize("resource", ["calibrations", "sweeps"])
+def test_an_odd_identifier_is_not_quoted(client: Client, resource: str) -> None:
+    with logged() as lines:
+        client.get(f"/v1/{resource}/%0A%1B[31mforged%20line")
+    (line,) = requests(lines)
+    assert not {"calibration_id", "sweep_id"} & set(line)
 
 
 def test_they_can_be_turned_off(settings: Settings, store: Store) -> None:

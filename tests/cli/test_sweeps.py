@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.cli.test_fit import LEVEL, OVER_TOKENS, OVER_WIDTH, runs, write
+from widthwise import Sweep
 from widthwise.client import Client
 from widthwise.errors import ServiceError
 from widthwise.sweep_client import FIT_SECONDS
@@ -190,3 +191,25 @@ def test_a_fit_may_take_longer_than_other_answers() -> None:
         "/v1/sweeps/swp_1/predictions": FIT_SECONDS,
         "/v1/transfers": 7.0,
     }
+
+
+def test_a_sweep_that_was_asked_for_run_by_run_is_uploaded(client: Client, tmp_path: Path) -> None:
+    sweep = Sweep(
+        axes={"width": [64.0, 128.0, 256.0], "optimizer": ["adam"], "gain": [1.0]},
+        learning_rates=(2.0**-12, 2.0**-6),
+        ratio=2.0,
+        target={"width": 512.0, "optimizer": "adam", "gain": 1.0},
+        prescribed=("width",),
+        budget=1e9,
+        path=tmp_path / "sweep.jsonl",
+    )
+    for _ in range(2):
+        for run in sweep.ask(3):
+            sweep.tell(run, 3 + 0.05 * (math.log2(run.learning_rate) + 9) ** 2)
+        identifier = sweep.upload(client, "asked for")
+    assert sweep.upload(client, "asked for") == identifier
+    stored = client.sweep(identifier)
+    assert (stored["runs"], stored["revision"], stored["reading"]["prescribed"]) == (6, 2, ["width"])
+    assert set(stored["axes"]) == {"width", "optimizer", "gain"}
+    assert [run["learning_rate"] for run in client.sweep_runs(identifier)] == [r.learning_rate for r in sweep.runs]
+    assert len(client.fit_sweep(identifier)["optima"]) == stored["cells"]
