@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +53,25 @@ class Watched:
         self.died = False
 
     def __enter__(self) -> "Watched":
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
+        self._threads = [threading.Thread(target=each) for each in (self._watch, self._visit)]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
-            try:
+            with suppress(OSError):  # a child that has just ended
                 self.last = (resident(self._server.pid), kernel())
                 self.most = (max(self.most[0], self.last[0]), max(self.most[1], self.last[1]))
+
+    def _visit(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            try:
                 self._ask()
             except OSError:
                 self.died = True
