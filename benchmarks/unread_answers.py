@@ -31,7 +31,7 @@ MEBIBYTE = 1 << 20
 
 def resident(pid: int) -> int:
     """Bytes of memory that a process and its children hold (Linux)."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
     text = Path(f"/proc/{pid}/status").read_text()
     return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) * 1024 + sum(resident(int(child)) for child in children)
 
