@@ -41,6 +41,7 @@ def serve_echo(port: int) -> None:
 def serve_service(port: int) -> None:
     """Serve as `widthwise serve` does, by the environment's settings and without workers."""
     from service.app import create_app
+    from service.commands.serve import GRACEFUL_SECONDS
     from service.garbage_collection import collect_rarely
     from service.observability.structured_logs import configure_logging
     from service.settings import load_settings
@@ -54,6 +55,7 @@ def serve_service(port: int) -> None:
         host=HOST,
         port=port,
         http=app.state.connections.protocol,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
         ws="none",
         log_config=None,
         log_level="warning",

@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ MEBIBYTE = 1 << 20
 
 def resident(pid: int) -> int:
     """Bytes of memory that a process and its children hold (Linux)."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
     text = Path(f"/proc/{pid}/status").read_text()
     return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) * 1024 + sum(resident(int(child)) for child in children)
 
@@ -53,19 +53,25 @@ class Watched:
         self.died = False
 
     def __enter__(self) -> "Watched":
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
+        self._threads = [threading.Thread(target=each) for each in (self._watch, self._visit)]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _watch(self) -> None:
         while not self._done.wait(SAMPLE_SECONDS):
-            try:
+            with suppress(OSError):  # a child that has just ended
                 self.last = (resident(self._server.pid), kernel())
                 self.most = (max(self.most[0], self.last[0]), max(self.most[1], self.last[1]))
+
+    def _visit(self) -> None:
+        while not self._done.wait(SAMPLE_SECONDS):
+            try:
                 self._ask()
             except OSError:
                 self.died = True

@@ -6,6 +6,7 @@ them through Caddy. README.md says what each test said without its guard.
 
 import json
 import re
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -20,11 +21,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.app import create_app
 from service.http.connections import Connections
 from service.settings import load_settings
-from testbed.cluster import Cluster
+from testbed.cluster import Cluster, stop
 from testbed.databases import SqliteFiles
-from testbed.waiting import until
+from testbed.waiting import is_alive, until
 from tests.api.samples import CONTRACT
 from tests.api.test_socket import running
+from tests.failures.conftest import MakeCluster
+from tests.failures.test_service import DRAIN_SECONDS
 
 UNREAD_SECONDS = 2.0  # long enough for a loaded machine to read in between
 SMALL = b"GET /v1/parameterizations HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -172,3 +175,26 @@ def test_requests_behind_one_another_are_answered_in_order(tmp_path: Path, serve
     assert re.findall(rb"x-request-id: (\d+)\r", answers) == [b"%d" % n for n in range(COUNT)]
     assert answers.count(b"HTTP/1.1 200 ") == COUNT + 1
     assert waiting <= 2  # in uvicorn; the others wait where they take no more than their bytes
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_child_of_large_transfers_ends_with_the_service(
+    make_cluster: MakeCluster, tmp_path: Path, number: int
+) -> None:
+    """Also in the middle of an answer, which delays the end of the service no longer than any other."""
+    cluster = make_cluster(SqliteFiles(tmp_path).new_migrated())
+    api = cluster.start_api()
+
+    def children() -> list[int]:
+        found = Path(f"/proc/{api.pid}/task").glob("*/children")
+        return [int(child) for file in found for child in file.read_text(encoding="utf-8").split()]
+
+    tensors = [{**TENSORS[0], "name": f"t{n}"} for n in range(20_000)]
+    with connect(cluster) as connection:
+        push(connection, post(body=json.dumps({**CONTRACT, "tensors": tensors}).encode()))
+        until(children)
+        (child,) = children()
+        began = time.monotonic()
+        stop(api, number)
+        assert time.monotonic() - began < DRAIN_SECONDS
+        until(lambda: not is_alive(child))
