@@ -51,7 +51,9 @@ class LargeTransfers:
         """The process id of the child; None while there is none."""
         return None if self._child is None else self._child.pid
 
-    async def answer(self, owner: str, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Response:
+    async def answer(
+        self, owner: str, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]
+    ) -> Response:
         """Return the answer to a body.
 
         measured_of: returns what the calibration or sweep measured that a request names; its tensors are left out.
