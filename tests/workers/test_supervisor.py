@@ -20,7 +20,7 @@ from service.store.work.rounds import Planner
 from testbed.processes import processes_marked
 from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial
-from tests.workers.conftest import Spawn, fake_child
+from tests.workers.conftest import SPEC, Spawn, fake_child
 from widthwise.calibration.shard import ShardSpec
 from widthwise.vocabulary import Measured, ShardKind
 from workers.supervisor import Supervisor
@@ -261,7 +261,10 @@ def test_an_orphaned_child_ends(spawn: Spawn, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     program = (
         "import sys, time; from workers.process import ChildProcess\n"
-        f"child = ChildProcess({fake_child('pid', str(note))!r}, {{'spec': {{}}, 'shard': {{}}, 'done': []}})\n"
+        "from workers.protocol import Job; from widthwise.calibration.shard import ShardSpec\n"
+        "from widthwise.calibration.spec import CalibrationSpec\n"
+        f"child = ChildProcess({fake_child('pid', str(note))!r})\n"
+        f"child.send(Job(CalibrationSpec.from_dict({SPEC!r}), ShardSpec(32, (0.1,), (0,))))\n"
         f"time.sleep({LONG_SECONDS})"
     )
     parent = spawn([sys.executable, "-c", program])
