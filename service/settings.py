@@ -156,10 +156,10 @@ class Settings(BaseSettings):
         description="How long a child process waits for the next shard of its calibration. While it waits it keeps "
         "its memory, and on an accelerator the device's.",
     )
-    child_memory_mib: Annotated[int, Field(ge=64, le=1 << 20)] = Field(
-        default=2048,
-        description="Resident memory in MiB from which a child process takes no further shard. A shard's own limit "
-        "follows from its specification.",
+    child_growth_mib: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=512,
+        description="MiB of resident memory that a child process may have gained since its first shard; beyond that it "
+        "takes no further one. A shard's own limit follows from its specification.",
     )
     allow_unauthenticated: bool = Field(
         default=False,

@@ -1,9 +1,9 @@
-"""How long a child lives on after a shard: in shards, seconds, idle seconds and bytes of memory."""
+"""How long a child lives on after a shard: in shards, seconds, idle seconds and bytes that it grew by."""
 
 from dataclasses import dataclass
 
 # The reasons stand in service/settings.py, whose defaults these are.
-SHARDS, SECONDS, IDLE_SECONDS, MEMORY_BYTES = 100, 3600.0, 10.0, 2 << 30
+SHARDS, SECONDS, IDLE_SECONDS, GROWTH_BYTES = 100, 3600.0, 10.0, 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +13,14 @@ class Lifetime:
     shards: int = SHARDS  #: 1: a fresh child for every shard
     seconds: float = SECONDS  #: from its start
     idle_seconds: float = IDLE_SECONDS  #: without a shard
-    memory_bytes: int = MEMORY_BYTES  #: resident between two shards
+    growth_bytes: int = (
+        GROWTH_BYTES  #: of resident memory since its first shard: an accelerator's driver takes much at once
+    )
 
-    def allows(self, *, shards: int, seconds: float, resident_bytes: int | None) -> bool:
-        """Whether a child that has run this much may take another shard; its memory is None if that is unknown.
+    def allows(self, *, shards: int, seconds: float, growth_bytes: int) -> bool:
+        """Whether a child that has run this much may take another shard.
 
-        >>> Lifetime(shards=1).allows(shards=1, seconds=0.5, resident_bytes=None)
+        >>> Lifetime(shards=1).allows(shards=1, seconds=0.5, growth_bytes=0)
         False
         """
-        return shards < self.shards and seconds < self.seconds and (resident_bytes or 0) < self.memory_bytes
+        return shards < self.shards and seconds < self.seconds and growth_bytes < self.growth_bytes

@@ -37,6 +37,7 @@ class ChildProcess:
         self.jobs = 0  #: how many it was sent
         self.phase = Phase.IDLE  #: by the events that were read
         self.environment = child_environment()
+        self._first_resident = 0
         # the command is ours, from the entry point; no shell is involved
         self._process = subprocess.Popen(  # noqa: S603
             list(command),
@@ -89,14 +90,15 @@ class ChildProcess:
         self.phase = after(self.phase, event)
         return event
 
-    @property
-    def resident_bytes(self) -> int | None:
-        """The memory that it has now; None if this system does not tell."""
+    def growth_bytes(self) -> int:
+        """Return the resident memory that it gained since the first call; 0 if this system does not tell."""
         try:
             pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
         except (OSError, IndexError):
-            return None
-        return pages * os.sysconf("SC_PAGE_SIZE")
+            return 0
+        resident = pages * os.sysconf("SC_PAGE_SIZE")
+        self._first_resident = self._first_resident or resident
+        return resident - self._first_resident
 
     def kill(self) -> int:
         """End the child and its group at once; return its exit status (negative: the signal)."""

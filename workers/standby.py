@@ -55,9 +55,9 @@ class Standby:
 
     def keep(self, child: ChildProcess, ties: Ties) -> None:
         """Let a child that has finished its shard wait for the next one, or end it if it has lived long enough."""
-        age, memory = time.monotonic() - child.born, child.resident_bytes
+        age = time.monotonic() - child.born
         if child.phase is not Phase.IDLE or not self._lifetime.allows(
-            shards=child.jobs, seconds=age, resident_bytes=memory
+            shards=child.jobs, seconds=age, growth_bytes=child.growth_bytes()
         ):
             child.kill()
             return

@@ -47,7 +47,7 @@ class Worker:
                 shards=settings.child_shards,
                 seconds=settings.child_seconds,
                 idle_seconds=settings.child_idle_seconds,
-                memory_bytes=settings.child_memory_mib << 20,
+                growth_bytes=settings.child_growth_mib << 20,
             ),
         )
         self._supervisor = Supervisor(

@@ -46,9 +46,12 @@ def meet(folder: Path, name: str) -> None:
 def main(behaviour: str, *arguments: str) -> None:
     """Run the jobs on stdin."""
     for number, job in enumerate(jobs(), start=1):
+        now = behaviour if number >= int(os.environ.get("FAKE_FROM", "1")) else "run"
         sys.stderr.write(f"pid {os.getpid()}\n")
+        if now == "unstarted":  # dies before it has started its job
+            os.abort()
         send_started("test")
-        run(job, behaviour if number >= int(os.environ.get("FAKE_FROM", "1")) else "run", Path(*arguments))
+        run(job, now, Path(*arguments))
 
 
 def run(job: dict[str, Any], behaviour: str, note: Path) -> None:

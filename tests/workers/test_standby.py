@@ -86,7 +86,7 @@ def test_a_shard_that_failed_before_gets_a_fresh_child(made: list[Standby]) -> N
     assert not is_alive(first.pid)
 
 
-@pytest.mark.parametrize("limits", [{"shards": 2}, {"seconds": 0.001}, {"memory_bytes": 1}])
+@pytest.mark.parametrize("limits", [{"shards": 2}, {"seconds": 0.001}, {"growth_bytes": 0}])
 def test_limits_replace_a_child(made: list[Standby], limits: dict[str, Any]) -> None:
     place = standby(made, **limits)
     pids = [run(place).pid for _ in range(4)]
