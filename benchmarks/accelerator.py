@@ -168,9 +168,9 @@ def speed(size: Size, begun: float) -> list[dict[str, Any]]:
 def memory(size: Size, _: float) -> dict[str, Any]:
     """At the largest width, under a limit that two trials fill: into which batches it is cut, with which losses."""
     from workers.engine.batch import MEMORY_SHARE, BatchProgram, run_batches
-    from workers.engine.placement import Placement
+    from workers.engine.spread import Spread
 
-    width, few = size.widths[-1], 4 * Placement.here().count
+    width, few = size.widths[-1], 4 * Spread.here().count
     shared = _shared(specification(size, size.speed_steps, widths=[width]), width)
     trials = [TrialIdentity(width, rate, 0) for rate in np.geomspace(1e-4, 1e-2, few).tolist()]
     built: list[BatchProgram] = []

@@ -52,8 +52,10 @@ class LocalResult:
     failure: str | None  #: why there is no result
     seconds: float  #: wall-clock of this call
     cpu_seconds: float  #: of its child processes
-    rounds: int  #: number of shards that this call ran
+    rounds: int
     environments: tuple[dict[str, Any], ...]  #: device, versions, digests of the text and the code; distinct ones
+    children: int = 0  #: processes that were started
+    starting_seconds: float = 0.0  #: from a shard's job to its start, over all shards: processes, imports, texts
 
 
 def run_calibration(
@@ -105,6 +107,8 @@ def run_calibration(
         cpu_seconds=_children_seconds() - spent,
         rounds=rounds,
         environments=tuple(run.environments),
+        children=run.children,
+        starting_seconds=run.starting_seconds,
     )
 
 
@@ -154,6 +158,7 @@ class _Child:
     job: Job
     shard: ShardSpec
     attempt: int
+    sent: float  #: when it was asked for, by the clock of this process
     finished: bool = False
     error: Failed | None = None
 
@@ -166,6 +171,8 @@ class _Run:
     measurements: list[Measurement]
     on_event: OnEvent | None
     environments: list[dict[str, Any]] = field(default_factory=list)
+    children: int = 0
+    starting_seconds: float = 0.0
 
     def all(self, shards: Sequence[ShardSpec], make_job: MakeJob, places: Sequence[Standby]) -> None:
         """Run the shards of one round, one in each place at a time."""
@@ -177,8 +184,10 @@ class _Run:
                 while waiting and free:
                     shard, attempt = waiting.popleft()
                     job, place = make_job(shard, self._done(shard)), free.pop()
+                    begun = time.monotonic()
                     process = place.take(job, Ties.of(job), fresh=attempt > 1)
-                    running.append(_Child(process, place, job, shard, attempt))
+                    running.append(_Child(process, place, job, shard, attempt, begun))
+                    self.children += not process.lived_on
                 for child in list(running):
                     if self._listen(child):
                         continue
@@ -216,6 +225,7 @@ class _Run:
             case MeasurementDone(measurement):
                 self.measurements.append(measurement)
             case Started(environment):
+                self.starting_seconds += time.monotonic() - child.sent
                 if environment not in self.environments:
                     self.environments.append(dict(environment))
             case Failed():

@@ -16,7 +16,7 @@ from widthwise.calibration.trial import Trial, TrialIdentity
 from workers.engine.batch import MEMORY_SHARE, BatchProgram, run_batches
 from workers.engine.data import load_corpus
 from workers.engine.order import in_order
-from workers.engine.placement import Placement
+from workers.engine.spread import Spread
 from workers.engine.width_program import WidthProgram
 
 SHARD: dict[str, Any] = {"width": 16, "learning_rates": [0.003, 0.01, 0.04, 1e38], "seeds": [0, 1]}
@@ -167,6 +167,6 @@ def test_a_batch_over_several_devices_gives_what_one_device_gives(spec: dict[str
 
 
 def test_lanes_are_divided_evenly_over_devices() -> None:
-    place = Placement(tuple(jax.devices()) * 4)
+    place = Spread(tuple(jax.devices()) * 4)
     assert [place.whole(lanes) for lanes in (1, 4, 9)] == [4, 4, 12]
     assert [place.half(lanes) for lanes in (4, 8, 12, 24)] == [4, 4, 4, 12]

@@ -3,7 +3,7 @@
 Learning rates, γ and draws have a leading axis of trials ("lanes"); everything else is shared. A lane that diverges
 keeps computing numbers that nobody reads, and does not affect the others; none is stopped early, since that would not
 shorten the program. If the process has several devices, such as the chips of a TPU host, each trains an equal part of
-the lanes (`placement`). The losses equal those of one trial at a time, up to rounding. A batch is always run as a
+the lanes (`spread`). The losses equal those of one trial at a time, up to rounding. A batch is always run as a
 whole: if some of its trials are stored already it is repeated as it was, since a batch of another size may round
 differently.
 """
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from widthwise.calibration.trial import Trial, TrialIdentity
-from workers.engine.placement import Placement
+from workers.engine.spread import Spread
 from workers.engine.training import Hyperparameters
 from workers.engine.width_program import WidthProgram, is_healthy
 
@@ -35,27 +35,31 @@ LANES = Hyperparameters(**_AXES)
 
 
 class BatchProgram:
-    """The compiled program of `lanes` trials of one width, as many on each device of its placement."""
+    """The compiled program of `lanes` trials of one width, as many on each of its devices."""
 
-    def __init__(self, shared: WidthProgram, lanes: int, placement: Placement | None = None) -> None:
-        self._place = placement or Placement.here()
-        self._shared, self.lanes = shared, self._place.whole(lanes)
+    def __init__(self, shared: WidthProgram, lanes: int, spread: Spread | None = None) -> None:
+        self._spread = spread or Spread.here()
+        self._shared, self.lanes = shared, self._spread.whole(lanes)
         functions, some = shared.functions, [TrialIdentity(shared.width, 1.0, 0)] * self.lanes
-        hyper, (normals, starts_NxSxB), step = self._hyperparameters(some), self._draws(some), np.int32(0)
+        hyper, step = self._hyperparameters(some), np.int32(0)
         self._train_text, self._held_out_text = jax.device_put(
-            (shared.train_text, shared.held_out_text), self._place.copies
+            (shared.train_text, shared.held_out_text), self._spread.copies
         )
 
         def mapped(function: Callable[..., Any], axes: tuple[Any, ...], **options: Any) -> Any:
-            """Return a function of all lanes, which lie where the placement says."""
-            layout = self._place.layout(axes)
+            """Return a function of all lanes, which lie on its devices."""
+            layout = self._spread.layout(axes)
             return jax.jit(
-                jax.vmap(function, in_axes=axes), in_shardings=layout, out_shardings=self._place.trials, **options
+                jax.vmap(function, in_axes=axes), in_shardings=layout, out_shardings=self._spread.trials, **options
             )
 
         start = mapped(functions.start, (LANES, 0))
         advance = mapped(functions.advance, (LANES, 0, None, 0, None), donate_argnums=1)
         evaluate = mapped(functions.evaluate, (LANES, 0, None))
+        stack = jax.jit(_stacked, out_shardings=self._spread.trials)
+        each = self._draws(some)
+        self._stack = stack.lower(each).compile()
+        normals, starts_NxSxB = jax.eval_shape(stack, each)
         with jax.default_matmul_precision("float32"):
             state = jax.eval_shape(start, hyper, normals)
             self._start = start.lower(hyper, normals).compile()
@@ -73,24 +77,20 @@ class BatchProgram:
             learning_rate=jnp.stack([hyper.learning_rate for hyper in each]),
             learning_rates=jax.tree.map(lambda *rates: jnp.stack(rates), *[hyper.learning_rates for hyper in each]),
         )
-        placed: Hyperparameters = jax.device_put(hyper, self._place.layout(LANES))
+        placed: Hyperparameters = jax.device_put(hyper, self._spread.layout(LANES))
         return placed
 
-    def _draws(self, trials: Sequence[TrialIdentity]) -> tuple[Tree, jax.Array]:
-        of_seed = {seed: self._shared.draw(seed) for seed in {trial.seed for trial in trials}}
-        each = [of_seed[trial.seed] for trial in trials]
-        # stacked on the host: one device need not hold all lanes
-        normals = jax.tree.map(lambda *lanes: np.stack(lanes), *[draws.normals for draws in each])
-        placed: tuple[Tree, jax.Array] = jax.device_put(
-            (normals, np.stack([draws.starts for draws in each])), self._place.trials
-        )
-        return placed
+    def _draws(self, trials: Sequence[TrialIdentity]) -> list[Tree]:
+        """Return each trial's draws; those of a seed are sent to the devices once."""
+        seeds = {trial.seed for trial in trials}
+        of_seed = {seed: jax.device_put(tuple(self._shared.draw(seed)), self._spread.copies) for seed in seeds}
+        return [of_seed[trial.seed] for trial in trials]
 
     def run(self, trials: Sequence[TrialIdentity], report: Callable[[int], None] = lambda _: None) -> list[Trial]:
         """Train at most `lanes` trials and return them in order; each counts its share of the time."""
         begun, shared = perf_counter(), self._shared
         filled = [*trials, *[trials[-1]] * (self.lanes - len(trials))]  # remaining lanes repeat the last trial
-        hyper, (normals, starts_NxSxB) = self._hyperparameters(filled), self._draws(filled)
+        hyper, (normals, starts_NxSxB) = self._hyperparameters(filled), self._stack(self._draws(filled))
         state: Tree = self._start(hyper, normals)
         del normals
         step, ended_N = 0, np.zeros(self.lanes, np.int64)  # 0: still running
@@ -117,6 +117,11 @@ class BatchProgram:
         ]
 
 
+def _stacked(trees: Sequence[Tree]) -> Tree:
+    """Return one tree whose arrays have a leading axis of lanes."""
+    return jax.tree.map(lambda *lanes: jnp.stack(lanes), *trees)
+
+
 def run_batches(
     shared: WidthProgram,
     trials: Sequence[TrialIdentity],
@@ -131,7 +136,7 @@ def run_batches(
     `memory_bytes` is that of one device, by default what it reports, or no limit. If a batch runs out of device memory,
     it is tried again at half the size.
     """
-    limit, place = memory_bytes or _device_memory(), Placement.here()
+    limit, place = memory_bytes or _device_memory(), Spread.here()
     most = _first_guess(shared, limit)
     lanes = _even(len(trials), None if most is None else most * place.count)
     program = _fitting(shared, place.whole(lanes), limit, build)
@@ -156,7 +161,7 @@ def run_batches(
 def _fitting(
     shared: WidthProgram, lanes: int, limit: int | None, build: Callable[[WidthProgram, int], BatchProgram]
 ) -> BatchProgram:
-    program, place = build(shared, lanes), Placement.here()
+    program, place = build(shared, lanes), Spread.here()
     while limit is not None and lanes > place.count and program.bytes_needed > MEMORY_SHARE * limit:
         lanes = place.half(lanes)
         program = build(shared, lanes)

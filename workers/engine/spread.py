@@ -4,7 +4,7 @@ Trials do not exchange anything, so the axis of trials is the only one that is d
 within a step. What all trials share is copied to every device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,18 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "trials"
+_spec: Callable[..., PartitionSpec] = PartitionSpec  # untyped in jax
 
 
 @dataclass(frozen=True)
-class Placement:
+class Spread:
     """The devices of a batch, and how arrays lie on them."""
 
     devices: Sequence[jax.Device]
 
     @classmethod
-    def here(cls) -> "Placement":
-        """Return the placement on every device that this process has."""
+    def here(cls) -> "Spread":
+        """Return the spread over every device that this process has."""
         return cls(tuple(jax.local_devices()))
 
     @property
@@ -34,12 +35,12 @@ class Placement:
     @property
     def trials(self) -> NamedSharding:
         """The layout of an array whose first axis is the trials."""
-        return NamedSharding(self._mesh, PartitionSpec(AXIS))
+        return NamedSharding(self._mesh, _spec(AXIS))
 
     @property
     def copies(self) -> NamedSharding:
         """The layout of an array that all trials share."""
-        return NamedSharding(self._mesh, PartitionSpec())
+        return NamedSharding(self._mesh, _spec())
 
     @property
     def _mesh(self) -> Mesh:
