@@ -69,6 +69,12 @@ class Standby:
             self._timer.daemon = True
             self._timer.start()
 
+    @property
+    def calibration_id(self) -> str | None:
+        """The calibration whose next shard would find a child here."""
+        waiting = self._waiting
+        return None if waiting is None else waiting[1].calibration_id
+
     def end(self) -> None:
         """End the child that waits, if there is one."""
         with self._lock:

@@ -40,6 +40,11 @@ class Life:
     environment: dict[str, str]
     shard: int  #: the index of the shard that meets it
 
+    @property
+    def told(self) -> str:
+        """What a worker logs if the failing shard's child has this life."""
+        return f"child_shards={self.shard + 1}"
+
     def attempts(self, failing: int) -> list[int]:
         """Return the attempts of the two shards if the one that meets the failure took this many."""
         return [failing if index == self.shard else 1 for index in range(len(WIDTHS))]
@@ -47,7 +52,7 @@ class Life:
 
 LIVES = {
     "fresh child": Life({"WIDTHWISE_CHILD_SHARDS": "1"}, 0),
-    "child that lives on": Life({"STEERED_FROM": "2"}, 1),
+    "child that lives on": Life({"STEERED_WIDTH": str(min(WIDTHS))}, 1),  # the second shard: the widest comes first
 }
 
 

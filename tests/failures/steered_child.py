@@ -6,7 +6,7 @@ python steered_child.py gate FOLDER [SHIFT] the first trial, a note of its proce
 python steered_child.py dies FOLDER SIGNAL  the first trial, then the signal; later processes run to the end
 python steered_child.py deaf FOLDER         says nothing about its job
 
-STEERED_FROM in its environment says from which of its shards on, counted from 1: it runs those before to their end.
+STEERED_WIDTH in its environment limits this to shards of that width: it runs others to their end.
 """
 
 import math
@@ -33,8 +33,9 @@ GATE_SECONDS = 0.01  # between looks (chosen)
 
 def main(behaviour: str, *arguments: str) -> None:
     """Run the jobs on stdin."""
-    for number, job in enumerate(jobs(), start=1):
-        run(job, behaviour if number >= int(os.environ.get("STEERED_FROM", "1")) else "run", *arguments)
+    for job in jobs():
+        steered = str(job["shard"]["width"]) == os.environ.get("STEERED_WIDTH", str(job["shard"]["width"]))
+        run(job, behaviour if steered else "run", *arguments)
 
 
 def run(job: dict[str, Any], behaviour: str, *arguments: str) -> None:

@@ -79,7 +79,7 @@ def test_03_a_worker_that_slept_past_its_lease_writes_nothing(cluster: Cluster, 
         assert stop(second, signal.SIGTERM) == 0
     victim.send_signal(signal.SIGSTOP)
     (mine / "go").touch()  # two trials of other losses lie in its pipe
-    other = cluster.start_worker("other", *steered("gate", theirs), STEERED_FROM="1")
+    other = cluster.start_worker("other", *steered("gate", theirs))
     until((theirs / "at_gate").exists)
     until(lambda: len(cluster.store.trials.page(identifier).items) == 5)
     before = cluster.store.calibrations.get(identifier)
@@ -110,6 +110,7 @@ def test_08_cancel_queued_running_and_finished(cluster: Cluster, life: Life, tmp
     assert cluster.client.cancel(running)["state"] == "running"
     until(lambda: cluster.ended(running))
     assert not is_alive(child)
+    assert life.told in cluster.log("w")
     assert cluster.client.calibration(running)["state"] == "cancelled"
     assert states(cluster, running) == ["cancelled" if index >= life.shard else "succeeded" for index in range(2)]
     assert len(list(cluster.client.trials(running))) == trials  # what it had is kept
@@ -135,6 +136,7 @@ def test_09_the_deadline_kills_a_child_that_hangs(cluster: Cluster, life: Life, 
     cluster.start_worker("w", *steered("deaf", folder), WIDTHWISE_SHARD_DEADLINE_SECONDS="5")
     until(lambda: cluster.ended(identifier))
     assert not is_alive(int((folder / "at_gate").read_text()))
+    assert life.told in cluster.log("w")
     assert_whole(cluster, identifier)
     assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == life.attempts(2)
     assert reasons(cluster, identifier) == ["The attempt took longer than its deadline of 5 s."]
@@ -150,6 +152,7 @@ def test_10_a_child_that_aborts_or_is_out_of_memory_ends_one_attempt(
     worker = cluster.start_worker("w", *steered("dies", gate(tmp_path), int(number)))
     until(lambda: cluster.ended(identifier))
     assert worker.poll() is None
+    assert life.told in cluster.log("w")
     assert_whole(cluster, identifier)
     assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == life.attempts(2)
     told = reasons(cluster, identifier)

@@ -50,7 +50,9 @@ def run(place: Standby, ties: Ties = TIES, *, fresh: bool = False) -> ChildProce
 
 def test_a_child_takes_the_next_shard_of_its_calibration(made: list[Standby]) -> None:
     place = standby(made)
+    assert place.calibration_id is None
     assert len({run(place).pid for _ in range(3)}) == 1
+    assert place.calibration_id == TIES.calibration_id
 
 
 OTHERS = {
