@@ -143,6 +143,24 @@ class Settings(BaseSettings):
         description="How long a worker's claim on a shard lasts unless it is extended. A worker extends it every sixth "
         "of this time, so the default of 60 s survives five missed extensions.",
     )
+    child_shards: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=100,
+        description="Shards of one calibration that a child process may run before a fresh one takes its place: what "
+        "leaks is bounded. 1 starts a fresh child for every shard.",
+    )
+    child_seconds: Annotated[float, Field(gt=0, le=7 * 86400)] = Field(
+        default=3600.0, description="Age from which a child process takes no further shard."
+    )
+    child_idle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=10.0,
+        description="How long a child process waits for the next shard of its calibration. While it waits it keeps "
+        "its memory, and on an accelerator the device's.",
+    )
+    child_growth_mib: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=512,
+        description="MiB of resident memory that a child process may have gained since its first shard; beyond that it "
+        "takes no further one. A shard's own limit follows from its specification.",
+    )
     allow_unauthenticated: bool = Field(
         default=False,
         description="Do not require API keys for remote clients either; only for fully trusted networks.",

@@ -23,6 +23,8 @@ from tests.api.client import Client, client_of
 from tests.api.keyed import bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT, submit
 from tests.workers.conftest import fake_child
+from workers.lifetime import Lifetime
+from workers.standby import Standby
 from workers.supervisor import Supervisor
 from workers.totals import Outcome
 
@@ -167,7 +169,8 @@ def test_a_request_is_followed_to_its_shards(client: Client, store: Store) -> No
     claim = store.work.claim("w")
     assert claim is not None
     assert (claim.request_id, claim.calibration_id) == ("trace-me", response.json()["id"])
-    supervisor = Supervisor(store, "w", threading.Event(), LONG_SECONDS, LONG_SECONDS, command=fake_child("run"))
+    standby = Standby(fake_child("run"), Lifetime(shards=1))
+    supervisor = Supervisor(store, "w", threading.Event(), LONG_SECONDS, LONG_SECONDS, standby)
     with logged() as lines:
         assert supervisor.run(claim) is Outcome.SUCCEEDED
     assert {line["event"] for line in lines} >= {"shard_started", "shard_ended"}
