@@ -62,7 +62,7 @@ def shared_errors(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tup
     coarse = [_is_coarse(surface, optimum) for surface, optimum in zip(surfaces, optima, strict=True)]
     if not any(coarse):
         return tuple(optima)
-    shown = [k for k, optimum in enumerate(optima) if optimum.window is not None and optimum.curvature is not None]
+    shown = [k for k, optimum in enumerate(optima) if optimum.curvature is not None]
     sweeps = [_sweep(surfaces[k], optima[k]) for k in shown]
     fit = _fitted(sweeps, [optima[k] for k in shown]) if len(shown) > 1 else None
     if fit is None:

@@ -139,7 +139,7 @@ def _with_tied_role(tensor: Tensor, by_name: dict[str, Tensor], owns: bool) -> T
             )
     elif not owns:
         return tensor
-    if tensor.role is not None or tensor.fan_in_axes is not None or tensor.fan_out_axes is not None:
+    if tensor.role is not None or tensor.fan_in_axes is not None:  # axes of one side alone are refused later
         return tensor
     if len(tensor.base_shape) != 2 or len(changed_axes(tensor)) > 1:
         return tensor

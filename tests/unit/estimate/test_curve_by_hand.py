@@ -9,6 +9,7 @@ import pytest
 from scipy.optimize import approx_fprime, brentq, least_squares
 
 from tests.unit.estimate.synthetic import Floats
+from widthwise.estimate import curve
 from widthwise.estimate.curve import shared_errors
 from widthwise.estimate.intervals import quantile
 from widthwise.estimate.optimum import Optimum, fit_optimum
@@ -223,11 +224,11 @@ def test_a_bound_between_them_is_left_alone_and_changes_nothing() -> None:
 
 @pytest.mark.parametrize("spacing", [0.5, 1.0])
 def test_a_grid_with_more_than_three_learning_rates_in_the_window_keeps_its_bracket(spacing: float) -> None:
-    """Noise hides its curve; the widest window of these grids has no parabola, so the bracket alone is known."""
-    x = -8 + np.array([-1.0, -spacing, -0.25, 0.0, 0.25, spacing, 1.0])
-    x = np.unique(x)
+    """Noise hides its curve; no window of it has a parabola, so the bracket alone is known."""
+    x = -8 + np.array([-7.0, -5.0, -1.0, -0.25, 0.0, 0.25, 1.0, 5.0, 7.0])
+    x = np.unique([*x, -8 - spacing, -8 + spacing])
     loss = np.full(x.size, 2.502)
-    loss[[0, -1]] = 2.5001
+    loss[np.abs(x + 8) == 1] = 2.5001
     loss[x == -8] = 2.5
     hidden = surface(x, loss)
     plain = optimum_of(hidden)
@@ -236,6 +237,35 @@ def test_a_grid_with_more_than_three_learning_rates_in_the_window_keeps_its_brac
     first, _, kept = shared(*LENT, hidden)
     assert first.degrees_of_freedom
     assert kept == plain
+
+
+def test_a_grid_of_thirds_without_noise_has_the_smallest_noise() -> None:
+    """A thousandth of the rise over a grid step, which weighs the points at a vertex."""
+    thirds = -8 + 1.55 * np.arange(-2.0, 2.1)
+    check([swept(thirds, at, skew=0.4) for at in (-8.01, -7.98, -8.02)])
+
+
+def test_noise_without_a_curve_ends_in_finite_numbers() -> None:
+    """No exponential overflows on the way, since every optimum is held among its points."""
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        surfaces = [surface(OCTAVES, 2.5 + 0.01 * rng.standard_t(2, OCTAVES.size)) for _ in range(3)]
+        for one, each in zip(shared(*surfaces), surfaces, strict=True):
+            assert each.learning_rates[0] <= one.learning_rate <= each.learning_rates[-1]
+            assert np.isfinite([one.loss, one.standard_error or 0.0, one.shared_error]).all()
+
+
+def test_a_rise_and_its_derivatives_are_those_of_their_power_series() -> None:
+    """φ = 2 Σ sᵏ⁻² tᵏ/k! from k = 2; close to s = 0, too, where the closed forms lose digits."""
+    for skew in (0.0, 1e-9, -1e-3, 0.014, 0.0149, 0.0151, -0.3, 1.0, 2.9):
+        for t in (-2.0, -1.3, 0.4, 2.0):
+            terms = [(k, 2 / math.factorial(k)) for k in range(2, 40)]
+            phi = sum(each * skew ** (k - 2) * t**k for k, each in terms)
+            by_t = sum(each * skew ** (k - 2) * k * t ** (k - 1) for k, each in terms)
+            by_s = sum(each * (k - 2) * skew ** (k - 3) * t**k for k, each in terms if k > 2)
+            found = curve._shape(np.array([t, 0.0]), skew)
+            assert [float(each[0]) for each in found] == pytest.approx([phi, by_t, by_s], rel=3e-6)
+            assert [float(each[1]) for each in found] == [0, 0, 0]
 
 
 def restated(**other: object) -> tuple[Optimum, Optimum]:
