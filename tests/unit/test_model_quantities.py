@@ -81,3 +81,16 @@ def test_one_value_for_all_leaves_another_that_is_given_by_role_to_be_checked() 
             plan(table, base=Base(width=64, **given))
         assert raised.value.field == field
     assert plan(table, base=Base(width=64, learning_rate=0.01, epsilon={"embedding": 1e-8})).tensor("table").epsilon
+
+
+@pytest.mark.parametrize(("omega", "drifts"), [(0.5, True), (0.99, True), (1.0, False)])
+def test_few_outputs_drift_unless_the_readout_expects_the_worst_case(omega: float, *, drifts: bool) -> None:
+    """At ω = 1 the features are slowed until the logits stay O(1)."""
+    made = transfer(
+        parameterization="standard",
+        optimizer="adam",
+        readout_omega=omega,
+        base=Base(width=1024, learning_rate=0.01),
+        target=Target(width=2048, output_dimension=10),
+    )
+    assert ("small_output_dimension" in [caution.code for caution in made.warnings]) is drifts
