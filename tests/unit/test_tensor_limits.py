@@ -22,7 +22,7 @@ def placed(*tensors: Tensor, layout: str | None = None) -> list[Placement]:
 @pytest.mark.parametrize(
     ("barely", "clearly", "padded"),
     [
-        ((1000, 1019), (100, 120), True),  # less than ×1.02 beside ×1.2 or more
+        ((1000, 1019), (100, 120), True),  # less than ×1.02 next to ×1.2 or more
         ((1000, 1020), (100, 120), False),
         ((1000, 1019), (1000, 1199), False),
         ((1019, 1000), (100, 120), True),  # in either direction

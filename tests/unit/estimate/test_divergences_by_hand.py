@@ -34,7 +34,7 @@ def test_a_loss_is_a_divergence_beyond_twenty_rises_and_the_span_of_the_losses_b
 
 def test_three_learning_rates_below_show_the_rise_and_two_do_not() -> None:
     assert judged([2.2, 2.1, 2.0, 9.0]) == [3]
-    assert judged([2.1, 2.0, 9.0, 9.0]) == []  # two below the first; the second is judged beside it
+    assert judged([2.1, 2.0, 9.0, 9.0]) == []  # two below the first; the second is judged next to it
     assert judged([2.1, 2.0, 9.0]) == []
 
 
