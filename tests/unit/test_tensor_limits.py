@@ -120,3 +120,46 @@ def test_a_role_or_axes_of_a_tied_matrix_are_taken_as_they_are_declared() -> Non
     for side in ({"fan_in_axes": (0,)}, {"fan_out_axes": (1,)}):
         with pytest.raises(UnplacedTensorsError, match="give both fan_in_axes and fan_out_axes"):
             placed(Tensor("table", *sizes, **side), Tensor("head", *sizes, tied_to="table"))
+
+
+def test_a_declared_role_of_tied_weights_stays() -> None:
+    """Two uses of one hidden matrix, of which one end alone grows."""
+    sizes = (64, 64), (64, 256)
+    uses = placed(
+        Tensor("up", *sizes, role="hidden"), Tensor("again", *sizes, role="hidden", tied_to="up"), layout="in_out"
+    )
+    assert [each.role for each in uses] == [Role.HIDDEN, Role.HIDDEN]
+
+
+def test_a_hidden_tensor_of_one_axis_gives_out_what_it_has() -> None:
+    (found,) = placed(Tensor("w", (64,), (256,), role="hidden"))
+    assert found.fans == (1, 1, 64, 256)
+
+
+def test_a_readout_whose_outputs_grow_too_takes_the_layout() -> None:
+    """Either axis may be the width, whatever other tensors show; with more axes they have to be declared."""
+    norm, head = Tensor("norm", (64,), (256,)), Tensor("head", (99, 64), (120, 256), role="readout")
+    assert placed(norm, head, layout="out_in")[1].fans == (64, 256, 99, 120)
+    assert placed(norm, head, layout="in_out")[1].fans == (99, 120, 64, 256)
+    with pytest.raises(UnplacedTensorsError, match="which axis is fan-in is not said"):
+        placed(norm, head)
+    for layout in (None, "out_in"):
+        with pytest.raises(UnplacedTensorsError, match="more than one axis of a readout changes"):
+            placed(norm, Tensor("heads", (2, 99, 64), (2, 120, 256), role="readout"), layout=layout)
+
+
+@pytest.mark.parametrize(("base", "target", "fused"), [(768, 3072, True), (769, 3072, False), (768, 3073, False)])
+def test_queries_keys_and_values_side_by_side_are_three_widths_at_both_sizes(
+    base: int, target: int, *, fused: bool
+) -> None:
+    model = (
+        Tensor("norm", (256,), (1024,)),
+        Tensor("o", (256, 256), (1024, 1024)),
+        Tensor("head", (999, 256), (999, 1024), role="readout"),
+    )
+    qkv = Tensor("qkv", (base, 256), (target, 1024))
+    if fused:
+        assert placed(*model, qkv, layout="out_in")[-1].role is Role.HIDDEN
+    else:
+        with pytest.raises(UnplacedTensorsError, match="a width nowhere else"):
+            placed(*model, qkv, layout="out_in")

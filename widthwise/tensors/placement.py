@@ -33,8 +33,8 @@ class Placement(NamedTuple):
     fans: Fans
     declared: bool  #: the role was declared; else it follows from the fans
     stack_changes: bool  #: an axis that is neither fan-in nor fan-out differs between base and target
-    unmatched: bool = False  #: a matrix by the layout alone, whose first axis is a width nowhere else
-    stacked_by_depth: bool = False  #: undeclared; an axis counts as a stack because it equals the stated depth
+    unmatched: bool  #: a matrix by the layout alone, whose first axis is a width nowhere else
+    stacked_by_depth: bool  #: undeclared; an axis counts as a stack because it equals the stated depth
 
 
 def place(
