@@ -136,6 +136,16 @@ def test_a_hidden_tensor_of_one_axis_gives_out_what_it_has() -> None:
     assert found.fans == (1, 1, 64, 256)
 
 
+def test_the_width_of_a_table_whose_last_axis_stays_is_the_axis_that_other_tensors_have() -> None:
+    norm, bias = Tensor("norm", (64,), (256,)), Tensor("bias", (9,), (12,))
+    stem = Tensor("stem", (64, 9, 4), (256, 12, 4), role="embedding")
+    assert placed(norm, stem)[1].fans == (36, 48, 64, 256)
+    assert placed(bias, stem)[1].fans == (256, 1024, 9, 12)
+    for others in ((), (norm, bias)):  # none is known, or both
+        with pytest.raises(UnplacedTensorsError, match="more than one axis of an embedding changes"):
+            placed(*others, stem)
+
+
 def test_a_readout_whose_outputs_grow_too_takes_the_layout() -> None:
     """Either axis may be the width, whatever other tensors show; with more axes they have to be declared."""
     norm, head = Tensor("norm", (64,), (256,)), Tensor("head", (99, 64), (120, 256), role="readout")
