@@ -1,6 +1,7 @@
 """The library's records of optimizers: one word and one record each, in one file."""
 
 import ast
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from widthwise import Base, InvalidInputError, Target, Tensor, largest_stable, transfer, vocabulary
 from widthwise.theory import optimizers
-from widthwise.theory.optimizers import OPTIMIZERS
+from widthwise.theory.optimizers import OPTIMA_AT, OPTIMIZERS, MeasuredOptimum
 from widthwise.transfers.plan import LayerPlan, Plan
 from widthwise.vocabulary import Architecture, Optimizer, WeightDecayMode
 
@@ -23,6 +24,26 @@ def test_every_word_has_a_record_with_a_label_that_is_its_alone() -> None:
 def test_an_optimum_was_measured_for_every_architecture() -> None:
     for record in OPTIMIZERS.values():
         assert record.optimum is None or set(record.optimum.centres) == set(Architecture)
+
+
+def test_the_optima_are_those_of_the_table_of_measurements() -> None:
+    """Those of the first column; the exponents are slopes from it to the last width measured, but for rounding."""
+    header, _, *rows = [line.split("|")[1:-1] for line in str(MeasuredOptimum.__doc__).splitlines() if "|" in line]
+    assert header[1].split() == ["base", str(OPTIMA_AT)]
+    widths = [OPTIMA_AT, *(int(cell) for cell in header[2:])]
+    by_label = {record.label.lower(): record.optimum for record in OPTIMIZERS.values()}
+    by_label["adafactor"] = by_label["adafactor with parameter scaling"]
+    for row in rows:
+        architecture, label = row[0].split("(")[0].strip().lower().split(", ")
+        found = by_label[label]
+        assert found is not None
+        optima = [cell.strip(" ≤") for cell in row[1:]]
+        assert found.centres[architecture] == pytest.approx(float(optima[0]), rel=0.05)
+        last = max(k for k, optimum in enumerate(optima) if optimum)
+        if architecture == "mlp" and last:
+            slope = math.log(float(optima[0]) / float(optima[last])) / math.log(widths[last] / OPTIMA_AT)
+            assert found.exponent == pytest.approx(slope, abs=0.1)
+    assert len(rows) == 2 * len({id(optimum) for optimum in by_label.values() if optimum}) + 1  # Adam-atan2: only MLP
 
 
 def test_the_vocabulary_offers_the_words_that_are_declared_beside_the_records() -> None:

@@ -43,19 +43,25 @@ def test_many_widths_decide_how_far_optima_scatter(true: float) -> None:
     assert scatter_about(h, y, np.full(h.size, 0.02), 0.5) == pytest.approx(true, abs=0.02)
 
 
-def test_the_scatter_is_that_of_the_normal_equations() -> None:
-    """The marginal density from the whole covariance of the points, with a level of any size, on a finer grid."""
+@pytest.mark.parametrize("prior", [0.0, 0.1, 0.5])
+@pytest.mark.parametrize("size", [0.01, 0.2, 3.0])
+def test_the_scatter_is_that_of_the_normal_equations(size: float, prior: float) -> None:
+    """The marginal density from the whole covariance of the points, with a level of any size, on a finer grid.
+
+    A prior of 0 holds the line level. However far the points scatter, ω is sought up to four times its prior.
+    """
     rng = np.random.default_rng(2)
     h, error = np.array([0.0, 1.0, 2.0, 3.5]), np.array([0.05, 0.1, 0.05, 0.2])
-    y = rng.standard_normal(4) * 0.2
-    omega = np.linspace(1e-3, 0.6, 400)
+    y = rng.standard_normal(4) * size
+    edges = np.linspace(0, 0.6, 2001)
+    omega = (edges[1:] + edges[:-1]) / 2
     density = []
     for each in omega:
-        covariance = np.diag(error**2 + each**2) + 1e6 + 0.25 * np.outer(h, h)
+        covariance = np.diag(error**2 + each**2) + 1e6 + prior**2 * np.outer(h, h)
         _, log_determinant = np.linalg.slogdet(covariance)
         density.append(-(log_determinant + y @ np.linalg.solve(covariance, y)) / 2 - (each / 0.15) ** 2 / 2)
     weight = np.exp(np.array(density) - max(density))
-    assert scatter_about(h, y, error, 0.5) == pytest.approx(np.sqrt(weight @ omega**2 / weight.sum()), rel=0.01)
+    assert scatter_about(h, y, error, prior) == pytest.approx(np.sqrt(weight @ omega**2 / weight.sum()), rel=1e-3)
 
 
 def test_a_prediction_of_a_calibration_states_both_intervals() -> None:
