@@ -13,6 +13,7 @@
     ├── UnsupportedMediaTypeError    415  the body is not application/json
     ├── InvalidRequestError          422  JSON of the wrong shape or outside its ranges
     │   ├── RefusedInputError        422  refused by the library (`widthwise.errors`), with its field
+    │   ├── OverCapError             422  a specification asks for more than the service allows
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
@@ -172,6 +173,18 @@ class RefusedInputError(InvalidRequestError):
     explanation = "Each value is well-formed, but the combination can't be answered; the detail says why."
 
 
+class OverCapError(InvalidRequestError):
+    """422: a specification asks for more trials, operations or memory than the service allows for one."""
+
+    slug = "specification-too-large"
+    title = "The specification asks for too much"
+    explanation = (
+        "The operator limits the trials (WIDTHWISE_MAX_TRIALS), the floating-point operations (WIDTHWISE_MAX_FLOPS) "
+        "and the memory (WIDTHWISE_MAX_TRAINING_BYTES) of one specification, as they are estimated before it runs. "
+        "`errors` has what was asked and the limit."
+    )
+
+
 class RefusedTensorsError(InvalidRequestError):
     """422: some tensors can't be placed; `tensors` says for each what to add."""
 
@@ -252,6 +265,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     UnsupportedMediaTypeError,
     InvalidRequestError,
     RefusedInputError,
+    OverCapError,
     RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,

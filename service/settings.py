@@ -153,6 +153,20 @@ class Settings(BaseSettings):
         default=10,
         description="Requests per minute with a wrong key from one address; after that, unknown keys are not checked.",
     )
+    max_trials: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        default=20_000,
+        description="Trials that one specification may ask for; more get 422. 0 sets no limit.",
+    )
+    max_flops: Annotated[float, Field(ge=0, le=1e30)] = Field(
+        default=1e19,
+        description="Floating-point operations that one specification may ask of workers, as estimated when it is "
+        "submitted; more get 422. 0 sets no limit.",
+    )
+    max_training_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=256 << 30,
+        description="Memory in bytes that one training run of a specification may need, as estimated when it is "
+        "submitted; more get 422. 0 sets no limit.",
+    )
     trusted_proxies: str = Field(
         default="127.0.0.1",
         description="Comma-separated addresses of proxies that may name the client in X-Forwarded-For. `serve` "

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.auth.caller import Caller
 from service.calibrations import logic
+from service.calibrations.caps import check_caps
 from service.calibrations.comparison import Comparing, ComparisonBody, compare
 from service.calibrations.examples import EXTENSION_EXAMPLES, SPEC_EXAMPLES, UPLOAD_EXAMPLES
 from service.calibrations.extension import extended
@@ -106,6 +107,7 @@ async def create_calibration(
     """
     spec = (await read_json(request, _SPEC)).to_spec()
     logic.check_spec(spec)
+    check_caps(spec, request.app.state.settings)
     created = await run_in_threadpool(
         store.calibrations.create,
         spec.to_dict(),
@@ -135,6 +137,7 @@ async def extend_calibration(
     parent = await run_in_threadpool(store.calibrations.get, calibration_id)
     spec = extended(parent.spec, more).to_spec()
     logic.check_spec(spec)
+    check_caps(spec, request.app.state.settings)
     created = await run_in_threadpool(
         store.calibrations.extend,
         parent.id,

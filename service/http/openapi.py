@@ -26,6 +26,9 @@ class Fault(BaseModel):
     field: str | None = Field(None, description="Name of the offending parameter, header or input.")
     message: str = Field(description="What is wrong and what to give instead.")
     value: Any = Field(None, description="The value that was refused, if it is small.")
+    asked: float | None = Field(None, description="Over a limit: how much was asked for.")
+    limit: float | None = Field(None, description="Over a limit: how much is allowed.")
+    in_use: float | None = Field(None, description="Over a limit of an owner: how much is in use already.")
 
 
 class TensorProblem(BaseModel):
