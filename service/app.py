@@ -19,6 +19,7 @@ from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.http import openapi, problems
 from service.http.csrf import OwnPagesOnly
+from service.http.lanes import Lane
 from service.http.middleware import Bounds
 from service.http.streams import Streams
 from service.observability.logs import Watch
@@ -107,7 +108,8 @@ def create_app(
     app.state.guard = guard = make_guard(settings)
     app.state.pictures = Pictures()
     app.state.streams = streams = Streams()
-    app.state.metrics = metrics = Metrics(guard, streams)
+    app.state.lane = lane = Lane()
+    app.state.metrics = metrics = Metrics(guard, streams, lane)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds

@@ -16,7 +16,7 @@
     │   ├── OverCapError             422  a specification asks for more than the service allows
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
-    ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
+    ├── TooManyRequestsError         429  over a limit of the key, of wrong keys, of open streams or heavy requests
     ├── NotReadyError                503  the database does not answer, or its schema is not current
     ├── BusyError                    503  too many connections, or too many bytes of large bodies at once
     └── UnexpectedError              500  a bug in the service; the answer says only the request id
@@ -214,7 +214,8 @@ class TooManyRequestsError(ApiError):
     explanation = (
         "A key may send WIDTHWISE_REQUESTS_PER_MINUTE requests a minute, and an address may send "
         "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Open event streams are limited too, for each key and "
-        "for the whole process. Wait as long as the Retry-After header says."
+        "for the whole process, and so are heavy requests in progress: comparisons, pictures, extensions, fits and "
+        "large uploads. Wait as long as the Retry-After header says."
     )
 
 
