@@ -242,7 +242,7 @@ async def compare_calibrations(
 
     def compared() -> dict[str, Any]:
         this, other = store.calibrations.get(calibration_id), store.calibrations.get(asked.other)
-        return compare(this, other, store.trials.all(this.id), store.trials.all(other.id))
+        return compare(this, other, store.trials.compared(this.id, other.id))
 
     return json_response(await heavy.run(compared), headers=_NO_CACHE)
 

@@ -38,6 +38,7 @@ from service.store.database.schema import check_schema, current_revision, head_r
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.results import provenance
+from service.store.results.comparing import ComparedTrials
 from service.store.store import Store, open_store
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.expectation import expected_of
@@ -53,6 +54,7 @@ __all__ = [
     "CalibrationProgress",
     "CalibrationState",
     "Claim",
+    "ComparedTrials",
     "CreatedCalibration",
     "Doorbell",
     "Event",

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from service.auth.tokens import Token
 from service.http.lanes import RETRY_SECONDS
 from service.settings import Settings
-from service.store import Store, create_store_engine
+from service.store import ComparedTrials, Store, create_store_engine
 from service.store.results.trials import Trials
 from tests.api.client import client_of
 from tests.api.keyed import Keyed, bearer, keyed_app, new_key
@@ -31,6 +31,11 @@ class HeldTrials(Trials):
         """Wait, then read."""
         assert self.gate.wait(60)
         return super().all(calibration_id)
+
+    def compared(self, this: str, other: str) -> ComparedTrials:
+        """Wait, then compare."""
+        assert self.gate.wait(60)
+        return super().compared(this, other)
 
 
 class HeldStore(Store):

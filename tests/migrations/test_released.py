@@ -125,6 +125,35 @@ def test_going_back_drops_what_0001_has_no_place_for(databases: Databases) -> No
     engine.dispose()
 
 
+def test_going_back_copies_what_extensions_share(databases: Databases) -> None:
+    """0003 knows no shared rows: each extension gets those that it has, however it came to share them."""
+    engine = create_store_engine(databases.new())
+    upgrade(engine)
+    one = {**CALIBRATION, "state": "succeeded"}
+    chain = [
+        ("calibrations", {**one, "id": "cal_1"}),
+        ("calibrations", {**one, "id": "cal_3", "shares": "cal_1", "created_at": NOW + timedelta(hours=1)}),
+        ("calibrations", {**one, "id": "cal_2", "shares": "cal_3", "created_at": NOW + timedelta(hours=2)}),
+        ("trials", {**TRIAL, "id": "tri_1", "calibration_id": "cal_1"}),
+        ("trials", {**TRIAL, "id": "tri_2", "calibration_id": "cal_1", "seed": 1, "status": "failed", "loss": None}),
+        ("trials", {**TRIAL, "id": "tri_3", "calibration_id": "cal_1", "seed": 2}),
+        ("trials", {**TRIAL, "id": "tri_4", "calibration_id": "cal_3", "seed": 2, "loss": 9.0}),  # stands for tri_3
+    ]
+    measured = {"created_at": NOW, "width": 32, "seed": 0, "kind": "gradients", "data": {"hidden": 1.0}}
+    insert(engine, [*chain, ("measurements", {**measured, "id": "mea_1", "calibration_id": "cal_1"})])
+    store = Store(engine)
+    before = {name: [row.to_dict() for row in store.trials.page(name).items] for name in ("cal_1", "cal_2", "cal_3")}
+    downgrade(engine, "0003")
+    upgrade(engine)
+    for name, rows in before.items():
+        after = store.trials.page(name).items
+        assert sorted(map(repr, rows)) == sorted(repr(row.to_dict()) for row in after)
+        assert store.calibrations.get(name).progress.trials_done == len(after)
+        assert len(store.measurements.page(name).items) == 1
+    assert [len(rows) for rows in before.values()] == [3, 2, 2]
+    engine.dispose()
+
+
 def test_of_equal_keys_of_two_owners_the_oldest_row_keeps_it(databases: Databases) -> None:
     """0002 knows no owners: a key that two used can be one calibration's alone."""
     engine = create_store_engine(databases.new())

@@ -25,6 +25,7 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
     "calibrations.finish": lambda store, one: store.calibrations.finish(one),
     "trials.page": lambda store, one: store.trials.page(one),
     "trials.all": lambda store, one: store.trials.all(one),
+    "trials.compared": lambda store, one: store.trials.compared(one, one),
     "measurements.page": lambda store, one: store.measurements.page(one),
 }
 

@@ -35,6 +35,7 @@ from service.store.database.validation import (
 )
 from service.store.results import measurements as measurement_rows
 from service.store.results import trials as trial_rows
+from service.store.results.lineage import DONE_STATUSES, Lineage, lineage_of_row
 from service.store.results.provenance import add_environment
 from service.store.work import queue
 from service.store.work.backlog import read_backlog
@@ -179,12 +180,15 @@ class Claims:
                 field="trial",
             )
         with self._database.write() as connection:
-            lock_calibration(connection, claim.calibration_id)
+            locked = lock_calibration(connection, claim.calibration_id)
             lease = self._extended(connection, claim)
-            if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, [trial]):
+            if lease is Lease.LOST:
+                return lease
+            stored = trial_rows.upsert(connection, lineage_of_row(connection, locked), claim.shard_id, [trial])
+            if stored.changed:
                 written = trial.to_dict()
                 data = {name: written[name] for name in (*TrialIdentity._fields, "status", "loss")}
-                add_events(connection, claim.calibration_id, [("trial", data)])
+                add_events(connection, claim.calibration_id, [("trial", data)], stored.growth)
             return lease
 
     @lost_if_gone
@@ -201,9 +205,9 @@ class Claims:
             lock_calibration(connection, claim.calibration_id)
             lease = self._extended(connection, claim)
             if lease is not Lease.LOST:
-                measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
+                growth = measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
                 data = {"width": measured.width, "seed": measured.seed, "kind": measured.kind.value}
-                add_events(connection, claim.calibration_id, [("measurement", data)])
+                add_events(connection, claim.calibration_id, [("measurement", data)], growth)
             return lease
 
     @lost_if_gone
@@ -214,7 +218,7 @@ class Claims:
         """
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
-            stored, wanted, what = _stored(connection, claim)
+            stored, wanted, what = _stored(connection, lineage_of_row(connection, locked), claim)
             if stored < wanted:
                 reason = f"The child process ended with {stored} of {wanted} {what} stored."
                 lease, waits = _end_attempt(connection, locked, claim, reason, retryable=True)
@@ -302,30 +306,30 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         attempt=row.attempts,
         spec=CalibrationSpec.from_dict(locked.spec),
         shard=shard,
-        done=_done(connection, row.calibration_id, shard),
+        done=_done(connection, lineage_of_row(connection, locked), shard),
         request_id=locked.request_id,
         owner=locked.owner,
     )
 
 
 def _done(
-    connection: sa.Connection, calibration_id: str, shard: ShardSpec
+    connection: sa.Connection, lineage: Lineage, shard: ShardSpec
 ) -> tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...]:
     """The outcomes of a shard that are stored, whichever shard or calibration they came from."""
     if shard.kind is ShardKind.MEASURE:
-        measured = shard.measurements() & measurement_rows.identities(connection, calibration_id, shard.width)
+        measured = shard.measurements() & measurement_rows.identities(connection, lineage, shard.width)
         return tuple(sorted(measured, key=lambda found: (found.kind, found.seed)))
-    ran = shard.trials() & trial_rows.identities(connection, calibration_id, shard.width, trial_rows.DONE_STATUSES)
+    ran = shard.trials() & trial_rows.identities(connection, lineage, shard.width, DONE_STATUSES)
     return tuple(sorted(ran, key=lambda found: (found.learning_rate, found.seed, found.gamma, found.horizon or 0)))
 
 
-def _stored(connection: sa.Connection, claim: Claim) -> tuple[int, int, str]:
+def _stored(connection: sa.Connection, lineage: Lineage, claim: Claim) -> tuple[int, int, str]:
     """How many outcomes of a shard are stored, how many it has in all, and what they are called."""
     if claim.shard.kind is ShardKind.MEASURE:
-        measured = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
+        measured = measurement_rows.identities(connection, lineage, claim.shard.width)
         wanted_measurements = claim.shard.measurements()
         return len(measured & wanted_measurements), len(wanted_measurements), "measurements"
-    ran = trial_rows.identities(connection, claim.calibration_id, claim.shard.width, tuple(TrialStatus))
+    ran = trial_rows.identities(connection, lineage, claim.shard.width, tuple(TrialStatus))
     wanted_trials = claim.shard.trials()
     return len(ran & wanted_trials), len(wanted_trials), "trials"
 

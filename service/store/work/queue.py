@@ -23,7 +23,7 @@ RIVAL_TIMEOUT_MS = 3_000  # longest wait for a row (chosen): time for hundreds o
 QUEUE_ORDER = (shards.c.created_at, shards.c.calibration_id, shards.c.position)
 
 #: What a claim reads of its calibration.
-CLAIM_COLUMNS = ("id", "state", "spec", "request_id", "cancel_requested_at", "owner")
+CLAIM_COLUMNS = ("id", "state", "spec", "request_id", "cancel_requested_at", "owner", "shares")
 
 
 def waiting() -> sa.ColumnElement[bool]:
