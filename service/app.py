@@ -19,6 +19,7 @@ from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.http import openapi, problems
 from service.http.csrf import OwnPagesOnly
+from service.http.dependencies import quotas_of
 from service.http.lanes import Lane
 from service.http.middleware import Bounds
 from service.http.streams import Streams
@@ -105,6 +106,7 @@ def create_app(
     )
     app.state.store = store
     app.state.settings = settings
+    app.state.quotas = quotas_of(settings)
     app.state.guard = guard = make_guard(settings)
     app.state.pictures = Pictures()
     app.state.streams = streams = Streams()

@@ -17,6 +17,7 @@
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
     ├── TooManyRequestsError         429  over a limit of the key, of wrong keys, of open streams or heavy requests
+    │   └── OverQuotaError           429  the owner has as much queued or stored as they may
     ├── NotReadyError                503  the database does not answer, or its schema is not current
     ├── BusyError                    503  too many connections, or too many bytes of large bodies at once
     └── UnexpectedError              500  a bug in the service; the answer says only the request id
@@ -219,6 +220,19 @@ class TooManyRequestsError(ApiError):
     )
 
 
+class OverQuotaError(TooManyRequestsError):
+    """429: the owner would have more queued or stored than the service allows one owner."""
+
+    slug = "quota-exceeded"
+    title = "Your quota is used up"
+    explanation = (
+        "The operator limits what one owner may have: the operations of unfinished calibrations "
+        "(WIDTHWISE_OWNER_QUEUED_FLOPS), the stored trials (WIDTHWISE_OWNER_STORED_TRIALS) and their bytes "
+        "(WIDTHWISE_OWNER_STORED_BYTES). `errors` has what was asked, the limit and what is in use. Wait until work "
+        "has ended, cancel some, or delete calibrations."
+    )
+
+
 class NothingMoreError(Exception):
     """204, not an error: the stream that a client wants to resume has ended, and the client saw every event."""
 
@@ -270,6 +284,7 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
+    OverQuotaError,
     UnexpectedError,
     NotReadyError,
     BusyError,

@@ -167,6 +167,25 @@ class Settings(BaseSettings):
         description="Memory in bytes that one training run of a specification may need, as estimated when it is "
         "submitted; more get 422. 0 sets no limit.",
     )
+    owner_queued_flops: Annotated[float, Field(ge=0, le=1e32)] = Field(
+        default=1e20,
+        description="Floating-point operations that one owner's unfinished calibrations may ask of workers; a "
+        "submission beyond them gets 429. 0 sets no limit.",
+    )
+    owner_running_shards: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0,
+        description="Shards of one owner that workers may run at once; the others wait. 0 sets no limit: owners take "
+        "turns.",
+    )
+    owner_stored_trials: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=1_000_000,
+        description="Trials that one owner may store; what would add more gets 429. 0 sets no limit.",
+    )
+    owner_stored_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=4 << 30,
+        description="Bytes that one owner may store, counted roughly by rows; what would add more gets 429. 0 sets no "
+        "limit.",
+    )
     trusted_proxies: str = Field(
         default="127.0.0.1",
         description="Comma-separated addresses of proxies that may name the client in X-Forwarded-For. `serve` "

@@ -98,7 +98,7 @@ def _accepted(created: CreatedCalibration) -> Response:
     operation_id="createCalibration",
     summary="Submit a calibration",
     status_code=202,
-    responses={202: _ACCEPTED, **error_responses(400, 413, 415, 422, 503)},
+    responses={202: _ACCEPTED, **error_responses(400, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(SpecificationBody, SPEC_EXAMPLES),
 )
 async def create_calibration(

@@ -10,12 +10,14 @@ from service.store.database.engine import create_store_engine
 from service.store.database.errors import (
     IdempotencyConflictError,
     NotFoundError,
+    QuotaExceededError,
     SchemaError,
     StateConflictError,
     StoreError,
     StoreUnavailableError,
 )
 from service.store.database.paging import encode_cursor
+from service.store.database.quotas import Quotas
 from service.store.database.records import (
     ApiKey,
     Backlog,
@@ -66,6 +68,8 @@ __all__ = [
     "NoDoorbell",
     "NotFoundError",
     "Page",
+    "QuotaExceededError",
+    "Quotas",
     "SchemaError",
     "Shard",
     "ShardState",

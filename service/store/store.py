@@ -7,6 +7,7 @@ from typing import Self
 import sqlalchemy as sa
 
 from service.store.database.engine import ROOM_BYTES, Database, check_room, create_store_engine
+from service.store.database.quotas import NO_QUOTAS, Quotas
 from service.store.database.schema import check_schema
 from service.store.database.view import View
 from service.store.results.exponents import StoredExponents
@@ -58,13 +59,14 @@ class Store:
         self.exponents = StoredExponents(view)
         self.workers = Workers(view)
 
-    def of(self, owner: str, *, everyone: bool = False) -> Self:
+    def of(self, owner: str, *, everyone: bool = False, quotas: Quotas = NO_QUOTAS) -> Self:
         """Return the same store as one owner sees it: new rows are theirs, and other owners' rows are invisible.
 
         everyone: also see and cancel other owners' calibrations. Workers use the store itself, which sees everything.
+        quotas: beyond which QuotaExceededError refuses what would be stored.
         """
         theirs = copy.copy(self)
-        theirs._see(self._view.of(owner, everyone=everyone))
+        theirs._see(self._view.of(owner, everyone=everyone, quotas=quotas))
         return theirs
 
     def close(self) -> None:

@@ -66,7 +66,7 @@ def _cells(spec: CalibrationSpec) -> Counter[Cell]:
 
 
 def _sweep(spec: CalibrationSpec, widths: Sequence[int], index: int) -> int:
-    """The trials of one width's sweep: its grid or the window around a prediction, and the finer mesh inside."""
+    """The trials of one width's sweep: its grid with a finer mesh inside, or the window around a prediction."""
     telescoped = spec.is_telescope and index > 0
     seeds = len(seeds_of(spec.seeds, telescoped))
     spacing = spacing_of(spec.mesh, spec.seeds, telescoped)
@@ -76,7 +76,7 @@ def _sweep(spec: CalibrationSpec, widths: Sequence[int], index: int) -> int:
     far = math.log2(widths[index] / widths[index - 1])
     error = math.hypot(far * (SLOPE_PRIOR + SCATTER), 2 * SCATTER)
     half = max(WINDOW, math.ceil(error / spacing) * spacing)
-    return seeds * (_points(half, half, spacing, spec.mesh) + _finer((1.0, 2.0**spacing, 4.0**spacing), spec.mesh))
+    return seeds * _points(half, half, spacing, spec.mesh)
 
 
 def _points(below: float, above: float, spacing: float, mesh: float) -> int:

@@ -5,6 +5,7 @@ WidthwiseError
     ├── NotFoundError               no such row
     ├── StateConflictError          the row exists, but its state does not allow what was asked
     ├── IdempotencyConflictError    the key was used before, for another specification
+    ├── QuotaExceededError          the owner would have more than a quota allows
     ├── SchemaError                 the database's schema is not the one this version needs
     └── StoreUnavailableError       the database can't be reached, or is busy; the same call may work later
 """
@@ -38,6 +39,19 @@ class IdempotencyConflictError(StoreError):
             "specification; use a new key, or send the same specification again."
         )
         self.calibration_id = calibration_id
+
+
+class QuotaExceededError(StoreError):
+    """An owner would have more than a quota allows; nothing was stored."""
+
+    def __init__(self, what: str, *, asked: float, limit: float, in_use: float, remedy: str) -> None:
+        super().__init__(
+            f"You have {in_use:,.6g} {what} and ask for {asked:,.6g} more, and at most {limit:,.6g} are allowed: "
+            f"{remedy}."
+        )
+        self.asked = asked
+        self.limit = limit
+        self.in_use = in_use
 
 
 class SchemaError(StoreError):

@@ -33,7 +33,7 @@ Entry = tuple[str, JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class StoredGrowth:
     """What a calibration has more of than before, besides events."""
 
     trials: int = 0  #: that it shows
@@ -41,7 +41,7 @@ class Growth:
     bytes: int = 0  #: of rows in all tables, roughly
 
 
-NOTHING = Growth()
+NOTHING = StoredGrowth()
 
 THE_CALIBRATION = calibrations.c.id == sa.bindparam("calibration")
 LOCKED = sa.select(calibrations).where(THE_CALIBRATION).with_for_update(key_share=True)
@@ -83,7 +83,7 @@ def add_events(
     connection: sa.Connection,
     calibration_id: str,
     entries: Sequence[Entry],
-    growth: Growth = NOTHING,
+    growth: StoredGrowth = NOTHING,
     **values: Any,
 ) -> None:
     """Append events to a locked calibration, numbered from its last one.

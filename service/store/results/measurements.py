@@ -11,7 +11,7 @@ from service.store.database.identifiers import new_id
 from service.store.database.paging import page
 from service.store.database.records import MeasurementRow, Page
 from service.store.database.tables import measurements
-from service.store.database.transitions import Growth
+from service.store.database.transitions import StoredGrowth
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.database.view import View
 from service.store.results.lineage import Lineage, lineage_of, measurements_of
@@ -41,7 +41,7 @@ class Measurements:
         return replace(found, items=tuple(_as_of(calibration_id, row) for row in found.items))
 
 
-def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checked: Measurement) -> Growth:
+def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checked: Measurement) -> StoredGrowth:
     """Store a checked measurement, replacing an earlier report of it; return what its calibration has more of."""
     identifier = new_id("mea")
     insert = insert_or(connection, measurements).values(
@@ -61,7 +61,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checke
     )
     stored = connection.execute(replacing.returning(columns.id)).scalar_one()
     new = stored == identifier  # a row that was replaced keeps its id
-    return Growth(bytes=new * (MEASUREMENT_BYTES + len(dump_json(checked.data))))
+    return StoredGrowth(bytes=new * (MEASUREMENT_BYTES + len(dump_json(checked.data))))
 
 
 def identities(connection: sa.Connection, lineage: Lineage, width: int) -> set[MeasurementIdentity]:

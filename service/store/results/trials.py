@@ -14,7 +14,7 @@ from service.store.database.paging import page
 from service.store.database.records import Page, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.database.tables import trials
-from service.store.database.transitions import Growth, add_events, lock_calibration, move_calibration
+from service.store.database.transitions import StoredGrowth, add_events, lock_calibration, move_calibration
 from service.store.database.validation import LIMIT_MAXIMUM, checked_trial, checked_widths
 from service.store.database.view import View
 from service.store.results.comparing import ComparedTrials, compare_trials
@@ -90,9 +90,9 @@ class Stored(NamedTuple):
     visible: int  #: trials that the calibration did not have, shared ones included
 
     @property
-    def growth(self) -> Growth:
+    def growth(self) -> StoredGrowth:
         """What its calibration has more of."""
-        return Growth(trials=self.visible, rows=self.added, bytes=self.added * TRIAL_BYTES)
+        return StoredGrowth(trials=self.visible, rows=self.added, bytes=self.added * TRIAL_BYTES)
 
 
 def upsert(connection: sa.Connection, lineage: Lineage, shard_id: str | None, checked: Sequence[Trial]) -> Stored:
