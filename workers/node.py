@@ -34,7 +34,12 @@ def run_worker(
     """
     doorbell = make_doorbell(settings)
     with ExitStack() as stack:
-        store = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=doorbell)
+        store = open_store(
+            settings.database_url,
+            lease_seconds=settings.lease_seconds,
+            doorbell=doorbell,
+            running_of_one=settings.owner_running_shards,
+        )
         stack.callback(store.close)
         worker = stack.enter_context(
             Worker(store, settings, worker_id, stop, command=command, probe_command=probe_command)

@@ -14,8 +14,8 @@ depends_on = None
 OLD_ORDER = ("state", "created_at", "calibration_id", "position")
 NEW_ORDER = ("state", "owner", "created_at", "calibration_id", "position")
 #: Columns and indexes of calibrations that this revision adds.
-COLUMNS = ("claimed_at", "stored_bytes", "stored_trials", "trials_done", "flops", "shares")
-INDEXES = (("owner", "state"), ("claimed_at",), ("extends",), ("shares",))
+COLUMNS = ("turn", "stored_bytes", "stored_trials", "trials_done", "flops", "shares")
+INDEXES = (("owner", "state"), ("turn",), ("extends",), ("shares",))
 
 #: Bytes of a row with its indexes, as benchmarks.database_growth measures them.
 TRIAL_BYTES, EVENT_BYTES, MEASUREMENT_BYTES = 612, 324, 700
@@ -53,7 +53,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("trials_done", sa.Integer(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("stored_trials", sa.Integer(), server_default="0", nullable=False))
         batch_op.add_column(sa.Column("stored_bytes", sa.BigInteger(), server_default="0", nullable=False))
-        batch_op.add_column(sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("turn", sa.BigInteger(), server_default="0", nullable=False))
         batch_op.create_foreign_key(
             batch_op.f("fk_calibrations_shares_calibrations"), "calibrations", ["shares"], ["id"], ondelete="RESTRICT"
         )
@@ -111,7 +111,7 @@ def _count() -> None:
 
 
 def _copy_shared() -> None:
-    """Give every extension copies of the rows that it shares, the oldest first, since they may share in turn."""
+    """Copy to every extension the rows that it shares, the oldest first, since its parent may share them too."""
     connection = op.get_bind()
     sharing = sa.select(CALIBRATIONS.c.id, CALIBRATIONS.c.shares).where(CALIBRATIONS.c.shares.is_not(None))
     found = sa.MetaData()

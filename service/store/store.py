@@ -40,13 +40,17 @@ class Store:
         planner: Planner | None = None,
         lease: timedelta = timedelta(seconds=60),
         room_bytes: int = ROOM_BYTES,
+        running_of_one: int = 0,
     ) -> None:
-        """room_bytes: free space on an embedded database's disk below which the store is not ready."""
+        """room_bytes: free space on an embedded database's disk below which the store is not ready.
+
+        running_of_one: shards of one owner that workers may run at once; 0 sets no limit.
+        """
         self._room_bytes = room_bytes
         self.engine = engine
         self.database = Database(engine)
         self._followup = FollowUp(self.database, doorbell or NoDoorbell(), fit or default_fit, planner)
-        self.work = Claims(self.database, self._followup, lease.total_seconds())
+        self.work = Claims(self.database, self._followup, lease.total_seconds(), running_of_one)
         self.sweeps = Sweeps(self.database, self._followup)
         self.keys = Keys(self.database)
         self._see(View(self.database))
@@ -88,6 +92,13 @@ def open_store(
     doorbell: Doorbell | None = None,
     fit: Fit | None = None,
     lease_seconds: float = 60.0,
+    running_of_one: int = 0,
 ) -> Store:
     """Open the store at a database URL; the schema must be current (see service.store.database.schema)."""
-    return Store(create_store_engine(url), doorbell=doorbell, fit=fit, lease=timedelta(seconds=lease_seconds))
+    return Store(
+        create_store_engine(url),
+        doorbell=doorbell,
+        fit=fit,
+        lease=timedelta(seconds=lease_seconds),
+        running_of_one=running_of_one,
+    )

@@ -72,13 +72,14 @@ calibrations = sa.Table(
     sa.Column("trials_done", sa.Integer, nullable=False, server_default="0"),  # those that it shares included
     sa.Column("stored_trials", sa.Integer, nullable=False, server_default="0"),  # rows that only it has
     sa.Column("stored_bytes", sa.BigInteger, nullable=False, server_default="0"),  # of its rows in all tables, roughly
-    sa.Column("claimed_at", UtcDateTime),  # when a shard was last claimed: whose turn it was
+    # the number of the latest claim of a shard, counted over all: the highest says whose turn it was; 0 before any
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("owner", "idempotency_key"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "owner", "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
     sa.Index(None, "owner", "state"),  # what an owner's unfinished work asks for
-    sa.Index(None, "claimed_at"),
+    sa.Index(None, "turn"),
     sa.Index(None, "extends"),
     sa.Index(None, "shares"),
 )

@@ -84,15 +84,18 @@ def add_events(
     calibration_id: str,
     entries: Sequence[Entry],
     growth: StoredGrowth = NOTHING,
+    *,
+    numbered: ReturningUpdate[Any] = NUMBERED_ON,
     **values: Any,
 ) -> None:
     """Append events to a locked calibration, numbered from its last one.
 
-    growth: what its other tables have more of. values: columns of its row to set.
+    growth: what its other tables have more of. numbered: the update of its row, built once. values: more columns of its
+    row to set.
     """
     if not entries:
         return
-    raised = NUMBERED_ON.values(**values) if values else NUMBERED_ON
+    raised = numbered.values(**values) if values else numbered
     more = {
         "added": len(entries),
         "more_trials": growth.trials,

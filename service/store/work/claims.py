@@ -40,7 +40,7 @@ from service.store.results.provenance import add_environment
 from service.store.work import queue
 from service.store.work.backlog import read_backlog
 from service.store.work.followup import FollowUp
-from service.store.work.queue import ATTEMPTS_MAXIMUM, claimable
+from service.store.work.queue import ATTEMPTS_MAXIMUM, NEXT_TURN, TURN_TAKEN, Left, claimable
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Measurement, MeasurementIdentity, Trial, TrialIdentity
@@ -117,33 +117,51 @@ def lost_if_gone(
 class Claims:
     """What workers do with the table of work: claim a shard, and write everything that belongs to it."""
 
-    def __init__(self, database: Database, followup: FollowUp, lease_seconds: float) -> None:
+    def __init__(self, database: Database, followup: FollowUp, lease_seconds: float, running_of_one: int = 0) -> None:
+        """running_of_one: shards of one owner that may run at once; 0 sets no limit. Claims at once may go beyond."""
         self._database = database
+        self._running_of_one = running_of_one
         self._followup = followup
         self._lease_seconds = lease_seconds
 
     def claim(
-        self, worker_id: str, *, without: Collection[str] = (), without_owners: Collection[str] = ()
+        self,
+        worker_id: str,
+        *,
+        without: Collection[str] = (),
+        without_owners: Collection[str] = (),
+        prefer: str | None = None,
     ) -> Claim | None:
-        """Take the next claimable shard, oldest calibration and largest width first; None if there is none.
+        """Take the next claimable shard; None if there is none.
 
-        without, without_owners: calibrations and owners that this worker leaves alone for now.
+        Owners take turns, and of one the oldest calibration and its largest width come first.
+        without, without_owners: calibrations and owners that this worker leaves alone for now. prefer: a calibration to
+        stay with if it is its owner's turn.
 
         Queued shards are claimable, and running ones with an expired lease. Calibrations that are locked are skipped.
-        If all claimable ones are locked, this waits for the oldest; StoreUnavailableError if it stays locked for
+        If all claimable ones are locked, this waits for the first; StoreUnavailableError if it stays locked for
         RIVAL_TIMEOUT_MS.
         """
-        allowed = queue.allowed(without, without_owners)
-        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database, allowed):
+        left = Left(without, self._owners_to_leave(without_owners))
+        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database, left):
             return None  # polling an empty queue takes no write lock: SQLite has only one
         while True:
             with self._database.write() as connection:
-                locked = queue.next_calibration(connection, allowed)
+                locked = queue.next_calibration(connection, left)
                 if locked is None:
                     return None
+                if prefer is not None and prefer != locked.id:
+                    locked = queue.preferred(connection, prefer, locked.owner) or locked
                 claim = _claimed(connection, locked, worker_id, self._lease_seconds)
             if claim is not None:
                 return claim
+
+    def _owners_to_leave(self, given: Collection[str]) -> Collection[str]:
+        """The given owners, and those who have as many shards running as one owner may."""
+        if not self._running_of_one:
+            return given
+        with self._database.read() as connection:
+            return {*given, *queue.owners_at(connection, self._running_of_one)}
 
     @lost_if_gone
     def check(self, claim: Claim) -> Lease:
@@ -294,9 +312,9 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         return None
     entry = shard_entry(first.state, row)
     if locked.state is CalibrationState.QUEUED:
-        move_calibration(connection, locked, CalibrationState.RUNNING, entry)
+        move_calibration(connection, locked, CalibrationState.RUNNING, entry, turn=NEXT_TURN)
     else:
-        add_events(connection, locked.id, [entry])
+        add_events(connection, locked.id, [entry], numbered=TURN_TAKEN)
     shard = ShardSpec.from_dict(row.spec)
     return Claim(
         shard_id=row.id,
