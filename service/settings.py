@@ -186,6 +186,16 @@ class Settings(BaseSettings):
         description="Bytes that one owner may store, counted roughly by rows; what would add more gets 429. 0 sets no "
         "limit.",
     )
+    keep_unsuccessful_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=0.0,
+        description="Days after which workers delete calibrations that have failed or were cancelled, counted from "
+        "their end. 0 keeps them for ever.",
+    )
+    keep_succeeded_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=0.0,
+        description="Days after which workers delete calibrations that have succeeded, counted from their end, with "
+        "their exponents: a transfer that names one then gets 404. 0 keeps them for ever.",
+    )
     trusted_proxies: str = Field(
         default="127.0.0.1",
         description="Comma-separated addresses of proxies that may name the client in X-Forwarded-For. `serve` "

@@ -10,7 +10,7 @@ class Scope(StrEnum):
     """What a key may do; each includes those before it."""
 
     READ = "read"  #: every GET of the owner's calibrations, and transfers
-    CALIBRATE = "calibrate"  #: submit, extend, upload, finish, cancel and retry the owner's calibrations
+    CALIBRATE = "calibrate"  #: submit, extend, upload, finish, cancel, retry and delete the owner's calibrations
     ADMIN = "admin"  #: the same for everyone's
 
     def includes(self, needed: "Scope") -> bool:

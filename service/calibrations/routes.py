@@ -296,6 +296,23 @@ def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     return json_response(logic.calibration_body(store.calibrations.cancel(calibration_id)))
 
 
+@router.delete(
+    "/{calibration_id}",
+    operation_id="deleteCalibration",
+    summary="Delete a calibration",
+    status_code=204,
+    responses={204: {"description": "Deleted."}, **error_responses(404, 409, 422, 429, 503)},
+)
+async def delete_calibration(calibration_id: CalibrationId, store: CalibrateStore, heavy: Heavy) -> Response:
+    """Delete a calibration that has ended, with its trials, measurements, exponents and events.
+
+    A transfer that names it then gets 404. 409 while it is queued or running: cancel it first. 409 also while an
+    extension shares its trials: delete that first.
+    """
+    await heavy.run(lambda: store.calibrations.delete(calibration_id))
+    return Response(status_code=204)
+
+
 @router.post(
     "/{calibration_id}/retry",
     operation_id="retryCalibration",

@@ -42,6 +42,7 @@ from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.results import provenance
 from service.store.results.comparing import ComparedTrials
 from service.store.store import Store, open_store
+from service.store.work.deletion import Retention
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.expectation import expected_of
 from service.store.work.queue import ATTEMPTS_MAXIMUM
@@ -70,6 +71,7 @@ __all__ = [
     "Page",
     "QuotaExceededError",
     "Quotas",
+    "Retention",
     "SchemaError",
     "Shard",
     "ShardState",

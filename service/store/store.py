@@ -16,6 +16,7 @@ from service.store.results.measurements import Measurements
 from service.store.results.trials import Trials
 from service.store.work.calibrations import Calibrations
 from service.store.work.claims import Claims
+from service.store.work.deletion import KEEP_ALL, Retention
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.finishing import Fit, default_fit
 from service.store.work.followup import FollowUp
@@ -41,17 +42,19 @@ class Store:
         lease: timedelta = timedelta(seconds=60),
         room_bytes: int = ROOM_BYTES,
         running_of_one: int = 0,
+        retention: Retention = KEEP_ALL,
     ) -> None:
         """room_bytes: free space on an embedded database's disk below which the store is not ready.
 
-        running_of_one: shards of one owner that workers may run at once; 0 sets no limit.
+        running_of_one: shards of one owner that workers may run at once; 0 sets no limit. retention: for how long
+        calibrations are kept once they have ended.
         """
         self._room_bytes = room_bytes
         self.engine = engine
         self.database = Database(engine)
         self._followup = FollowUp(self.database, doorbell or NoDoorbell(), fit or default_fit, planner)
         self.work = Claims(self.database, self._followup, lease.total_seconds(), running_of_one)
-        self.sweeps = Sweeps(self.database, self._followup)
+        self.sweeps = Sweeps(self.database, self._followup, retention)
         self.keys = Keys(self.database)
         self._see(View(self.database))
 
@@ -93,6 +96,7 @@ def open_store(
     fit: Fit | None = None,
     lease_seconds: float = 60.0,
     running_of_one: int = 0,
+    retention: Retention = KEEP_ALL,
 ) -> Store:
     """Open the store at a database URL; the schema must be current (see service.store.database.schema)."""
     return Store(
@@ -101,4 +105,5 @@ def open_store(
         fit=fit,
         lease=timedelta(seconds=lease_seconds),
         running_of_one=running_of_one,
+        retention=retention,
     )

@@ -17,6 +17,7 @@ from service.store.database.view import View
 from service.store.results import trials as trial_rows
 from service.store.work import beginning, extensions, progress, retry
 from service.store.work.beginning import Submission
+from service.store.work.deletion import delete_calibration
 from service.store.work.finishing import finish_uploaded
 from service.store.work.followup import FollowUp
 from service.store.work.reading import EVENTS, SHARDS, calibration_of, event_of, read_calibration, shard_of
@@ -154,6 +155,15 @@ class Calibrations:
         if not shard_ids:
             self._followup.follow_or_leave(calibration_id)
         return self.get(calibration_id)
+
+    def delete(self, calibration_id: str) -> None:
+        """Delete a calibration that has ended, with everything that it stored, its exponents included.
+
+        StateConflictError, without a change, if it has not ended or an extension shares its trials.
+        """
+        with self._database.write() as connection:
+            self._view.require(connection, calibration_id)
+            delete_calibration(connection, calibration_id)
 
     def upload(self, calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> StoredCalibration:
         """Store trials of a calibration with runner "external" (storing the same ones again changes nothing).
