@@ -160,7 +160,7 @@ def test_deletes_what_has_ended(run: Run, url: str, client: Client) -> None:
     assert "cancel it" in refused.err
     client.cancel(identifier)
     deleted = run("calibrate", "delete", identifier, "--url", url)
-    assert (deleted.code, deleted.out.strip()) == (0, f"Deleted {identifier}.")
+    assert (deleted.code, deleted.err.strip()) == (0, f"Deleted {identifier}.")
     with pytest.raises(ServiceError, match="There is no calibration"):
         client.calibration(identifier)
 
