@@ -142,7 +142,9 @@ class BodyTooLargeError(ApiError):
     status = 413
     slug = "body-too-large"
     title = "The body is too large"
-    explanation = "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors or trials at once."
+    explanation = (
+        "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors, trials or runs at once."
+    )
 
 
 class UnsupportedMediaTypeError(ApiError):
@@ -228,8 +230,9 @@ class OverQuotaError(TooManyRequestsError):
     explanation = (
         "The operator limits what one owner may have: the operations of unfinished calibrations "
         "(WIDTHWISE_OWNER_QUEUED_FLOPS), the stored trials (WIDTHWISE_OWNER_STORED_TRIALS) and their bytes "
-        "(WIDTHWISE_OWNER_STORED_BYTES). `errors` has what was asked, the limit and what is in use. Wait until work "
-        "has ended, cancel some, or delete calibrations."
+        "(WIDTHWISE_OWNER_STORED_BYTES), sweeps (WIDTHWISE_OWNER_SWEEPS) and their runs (WIDTHWISE_OWNER_SWEEP_RUNS). "
+        "`errors` has what was asked, the limit and what is in use. Wait until work has ended, or delete what you no "
+        "longer need."
     )
 
 

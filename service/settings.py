@@ -113,6 +113,19 @@ class Settings(BaseSettings):
         description="Largest request body in bytes; larger ones get 413. 8 MiB holds the shapes of about 80,000 "
         "tensors.",
     )
+    unread_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=30.0,
+        description="How long a client may leave what was sent to it unread before its connection is closed.",
+    )
+    unsent_bytes_per_owner: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = Field(
+        default=64 << 20,
+        description="Bytes of large answers that one process holds for an owner, or without keys for an address, while "
+        "they are not read; a further answer gets 503. One answer always has room.",
+    )
+    unsent_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = Field(
+        default=256 << 20,
+        description="The same for all owners together.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged to stderr."
     )
@@ -195,6 +208,19 @@ class Settings(BaseSettings):
         default=0.0,
         description="Days after which workers delete calibrations that have succeeded, counted from their end, with "
         "their exponents: a transfer that names one then gets 404. 0 keeps them for ever.",
+    )
+    max_sweep_runs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=5_000,
+        description="Runs that one uploaded sweep may have, all of which a fit reads; more get 422.",
+    )
+    owner_sweep_runs: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=200_000,
+        description="Runs that one owner's uploaded sweeps may have together; what would add more gets 429. 0 sets no "
+        "limit.",
+    )
+    owner_sweeps: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=1_000,
+        description="Uploaded sweeps that one owner may have; another gets 429. 0 sets no limit.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1",

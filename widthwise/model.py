@@ -62,6 +62,8 @@ class Base(Size):
     init_std: PerRole = None  #: ≥ 0
     gamma: Mapping[Role | str, float] | None = None  #: > 0; constant of each role that multiplies its learning rate
     gradient_rms: PerRole = None  #: > 0; measured gradient RMS, for the warnings on epsilon
+    beta1: float | None = None  #: in [0, 1); Adam's β₁, for rules that change it
+    beta2: float | None = None  #: in [0, 1)
 
     def __post_init__(self) -> None:
         # Written out: a slotted dataclass is a new class, so zero-argument super() would not find it.
@@ -71,6 +73,9 @@ class Base(Size):
                 continue
             positive = name in ("learning_rate", "gamma", "gradient_rms")
             object.__setattr__(self, name, _checked(getattr(self, name), f"base.{name}", positive=positive))
+        for name in ("beta1", "beta2"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _below_one(getattr(self, name), f"base.{name}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +108,13 @@ def _number(value: Any, field: str, *, positive: bool) -> float:
             f"{field} is {value!r}; it must be a number {range_} and at most {MAX_VALUE:g}", field=field
         )
     return float(value)
+
+
+def _below_one(value: Any, field: str) -> float:
+    number = _number(value, field, positive=False)
+    if number >= 1:
+        raise InvalidInputError(f"{field} is {value!r}; it must be a number from 0 to below 1", field=field)
+    return number
 
 
 def changed_sizes(base: Base, target: Target) -> list[str]:

@@ -12,7 +12,7 @@ from service.store import Retention, open_store
 from workers.listener import Listener
 from workers.probe import PROBE_COMMAND
 from workers.supervisor import CHILD_COMMAND
-from workers.worker import SWEEP_SECONDS, Worker
+from workers.worker import HOUSEKEEPING_SECONDS, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ def run_worker(
             stack.enter_context(Listener(settings, worker))
         log.info("worker_started", worker_id=worker_id, broker=doorbell is not None)
         # with a broker, this is the delay after a lost message or a flushed or dead Redis
-        pause = POLL_SECONDS if doorbell is None else SWEEP_SECONDS
+        pause = POLL_SECONDS if doorbell is None else HOUSEKEEPING_SECONDS
         while not stop.is_set():
             if not worker.work(wait=False):
                 stop.wait(POLL_SECONDS if worker.probing else pause)

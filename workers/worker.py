@@ -16,7 +16,7 @@ from workers.totals import Totals
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 10.0  # longest time between reports: a worker counts as stale after six missed ones
-SWEEP_SECONDS = 5.0  # between checks whether a sweep is due (chosen): one worker at a time does it for all
+HOUSEKEEPING_SECONDS = 5.0  # between checks whether it is due (chosen): one worker at a time does it for all
 FORGET_SECONDS = 3600.0  # between checks for workers that have been gone for a week (chosen)
 DATABASE_SECONDS = 1.0  # before the next try if the database does not answer (chosen)
 STOP_SECONDS = 2.0  # for the maintenance thread to end: its longest write takes less if the database answers
@@ -127,7 +127,7 @@ class Worker:
         """Report and do maintenance until told to stop."""
         duties: list[tuple[float, Callable[[], object]]] = [
             (self._heartbeat_seconds, self._supervisor.heartbeat),
-            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.sweeps.run(self.worker_id))),
+            (HOUSEKEEPING_SECONDS, lambda: self.totals.count_republished(self._store.housekeeping.run(self.worker_id))),
             (FORGET_SECONDS, self._store.workers.forget),
         ]
         due = [0.0] * len(duties)

@@ -34,6 +34,7 @@ from service.http.lanes import Heavy
 from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
+from service.settings import Settings
 from service.store import FINAL_CALIBRATION_STATES, CreatedCalibration, StoredCalibration
 from widthwise.figures.sweep import learning_rate_plot
 from widthwise.figures.widths import width_plot
@@ -110,7 +111,10 @@ async def create_calibration(
     """
     spec = (await read_json(request, _SPEC)).to_spec()
     logic.check_spec(spec)
-    check_caps(spec, request.app.state.settings)
+    settings: Settings = request.app.state.settings
+    check_caps(spec, settings)
+    if settings.workers:  # they read the folder of these settings; of workers elsewhere nothing is known here
+        await run_in_threadpool(logic.check_corpus, spec, settings.corpora_dir)
     created = await run_in_threadpool(
         store.calibrations.create,
         spec.to_dict(),

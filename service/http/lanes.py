@@ -61,7 +61,11 @@ class Lane:
     async def run(self, owner: str, work: Callable[[], T]) -> T:
         """Return what `work` returns, from a thread of the lane; TooManyRequestsError (429) if its turn never came."""
         async with self.place(owner):
-            return await to_thread.run_sync(work, limiter=self._threads)
+            return await self.in_thread(work)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, from a thread of the lane, to who holds a place."""
+        return await to_thread.run_sync(work, limiter=self._threads)
 
     @asynccontextmanager
     async def place(self, owner: str) -> AsyncIterator[None]:

@@ -138,13 +138,16 @@ def from_library(error: library.WidthwiseError) -> errors.ApiError:  # noqa: PLR
             return errors.NoSuchResourceError(str(error))
         case store_errors.StateConflictError():
             return errors.ConflictError(str(error))
+        case store_errors.IdempotencyConflictError():
+            return errors.KeyReusedError(str(error), errors=(), headers=None, **{f"{error.noun}_id": error.identifier})
+        case store_errors.ContradictionError():
+            fault = {"pointer": f"#/runs/{error.index}", "message": f"is stored with loss {error.stored}"}
+            return errors.ConflictError(str(error), errors=[{**fault, "value": error.sent}])
         case store_errors.QuotaExceededError():
             fault = {"pointer": "#", "message": str(error)}
             numbers = {"asked": error.asked, "limit": error.limit, "in_use": error.in_use}
             headers = {"Retry-After": str(QUOTA_SECONDS)}
             return errors.OverQuotaError(str(error), errors=[fault | numbers], headers=headers)
-        case store_errors.IdempotencyConflictError():
-            return errors.KeyReusedError(str(error), calibration_id=error.calibration_id)
         case store_errors.StoreUnavailableError() | store_errors.SchemaError():
             # The message may name a path or an address of the database: it belongs in the log.
             return errors.NotReadyError("The database can't answer now; try again.", headers={"Retry-After": "5"})

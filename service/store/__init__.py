@@ -8,6 +8,7 @@ from service.store.database import errors, tables
 from service.store.database.clock import UtcDateTime
 from service.store.database.engine import create_store_engine
 from service.store.database.errors import (
+    ContradictionError,
     IdempotencyConflictError,
     NotFoundError,
     QuotaExceededError,
@@ -41,6 +42,8 @@ from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationS
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.results import provenance
 from service.store.results.comparing import ComparedTrials
+from service.store.results.sweep_runs import GivenRun, StoredRun
+from service.store.results.sweeps import StoredRuns, StoredSweep, SweepDraft, SweepLimits
 from service.store.store import Store, open_store
 from service.store.work.deletion import Retention
 from service.store.work.doorbell import Doorbell, NoDoorbell
@@ -58,11 +61,13 @@ __all__ = [
     "CalibrationState",
     "Claim",
     "ComparedTrials",
+    "ContradictionError",
     "CreatedCalibration",
     "Doorbell",
     "Event",
     "ExponentFilter",
     "ExponentRow",
+    "GivenRun",
     "IdempotencyConflictError",
     "Lease",
     "MeasurementRow",
@@ -80,7 +85,12 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "StoredCalibration",
+    "StoredRun",
+    "StoredRuns",
+    "StoredSweep",
     "StoredWorker",
+    "SweepDraft",
+    "SweepLimits",
     "TrialRow",
     "UtcDateTime",
     "WorkerState",

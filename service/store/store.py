@@ -13,6 +13,7 @@ from service.store.database.view import View
 from service.store.results.exponents import StoredExponents
 from service.store.results.keys import Keys
 from service.store.results.measurements import Measurements
+from service.store.results.sweeps import Sweeps
 from service.store.results.trials import Trials
 from service.store.work.calibrations import Calibrations
 from service.store.work.claims import Claims
@@ -20,8 +21,8 @@ from service.store.work.deletion import KEEP_ALL, Retention
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.finishing import Fit, default_fit
 from service.store.work.followup import FollowUp
+from service.store.work.housekeeping import Housekeeping
 from service.store.work.rounds import Planner
-from service.store.work.sweeps import Sweeps
 from service.store.work.workers import Workers
 
 
@@ -54,7 +55,7 @@ class Store:
         self.database = Database(engine)
         self._followup = FollowUp(self.database, doorbell or NoDoorbell(), fit or default_fit, planner)
         self.work = Claims(self.database, self._followup, lease.total_seconds(), running_of_one)
-        self.sweeps = Sweeps(self.database, self._followup, retention)
+        self.housekeeping = Housekeeping(self.database, self._followup, retention)
         self.keys = Keys(self.database)
         self._see(View(self.database))
 
@@ -64,6 +65,7 @@ class Store:
         self.trials = Trials(view)
         self.measurements = Measurements(view)
         self.exponents = StoredExponents(view)
+        self.sweeps = Sweeps(view)
         self.workers = Workers(view)
 
     def of(self, owner: str, *, everyone: bool = False, quotas: Quotas = NO_QUOTAS) -> Self:

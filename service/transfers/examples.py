@@ -49,6 +49,31 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             ],
         },
     },
+    "beyond_width": {
+        "summary": "Wider, deeper, with a larger batch and more tokens, in one plan",
+        "value": {
+            "parameterization": "mup",
+            "optimizer": "adamw",
+            "base": {
+                "width": 512,
+                "depth": 8,
+                "batch_tokens": 131072,
+                "tokens": 2000000000,
+                "learning_rate": 0.004,
+                "epsilon": 1e-8,
+                "weight_decay": 0.1,
+                "beta1": 0.9,
+                "beta2": 0.95,
+            },
+            "target": {"width": 2048, "depth": 32, "batch_tokens": 262144, "tokens": 40000000000},
+            "rules": {
+                "depth": "completep",
+                "batch": "half_life",
+                "tokens": {"exponent": 0.3, "interval": [0.1, 0.5]},
+                "weight_decay": "timescale",
+            },
+        },
+    },
     "measured": {
         "summary": "Measured alignment, a learning rate for each role",
         "value": {

@@ -1,8 +1,10 @@
 """What POST /v1/transfers takes and gives."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from service.http.fields import (
     REQUEST,
@@ -25,6 +27,8 @@ from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.reading.described import DescribedModels
+from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
@@ -36,6 +40,7 @@ MAX_MULTIPLIERS = 100  # chosen: a few roles, or lists of names
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
 
 AxisSize = Annotated[int, Whole(1, MAX_AXIS)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 Shape = Annotated[list[AxisSize], Field(max_length=MAX_DIMENSIONS)]
 Axes = Annotated[list[Annotated[int, Whole(-MAX_DIMENSIONS, MAX_DIMENSIONS - 1)]], Field(max_length=MAX_DIMENSIONS)]
 
@@ -79,6 +84,8 @@ class BaseBody(ModelSize):
     gradient_rms: NumberOrByRole | None = Field(
         None, description="Measured RMS of the gradient at the base: lets the answer warn where it comes near ε."
     )
+    beta1: Beta | None = Field(None, description="Adam's β₁ at the base, for rules of the batch that change it.")
+    beta2: Beta | None = Field(None, description="Adam's β₂ at the base.")
 
 
 class TargetBody(ModelSize):
@@ -100,6 +107,9 @@ class TensorBody(BaseModel):
     role: Role | None = Field(None, description="Settles what the shapes leave open.")
     tied_to: Name | None = Field(None, description="Name of the tensor that owns the weights which this one reuses.")
     decayed: bool = Field(True, description="False keeps weight decay away from it, whatever its role has.")
+    in_block: bool | None = Field(
+        None, description="Whether it stands in a residual block; a rule of depth needs to know."
+    )
 
 
 class CodeMultiplierBody(BaseModel):
@@ -154,10 +164,56 @@ class CalibrationExponents(BaseModel):
     id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the calibration.")]
 
 
-class RulesBody(BaseModel):
-    """Opt-in rules beyond width. None is available yet: only {} is accepted."""
+def _choice(about: About) -> Any:
+    """The field for the rule about one thing: its word, or an object with the word and parameters."""
+    rules = BY_WORD[about]
+    described = "; ".join(f"`{word}`: {rule.formula} ({rule.source})" for word, rule in rules.items())
+    text = f"A rule about {about.meaning}: its word, or an object with it as `rule` and its parameters. {described}."
+    return Field(None, description=text, examples=[next(iter(rules))])
+
+
+def _word_or_object(value: Any) -> Any:
+    """Refuse what is neither, in one sentence rather than one for each."""
+    if not isinstance(value, str | dict):
+        raise ValueError("give a rule's word, or an object with it as rule")
+    return value
+
+
+RuleChoice = Annotated[
+    Annotated[str, Field(max_length=100)] | Annotated[dict[Name, Any], Field(max_length=10)],
+    BeforeValidator(_word_or_object),
+]
+
+
+class SweepExponents(BaseModel):
+    """The learning rate's exponent over width that an uploaded sweep measured; theory for everything else."""
 
     model_config = REQUEST
+
+    source: Literal["sweep"]
+    id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the sweep.")]
+
+
+class RulesBody(BaseModel):
+    """What to do about depth, batch, tokens and weight decay; a rule is in force only if it is named here.
+
+    With exponents from a sweep, `measured` for batch or tokens follows that sweep too.
+    """
+
+    model_config = REQUEST
+
+    depth: RuleChoice | None = _choice(About.DEPTH)
+    batch: RuleChoice | None = _choice(About.BATCH)
+    tokens: RuleChoice | None = _choice(About.TOKENS)
+    weight_decay: RuleChoice | None = _choice(About.WEIGHT_DECAY)
+
+    def measured(self) -> list[About]:
+        """What the sweep of the transfer is to say."""
+        return [About(name) for name, choice in dict(self).items() if choice in ("measured", {"rule": "measured"})]
+
+    def chosen(self) -> dict[str, Any]:
+        """The library's choices."""
+        return {name: choice for name, choice in dict(self).items() if choice is not None}
 
 
 class TransferBody(BaseModel):
@@ -186,8 +242,8 @@ class TransferBody(BaseModel):
         Field(None, description="What the model's own code multiplies by; every value follows by the equivalence map.")
     )
     qk_norm: bool = Field(False, description="Whether the model normalises queries and keys.")
-    exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
-        TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
+    exponents: Annotated[TheoryExponents | CalibrationExponents | SweepExponents, Field(discriminator="source")] = (
+        Field(TheoryExponents(source="theory"), description="Where the learning-rate exponents come from.")
     )
     rules: RulesBody = RulesBody()
     weight_decay_mode: WeightDecayMode | None = Field(
@@ -201,17 +257,28 @@ class TransferBody(BaseModel):
             raise ValueError("tensors and model are both given; a model lists its tensors, so leave them out")
         return self
 
-    def to_request(self, exponents: Exponents | None = None) -> TransferRequest:
-        """The library's request; exponents: those that a calibration measured."""
+    def library_base(self) -> Base:
+        """The library's base."""
+        return Base(**dict(self.base))
+
+    def library_target(self) -> Target:
+        """The library's target."""
+        return Target(**dict(self.target))
+
+    def to_request(
+        self, exponents: Exponents | None = None, rules: Mapping[str, NamedRule] = MappingProxyType({})
+    ) -> TransferRequest:
+        """The library's request; exponents: those that a calibration or a sweep measured. rules: that a sweep did."""
         given = dict(self)
         alignment = self.alignment
-        base, target = Base(**dict(self.base)), Target(**dict(self.target))
+        base, target = self.library_base(), self.library_target()
         words = {
             **{name: given[name] for name in _WORDS},
             "alignment": alignment if isinstance(alignment, str) else alignment.model_dump(),
             "exponents": exponents,
             "code_multipliers": [each.to_multiplier() for each in self.code_multipliers or ()],
             "qk_norm": self.qk_norm,
+            "rules": {**self.rules.chosen(), **rules},
         }
         if self.model is not None:
             models = DescribedModels.from_dict(dict(self.model))
@@ -300,6 +367,27 @@ class ModelPlanBody(BaseModel):
     )
     embedding_multiplier: ModelQuantityBody | None = Field(None, description="On what the embedding gives out.")
     logit_multiplier: ModelQuantityBody | None = Field(None, description="On the logits.")
+    residual_multiplier: ModelQuantityBody | None = Field(
+        None, description="On every residual branch, next to what it has at the base; null without a rule of depth."
+    )
+
+
+class TrainingQuantityBody(BaseModel):
+    """A hyperparameter of the whole training."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float | None = Field(description="Value at the target; null where the base gave none.")
+    reason: str
+
+
+class TrainingPlanBody(BaseModel):
+    """What a rule changes of the whole training; null where nothing does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    beta1: TrainingQuantityBody | None = Field(None, description="Adam's β₁.")
+    beta2: TrainingQuantityBody | None = Field(None, description="Adam's β₂.")
 
 
 class PlanBody(BaseModel):
@@ -308,6 +396,11 @@ class PlanBody(BaseModel):
     layers: list[LayerBody]
     tensors: list[PlannedTensorBody]
     warnings: list[CautionBody]
-    provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
+    provenance: dict[str, Any] = Field(
+        description="Theory, calibration or sweep behind the numbers, and the inputs in force."
+    )
     model: ModelPlanBody = Field(description="What the model itself multiplies by.")
+    training: TrainingPlanBody = Field(
+        TrainingPlanBody(beta1=None, beta2=None), description="What a rule changes of the whole training."
+    )
     rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")

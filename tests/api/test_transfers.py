@@ -1,6 +1,7 @@
 """POST /v1/transfers: the examples, the numbers, and exponents of a calibration."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -296,3 +297,39 @@ def test_a_model_of_more_tensors_than_a_request_may_list_is_refused() -> None:
     body = TransferBody.model_validate_json(json.dumps(asked))
     with pytest.raises(InvalidInputError, match=r"model\.target has 100001 tensors; the service answers for at most"):
         body.to_request()
+
+
+def test_rules_beyond_width_are_named_and_listed(client: Client) -> None:
+    asked = EXAMPLES["beyond_width"]["value"]
+    plan = client.post("/v1/transfers", json=asked).json()
+    assert [rule["name"] for rule in plan["rules"]] == ["width", "depth", "batch", "tokens", "weight_decay"]
+    rate = layer(plan, "hidden")["learning_rate"]
+    assert rate["factors"] == {
+        "width": 0.25,
+        "depth": 1.0,
+        "batch": pytest.approx(2**0.5),
+        "tokens": pytest.approx(20**-0.3),
+    }
+    assert rate["multiplier"] == pytest.approx(math.prod(rate["factors"].values()))
+    assert plan["model"]["residual_multiplier"]["multiplier"] == 0.25
+    assert plan["training"]["beta1"] is None
+    assert plan["training"]["beta2"]["value"] == pytest.approx(0.95**2)
+    assert plan["provenance"]["rules"]["depth"] == {"rule": "completep", "alpha": 1.0}
+    without = client.post("/v1/transfers", json={**asked, "rules": {}}).json()
+    assert {"depth_changed", "batch_changed", "horizon_changed"} <= {each["code"] for each in without["warnings"]}
+
+
+@pytest.mark.parametrize(
+    ("rules", "field", "message"),
+    [
+        ({"depth": "deep"}, "rules.depth", "'completep'"),
+        ({"depth": "completep"}, "base.depth", "give it at both ends"),
+        ({"batch": {"rule": "surge"}}, "rules.batch.noise_scale", "three batches"),
+    ],
+)
+def test_a_rule_that_cannot_act_is_refused_at_its_field(client: Client, rules, field, message) -> None:
+    response = client.post("/v1/transfers", json={**CONTRACT, "rules": rules})
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
+    assert error["field"] == field
+    assert message in error["message"]

@@ -208,7 +208,7 @@ def without(*names: str) -> dict[str, Any]:
             "can't be placed",
         ),
         (json.dumps({**without(), "exponents": {"source": "calibration", "id": "x"}}), "--url"),
-        (json.dumps({**without(), "rules": {"depth": 1}}), "none is available"),
+        (json.dumps({**without(), "rules": {"depth": 1}}), "rules.depth is 1"),
     ],
 )
 def test_a_bad_request_is_one_message_and_code_1(run: Run, request_text: str, message: str) -> None:
@@ -238,6 +238,11 @@ def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
         [*CONTRACT, "--lr", "hidden=1"],  # a number and a role
         ["-p", "mup", "-o", "adam", "--base-width", "0", "--target-width", "4", "--lr", "1"],
         [*CONTRACT, "--surprise"],
+        [*CONTRACT, "--size", "depth=8"],
+        [*CONTRACT, "--size", "depth=8:x"],
+        [*CONTRACT, "--rule", "completep"],
+        [*CONTRACT, "--rule", "depth=completep,alpha=high"],
+        [*CONTRACT, "--beta", "0.9"],
     ],
 )
 def test_a_bad_command_line_is_code_2(run: Run, arguments: list[str]) -> None:
@@ -261,3 +266,33 @@ def test_a_file_with_a_byte_order_mark(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.write_text(json.dumps(without()), encoding="utf-8-sig")
     assert run("transfer", file).code == 0
+
+
+def test_rules_and_sizes_are_options(run: Run) -> None:
+    sizes = ["--size", "depth=8:32", "--size", "tokens=2e9:4e10", "--size", "batch_tokens=1024:4096"]
+    rules = ["--rule", "depth=completep,alpha=0.5", "--rule", "tokens=exponent=0.25", "--rule", "batch=half_life"]
+    ran = run("transfer", *CONTRACT, *sizes, *rules, "--beta", "beta2=0.99", "--json")
+    plan = json.loads(ran.out)
+    assert plan["provenance"]["rules"]["depth"] == {"rule": "completep", "alpha": 0.5}
+    hidden = next(layer for layer in plan["layers"] if layer["role"] == "hidden")
+    assert hidden["learning_rate"]["factors"] == {
+        "width": 1 / 16,
+        "depth": 0.5,
+        "batch": 2.0,
+        "tokens": pytest.approx(20**-0.25),
+    }
+    shown = run("transfer", *CONTRACT, *sizes, *rules, "--beta", "beta2=0.99").out
+    assert "Rule of depth: completep (alpha 0.5)." in shown
+    assert "Beta2 0.9606" in shown
+    assert "Residual multiplier ×0.5" in shown
+
+
+def test_the_rules_are_listed_with_their_sources(run: Run) -> None:
+    every = run("rules").out
+    assert "completep" in every
+    assert "2510.19093" in every
+    depth = run("rules", "depth").out
+    assert "2505.01618" in depth
+    assert "timescale" not in depth
+    listed = json.loads(run("rules", "batch", "--json").out)
+    assert {rule["rule"] for rule in listed} == {"square_root", "adamw_sde", "half_life", "surge"}

@@ -41,7 +41,8 @@ def revision(request: pytest.FixtureRequest) -> str:
 def test_every_released_revision_is_here() -> None:
     assert max(RELEASED) == f"{int(head_revision()) - 1:04}"
     tables = {revision: {table for table, _ in rows} for revision, rows in RELEASED.items()}
-    assert set(metadata.tables) - tables["0003"] == set()  # 0004 makes none
+    assert set(metadata.tables) - tables["0004"] == set()  # 0005 makes none
+    assert tables["0004"] - tables["0003"] == {"housekeeping", "sweep_runs"}
     assert tables["0003"] - tables["0002"] == {"api_keys", "exponent_families", "sweeps"}
     assert tables["0002"] - tables["0001"] == {"measurements"}
 
@@ -102,6 +103,8 @@ def test_the_service_goes_on_with_them(databases: Databases, revision: str) -> N
     retried = store.calibrations.retry("cal_bad")
     assert retried.state == "running"
     assert store.calibrations.shards("cal_bad")[0].state is ShardState.QUEUED
+    # a table of another kind had their name before 0004
+    assert [sweep.name for sweep in store.sweeps.page().items] == (["mine"] if revision == "0004" else [])
     if revision != "0001":
         more = store.calibrations.get("cal_more")
         assert (more.extends, more.rounds, more.progress.trials_done) == ("cal_done", 3, 1)
@@ -126,7 +129,7 @@ def test_going_back_drops_what_0001_has_no_place_for(databases: Databases) -> No
 
 
 def test_going_back_copies_what_extensions_share(databases: Databases) -> None:
-    """0003 knows no shared rows: each extension gets those that it has, however it came to share them."""
+    """0004 knows no shared rows: each extension gets those that it has, however it came to share them."""
     engine = create_store_engine(databases.new())
     upgrade(engine)
     one = {**CALIBRATION, "state": "succeeded"}
@@ -143,7 +146,7 @@ def test_going_back_copies_what_extensions_share(databases: Databases) -> None:
     insert(engine, [*chain, ("measurements", {**measured, "id": "mea_1", "calibration_id": "cal_1"})])
     store = Store(engine)
     before = {name: [row.to_dict() for row in store.trials.page(name).items] for name in ("cal_1", "cal_2", "cal_3")}
-    downgrade(engine, "0003")
+    downgrade(engine, "0004")
     upgrade(engine)
     for name, rows in before.items():
         after = store.trials.page(name).items

@@ -133,7 +133,7 @@ def test_a_sweep_deletes_what_ended_long_ago(
     pass_time(url, tables.calibrations.c.created_at, 10 * DAY)
     pass_time(url, tables.calibrations.c.finished_at, 10 * DAY)
     fresh = {ended(store, state) for state in final[1:]}
-    store.sweeps.run("w")
+    store.housekeeping.run("w")
     left = {one.id for one in store.calibrations.page().items}
     assert left == {running, *fresh, *(identifier for state, identifier in made.items() if state not in gone)}
 
@@ -144,5 +144,5 @@ def test_a_sweep_keeps_what_an_extension_shares(make_store: Callable[..., Store]
     pass_time(url, tables.calibrations.c.created_at, 10 * DAY)
     pass_time(url, tables.calibrations.c.finished_at, 10 * DAY)
     child = store.calibrations.extend(parent, sample_spec(seeds=3)).calibration.id
-    store.sweeps.run("w")
+    store.housekeeping.run("w")
     assert {one.id for one in store.calibrations.page().items} == {parent, child}

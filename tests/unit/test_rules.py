@@ -31,8 +31,9 @@ class DepthInForce:
     ratio: float
     source = "this test"
     cautions = (Caution("depth_untested", "nobody has tried this"),)
+    changes = {}  # noqa: RUF012 - of this test
 
-    def factors(self, subject: Subject) -> Factors:
+    def factors(self, subject: Subject, _before: object) -> Factors:
         if subject.role is not Role.HIDDEN:
             return Factors({}, "")
         return Factors({"learning_rate": 1 / self.ratio, "epsilon": 1 / self.ratio}, f"depth ×{self.ratio:g}")

@@ -144,6 +144,6 @@ def test_the_logits_of_the_program_follow_from_the_closed_form(parameterization,
     align, init = parse(alignment), init_exponents(parameterization)[Role.READOUT]
     c = largest_stable(parameterization, optimizer, alignment)[Role.READOUT]
     r = required_feature_change(parameterization, align).last
-    moved = c + init.a + update_scale(optimizer).offset(init)
+    moved = c + init.a + update_scale(optimizer, Role.READOUT).offset(init)
     terms = (init.a + init.b + r - align.readout.omega, moved - align.readout.alpha, moved + r - align.readout.u)
     assert solve(parameterization, optimizer, alignment).logits == pytest.approx(float(min(terms)), abs=1e-7)

@@ -16,6 +16,8 @@ from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
 from widthwise.cli.fit import fit
 from widthwise.cli.fleet import fleet
+from widthwise.cli.rules import rules
+from widthwise.cli.sweeps import sweeps
 from widthwise.cli.transfer import transfer
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
@@ -57,9 +59,10 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (demo, transfer, exponents, fit, fleet):
+for command in (demo, transfer, rules, exponents, fit, fleet):
     app.command()(command)
 app.add_typer(calibrate)
+app.add_typer(sweeps)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -35,7 +35,7 @@ def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
     if plan["tensors"]:
         table = _tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide)
         console.show(f"By tensor ({len(plan['tensors'])})", table)
-    for line in _model_lines(plan.get("model") or {}):
+    for line in (*_model_lines(plan.get("model") or {}), *_training_lines(plan.get("training") or {})):
         out.print(escape(line))
     out.print(escape(provenance(plan["provenance"])), soft_wrap=True)
 
@@ -48,8 +48,16 @@ def _model_lines(model: JsonObject) -> Iterator[str]:
             yield f"{words} ×{console.number(quantity['multiplier'])}: {quantity['reason']}."
 
 
+def _training_lines(training: JsonObject) -> Iterator[str]:
+    """What a rule changes of the whole training."""
+    for name, quantity in training.items():
+        if quantity is not None:
+            value = "" if quantity["value"] is None else f" {console.number(quantity['value'])}"
+            yield f"{name.capitalize()}{value}: {quantity['reason']}."
+
+
 def provenance(of: JsonObject) -> str:
-    """Return two lines that say where the numbers come from, and for which setting."""
+    """Return lines that say where the numbers come from, and for which setting."""
     setting = f"{of['parameterization']}, {_label(of['optimizer'])}, {of['alignment']} alignment"
     if of["parameterization"] == "mup":
         setting += f", form {of['form']}"
@@ -57,9 +65,22 @@ def provenance(of: JsonObject) -> str:
     if exponents["source"] == "calibration":
         widths = ", ".join(map(str, exponents["widths"]))
         source = f"calibration {exponents['calibration_id']} ({exponents['architecture']}, widths {widths})"
+    elif exponents["source"] == "sweep":
+        over = exponents["over"]["width"]
+        source = (
+            f"sweep {exponents['sweep_id']} (revision {exponents['revision']}, width^{console.signed(over['value'])}, "
+            f"95 % interval {console.between(over['interval'])})"
+        )
     else:
         source = f"{exponents['source']} ({exponents.get('reference', 'your own')})"
-    return f"Exponents from {source}.\nSetting: {setting}; weight decay {_decay(of['weight_decay_mode'])}."
+    rules = "".join(f"\nRule of {about}: {_rule(choice)}." for about, choice in of.get("rules", {}).items())
+    return f"Exponents from {source}.\nSetting: {setting}; weight decay {_decay(of['weight_decay_mode'])}.{rules}"
+
+
+def _rule(choice: JsonObject) -> str:
+    """A rule with the parameters that it has."""
+    given = ", ".join(f"{name} {value}" for name, value in choice.items() if name != "rule" and value is not None)
+    return f"{choice['rule']} ({given})" if given else str(choice["rule"])
 
 
 def _label(optimizer: str) -> str:

@@ -46,6 +46,18 @@ def transfer(
     target_width: Annotated[
         int | None, typer.Option(min=1, help="Width of the model to train.", rich_help_panel=_BASE)
     ] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=BASE:TARGET",
+            help="Another size at both ends: depth, batch_tokens, tokens, head_dim, output_dimension.",
+            rich_help_panel=_BASE,
+        ),
+    ] = None,
+    beta: Annotated[
+        list[str] | None,
+        typer.Option(metavar="beta1=NUMBER", help="Adam's β at the base (beta1=, beta2=).", rich_help_panel=_BASE),
+    ] = None,
     learning_rate: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,9 +99,21 @@ def transfer(
         Layout | None,
         options.word(Layout, f"Axis order of the file's matrices that name no axes. {listed(Layout)}.", panel=_BASE),
     ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ABOUT=RULE[,PARAMETER=NUMBER]",
+            help="What to do about depth, batch, tokens or weight_decay (`widthwise rules` lists the rules).",
+            rich_help_panel=_WHENCE,
+        ),
+    ] = None,
     calibration: Annotated[
         str | None,
         options.identifier("Use the exponents that this calibration measured; asks a service.", panel=_WHENCE),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        options.identifier("Use the exponent over width that this sweep measured; asks a service.", panel=_WHENCE),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Ask this service instead of answering here.", rich_help_panel=_WHENCE)
@@ -114,7 +138,10 @@ def transfer(
           --base-config small/config.json --target-config large/config.json
       widthwise transfer examples/gpt2_small_to_xl.json
       widthwise transfer examples/gpt2_small_to_xl.json -p mup --json
+      widthwise transfer -p mup -o adamw --base-width 256 --target-width 1024 \\
+          --lr 0.003 --size depth=8:32 --rule depth=completep
       widthwise transfer request.json --calibration ID
+      widthwise transfer request.json --sweep ID
     """
     asked = words.read_request(request) if request is not None else {}
     setting = {
@@ -125,7 +152,7 @@ def transfer(
         "form": form,
         "weight_decay_mode": weight_decay_mode,
         "layout": layout,
-        "exponents": None if calibration is None else {"source": "calibration", "id": calibration},
+        "exponents": _measured(calibration, sweep),
     }
     base = {
         "width": base_width,
@@ -147,14 +174,33 @@ def transfer(
     asked |= words.given(setting)
     if model:
         asked["model"] = _merged(asked.get("model"), model)
-    asked["base"] = _merged(asked.get("base"), base)
-    asked["target"] = _merged(asked.get("target"), {"width": target_width})
-    plan = _answer(asked, url=url, remote=url is not None or calibration is not None)
+    base_sizes, target_sizes = words.sizes(size, "--size")
+    asked["base"] = _merged(asked.get("base"), base | base_sizes | (_betas(beta) or {}))
+    asked["target"] = _merged(asked.get("target"), {"width": target_width} | target_sizes)
+    if named := words.rules(rule, "--rule"):
+        asked["rules"] = _merged(asked.get("rules"), named)
+    plan = _answer(asked, url=url, remote=any(each is not None for each in (url, calibration, sweep)))
     if as_json:
         console.print_json(plan)
         return
     show_plan(plan, every_tensor=every_tensor)
     console.warn(plan["warnings"])
+
+
+def _betas(values: list[str] | None) -> dict[str, float] | None:
+    found = words.number_or_by_role(values, "--beta")
+    if isinstance(found, float):
+        raise typer.BadParameter(f"{found:g}: say which, as beta2={found:g}", param_hint="'--beta'")
+    return found
+
+
+def _measured(calibration: str | None, sweep: str | None) -> dict[str, str] | None:
+    """Return where measured exponents come from; None without either option."""
+    if calibration is not None and sweep is not None:
+        raise typer.BadParameter("given with --calibration; give one of the two", param_hint="'--sweep'")
+    if sweep is not None:
+        return {"source": "sweep", "id": sweep}
+    return None if calibration is None else {"source": "calibration", "id": calibration}
 
 
 def _merged(part: Any, options: dict[str, Any]) -> Any:

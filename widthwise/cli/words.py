@@ -34,6 +34,45 @@ def number_or_by_role(values: Sequence[str] | None, option: str) -> float | dict
     return by_role
 
 
+def sizes(values: Sequence[str] | None, option: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Parse any number of `depth=8:32`, base and target, into the sizes of both ends."""
+    base: dict[str, int] = {}
+    target: dict[str, int] = {}
+    for text in values or ():
+        name, _, pair = text.partition("=")
+        ends = [_count(part) for part in pair.split(":")]
+        if name in base or len(ends) != 2 or None in ends:
+            raise typer.BadParameter(f"{text!r}: give NAME=BASE:TARGET once per size", param_hint=f"'{option}'")
+        base[name], target[name] = (end for end in ends if end is not None)
+    return base, target
+
+
+def _count(text: str) -> int | None:
+    """A whole number, also as 2e9; None for anything else."""
+    try:
+        number = float(text)
+        return int(text) if text.isdigit() else int(number) if number.is_integer() else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def rules(values: Sequence[str] | None, option: str) -> dict[str, str | dict[str, Any]] | None:
+    """Parse any number of `depth=completep`, `depth=completep,alpha=0.75` or `tokens=exponent=0.3`."""
+    chosen: dict[str, str | dict[str, Any]] = {}
+    for text in values or ():
+        about, separator, choice = text.partition("=")
+        if not separator or not choice or about in chosen:
+            raise typer.BadParameter(
+                f"{text!r}: give ABOUT=RULE or ABOUT=RULE,PARAMETER=NUMBER once for each", param_hint=f"'{option}'"
+            )
+        first, *others = choice.split(",")
+        parameters = others if "=" not in first else [first, *others]
+        word = {} if "=" in first else {"rule": first}
+        given_here = {name: _number(value, option) for name, _, value in (part.partition("=") for part in parameters)}
+        chosen[about] = first if word and not given_here else {**word, **given_here}
+    return chosen or None
+
+
 def numbers(text: str | None, option: str) -> list[float] | None:
     """Parse `0.001,0.002,0.004`."""
     return None if text is None else [_number(part, option) for part in text.split(",")]

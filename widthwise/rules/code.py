@@ -20,12 +20,12 @@ any other tensor, gradients then grow by 1/f: Adam's steps do not notice, its ε
 steps would follow, which is refused.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
-from widthwise.rules.contract import Case, Factors, Subject
+from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.rules.in_force import ExponentsInForce, Scheme
 from widthwise.tensors.multipliers import FIELD, CodePower, of_tensors
 from widthwise.theory.optimizers import GRADIENT, decay_mode_in_force, epsilon_power, update_scale
@@ -72,13 +72,14 @@ class CodeMultipliersInForce:
     """The shift of every tensor that the code multiplies."""
 
     source = "equivalence map, Everett et al. 2024, arXiv 2407.05872"
+    changes: Changes = NO_CHANGES
 
     def __init__(self, scheme: Scheme, in_force: ExponentsInForce, cautions: tuple[Caution, ...]) -> None:
         self._scheme = scheme
         self._in_force = in_force
         self.cautions = cautions
 
-    def factors(self, subject: Subject) -> Factors:
+    def factors(self, subject: Subject, _before: Mapping[QuantityName, float]) -> Factors:
         """The shift of one tensor or role; nothing for one that the code leaves alone."""
         own, owner = subject.code or _NOTHING, subject.owner_code
         if subject.code is None and owner is None:

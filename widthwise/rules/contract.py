@@ -4,9 +4,9 @@ A transfer is the product of the rules in force. To add a rule, write a module w
 list it in `registry.RULES`; nothing else knows rules by name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from widthwise.caution import Caution
 from widthwise.model import Base, Target
@@ -31,6 +31,7 @@ class Case(NamedTuple):
     has_ties: bool  #: whether an embedding and a readout share weights
     widths: tuple[int, int] | None  #: of base and target, as stated; None: not stated
     code_multipliers: Sequence[ComputedMultiplier] = ()
+    in_blocks: Sequence[bool | None] = ()  #: whether each tensor stands in a residual block; None: nothing tells
 
 
 class Subject(NamedTuple):
@@ -42,6 +43,7 @@ class Subject(NamedTuple):
     is_tied: bool = False  #: it shares weights between an embedding and a readout
     code: CodePower | None = None  #: what the model's own code multiplies its output by
     owner_code: CodePower | None = None  #: of a tied readout: what it multiplies the embedding's output by
+    in_block: bool | None = None  #: whether it stands in a residual block; None: not asked, or nothing tells
 
 
 _NONE: Mapping[QuantityName, float] = MappingProxyType({})
@@ -55,6 +57,19 @@ class Factors(NamedTuple):
     exponents: Mapping[QuantityName, float] = _NONE  #: the quantity is ∝ width^(−exponent); only for rules over width
 
 
+class Change(NamedTuple):
+    """What a rule does to a number of the whole model or training."""
+
+    of: Callable[[float], float]  #: the target's value from the base's
+    reason: str  #: the formula, with the source
+
+
+#: Adam's β and the multiplier of every residual branch.
+ChangeName = Literal["beta1", "beta2", "residual_multiplier"]
+Changes = Mapping[ChangeName, Change]
+NO_CHANGES: Changes = MappingProxyType({})
+
+
 class RuleInForce(Protocol):
     """A rule that applies to a case: its source, its cautions, and factors for every subject."""
 
@@ -66,8 +81,15 @@ class RuleInForce(Protocol):
     def cautions(self) -> tuple[Caution, ...]:
         """What to know about this rule in this case."""
 
-    def factors(self, subject: Subject) -> Factors:
-        """Return the factors of one subject. Equal subjects get equal factors, so it is called once for each."""
+    @property
+    def changes(self) -> Changes:
+        """What it does beyond the tensors."""
+
+    def factors(self, subject: Subject, before: Mapping[QuantityName, float]) -> Factors:
+        """Return the factors of one subject. Equal subjects get equal factors, so it is called once for each.
+
+        before: the product of the rules before this one.
+        """
 
 
 class Rule(Protocol):

@@ -1,10 +1,11 @@
 """The second rule: a measured finite-width shift of every learning rate (Essential AI 2025, 2505.02222)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
-from widthwise.rules.contract import Case, Factors, Subject
+from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.theory.optimizers import decay_mode_in_force
 from widthwise.vocabulary import QuantityName, WeightDecayMode
 
@@ -55,8 +56,9 @@ class ShiftInForce:
     reason: str
     source: str
     cautions: tuple[Caution, ...] = ()
+    changes: Changes = field(default_factory=lambda: NO_CHANGES)
 
-    def factors(self, _subject: Subject) -> Factors:
+    def factors(self, _subject: Subject, _before: Mapping[QuantityName, float]) -> Factors:
         """The same for every tensor and role."""
         return Factors(self.multipliers, self.reason)
 

@@ -1,14 +1,14 @@
 """The first rule: width. Theory's or measured exponents, split over each tensor's fan-in and fan-out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from widthwise.caution import Caution
-from widthwise.rules.contract import Case, Factors, Subject
+from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.theory.fans import Fans
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.vocabulary import Role, known_word
+from widthwise.vocabulary import QuantityName, Role, known_word
 
 
 class Width:
@@ -25,6 +25,8 @@ class Width:
 class WidthInForce:
     """The width rule with the exponents of one case."""
 
+    changes: Changes = NO_CHANGES
+
     def __init__(self, case: Case) -> None:
         self._in_force = case.in_force
         self._case = case
@@ -35,7 +37,7 @@ class WidthInForce:
         exponents = self._in_force.provenance["exponents"]
         return str(exponents.get("reference", exponents["source"]))
 
-    def factors(self, subject: Subject) -> Factors:
+    def factors(self, subject: Subject, _before: Mapping[QuantityName, float]) -> Factors:
         """Target over base of every quantity of a tensor, by its own fans; of a role, by the ratio of the widths."""
         role, fans, ratio, is_tied, *_ = subject
         in_force = self._in_force
@@ -55,10 +57,15 @@ class WidthInForce:
         power = epsilon_power(case.scheme.optimizer)
         sizes = case.widths or narrowest_hidden(case.placements)
         return (
-            *(epsilon_cautions(case.base, case.target, self._in_force.gradient, sizes, power) if power else ()),
+            *(epsilon_cautions(case.base, case.target, self._gradients(), sizes, power) if power else ()),
             *(self._in_force.tie_cautions if case.has_ties else ()),
             *self._measured(),
         )
+
+    def _gradients(self) -> Mapping[Role, float]:
+        """Exponent of the gradient by role, where the optimizer has an epsilon next to it."""
+        optimizer = self._case.scheme.optimizer
+        return {role: g for role, g in self._in_force.gradient.items() if epsilon_power(optimizer, role)}
 
     def _measured(self) -> Iterator[Caution]:
         exponents = self._case.exponents
@@ -74,6 +81,7 @@ class WidthInForce:
             shifted=bool(exponents.shift),
             stated=self._case.widths is not None,
         )
+        yield from exponents.cautions
 
 
 def _growth(role: Role, fans: Fans) -> str:

@@ -18,6 +18,7 @@ class Tensor:
     role: Role | str | None = None
     tied_to: str | None = None  #: name of the tensor that owns the weights which this one reuses
     decayed: bool = True  #: False keeps weight decay away from it, whatever its role has
+    in_block: bool | None = None  #: whether it stands in a residual block; rules of depth need to know
 
 
 def changed_axes(tensor: Tensor) -> list[int]:

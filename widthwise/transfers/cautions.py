@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from widthwise.caution import Caution
 from widthwise.model import Base, Target, by_role, changed_sizes
+from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.contract import stated_widths
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
@@ -211,9 +213,9 @@ def _inferred_readout(placement: Placement) -> bool:
 
 
 _SIZES = {
-    "depth": ("depth_changed", "number of blocks"),
-    "batch_tokens": ("batch_changed", "batch size in tokens"),
-    "tokens": ("horizon_changed", "number of training tokens"),
+    "depth": ("depth_changed", "number of blocks", About.DEPTH),
+    "batch_tokens": ("batch_changed", "batch size in tokens", About.BATCH),
+    "tokens": ("horizon_changed", "number of training tokens", About.TOKENS),
 }
 
 
@@ -221,11 +223,11 @@ def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iter
     for name in changed_sizes(base, target):
         if name in covered or name not in _SIZES:  # the head dim is worded separately
             continue
-        code, words = _SIZES[name]
+        code, words, about = _SIZES[name]
         yield Caution(
             code,
-            f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: this plan transfers over "
-            "width alone and leaves that change uncorrected",
+            f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: no rule in force handles "
+            f"that, so the plan leaves it uncorrected; name one as rules.{about.value} ({', '.join(BY_WORD[about])})",
         )
 
 

@@ -4,12 +4,19 @@ import math
 from collections.abc import Iterable, Sequence
 
 from widthwise.model import Base, Size, Target
+from widthwise.rules.contract import Changes
 from widthwise.transfers.plan import LayerPlan, ModelPlan, ModelQuantity, TensorPlan
 from widthwise.vocabulary import Role
 
 
 def model_plan(
-    base: Base, target: Target, layers: Sequence[LayerPlan], tensors: Sequence[TensorPlan], *, qk_norm: bool
+    base: Base,
+    target: Target,
+    layers: Sequence[LayerPlan],
+    tensors: Sequence[TensorPlan],
+    changes: Changes,
+    *,
+    qk_norm: bool,
 ) -> ModelPlan:
     """The model's quantities; None for one that nothing in the request tells."""
     plans: Iterable[LayerPlan | TensorPlan] = (
@@ -19,6 +26,16 @@ def model_plan(
         attention_scale=_attention_scale(base, target, qk_norm=qk_norm),
         embedding_multiplier=_multiplier(Role.EMBEDDING, "embeddings", plans),
         logit_multiplier=_multiplier(Role.READOUT, "logits", plans),
+        residual_multiplier=_residual_multiplier(changes),
+    )
+
+
+def _residual_multiplier(changes: Changes) -> ModelQuantity | None:
+    change = changes.get("residual_multiplier")
+    if change is None:
+        return None
+    return ModelQuantity(
+        None, change.of(1.0), f"every residual branch, next to what it has at the base, {change.reason}"
     )
 
 

@@ -68,7 +68,8 @@ def _of_both(base: Sequence[Caution], target: Sequence[Caution]) -> tuple[Cautio
 
 
 def _tensor(paired: PairedParameter, *, decays_all: bool) -> Tensor:
-    return paired.tensor if decays_all or paired.target.use not in UNDECAYED else replace(paired.tensor, decayed=False)
+    decayed = decays_all or paired.target.use not in UNDECAYED
+    return replace(paired.tensor, decayed=decayed, in_block=paired.target.block is not None)
 
 
 def _with_sizes(size: _Size, model: ModelReading, end: str) -> _Size:

@@ -114,9 +114,27 @@ class ModelPlan(NamedTuple):
     attention_scale: ModelQuantity | None = None  #: on query·key; its multiplier stands next to the code's 1/√d_head
     embedding_multiplier: ModelQuantity | None = None
     logit_multiplier: ModelQuantity | None = None
+    residual_multiplier: ModelQuantity | None = None  #: on every residual branch, next to what the code has at the base
 
 
 _NO_MODEL = ModelPlan()
+
+
+class TrainingQuantity(NamedTuple):
+    """A hyperparameter of the whole training."""
+
+    value: float | None  #: for the target; None if the base gave no value
+    reason: str
+
+
+class TrainingPlan(NamedTuple):
+    """What a rule changes of the whole training; None: it stays as at the base."""
+
+    beta1: TrainingQuantity | None = None  #: Adam's β₁
+    beta2: TrainingQuantity | None = None
+
+
+_AS_AT_THE_BASE = TrainingPlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,7 @@ class Plan:
     provenance: Mapping[str, Any]
     rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
     model: ModelPlan = _NO_MODEL
+    training: TrainingPlan = _AS_AT_THE_BASE
 
     def layer(self, role: Role | str) -> LayerPlan:
         """Return the plan of one role; KeyError if base and target name no width."""
@@ -167,6 +186,7 @@ class Plan:
             "provenance": dict(self.provenance),
             "rules": [note._asdict() for note in self.rules],
             "model": {name: each and each._asdict() for name, each in self.model._asdict().items()},
+            "training": {name: each and each._asdict() for name, each in self.training._asdict().items()},
         }
 
     @classmethod
@@ -197,6 +217,7 @@ class Plan:
             provenance=dict(plan.object("provenance").values),
             rules=tuple(RuleNote(each.text("name"), each.text("source")) for each in _objects(plan, "rules")),
             model=_model(plan.object("model")) if plan.has("model") else _NO_MODEL,
+            training=_training(plan.object("training")) if plan.has("training") else _AS_AT_THE_BASE,
         )
 
 
@@ -212,6 +233,16 @@ def _to_dict(of: LayerPlan | TensorPlan, name: QuantityName) -> dict[str, Any] |
 
 def _model(fields: Fields) -> ModelPlan:
     return ModelPlan(**{name: _model_quantity(fields.object(name)) for name in ModelPlan._fields if fields.has(name)})
+
+
+def _training(fields: Fields) -> TrainingPlan:
+    return TrainingPlan(
+        **{name: _training_quantity(fields.object(name)) for name in TrainingPlan._fields if fields.has(name)}
+    )
+
+
+def _training_quantity(fields: Fields) -> TrainingQuantity:
+    return TrainingQuantity(fields.number("value") if fields.has("value") else None, fields.text("reason"))
 
 
 def _model_quantity(fields: Fields) -> ModelQuantity:

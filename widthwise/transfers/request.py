@@ -9,6 +9,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
 from widthwise.reading.described import DescribedModels
 from widthwise.reading.model import ModelReading
+from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import Scheme
 from widthwise.tensors.multipliers import FIELD, ComputedMultiplier
@@ -42,6 +43,7 @@ class TransferRequest:
     code_multipliers: Sequence[ComputedMultiplier] = ()  #: those that the model's own code computes
     qk_norm: bool = False  #: the model normalises queries and keys
     cautions: Sequence[Caution] = ()  #: of how the models were read; the plan repeats them
+    rules: RuleChoices = field(default_factory=dict)  #: beyond width, by what they are about
 
     def scheme(self) -> Scheme:
         """The words of the request. Raises InvalidInputError for one that is not known."""
@@ -123,8 +125,6 @@ class TransferRequest:
                 f"exponents.source is {source!r}: measured exponents are kept by a service; name it with --url",
                 field="exponents",
             )
-        if given.get("rules"):
-            raise InvalidInputError("rules: none is available yet; leave it out or give {}", field="rules")
         base, target = _object(given["base"], "base"), _object(given["target"], "target")
         _only(base, _BASE, "base")
         _only(target, _SIZES, "target")
@@ -138,6 +138,7 @@ class TransferRequest:
             **{name: given[name] for name in _WORDS if name in given},
             "code_multipliers": _code_multipliers(given.get(FIELD, [])),
             "qk_norm": _flag(given.get("qk_norm", False), "qk_norm"),
+            "rules": _object(given.get("rules", {}), "rules"),
         }
         if "model" in given:
             if tensors:
@@ -172,6 +173,11 @@ class TransferRequest:
             **({"tensors": [_tensor_dict(tensor) for tensor in self.tensors]} if self.tensors else {}),
             **({FIELD: [_multiplier_dict(each) for each in self.code_multipliers]} if self.code_multipliers else {}),
             **({"qk_norm": True} if self.qk_norm else {}),
+            **(
+                {"rules": {rule.about.value: rule.to_choice() for rule in chosen_rules(self.rules)}}
+                if self.rules
+                else {}
+            ),
         }
 
 
@@ -224,7 +230,8 @@ def _tensor(value: Any, field: str) -> Tensor:
         whole = isinstance(part, list) and all(type(size) is int for size in part)
         if part is not None and not whole:
             raise InvalidInputError(f"{field}.{name} is {part!r}; give a list of integers", field=f"{field}.{name}")
-    _flag(given.get("decayed", True), f"{field}.decayed")
+    for name in ("decayed", "in_block"):
+        _flag(given.get(name, True), f"{field}.{name}")
     for name in ("name", "role", "tied_to"):
         if not isinstance(given.get(name, ""), str):
             raise InvalidInputError(f"{field}.{name} is {given[name]!r}; give a string", field=f"{field}.{name}")

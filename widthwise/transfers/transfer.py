@@ -1,17 +1,31 @@
 """From a tuned base to every hyperparameter of the target: the product of the rules in force."""
 
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
+from types import MappingProxyType
 from typing import Any
 
 from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Target, by_role
 from widthwise.reading.described import DescribedModels
-from widthwise.rules.contract import Case, Rule, RuleInForce, Subject, stated_widths
+from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
+from widthwise.rules.beyond_width.named import NamedRule
+from widthwise.rules.contract import (
+    Case,
+    ChangeName,
+    Changes,
+    Factors,
+    Rule,
+    RuleInForce,
+    Subject,
+    stated_widths,
+)
 from widthwise.rules.exponents import Exponents
 from widthwise.rules.in_force import exponents_in_force
 from widthwise.rules.registry import RULES
+from widthwise.tensors.blocks import in_block
 from widthwise.tensors.multipliers import CodePower, ComputedMultiplier, of_role, of_tensors
 from widthwise.tensors.placement import Placement, Tensor, place
 from widthwise.tensors.ties import tied_names
@@ -19,7 +33,16 @@ from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.model_quantities import model_plan
-from widthwise.transfers.plan import LayerPlan, Plan, Quantity, RuleFactors, RuleNote, TensorPlan
+from widthwise.transfers.plan import (
+    LayerPlan,
+    Plan,
+    Quantity,
+    RuleFactors,
+    RuleNote,
+    TensorPlan,
+    TrainingPlan,
+    TrainingQuantity,
+)
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import (
     QUANTITIES,
@@ -39,6 +62,8 @@ _Values = Mapping[QuantityName, float | None]
 #: Fields of Base that may differ by role, apart from γ.
 _TUNED = ("learning_rate", "epsilon", "init_std", "weight_decay", "gradient_rms")
 _Numbers = Mapping[QuantityName, float]
+_Names = Mapping[Role, Sequence[QuantityName]]
+_NO_RULES: RuleChoices = MappingProxyType({})
 _ROLES = tuple(Role)  # going over the enumeration itself takes ten times as long
 
 
@@ -58,6 +83,7 @@ def transfer(
     readout_omega: Number | None = None,
     code_multipliers: Sequence[ComputedMultiplier] = (),
     qk_norm: bool = False,
+    rules: RuleChoices = _NO_RULES,
 ) -> Plan:
     """Transfer the base's hyperparameters to the target.
 
@@ -68,8 +94,9 @@ def transfer(
 
     `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations differ and none is named, the
     plan says which one it took.  `code_multipliers` are those that the model's own code computes; `qk_norm` says that
-    it normalises queries and keys.  Raises InvalidInputError, and UnplacedTensorsError for tensors that can't be
-    placed.
+    it normalises queries and keys.  `rules` names what to do about depth, batch, tokens and weight decay, such as
+    `{"depth": "completep", "tokens": {"exponent": 0.3}}` (docs/rules.md).  Raises InvalidInputError, and
+    UnplacedTensorsError for tensors that can't be placed.
 
     >>> plan = transfer(parameterization="standard", optimizer="adam",
     ...                 base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=Target(width=4096))
@@ -87,6 +114,7 @@ def transfer(
         "readout_omega": readout_omega,
         "code_multipliers": code_multipliers,
         "qk_norm": qk_norm,
+        "rules": rules,
     }
     if model is None:
         return plan_of(TransferRequest(base=base, target=target or Target(), tensors=tensors, **words))
@@ -97,16 +125,16 @@ def transfer(
 
 
 def plan_of(request: TransferRequest, rules: Sequence[Rule] = RULES) -> Plan:
-    """Answer a request by the product of `rules`. Raises as `transfer` does."""
+    """Answer a request by the product of `rules` and of those that it names. Raises as `transfer` does."""
     try:
-        return _plan_of(request, rules)
+        return _plan_of(request, rules, chosen_rules(request.rules))
     except OverflowError:
         raise InvalidInputError(
             "some quantity is beyond the range of floating point at these sizes; check the shapes and the width"
         ) from None
 
 
-def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
+def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[NamedRule]) -> Plan:
     base, target, tensors = request.base, request.target, request.tensors
     scheme = request.scheme()
     if (base.width is None) != (target.width is None):
@@ -123,7 +151,7 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         head_dim=_pair(base.head_dim, target.head_dim),
     )
     tied = tied_names(tensors, placements)
-    _require_values(base, tensors, placements, has_epsilon=epsilon_power(scheme.optimizer) > 0)
+    _require_values(base, tensors, placements, scheme.optimizer)
     case = Case(
         scheme=scheme,
         exponents=request.exponents,
@@ -135,15 +163,16 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
         has_ties=bool(tied),
         widths=stated_widths(base, target),
         code_multipliers=request.code_multipliers,
+        in_blocks=_in_blocks(request, placements),
     )
-    applied = [(rule, found) for rule in rules if (found := rule.apply(case)) is not None]
+    applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
-    has_epsilon = epsilon_power(scheme.optimizer) > 0
-    names = [name for name in QUANTITIES if has_epsilon or name != "epsilon"]
+    names = {role: _quantity_names(scheme.optimizer, role) for role in _ROLES}
     values = _base_values(base)
     code = of_tensors(request.code_multipliers, tensors, placements)
     layers = tuple(_layers(case, values, named, names))
-    tensor_plans = tuple(_tensor_plans(tensors, placements, values, named, names, tied=tied, code=code))
+    tensor_plans = tuple(_tensor_plans(case, values, named, names, tied=tied, code=code))
+    changes = reduce(operator.or_, (dict(found.changes) for _, found in named))
     return Plan(
         layers=layers,
         tensors=tensor_plans,
@@ -162,9 +191,10 @@ def _plan_of(request: TransferRequest, rules: Sequence[Rule]) -> Plan:
             ),
             *(caution for _, found in applied for caution in found.cautions),
         ),
-        provenance=in_force.provenance,
+        provenance=_provenance(in_force.provenance, chosen),
         rules=tuple(RuleNote(name, found.source) for name, found in named),
-        model=model_plan(base, target, layers, tensor_plans, qk_norm=request.qk_norm),
+        model=model_plan(base, target, layers, tensor_plans, changes, qk_norm=request.qk_norm),
+        training=_training_plan(base, changes),
     )
 
 
@@ -172,45 +202,61 @@ def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
     return None if base is None or target is None else (base, target)
 
 
-def _layers(
-    case: Case, values: Mapping[Role, _Values], rules: _InForce, names: Sequence[QuantityName]
-) -> Iterator[LayerPlan]:
+def _layers(case: Case, values: Mapping[Role, _Values], rules: _InForce, names: _Names) -> Iterator[LayerPlan]:
     if case.widths is None:
         return
     ratio = case.widths[1] / case.widths[0]
     for role in _ROLES:
         subject = Subject(role, None, ratio, code=of_role(case.code_multipliers, role))
-        yield LayerPlan(role, *_quantities(subject, values[role], rules, names))
+        yield LayerPlan(role, *_quantities(subject, values[role], rules, names[role]))
+
+
+def _provenance(words: Mapping[str, Any], chosen: Sequence[NamedRule]) -> Mapping[str, Any]:
+    return {**words, "rules": {rule.about.value: rule.to_choice() for rule in chosen}} if chosen else words
+
+
+def _in_blocks(request: TransferRequest, placements: Sequence[Placement]) -> Sequence[bool | None]:
+    """Whether each tensor stands in a residual block; nobody asks unless the request names a rule."""
+    if not request.rules:
+        return [None] * len(placements)
+    depth = _pair(request.base.depth, request.target.depth)
+    return [in_block(tensor, placed, depth) for tensor, placed in zip(request.tensors, placements, strict=True)]
+
+
+def _training_plan(base: Base, changes: Changes) -> TrainingPlan:
+    def changed(name: ChangeName, value: float | None) -> TrainingQuantity | None:
+        change = changes.get(name)
+        return change and TrainingQuantity(None if value is None else change.of(value), change.reason)
+
+    return TrainingPlan(beta1=changed("beta1", base.beta1), beta2=changed("beta2", base.beta2))
 
 
 def _tensor_plans(
-    tensors: Sequence[Tensor],
-    placements: Sequence[Placement],
+    case: Case,
     values: Mapping[Role, _Values],
     rules: _InForce,
-    names: Sequence[QuantityName],
+    names: _Names,
     *,
     tied: frozenset[str],
     code: Mapping[str, CodePower],
 ) -> Iterator[TensorPlan]:
     # Large models repeat few shapes many times: what depends on role and fans alone is worked out once.
     known: dict[tuple[object, ...], tuple[Mapping[QuantityName, Quantity], RuleFactors, str]] = {}
-    for tensor, (role, fans, *_) in zip(tensors, placements, strict=True):
+    for tensor, (role, fans, *_), inside in zip(case.tensors, case.placements, case.in_blocks, strict=True):
         is_tied = tensor.name in tied
         own_code, owner_code = None, None
         if code:
             own_code = code.get(tensor.name)
             owner_code = code.get(tensor.tied_to) if tensor.tied_to is not None and is_tied else None
-        key = role, fans, is_tied, tensor.decayed, own_code, owner_code
+        key = role, fans, is_tied, tensor.decayed, own_code, owner_code, inside
         shared = known.get(key)
         if shared is None:
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             own = values[owner_role]
             if not tensor.decayed and own["weight_decay"] is not None:
                 own = {**own, "weight_decay": 0.0}
-            shared = known[key] = _quantities(
-                Subject(role, fans, None, is_tied, own_code, owner_code), own, rules, names
-            )
+            subject = Subject(role, fans, None, is_tied, own_code, owner_code, inside)
+            shared = known[key] = _quantities(subject, own, rules, names[role])
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 
@@ -218,9 +264,13 @@ def _quantities(
     subject: Subject, values: _Values, rules: _InForce, names: Sequence[QuantityName]
 ) -> tuple[Mapping[QuantityName, Quantity], RuleFactors, str]:
     """Every quantity of one subject as the product of the rules' factors; these factors; the reasons in one line."""
-    found = [(name, rule.factors(subject)) for name, rule in rules]
+    found: list[tuple[str, Factors]] = []
+    multipliers: _Numbers = {}
+    for rule_name, rule in rules:
+        factors = rule.factors(subject, multipliers)
+        found.append((rule_name, factors))
+        multipliers = _product(multipliers, factors.multipliers) if multipliers else factors.multipliers
     by_rule = {name: factors.multipliers for name, factors in found if factors.multipliers}
-    multipliers = reduce(_product, by_rule.values())
     exponents = reduce(_sum, (factors.exponents for _, factors in found))
     quantities: dict[QuantityName, Quantity] = {}
     for name in names:
@@ -240,17 +290,25 @@ def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
     return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES} if other else one
 
 
+@cache
+def _quantity_names(optimizer: Optimizer, role: Role) -> tuple[QuantityName, ...]:
+    """The quantities of a role's tensors: no epsilon where the optimizer has none."""
+    has_epsilon = epsilon_power(optimizer, role) > 0
+    return tuple(name for name in QUANTITIES if has_epsilon or name != "epsilon")
+
+
 def _require_values(
-    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], *, has_epsilon: bool
+    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], optimizer: Optimizer
 ) -> None:
     """A learning rate or epsilon given by role must cover every role that the tensors have: an optimizer needs one."""
-    for name in ("learning_rate", "epsilon") if has_epsilon else ("learning_rate",):
+    required: tuple[QuantityName, ...] = ("learning_rate", "epsilon")
+    for name in required:
         values = getattr(base, name)
         if not isinstance(values, Mapping):
             continue
         missing: dict[Role, str] = {}
         for tensor, placement in zip(tensors, placements, strict=True):
-            if placement.role not in values:
+            if placement.role not in values and name in _quantity_names(optimizer, placement.role):
                 missing.setdefault(placement.role, tensor.name)
         if missing:
             listed = ", ".join(f"role {role.value!r}, which tensor {first!r} has" for role, first in missing.items())

@@ -20,6 +20,7 @@ metadata = sa.MetaData(
 
 IDENTIFIER_LENGTH = 32  # "cal_" and 24 hexadecimal digits, with room
 NAME_LENGTH = 64  # members of the vocabulary
+SWEEP_NAME_LENGTH = 200  # chosen: a line
 KEY_LENGTH = 255  # idempotency keys (chosen): the longest that HTTP clients send in practice
 
 
@@ -238,12 +239,58 @@ workers = sa.Table(
     sa.Index(None, "last_seen", "id"),
 )
 
-sweeps = sa.Table(
-    "sweeps",
+#: Whose turn it is to recover from crashes and lost messages: service/store/work/housekeeping.py.
+housekeeping = sa.Table(
+    "housekeeping",
     metadata,
     sa.Column("name", sa.String(NAME_LENGTH), primary_key=True),
     sa.Column("due_at", UtcDateTime, nullable=False),  # while a worker has it: when that worker counts as dead
     sa.Column("worker_id", sa.String(KEY_LENGTH)),  # NULL: nobody holds it
+)
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),
+    sa.Column("idempotency_key", sa.String(KEY_LENGTH)),
+    sa.Column("digest", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON of the request that created it
+    sa.Column("name", sa.String(SWEEP_NAME_LENGTH), nullable=False),
+    sa.Column("notes", sa.Text),
+    sa.Column("reading", sa.JSON, nullable=False),  # how rows become runs: columns, groups, prescribed axes …
+    sa.Column("revision", sa.Integer, nullable=False),  # counts the requests that added runs
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("diverged", sa.Integer, nullable=False),
+    sa.Column("cells", sa.Integer, nullable=False),
+    sa.Column("axes", sa.JSON, nullable=False),  # by name: the range of numbers, the set of words; {} without runs
+    sa.UniqueConstraint("owner", "idempotency_key"),
+    sa.CheckConstraint("runs >= diverged AND runs >= cells AND cells >= 0", name="runs"),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "owner", "created_at", "id"),
+)
+
+sweep_runs = sa.Table(
+    "sweep_runs",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("sweep_id", sa.ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),  # of its sweep, since which it belongs to it
+    sa.Column("cell", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON of its axes
+    sa.Column("identity", sa.String(64), nullable=False),  # the same with its learning rate, seed and repeat
+    sa.Column("axes", sa.JSON, nullable=False),
+    sa.Column("learning_rate", sa.Double, nullable=False),
+    sa.Column("seed", sa.BigInteger),
+    sa.Column(
+        "repeat", sa.Integer, nullable=False
+    ),  # among the runs of one request that differ in nothing and have no seed
+    sa.Column("loss", sa.Double),  # NULL: it diverged
+    sa.UniqueConstraint("sweep_id", "identity"),
+    sa.CheckConstraint("learning_rate > 0 AND learning_rate < 1e308", name="learning_rate"),
+    sa.CheckConstraint("loss > 0 AND loss < 1e308", name="loss"),
+    sa.Index(None, "sweep_id", "created_at", "id"),
+    sa.Index(None, "sweep_id", "cell"),
 )
 
 api_keys = sa.Table(

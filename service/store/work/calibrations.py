@@ -45,9 +45,9 @@ class Calibrations:
         request_id: stored for the workers' logs.
         """
         submission = Submission(self._view.owner, idempotency_key, request_id)
-        replayed_id = self._submitted_before(submission, spec, None)
-        if replayed_id is not None:
-            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        before = self._submitted_before(submission, spec, None)
+        if before is not None:
+            return before
         self._require_room(spec)
         begun = beginning.begin(spec, self._followup.planner)
         with self._database.read() as connection:
@@ -75,9 +75,9 @@ class Calibrations:
         submission = Submission(self._view.owner, idempotency_key, request_id)
         with self._database.read() as connection:
             self._view.require(connection, parent_id)
-        replayed_id = self._submitted_before(submission, spec, parent_id)
-        if replayed_id is not None:
-            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        before = self._submitted_before(submission, spec, parent_id)
+        if before is not None:
+            return before
         self._require_room(spec, parent_id)
         with self._database.read() as connection:
             begun = extensions.begin_extension(connection, parent_id, spec, self._followup.planner)
@@ -104,14 +104,16 @@ class Calibrations:
         with self._database.read() as connection:
             check_quotas(connection, self._view.owner, self._view.quotas, flops=flops, trials=trials, size=size)
 
-    def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
+    def _submitted_before(
+        self, submission: Submission, spec: JsonObject, extends: str | None
+    ) -> CreatedCalibration | None:
         """Return the calibration that a key has created, without the planning that a new one needs."""
         if submission.idempotency_key is None:
             return None
         _, digest = checked_spec(spec)
         with self._database.read() as connection:
             row = beginning.submitted_before(connection, submission, digest, extends)
-        return None if row is None else str(row.id)
+            return None if row is None else CreatedCalibration(read_calibration(connection, row.id), replayed=True)
 
     def get(self, calibration_id: str) -> StoredCalibration:
         """Return one calibration with its progress."""

@@ -159,7 +159,7 @@ def expected_time(connection: sa.Connection, spec: CalibrationSpec, expected: Js
         .limit(RECENT_CALIBRATIONS)
     )
     recently = connection.execute(recent).scalars().all()
-    rates = _rates(connection, trials.c.calibration_id.in_(recently))
+    rates = _rates(connection, trials.c.calibration_id.in_(recently)) if recently else []
     if not rates or not expected["stages"]:
         return {"seconds": None, "seconds_from": None, "workers": count}
     working = seconds_at(flops_by_width(spec, expected_cells(expected)), rates, count) or 0.0

@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -71,7 +71,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to 0003: extensions get copies of what they share."""
+    """Go back to 0004: extensions get copies of what they share."""
     _copy_shared()
     with op.batch_alter_table("shards") as batch_op:
         batch_op.drop_index(_index("shards", NEW_ORDER))

@@ -1,0 +1,1 @@
+"""Rules for what changes besides width: depth, batch, tokens and weight decay, each in force only where it is named."""

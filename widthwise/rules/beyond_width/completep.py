@@ -1,0 +1,33 @@
+"""CompleteP: depth with α in [½, 1] (Dey et al. 2025, 2505.01618)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from widthwise.rules.beyond_width.depth import blocks_in_force
+from widthwise.rules.beyond_width.in_force import ByBlock
+from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.contract import Case
+
+
+@dataclass(frozen=True)
+class CompleteP(NamedRule):
+    """Depth alone: branches × m_L^(−α), learning rates in blocks × m_L^(α−1), ε in blocks × m_L^(−α)."""
+
+    alpha: float = 1.0  #: in [½, 1]; at 1 all layers learn features, whatever the depth
+
+    about: ClassVar = About.DEPTH
+    word: ClassVar = "completep"
+    source: ClassVar = "CompleteP, Dey et al. 2025, 2505.01618, table 1"
+    formula: ClassVar = "in blocks η × m_L^(α−1) and ε × m_L^(−α), branches × m_L^(−α)"
+    holds: ClassVar = (
+        "pre-norm transformers with AdamW, 111M to 1.5B parameters; embedding, final norm and readout carry no factor; "
+        "λ does not change with depth"
+    )
+    covers: ClassVar = frozenset({"depth"})
+
+    def __post_init__(self) -> None:
+        self.checked("alpha", 0.5, 1.0)
+
+    def apply(self, case: Case) -> ByBlock:
+        """Return the factors within the blocks; outside there are none."""
+        return blocks_in_force(self, case, alpha=self.alpha)
