@@ -21,6 +21,8 @@ from service.http import openapi, problems
 from service.http.answers import Answers
 from service.http.connections import Connections
 from service.http.csrf import OwnPagesOnly
+from service.http.dependencies import quotas_of
+from service.http.lanes import Lane
 from service.http.middleware import Bounds
 from service.http.streams import Streams
 from service.observability.logs import Watch
@@ -111,14 +113,16 @@ def create_app(
     )
     app.state.store = store
     app.state.settings = settings
+    app.state.quotas = quotas_of(settings)
     app.state.guard = guard = make_guard(settings)
     app.state.pictures = Pictures()
     app.state.fits = Fits()
     app.state.streams = streams = Streams()
+    app.state.lane = lane = Lane()
     app.state.connections = connections = Connections(unread_seconds=settings.unread_seconds)
     app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
     app.state.large = large = LargeTransfers(max_body_bytes=settings.max_body_bytes)
-    app.state.metrics = metrics = Metrics(guard, streams, answers, connections)
+    app.state.metrics = metrics = Metrics(guard, streams, answers, connections, lane)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds

@@ -184,6 +184,49 @@ class Settings(BaseSettings):
         default=10,
         description="Requests per minute with a wrong key from one address; after that, unknown keys are not checked.",
     )
+    max_trials: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        default=20_000,
+        description="Trials that one specification may ask for; more get 422. 0 sets no limit.",
+    )
+    max_flops: Annotated[float, Field(ge=0, le=1e30)] = Field(
+        default=1e19,
+        description="Floating-point operations that one specification may ask of workers, as estimated when it is "
+        "submitted; more get 422. 0 sets no limit.",
+    )
+    max_training_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=256 << 30,
+        description="Memory in bytes that one training run of a specification may need, as estimated when it is "
+        "submitted; more get 422. 0 sets no limit.",
+    )
+    owner_queued_flops: Annotated[float, Field(ge=0, le=1e32)] = Field(
+        default=1e20,
+        description="Floating-point operations that one owner's unfinished calibrations may ask of workers; a "
+        "submission beyond them gets 429. 0 sets no limit.",
+    )
+    owner_running_shards: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0,
+        description="Shards of one owner that workers may run at once; the others wait. 0 sets no limit: owners take "
+        "turns.",
+    )
+    owner_stored_trials: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=1_000_000,
+        description="Trials that one owner may store; what would add more gets 429. 0 sets no limit.",
+    )
+    owner_stored_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=4 << 30,
+        description="Bytes that one owner may store, counted roughly by rows; what would add more gets 429. 0 sets no "
+        "limit.",
+    )
+    keep_unsuccessful_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=0.0,
+        description="Days after which workers delete calibrations that have failed or were cancelled, counted from "
+        "their end. 0 keeps them for ever.",
+    )
+    keep_succeeded_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=0.0,
+        description="Days after which workers delete calibrations that have succeeded, counted from their end, with "
+        "their exponents: a transfer that names one then gets 404. 0 keeps them for ever.",
+    )
     max_sweep_runs: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=5_000,
         description="Runs that one uploaded sweep may have, all of which a fit reads; more get 422.",

@@ -191,6 +191,13 @@ class Client(SweepClient):
         answer = self._ask("POST", f"{_address(calibration_id)}/cancel")
         return cast(Calibration, self._object(answer, *_CALIBRATION))
 
+    def delete(self, calibration_id: str) -> None:
+        """Delete a calibration that has ended, with its trials and exponents; ServiceError (409) otherwise.
+
+        It is also a 409 while an extension shares its trials.
+        """
+        self._ask("DELETE", _address(calibration_id))
+
     def retry(self, calibration_id: str) -> Calibration:
         """Run the failed shards of a failed calibration again, keeping every trial; ServiceError (409) otherwise."""
         answer = self._ask("POST", f"{_address(calibration_id)}/retry")

@@ -8,7 +8,7 @@ import structlog
 
 from service.doorbell import make_doorbell
 from service.settings import Settings
-from service.store import open_store
+from service.store import Retention, open_store
 from workers.listener import Listener
 from workers.probe import PROBE_COMMAND
 from workers.supervisor import CHILD_COMMAND
@@ -34,7 +34,13 @@ def run_worker(
     """
     doorbell = make_doorbell(settings)
     with ExitStack() as stack:
-        store = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=doorbell)
+        store = open_store(
+            settings.database_url,
+            lease_seconds=settings.lease_seconds,
+            doorbell=doorbell,
+            running_of_one=settings.owner_running_shards,
+            retention=Retention(settings.keep_unsuccessful_days, settings.keep_succeeded_days),
+        )
         stack.callback(store.close)
         worker = stack.enter_context(
             Worker(store, settings, worker_id, stop, command=command, probe_command=probe_command)

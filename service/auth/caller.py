@@ -10,7 +10,7 @@ class Scope(StrEnum):
     """What a key may do; each includes those before it."""
 
     READ = "read"  #: every GET of the owner's calibrations and sweeps, transfers and predictions
-    #: submit, extend, upload, finish, cancel and retry the owner's calibrations; create, extend and delete its sweeps
+    #: submit, extend, upload, finish, cancel, retry and delete its calibrations; create, extend and delete its sweeps
     CALIBRATE = "calibrate"
     ADMIN = "admin"  #: the same for everyone's
 

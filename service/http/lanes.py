@@ -8,11 +8,11 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from starlette.requests import Request
+from fastapi import Depends, Request
 
 from service.errors import TooManyRequestsError
 
@@ -125,6 +125,23 @@ class Lane:
         self._waiting[owner].remove(waiting)
         if not self._waiting[owner]:
             del self._waiting[owner]
+
+
+@dataclass(frozen=True, slots=True)
+class HeavyWork:
+    """The lane of the process, for one request."""
+
+    request: Request
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, once it is the turn of the request's owner; TooManyRequestsError (429) else."""
+        lane: Lane = self.request.app.state.lane
+        # the owner is read now: the dependency that admits the request may be resolved after this one
+        return await lane.run(sender_of(self.request), work)
+
+
+#: For a route that reads thousands of rows or fits.
+Heavy = Annotated[HeavyWork, Depends(HeavyWork)]
 
 
 def sender_of(request: Request) -> str:

@@ -22,7 +22,7 @@ from widthwise import errors as library
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_LISTED = 100  # faults listed in one answer (chosen): enough to fix a file with, small enough to read
-QUOTA_SECONDS = 60  # after which an owner over a quota may try again (chosen): they may delete something
+QUOTA_SECONDS = 60  # after which an owner over a quota may try again (chosen): shards end, or they delete something
 _MAX_SHOWN_VALUE = 100  # characters of a refused value that are sent back (chosen)
 
 _log = structlog.get_logger(__name__)

@@ -18,6 +18,7 @@ from service.store.database.errors import (
     StoreUnavailableError,
 )
 from service.store.database.paging import encode_cursor
+from service.store.database.quotas import Quotas
 from service.store.database.records import (
     ApiKey,
     Backlog,
@@ -40,9 +41,11 @@ from service.store.database.schema import check_schema, current_revision, head_r
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.results import provenance
+from service.store.results.comparing import ComparedTrials
 from service.store.results.sweep_runs import GivenRun, StoredRun
 from service.store.results.sweeps import StoredRuns, StoredSweep, SweepDraft, SweepLimits
 from service.store.store import Store, open_store
+from service.store.work.deletion import Retention
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.expectation import expected_of
 from service.store.work.queue import ATTEMPTS_MAXIMUM
@@ -57,6 +60,7 @@ __all__ = [
     "CalibrationProgress",
     "CalibrationState",
     "Claim",
+    "ComparedTrials",
     "ContradictionError",
     "CreatedCalibration",
     "Doorbell",
@@ -71,6 +75,8 @@ __all__ = [
     "NotFoundError",
     "Page",
     "QuotaExceededError",
+    "Quotas",
+    "Retention",
     "SchemaError",
     "Shard",
     "ShardState",

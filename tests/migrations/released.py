@@ -1,4 +1,4 @@
-"""Databases as released versions left them: rows in every table of revisions 0001 to 0003.
+"""Databases as released versions left them: rows in every table of revisions 0001 to 0004.
 
 Never changed once a revision is released: what is here must upgrade for ever.
 """
@@ -214,8 +214,18 @@ def _third() -> list[tuple[str, dict[str, Any]]]:
     return [*words, *found, ("api_keys", {**key, "id": "key_1", "created_at": NOW}), ("sweeps", lease)]
 
 
+def _fourth() -> list[tuple[str, dict[str, Any]]]:
+    """The same rows as 0004 has them, and a sweep with a run."""
+    found = [("housekeeping" if table == "sweeps" else table, values) for table, values in _third()]
+    sweep = {"id": "swe_1", "created_at": NOW, "owner": "ada", "digest": "f" * 64, "name": "mine", "reading": {}}
+    counts = {"revision": 1, "runs": 1, "diverged": 0, "cells": 1, "axes": {"width": [32, 32]}}
+    run = {"id": "run_1", "sweep_id": "swe_1", "created_at": NOW, "revision": 1, "cell": "a" * 64, "identity": "b" * 64}
+    values = {"axes": {"width": 32}, "learning_rate": 0.1, "seed": 0, "repeat": 0, "loss": 2.5}
+    return [*found, ("sweeps", {**sweep, **counts}), ("sweep_runs", {**run, **values})]
+
+
 #: Rows by the revision that wrote them, parents first.
-RELEASED = {"0001": _FIRST, "0002": [*_FIRST, *_SECOND], "0003": _third()}
+RELEASED = {"0001": _FIRST, "0002": [*_FIRST, *_SECOND], "0003": _third(), "0004": _fourth()}
 
 
 def insert(engine: sa.Engine, rows: list[tuple[str, dict[str, Any]]]) -> None:

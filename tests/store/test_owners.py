@@ -23,9 +23,11 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
     "calibrations.shards": lambda store, one: store.calibrations.shards(one),
     "calibrations.events": lambda store, one: store.calibrations.events(one),
     "calibrations.upload": lambda store, one: store.calibrations.upload(one, UPLOAD),
+    "calibrations.delete": lambda store, one: store.calibrations.delete(one),
     "calibrations.finish": lambda store, one: store.calibrations.finish(one),
     "trials.page": lambda store, one: store.trials.page(one),
     "trials.all": lambda store, one: store.trials.all(one),
+    "trials.compared": lambda store, one: store.trials.compared(one, one),
     "measurements.page": lambda store, one: store.measurements.page(one),
 }
 
@@ -40,7 +42,7 @@ BY_SWEEP: dict[str, Callable[[Store, str], Any]] = {
 #: Of workers, keys and administrators: a route never hands these an owner's word for whose they are.
 NOT_BY_OWNER = {
     *(f"workers.{name}" for name in ("report", "stop", "abandon", "forget")),
-    *(f"housekeeping.{name}" for name in ("run", "republish", "ready")),
+    *(f"housekeeping.{name}" for name in ("run", "republish", "ready", "outdated")),
     *(f"keys.{name}" for name in ("create", "find", "all", "revoke", "touch")),
     *(f"work.{name}" for name in ("claim", "check", "extend", "finish", "fail", "release", "cancel", "backlog")),
     *(f"work.record_{name}" for name in ("environment", "trial", "measurement")),

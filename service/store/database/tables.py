@@ -63,14 +63,26 @@ calibrations = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     # the calibration whose trials this one began with
     sa.Column("extends", sa.ForeignKey("calibrations.id", ondelete="SET NULL")),
+    # the same if its trials and measurements are read there; NULL if they were copied, as before this column
+    sa.Column("shares", sa.ForeignKey("calibrations.id", ondelete="RESTRICT")),
     sa.Column("rounds", sa.Integer, nullable=False, server_default="1"),  # how often shards were planned
     # each distinct device and code that ran a part of it; NULL in rows older than the column
     sa.Column("environments", sa.JSON(none_as_null=True)),
     sa.Column("expected", sa.JSON(none_as_null=True)),  # time estimated at the start
+    sa.Column("flops", sa.Double),  # the operations in `expected`; NULL if it is, and for external runners
+    sa.Column("trials_done", sa.Integer, nullable=False, server_default="0"),  # those that it shares included
+    sa.Column("stored_trials", sa.Integer, nullable=False, server_default="0"),  # rows that only it has
+    sa.Column("stored_bytes", sa.BigInteger, nullable=False, server_default="0"),  # of its rows in all tables, roughly
+    # the number of the latest claim of a shard, counted over all: the highest says whose turn it was; 0 before any
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("owner", "idempotency_key"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "owner", "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
+    sa.Index(None, "owner", "state"),  # what an owner's unfinished work asks for
+    sa.Index(None, "turn"),
+    sa.Index(None, "extends"),
+    sa.Index(None, "shares"),
 )
 
 shards = sa.Table(
@@ -78,6 +90,7 @@ shards = sa.Table(
     metadata,
     sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
     sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),  # its calibration's
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),  # order of claiming within the calibration
     sa.Column("spec", sa.JSON, nullable=False),
@@ -96,7 +109,7 @@ shards = sa.Table(
     sa.UniqueConstraint("calibration_id", "position"),
     sa.CheckConstraint("attempts >= 0 AND attempts <= epoch", name="attempts"),
     sa.CheckConstraint("state <> 'running' OR lease_until IS NOT NULL", name="lease"),
-    sa.Index(None, "state", "created_at", "calibration_id", "position"),  # the order of claims
+    sa.Index(None, "state", "owner", "created_at", "calibration_id", "position"),  # the order of claims
     sa.Index(None, "state", "queued_at"),  # for how long the oldest has waited
 )
 

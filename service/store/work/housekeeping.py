@@ -4,13 +4,19 @@ The database's clock decides when it is due. A worker that finds it due takes it
 it with the time of the next one. If that worker dies, it is due again when its time is over.
 """
 
+import logging
+
 import sqlalchemy as sa
 
 from service.store.database.clock import now
 from service.store.database.engine import Database, insert_or
+from service.store.database.errors import NotFoundError, StateConflictError
 from service.store.database.tables import housekeeping
-from service.store.work import shards
+from service.store.work import deletion, shards
+from service.store.work.deletion import KEEP_ALL, Retention
 from service.store.work.followup import FollowUp
+
+log = logging.getLogger(__name__)
 
 NAME = "work"  # of the only kind there is: shards and calibrations that nobody else would handle
 
@@ -21,11 +27,12 @@ HELD_SECONDS = 30.0  # chosen: half a shard's lease, after which a worker counts
 
 
 class Housekeeping:
-    """Recovers from crashes and lost messages."""
+    """Recovers from crashes and lost messages, and deletes what has been kept long enough."""
 
-    def __init__(self, database: Database, followup: FollowUp) -> None:
+    def __init__(self, database: Database, followup: FollowUp, retention: Retention = KEEP_ALL) -> None:
         self._database = database
         self._followup = followup
+        self._retention = retention
 
     def run(self, worker_id: str) -> int:
         """Republish and finish what is ready, if that is due and no other worker does it; return the messages sent.
@@ -40,9 +47,30 @@ class Housekeeping:
             if not self._take(worker_id):  # a fit took so long that another worker started
                 return sent
             self._followup.follow_or_leave(identifier)
+        for identifier in self.outdated():
+            if not self._take(worker_id):
+                return sent
+            self._delete(identifier)
         with self._database.write() as connection:
             give_back(connection, worker_id, PERIOD_SECONDS)
         return sent
+
+    def outdated(self) -> list[str]:
+        """Return some calibrations that have been kept long enough."""
+        if self._retention == KEEP_ALL:
+            return []
+        with self._database.read() as connection:
+            return deletion.outdated(connection, self._retention)
+
+    def _delete(self, calibration_id: str) -> None:
+        """Delete a calibration, unless it runs again, is shared by now, or was deleted by its owner."""
+        try:
+            with self._database.write() as connection:
+                deletion.delete_calibration(connection, calibration_id)
+        except (StateConflictError, NotFoundError) as error:
+            log.info("a calibration is kept: %s", error)
+        else:
+            log.info("calibration %s was deleted: it ended longer ago than calibrations are kept", calibration_id)
 
     def republish(self) -> int:
         """Ring again for queued shards whose message was never sent or seems lost; return how many were sent."""
