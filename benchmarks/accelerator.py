@@ -311,7 +311,7 @@ def lines(found: dict[str, Any], *, toy: bool) -> list[str]:
     if toy or device["device"] == "cpu":
         page += [
             "",
-            "**This was no accelerator's run at full size.** It shows that every part of the script works, and its "
+            "**This was not run at full size on an accelerator.** It shows that every part of the script works, and its "
             "numbers say nothing about an accelerator.",
         ]
     left_out = [name for name in PARTS if found[name] is None]

@@ -44,7 +44,7 @@ def published_at(place: Place, *, optimizer: str | None = None) -> tuple[Publish
     optimizer: overrides the place's. Without either AdamW is assumed, and said.
 
     >>> published_at({"parameters": 1e9, "tokens": 1e11})[0].learning_rate
-    0.00163...
+    0.001632499402447079
     """
     known = {name: value for name, value in place.items() if name in QUANTITIES}
     if optimizer is not None:

@@ -12,7 +12,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BatchPower(NamedRule):
     """η × m_B^h with an exponent that the request gives: its own, or one that was measured."""
 

@@ -20,7 +20,7 @@ SOURCES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Horizon(NamedRule):
     """η × m_D^(−h) with an exponent that the request gives: its own, or one that was measured."""
 
@@ -48,7 +48,7 @@ class Horizon(NamedRule):
         return _in_force(self, case, _Exponent(self.exponent, self.interval, self.measured or self.source))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DefaultHorizon(NamedRule):
     """η × m_D^(−0.3), with the interval 0 to ½ that published exponents span."""
 

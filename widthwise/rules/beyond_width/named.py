@@ -21,7 +21,7 @@ class About(Explained):
     WEIGHT_DECAY = "weight_decay", "what the learning rate times the weight decay does"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NamedRule(ABC):
     """What every named rule has. The fields of a subclass are its parameters."""
 
