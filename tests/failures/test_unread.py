@@ -4,6 +4,7 @@ The API is a process as `widthwise serve` starts it, and its clients reach it wi
 them through Caddy. README.md says what each test said without its guard.
 """
 
+import asyncio
 import json
 import re
 import signal
@@ -163,7 +164,12 @@ def test_requests_behind_one_another_are_answered_in_order(tmp_path: Path, serve
         nonlocal waiting
         if scope["type"] == "http":
             waiting = max(waiting, len(getattr(scope["state"]["connection"]._served, "pipeline", ())))
-        await app(scope, receive, send)
+
+        async def later(message: Any) -> None:
+            await asyncio.sleep(0.001)  # an answer that waits for something, after its body was read
+            await send(message)
+
+        await app(scope, receive, later if scope["type"] == "http" else send)
 
     with (
         running(counted, http=connections.protocol) as address,
