@@ -33,9 +33,9 @@ ENORMOUS = spec(
 def test_an_enormous_one_is_refused_in_milliseconds(client: Client) -> None:
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()  # of this process alone, whatever else the machine does
         refused = problem(client.post("/v1/calibrations", json=ENORMOUS), 422, "specification-too-large")
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.05, seconds
     trials, flops, memory = refused["errors"]
     assert (trials["asked"], trials["limit"]) == (39_584, 20_000)  # as many as its outline has
