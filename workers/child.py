@@ -147,6 +147,7 @@ def _run(job: Job, pipe: Pipe) -> None:
     from workers.engine.device import describe_device, use_compile_cache
     from workers.engine.dispatch import run
     from workers.engine.optimizers import constants_in_force
+    from workers.engine.sweep import prepare
 
     if job.cache_dir is not None:
         use_compile_cache(job.cache_dir)
@@ -160,6 +161,9 @@ def _run(job: Job, pipe: Pipe) -> None:
             }
         )
     )
+    if job.only_compile:
+        prepare(job.spec, job.shard.width, job.corpora_dir)
+        return
     last = time.monotonic()
 
     def report(trial: int, of: int, step: int, steps: int) -> None:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,16 @@ def run_calibration(
     begun, spent = time.monotonic(), _children_seconds()
     run = _Run(list(done), list(measured), on_event)
     rounds = 0
-    with _job(spec, cache_dir, corpora_dir) as job, _places(processes, command, lifetime or Lifetime()) as places:
+    life = lifetime or Lifetime()
+    ahead = spec if life.shards > 1 else None
+    with (
+        _job(spec, cache_dir, corpora_dir) as job,
+        _places(processes, command, life) as places,
+        closing(run),
+    ):
         while shards := next_round(spec, run.trials, run.measurements):
             before = len(run.trials) + len(run.measurements)
-            run.all(shards, job, places)
+            run.all(shards, job, places, ahead)
             rounds += 1
             if len(run.trials) + len(run.measurements) == before:
                 raise LocalRunError(f"round {rounds} of {len(shards)} shards produced no outcome; see the child's log")
@@ -149,7 +155,7 @@ def _places(processes: int | None, command: Sequence[str], lifetime: Lifetime) -
             place.end()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Child:
     """A child, where it waits between shards, and the shard it runs."""
 
@@ -173,12 +179,24 @@ class _Run:
     environments: list[dict[str, Any]] = field(default_factory=list)
     children: int = 0
     starting_seconds: float = 0.0
+    preparing: list[_Child] = field(default_factory=list)  #: children that compile for a later round
+    prepared: set[int] = field(default_factory=set)  #: the widths for which one did, or does
 
-    def all(self, shards: Sequence[ShardSpec], make_job: MakeJob, places: Sequence[Standby]) -> None:
-        """Run the shards of one round, one in each place at a time."""
+    def all(
+        self,
+        shards: Sequence[ShardSpec],
+        make_job: MakeJob,
+        places: Sequence[Standby],
+        ahead: CalibrationSpec | None = None,
+    ) -> None:
+        """Run the shards of one round, one in each place at a time.
+
+        ahead: the specification whose other widths places without a shard compile meanwhile. Such a place is not waited
+        for at the end of the round.
+        """
         waiting = deque((shard, 1) for shard in shards)
         running: list[_Child] = []
-        free = list(places)
+        free = [place for place in places if all(child.place is not place for child in self.preparing)]
         try:
             while waiting or running:
                 while waiting and free:
@@ -188,16 +206,42 @@ class _Run:
                     process = place.take(job, Ties.of(job), fresh=attempt > 1)
                     running.append(_Child(process, place, job, shard, attempt, begun))
                     self.children += not process.lived_on
-                for child in list(running):
+                if free and ahead is not None and running:
+                    self._prepare(ahead, shards, make_job, free)
+                for child in [*running, *self.preparing]:
                     if self._listen(child):
                         continue
-                    running.remove(child)
                     free.append(child.place)
+                    if child in self.preparing:
+                        self.preparing.remove(child)
+                        continue
+                    running.remove(child)
                     if not child.finished:
                         waiting.append((child.shard, self._next_attempt(child)))
         finally:
             for child in running:
                 child.process.kill()
+
+    def close(self) -> None:
+        """End what is being prepared."""
+        for child in self.preparing:
+            child.process.kill()
+
+    def _prepare(
+        self, spec: CalibrationSpec, shards: Sequence[ShardSpec], make_job: MakeJob, free: list[Standby]
+    ) -> None:
+        """Let a place that has no shard compile the program of a width that a later round will train."""
+        known = {shard.width for shard in shards} | {trial.width for trial in self.trials} | self.prepared
+        width = max(set(spec.widths) - known, default=None)
+        if width is None:
+            return
+        self.prepared.add(width)
+        shard, place = ShardSpec(width, spec.learning_rates[:1], (0,)), free.pop()
+        job = replace(make_job(shard, ()), only_compile=True)
+        begun = time.monotonic()
+        process = place.take(job, Ties.of(job))
+        self.children += not process.lived_on
+        self.preparing.append(_Child(process, place, job, shard, 1, begun))
 
     def _listen(self, child: _Child) -> bool:
         """Handle the child's events; return False once it has finished or ended."""
@@ -232,7 +276,7 @@ class _Run:
                 child.error = event
             case Finished():
                 child.finished = True
-        if self.on_event is not None:
+        if self.on_event is not None and not child.job.only_compile:
             self.on_event(child.shard, event)
 
     def _next_attempt(self, child: _Child) -> int:

@@ -3,6 +3,7 @@
 job     {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}
         done, stored already: [learning rate, seed, role, γ, horizon] of trials of the shard's width, without the
         last three for a plain trial; [kind, seed] of measurements
+        with "only_compile": true the program of the shard's width is compiled for later, and nothing is trained
 events  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
         {"event": "progress", …}  {"event": "finished"}  {"event": "described", …}
         {"event": "error", "kind": …, "message": …}
@@ -45,6 +46,7 @@ class Job:
     done: Sequence[Identity] = ()  #: outcomes that are stored already and are skipped
     cache_dir: str | None = None  #: of compiled programs
     corpora_dir: str | None = None  #: of the operator's own texts
+    only_compile: bool = False  #: compile the program of the shard's width for later, and train nothing
 
     @classmethod
     def from_dict(cls, value: Any) -> Self:
@@ -57,6 +59,7 @@ class Job:
             tuple(identities(shard, given.sequence("done"))),
             given.text("cache_dir") if given.has("cache_dir") else None,
             given.text("corpora_dir") if given.has("corpora_dir") else None,
+            given.flag("only_compile") if given.has("only_compile") else False,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,6 +70,7 @@ class Job:
             "done": [_written(identity) for identity in self.done],
             "cache_dir": self.cache_dir,
             "corpora_dir": self.corpora_dir,
+            **({"only_compile": True} if self.only_compile else {}),
         }
 
 

@@ -102,7 +102,12 @@ class Worker:
             return False
         try:
             left = self._supervisor.backoff
-            claim = self._store.work.claim(self.worker_id, without=left.calibrations, without_owners=left.owners)
+            claim = self._store.work.claim(
+                self.worker_id,
+                without=left.calibrations,
+                without_owners=left.owners,
+                prefer=self._standby.calibration_id,  # its child is warm
+            )
         except StoreUnavailableError as error:
             log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
             self.stop.wait(DATABASE_SECONDS)

@@ -119,6 +119,18 @@ def test_the_memory_limit_follows_the_largest_job(child: Child, spec: dict[str, 
     assert limits == [*needed, needed[-1]]
 
 
+def test_a_program_is_compiled_for_a_later_shard(child: Child, spec: dict[str, Any], tmp_path: Path) -> None:
+    child.send(job(spec, tmp_path, only_compile=True))
+    assert [event["event"] for event in child.shard()] == ["started", "finished"]
+    compiled = set(tmp_path.iterdir())
+    assert compiled
+    with started("-m", "workers.child") as other:
+        other.send(job(spec, tmp_path, shard={**SHARD, "learning_rates": [0.01]}))
+        assert [event["event"] for event in other.shard()] == ["started", "trial", "finished"]
+    new = {path.name for path in set(tmp_path.iterdir()) - compiled}
+    assert not [name for name in new if "advance" in name and name.endswith("-cache")]
+
+
 def test_an_error_ends_a_child_that_lived_on(child: Child, spec: dict[str, Any], compile_cache: Path) -> None:
     child.send(job(spec, compile_cache, shard={**SHARD, "learning_rates": [0.01]}))
     assert child.shard()[-1]["event"] == "finished"

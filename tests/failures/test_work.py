@@ -77,6 +77,7 @@ def test_03_a_worker_that_slept_past_its_lease_writes_nothing(cluster: Cluster, 
         second = cluster.start_worker("second", *steered("run"))
         until(lambda: states(cluster, identifier) == ["running", "succeeded"])
         assert stop(second, signal.SIGTERM) == 0
+    until(lambda: len(cluster.store.trials.page(identifier).items) == 4)  # the other shard's, and its first
     victim.send_signal(signal.SIGSTOP)
     (mine / "go").touch()  # two trials of other losses lie in its pipe
     other = cluster.start_worker("other", *steered("gate", theirs))

@@ -68,6 +68,15 @@ def run_shard(
         yield from _run_in_turn(_program(spec, shard.width, corpora_dir), trials, wanted, report)
 
 
+def prepare(spec: CalibrationSpec, width: int, corpora_dir: str | None = None) -> None:
+    """Compile the program with which a CPU trains sweeps at this width; raises InvalidInputError as `run_shard`.
+
+    An accelerator's depends on how many trials a shard has, so nothing is compiled there.
+    """
+    if jax.devices()[0].platform == "cpu":
+        _program(spec, width, corpora_dir)
+
+
 @lru_cache(maxsize=PROGRAMS)
 def _program(spec: CalibrationSpec, width: int, corpora_dir: str | None) -> "SweepProgram":
     """Return the compiled program of a width, which a process keeps for its next shard."""
