@@ -1,10 +1,11 @@
-"""What the sweep routes share: rows to runs, a sweep as JSON, and fits off the event loop, one at a time.
+"""What the sweep routes share: rows to runs, a sweep as JSON, and fits off the event loop, in turns.
 
 `widthwise.sweeps` is imported where it is used: it loads scipy, which nothing else here needs.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter, to_thread
@@ -14,7 +15,7 @@ from service.errors import ConflictError, NoSuchResourceError
 from service.settings import Settings
 from service.store import GivenRun, Store, StoredRun, StoredSweep, SweepDraft, SweepLimits
 from service.sweeps import schemas
-from service.sweeps.fits import Fits
+from service.sweeps.fits import Fits, FitsForSender
 from widthwise.errors import EstimateError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ LARGEST_SEED = 2**53  # beyond it several integers share one float, which a row'
 RESERVED = ("self", "axis")  # names of parameters of `SweepFit.predict` and `exponent`
 SETTING = ("parameterization", "optimizer", "alignment", "readout_omega", "form")
 
-#: Computing holds the interpreter's lock, so two fits at once would only hold each other up. A prediction from a fit
-#: that is kept takes some 20 ms (measured) and does not wait for somebody's fit.
-_FITS, _PREDICTIONS = CapacityLimiter(1), CapacityLimiter(1)
+_PREDICTIONS = CapacityLimiter(1)  # one takes some 20 ms (measured), and does not wait for somebody's fit
 
 
 def limits_of(settings: Settings) -> SweepLimits:
@@ -142,21 +141,21 @@ def revision_body(sweep: StoredSweep) -> dict[str, Any]:
     return {"id": sweep.id, "name": sweep.name, "revision": sweep.revision, "runs": sweep.runs}
 
 
-async def fitted(fits: Fits, store: Store, sweep_id: str) -> "tuple[StoredSweep, SweepFit]":
+async def fitted(fits: FitsForSender, store: Store, sweep_id: str) -> "tuple[StoredSweep, SweepFit]":
     """Return a sweep and the fit of its runs; ConflictError (409) if they can't be fitted.
 
-    A fit that is kept is returned at once; others take turns.
+    A fit that is kept is returned at once; for others, senders take turns (429 if theirs does not come).
     """
     sweep = await run_in_threadpool(store.sweeps.get, sweep_id)
-    kept: Any = fits.find(sweep.id, sweep.revision)
+    kept: Any = fits.kept.find(sweep.id, sweep.revision)
     if kept is not None:
         return sweep, kept
-    return sweep, await to_thread.run_sync(_fit, fits, store, sweep, limiter=_FITS)
+    return sweep, await fits.run(partial(_fit, fits.kept, store, sweep))
 
 
-async def held_out(fits: Fits, store: Store, sweep: StoredSweep, asked: schemas.HoldOutBody) -> dict[str, Any]:
+async def held_out(fits: FitsForSender, store: Store, sweep: StoredSweep, asked: schemas.HoldOutBody) -> dict[str, Any]:
     """Return how well the cells at one end of an axis are predicted from all others (`schemas.ScoreBody`)."""
-    cells = await to_thread.run_sync(_hold_out, fits, store, sweep, asked, limiter=_FITS)
+    cells = await fits.run(partial(_hold_out, fits.kept, store, sweep, asked))
     distances = sorted(abs(cell.octaves) for cell in cells)
     middle = len(distances) // 2
     return {

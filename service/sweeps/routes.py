@@ -1,5 +1,6 @@
 """The sweep routes: upload runs from anywhere, fit them, predict what was not run."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -10,13 +11,14 @@ from service.calibrations.routes import IdempotencyKey
 from service.errors import RefusedInputError
 from service.http.dependencies import CalibrateStore, ReadStore
 from service.http.identifiers import SweepId
+from service.http.lanes import Heavy
 from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
 from service.store import SweepLimits
 from service.sweeps import logic
 from service.sweeps.examples import PREDICTIONS_EXAMPLES, RUNS_EXAMPLES, UPLOAD_EXAMPLES
-from service.sweeps.fits import Fits
+from service.sweeps.fits import fits_for
 from service.sweeps.schemas import (
     AppendedBody,
     FitBody,
@@ -55,13 +57,8 @@ def _limits(request: Request) -> SweepLimits:
     return logic.limits_of(request.app.state.settings)
 
 
-def _fits(request: Request) -> Fits:
-    fits: Fits = request.app.state.fits
-    return fits
-
-
 Limits = Annotated[SweepLimits, Depends(_limits)]
-KeptFits = Annotated[Fits, Depends(_fits)]
+FEW_RUNS = 1_000  # of an upload that needs no place in the lane (chosen): stored in some 100 ms
 
 
 @router.post(
@@ -73,14 +70,15 @@ KeptFits = Annotated[Fits, Depends(_fits)]
     openapi_extra=json_body(SweepUpload, UPLOAD_EXAMPLES),
 )
 async def create_sweep(
-    request: Request, store: CalibrateStore, limits: Limits, idempotency_key: IdempotencyKey = None
+    request: Request, store: CalibrateStore, limits: Limits, heavy: Heavy, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Store training runs that were made anywhere, with their learning rate, their loss and any axes.
 
     Nothing is trained. The answer is the sweep with its address; its fit is one request away.
     """
     body = await read_json(request, _UPLOAD, ANY_BYTES)
-    sweep, replayed = await run_in_threadpool(logic.create, store, body, limits, idempotency_key)
+    create = partial(logic.create, store, body, limits, idempotency_key)
+    sweep, replayed = await (run_in_threadpool if len(body.runs) <= FEW_RUNS else heavy.run)(create)
     headers = {"Location": f"/v1/sweeps/{sweep.id}"} | ({"Idempotency-Replayed": "true"} if replayed else {})
     return json_response(logic.sweep_body(sweep), 201, headers)
 
@@ -130,13 +128,16 @@ def delete_sweep(sweep_id: SweepId, store: CalibrateStore) -> Response:
     responses={200: {"model": AppendedBody}, **error_responses(400, 404, 409, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(RunsUpload, RUNS_EXAMPLES),
 )
-async def add_runs(request: Request, sweep_id: SweepId, store: CalibrateStore, limits: Limits) -> Response:
+async def add_runs(
+    request: Request, sweep_id: SweepId, store: CalibrateStore, limits: Limits, heavy: Heavy
+) -> Response:
     """Store the runs that the sweep lacks, all or none; repeating the request changes nothing.
 
     A run is known by its axes, its learning rate and its seed. 409 if the sweep has one of them with another loss.
     """
     body = await read_json(request, _RUNS, ANY_BYTES)
-    return json_response(await run_in_threadpool(logic.append, store, sweep_id, body.runs, limits))
+    append = partial(logic.append, store, sweep_id, body.runs, limits)
+    return json_response(await (run_in_threadpool if len(body.runs) <= FEW_RUNS else heavy.run)(append))
 
 
 @router.get(
@@ -156,15 +157,15 @@ def list_runs(sweep_id: SweepId, store: ReadStore, listing: Annotated[RunListing
     "/{sweep_id}/fit",
     operation_id="fitSweep",
     summary="Fit a sweep",
-    responses={200: {"model": FitBody}, **error_responses(404, 409, 422, 503)},
+    responses={200: {"model": FitBody}, **error_responses(404, 409, 422, 429, 503)},
 )
-async def fit_sweep(sweep_id: SweepId, store: ReadStore, fits: KeptFits) -> Response:
+async def fit_sweep(request: Request, sweep_id: SweepId, store: ReadStore) -> Response:
     """Return every cell's optimum and one law over all axes, with intervals, the scatter of cells and warnings.
 
     The first request after new runs takes seconds; the answer is then kept. 409 if there are no runs, or if they all
     diverged.
     """
-    sweep, fit = await logic.fitted(fits, store, sweep_id)
+    sweep, fit = await logic.fitted(fits_for(request), store, sweep_id)
     body = await run_in_threadpool(fit.to_dict)
     return json_response({"sweep": logic.revision_body(sweep), **body}, headers=_NO_CACHE)
 
@@ -173,10 +174,10 @@ async def fit_sweep(sweep_id: SweepId, store: ReadStore, fits: KeptFits) -> Resp
     "/{sweep_id}/predictions",
     operation_id="predictSweep",
     summary="Predict the best learning rate of cells that were not run",
-    responses={200: {"model": PredictedBody}, **error_responses(400, 404, 409, 413, 415, 422, 503)},
+    responses={200: {"model": PredictedBody}, **error_responses(400, 404, 409, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(PredictionsBody, PREDICTIONS_EXAMPLES),
 )
-async def predict_sweep(request: Request, sweep_id: SweepId, store: ReadStore, fits: KeptFits) -> Response:
+async def predict_sweep(request: Request, sweep_id: SweepId, store: ReadStore) -> Response:
     """Return the rate at each place with its intervals and its expected regret, and the score of a holdout.
 
     Nothing is stored. A place has a value for every axis of the sweep.
@@ -184,6 +185,7 @@ async def predict_sweep(request: Request, sweep_id: SweepId, store: ReadStore, f
     body = await read_json(request, _PREDICTIONS)
     if not body.places and body.holdout is None:
         raise RefusedInputError("The body asks for nothing: give places, or a holdout.")
+    fits = fits_for(request)
     sweep, fit = await logic.fitted(fits, store, sweep_id)
     answer = {
         "sweep": logic.revision_body(sweep),

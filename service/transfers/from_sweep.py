@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from service.errors import NoSuchResourceError, RefusedInputError
 from service.store import Store, StoredSweep
 from service.store import errors as store_errors
-from service.sweeps.fits import Fits
+from service.sweeps.fits import FitsForSender
 from service.sweeps.logic import fitted
 from service.transfers import schemas
 from widthwise.rules.beyond_width.named import NamedRule
@@ -21,7 +21,7 @@ WIDTH = "width"
 
 
 async def swept_exponents(
-    request: schemas.TransferBody, store: Store, fits: Fits
+    request: schemas.TransferBody, store: Store, fits: FitsForSender
 ) -> tuple[Exponents, dict[str, NamedRule]]:
     """Return the exponents of the named sweep, and the rules about batch and tokens that the request wants measured.
 

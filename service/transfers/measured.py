@@ -6,7 +6,7 @@ from typing import NamedTuple
 from starlette.concurrency import run_in_threadpool
 
 from service.store import Store
-from service.sweeps.fits import Fits
+from service.sweeps.fits import FitsForSender
 from service.transfers.from_sweep import swept_exponents
 from service.transfers.logic import calibrated_exponents
 from service.transfers.schemas import CalibrationExponents, SweepExponents, TransferBody
@@ -29,7 +29,7 @@ def names_measurements(transfer: TransferBody) -> bool:
     return isinstance(transfer.exponents, CalibrationExponents | SweepExponents)
 
 
-async def measured(transfer: TransferBody, store: Store, fits: Fits) -> FromMeasurements:
+async def measured(transfer: TransferBody, store: Store, fits: FitsForSender) -> FromMeasurements:
     """Return what the calibration or sweep measured that a request names.
 
     Raises as `calibrated_exponents` and `swept_exponents` do.

@@ -10,6 +10,7 @@ from service.http.lanes import sender_of
 from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_body, validated
+from service.sweeps.fits import fits_for
 from service.transfers.examples import EXAMPLES
 from service.transfers.large import LARGE_BYTES, LargeTransfers
 from service.transfers.measured import NOTHING, FromMeasurements, measured, names_measurements
@@ -43,13 +44,13 @@ async def create_transfer(request: Request, caller: Reader) -> Response:
         return await _large(request, caller, body)
     found = NOTHING
     if names_measurements(transfer):
-        found = await measured(transfer, store_of(request, caller), request.app.state.fits)
+        found = await measured(transfer, store_of(request, caller), fits_for(request))
     return json_response(plan_of(transfer.to_request(*found)).to_dict())
 
 
 async def _large(request: Request, caller: Caller | None, body: bytes) -> Response:
     def measured_of(transfer: TransferBody) -> FromMeasurements:
-        return from_thread.run(measured, transfer, store_of(request, caller), request.app.state.fits)
+        return from_thread.run(measured, transfer, store_of(request, caller), fits_for(request))
 
     large: LargeTransfers = request.app.state.large
     return await large.answer(sender_of(request), body, measured_of)

@@ -26,6 +26,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/calibrations",
         "GET /v1/calibrations",
         "GET /v1/calibrations/{calibration_id}",
+        "DELETE /v1/calibrations/{calibration_id}",
         "GET /v1/calibrations/{calibration_id}/trials",
         "GET /v1/calibrations/{calibration_id}/measurements",
         "GET /v1/calibrations/{calibration_id}/comparison",

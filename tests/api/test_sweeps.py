@@ -410,6 +410,40 @@ def test_a_revision_is_fitted_once(settings: Settings, store: Store) -> None:
         assert (fit["sweep"]["revision"], len(fit["optima"]), counted.read) == (2, 5, 3)
 
 
+class HeldSweeps(CountedSweeps):
+    """Holds a fit up until it may go on."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def runs_at(self, sweep: StoredSweep) -> tuple[StoredRun, ...]:
+        """Wait, then read every run."""
+        self.begun.set()
+        assert self.go_on.wait(30)
+        return super().runs_at(sweep)
+
+
+def test_whose_turn_does_not_come_is_told_to_try_again(settings: Settings, store: Store) -> None:
+    held = HeldSweeps(store)
+    store.sweeps = held  # type: ignore[assignment]  # has every method of it
+    app = create_app(settings, store)
+    app.state.fits.lane.patience_seconds = 0.05
+    with client_of(app) as client, ThreadPoolExecutor(1) as pool:
+        first, second = uploaded(client), uploaded(client)
+        fit = pool.submit(client.get, f"/v1/sweeps/{first}/fit")
+        try:
+            assert held.begun.wait(30)
+            refused = client.get(f"/v1/sweeps/{second}/fit")
+            assert client.get(f"/v1/sweeps/{second}").status_code == 200  # others go on
+        finally:
+            held.go_on.set()
+        problem(refused, 429, "too-many-requests")
+        assert int(refused.headers["retry-after"]) > 0
+        assert fit.result().status_code == 200
+        assert client.get(f"/v1/sweeps/{second}/fit").status_code == 200
+
+
 def test_a_fit_is_of_the_runs_of_its_revision(store: Store, client: Client) -> None:
     """Runs that arrive between the look at the sweep and the reading of its runs belong to the next fit."""
     identifier = uploaded(client)
