@@ -60,23 +60,18 @@ def test_theory_alone_has_no_slope_and_nothing_to_shrink() -> None:
 
 def test_a_level_is_the_optimum_at_the_base_width() -> None:
     for one in candidates().all:
-        assert one.level == pytest.approx(one.predict(one.base_width)[0])
-        assert one.student_degrees_of_freedom == 12 + one.degrees_of_freedom  # docs/theory.md, section 7
-
-
-def test_the_weights_are_cube_roots_of_the_densities() -> None:
-    found = candidates()
-    none, shift, power = (math.exp(one.log_density / 3) for one in found.all)
-    assert found.weights == pytest.approx((0, shift / (none + shift + power), (none + power) / (none + shift + power)))
+        line = one.fit.lines
+        level = line.mean - line.slope * line.centre
+        assert one.to_dict()["parameters"]["log2_optimum_at_base"] == pytest.approx(one.fit.probabilities @ level)
 
 
 def test_the_errors_of_a_prediction_and_of_the_drift_are_those_of_the_mixture() -> None:
     found = candidates()
     prediction, drift = found.predict(2048), found.drift
-    parts = [one.predict_cell(2048) for one in found.all]
+    parts = [one.cell_at(2048) for one in found.all]
     variance = sum(
-        weight * ((value - prediction.log2_learning_rate) ** 2 + error**2)
-        for weight, (value, error) in zip(found.weights, parts, strict=True)
+        weight * ((part.mean - prediction.log2_learning_rate) ** 2 + part.variance)
+        for weight, part in zip(found.weights, parts, strict=True)
     )
     assert prediction.standard_error == pytest.approx(math.sqrt(variance))
     # Theory and the shift know the drift exactly: it is theory's.

@@ -101,7 +101,8 @@ def test_only_the_widest_optimum_can_be_an_edge() -> None:
 
 
 def test_at_the_measured_widths_the_law_holds_even_above_the_edge() -> None:
-    result = fit_calibration(SPEC | EDGE, climbing(1.0))
+    narrower = [trial(8, 2.0**x, seed, 2.0 + 0.06 * (x + 7) ** 2) for x in np.arange(-9, -2, 0.5) for seed in (0, 1)]
+    result = fit_calibration(SPEC | {"widths": [8, 16, 32, 64]}, [*narrower, *climbing(1.0)])
     assert result.candidates is not None
     edge = result.optima[-1].optimum
     assert edge is not None
