@@ -5,8 +5,11 @@
                     base=Base(width=256, learning_rate=0.003), target=Target(width=4096))
     plan.layer("hidden").learning_rate.value
 
-Importing this package loads neither a web framework nor JAX, PyTorch or scipy.
+Importing this package loads neither a web framework nor JAX, PyTorch or scipy; `widthwise.Sweep` loads scipy when it is
+first used.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from widthwise.caution import Caution
 from widthwise.errors import (
@@ -29,6 +32,9 @@ from widthwise.transfers.transfer import transfer
 from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 
+if TYPE_CHECKING:
+    from widthwise.sweeps.asking import Sweep
+
 __version__ = VERSION
 
 __all__ = [
@@ -50,6 +56,7 @@ __all__ = [
     "RoleAlignment",
     "RoleExponents",
     "ServiceError",
+    "Sweep",
     "Target",
     "Tensor",
     "TensorPlan",
@@ -66,3 +73,12 @@ __all__ = [
     "theoretical_exponents",
     "transfer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `Sweep` when it is first asked for."""
+    if name == "Sweep":
+        from widthwise.sweeps.asking import Sweep
+
+        return Sweep
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

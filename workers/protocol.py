@@ -1,4 +1,4 @@
-"""The protocol between a worker and its child process, in lines of JSON: a job in, events out.
+"""The protocol between a worker and its child process, in lines of JSON: jobs in, events out (see `conversation`).
 
 job     {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}
         done, stored already: [learning rate, seed, role, γ, horizon] of trials of the shard's width, without the
@@ -6,6 +6,7 @@ job     {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "cor
 events  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
         {"event": "progress", …}  {"event": "finished"}  {"event": "described", …}
         {"event": "error", "kind": …, "message": …}
+        after "finished" the child takes another job; after "error" it exits
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,7 @@ class ErrorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The work of a child."""
+    """A shard of work for a child."""
 
     spec: CalibrationSpec
     shard: ShardSpec
@@ -102,7 +103,7 @@ def _written(identity: Identity) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The child has started the job; says what it runs on."""
+    """The child has started a job; says what it runs on."""
 
     EVENT: ClassVar = "started"
     environment: Mapping[str, Any]  #: device, platform, versions, digests of the text and the code, constants

@@ -12,6 +12,8 @@ WEB = {"fastapi", "starlette", "anyio", "pydantic", "pydantic_core"}
 LAYERS = {
     "widthwise/cli/": {"widthwise", "typer", "rich"},
     "widthwise/client.py": {"widthwise", "httpx"},
+    "widthwise/integrations/optuna.py": {"widthwise", "optuna"},
+    "widthwise/integrations/ray.py": {"widthwise", "ray"},
     "widthwise/jax/": {"widthwise", "jax", "numpy"},
     "widthwise/torch/": {"widthwise", "torch"},
     "widthwise/": {"widthwise", "numpy", "scipy"},
@@ -36,6 +38,7 @@ LAYERS = {
         *("starlette", "anyio", "limits", "redis", "structlog"),
     },
     "service/http/": {
+        "uvicorn.protocols",
         *("widthwise", "service.auth", "service.errors", "service.http", "service.settings", "service.store"),
         *("orjson", "structlog"),
     }

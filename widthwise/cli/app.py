@@ -17,6 +17,7 @@ from widthwise.cli.exponents import exponents
 from widthwise.cli.fit import fit
 from widthwise.cli.fleet import fleet
 from widthwise.cli.rules import rules
+from widthwise.cli.sweeps import sweeps
 from widthwise.cli.transfer import transfer
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
@@ -61,6 +62,7 @@ def widthwise(
 for command in (demo, transfer, rules, exponents, fit, fleet):
     app.command()(command)
 app.add_typer(calibrate)
+app.add_typer(sweeps)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

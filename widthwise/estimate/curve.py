@@ -57,7 +57,7 @@ def shared_errors(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tup
     coarse = [_is_coarse(surface, optimum) for surface, optimum in zip(surfaces, optima, strict=True)]
     if not any(coarse):
         return tuple(optima)
-    shown = [k for k, optimum in enumerate(optima) if optimum.window is not None and optimum.curvature is not None]
+    shown = [k for k, optimum in enumerate(optima) if optimum.curvature is not None]
     sweeps = [_sweep(surfaces[k], optima[k]) for k in shown]
     fit = _fitted(sweeps, [optima[k] for k in shown]) if len(shown) > 1 else None
     if fit is None:
@@ -71,7 +71,7 @@ def shared_errors(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tup
 
 def _is_coarse(surface: Surface, optimum: Optimum) -> bool:
     """Return whether a parabola through three points has no degree of freedom because the grid has no more."""
-    if optimum.window is None or optimum.degrees_of_freedom or optimum.next_to_divergence:
+    if optimum.window is None or optimum.degrees_of_freedom:
         return False
     low, high = np.log2(optimum.window)
     x = np.log2(surface.learning_rates)
@@ -209,8 +209,10 @@ def _restated(plain: Optimum, surface: Surface, fit: _Fit, place: int) -> Optimu
     floor = FLOOR_SPACINGS_THREE_POINTS * plain.spacing
     error = max(math.sqrt(float(fit.covariance[place, place])), floor)
     x = np.log2(surface.learning_rates)
-    low, high = np.log2(plain.interval or surface.learning_rates[:: len(x) - 1])
-    if plain.standard_error is None or not low < at < high or error >= plain.standard_error:
+    if plain.standard_error is None or plain.interval is None or error >= plain.standard_error:
+        return plain
+    low, high = np.log2(plain.interval)
+    if not low < at < high:
         return plain
     half = quantile(fit.degrees_of_freedom) * error
     ends = max(at - half, float(x[0])), min(at + half, float(x[-1]))
