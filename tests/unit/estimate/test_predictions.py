@@ -79,7 +79,7 @@ def test_beyond_a_divergence_a_prediction_falls_as_theory_has_it(rule: str, fall
         spread = free.standard_error**2 - (mean(result, width) - free.log2_learning_rate) ** 2
         about = spread + (mean(result, width) - found.log2_learning_rate) ** 2
         assert missed < 0
-        assert found.standard_error == pytest.approx(about**0.5)
+        assert found.standard_error == pytest.approx(about**0.5, rel=1e-3)  # negligible parts are left out
     for width in (16, 32, 64):
         assert result.predict(width) == result.candidates.predict(width)
 
