@@ -191,7 +191,7 @@ def judge(scenario: Scenario, draws: int, seed: int) -> dict[str, Any]:
 
 
 def _judged(scenario: Scenario, scatter: float, result: CalibrationResult) -> dict[str, float] | None:
-    """What one calibration says, beside the truth; None without intervals."""
+    """What one calibration says, and how far it is from the truth; None without intervals."""
     drift, plain, far = result.drift, result.power_law, BASE * 2 ** (scenario.widths - 1) * FAR
     if drift is None or plain is None or drift.interval is None or plain.interval is None:
         return None
