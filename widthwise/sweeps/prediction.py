@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from widthwise.caution import Caution
+from widthwise.estimate.mixture import Mixture, mixture
 from widthwise.laws import PublishedRate
 from widthwise.sweeps.law import OFFSET
-from widthwise.sweeps.mixture import Mixture, mixture
 from widthwise.sweeps.posterior import Component, SweepData
 from widthwise.sweeps.shape import CurveShape
 
