@@ -311,8 +311,8 @@ def lines(found: dict[str, Any], *, toy: bool) -> list[str]:
     if toy or device["device"] == "cpu":
         page += [
             "",
-            "**This was not run at full size on an accelerator.** It shows that every part of the script works, and its "
-            "numbers say nothing about an accelerator.",
+            "**This was not run at full size on an accelerator.** It shows that every part of the script works, and "
+            "its numbers say nothing about an accelerator.",
         ]
     left_out = [name for name in PARTS if found[name] is None]
     if left_out:

@@ -340,7 +340,7 @@ class _Watch:
         return self._fail(reason, retryable=True, of_all=status == -signal.SIGKILL)  # the kernel's, out of memory
 
     def _replace(self) -> bool:
-        """Start a fresh child in place of one that died on standby, through no fault of this shard."""
+        """Start a fresh child instead of one that died on standby, through no fault of this shard."""
         with self.deciding:
             if self.overdue:
                 return False
