@@ -12,6 +12,7 @@ import typer
 from widthwise.cli import console
 from widthwise.cli.calibrate import calibrate
 from widthwise.cli.commands import Commands
+from widthwise.cli.convert import convert
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
 from widthwise.cli.fit import fit
@@ -61,6 +62,7 @@ def widthwise(
 
 for command in (demo, transfer, rules, exponents, fit, fleet):
     app.command()(command)
+app.add_typer(convert)
 app.add_typer(calibrate)
 app.add_typer(sweeps)
 
