@@ -295,7 +295,7 @@ def test_the_rules_are_listed_with_their_sources(run: Run) -> None:
     assert "2505.01618" in depth
     assert "timescale" not in depth
     listed = json.loads(run("rules", "batch", "--json").out)
-    assert {rule["rule"] for rule in listed} == {"square_root", "adamw_sde", "half_life", "surge"}
+    assert {rule["rule"] for rule in listed} == {"square_root", "adamw_sde", "half_life", "surge", "power"}
 
 
 def test_numbers_are_converted_at_one_size(run: Run) -> None:
