@@ -411,7 +411,7 @@ def test_a_revision_is_fitted_once(settings: Settings, store: Store) -> None:
 
 
 class HeldSweeps(CountedSweeps):
-    """Holds a fit up until it may go on."""
+    """Holds a fit up until it may continue."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
@@ -435,7 +435,7 @@ def test_whose_turn_does_not_come_is_told_to_try_again(settings: Settings, store
         try:
             assert held.begun.wait(30)
             refused = client.get(f"/v1/sweeps/{second}/fit")
-            assert client.get(f"/v1/sweeps/{second}").status_code == 200  # others go on
+            assert client.get(f"/v1/sweeps/{second}").status_code == 200  # it answers others
         finally:
             held.go_on.set()
         problem(refused, 429, "too-many-requests")
