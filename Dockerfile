@@ -25,7 +25,8 @@ FROM build-service AS build-worker
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt . "distributions/server[worker]"
 
-# cuda12 runs on drivers from 525 on; cuda13 needs 580. Both extras are of the jax that constraints.txt pins.
+# cuda12 runs on drivers from 525 on; cuda13 needs 580; tpu is for TPU hosts (docs/operations.md). All of these extras are
+# of the jax that constraints.txt pins.
 FROM build-worker AS build-gpu-worker
 ARG JAX_EXTRA=cuda12
 RUN --mount=type=cache,target=/root/.cache/pip \

@@ -16,7 +16,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test test-models check ci format audit mutants bench bench-science bench-service evidence pages secrets soak clean
+.PHONY: help install demo serve test test-models check ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -76,7 +76,7 @@ audit: $(STAMP)  ## look every pinned package up in the database of known vulner
 mutants: $(STAMP)  ## change the mathematics at random and list what no unit test notices (SAMPLE=200 SEED=0; minutes)
 	@$(BIN)/python -m benchmarks.mutants --sample $(SAMPLE) --seed $(SEED)
 
-bench: $(STAMP)  ## print milliseconds per plan, and requests per second compared with a bare echo
+bench: $(STAMP)  ## print milliseconds per plan, and requests per second compared with a constant plan and a bare echo
 	@$(BIN)/python -m benchmarks.plans
 	@echo
 	@$(BIN)/python -m benchmarks.service_transfers --dry
@@ -85,7 +85,8 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second compare
 SCIENCE := known_truth measured_exponents early_stopping utilisation horizon transfer_slopes \
 	held_out_width held_out_width_256 cost plan_cost
 MODELS := real_models tracing
-SERVICE := service_transfers service_submit service_exponents service_claim database_growth scaling soak
+SERVICE := service_transfers service_large service_submit unread_answers service_exponents service_claim database_growth \
+	scaling soak
 
 # What a page's command is given beyond its defaults
 transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
@@ -118,6 +119,10 @@ bench-science: $(SCIENCE) $(MODELS)  ## measure the science's pages of docs/resu
 bench-service: $(SERVICE)  ## measure the service's pages again, on TEST_DATABASE_URL, else a Postgres from PyPI
 
 evidence: bench-science bench-service public_sweeps ask_tell  ## measure every page of docs/results again (one alone: make horizon)
+
+# Needs an accelerator that JAX finds, so it is not part of the evidence that any machine can measure again.
+accelerator: $(STAMP)  ## measure the engine on an accelerator (under 8 minutes; writes docs/results/accelerator.*)
+	@$(BIN)/python -m benchmarks.accelerator
 
 pages: $(STAMP)  ## say which pages of docs/results name no commit at which they can be made again
 	@$(BIN)/python -m benchmarks.pages

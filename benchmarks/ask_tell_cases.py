@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.sweep_tasks import AXES, Cell, references, tasks_of
+from widthwise.estimate.shape import phi
 from widthwise.sweeps import Sweep, SweepRun
 from widthwise.sweeps.cell import SAME
 from widthwise.sweeps.planned import cost_of, same_place
-from widthwise.sweeps.shape import phi
 
 Axes = Mapping[str, float | str]
 Train = Callable[[Axes, float], float | None]

@@ -1,11 +1,12 @@
 """What does the best learning rate of a wide model cost to find? mup + PyTorch, this engine's grid, its telescope.
 
-    python -m benchmarks.cost            # about a quarter of an hour on two quiet cores; writes docs/results/cost.*
+    python -m benchmarks.cost            # an hour and a half on two quiet cores; writes docs/results/cost.*
     python -m benchmarks.cost --quick    # a minute, on sizes that show nothing but that it runs; writes nothing
     python -m benchmarks.cost --steps 300
 
-One question, asked of each on the same cores: the best base learning rate at the largest width, and its slope over
-widths. An independent sweep with other seeds and a finer mesh gives the answer that all are held to.
+At each length of the runs, one question, asked of each on the same cores: the best base learning rate at the largest
+width, and its slope over widths. An independent sweep with other seeds and a finer mesh gives the answer that all are
+held to.
 """
 
 import math
@@ -17,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bank import MLP
+from benchmarks.cost_parts import Shares, database_seconds, start_parts
 from benchmarks.record import arguments, write_result
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.estimate import fit_calibration
 from widthwise.search.cut import cut
 from widthwise.search.telescope import seeds_of
+from workers.lifetime import Lifetime
 from workers.local import LocalResult, run_calibration, run_shards
 
 Trials = Sequence[Mapping[str, Any]]
@@ -52,10 +55,13 @@ QUICK = {
     "steps": 20,
     "proxy": {**QUESTION["proxy"], "depth": 1, "sequence_length": 4, "batch_size": 32},
 }
-WAYS = {  # of this engine, each with one part more than the one before
-    "grid": {"search": "grid", "early_stopping": False},
-    "telescope": {"search": "telescope", "early_stopping": False},
-    "telescope, early stopping": {"search": "telescope", "early_stopping": True},
+FRESH = Lifetime(shards=1)  # a process for every shard, as before children lived on
+STEPS = (250, 1000)  # of a run: as short as shows the optimum, and a realistic length
+WAYS: dict[str, tuple[dict[str, Any], Lifetime]] = {  # of this engine, each with one part more than the one before
+    "grid": ({"search": "grid", "early_stopping": False}, FRESH),
+    "telescope": ({"search": "telescope", "early_stopping": False}, FRESH),
+    "telescope, early stopping": ({"search": "telescope", "early_stopping": True}, FRESH),
+    "telescope, early stopping, children live on": ({"search": "telescope", "early_stopping": True}, Lifetime()),
 }
 TORCH = "mup + PyTorch, grid"
 REFERENCE_MESH, REFERENCE_POINTS = 0.25, 4  # octaves; points on each side of the middle: an octave
@@ -75,8 +81,8 @@ def measure(
 ) -> dict[str, Any]:
     """Ask every way, and the reference; gives rows, the reference and the factors as JSON-ready values."""
     rows = [_torch(question, processes)] if torch else []
-    for name, part in WAYS.items():
-        rows.append(_engine(name, {**question, **part}, processes, calibrate))
+    for name, (part, lifetime) in WAYS.items():
+        rows.append(_engine(name, {**question, **part}, processes, lifetime, calibrate))
         print(f"{rows[-1]['way']}: {rows[-1]['seconds']:.0f} s", flush=True)
     reference = _reference(question, rows[-1]["log2_optima"][-1], processes, sweep)
     widths, truth = sorted(question["widths"]), reference["log2_optima"]
@@ -86,7 +92,9 @@ def measure(
         row["slope_error"] = abs(row["slope"] - reference["slope"])
         row["regret_percent"] = _regret(reference["curves"][str(widths[-1])], row["log2_optima"][-1])
         row["typical"] = _typical(question, reference["trials"], truth, row["way"], draws)
-    return {"question": dict(question), "rows": rows, "reference": reference, "factors": _factors(rows)}
+    start = start_parts(question["proxy"]["dataset"])
+    found = {"question": dict(question), "rows": rows, "reference": reference, "start": start}
+    return {**found, "factors": _factors(rows)}
 
 
 def _torch(question: Mapping[str, Any], processes: int) -> dict[str, Any]:
@@ -101,8 +109,11 @@ def _torch(question: Mapping[str, Any], processes: int) -> dict[str, Any]:
     return _row(TORCH, trials, optima, sum(t["seconds"] for t in trials), sum(t["cpu_seconds"] for t in trials))
 
 
-def _engine(way: str, spec: Mapping[str, Any], processes: int, calibrate: Callable[..., LocalResult]) -> dict[str, Any]:
-    found = calibrate(CalibrationSpec.from_dict(spec), processes=processes)
+def _engine(
+    way: str, spec: Mapping[str, Any], processes: int, lifetime: Lifetime, calibrate: Callable[..., LocalResult]
+) -> dict[str, Any]:
+    heard, read = Shares(), CalibrationSpec.from_dict(spec)
+    found = calibrate(read, processes=processes, lifetime=lifetime, on_event=heard)
     if found.result is None:
         raise SystemExit(f"{way} found no optimum: {found.failure}")
     optima = [found.result.predict(width).log2_learning_rate for width in sorted(spec["widths"])]
@@ -111,6 +122,13 @@ def _engine(way: str, spec: Mapping[str, Any], processes: int, calibrate: Callab
         **_row(f"engine, {way}", trials, optima, found.seconds, found.cpu_seconds),
         "rounds": found.rounds,
         "processes": processes,
+        "children": found.children,
+        "parts": {
+            "start": found.starting_seconds,
+            "compilation": heard.compile_seconds,
+            "training": heard.training_seconds,
+            "database": database_seconds(read, found.trials),
+        },
         "environments": list(found.environments),
     }
 
@@ -240,21 +258,22 @@ def _typical(
 def _factors(rows: Rows) -> dict[str, float]:
     """What each part gives, as ratios of seconds whose product is the whole."""
     by = {row["way"]: row for row in rows}
-    grid, telescope, stopping = (by[f"engine, {name}"] for name in WAYS)
+    grid, telescope, stopping, living = (by[f"engine, {name}"] for name in WAYS)
     factors = {
         "processes of one thread (core-seconds of the grid over its seconds)": grid["cpu_seconds"] / grid["seconds"],
         "telescope": grid["seconds"] / telescope["seconds"],
         "early stopping": telescope["seconds"] / stopping["seconds"],
+        "children that live on": stopping["seconds"] / living["seconds"],
     }
     if TORCH in by:
         torch = by[TORCH]
         first = {"JAX against PyTorch (seconds over core-seconds of the grid)": torch["seconds"] / grid["cpu_seconds"]}
-        factors = {**first, **factors, "all of it": torch["seconds"] / stopping["seconds"]}
+        factors = {**first, **factors, "all of it": torch["seconds"] / living["seconds"]}
     return factors
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:
-    """The page."""
+    """The page's part on one length."""
     question, reference = report["question"], report["reference"]
     widths, best, error = question["widths"], reference["log2_optima"][-1], reference["standard_errors"][-1]
     proxy = question["proxy"]
@@ -284,11 +303,31 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         "run's error is one draw of chance. A process's start and its compilation count in this engine's seconds, the "
         "import of PyTorch does not in the other's.",
         "",
+        "Where the processes' seconds go. Start: from a shard's job to its beginning, which is a process, its imports "
+        "and the text, or next to nothing for a child that lives on. Compilation: until its first run begins. Waiting: "
+        "a process's end, and the ends of rounds, where another process has nothing to do. The database's seconds are "
+        "what a worker would add for the same calibration, with SQLite.",
+        "",
+        "| | processes | start | compilation | training | waiting | database, s |",
+        "|---|---|---|---|---|---|---|",
+        *(_parts_line(row) for row in report["rows"] if "parts" in row),
+        "",
+        "One child's start, measured alone: "
+        + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in report["start"].items())
+        + ".",
+        "",
         "What each part gives, in seconds:",
         "",
         *(f"* {name}: {factor:.2f}×" for name, factor in report["factors"].items()),
     ]
     return page
+
+
+def _parts_line(row: Mapping[str, Any]) -> str:
+    parts, whole = row["parts"], row["seconds"] * row["processes"]
+    shares = [parts[name] / whole for name in ("start", "compilation", "training")]
+    shown = " | ".join(f"{share:.0%}" for share in (*shares, max(0.0, 1 - sum(shares))))
+    return f"| {row['way']} | {row['children']} | {shown} | {parts['database']:.2f} |"
 
 
 def _number(value: float | None) -> str:
@@ -300,14 +339,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes; implies --dry")
     parser.add_argument("--no-torch", action="store_true", help="this engine alone; implies --dry")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--steps", type=int, help="of each run; more of them make a process's start matter less")
+    parser.add_argument("--steps", type=int, nargs="+", help=f"of each run, by default {' and '.join(map(str, STEPS))}")
     options = parser.parse_args()
-    question = dict(QUICK if options.quick else QUESTION)
-    if options.steps:
-        question["steps"] = options.steps
-    report = measure(question, torch=not options.no_torch, processes=options.processes)
+    asked = QUICK if options.quick else QUESTION
+    reports, page = [], []
+    for steps in options.steps or ([asked["steps"]] if options.quick else STEPS):
+        question = {**asked, "steps": steps}
+        reports.append(measure(question, torch=not options.no_torch, processes=options.processes))
+        page += [f"## Runs of {steps} steps", "", *lines(reports[-1]), ""]
     options.dry |= options.quick or options.no_torch
-    write_result("cost", "What finding the best learning rate costs", lines(report), report, options)
+    title = "What finding the best learning rate costs"
+    write_result("cost", title, page[:-1], {"lengths": reports}, options)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "accelerator": None,  # these commands run on the CPU; a page that used another device says so itself
+        "accelerator": None,  # these commands run on the CPU, but for one, which names its device
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": versions,
@@ -62,20 +62,22 @@ def write_result(
     options: argparse.Namespace,
     *,
     packages: Sequence[str] = PACKAGES,
+    accelerator: str | None = None,
     folder: Path = RESULTS,
 ) -> None:
     """Print a page and, unless `options.dry`, write it into docs/results, as JSON and as Markdown.
 
     Both are written by the command alone, so that every number in them was measured. options: as `arguments` parses
-    them. packages: whose versions matter.
+    them. packages: whose versions matter. accelerator: the device that measured, if it was not the CPU.
     """
     print("\n".join(lines))
     if options.dry:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    where = {**machine(packages), "commit": options.commit}
+    where = {**machine(packages), "accelerator": accelerator, "commit": options.commit}
     text = json.dumps({"command": options.command, "machine": where, **data}, allow_nan=False, separators=(",", ":"))
     (folder / f"{name}.json").write_text(text + "\n")
+    device = accelerator or "no accelerator"
     versions = ", ".join(f"{package} {number}" for package, number in where["versions"].items())
     page = [
         f"# {title}",
@@ -84,7 +86,7 @@ def write_result(
         "",
         *lines,
         "",
-        f"Measured on {where['date']} with {where['cores']} cores of {where['processor']}, no accelerator; "
+        f"Measured on {where['date']} with {where['cores']} cores of {where['processor']}, {device}; "
         f"Python {where['python']}, {versions}; commit {where['commit']}. "
         f"All of it, as JSON: [{name}.json]({name}.json).",
         "",

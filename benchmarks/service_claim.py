@@ -96,7 +96,7 @@ def watch(url: str) -> dict[str, Any]:
     store = open_store(url)
     actions: dict[str, Callable[[], object]] = {
         "backlog": store.work.backlog,
-        "republish": store.sweeps.republish,
+        "republish": store.housekeeping.republish,
         "finish_ready": lambda: finish_ready(store),
         "list_workers": store.workers.all,
     }
@@ -127,8 +127,8 @@ def main() -> None:
         watched = watch(url)
         print(watched)
         found = plans(url, lambda store: store.work.claim("explained"))
-        sweeps = plans(url, lambda store: store.sweeps.republish())
-    scanned = [line for plan in (*found, *sweeps) for line in plan if "Seq Scan on shards" in line]
+        announced = plans(url, lambda store: store.housekeeping.republish())
+    scanned = [line for plan in (*found, *announced) for line in plan if "Seq Scan on shards" in line]
     assert not scanned, f"the table of shards is scanned: {found}"
     lines = [
         f"{options.queued:,} shards wait in {options.queued // EACH:,} calibrations, and {options.finished:,} have "
@@ -149,7 +149,7 @@ def main() -> None:
         "## Plans of a claim",
         *(line for plan in found for line in ("", "```", *plan, "```")),
     ]
-    data = {"database": version, "rates": rates, "watched_ms": watched, "plans": found, "sweeps": sweeps}
+    data = {"database": version, "rates": rates, "watched_ms": watched, "plans": found, "sweeps": announced}
     title = f"Claiming from a queue of {options.queued:,} shards"
     record.write_result("service_claim", title, lines, data, options, packages=PACKAGES)
 

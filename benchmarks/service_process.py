@@ -41,6 +41,7 @@ def serve_echo(port: int) -> None:
 def serve_service(port: int) -> None:
     """Serve as `widthwise serve` does, by the environment's settings and without workers."""
     from service.app import create_app
+    from service.commands.serve import GRACEFUL_SECONDS
     from service.garbage_collection import collect_rarely
     from service.observability.structured_logs import configure_logging
     from service.settings import load_settings
@@ -53,6 +54,8 @@ def serve_service(port: int) -> None:
         app,
         host=HOST,
         port=port,
+        http=app.state.connections.protocol,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
         ws="none",
         log_config=None,
         log_level="warning",
@@ -60,7 +63,23 @@ def serve_service(port: int) -> None:
     )
 
 
-SERVERS = {"echo": serve_echo, "service": serve_service}
+def serve_constant(port: int) -> None:
+    """Serve the same, but let every transfer be the plan that the first one was: all the rest is as it is."""
+    from service.transfers import routes
+
+    plans: list[Any] = []
+    plan_of = vars(routes)["plan_of"]
+
+    def constant(request: Any) -> Any:
+        if not plans:
+            plans.append(plan_of(request))
+        return plans[0]
+
+    vars(routes)["plan_of"] = constant
+    serve_service(port)
+
+
+SERVERS = {"echo": serve_echo, "service": serve_service, "constant": serve_constant}
 
 
 @dataclass(frozen=True)

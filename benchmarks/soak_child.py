@@ -8,15 +8,18 @@ undisturbed one. A job of REAL_STEPS steps is handed to the real engine as it st
 
 import json
 import math
+import os
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # it is run by its path
 
-from testbed.child import exit_with_parent, missing, read_line, send, send_started, send_trial
+from testbed.child import jobs, missing, send, send_started, send_trial
 
 REAL_STEPS = 3  # of a calibration that the real engine is to run: the soak's others have more (chosen)
 OPTIMUM = 2.0**-7  # best learning rate of the narrowest width (chosen: inside every grid that the soak asks for)
@@ -41,31 +44,36 @@ def loss_of(width: int, learning_rate: float, seed: int) -> float | None:
 
 
 def main(seconds: float) -> int:
-    """Run the job on stdin; return the exit status."""
-    line = read_line()
-    exit_with_parent()
-    job = json.loads(line)
-    if job["spec"]["steps"] == REAL_STEPS:
-        return _real(line)
-    shard = job["shard"]
-    if shard["kind"] != "sweep":
-        send("error", kind="invalid_input", message=f"the soak's child runs no shard of kind {shard['kind']!r}")
-        return 1
-    send_started("soak")
-    for rate, seed in missing(job):
-        time.sleep(seconds)
-        send_trial(shard["width"], rate, seed, loss_of(shard["width"], rate, seed))
-    send("finished")
+    """Run the jobs on stdin until one fails; return the exit status."""
+    engine: subprocess.Popen[bytes] | None = None
+    for job in jobs():
+        shard = job["shard"]
+        if job["spec"]["steps"] == REAL_STEPS:
+            engine = engine or _engine()
+            _forward(job, engine)
+            continue
+        if shard["kind"] != "sweep":
+            send("error", kind="invalid_input", message=f"the soak's child runs no shard of kind {shard['kind']!r}")
+            return 1
+        send_started("soak")
+        for rate, seed in missing(job):
+            time.sleep(seconds)
+            send_trial(shard["width"], rate, seed, loss_of(shard["width"], rate, seed))
+        send("finished")
     return 0
 
 
-def _real(line: bytes) -> int:
-    """Let the real engine run the job: it answers on our standard output, and ends with us."""
+def _engine() -> "subprocess.Popen[bytes]":
+    """Start the real engine: it answers on our standard output, and we end with it as it ends with us."""
     engine = subprocess.Popen([sys.executable, "-m", "workers.child"], stdin=subprocess.PIPE)
+    threading.Thread(target=lambda: os._exit(engine.wait()), daemon=True).start()
+    return engine
+
+
+def _forward(job: dict[str, Any], engine: "subprocess.Popen[bytes]") -> None:
     assert engine.stdin is not None
-    engine.stdin.write(line)
+    engine.stdin.write(json.dumps(job).encode() + b"\n")
     engine.stdin.flush()
-    return engine.wait()
 
 
 if __name__ == "__main__":

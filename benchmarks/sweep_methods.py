@@ -11,6 +11,7 @@ from widthwise.errors import EstimateError
 from widthwise.estimate import Optimum, Surface, fit_candidates, fit_optimum
 from widthwise.estimate.intervals import moderated_errors, quantile
 from widthwise.estimate.skew import corrected
+from widthwise.laws.step_law import STEP_LAW
 from widthwise.sweeps import fit_sweep
 
 Interval = tuple[float, float]
@@ -94,18 +95,11 @@ def least_squares(task: Task, trained: Mapping[str, Cell], cells: Mapping[str, C
 
 
 def step_law(task: Task, trained: Mapping[str, Cell], cells: Mapping[str, Cell]) -> Guesses:
-    """Li et al. 2025 (2503.04715): 1.79·N^−0.713·D^0.307, fitted by them to cells of both Step Law sources."""
+    """Li et al. 2025 (2503.04715), fitted by them to cells of both Step Law sources."""
     del trained
     if not task.source.startswith("steplaw"):
         return {}
-    return {
-        name: Guess(
-            math.log2(1.79)
-            - 0.713 * math.log2(axis(cells[name], "parameters"))
-            + 0.307 * math.log2(axis(cells[name], "tokens"))
-        )
-        for name in task.held
-    }
+    return {name: Guess(math.log2(STEP_LAW.rate(cells[name][0].axes))) for name in task.held}
 
 
 METHODS = {

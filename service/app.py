@@ -18,7 +18,11 @@ from service.fleet.routes import router as workers
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.http import openapi, problems
+from service.http.answers import Answers
+from service.http.connections import Connections
 from service.http.csrf import OwnPagesOnly
+from service.http.dependencies import quotas_of
+from service.http.lanes import Lane
 from service.http.middleware import Bounds
 from service.http.streams import Streams
 from service.observability.logs import Watch
@@ -27,6 +31,10 @@ from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store import Store, open_store, upgrade
+from service.sweeps.fits import Fits
+from service.sweeps.routes import router as sweeps
+from service.sweeps.schemas import PredictionsBody, RunsUpload, SweepUpload
+from service.transfers.large import LargeTransfers
 from service.transfers.routes import router as transfers
 from service.transfers.schemas import TransferBody
 from widthwise.version import VERSION
@@ -43,6 +51,7 @@ _TAGS = (
     {"name": "transfers", "description": "From a tuned base model to every hyperparameter of the target."},
     {"name": "parameterizations", "description": "The theoretical exponents."},
     {"name": "calibrations", "description": "Jobs that measure exponents on small models."},
+    {"name": "sweeps", "description": "Training runs from anywhere: one law over all their axes, and predictions."},
     {"name": "exponents", "description": "Measured exponents, with their intervals and provenance."},
     {"name": "workers", "description": "The workers that run calibrations."},
     {"name": "health", "description": "For supervisors and load balancers."},
@@ -75,7 +84,7 @@ def create_app(
             try:
                 yield
             finally:
-                await _close(guard, tracing)
+                await _close(guard, tracing, large)
             return
         if settings.embedded:
             await run_in_threadpool(upgrade, settings.database_url)
@@ -86,7 +95,7 @@ def create_app(
             yield
         finally:
             app.state.store = None
-            await _close(guard, tracing)
+            await _close(guard, tracing, large)
             opened.close()
 
     app = FastAPI(
@@ -104,33 +113,42 @@ def create_app(
     )
     app.state.store = store
     app.state.settings = settings
+    app.state.quotas = quotas_of(settings)
     app.state.guard = guard = make_guard(settings)
     app.state.pictures = Pictures()
+    app.state.fits = Fits()
     app.state.streams = streams = Streams()
-    app.state.metrics = metrics = Metrics(guard, streams)
+    app.state.lane = lane = Lane()
+    app.state.connections = connections = Connections(unread_seconds=settings.unread_seconds)
+    app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
+    app.state.large = large = LargeTransfers(max_body_bytes=settings.max_body_bytes)
+    app.state.metrics = metrics = Metrics(guard, streams, answers, connections, lane)
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    for router in (transfers, parameterizations, calibrations, exponents, workers, health, dashboard):
+    for router in (transfers, parameterizations, calibrations, sweeps, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
-    bodies = (TransferBody, SpecificationBody, Extension, TrialsUpload)
+    calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
+    bodies = (TransferBody, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # When it is opened to other machines, clients use the name of a proxy or of the host.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)
     app.add_middleware(
         Bounds,
         max_bytes=settings.max_body_bytes,
+        answers=answers,
         watcher=Watch(metrics, tracing, log_requests=settings.log_requests),
         own_pages_only=None if settings.asks_for_keys else own_pages_only,
     )
     return app
 
 
-async def _close(guard: Guard | None, tracing: Tracing) -> None:
-    """Let the guard finish its writes before the store closes, and send the last spans."""
+async def _close(guard: Guard | None, tracing: Tracing, large: LargeTransfers) -> None:
+    """End the child process, let the guard finish its writes before the store closes, and send the last spans."""
+    large.close()
     if guard is not None:
         await run_in_threadpool(guard.close)
     if tracing.on:

@@ -13,9 +13,11 @@
     ├── UnsupportedMediaTypeError    415  the body is not application/json
     ├── InvalidRequestError          422  JSON of the wrong shape or outside its ranges
     │   ├── RefusedInputError        422  refused by the library (`widthwise.errors`), with its field
+    │   ├── OverCapError             422  a specification asks for more than the service allows
     │   ├── RefusedTensorsError      422  lists tensors with unknown role or fan axes
     │   └── KeyReusedError           422  an Idempotency-Key that was used for another body
-    ├── TooManyRequestsError         429  over a limit of the key, of an address's wrong keys, or of open streams
+    ├── TooManyRequestsError         429  over a limit of the key, of wrong keys, of open streams or heavy requests
+    │   └── OverQuotaError           429  the owner has as much queued or stored as they may
     ├── NotReadyError                503  the database does not answer, or its schema is not current
     ├── BusyError                    503  too many connections, or too many bytes of large bodies at once
     └── UnexpectedError              500  a bug in the service; the answer says only the request id
@@ -140,7 +142,9 @@ class BodyTooLargeError(ApiError):
     status = 413
     slug = "body-too-large"
     title = "The body is too large"
-    explanation = "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors or trials at once."
+    explanation = (
+        "The body is over the server's cap (WIDTHWISE_MAX_BODY_BYTES). Send fewer tensors, trials or runs at once."
+    )
 
 
 class UnsupportedMediaTypeError(ApiError):
@@ -172,6 +176,18 @@ class RefusedInputError(InvalidRequestError):
     explanation = "Each value is well-formed, but the combination can't be answered; the detail says why."
 
 
+class OverCapError(InvalidRequestError):
+    """422: a specification asks for more trials, operations or memory than the service allows for one."""
+
+    slug = "specification-too-large"
+    title = "The specification asks for too much"
+    explanation = (
+        "The operator limits the trials (WIDTHWISE_MAX_TRIALS), the floating-point operations (WIDTHWISE_MAX_FLOPS) "
+        "and the memory (WIDTHWISE_MAX_TRAINING_BYTES) of one specification, as they are estimated before it runs. "
+        "`errors` has what was asked and the limit."
+    )
+
+
 class RefusedTensorsError(InvalidRequestError):
     """422: some tensors can't be placed; `tensors` says for each what to add."""
 
@@ -201,7 +217,22 @@ class TooManyRequestsError(ApiError):
     explanation = (
         "A key may send WIDTHWISE_REQUESTS_PER_MINUTE requests a minute, and an address may send "
         "WIDTHWISE_FAILED_KEYS_PER_MINUTE with a wrong key. Open event streams are limited too, for each key and "
-        "for the whole process. Wait as long as the Retry-After header says."
+        "for the whole process, and so are heavy requests in progress: comparisons, pictures, extensions, fits and "
+        "large uploads. Wait as long as the Retry-After header says."
+    )
+
+
+class OverQuotaError(TooManyRequestsError):
+    """429: the owner would have more queued or stored than the service allows one owner."""
+
+    slug = "quota-exceeded"
+    title = "Your quota is used up"
+    explanation = (
+        "The operator limits what one owner may have: the operations of unfinished calibrations "
+        "(WIDTHWISE_OWNER_QUEUED_FLOPS), the stored trials (WIDTHWISE_OWNER_STORED_TRIALS) and their bytes "
+        "(WIDTHWISE_OWNER_STORED_BYTES), sweeps (WIDTHWISE_OWNER_SWEEPS) and their runs (WIDTHWISE_OWNER_SWEEP_RUNS). "
+        "`errors` has what was asked, the limit and what is in use. Wait until work has ended, or delete what you no "
+        "longer need."
     )
 
 
@@ -252,9 +283,11 @@ ALL_ERRORS: tuple[type[ApiError], ...] = (
     UnsupportedMediaTypeError,
     InvalidRequestError,
     RefusedInputError,
+    OverCapError,
     RefusedTensorsError,
     KeyReusedError,
     TooManyRequestsError,
+    OverQuotaError,
     UnexpectedError,
     NotReadyError,
     BusyError,

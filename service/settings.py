@@ -113,6 +113,19 @@ class Settings(BaseSettings):
         description="Largest request body in bytes; larger ones get 413. 8 MiB holds the shapes of about 80,000 "
         "tensors.",
     )
+    unread_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=30.0,
+        description="How long a client may leave what was sent to it unread before its connection is closed.",
+    )
+    unsent_bytes_per_owner: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = Field(
+        default=64 << 20,
+        description="Bytes of large answers that one process holds for an owner, or without keys for an address, while "
+        "they are not read; a further answer gets 503. One answer always has room.",
+    )
+    unsent_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = Field(
+        default=256 << 20,
+        description="The same for all owners together.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged to stderr."
     )
@@ -129,6 +142,24 @@ class Settings(BaseSettings):
         default=60.0,
         description="How long a worker's claim on a shard lasts unless it is extended. A worker extends it every sixth "
         "of this time, so the default of 60 s survives five missed extensions.",
+    )
+    child_shards: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=100,
+        description="Shards of one calibration that a child process may run before a fresh one takes its place: what "
+        "leaks is bounded. 1 starts a fresh child for every shard.",
+    )
+    child_seconds: Annotated[float, Field(gt=0, le=7 * 86400)] = Field(
+        default=3600.0, description="Age from which a child process takes no further shard."
+    )
+    child_idle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
+        default=10.0,
+        description="How long a child process waits for the next shard of its calibration. While it waits it keeps "
+        "its memory, and on an accelerator the device's.",
+    )
+    child_growth_mib: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=512,
+        description="MiB of resident memory that a child process may have gained since its first shard; beyond that it "
+        "takes no further one. A shard's own limit follows from its specification.",
     )
     allow_unauthenticated: bool = Field(
         default=False,
@@ -152,6 +183,62 @@ class Settings(BaseSettings):
     failed_keys_per_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=10,
         description="Requests per minute with a wrong key from one address; after that, unknown keys are not checked.",
+    )
+    max_trials: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        default=20_000,
+        description="Trials that one specification may ask for; more get 422. 0 sets no limit.",
+    )
+    max_flops: Annotated[float, Field(ge=0, le=1e30)] = Field(
+        default=1e19,
+        description="Floating-point operations that one specification may ask of workers, as estimated when it is "
+        "submitted; more get 422. 0 sets no limit.",
+    )
+    max_training_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=256 << 30,
+        description="Memory in bytes that one training run of a specification may need, as estimated when it is "
+        "submitted; more get 422. 0 sets no limit.",
+    )
+    owner_queued_flops: Annotated[float, Field(ge=0, le=1e32)] = Field(
+        default=1e20,
+        description="Floating-point operations that one owner's unfinished calibrations may ask of workers; a "
+        "submission beyond them gets 429. 0 sets no limit.",
+    )
+    owner_running_shards: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=0,
+        description="Shards of one owner that workers may run at once; the others wait. 0 sets no limit: owners take "
+        "turns.",
+    )
+    owner_stored_trials: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=1_000_000,
+        description="Trials that one owner may store; what would add more gets 429. 0 sets no limit.",
+    )
+    owner_stored_bytes: Annotated[int, Field(ge=0, le=1 << 50)] = Field(
+        default=4 << 30,
+        description="Bytes that one owner may store, counted roughly by rows; what would add more gets 429. 0 sets no "
+        "limit.",
+    )
+    keep_unsuccessful_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=0.0,
+        description="Days after which workers delete calibrations that have failed or were cancelled, counted from "
+        "their end. 0 keeps them for ever.",
+    )
+    keep_succeeded_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=0.0,
+        description="Days after which workers delete calibrations that have succeeded, counted from their end, with "
+        "their exponents: a transfer that names one then gets 404. 0 keeps them for ever.",
+    )
+    max_sweep_runs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=5_000,
+        description="Runs that one uploaded sweep may have, all of which a fit reads; more get 422.",
+    )
+    owner_sweep_runs: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
+        default=200_000,
+        description="Runs that one owner's uploaded sweeps may have together; what would add more gets 429. 0 sets no "
+        "limit.",
+    )
+    owner_sweeps: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=1_000,
+        description="Uploaded sweeps that one owner may have; another gets 429. 0 sets no limit.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1",

@@ -6,6 +6,7 @@ seconds. A stand-in is a script that is run by its path.
 
 import json
 import os
+import queue
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,25 +17,20 @@ HANG_SECONDS = 600.0  # longer than any test waits
 PARENT_GONE = 3
 
 
-def read_line() -> bytes:
-    """Return the line that holds the job; ends the process where stdin ends before it."""
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)  # nothing after the line is taken
-        if not byte:
-            sys.exit(PARENT_GONE)
-        line += byte
-    return line
+def jobs() -> Iterator[dict[str, Any]]:
+    """Yield each job as it arrives; the process ends when stdin does, except before the first job is asked for."""
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    while True:
+        yield json.loads(lines.get())
 
 
-def exit_with_parent() -> None:
-    """End the process, from now on, when stdin does."""
-    threading.Thread(target=_watch_stdin, daemon=True).start()
-
-
-def _watch_stdin() -> None:
-    while os.read(0, 4096):
-        pass
+def _read(lines: "queue.SimpleQueue[bytes]") -> None:
+    rest = b""
+    while read := os.read(0, 4096):
+        *whole, rest = (rest + read).split(b"\n")
+        for line in whole:
+            lines.put(line)
     os._exit(PARENT_GONE)
 
 

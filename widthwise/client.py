@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from widthwise.errors import ServiceError
+from widthwise.sweep_client import FIT_SECONDS, SweepClient
 
 DEFAULT_URL = "http://127.0.0.1:8000"  # the default address of `widthwise serve`
 URL_VARIABLE = "WIDTHWISE_URL"
@@ -92,7 +93,7 @@ _KEY = re.compile(r"[\x21-\x7e]{0,512}")  # printable ASCII, as a header allows
 _CALIBRATION = ("state",)  # members that identify an object as a calibration
 
 
-class Client:
+class Client(SweepClient):
     """One service. Use it as a context manager, or call `close`; safe to share between threads."""
 
     def __init__(
@@ -162,7 +163,10 @@ class Client:
 
     def transfer(self, request: Mapping[str, Any]) -> JsonObject:
         """Return the plan for a request: layers, tensors, warnings and provenance."""
-        return self._object(self._ask("POST", "/v1/transfers", body=request), "layers", "tensors")
+        fits = isinstance(asked := request.get("exponents"), Mapping) and asked.get("source") == "sweep"
+        patience = FIT_SECONDS if fits else None
+        answer = self._ask("POST", "/v1/transfers", body=request, patience_seconds=patience)
+        return self._object(answer, "layers", "tensors")
 
     def parameterizations(self) -> JsonObject:
         """Return every theoretical exponent."""
@@ -186,6 +190,13 @@ class Client:
         """Cancel a calibration: queued shards at once, running ones within seconds."""
         answer = self._ask("POST", f"{_address(calibration_id)}/cancel")
         return cast(Calibration, self._object(answer, *_CALIBRATION))
+
+    def delete(self, calibration_id: str) -> None:
+        """Delete a calibration that has ended, with its trials and exponents; ServiceError (409) otherwise.
+
+        It is also a 409 while an extension shares its trials.
+        """
+        self._ask("DELETE", _address(calibration_id))
 
     def retry(self, calibration_id: str) -> Calibration:
         """Run the failed shards of a failed calibration again, keeping every trial; ServiceError (409) otherwise."""
@@ -303,8 +314,12 @@ class Client:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        patience_seconds: float | None = None,
     ) -> httpx.Response:
-        """Return the service's answer; ServiceError for a problem document or no answer."""
+        """Return the service's answer; ServiceError for a problem document or no answer.
+
+        patience_seconds: how long to wait for an answer that takes longer than others.
+        """
         content, sent = None, dict(headers or {})
         if body is not None:
             try:
@@ -313,7 +328,8 @@ class Client:
                 raise ServiceError(f"the request can't be sent as JSON: {error}") from None
             sent["Content-Type"] = "application/json"
         try:
-            response = self._http.request(method, path, content=content, params=query, headers=sent)
+            timeout = self._http.timeout if patience_seconds is None else httpx.Timeout(patience_seconds, connect=5.0)
+            response = self._http.request(method, path, content=content, params=query, headers=sent, timeout=timeout)
         except httpx.ConnectError:
             raise ServiceError(f"no service at {self.url}: start one with `widthwise serve`") from None
         except httpx.TimeoutException:

@@ -1,19 +1,22 @@
-"""The child process that runs one shard: a job in on stdin, events out on stdout (see `protocol`), logs on stderr.
+"""The child process that runs shards: jobs in on stdin, events out on stdout (see `protocol`), logs on stderr.
 
     python -m workers.child [--describe]
 
-After an error event the exit code is 1. With --describe the child takes no job and reports the device it would use.
-Stdin stays open after the job: if it closes, the parent is gone, and the child exits at once with code 3, whatever it
-is doing. JAX is loaded only here, so a deadline, an abort or running out of memory ends one shard and not the worker.
+It runs one job after another, and its parent ends it. After an error event it exits with code 1, since what is left of
+a job that failed may disturb the next. With --describe it takes no job and reports the device it would use.
+If stdin closes, the parent is gone, and the child exits at once with code 3, whatever it is doing. JAX is loaded only
+here, so a deadline, an abort or running out of memory ends one shard and not the worker.
 """
 
 import json
 import logging
 import os
+import queue
 import resource
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -56,29 +59,50 @@ class Pipe:
             os._exit(PARENT_GONE)
 
 
+class Jobs:
+    """The lines of stdin, read on a separate thread, which also ends the process when stdin closes."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="parent-watch", daemon=True).start()
+
+    def __iter__(self) -> Iterator[Job]:
+        """Yield each job as it arrives. Raises InvalidInputError."""
+        while True:
+            yield _job(self._lines.get())
+
+    def _read(self) -> None:
+        # from the descriptor, since a buffered reader would lock this thread at exit
+        rest = b""
+        while read := os.read(0, 1 << 16):
+            *lines, rest = (rest + read).split(b"\n")
+            for line in lines:
+                self._lines.put(line)
+        os._exit(PARENT_GONE)
+
+
 def main() -> int:
-    """Run one job; return the exit code."""
+    """Run jobs until one fails; return the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("jax").setLevel(logging.WARNING)  # at INFO it lists every missing backend
     pipe = Pipe()
-    describe = sys.argv[1:] == ["--describe"]
     try:
-        job = None if describe else _read_job()
-        threading.Thread(target=_exit_with_parent, name="parent-watch", daemon=True).start()
-        if _trains_on_cpu():
+        jobs = Jobs()
+        on_cpu = _trains_on_cpu()
+        if on_cpu:
             for name, value in SINGLE_THREADED.items():
                 os.environ.setdefault(name, value)
-        if job is None:
+        if sys.argv[1:] == ["--describe"]:
             _describe(pipe)
             return 0
-        _limit_memory(job, on_cpu=_trains_on_cpu())
-        _run(job, pipe)
+        for job in jobs:
+            _limit_memory(job, on_cpu=on_cpu)
+            _run(job, pipe)
+            pipe.send(Finished())
     except Exception as error:
         log.exception("the shard failed")
         pipe.send(Failed(_kind(error), str(error) or type(error).__name__))
-        return 1
-    pipe.send(Finished())
-    return 0
+    return 1
 
 
 def _trains_on_cpu() -> bool:
@@ -94,15 +118,17 @@ def _limit_memory(job: Job, *, on_cpu: bool) -> None:
 
     On a CPU, private memory is limited by the specification and by the machine, and more is a MemoryError. (RLIMIT_AS
     would count what is only reserved, which JAX does by the gigabyte; a GPU's driver reserves private memory too.)
+    The limit is that of the largest job so far: the memory of earlier jobs is not all returned.
     """
     with suppress(OSError):  # not on Linux
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     if on_cpu:
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         limit = min(training_bytes(job.spec, job.shard.width), int(MACHINE_SHARE * machine))
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        before = 0 if soft == resource.RLIM_INFINITY else soft
+        limit = max(limit, before) if hard == resource.RLIM_INFINITY else min(max(limit, before), hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _describe(pipe: Pipe) -> None:
@@ -121,6 +147,7 @@ def _run(job: Job, pipe: Pipe) -> None:
     from workers.engine.device import describe_device, use_compile_cache
     from workers.engine.dispatch import run
     from workers.engine.optimizers import constants_in_force
+    from workers.engine.sweep import prepare
 
     if job.cache_dir is not None:
         use_compile_cache(job.cache_dir)
@@ -134,6 +161,9 @@ def _run(job: Job, pipe: Pipe) -> None:
             }
         )
     )
+    if job.only_compile:
+        prepare(job.spec, job.shard.width, job.corpora_dir)
+        return
     last = time.monotonic()
 
     def report(trial: int, of: int, step: int, steps: int) -> None:
@@ -146,28 +176,13 @@ def _run(job: Job, pipe: Pipe) -> None:
         pipe.send(ended(outcome))
 
 
-def _read_job() -> Job:
-    """Return the job in the first line of stdin.
-
-    It is read from the descriptor, since a buffered reader would lock the watcher at exit.
-    """
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        byte = os.read(0, 1)  # byte by byte, so that nothing after the line is consumed
-        if not byte:
-            break
-        line += byte
+def _job(line: bytes) -> Job:
+    """Return the job in a line of stdin."""
     try:
         job = json.loads(line)
     except ValueError as error:
         raise InvalidInputError(f"stdin did not contain a job: {error}; give one line of JSON") from error
     return Job.from_dict(job)
-
-
-def _exit_with_parent() -> None:
-    while os.read(0, 4096):
-        pass
-    os._exit(PARENT_GONE)
 
 
 def _kind(error: Exception) -> ErrorKind:

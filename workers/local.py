@@ -1,10 +1,11 @@
 """A calibration on this machine only: round after round in child processes, without a service or a database.
 
-For benchmarks, notebooks and tests. Each child trains on one core, and by default there is one child for each core that
-this process may use. Outcomes are kept in memory; pass them as `done` to a later call to resume an interrupted
-calibration.
+For benchmarks, notebooks and tests. Each child trains on one core, shard after shard, and by default there is one child
+for each core that this process may use. Outcomes are kept in memory; pass them as `done` to a later call to resume an
+interrupted calibration.
 """
 
+import math
 import os
 import resource
 import sys
@@ -12,8 +13,8 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,11 @@ from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import EstimateError, InvalidInputError, WidthwiseError
 from widthwise.estimate import CalibrationResult, fit_calibration
 from widthwise.search.rounds import next_round
+from workers.conversation import Phase
+from workers.lifetime import Lifetime
 from workers.process import ChildProcess, Ended
 from workers.protocol import Event, Failed, Finished, Identity, Job, MeasurementDone, ProtocolError, Started, TrialDone
+from workers.standby import Standby, Ties
 
 CHILD_COMMAND = (sys.executable, "-m", "workers.child")
 ATTEMPTS = 3  # of one shard, as in the service; a child may be killed because others use too much memory
@@ -48,8 +52,10 @@ class LocalResult:
     failure: str | None  #: why there is no result
     seconds: float  #: wall-clock of this call
     cpu_seconds: float  #: of its child processes
-    rounds: int  #: number of shards that this call ran
+    rounds: int
     environments: tuple[dict[str, Any], ...]  #: device, versions, digests of the text and the code; distinct ones
+    children: int = 0  #: processes that were started
+    starting_seconds: float = 0.0  #: from a shard's job to its start, over all shards: processes, imports, texts
 
 
 def run_calibration(
@@ -62,6 +68,7 @@ def run_calibration(
     measured: Sequence[Measurement] = (),
     on_event: OnEvent | None = None,
     command: Sequence[str] = CHILD_COMMAND,
+    lifetime: Lifetime | None = None,
 ) -> LocalResult:
     """Run every round of the calibration `spec` and fit the outcomes.
 
@@ -72,16 +79,23 @@ def run_calibration(
     corpora_dir: the folder of the operator's own texts.
     done, measured: trials and measurements of an earlier run of the same calibration, which are not run again.
     on_event: called in this thread with (shard, event) for every event of a child.
+    lifetime: when a child is replaced by a fresh one, within a call.
 
     Raises InvalidInputError for a specification that can't be run; LocalRunError if a shard fails three times.
     """
     begun, spent = time.monotonic(), _children_seconds()
-    run = _Run(list(done), list(measured), on_event, tuple(command))
+    run = _Run(list(done), list(measured), on_event)
     rounds = 0
-    with _job(spec, cache_dir, corpora_dir) as job:
+    life = lifetime or Lifetime()
+    ahead = spec if life.shards > 1 else None
+    with (
+        _job(spec, cache_dir, corpora_dir) as job,
+        _places(processes, command, life) as places,
+        closing(run),
+    ):
         while shards := next_round(spec, run.trials, run.measurements):
             before = len(run.trials) + len(run.measurements)
-            run.all(shards, job, processes or len(os.sched_getaffinity(0)))
+            run.all(shards, job, places, ahead)
             rounds += 1
             if len(run.trials) + len(run.measurements) == before:
                 raise LocalRunError(f"round {rounds} of {len(shards)} shards produced no outcome; see the child's log")
@@ -99,6 +113,8 @@ def run_calibration(
         cpu_seconds=_children_seconds() - spent,
         rounds=rounds,
         environments=tuple(run.environments),
+        children=run.children,
+        starting_seconds=run.starting_seconds,
     )
 
 
@@ -111,9 +127,9 @@ def run_shards(
     corpora_dir: Path | str | None = None,
 ) -> list[Trial]:
     """Run only these shards and return their trials; arguments and errors are the same as for run_calibration."""
-    run = _Run([], [], None, CHILD_COMMAND)
-    with _job(spec, cache_dir, corpora_dir) as job:
-        run.all(shards, job, processes or len(os.sched_getaffinity(0)))
+    run = _Run([], [], None)
+    with _job(spec, cache_dir, corpora_dir) as job, _places(processes, CHILD_COMMAND, Lifetime()) as places:
+        run.all(shards, job, places)
     return run.trials
 
 
@@ -126,13 +142,29 @@ def _job(spec: CalibrationSpec, cache_dir: Path | str | None, corpora_dir: Path 
         yield lambda shard, done: Job(spec, shard, done, str(cache), texts)
 
 
-@dataclass
+@contextmanager
+def _places(processes: int | None, command: Sequence[str], lifetime: Lifetime) -> Iterator[list[Standby]]:
+    """Yield a place for each concurrent child; no child outlives them."""
+    # rounds follow each other here, so no child has to be ended because it waits
+    patient = replace(lifetime, idle_seconds=math.inf)
+    places = [Standby(command, patient) for _ in range(processes or len(os.sched_getaffinity(0)))]
+    try:
+        yield places
+    finally:
+        for place in places:
+            place.end()
+
+
+@dataclass(eq=False)
 class _Child:
-    """A child and the shard it runs."""
+    """A child, where it waits between shards, and the shard it runs."""
 
     process: ChildProcess
+    place: Standby
+    job: Job
     shard: ShardSpec
     attempt: int
+    sent: float  #: when it was asked for, by the clock of this process
     finished: bool = False
     error: Failed | None = None
 
@@ -144,21 +176,44 @@ class _Run:
     trials: list[Trial]
     measurements: list[Measurement]
     on_event: OnEvent | None
-    command: tuple[str, ...]
     environments: list[dict[str, Any]] = field(default_factory=list)
+    children: int = 0
+    starting_seconds: float = 0.0
+    preparing: list[_Child] = field(default_factory=list)  #: children that compile for a later round
+    prepared: set[int] = field(default_factory=set)  #: the widths for which one did, or does
 
-    def all(self, shards: Sequence[ShardSpec], job: MakeJob, processes: int) -> None:
-        """Run the shards of one round, `processes` at a time; no child outlives this call."""
+    def all(
+        self,
+        shards: Sequence[ShardSpec],
+        make_job: MakeJob,
+        places: Sequence[Standby],
+        ahead: CalibrationSpec | None = None,
+    ) -> None:
+        """Run the shards of one round, one in each place at a time.
+
+        ahead: the specification whose other widths places without a shard compile meanwhile. Such a place is not waited
+        for at the end of the round.
+        """
         waiting = deque((shard, 1) for shard in shards)
         running: list[_Child] = []
+        free = [place for place in places if all(child.place is not place for child in self.preparing)]
         try:
             while waiting or running:
-                while waiting and len(running) < processes:
+                while waiting and free:
                     shard, attempt = waiting.popleft()
-                    process = ChildProcess(self.command, job(shard, self._done(shard)).to_dict())
-                    running.append(_Child(process, shard, attempt))
-                for child in list(running):
+                    job, place = make_job(shard, self._done(shard)), free.pop()
+                    begun = time.monotonic()
+                    process = place.take(job, Ties.of(job), fresh=attempt > 1)
+                    running.append(_Child(process, place, job, shard, attempt, begun))
+                    self.children += not process.lived_on
+                if free and ahead is not None and running:
+                    self._prepare(ahead, shards, make_job, free)
+                for child in [*running, *self.preparing]:
                     if self._listen(child):
+                        continue
+                    free.append(child.place)
+                    if child in self.preparing:
+                        self.preparing.remove(child)
                         continue
                     running.remove(child)
                     if not child.finished:
@@ -167,16 +222,43 @@ class _Run:
             for child in running:
                 child.process.kill()
 
+    def close(self) -> None:
+        """End what is being prepared."""
+        for child in self.preparing:
+            child.process.kill()
+
+    def _prepare(
+        self, spec: CalibrationSpec, shards: Sequence[ShardSpec], make_job: MakeJob, free: list[Standby]
+    ) -> None:
+        """Let a place that has no shard compile the program of a width that a later round will train."""
+        known = {shard.width for shard in shards} | {trial.width for trial in self.trials} | self.prepared
+        width = max(set(spec.widths) - known, default=None)
+        if width is None:
+            return
+        self.prepared.add(width)
+        shard, place = ShardSpec(width, spec.learning_rates[:1], (0,)), free.pop()
+        job = replace(make_job(shard, ()), only_compile=True)
+        begun = time.monotonic()
+        process = place.take(job, Ties.of(job))
+        self.children += not process.lived_on
+        self.preparing.append(_Child(process, place, job, shard, 1, begun))
+
     def _listen(self, child: _Child) -> bool:
-        """Handle the child's events; return False once it has ended."""
+        """Handle the child's events; return False once it has finished or ended."""
         try:
             while (event := child.process.next_event(POLL_SECONDS)) is not None:
                 self._take(child, event)
+                if child.finished:
+                    child.place.keep(child.process, Ties.of(child.job))
+                    return False
         except (Ended, ProtocolError) as end:
             if isinstance(end, ProtocolError):
                 child.error = Failed("protocol", str(end))
                 child.process.kill()
             child.process.wait()
+            if child.process.lived_on and child.process.phase is Phase.ASKED:  # it died before this shard
+                child.process = child.place.take(child.job, Ties.of(child.job), fresh=True)
+                return True
             return False
         return True
 
@@ -187,13 +269,14 @@ class _Run:
             case MeasurementDone(measurement):
                 self.measurements.append(measurement)
             case Started(environment):
+                self.starting_seconds += time.monotonic() - child.sent
                 if environment not in self.environments:
                     self.environments.append(dict(environment))
             case Failed():
                 child.error = event
             case Finished():
                 child.finished = True
-        if self.on_event is not None:
+        if self.on_event is not None and not child.job.only_compile:
             self.on_event(child.shard, event)
 
     def _next_attempt(self, child: _Child) -> int:

@@ -8,11 +8,11 @@ import structlog
 
 from service.doorbell import make_doorbell
 from service.settings import Settings
-from service.store import open_store
+from service.store import Retention, open_store
 from workers.listener import Listener
 from workers.probe import PROBE_COMMAND
 from workers.supervisor import CHILD_COMMAND
-from workers.worker import SWEEP_SECONDS, Worker
+from workers.worker import HOUSEKEEPING_SECONDS, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,13 @@ def run_worker(
     """
     doorbell = make_doorbell(settings)
     with ExitStack() as stack:
-        store = open_store(settings.database_url, lease_seconds=settings.lease_seconds, doorbell=doorbell)
+        store = open_store(
+            settings.database_url,
+            lease_seconds=settings.lease_seconds,
+            doorbell=doorbell,
+            running_of_one=settings.owner_running_shards,
+            retention=Retention(settings.keep_unsuccessful_days, settings.keep_succeeded_days),
+        )
         stack.callback(store.close)
         worker = stack.enter_context(
             Worker(store, settings, worker_id, stop, command=command, probe_command=probe_command)
@@ -43,7 +49,7 @@ def run_worker(
             stack.enter_context(Listener(settings, worker))
         log.info("worker_started", worker_id=worker_id, broker=doorbell is not None)
         # with a broker, this is the delay after a lost message or a flushed or dead Redis
-        pause = POLL_SECONDS if doorbell is None else SWEEP_SECONDS
+        pause = POLL_SECONDS if doorbell is None else HOUSEKEEPING_SECONDS
         while not stop.is_set():
             if not worker.work(wait=False):
                 stop.wait(POLL_SECONDS if worker.probing else pause)

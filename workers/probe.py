@@ -34,7 +34,7 @@ class Probe:
         """Start the child if there is none; return its answer once it has arrived."""
         try:
             if self._child is None:
-                self._child = ChildProcess(self._command, {})
+                self._child = ChildProcess(self._command)
                 self._give_up = time.monotonic() + PROBE_SECONDS
             answer = self._child.next_event(0.0)
             if answer is None and time.monotonic() < self._give_up:

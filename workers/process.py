@@ -1,4 +1,4 @@
-"""A child process as its supervisor sees it: a job in, events out, its last lines of stderr, and a reliable end."""
+"""A child process as its supervisor sees it: jobs in, events out, its last lines of stderr, and a reliable end."""
 
 import json
 import os
@@ -6,13 +6,16 @@ import queue
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import IO, Any
+from pathlib import Path
+from typing import IO
 
 from service.settings import without_settings
-from workers.protocol import Event, ProtocolError, read_event
+from workers.conversation import Phase, after
+from workers.protocol import Event, Job, ProtocolError, read_event
 
 LINE_MAXIMUM = 1 << 20  # bytes of one event (chosen); a trial takes 200
 QUEUE_MAXIMUM = 1000  # events read ahead (chosen); beyond that the child waits on its pipe
@@ -29,26 +32,28 @@ class Ended(Exception):  # noqa: N818  # an event, not an error
 class ChildProcess:
     """One child in a separate session, so that its whole group can be killed."""
 
-    def __init__(self, command: Sequence[str], job: Mapping[str, Any]) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
+        self.born = time.monotonic()
+        self.jobs = 0  #: how many it was sent
+        self.phase = Phase.IDLE  #: by the events that were read
+        self.environment = child_environment()
+        self._first_resident = 0
         # the command is ours, from the entry point; no shell is involved
         self._process = subprocess.Popen(  # noqa: S603
             list(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=without_settings(os.environ) | {name: os.environ[name] for name in KEPT if name in os.environ},
+            env=self.environment,
             start_new_session=True,
         )
         self._events: queue.Queue[Event | ProtocolError | Ended] = queue.Queue(QUEUE_MAXIMUM)
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # to its stdin; None ends the thread
         self._words: deque[str] = deque(maxlen=LAST_WORDS)
         self._closed = threading.Event()
         self._threads = [
-            threading.Thread(target=target, args=arguments, daemon=True, name=f"child-{name}")
-            for name, target, arguments in (
-                ("job", self._write, (json.dumps(job, allow_nan=False).encode() + b"\n",)),
-                ("events", self._read, ()),
-                ("stderr", self._listen, ()),
-            )
+            threading.Thread(target=target, daemon=True, name=f"child-{name}")
+            for name, target in (("jobs", self._write), ("events", self._read), ("stderr", self._listen))
         ]
         for thread in self._threads:
             thread.start()
@@ -58,10 +63,23 @@ class ChildProcess:
         """Its process id, and its group's."""
         return self._process.pid
 
+    @property
+    def lived_on(self) -> bool:
+        """Whether it had run a shard before the one that it has now."""
+        return self.jobs > 1
+
+    def send(self, job: Job) -> None:
+        """Send a job to a child that is idle."""
+        if self.phase is not Phase.IDLE:
+            raise AssertionError(f"the child {self.pid} is {self.phase.value} and takes no job")
+        self.phase, self.jobs = Phase.ASKED, self.jobs + 1
+        self._words.clear()  # what it said about its last job explains nothing about this one
+        self._lines.put(json.dumps(job.to_dict(), allow_nan=False).encode() + b"\n")
+
     def next_event(self, timeout: float) -> Event | None:
         """Return the next event, or None after `timeout` seconds without one.
 
-        Raises Ended once after the last event, ProtocolError for a line that is not one.
+        Raises Ended once after the last event, ProtocolError for a line that is not one or may not come now.
         """
         try:
             event = self._events.get(timeout=timeout)
@@ -69,7 +87,18 @@ class ChildProcess:
             return None
         if isinstance(event, Exception):
             raise event
+        self.phase = after(self.phase, event)
         return event
+
+    def growth_bytes(self) -> int:
+        """Return the resident memory that it gained since the first call; 0 if this system does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+        except (OSError, IndexError):
+            return 0
+        resident = pages * os.sysconf("SC_PAGE_SIZE")
+        self._first_resident = self._first_resident or resident
+        return resident - self._first_resident
 
     def kill(self) -> int:
         """End the child and its group at once; return its exit status (negative: the signal)."""
@@ -95,6 +124,7 @@ class ChildProcess:
     def _reap(self) -> int:
         status = self._process.wait()
         self._closed.set()
+        self._lines.put(None)
         for thread in self._threads:
             thread.join(timeout=1.0)  # they end with the pipes, and the pipes end with the group
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -103,14 +133,15 @@ class ChildProcess:
                     pipe.close()
         return status
 
-    def _write(self, line: bytes) -> None:
+    def _write(self) -> None:
         # on a thread, since a child that does not read could block its supervisor. stdin stays open:
         # its end tells the child that we are gone.
         pipe = self._process.stdin
         assert pipe is not None  # noqa: S101  # Popen was given PIPE
-        with suppress(OSError):
-            pipe.write(line)
-            pipe.flush()
+        with suppress(OSError, ValueError):  # closed while we write
+            while (line := self._lines.get()) is not None:
+                pipe.write(line)
+                pipe.flush()
 
     def _read(self) -> None:
         for line in _lines(self._process.stdout):
@@ -130,7 +161,12 @@ class ChildProcess:
                 self._words.append(text[:LAST_WORD_MAXIMUM])
 
 
-def _lines(pipe: IO[bytes] | None) -> Any:
+def child_environment() -> dict[str, str]:
+    """Return the environment variables that a child started now would have."""
+    return without_settings(os.environ) | {name: os.environ[name] for name in KEPT if name in os.environ}
+
+
+def _lines(pipe: IO[bytes] | None) -> Iterator[bytes]:
     """Return lines of at most LINE_MAXIMUM bytes until the pipe ends."""
     assert pipe is not None  # noqa: S101  # Popen was given PIPE
     with suppress(OSError, ValueError):  # closed while we read

@@ -1,11 +1,13 @@
-"""The protocol between a worker and its child process, in lines of JSON: a job in, events out.
+"""The protocol between a worker and its child process, in lines of JSON: jobs in, events out (see `conversation`).
 
 job     {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}
         done, stored already: [learning rate, seed, role, γ, horizon] of trials of the shard's width, without the
         last three for a plain trial; [kind, seed] of measurements
+        with "only_compile": true the program of the shard's width is compiled for later, and nothing is trained
 events  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
         {"event": "progress", …}  {"event": "finished"}  {"event": "described", …}
         {"event": "error", "kind": …, "message": …}
+        after "finished" the child takes another job; after "error" it exits
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,13 +39,14 @@ class ErrorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The work of a child."""
+    """A shard of work for a child."""
 
     spec: CalibrationSpec
     shard: ShardSpec
     done: Sequence[Identity] = ()  #: outcomes that are stored already and are skipped
     cache_dir: str | None = None  #: of compiled programs
     corpora_dir: str | None = None  #: of the operator's own texts
+    only_compile: bool = False  #: compile the program of the shard's width for later, and train nothing
 
     @classmethod
     def from_dict(cls, value: Any) -> Self:
@@ -56,6 +59,7 @@ class Job:
             tuple(identities(shard, given.sequence("done"))),
             given.text("cache_dir") if given.has("cache_dir") else None,
             given.text("corpora_dir") if given.has("corpora_dir") else None,
+            given.flag("only_compile") if given.has("only_compile") else False,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class Job:
             "done": [_written(identity) for identity in self.done],
             "cache_dir": self.cache_dir,
             "corpora_dir": self.corpora_dir,
+            **({"only_compile": True} if self.only_compile else {}),
         }
 
 
@@ -102,7 +107,7 @@ def _written(identity: Identity) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The child has started the job; says what it runs on."""
+    """The child has started a job; says what it runs on."""
 
     EVENT: ClassVar = "started"
     environment: Mapping[str, Any]  #: device, platform, versions, digests of the text and the code, constants

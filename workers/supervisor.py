@@ -1,8 +1,9 @@
-"""The supervisor of one claim: starts its child process, stores what it reports, and kills it when it must.
+"""The supervisor of one claim: finds it a child process, stores what that reports, and kills it when it must.
 
 It kills the child when the lease is lost, cancellation is requested, the deadline passes or the worker must stop; every
 write carries the claim's epoch, so a child that outlives its claim changes nothing. A silent database may block the
-supervisor forever, so a thread that never uses it enforces the deadline and the lease's end.
+supervisor forever, so a thread that never uses it enforces the deadline and the lease's end. A child that has finished
+may wait for the next shard of its calibration (`standby`); a claim that ends in any other way ends its child.
 """
 
 import contextvars
@@ -11,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Outcome
 from workers.backoff import Backoff
+from workers.conversation import Phase
 from workers.process import ChildProcess, Ended
 from workers.protocol import (
     ErrorKind,
@@ -35,6 +37,7 @@ from workers.protocol import (
     StepProgress,
     TrialDone,
 )
+from workers.standby import Standby, Ties
 from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
@@ -57,15 +60,15 @@ class Supervisor:
     stop: threading.Event
     lease_seconds: float
     deadline_seconds: float
+    standby: Standby  #: where its child comes from, and waits
     cache_dir: Path | None = None
     corpora_dir: Path | None = None
-    command: Sequence[str] = CHILD_COMMAND
     totals: Totals = field(default_factory=Totals)
     backoff: Backoff = field(default_factory=Backoff)  #: what failed lately, for the next claim
     described: threading.Event = field(default_factory=threading.Event)  #: device and versions have been reported
 
     def run(self, claim: Claim) -> Outcome:
-        """Run one claim to its end; the child is dead when this returns. Every log line names the claim."""
+        """Run one claim to its end; its child is then dead or on standby. Every log line names the claim."""
         whose = {"worker_id": self.worker_id, "calibration_id": claim.calibration_id, "shard_id": claim.shard_id}
         if claim.request_id is not None:
             whose["request_id"] = claim.request_id
@@ -91,7 +94,8 @@ class Supervisor:
                 cache_dir=None if self.cache_dir is None else str(self.cache_dir),
                 corpora_dir=None if self.corpora_dir is None else str(self.corpora_dir),
             )
-            child = ChildProcess(self.command, job.to_dict())
+            ties = Ties.of(job, owner=claim.owner, calibration_id=claim.calibration_id)
+            child = self.standby.take(job, ties, fresh=claim.attempt > 1)
         except InvalidInputError as error:
             return self.report_failure(claim, f"invalid_input: {error}", retryable=False, pause=False, of_all=True)
         except OSError as error:
@@ -104,11 +108,19 @@ class Supervisor:
             seeds=list(shard.seeds),
             attempt=claim.attempt,
             child_pid=child.pid,
+            child_shards=child.jobs,
         )
+        watch = _Watch(self, claim, job, child)
         try:
-            return _Watch(self, claim, child).until_the_end()
-        finally:
-            child.kill()
+            outcome = watch.until_the_end()
+        except BaseException:
+            watch.child.kill()
+            raise
+        if outcome is Outcome.SUCCEEDED and not watch.overdue:
+            self.standby.keep(watch.child, ties)
+        else:
+            watch.child.kill()
+        return outcome
 
     def heartbeat(self, environment: Mapping[str, Any] | None = None, *, begins: bool = False) -> None:
         """Report that this worker is alive, its totals, and its device and versions once known."""
@@ -160,12 +172,14 @@ class _Watch:
 
     supervisor: Supervisor
     claim: Claim
+    job: Job
     child: ChildProcess
     unstored: Event | None = None  #: an event that could not be stored because the database did not answer
     error: Failed | None = None  #: the error that the child reported
     finished: bool = False
     overdue: bool = False  #: the child was killed because its time was up
     over: threading.Event = field(default_factory=threading.Event)  #: the watch has ended
+    deciding: threading.Lock = field(default_factory=threading.Lock)  #: whether the child is over, overdue or another
     deadline: float = field(init=False)
     held_until: float = field(init=False)
     next_check: float = field(init=False)
@@ -189,7 +203,8 @@ class _Watch:
         try:
             return self._watch()
         finally:
-            self.over.set()
+            with self.deciding:
+                self.over.set()
 
     def _keep_time(self) -> None:
         """Kill the child at its deadline or its lease's end, whichever comes first; runs on a separate thread.
@@ -199,8 +214,11 @@ class _Watch:
         while (left := min(self.deadline, self.held_until) - time.monotonic()) > 0:
             if self.over.wait(left):
                 return
-        self.overdue = True
-        self.child.send_kill()
+        with self.deciding:
+            if self.over.is_set():  # the child may run another shard by now
+                return
+            self.overdue = True
+            self.child.send_kill()
         log.warning("child_overdue", of="deadline" if time.monotonic() >= self.deadline else "lease")
 
     def _watch(self) -> Outcome:
@@ -212,13 +230,15 @@ class _Watch:
             try:
                 lease = self._step()
             except Ended:
-                return self._ended()
+                if (outcome := self._ended()) is not None:
+                    return outcome
+                continue
             except (ProtocolError, InvalidInputError) as error:
                 return self._fail(f"The child process broke its protocol: {error}", retryable=False)
             if lease is not Lease.HELD:
                 return self._give_way(lease)
             if self.finished:
-                return self._ended()
+                return self._finish()
 
     def _release(self) -> Outcome:
         """Return the shard to the queue, because the worker must stop."""
@@ -299,12 +319,15 @@ class _Watch:
                 raise ProtocolError(f"{event!r} is not an event of a shard")
         return Lease.HELD
 
-    def _ended(self) -> Outcome:
-        """Handle a child that has finished, reported an error, or died."""
+    def _finish(self) -> Outcome:
+        lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
+        return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
+
+    def _ended(self) -> Outcome | None:
+        """Handle a child that has reported an error or died; None if another one took its place."""
         status = self.child.wait()
-        if self.finished:
-            lease = self.supervisor.insist(lambda: self.supervisor.store.work.finish(self.claim))
-            return Outcome.LOST if lease is Lease.LOST else Outcome.SUCCEEDED
+        if self.child.lived_on and self.child.phase is Phase.ASKED and self._replace():
+            return None
         if self.error is not None:
             final, of_all = self.error.is_final, self.error.kind in OF_ALL
             reason = f"{self.error.kind}: {self.error.message}"
@@ -315,6 +338,21 @@ class _Watch:
         said = f"Its last output:\n{words}" if words else "It printed nothing."
         reason = f"The child process ended {_in_words(status)} before it finished. {said}"
         return self._fail(reason, retryable=True, of_all=status == -signal.SIGKILL)  # the kernel's, out of memory
+
+    def _replace(self) -> bool:
+        """Start a fresh child instead of one that died on standby, through no fault of this shard."""
+        with self.deciding:
+            if self.overdue:
+                return False
+            try:
+                child = ChildProcess(self.supervisor.standby.command)
+            except OSError as error:
+                log.warning("child_not_replaced", error=str(error))
+                return False
+            log.warning("child_replaced", child_pid=child.pid, died=self.child.pid)
+            self.child = child
+        child.send(self.job)
+        return True
 
 
 def _device(environment: Mapping[str, Any]) -> str | None:

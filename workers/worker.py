@@ -9,14 +9,16 @@ import structlog
 from service.observability.tracing import start_tracing
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
+from workers.lifetime import Lifetime
 from workers.probe import PROBE_COMMAND, Probe
+from workers.standby import Standby
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Supervisor
 from workers.totals import Totals
 
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 10.0  # longest time between reports: a worker counts as stale after six missed ones
-SWEEP_SECONDS = 5.0  # between checks whether a sweep is due (chosen): one worker at a time does it for all
+HOUSEKEEPING_SECONDS = 5.0  # between checks whether it is due (chosen): one worker at a time does it for all
 FORGET_SECONDS = 3600.0  # between checks for workers that have been gone for a week (chosen)
 DATABASE_SECONDS = 1.0  # before the next try if the database does not answer (chosen)
 STOP_SECONDS = 2.0  # for the maintenance thread to end: its longest write takes less if the database answers
@@ -39,6 +41,15 @@ class Worker:
         self.stop = stop
         self.totals = Totals()
         self._store = store
+        self._standby = Standby(
+            command,
+            Lifetime(
+                shards=settings.child_shards,
+                seconds=settings.child_seconds,
+                idle_seconds=settings.child_idle_seconds,
+                growth_bytes=settings.child_growth_mib << 20,
+            ),
+        )
         self._supervisor = Supervisor(
             store=store,
             worker_id=worker_id,
@@ -47,7 +58,7 @@ class Worker:
             deadline_seconds=settings.shard_deadline_seconds,
             cache_dir=settings.cache_dir,
             corpora_dir=settings.corpora_dir,
-            command=command,
+            standby=self._standby,
             totals=self.totals,
         )
         self._heartbeat_seconds = min(HEARTBEAT_SECONDS, settings.lease_seconds / EXTENSIONS_PER_LEASE)
@@ -70,6 +81,7 @@ class Worker:
         self._maintenance.join(STOP_SECONDS)
         with self._one_at_a_time:  # a shard that is being returned
             self._probe.end()
+            self._standby.end()
             self._reached(lambda: self._store.workers.stop(self.worker_id, totals=self.totals.to_dict()))
         self._tracing.stop()
 
@@ -90,7 +102,12 @@ class Worker:
             return False
         try:
             left = self._supervisor.backoff
-            claim = self._store.work.claim(self.worker_id, without=left.calibrations, without_owners=left.owners)
+            claim = self._store.work.claim(
+                self.worker_id,
+                without=left.calibrations,
+                without_owners=left.owners,
+                prefer=self._standby.calibration_id,  # its child is warm
+            )
         except StoreUnavailableError as error:
             log.warning("database_unavailable", worker_id=self.worker_id, error=str(error))
             self.stop.wait(DATABASE_SECONDS)
@@ -127,7 +144,7 @@ class Worker:
         """Report and do maintenance until told to stop."""
         duties: list[tuple[float, Callable[[], object]]] = [
             (self._heartbeat_seconds, self._supervisor.heartbeat),
-            (SWEEP_SECONDS, lambda: self.totals.count_republished(self._store.sweeps.run(self.worker_id))),
+            (HOUSEKEEPING_SECONDS, lambda: self.totals.count_republished(self._store.housekeeping.run(self.worker_id))),
             (FORGET_SECONDS, self._store.workers.forget),
         ]
         due = [0.0] * len(duties)

@@ -9,8 +9,9 @@ from typing import Self
 class Scope(StrEnum):
     """What a key may do; each includes those before it."""
 
-    READ = "read"  #: every GET of the owner's calibrations, and transfers
-    CALIBRATE = "calibrate"  #: submit, extend, upload, finish, cancel and retry the owner's calibrations
+    READ = "read"  #: every GET of the owner's calibrations and sweeps, transfers and predictions
+    #: submit, extend, upload, finish, cancel, retry and delete its calibrations; create, extend and delete its sweeps
+    CALIBRATE = "calibrate"
     ADMIN = "admin"  #: the same for everyone's
 
     def includes(self, needed: "Scope") -> bool:

@@ -1,13 +1,13 @@
 """Compares two calibrations: which of specification, code and device differ, and whether their losses do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.http.identifiers import IDENTIFIER_PATTERN
-from service.store import StoredCalibration, provenance
-from widthwise.calibration.trial import Trial, TrialIdentity
+from service.store import ComparedTrials, StoredCalibration, provenance
 
 
 class Difference(BaseModel):
@@ -76,10 +76,7 @@ class Comparing(BaseModel):
     )
 
 
-Trials = Sequence[Trial]
-
-
-def compare(this: StoredCalibration, other: StoredCalibration, trials: Trials, other_trials: Trials) -> dict[str, Any]:
+def compare(this: StoredCalibration, other: StoredCalibration, trials: ComparedTrials) -> dict[str, Any]:
     """Return the JSON form of a comparison (`ComparisonBody`)."""
     specification = _differences(_flat(this.stored_spec), _flat(other.stored_spec))
     recorded = bool(this.environments and other.environments)
@@ -93,27 +90,8 @@ def compare(this: StoredCalibration, other: StoredCalibration, trials: Trials, o
         "specification": {"same": not specification, "differences": specification},
         "code": {"same": ran == other_ran if ran and other_ran else None, "this": ran, "other": other_ran},
         "device": {"same": not devices if recorded else None, "differences": devices if recorded else []},
-        "trials": _compare_trials(_by_identity(trials), _by_identity(other_trials)),
+        "trials": {**asdict(trials), "different": trials.common - trials.equal},
     }
-
-
-def _compare_trials(these: Mapping[TrialIdentity, Trial], others: Mapping[TrialIdentity, Trial]) -> dict[str, Any]:
-    common = these.keys() & others.keys()
-    pairs = [(these[identity], others[identity]) for identity in common]
-    equal = sum((one.status, one.loss) == (two.status, two.loss) for one, two in pairs)
-    gaps = [abs(one.loss - two.loss) for one, two in pairs if one.loss is not None and two.loss is not None]
-    return {
-        "common": len(common),
-        "equal": equal,
-        "different": len(common) - equal,
-        "largest_difference": max(gaps, default=None),
-        "only_this": len(these) - len(common),
-        "only_other": len(others) - len(common),
-    }
-
-
-def _by_identity(trials: Trials) -> dict[TrialIdentity, Trial]:
-    return {trial.identity: trial for trial in trials}
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

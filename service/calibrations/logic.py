@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,7 +21,7 @@ from service.store import (
     TrialRow,
     expected_of,
 )
-from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, is_known
+from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, file_name, is_known
 from widthwise.calibration.cost import run_flops
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.theory.optimizers import OPTIMIZERS, trained
@@ -65,6 +66,24 @@ def check_spec(spec: CalibrationSpec) -> None:
     if spec.runner is Runner.EXTERNAL and spec.measure != (Measured.LEARNING_RATE,):
         other = next(kind for kind in spec.measure if kind is not Measured.LEARNING_RATE)
         raise _refused_measure(f"only workers measure {other}; an external runner uploads losses", other)
+
+
+def check_corpus(spec: CalibrationSpec, folder: Path) -> None:
+    """Refuse a `file:` data set that this machine's workers would not find; RefusedInputError (422).
+
+    folder: of the corpora, that workers on the API's machine read too.
+    """
+    name = file_name(spec.proxy.dataset)
+    if name is None or spec.runner is not Runner.WORKER:
+        return
+    file = folder / name
+    if file.is_file() and not file.is_symlink():  # a worker follows no link
+        return
+    message = f"the operator's folder of corpora has no file {name!r}"
+    raise RefusedInputError(
+        f"#/proxy/dataset: {message}; ask the operator to put it there, or give another dataset.",
+        errors=[{"pointer": "#/proxy/dataset", "message": message, "value": spec.proxy.dataset}],
+    )
 
 
 def _refused_measure(message: str, kind: str) -> RefusedInputError:

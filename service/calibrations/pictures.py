@@ -23,13 +23,20 @@ class Pictures:
         self._drawn: OrderedDict[_Key, str] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, kind: str, calibration: StoredCalibration, draw: Callable[[], str]) -> str:
-        """Return the plot of a calibration as it was read; `draw` is called only if it is not cached."""
+    def kept(self, kind: str, calibration: StoredCalibration) -> str | None:
+        """Return the plot of a calibration as it was read if it is cached."""
         key = kind, calibration.id, calibration.last_event
         with self._lock:
             if key in self._drawn:
                 self._drawn.move_to_end(key)
-                return self._drawn[key]
+            return self._drawn.get(key)
+
+    def of(self, kind: str, calibration: StoredCalibration, draw: Callable[[], str]) -> str:
+        """Return the plot of a calibration as it was read; `draw` is called only if it is not cached."""
+        kept = self.kept(kind, calibration)
+        if kept is not None:
+            return kept
+        key = kind, calibration.id, calibration.last_event
         picture = draw()  # outside the lock, so that others need not wait for a fit
         with self._lock:
             self._drawn[key] = picture

@@ -1,6 +1,7 @@
 """The calibration routes: submit, watch, cancel, and upload what was trained elsewhere."""
 
 from collections.abc import AsyncIterable, AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -10,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.auth.caller import Caller
 from service.calibrations import logic
+from service.calibrations.caps import check_caps
 from service.calibrations.comparison import Comparing, ComparisonBody, compare
 from service.calibrations.examples import EXTENSION_EXAMPLES, SPEC_EXAMPLES, UPLOAD_EXAMPLES
 from service.calibrations.extension import extended
@@ -28,9 +30,11 @@ from service.calibrations.specification import Extension, SpecificationBody
 from service.errors import NothingMoreError
 from service.http.dependencies import CalibrateStore, ReadStore, key_watch
 from service.http.identifiers import CalibrationId
+from service.http.lanes import Heavy
 from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
+from service.settings import Settings
 from service.store import FINAL_CALIBRATION_STATES, CreatedCalibration, StoredCalibration
 from widthwise.figures.sweep import learning_rate_plot
 from widthwise.figures.widths import width_plot
@@ -40,6 +44,7 @@ router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 _SPEC = TypeAdapter(SpecificationBody)
 _EXTENSION = TypeAdapter(Extension)
 _UPLOAD = TypeAdapter(TrialsUpload)
+FEW_TRIALS = 1_000  # of an upload that needs no place in the lane (chosen): stored in some 50 ms
 _NO_CACHE = {"Cache-Control": "no-cache"}
 
 IdempotencyKey = Annotated[
@@ -94,7 +99,7 @@ def _accepted(created: CreatedCalibration) -> Response:
     operation_id="createCalibration",
     summary="Submit a calibration",
     status_code=202,
-    responses={202: _ACCEPTED, **error_responses(400, 413, 415, 422, 503)},
+    responses={202: _ACCEPTED, **error_responses(400, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(SpecificationBody, SPEC_EXAMPLES),
 )
 async def create_calibration(
@@ -106,6 +111,10 @@ async def create_calibration(
     """
     spec = (await read_json(request, _SPEC)).to_spec()
     logic.check_spec(spec)
+    settings: Settings = request.app.state.settings
+    check_caps(spec, settings)
+    if settings.workers:  # they read the folder of these settings; of workers elsewhere nothing is known here
+        await run_in_threadpool(logic.check_corpus, spec, settings.corpora_dir)
     created = await run_in_threadpool(
         store.calibrations.create,
         spec.to_dict(),
@@ -120,11 +129,15 @@ async def create_calibration(
     operation_id="extendCalibration",
     summary="Extend a calibration",
     status_code=202,
-    responses={202: _ACCEPTED, **error_responses(400, 404, 409, 413, 415, 422, 503)},
+    responses={202: _ACCEPTED, **error_responses(400, 404, 409, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(Extension, EXTENSION_EXAMPLES),
 )
 async def extend_calibration(
-    request: Request, calibration_id: CalibrationId, store: CalibrateStore, idempotency_key: IdempotencyKey = None
+    request: Request,
+    calibration_id: CalibrationId,
+    store: CalibrateStore,
+    heavy: Heavy,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a calibration with all trials and measurements of one that has succeeded, and run what is missing.
 
@@ -135,12 +148,12 @@ async def extend_calibration(
     parent = await run_in_threadpool(store.calibrations.get, calibration_id)
     spec = extended(parent.spec, more).to_spec()
     logic.check_spec(spec)
-    created = await run_in_threadpool(
-        store.calibrations.extend,
-        parent.id,
-        spec.to_dict(),
-        idempotency_key=idempotency_key,
-        request_id=request.state.request_id,
+    check_caps(spec, request.app.state.settings)
+    request_id = request.state.request_id
+    created = await heavy.run(
+        lambda: store.calibrations.extend(
+            parent.id, spec.to_dict(), idempotency_key=idempotency_key, request_id=request_id
+        )
     )
     return _accepted(created)
 
@@ -221,35 +234,41 @@ def list_measurements(
     "/{calibration_id}/comparison",
     operation_id="compareCalibrations",
     summary="Compare two calibrations",
-    responses={200: {"model": ComparisonBody}, **error_responses(404, 422, 503)},
+    responses={200: {"model": ComparisonBody}, **error_responses(404, 422, 429, 503)},
 )
-def compare_calibrations(
-    calibration_id: CalibrationId, store: ReadStore, asked: Annotated[Comparing, Query()]
+async def compare_calibrations(
+    calibration_id: CalibrationId, store: ReadStore, asked: Annotated[Comparing, Query()], heavy: Heavy
 ) -> Response:
     """Return which of specification, code and device differ, and how many of the common trials differ in loss.
 
     The same specification, code and device give the same losses.
     """
-    this, other = store.calibrations.get(calibration_id), store.calibrations.get(asked.other)
-    body = compare(this, other, store.trials.all(this.id), store.trials.all(other.id))
-    return json_response(body, headers=_NO_CACHE)
+
+    def compared() -> dict[str, Any]:
+        this, other = store.calibrations.get(calibration_id), store.calibrations.get(asked.other)
+        return compare(this, other, store.trials.compared(this.id, other.id))
+
+    return json_response(await heavy.run(compared), headers=_NO_CACHE)
 
 
 @router.post(
     "/{calibration_id}/trials",
     operation_id="uploadTrials",
     summary="Upload trials that were run elsewhere",
-    responses={200: {"model": CalibrationBody}, **error_responses(400, 404, 409, 413, 415, 422, 503)},
+    responses={200: {"model": CalibrationBody}, **error_responses(400, 404, 409, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(TrialsUpload, UPLOAD_EXAMPLES),
 )
-async def upload_trials(request: Request, calibration_id: CalibrationId, store: CalibrateStore) -> Response:
+async def upload_trials(
+    request: Request, calibration_id: CalibrationId, store: CalibrateStore, heavy: Heavy
+) -> Response:
     """Store runs of a calibration with runner `external`: all or none; repeating the request changes nothing.
 
     409 if it would then have more than 2,048 trials per width: 64 learning rates with 32 seeds each.
     """
     upload = await read_json(request, _UPLOAD, ANY_BYTES)
     trials = [trial.model_dump() for trial in upload.trials]
-    calibration = await run_in_threadpool(store.calibrations.upload, calibration_id, trials)
+    upload_all = partial(store.calibrations.upload, calibration_id, trials)
+    calibration = await (run_in_threadpool if len(trials) <= FEW_TRIALS else heavy.run)(upload_all)
     return json_response(logic.calibration_body(calibration))
 
 
@@ -257,14 +276,14 @@ async def upload_trials(request: Request, calibration_id: CalibrationId, store: 
     "/{calibration_id}/finish",
     operation_id="finishCalibration",
     summary="Fit what was uploaded",
-    responses={200: {"model": CalibrationBody}, **error_responses(404, 409, 422, 503)},
+    responses={200: {"model": CalibrationBody}, **error_responses(404, 409, 422, 429, 503)},
 )
-def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> Response:
+async def finish_calibration(calibration_id: CalibrationId, store: CalibrateStore, heavy: Heavy) -> Response:
     """Fit the exponents of a calibration with runner `external`; repeating the request returns the same answer.
 
     409 if there are too few trials: the calibration stays running, so upload more and finish again.
     """
-    return json_response(logic.calibration_body(store.calibrations.finish(calibration_id)))
+    return json_response(logic.calibration_body(await heavy.run(lambda: store.calibrations.finish(calibration_id))))
 
 
 @router.post(
@@ -279,6 +298,23 @@ def cancel_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> 
     A finished calibration is returned unchanged.
     """
     return json_response(logic.calibration_body(store.calibrations.cancel(calibration_id)))
+
+
+@router.delete(
+    "/{calibration_id}",
+    operation_id="deleteCalibration",
+    summary="Delete a calibration",
+    status_code=204,
+    responses={204: {"description": "Deleted."}, **error_responses(404, 409, 422, 429, 503)},
+)
+async def delete_calibration(calibration_id: CalibrationId, store: CalibrateStore, heavy: Heavy) -> Response:
+    """Delete a calibration that has ended, with its trials, measurements, exponents and events.
+
+    A transfer that names it then gets 404. 409 while it is queued or running: cancel it first. 409 also while an
+    extension shares its trials: delete that first.
+    """
+    await heavy.run(lambda: store.calibrations.delete(calibration_id))
+    return Response(status_code=204)
 
 
 @router.post(
@@ -302,7 +338,7 @@ def retry_calibration(calibration_id: CalibrationId, store: CalibrateStore) -> R
 def _picture(description: str) -> dict[int | str, dict[str, Any]]:
     """The responses of a route that draws."""
     picture = {"description": description, "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
-    return {200: picture, **error_responses(404, 422, 503)}
+    return {200: picture, **error_responses(404, 422, 429, 503)}
 
 
 def _pictures(request: Request) -> Pictures:
@@ -325,13 +361,15 @@ def _svg(picture: str) -> Response:
     response_class=Response,
     responses=_picture("An SVG plot: one curve per width, with its optimum."),
 )
-def get_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures) -> Response:
+async def get_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures, heavy: Heavy) -> Response:
     """Plot the trials stored so far."""
-    found = store.calibrations.get(calibration_id)
-    drawn = pictures.of(
-        "plot", found, lambda: learning_rate_plot(found.spec, store.trials.all(calibration_id), found.result)
-    )
-    return _svg(drawn)
+    found = await run_in_threadpool(store.calibrations.get, calibration_id)
+
+    def drawn() -> str:
+        return learning_rate_plot(found.spec, store.trials.all(found.id), found.result)
+
+    kept = pictures.kept("plot", found)
+    return _svg(await heavy.run(lambda: pictures.of("plot", found, drawn)) if kept is None else kept)
 
 
 @router.get(
@@ -341,10 +379,17 @@ def get_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPic
     response_class=Response,
     responses=_picture("An SVG plot: the optimum at each width, the candidate laws, and the prediction's interval."),
 )
-def get_width_plot(calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures) -> Response:
+async def get_width_plot(
+    calibration_id: CalibrationId, store: ReadStore, pictures: DrawnPictures, heavy: Heavy
+) -> Response:
     """Plot the trials stored so far."""
-    found = store.calibrations.get(calibration_id)
-    return _svg(pictures.of("widths", found, lambda: width_plot(found.spec, store.trials.all(calibration_id))))
+    found = await run_in_threadpool(store.calibrations.get, calibration_id)
+
+    def drawn() -> str:
+        return width_plot(found.spec, store.trials.all(found.id))
+
+    kept = pictures.kept("widths", found)
+    return _svg(await heavy.run(lambda: pictures.of("widths", found, drawn)) if kept is None else kept)
 
 
 def _watched(

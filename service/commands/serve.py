@@ -79,8 +79,10 @@ def serve(
         if settings.embedded:
             upgrade(settings.database_url)  # before the workers check it
         address = _address(settings.host, listener.getsockname()[1])
+        app = create_app(settings)
         config = uvicorn.Config(
-            create_app(settings),
+            app,
+            http=app.state.connections.protocol,
             ws="none",  # no route uses it
             log_config=None,  # ours, above
             log_level="warning",

@@ -9,7 +9,8 @@ from service.auth.caller import Caller, Scope
 from service.auth.guard import Guard
 from service.errors import NotReadyError
 from service.http.problems import faults, invalid_request
-from service.store import Store
+from service.settings import Settings
+from service.store import Quotas, Store
 
 
 def get_store(request: Request) -> Store:
@@ -40,7 +41,14 @@ async def admit(request: Request, needed: Scope) -> Caller | None:
 def store_of(request: Request, caller: Caller | None) -> Store:
     """Return the store as a caller may see it."""
     store = get_store(request)
-    return store if caller is None else store.of(caller.owner, everyone=caller.everyone)
+    if caller is None:
+        return store
+    return store.of(caller.owner, everyone=caller.everyone, quotas=request.app.state.quotas)
+
+
+def quotas_of(settings: Settings) -> Quotas:
+    """Return what one owner may have queued and stored."""
+    return Quotas(settings.owner_queued_flops, settings.owner_stored_trials, settings.owner_stored_bytes)
 
 
 def key_watch(request: Request, store: Store) -> Callable[[], Awaitable[bool]]:

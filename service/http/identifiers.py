@@ -13,3 +13,9 @@ CalibrationId = Annotated[
     StringConstraints(pattern=IDENTIFIER_PATTERN),
     Path(description="Identifier of the calibration, as returned by POST /v1/calibrations."),
 ]
+
+SweepId = Annotated[
+    str,
+    StringConstraints(pattern=IDENTIFIER_PATTERN),
+    Path(description="Identifier of the sweep, as returned by POST /v1/sweeps."),
+]

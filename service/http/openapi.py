@@ -26,6 +26,9 @@ class Fault(BaseModel):
     field: str | None = Field(None, description="Name of the offending parameter, header or input.")
     message: str = Field(description="What is wrong and what to give instead.")
     value: Any = Field(None, description="The value that was refused, if it is small.")
+    asked: float | None = Field(None, description="Over a limit: how much was asked for.")
+    limit: float | None = Field(None, description="Over a limit: how much is allowed.")
+    in_use: float | None = Field(None, description="Over a limit of an owner: how much is in use already.")
 
 
 class TensorProblem(BaseModel):
@@ -62,7 +65,7 @@ _WHEN: Mapping[int, str] = {
     413: "The body is over the cap.",
     415: "The body is not declared as application/json.",
     422: "Some of the request is outside the contract; `errors` lists each fault.",
-    429: "Too many requests or event streams of this key, or wrong keys from this address.",
+    429: "Too many requests, heavy ones or event streams of this key, wrong keys from this address, or a full quota.",
     503: "The database can't answer now.",
 }
 _HEADERS: Mapping[int, tuple[str, str, str]] = {
@@ -78,7 +81,7 @@ _SCHEME = {
     "scheme": "bearer",
     "bearerFormat": "ww_<id>_<secret>",
     "description": "An API key, made with `widthwise keys create`. Scopes: read, calibrate (includes read), admin "
-    "(includes both, for everyone's calibrations).",
+    "(includes both, for everyone's calibrations and sweeps).",
 }
 
 

@@ -22,6 +22,7 @@ from widthwise import errors as library
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_LISTED = 100  # faults listed in one answer (chosen): enough to fix a file with, small enough to read
+QUOTA_SECONDS = 60  # after which an owner over a quota may try again (chosen): shards end, or they delete something
 _MAX_SHOWN_VALUE = 100  # characters of a refused value that are sent back (chosen)
 
 _log = structlog.get_logger(__name__)
@@ -138,7 +139,15 @@ def from_library(error: library.WidthwiseError) -> errors.ApiError:  # noqa: PLR
         case store_errors.StateConflictError():
             return errors.ConflictError(str(error))
         case store_errors.IdempotencyConflictError():
-            return errors.KeyReusedError(str(error), calibration_id=error.calibration_id)
+            return errors.KeyReusedError(str(error), errors=(), headers=None, **{f"{error.noun}_id": error.identifier})
+        case store_errors.ContradictionError():
+            fault = {"pointer": f"#/runs/{error.index}", "message": f"is stored with loss {error.stored}"}
+            return errors.ConflictError(str(error), errors=[{**fault, "value": error.sent}])
+        case store_errors.QuotaExceededError():
+            fault = {"pointer": "#", "message": str(error)}
+            numbers = {"asked": error.asked, "limit": error.limit, "in_use": error.in_use}
+            headers = {"Retry-After": str(QUOTA_SECONDS)}
+            return errors.OverQuotaError(str(error), errors=[fault | numbers], headers=headers)
         case store_errors.StoreUnavailableError() | store_errors.SchemaError():
             # The message may name a path or an address of the database: it belongs in the log.
             return errors.NotReadyError("The database can't answer now; try again.", headers={"Retry-After": "5"})

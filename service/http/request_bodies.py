@@ -31,7 +31,7 @@ _JSON_INVALID = "json_invalid"
 MANY_FAULTS = 1_000
 
 SMALL_BYTES = 1 << 18  # of a body without a long list (chosen): the largest specification takes some thousands
-ANY_BYTES = sys.maxsize  # for a list of tensors or trials: WIDTHWISE_MAX_BODY_BYTES is the only limit
+ANY_BYTES = sys.maxsize  # for a list of tensors, trials or runs: WIDTHWISE_MAX_BODY_BYTES is the only limit
 BODY_SECONDS = 60.0  # for a body to arrive in whole (chosen): 8 MiB over 1.2 Mbit/s
 
 #: Of what a body over this size holds outside its long list (chosen): a whole specification takes some thousands.
@@ -53,8 +53,27 @@ async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = 
     """Return the request's body as `adapter`'s type.
 
     max_bytes: of this kind of body; the service's cap on all of them holds before (`service.http.middleware`).
-    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), BodyTimeoutError (408), MalformedRequestError (400)
-    or InvalidRequestError (422), and ClientDisconnect if the client left.
+    Raises what `read_body` and `validated` raise.
+    """
+    body = await read_body(request, max_bytes)
+    if len(body) <= MAX_OUTLINE_BYTES:
+        return _validated(adapter, body)
+    return await to_thread.run_sync(_validated_large, adapter, body, limiter=_ONE_AT_A_TIME)
+
+
+def validated(adapter: TypeAdapter[T], body: bytes) -> T:
+    """Return a body as `adapter`'s type.
+
+    Raises MalformedRequestError (400), BodyTooLargeError (413) or InvalidRequestError (422).
+    """
+    return _validated(adapter, body) if len(body) <= MAX_OUTLINE_BYTES else _validated_large(adapter, body)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """Return the bytes of a request's body, which says that it is JSON.
+
+    Raises UnsupportedMediaTypeError (415), BodyTooLargeError (413), BodyTimeoutError (408) or MalformedRequestError
+    (400, without a body), and ClientDisconnect if the client left.
     """
     raw = length = b""
     for name, value in request.scope["headers"]:
@@ -77,9 +96,7 @@ async def read_json(request: Request, adapter: TypeAdapter[T], max_bytes: int = 
     body = await _whole_body(request.receive, max_bytes)
     if not body.strip():
         raise MalformedRequestError("The body is empty; send a JSON object (/docs shows an example).")
-    if len(body) <= MAX_OUTLINE_BYTES:
-        return _validated(adapter, body)
-    return await to_thread.run_sync(_validated_large, adapter, body, limiter=_ONE_AT_A_TIME)
+    return body
 
 
 async def _whole_body(receive: Receive, max_bytes: int) -> bytes:
@@ -139,7 +156,7 @@ def _validated_large(adapter: TypeAdapter[T], body: bytes) -> T:
     outline = to_json(document, inf_nan_mode="constants")
     if len(outline) > MAX_OUTLINE_BYTES:
         raise BodyTooLargeError(
-            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors or trials: send less there."
+            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors, trials or runs: send less."
         )
     _validated(adapter, outline)
     return _validated(adapter, body)

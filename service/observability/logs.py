@@ -1,7 +1,7 @@
 """The log line of each request, and the watcher that counts requests and writes it.
 
 A line never shows a body, a query or a header, which may hold secrets. The path is shown as its route's template, with
-the calibration's id in a field of the line.
+the id of a calibration or a sweep in a field of the line.
 """
 
 import re
@@ -13,9 +13,8 @@ from service.http.request_labels import method_of, route_of
 from service.observability.metrics import Metrics
 from service.observability.tracing import Tracing
 
-_IDENTIFIER = re.compile(
-    r"cal_[0-9a-f]{24}"
-)  # only our own ids: any other text, such as a key, does not belong in a log
+#: By the parameter of the path. Only our own ids: any other text, such as a key, does not belong in a log.
+_IDENTIFIERS = {"calibration_id": re.compile(r"cal_[0-9a-f]{24}"), "sweep_id": re.compile(r"swp_[0-9a-f]{24}")}
 #: Polled by machines every few seconds; their lines are logged at a lower level.
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 SERVER_ERROR = 500
@@ -45,19 +44,17 @@ class Watch:
             _write(scope, status, seconds)
 
 
-def _calibration_of(scope: Scope) -> str | None:
-    """The id in a request's path, if it has the form of one; other text from a client is not quoted."""
-    found = scope.get("path_params", {}).get("calibration_id")
-    return found if found is not None and _IDENTIFIER.fullmatch(found) else None
+def _named_in(scope: Scope) -> dict[str, str]:
+    """The ids in a request's path, if they have the form of one; other text from a client is not quoted."""
+    given = scope.get("path_params", {})
+    return {name: given[name] for name, form in _IDENTIFIERS.items() if name in given and form.fullmatch(given[name])}
 
 
 def _write(scope: Scope, status: int, seconds: float) -> None:
     """Write the line; the request's id is bound to everything logged during the request."""
     route = route_of(scope)
-    fields = {"method": method_of(scope), "route": route, "status": status, "ms": round(1e3 * seconds, 2)}
-    calibration_id = _calibration_of(scope)
-    if calibration_id is not None:
-        fields["calibration_id"] = calibration_id
+    fields: dict[str, object] = {"method": method_of(scope), "route": route, "status": status}
+    fields |= {"ms": round(1e3 * seconds, 2), **_named_in(scope)}
     state = scope["state"]
     caller = state.get("caller")
     if caller is not None:

@@ -16,6 +16,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from starlette.types import Scope
 
 from service.auth.guard import Guard
+from service.http.answers import Answers
+from service.http.connections import Connections
+from service.http.lanes import Lane
 from service.http.request_labels import method_of, route_of
 from service.http.streams import Streams
 from service.observability.work_metrics import Snapshot, work_families
@@ -40,14 +43,23 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library annota
 class Metrics:
     """The metrics of one application, in a registry that no other application shares."""
 
-    def __init__(self, guard: Guard | None = None, streams: Streams | None = None) -> None:
-        """guard: tells of refusals; None where no keys are asked for. streams: those that are open."""
+    def __init__(
+        self,
+        guard: Guard | None = None,
+        streams: Streams | None = None,
+        answers: Answers | None = None,
+        connections: Connections | None = None,
+        lane: Lane | None = None,
+    ) -> None:
+        """guard: tells of refusals; None where no keys are asked for. streams: those that are open. lane: its turns."""
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         self.in_flight = 0
         self._guard = guard
         self._streams = streams or Streams()
+        self._lane = lane or Lane()
+        self._answers, self._connections = answers, connections
         self._requests = Counter(
             "widthwise_http_requests", "Requests answered.", _REQUEST_LABELS, registry=self.registry
         )
@@ -96,6 +108,9 @@ class Metrics:
             "widthwise_http_requests_in_flight", "Requests being answered now, open streams included.", self.in_flight
         )
         yield GaugeMetricFamily("widthwise_event_streams_open", "Event streams that are open now.", self._streams.open)
+        yield GaugeMetricFamily("widthwise_heavy_requests_running", "Heavy requests in progress.", self._lane.running)
+        yield GaugeMetricFamily("widthwise_heavy_requests_waiting", "Heavy requests that wait.", self._lane.waiting)
+        yield from self._answer_families()
         yield from self._guard_families()
         up = self._snapshot is not None
         yield GaugeMetricFamily("widthwise_database_up", "1 if the database answered, 0 if not.", int(up))
@@ -105,6 +120,14 @@ class Metrics:
         """Return nothing, so that registering reads nothing."""
         return iter(())
 
+    def _answer_families(self) -> Iterator[Metric]:
+        answers, connections = self._answers, self._connections
+        held, refused = (0, 0) if answers is None else (answers.held, answers.refused)
+        cut = 0 if connections is None else connections.cut
+        yield GaugeMetricFamily("widthwise_unsent_answer_bytes", "Bytes of large answers not read yet.", held)
+        yield CounterMetricFamily("widthwise_unsent_answers_refused", "Answers refused with 503: no room.", refused)
+        yield CounterMetricFamily("widthwise_unread_connections_cut", "Connections closed: nothing was read.", cut)
+
     def _guard_families(self) -> Iterator[Metric]:
         guard = self._guard
         refused = CounterMetricFamily(
@@ -113,7 +136,7 @@ class Metrics:
         refused.add_metric(["unauthorized"], 0 if guard is None else guard.unauthorized)
         refused.add_metric(["forbidden"], 0 if guard is None else guard.forbidden)
         yield refused
-        limited = self._streams.refused + (0 if guard is None else guard.limited)
+        limited = self._streams.refused + self._lane.refused + (0 if guard is None else guard.limited)
         yield CounterMetricFamily("widthwise_rate_limited", "Requests refused with 429.", limited)
         yield CounterMetricFamily(
             "widthwise_rate_limit_unchecked",

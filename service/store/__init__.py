@@ -8,14 +8,17 @@ from service.store.database import errors, tables
 from service.store.database.clock import UtcDateTime
 from service.store.database.engine import create_store_engine
 from service.store.database.errors import (
+    ContradictionError,
     IdempotencyConflictError,
     NotFoundError,
+    QuotaExceededError,
     SchemaError,
     StateConflictError,
     StoreError,
     StoreUnavailableError,
 )
 from service.store.database.paging import encode_cursor
+from service.store.database.quotas import Quotas
 from service.store.database.records import (
     ApiKey,
     Backlog,
@@ -38,7 +41,11 @@ from service.store.database.schema import check_schema, current_revision, head_r
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.validation import LIMIT_MAXIMUM
 from service.store.results import provenance
+from service.store.results.comparing import ComparedTrials
+from service.store.results.sweep_runs import GivenRun, StoredRun
+from service.store.results.sweeps import StoredRuns, StoredSweep, SweepDraft, SweepLimits
 from service.store.store import Store, open_store
+from service.store.work.deletion import Retention
 from service.store.work.doorbell import Doorbell, NoDoorbell
 from service.store.work.expectation import expected_of
 from service.store.work.queue import ATTEMPTS_MAXIMUM
@@ -53,17 +60,23 @@ __all__ = [
     "CalibrationProgress",
     "CalibrationState",
     "Claim",
+    "ComparedTrials",
+    "ContradictionError",
     "CreatedCalibration",
     "Doorbell",
     "Event",
     "ExponentFilter",
     "ExponentRow",
+    "GivenRun",
     "IdempotencyConflictError",
     "Lease",
     "MeasurementRow",
     "NoDoorbell",
     "NotFoundError",
     "Page",
+    "QuotaExceededError",
+    "Quotas",
+    "Retention",
     "SchemaError",
     "Shard",
     "ShardState",
@@ -72,7 +85,12 @@ __all__ = [
     "StoreError",
     "StoreUnavailableError",
     "StoredCalibration",
+    "StoredRun",
+    "StoredRuns",
+    "StoredSweep",
     "StoredWorker",
+    "SweepDraft",
+    "SweepLimits",
     "TrialRow",
     "UtcDateTime",
     "WorkerState",

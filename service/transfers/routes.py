@@ -1,32 +1,32 @@
 """POST /v1/transfers: from a tuned base to every hyperparameter of the target."""
 
-from anyio import CapacityLimiter, to_thread
+from anyio import from_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
-from starlette.concurrency import run_in_threadpool
 
+from service.auth.caller import Caller
 from service.http.dependencies import Reader, store_of
+from service.http.lanes import sender_of
 from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
-from service.http.request_bodies import ANY_BYTES, read_json
+from service.http.request_bodies import ANY_BYTES, read_body, validated
+from service.sweeps.fits import fits_for
 from service.transfers.examples import EXAMPLES
-from service.transfers.logic import calibrated_exponents
-from service.transfers.schemas import PlanBody, TheoryExponents, TransferBody
-from widthwise.rules.exponents import Exponents
+from service.transfers.large import LARGE_BYTES, LargeTransfers
+from service.transfers.measured import NOTHING, FromMeasurements, measured, names_measurements
+from service.transfers.schemas import PlanBody, TransferBody
 from widthwise.transfers.transfer import plan_of
 
 router = APIRouter(tags=["transfers"])
 
 _REQUEST = TypeAdapter(TransferBody)
-_MANY_TENSORS = 5_000  # beyond this an answer takes tens of milliseconds: off the event loop, so that others get theirs
-_ONE_AT_A_TIME = CapacityLimiter(1)  # such plans only hold each other up: they compute, under one interpreter lock
 
 
 @router.post(
     "/v1/transfers",
     operation_id="createTransfer",
     summary="Transfer tuned hyperparameters to a wider model",
-    responses={200: {"model": PlanBody}, **error_responses(400, 404, 409, 413, 415, 422, 503)},
+    responses={200: {"model": PlanBody}, **error_responses(400, 404, 409, 413, 415, 422, 429, 503)},
     openapi_extra=json_body(TransferBody, EXAMPLES),
 )
 async def create_transfer(request: Request, caller: Reader) -> Response:
@@ -36,15 +36,21 @@ async def create_transfer(request: Request, caller: Reader) -> Response:
     stored: the same request gives the same answer. Tensors that can't be placed are a 422 that lists each of them
     with what would settle it.
     """
-    body = await read_json(request, _REQUEST, ANY_BYTES)
-    if isinstance(body.exponents, TheoryExponents):
-        exponents = None
-    else:
-        exponents = await run_in_threadpool(calibrated_exponents, body, store_of(request, caller))
-    if body.tensors is not None and len(body.tensors) > _MANY_TENSORS:
-        return await to_thread.run_sync(_answer, body, exponents, limiter=_ONE_AT_A_TIME)
-    return _answer(body, exponents)
+    body = await read_body(request, ANY_BYTES)
+    if len(body) > LARGE_BYTES:
+        return await _large(request, caller, body)
+    transfer = validated(_REQUEST, body)
+    if transfer.model is not None:  # a few bytes can describe a model of any size
+        return await _large(request, caller, body)
+    found = NOTHING
+    if names_measurements(transfer):
+        found = await measured(transfer, store_of(request, caller), fits_for(request))
+    return json_response(plan_of(transfer.to_request(*found)).to_dict())
 
 
-def _answer(body: TransferBody, exponents: Exponents | None) -> Response:
-    return json_response(plan_of(body.to_request(exponents)).to_dict())
+async def _large(request: Request, caller: Caller | None, body: bytes) -> Response:
+    def measured_of(transfer: TransferBody) -> FromMeasurements:
+        return from_thread.run(measured, transfer, store_of(request, caller), fits_for(request))
+
+    large: LargeTransfers = request.app.state.large
+    return await large.answer(sender_of(request), body, measured_of)

@@ -1,5 +1,7 @@
 """What POST /v1/transfers takes and gives."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -25,7 +27,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
 from widthwise.model import Base, Target
 from widthwise.reading.described import DescribedModels
-from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
@@ -183,8 +185,20 @@ RuleChoice = Annotated[
 ]
 
 
+class SweepExponents(BaseModel):
+    """The learning rate's exponent over width that an uploaded sweep measured; theory for everything else."""
+
+    model_config = REQUEST
+
+    source: Literal["sweep"]
+    id: Annotated[str, Field(pattern=IDENTIFIER_PATTERN, description="Identifier of the sweep.")]
+
+
 class RulesBody(BaseModel):
-    """What to do about depth, batch, tokens and weight decay; a rule is in force only if it is named here."""
+    """What to do about depth, batch, tokens and weight decay; a rule is in force only if it is named here.
+
+    With exponents from a sweep, `measured` for batch or tokens follows that sweep too.
+    """
 
     model_config = REQUEST
 
@@ -192,6 +206,10 @@ class RulesBody(BaseModel):
     batch: RuleChoice | None = _choice(About.BATCH)
     tokens: RuleChoice | None = _choice(About.TOKENS)
     weight_decay: RuleChoice | None = _choice(About.WEIGHT_DECAY)
+
+    def measured(self) -> list[About]:
+        """What the sweep of the transfer is to say."""
+        return [About(name) for name, choice in dict(self).items() if choice in ("measured", {"rule": "measured"})]
 
     def chosen(self) -> dict[str, Any]:
         """The library's choices."""
@@ -224,8 +242,8 @@ class TransferBody(BaseModel):
         Field(None, description="What the model's own code multiplies by; every value follows by the equivalence map.")
     )
     qk_norm: bool = Field(False, description="Whether the model normalises queries and keys.")
-    exponents: Annotated[TheoryExponents | CalibrationExponents, Field(discriminator="source")] = Field(
-        TheoryExponents(source="theory"), description="Where the learning-rate exponents come from."
+    exponents: Annotated[TheoryExponents | CalibrationExponents | SweepExponents, Field(discriminator="source")] = (
+        Field(TheoryExponents(source="theory"), description="Where the learning-rate exponents come from.")
     )
     rules: RulesBody = RulesBody()
     weight_decay_mode: WeightDecayMode | None = Field(
@@ -239,18 +257,28 @@ class TransferBody(BaseModel):
             raise ValueError("tensors and model are both given; a model lists its tensors, so leave them out")
         return self
 
-    def to_request(self, exponents: Exponents | None = None) -> TransferRequest:
-        """The library's request; exponents: those that a calibration measured."""
+    def library_base(self) -> Base:
+        """The library's base."""
+        return Base(**dict(self.base))
+
+    def library_target(self) -> Target:
+        """The library's target."""
+        return Target(**dict(self.target))
+
+    def to_request(
+        self, exponents: Exponents | None = None, rules: Mapping[str, NamedRule] = MappingProxyType({})
+    ) -> TransferRequest:
+        """The library's request; exponents: those that a calibration or a sweep measured. rules: that a sweep did."""
         given = dict(self)
         alignment = self.alignment
-        base, target = Base(**dict(self.base)), Target(**dict(self.target))
+        base, target = self.library_base(), self.library_target()
         words = {
             **{name: given[name] for name in _WORDS},
             "alignment": alignment if isinstance(alignment, str) else alignment.model_dump(),
             "exponents": exponents,
             "code_multipliers": [each.to_multiplier() for each in self.code_multipliers or ()],
             "qk_norm": self.qk_norm,
-            "rules": self.rules.chosen(),
+            "rules": {**self.rules.chosen(), **rules},
         }
         if self.model is not None:
             models = DescribedModels.from_dict(dict(self.model))
@@ -368,7 +396,9 @@ class PlanBody(BaseModel):
     layers: list[LayerBody]
     tensors: list[PlannedTensorBody]
     warnings: list[CautionBody]
-    provenance: dict[str, Any] = Field(description="Theory or calibration behind the numbers, and the inputs in force.")
+    provenance: dict[str, Any] = Field(
+        description="Theory, calibration or sweep behind the numbers, and the inputs in force."
+    )
     model: ModelPlanBody = Field(description="What the model itself multiplies by.")
     training: TrainingPlanBody = Field(
         TrainingPlanBody(beta1=None, beta2=None), description="What a rule changes of the whole training."

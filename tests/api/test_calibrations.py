@@ -10,8 +10,8 @@ from service.calibrations.examples import SPEC_EXAMPLES, UPLOAD_EXAMPLES
 from service.calibrations.schemas import CalibrationBody, CalibrationPage, TrialPage
 from service.store import Store
 from tests.api.client import Client, problem
-from tests.api.samples import bowl, finished, spec, submit
-from widthwise.vocabulary import Optimizer
+from tests.api.samples import bowl, changed, finished, spec, submit
+from widthwise.theory.optimizers import trained
 
 
 class TestSubmission:
@@ -142,7 +142,7 @@ class TestSubmission:
         found = problem(client.post("/v1/calibrations", json=spec(optimizer="adan", **changes)), 422, "invalid-input")
         assert "optimizer" in (found["errors"][0].get("pointer") or found["errors"][0]["field"])
         assert word in found["detail"]
-        assert all(optimizer.value in found["detail"] for optimizer in Optimizer if optimizer.value != "ademamix")
+        assert all(word in found["detail"] for word in trained())
 
     def test_its_user_may_train_with_it(self, client: Client) -> None:
         body = spec(optimizer="adan", runner="external")
@@ -321,3 +321,26 @@ def test_the_plot_is_a_picture(client: Client, name: str) -> None:
         assert response.headers["content-type"].startswith("image/svg+xml")
         assert "script-src" not in response.headers["content-security-policy"]
         assert ElementTree.fromstring(response.text).tag.endswith("svg")  # noqa: S314  our own picture
+
+
+class TestDelete:
+    """DELETE of a calibration."""
+
+    def test_it_is_gone_and_so_are_its_exponents(self, client: Client) -> None:
+        identifier = finished(client)
+        address = f"/v1/calibrations/{identifier}"
+        answer = client.request("DELETE", address)
+        assert (answer.status_code, answer.content) == (204, b"")
+        for path in (address, f"{address}/trials", f"{address}/events", f"{address}/plot.svg"):
+            problem(client.get(path), 404, "not-found")
+        problem(client.request("DELETE", address), 404, "not-found")
+        assert client.get("/v1/exponents").json()["items"] == []
+        body = changed("exponents", {"source": "calibration", "id": identifier})
+        problem(client.post("/v1/transfers", json=body), 404, "not-found")
+
+    def test_it_has_to_end_first(self, client: Client) -> None:
+        identifier = submit(client)
+        address = f"/v1/calibrations/{identifier}"
+        assert "cancel it" in problem(client.request("DELETE", address), 409, "conflict")["detail"]
+        client.post(f"{address}/cancel")
+        assert client.request("DELETE", address).status_code == 204

@@ -27,6 +27,8 @@ from tests.api.client import Client, client_of, problem
 from tests.api.keyed import PEPPER, Clock, CountedKeys, CountedStore, Keyed, bearer, keyed_app, keyed_settings, new_key
 from tests.api.samples import spec, submit
 
+#: Requests that ask and store nothing, although they have a body.
+ASKING = ("/v1/transfers", "/v1/sweeps/swp_none/predictions")
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
 OPEN_PAGES = {"/", "/docs", "/assets/{name}", "/problems/{slug}"}
 
@@ -45,7 +47,7 @@ def client(app: FastAPI) -> Iterator[Client]:
 def operations(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation of the OpenAPI document: method, an address of it, and what is declared."""
     return [
-        (method.upper(), path.replace("{calibration_id}", "cal_none"), operation)
+        (method.upper(), path.replace("{calibration_id}", "cal_none").replace("{sweep_id}", "swp_none"), operation)
         for path, found in app.openapi()["paths"].items()
         for method, operation in found.items()
     ]
@@ -63,7 +65,7 @@ def test_every_operation_asks_for_a_key_and_its_scope(app: FastAPI, client: Clie
         refused = client.request(method, address)
         problem(refused, 401, "unauthorized")
         assert refused.headers["www-authenticate"] == 'Bearer realm="widthwise"'
-        needed = Scope.READ if method == "GET" or address == "/v1/transfers" else Scope.CALIBRATE
+        needed = Scope.READ if method == "GET" or address in ASKING else Scope.CALIBRATE
         assert declared == [{"apiKey": [needed.value]}], (method, address)
         assert {"401", "403", "429", "503"} <= set(operation["responses"])
         for scope, key in keys.items():

@@ -23,6 +23,8 @@ from tests.api.client import Client, client_of
 from tests.api.keyed import bearer, keyed_app, new_key
 from tests.api.samples import CONTRACT, submit
 from tests.workers.conftest import fake_child
+from workers.lifetime import Lifetime
+from workers.standby import Standby
 from workers.supervisor import Supervisor
 from workers.totals import Outcome
 
@@ -76,11 +78,20 @@ def test_who_asked(settings: Settings, store: Store) -> None:
     assert "x" * 43 not in str(lines)
 
 
-def test_an_odd_identifier_is_not_quoted(client: Client) -> None:
+def test_a_sweep_is_named(client: Client) -> None:
+    identifier = client.post("/v1/sweeps", json={"name": "ours"}).json()["id"]
     with logged() as lines:
-        client.get("/v1/calibrations/%0A%1B[31mforged%20line")
+        client.get(f"/v1/sweeps/{identifier}/fit")
     (line,) = requests(lines)
-    assert "calibration_id" not in line
+    assert (line["route"], line["sweep_id"], line["status"]) == ("/v1/sweeps/{sweep_id}/fit", identifier, 409)
+
+
+@pytest.mark.parametrize("resource", ["calibrations", "sweeps"])
+def test_an_odd_identifier_is_not_quoted(client: Client, resource: str) -> None:
+    with logged() as lines:
+        client.get(f"/v1/{resource}/%0A%1B[31mforged%20line")
+    (line,) = requests(lines)
+    assert not {"calibration_id", "sweep_id"} & set(line)
 
 
 def test_they_can_be_turned_off(settings: Settings, store: Store) -> None:
@@ -158,7 +169,8 @@ def test_a_request_is_followed_to_its_shards(client: Client, store: Store) -> No
     claim = store.work.claim("w")
     assert claim is not None
     assert (claim.request_id, claim.calibration_id) == ("trace-me", response.json()["id"])
-    supervisor = Supervisor(store, "w", threading.Event(), LONG_SECONDS, LONG_SECONDS, command=fake_child("run"))
+    standby = Standby(fake_child("run"), Lifetime(shards=1))
+    supervisor = Supervisor(store, "w", threading.Event(), LONG_SECONDS, LONG_SECONDS, standby)
     with logged() as lines:
         assert supervisor.run(claim) is Outcome.SUCCEEDED
     assert {line["event"] for line in lines} >= {"shard_started", "shard_ended"}

@@ -26,6 +26,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/calibrations",
         "GET /v1/calibrations",
         "GET /v1/calibrations/{calibration_id}",
+        "DELETE /v1/calibrations/{calibration_id}",
         "GET /v1/calibrations/{calibration_id}/trials",
         "GET /v1/calibrations/{calibration_id}/measurements",
         "GET /v1/calibrations/{calibration_id}/comparison",
@@ -38,6 +39,14 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/calibrations/{calibration_id}/finish",
         "GET /v1/calibrations/{calibration_id}/shards",
         "POST /v1/calibrations/{calibration_id}/retry",
+        "POST /v1/sweeps",
+        "GET /v1/sweeps",
+        "GET /v1/sweeps/{sweep_id}",
+        "DELETE /v1/sweeps/{sweep_id}",
+        "POST /v1/sweeps/{sweep_id}/runs",
+        "GET /v1/sweeps/{sweep_id}/runs",
+        "GET /v1/sweeps/{sweep_id}/fit",
+        "POST /v1/sweeps/{sweep_id}/predictions",
         "GET /v1/exponents",
         "GET /v1/workers",
         "GET /livez",
@@ -104,6 +113,10 @@ def test_every_field_of_a_request_is_described(document: dict[str, Any]) -> None
         "Extension",
         "MlpProxy",
         "TransformerProxy",
+        "SweepUpload",
+        "RunsUpload",
+        "HoldOutBody",
+        "PredictionsBody",
     ):
         assert schemas[name]["additionalProperties"] is False
         for field, schema in schemas[name]["properties"].items():

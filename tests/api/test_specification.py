@@ -5,14 +5,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from service.app import create_app
 from service.calibrations import specification
 from service.calibrations.specification import SpecificationBody
+from service.settings import Settings
+from service.store import Store
 from service.store.database.validation import checked_spec
-from tests.api.client import Client
+from tests.api.client import Client, client_of, problem
 from tests.api.samples import spec
 from tests.recorded import asks
 
@@ -107,3 +111,23 @@ def test_the_body_spells_no_default() -> None:
 )
 def test_a_default_that_is_spelled_is_seen(planted: str) -> None:
     assert spelled(planted) == ["a"]
+
+
+def test_a_file_that_the_services_own_workers_lack_is_refused(settings: Settings, store: Store, tmp_path: Path) -> None:
+    """Workers elsewhere may have other folders; and an external runner's texts are its own."""
+    (tmp_path / "notes.txt").write_text("a text")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "notes.txt")
+    (tmp_path / "folder").mkdir()
+
+    def submitted(name: str, *, workers: int, runner: str = "worker") -> httpx.Response:
+        app = create_app(settings.model_copy(update={"corpora_dir": tmp_path, "workers": workers}), store)
+        with client_of(app) as client:
+            proxy = {"architecture": "mlp", "dataset": f"file:{name}"}
+            return client.post("/v1/calibrations", json=spec(proxy=proxy, runner=runner))
+
+    assert submitted("notes.txt", workers=1).status_code == 202
+    for missing in ("none.txt", "link.txt", "folder"):
+        found = problem(submitted(missing, workers=1), 422, "invalid-input")
+        assert found["errors"][0]["pointer"] == "#/proxy/dataset"
+        assert "notes.txt" not in json.dumps(found)  # nobody learns what else is there
+        assert submitted(missing, workers=0).status_code == 202

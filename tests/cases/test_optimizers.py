@@ -1,13 +1,10 @@
-"""Situations about optimizers: which rule they follow, and which decay an answer took.
-
-muon-mixed, the sixteenth case, needs more than one optimizer in a plan: until then Muon's name is refused.
-"""
+"""Situations about optimizers: which rule they follow, and which decay an answer took."""
 
 from typing import Any
 
 import pytest
 
-from widthwise import Base, InvalidInputError, Plan, Target, transfer
+from widthwise import Base, InvalidInputError, Plan, Target, Tensor, transfer
 
 
 def plan(optimizer: str, widths: tuple[int, int] = (256, 1024), **base: Any) -> Plan:
@@ -41,6 +38,42 @@ def test_lion_steps_by_signs() -> None:
     assert hidden.epsilon is None
 
 
-def test_muon_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="optimizer is 'muon'; give one of 'sgd'"):
-        plan("muon")
+@pytest.mark.parametrize("parameterization", ["standard", "mup"])
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "scale"),
+    [
+        ("muon_unit", 1.0, "√(fan_out/fan_in)"),
+        ("muon_keller", 1.0, "√max(1, fan_out/fan_in)"),
+        ("muon_rms", 0.5, "0.2·√max(fan_out, fan_in)"),
+    ],
+)
+def test_muon_for_hidden_matrices_and_adamw_for_the_rest(optimizer, rate, scale, parameterization) -> None:
+    """muon-mixed: width ×4, square and 4× layers; the answer names the convention."""
+    shapes = {"square": (1, 1), "up": (4, 1), "down": (1, 4)}
+    tensors = [
+        *(Tensor(name, (256 * o, 256 * i), (1024 * o, 1024 * i), role="hidden") for name, (o, i) in shapes.items()),
+        Tensor("embed", (1000, 256), (1000, 1024), role="embedding"),
+        Tensor("head", (1000, 256), (1000, 1024), role="readout"),
+    ]
+    words: dict[str, Any] = {"parameterization": parameterization, "layout": "out_in", "tensors": tensors}
+    target = Target(width=1024)
+    rates = {"hidden": 0.02, "embedding": 0.003, "readout": 0.003, "vector": 0.003, "scalar": 0.003}
+    epsilons = {role: 1e-8 for role in rates if role != "hidden"}  # Muon needs none
+    mixed = transfer(
+        optimizer=optimizer, base=Base(width=256, learning_rate=rates, epsilon=epsilons), target=target, **words
+    )
+    for name in shapes:
+        assert mixed.tensor(name).learning_rate.multiplier == rate
+        assert mixed.tensor(name).epsilon is None
+    assert mixed.layer("hidden").learning_rate.value == 0.02 * rate
+    assert f"Muon × {scale}" in mixed.layer("hidden").reason
+    adamw = transfer(optimizer="adamw", base=Base(width=256, learning_rate=0.003, epsilon=1e-8), target=target, **words)
+    for name in ("embed", "head"):
+        assert mixed.tensor(name).quantities == adamw.tensor(name).quantities
+
+
+def test_muon_alone_is_asked_for_its_scale() -> None:
+    for word in ("muon", "torch.optim.Muon"):
+        with pytest.raises(InvalidInputError, match="three scales") as error:
+            plan(word)
+        assert "'muon_keller'" in str(error.value)

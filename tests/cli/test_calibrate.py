@@ -20,7 +20,7 @@ from tests.cli.conftest import Run
 from widthwise.cli.progress import follow
 from widthwise.cli.specification import EXTENDED, PROXY, SETTING
 from widthwise.cli.submit import submit
-from widthwise.client import Client
+from widthwise.client import Client, ServiceError
 
 OPTIONS = [
     "-p",
@@ -151,6 +151,18 @@ def test_a_cancelled_one_is_an_error(run: Run, url: str, client: Client) -> None
     assert ran.code == 1
     assert json.loads(ran.out)["state"] == "cancelled"
     assert "the calibration cancelled" in ran.err
+
+
+def test_deletes_what_has_ended(run: Run, url: str, client: Client) -> None:
+    identifier = client.submit_calibration(spec())["id"]
+    refused = run("calibrate", "delete", identifier, "--url", url)
+    assert refused.code != 0
+    assert "cancel it" in refused.err
+    client.cancel(identifier)
+    deleted = run("calibrate", "delete", identifier, "--url", url)
+    assert (deleted.code, deleted.err.strip()) == (0, f"Deleted {identifier}.")
+    with pytest.raises(ServiceError, match="There is no calibration"):
+        client.calibration(identifier)
 
 
 def test_refusals(run: Run, url: str, unused_url: str) -> None:

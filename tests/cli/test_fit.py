@@ -48,23 +48,46 @@ def test_a_csv_is_fitted_and_a_cell_predicted(run: Run, tmp_path: Path) -> None:
     assert "Warning (one_seed)" in shown.err
 
 
-def test_the_columns_of_other_tools_are_mapped(run: Run, tmp_path: Path) -> None:
-    """As Optuna's and W&B's exports name them, with semicolons; a failed run is one that diverged."""
+def test_an_export_of_another_tool_needs_no_map(run: Run, tmp_path: Path) -> None:
+    """As Optuna names its columns, with semicolons; a failed run is one that diverged."""
     rows = [
         {
             "params_lr": each["learning_rate"],
             "value": "" if each["loss"] is None else each["loss"],
             "state": "FAIL" if each["loss"] is None else "COMPLETE",
-            "D": each["tokens"],
-            "width": each["width"],
+            "params_D": each["tokens"],
+            "params_d_model": each["width"],
         }
         for each in runs()
     ]
-    file = write(tmp_path / "study.csv", rows, ";")
-    columns = ("--column", "learning_rate=params_lr", "--column", "loss=value", "--column", "status=state")
-    found = json.loads(run("fit", file, *columns, "--axis", "tokens=D", "--json").out)
+    asked = ("fit", write(tmp_path / "study.csv", rows, ";"), "--axis", "tokens=params_D")
+    found = json.loads(run(*asked, "--json").out)
     plain = json.loads(run("fit", write(tmp_path / "runs.csv", runs()), "--json").out)
     assert [each["learning_rate"] for each in found["optima"]] == [each["learning_rate"] for each in plain["optima"]]
+    assert found["export"]["columns"]["width"] == "params_d_model"
+    assert plain["export"] is None
+    assert run(*asked).out.startswith("Read as a study of Optuna: learning_rate from params_lr, loss from value")
+
+
+def test_published_laws_stand_beside_a_prediction(run: Run, tmp_path: Path) -> None:
+    rows = [{**each, "parameters": each["width"] * 1e6} for each in runs()]
+    file = write(tmp_path / "runs.csv", [{k: v for k, v in each.items() if k != "width"} for each in rows])
+    asked = ("fit", file, "--predict", "parameters=1e9,tokens=8e9")
+    shown = run(*asked)
+    assert "Published laws at parameters 1e+09, tokens 8e+09" in shown.out
+    assert "Step Law" in shown.out
+    (found,) = json.loads(run(*asked, "--json").out)["predictions"]
+    assert {each["law"]: each["valid"] for each in found["published"]}["step_law"]
+    assert "published_laws_differ" in {each["code"] for each in found["warnings"]}
+
+
+def test_a_figure_is_written(run: Run, tmp_path: Path) -> None:
+    file, figure = write(tmp_path / "runs.csv", runs()), tmp_path / "sweep.svg"
+    assert run("fit", file, "--holdout", "tokens=max", "--plot", str(figure)).code == 0
+    assert "Held out: 3 of 3 intervals hold" in figure.read_text(encoding="utf-8")
+    refused = run("fit", file, "--plot", str(tmp_path / "missing" / "sweep.svg"))
+    assert refused.code == 1
+    assert "sweep.svg can't be written: No such file or directory" in refused.err
 
 
 @pytest.mark.parametrize("lines", [True, False])

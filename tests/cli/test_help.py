@@ -17,7 +17,9 @@ from widthwise.version import VERSION
 GROUP = typer.main.get_command(app)
 COMMANDS = GROUP.list_commands(typer.Context(GROUP))  # type: ignore[attr-defined]  # it is a group
 KEYS = ("keys create", "keys list", "keys revoke")
-CALIBRATE = tuple(f"calibrate {name}" for name in ("submit", "extend", "watch", "cancel", "compare"))
+CALIBRATE = tuple(f"calibrate {name}" for name in ("submit", "extend", "watch", "cancel", "delete", "compare"))
+CONVERT = ("convert rate", "convert decay", "convert alpha")
+SWEEPS = tuple(f"sweeps {name}" for name in ("create", "add", "list", "show", "runs", "predict", "delete"))
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,9 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_those_of_the_contract() -> None:
     """In the order of the help; the old names are not among them."""
-    assert " ".join(COMMANDS) == "demo serve transfer rules calibrate exponents fit fleet work keys migrate"
+    assert (
+        " ".join(COMMANDS) == "demo serve transfer rules convert calibrate exponents fit sweeps fleet work keys migrate"
+    )
 
 
 def test_no_arguments_is_the_help(run: Run) -> None:
@@ -41,7 +45,11 @@ def test_version(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [*(name for name in COMMANDS if name not in ("keys", "calibrate")), *KEYS, *CALIBRATE]
+    "command",
+    [
+        *(name for name in COMMANDS if name not in ("keys", "calibrate", "sweeps", "convert")),
+        *(*KEYS, *CALIBRATE, *SWEEPS, *CONVERT),
+    ],
 )
 def test_examples_use_options_that_exist(run: Run, command: str) -> None:
     shown = run(*command.split(), "--help")

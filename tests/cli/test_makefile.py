@@ -70,7 +70,7 @@ def test_the_tests_of_models_are_left_to_a_target_of_their_own() -> None:
     assert "--ignore tests/models" in without
     assert "make test-models" in without
     assert "[models]" not in without
-    assert "-e '.[models]'" in with_models
+    assert "-e '.[models,optuna,ray]'" in with_models
     assert "pytest -n 2 --dist worksteal tests/models" in with_models
 
 

@@ -295,4 +295,14 @@ def test_the_rules_are_listed_with_their_sources(run: Run) -> None:
     assert "2505.01618" in depth
     assert "timescale" not in depth
     listed = json.loads(run("rules", "batch", "--json").out)
-    assert {rule["rule"] for rule in listed} == {"square_root", "adamw_sde", "half_life", "surge"}
+    assert {rule["rule"] for rule in listed} == {"square_root", "adamw_sde", "half_life", "surge", "power"}
+
+
+def test_numbers_are_converted_at_one_size(run: Run) -> None:
+    rate = run("convert", "rate", "0.02", "--from", "muon_keller", "--to", "muon_unit", "--shape", "1024x4096")
+    assert rate.out.startswith("0.04  (exact: ")
+    decay = ["convert", "decay", "0.1", "-o", "adamw", "--lr", "0.003", "--from", "decoupled", "--to", "independent"]
+    assert json.loads(run(*decay, "--json").out)["value"] == pytest.approx(0.0003)
+    assert run("convert", "alpha", "32", "--rank", "16", "--from", "lora", "--to", "rslora").out.startswith("8  ")
+    assert run("convert", "rate", "1", "--from", "adamw", "--to", "muon_rms", "--shape", "4096").code == 2
+    assert run("convert", "rate", "1", "--from", "lion", "--to", "muon_rms", "--shape", "4x4").code == 1

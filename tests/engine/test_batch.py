@@ -1,6 +1,11 @@
 """A batch of trials as one program gives what one trial at a time gives, in whatever batches memory allows."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,9 +16,10 @@ from widthwise.calibration.trial import Trial, TrialIdentity
 from workers.engine.batch import MEMORY_SHARE, BatchProgram, run_batches
 from workers.engine.data import load_corpus
 from workers.engine.order import in_order
+from workers.engine.spread import Spread
 from workers.engine.width_program import WidthProgram
 
-SHARD = {"width": 16, "learning_rates": [0.003, 0.01, 0.04, 1e38], "seeds": [0, 1]}
+SHARD: dict[str, Any] = {"width": 16, "learning_rates": [0.003, 0.01, 0.04, 1e38], "seeds": [0, 1]}
 ROUNDING = 2e-3  # nats after 30 steps: a last bit grows with every step
 
 
@@ -132,3 +138,35 @@ def test_a_stored_trial_changes_no_other_and_a_whole_stored_batch_does_not_run(
     assert len(rest) == 3
     for key, trial in rest.items():
         assert (trial.status, trial.loss) == (everything[key].status, everything[key].loss)
+
+
+def test_a_batch_over_several_devices_gives_what_one_device_gives(spec: dict[str, Any], compile_cache: Path) -> None:
+    """Four devices of the host stand for the chips of a TPU host; of their eight lanes two are left over."""
+    asked = {**SHARD, "learning_rates": [0.003, 0.01, 1e38]}
+    code = (
+        "import json, sys\n"
+        "from tests.engine.jobs import run_sweep\n"
+        "from workers.engine.device import describe_device, use_compile_cache\n"
+        f"use_compile_cache({str(compile_cache)!r})\n"
+        "spec, shard = json.loads(sys.stdin.read())\n"
+        "assert describe_device()['device_count'] == 4\n"
+        "print(json.dumps([trial.to_dict() for trial in run_sweep(spec, shard, batched=True)]))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps([spec, asked]),
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    spread = [Trial.from_dict(trial) for trial in json.loads(ran.stdout)]
+    check_equal(by_setting(spread), by_setting(run_sweep(spec, asked)))
+
+
+def test_lanes_are_divided_evenly_over_devices() -> None:
+    place = Spread(tuple(jax.devices()) * 4)
+    assert [place.whole(lanes) for lanes in (1, 4, 9)] == [4, 4, 12]
+    assert [place.half(lanes) for lanes in (4, 8, 12, 24)] == [4, 4, 4, 12]

@@ -32,6 +32,13 @@ class Child:
         self.stdin.write(line + "\n")
         self.stdin.flush()
 
+    def shard(self) -> list[dict[str, Any]]:
+        """Return the events of one shard without its progress."""
+        events: list[dict[str, Any]] = []
+        while not events or events[-1]["event"] not in ("finished", "error"):
+            events.append(json.loads(self.stdout.readline(), parse_constant=_no_constant))
+        return [event for event in events if event["event"] != "progress"]
+
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line, parse_constant=_no_constant) for line in self.stdout]
 
@@ -68,7 +75,7 @@ def job(spec: dict[str, Any], cache: Path | None = None, **changes: Any) -> str:
 
 def test_a_job_in_gives_its_events_out_in_order(child: Child, spec: dict[str, Any], compile_cache: Path) -> None:
     child.send(job(spec, compile_cache))
-    events = [event for event in child.events() if event["event"] != "progress"]
+    events = child.shard()
     assert [event["event"] for event in events] == ["started", "trial", "trial", "finished"]
     started, completed, diverged, _ = events
     assert started["device"] == "cpu"
@@ -78,8 +85,58 @@ def test_a_job_in_gives_its_events_out_in_order(child: Child, spec: dict[str, An
     assert completed["trial"]["status"] == "completed"
     assert completed["trial"]["loss"] > 0
     assert (diverged["trial"]["status"], diverged["trial"]["loss"]) == ("diverged", None)
-    assert child.process.wait(PATIENCE_SECONDS) == 0
+    child.stdin.close()
+    assert child.process.wait(PATIENCE_SECONDS) == PARENT_GONE  # a child that waits ends with it, too
     assert list(compile_cache.iterdir()), "the compiled programs were not kept"
+
+
+def test_a_child_that_lives_on_gives_the_losses_of_fresh_ones(spec: dict[str, Any], compile_cache: Path) -> None:
+    """Bit for bit, at another width and at the first one again."""
+    narrow = {**SHARD, "learning_rates": [0.01, 0.02]}
+    shards = [narrow, {**narrow, "width": 32}, {**narrow, "seeds": [1]}]
+
+    def losses(child: Child, shard: dict[str, Any]) -> list[float]:
+        child.send(job(spec, compile_cache, shard=shard))
+        return [event["trial"]["loss"] for event in child.shard() if event["event"] == "trial"]
+
+    with started("-m", "workers.child") as one:
+        lived_on = [losses(one, shard) for shard in shards]
+    fresh = []
+    for shard in shards:
+        with started("-m", "workers.child") as child:
+            fresh.append(losses(child, shard))
+    assert lived_on == fresh
+
+
+def test_the_memory_limit_follows_the_largest_job(child: Child, spec: dict[str, Any], compile_cache: Path) -> None:
+    limits = []
+    for width in (16, 64, 8):
+        child.send(job(spec, compile_cache, shard={**SHARD, "width": width, "learning_rates": [0.01]}))
+        assert child.shard()[-1]["event"] == "finished"
+        lines = (Path("/proc") / str(child.process.pid) / "limits").read_text().splitlines()
+        limits += [int(line.split()[3]) for line in lines if "Max data size" in line]
+    needed = [training_bytes(CalibrationSpec.from_dict(spec), width) for width in (16, 64)]
+    assert limits == [*needed, needed[-1]]
+
+
+def test_a_program_is_compiled_for_a_later_shard(child: Child, spec: dict[str, Any], tmp_path: Path) -> None:
+    child.send(job(spec, tmp_path, only_compile=True))
+    assert [event["event"] for event in child.shard()] == ["started", "finished"]
+    compiled = set(tmp_path.iterdir())
+    assert compiled
+    with started("-m", "workers.child") as other:
+        other.send(job(spec, tmp_path, shard={**SHARD, "learning_rates": [0.01]}))
+        assert [event["event"] for event in other.shard()] == ["started", "trial", "finished"]
+    new = {path.name for path in set(tmp_path.iterdir()) - compiled}
+    assert not [name for name in new if "advance" in name and name.endswith("-cache")]
+
+
+def test_an_error_ends_a_child_that_lived_on(child: Child, spec: dict[str, Any], compile_cache: Path) -> None:
+    child.send(job(spec, compile_cache, shard={**SHARD, "learning_rates": [0.01]}))
+    assert child.shard()[-1]["event"] == "finished"
+    child.send(job({**spec, "proxy": {**spec["proxy"], "dataset": "c4"}}))
+    assert child.shard()[-1]["kind"] == "invalid_input"
+    assert child.process.wait(PATIENCE_SECONDS) == 1
 
 
 def test_an_orphan_exits_in_the_middle(child: Child, spec: dict[str, Any]) -> None:

@@ -9,14 +9,20 @@ import pytest
 
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
+from workers.lifetime import Lifetime
 from workers.local import ATTEMPTS, LocalRunError, run_calibration
 from workers.protocol import Event, TrialDone
 
-#: A child that reads its job and then does what `{body}` says with `job` and `say`.
+#: A child that reads its job, does what `{before}` says, starts, and does what `{body}` says with `job` and `say`.
 FAKE = """
 import json, os, sys, time
 job = json.loads(sys.stdin.readline())
 def say(event, **more): print(json.dumps(dict(event=event, **more)), flush=True)
+{before}
+say("started")
+if job.get("only_compile"):
+    say("finished")
+    sys.exit()
 {body}
 """
 TRIALS = """
@@ -30,8 +36,8 @@ for rate in job["shard"]["learning_rates"]:
 """
 
 
-def fake(body: str) -> tuple[str, ...]:
-    return (sys.executable, "-c", FAKE.format(body=body))
+def fake(body: str, before: str = "") -> tuple[str, ...]:
+    return (sys.executable, "-c", FAKE.format(body=body, before=before))
 
 
 @pytest.fixture
@@ -59,6 +65,33 @@ def test_a_telescope_runs_in_children_and_is_fitted(spec: dict[str, Any], compil
     assert (again.rounds, again.trials) == (0, found.trials)
     assert again.result is not None
     assert again.result.to_dict() == found.result.to_dict()
+
+
+def test_children_live_on_through_every_round(telescope: CalibrationSpec, tmp_path: Path) -> None:
+    """A loop makes of the fake child one that takes a job after the other; each notes that it has come."""
+    note = f"open({str(tmp_path)!r} + '/' + str(os.getpid()), 'w')\n"
+    body = note + "while True:\n" + "".join(f"    {line}\n" for line in [*TRIALS.splitlines(), 'say("finished")'])
+    body += "    job = json.loads(sys.stdin.readline())\n    say('started')\n"
+    found = run_calibration(telescope, processes=1, command=fake(body))
+    assert found.rounds > 1
+    lived_on = len(list(tmp_path.iterdir()))
+    assert lived_on < found.rounds  # each has a shard at least
+    fresh = run_calibration(telescope, processes=1, command=fake(body), lifetime=Lifetime(shards=1))
+    assert len(list(tmp_path.iterdir())) >= lived_on + fresh.rounds
+    assert sorted(map(repr, fresh.trials)) == sorted(map(repr, found.trials))
+
+
+def test_a_place_without_a_shard_compiles_for_a_later_round(telescope: CalibrationSpec, tmp_path: Path) -> None:
+    """The first round has the smallest width alone, and the other place then compiles the largest."""
+    note = f"""
+if job.get("only_compile"):
+    open({str(tmp_path)!r} + "/" + str(job["shard"]["width"]), "x")
+"""
+    command = fake("time.sleep(.5)\n" + TRIALS + 'say("finished")', note)
+    found = run_calibration(telescope, processes=2, command=command)
+    assert [path.name for path in tmp_path.iterdir()] == [str(max(telescope.widths))]
+    assert {trial.width for trial in found.trials} == set(telescope.widths)
+    assert len({trial.identity for trial in found.trials}) == len(found.trials)
 
 
 def test_what_an_interrupted_run_left_is_not_run_again(telescope: CalibrationSpec) -> None:
@@ -112,7 +145,7 @@ def test_no_child_outlives_a_run_that_is_stopped(telescope: CalibrationSpec, tmp
     def stop(shard: Any, event: Any) -> None:
         raise KeyboardInterrupt
 
-    body = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); say('started'); time.sleep(60)"
+    note = f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))"
     with pytest.raises(KeyboardInterrupt):
-        run_calibration(telescope, processes=1, command=fake(body), on_event=stop)
+        run_calibration(telescope, processes=1, command=fake("time.sleep(60)", note), on_event=stop)
     assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,37 @@ SPEC: dict[str, Any] = {
 }
 
 MakeCluster = Callable[..., Cluster]
+
+
+@dataclass(frozen=True)
+class Life:
+    """Which child meets the failure: a fresh one, or one that has run a shard of the calibration before."""
+
+    environment: dict[str, str]
+    shard: int  #: the index of the shard that meets it
+
+    @property
+    def told(self) -> str:
+        """What a worker logs if the failing shard's child has this life."""
+        return f"child_shards={self.shard + 1}"
+
+    def attempts(self, failing: int) -> list[int]:
+        """Return the attempts of the two shards if the one that meets the failure took this many."""
+        return [failing if index == self.shard else 1 for index in range(len(WIDTHS))]
+
+
+LIVES = {
+    "fresh child": Life({"WIDTHWISE_CHILD_SHARDS": "1"}, 0),
+    "child that lives on": Life({"STEERED_WIDTH": str(min(WIDTHS))}, 1),  # the second shard: the widest comes first
+}
+
+
+@pytest.fixture(params=LIVES)
+def life(request: pytest.FixtureRequest, cluster: Cluster) -> Life:
+    """Each life of a child in turn, set for the cluster's workers."""
+    found = LIVES[request.param]
+    cluster.environment.update(found.environment)
+    return found
 
 
 def steered(*behaviour: object) -> tuple[str, ...]:

@@ -4,24 +4,25 @@ python steered_child.py run                 every trial at once
 python steered_child.py gate FOLDER [SHIFT] the first trial, a note of its process id in FOLDER/at_gate, and the
                                             rest once FOLDER/go is there; SHIFT is added to every loss
 python steered_child.py dies FOLDER SIGNAL  the first trial, then the signal; later processes run to the end
-python steered_child.py deaf                says nothing, and does not look at its standard input
+python steered_child.py deaf FOLDER         says nothing about its job
+
+STEERED_WIDTH in its environment limits this to shards of that width: it runs others to their end.
 """
 
-import json
 import math
 import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # it is run by its path
 
 from testbed.child import (
     HANG_SECONDS,
-    exit_with_parent,
+    jobs,
     leave_note,
     missing,
-    read_line,
     send,
     send_started,
     send_trial,
@@ -31,13 +32,18 @@ GATE_SECONDS = 0.01  # between looks (chosen)
 
 
 def main(behaviour: str, *arguments: str) -> None:
-    """Run the job on stdin."""
-    job = json.loads(read_line())
+    """Run the jobs on stdin."""
+    for job in jobs():
+        steered = str(job["shard"]["width"]) == os.environ.get("STEERED_WIDTH", str(job["shard"]["width"]))
+        run(job, behaviour if steered else "run", *arguments)
+
+
+def run(job: dict[str, Any], behaviour: str, *arguments: str) -> None:
+    """Run one job."""
     folder = Path(*arguments[:1])
     if behaviour == "deaf" and not (folder / "at_gate").exists():
         leave_note(folder / "at_gate")
         time.sleep(HANG_SECONDS)
-    exit_with_parent()
     width, shift = job["shard"]["width"], 0.0
     send_started("test")
     for rate, seed in missing(job):

@@ -133,7 +133,7 @@ def test_07_a_restart_of_postgres_is_outlived(
     until(lambda: cluster.ended(identifier))
     assert_whole(cluster, identifier)
     assert [shard.attempts for shard in cluster.store.calibrations.shards(identifier)] == [1, 1]
-    assert not is_alive(child)
+    until(lambda: not is_alive(child))  # it waited for a shard
     later = cluster.client.submit_calibration(SPEC)["id"]
     until(lambda: cluster.ended(later))
     assert_whole(cluster, later)

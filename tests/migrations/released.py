@@ -1,4 +1,4 @@
-"""Databases as released versions left them: rows in every table of revisions 0001 and 0002.
+"""Databases as released versions left them: rows in every table of revisions 0001 to 0004.
 
 Never changed once a revision is released: what is here must upgrade for ever.
 """
@@ -192,8 +192,40 @@ _SECOND: list[tuple[str, dict[str, Any]]] = [
     ),
 ]
 
+#: The words that 0003 gathered into families, each combination once.
+_WORDS = ("parameterization", "optimizer", "alignment", "architecture", "dataset", "source")
+
+
+def _third() -> list[tuple[str, dict[str, Any]]]:
+    """The same rows as 0003 has them, and rows of its own tables."""
+    families: dict[tuple[Any, ...], int] = {}
+    found: list[tuple[str, dict[str, Any]]] = []
+    for table, values in [*_FIRST, *_SECOND]:
+        if table == "exponents":
+            number = families.setdefault(tuple(values[word] for word in _WORDS), len(families) + 1)
+            found.append((table, {k: v for k, v in values.items() if k not in _WORDS} | {"family_id": number}))
+        elif table == "shards":
+            found.append((table, {**values, "queued_at": values["created_at"]}))
+        else:
+            found.append((table, values))
+    words = [("exponent_families", dict(zip(_WORDS, key, strict=True), id=each)) for key, each in families.items()]
+    key = {"owner": "ada", "name": "laptop", "scopes": ["read"], "digest": "e" * 64}
+    lease = {"name": "work", "due_at": NOW, "worker_id": "w1"}
+    return [*words, *found, ("api_keys", {**key, "id": "key_1", "created_at": NOW}), ("sweeps", lease)]
+
+
+def _fourth() -> list[tuple[str, dict[str, Any]]]:
+    """The same rows as 0004 has them, and a sweep with a run."""
+    found = [("housekeeping" if table == "sweeps" else table, values) for table, values in _third()]
+    sweep = {"id": "swe_1", "created_at": NOW, "owner": "ada", "digest": "f" * 64, "name": "mine", "reading": {}}
+    counts = {"revision": 1, "runs": 1, "diverged": 0, "cells": 1, "axes": {"width": [32, 32]}}
+    run = {"id": "run_1", "sweep_id": "swe_1", "created_at": NOW, "revision": 1, "cell": "a" * 64, "identity": "b" * 64}
+    values = {"axes": {"width": 32}, "learning_rate": 0.1, "seed": 0, "repeat": 0, "loss": 2.5}
+    return [*found, ("sweeps", {**sweep, **counts}), ("sweep_runs", {**run, **values})]
+
+
 #: Rows by the revision that wrote them, parents first.
-RELEASED = {"0001": _FIRST, "0002": [*_FIRST, *_SECOND]}
+RELEASED = {"0001": _FIRST, "0002": [*_FIRST, *_SECOND], "0003": _third(), "0004": _fourth()}
 
 
 def insert(engine: sa.Engine, rows: list[tuple[str, dict[str, Any]]]) -> None:

@@ -41,7 +41,9 @@ def revision(request: pytest.FixtureRequest) -> str:
 def test_every_released_revision_is_here() -> None:
     assert max(RELEASED) == f"{int(head_revision()) - 1:04}"
     tables = {revision: {table for table, _ in rows} for revision, rows in RELEASED.items()}
-    assert set(metadata.tables) - tables["0002"] == {"api_keys", "exponent_families", "sweeps"}  # made by 0003
+    assert set(metadata.tables) - tables["0004"] == set()  # 0005 makes none
+    assert tables["0004"] - tables["0003"] == {"housekeeping", "sweep_runs"}
+    assert tables["0003"] - tables["0002"] == {"api_keys", "exponent_families", "sweeps"}
     assert tables["0002"] - tables["0001"] == {"measurements"}
 
 
@@ -101,7 +103,9 @@ def test_the_service_goes_on_with_them(databases: Databases, revision: str) -> N
     retried = store.calibrations.retry("cal_bad")
     assert retried.state == "running"
     assert store.calibrations.shards("cal_bad")[0].state is ShardState.QUEUED
-    if revision == "0002":
+    # a table of another kind had their name before 0004
+    assert [sweep.name for sweep in store.sweeps.page().items] == (["mine"] if revision == "0004" else [])
+    if revision != "0001":
         more = store.calibrations.get("cal_more")
         assert (more.extends, more.rounds, more.progress.trials_done) == ("cal_done", 3, 1)
         (row,) = store.trials.page("cal_more").items
@@ -114,13 +118,42 @@ def test_going_back_drops_what_0001_has_no_place_for(databases: Databases) -> No
     engine = create_store_engine(databases.new())
     upgrade(engine)
     trial = {**TRIAL, "calibration_id": "cal_1"}
-    more = [{"role": "hidden"}, {"role": "hidden", "gamma": 2.0}, {"horizon": 9}]
+    more: list[dict[str, Any]] = [{"role": "hidden"}, {"role": "hidden", "gamma": 2.0}, {"horizon": 9}]
     rows = [("trials", {**trial, "id": f"tri_{number}", **values}) for number, values in enumerate(more, start=2)]
     calibration = {**CALIBRATION, "id": "cal_1", "state": "running"}
     insert(engine, [("calibrations", calibration), ("trials", {**trial, "id": "tri_1"}), *rows])
     downgrade(engine, "0001")
     with engine.begin() as connection:
         assert connection.execute(sa.text("SELECT id FROM trials")).scalars().all() == ["tri_1"]
+    engine.dispose()
+
+
+def test_going_back_copies_what_extensions_share(databases: Databases) -> None:
+    """0004 knows no shared rows: each extension gets those that it has, however it came to share them."""
+    engine = create_store_engine(databases.new())
+    upgrade(engine)
+    one = {**CALIBRATION, "state": "succeeded"}
+    chain = [
+        ("calibrations", {**one, "id": "cal_1"}),
+        ("calibrations", {**one, "id": "cal_3", "shares": "cal_1", "created_at": NOW + timedelta(hours=1)}),
+        ("calibrations", {**one, "id": "cal_2", "shares": "cal_3", "created_at": NOW + timedelta(hours=2)}),
+        ("trials", {**TRIAL, "id": "tri_1", "calibration_id": "cal_1"}),
+        ("trials", {**TRIAL, "id": "tri_2", "calibration_id": "cal_1", "seed": 1, "status": "failed", "loss": None}),
+        ("trials", {**TRIAL, "id": "tri_3", "calibration_id": "cal_1", "seed": 2}),
+        ("trials", {**TRIAL, "id": "tri_4", "calibration_id": "cal_3", "seed": 2, "loss": 9.0}),  # stands for tri_3
+    ]
+    measured = {"created_at": NOW, "width": 32, "seed": 0, "kind": "gradients", "data": {"hidden": 1.0}}
+    insert(engine, [*chain, ("measurements", {**measured, "id": "mea_1", "calibration_id": "cal_1"})])
+    store = Store(engine)
+    before = {name: [row.to_dict() for row in store.trials.page(name).items] for name in ("cal_1", "cal_2", "cal_3")}
+    downgrade(engine, "0004")
+    upgrade(engine)
+    for name, rows in before.items():
+        after = store.trials.page(name).items
+        assert sorted(map(repr, rows)) == sorted(repr(row.to_dict()) for row in after)
+        assert store.calibrations.get(name).progress.trials_done == len(after)
+        assert len(store.measurements.page(name).items) == 1
+    assert [len(rows) for rows in before.values()] == [3, 2, 2]
     engine.dispose()
 
 

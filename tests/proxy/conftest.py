@@ -51,7 +51,11 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """An API that asks for keys, behind a proxy whose times are short."""
     folder = folders(tmp_path_factory, "edge")
     with Cluster(folder / "api", SqliteFiles(folder).new_migrated()) as cluster:
-        cluster.environment |= {"WIDTHWISE_REQUIRE_KEYS": "true", "WIDTHWISE_FAILED_KEYS_PER_MINUTE": "5"}
+        cluster.environment |= {
+            "WIDTHWISE_REQUIRE_KEYS": "true",
+            "WIDTHWISE_FAILED_KEYS_PER_MINUTE": "5",
+            "WIDTHWISE_UNREAD_SECONDS": "2",
+        }
         cluster.start_api()
         make = (sys.executable, "-m", "widthwise.cli", "keys", "create", "--owner", "alice", "--scope", "calibrate")
         made = subprocess.run(make, env=cluster.environment, capture_output=True, text=True, check=True)

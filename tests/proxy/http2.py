@@ -8,7 +8,7 @@ from typing import Self
 from testbed.proxy import Proxy
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4  # RFC 9113, section 6
+DATA, HEADERS, RST_STREAM, SETTINGS, WINDOW_UPDATE = 0, 1, 3, 4, 8  # RFC 9113, section 6
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 
 
@@ -21,7 +21,9 @@ class Http2:
         plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=20)
         self._socket = context.wrap_socket(plain, server_hostname="localhost")
         self._stream = self._socket.makefile("rb")
-        self._socket.sendall(PREFACE + frame(SETTINGS, 0, 0, b""))
+        # Each stream may still send 64 KiB until it is told otherwise; all of them together are not limited.
+        widened = frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30))
+        self._socket.sendall(PREFACE + frame(SETTINGS, 0, 0, b"") + widened)
 
     def request(self, stream: int, headers: Mapping[str, str], body: bytes | None = None) -> None:
         """Send a request's head and perhaps the beginning of its body, of at most 16 KiB."""
@@ -32,6 +34,12 @@ class Http2:
         self._socket.sendall(frame(HEADERS, END_HEADERS | ends, stream, block))
         if body is not None:
             self._socket.sendall(frame(DATA, 0, stream, body))
+
+    def rest(self, stream: int, body: bytes) -> None:
+        """Send the rest of a body, in frames of at most 16 KiB."""
+        for start in range(0, len(body), 1 << 14):
+            ends = END_STREAM if start + (1 << 14) >= len(body) else 0
+            self._socket.sendall(frame(DATA, ends, stream, body[start : start + (1 << 14)]))
 
     def answer(self, stream: int) -> bytes:
         """Return the body of a request's answer; fail if the connection or the stream ends before it."""

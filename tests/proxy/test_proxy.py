@@ -46,6 +46,7 @@ import httpx
 import pytest
 
 from testbed.proxy import CADDYFILE, Proxy, caddy_program
+from testbed.waiting import until
 from tests.api.samples import CONTRACT, spec
 from tests.proxy.conftest import Edge
 from tests.proxy.http2 import Http2
@@ -261,12 +262,17 @@ def test_a_refusal_ends_no_other_request_of_http_2(edge: Edge) -> None:
         assert json.loads(connection.answer(3))["status"] == "live"
 
 
-def test_an_answer_that_nobody_reads_is_cut(edge: Edge) -> None:
-    """Its connection to the API ends with it: nothing is held for a client that has stopped reading."""
+def many_tensors() -> bytes:
+    """A transfer whose answer of 3 MB is far larger than any buffer."""
     tensors = [
         {"name": f"t{n}", "role": "hidden", "base_shape": [64, 64], "target_shape": [128, 128]} for n in range(4_000)
     ]
-    body = json.dumps({**CONTRACT, "tensors": tensors}).encode()
+    return json.dumps({**CONTRACT, "tensors": tensors}).encode()
+
+
+def test_an_answer_that_nobody_reads_is_cut(edge: Edge) -> None:
+    """Its connection to the API ends with it: nothing is held for a client that has stopped reading."""
+    body = many_tensors()
     request = post("/v1/transfers", edge.key, f"Content-Length: {len(body)}") + body
     with socket.socket() as plain:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -286,6 +292,29 @@ def test_an_answer_that_nobody_reads_is_cut(edge: Edge) -> None:
     with edge.client() as client:
         whole = len(client.post("/v1/transfers", content=body, headers={"Content-Type": "application/json"}).content)
     assert received < 4 * whole
+
+
+def test_a_stream_of_http_2_that_nobody_reads_is_cut(edge: Edge) -> None:
+    """Although its connection lives and others of it are read: what the API holds for it is given up."""
+
+    def unsent() -> float:
+        with edge.client() as client:
+            text = client.get("/metrics").text
+        return float(re.findall(r"^widthwise_unsent_answer_bytes (\S+)$", text, re.MULTILINE)[0])
+
+    body = many_tensors()
+    with Http2(edge.proxy) as connection:
+        head = {":method": "POST", ":path": "/v1/transfers", "content-type": "application/json"}
+        connection.request(1, {**head, "authorization": f"Bearer {edge.key}"}, b"")
+        connection.rest(1, body)
+        until(lambda: unsent() > 0)
+        for stream in range(3, 1000, 2):
+            connection.request(stream, {":method": "GET", ":path": "/livez"})
+            assert json.loads(connection.answer(stream))["status"] == "live"
+            if not unsent():
+                break
+            time.sleep(0.1)
+        assert not unsent()
 
 
 def test_an_event_stream_outlives_the_write_limit(edge: Edge) -> None:

@@ -39,7 +39,7 @@ def service(file: Path, dump: str | None = None) -> Iterator[Client]:
     upgrade(url)
     store = open_store(url)
     try:
-        with client_of(create_app(load_settings(database_url=url), store)) as client:
+        with client_of(create_app(load_settings(database_url=url, workers=0), store)) as client:
             yield client
     finally:
         store.close()

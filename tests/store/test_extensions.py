@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from service.store import (
     CalibrationState,
@@ -13,10 +14,12 @@ from service.store import (
     ShardState,
     StateConflictError,
     Store,
+    tables,
 )
-from service.store.results.trials import DONE_STATUSES
+from service.store.results.lineage import DONE_STATUSES
 from tests.store.samples import run_all, run_claim, sample_spec, trial
 from widthwise.calibration.shard import ShardSpec
+from widthwise.calibration.trial import TrialIdentity
 from widthwise.vocabulary import Measured, ShardKind
 
 THEORY = (Path(__file__).parents[2] / "docs" / "theory.md").read_text(encoding="utf-8")
@@ -220,3 +223,98 @@ def test_an_extension_on_another_machine_is_a_mixture(store: Store) -> None:
     assert result is not None
     assert "different device," in result["warnings"][0]["message"]
     assert [one["device"] for one in result["provenance"]["environments"]] == ["cpu", "tpu"]
+
+
+# what is shared -----------------------------------------------------------------------------------
+
+
+def rows_of(store: Store, table: sa.Table) -> int:
+    """How many rows a table has."""
+    with store.database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+UPLOADED = [
+    {"width": width, "learning_rate": rate, "seed": seed, "loss": 1.0 + rate}
+    for width in (32, 64)
+    for rate in (0.1, 0.2)
+    for seed in range(3)
+]
+
+
+def uploaded(store: Store) -> str:
+    """A succeeded calibration that others trained."""
+    identifier = store.calibrations.create(sample_spec(runner="external", seeds=3)).calibration.id
+    store.calibrations.upload(identifier, UPLOADED)
+    assert store.calibrations.finish(identifier).state is CalibrationState.SUCCEEDED
+    return identifier
+
+
+def test_no_trial_is_stored_twice(store: Store) -> None:
+    parent = uploaded(store)
+    spec = sample_spec(runner="external", seeds=3, widths=[32, 64, 128])
+    made = [store.calibrations.extend(parent, spec).calibration for _ in range(3)]
+    made.append(store.calibrations.extend(finish_of(store, made[0].id), {**spec, "seeds": 4}).calibration)
+    assert [one.progress.trials_done for one in made] == [12] * 4
+    assert rows_of(store, tables.trials) == 12
+    assert [len(store.trials.all(one.id)) for one in made] == [12] * 4
+
+
+def finish_of(store: Store, identifier: str) -> str:
+    """Finish a calibration and return its id."""
+    assert store.calibrations.finish(identifier).state is CalibrationState.SUCCEEDED
+    return identifier
+
+
+def test_a_trial_uploaded_again_stands_for_the_shared_one(store: Store) -> None:
+    """It counts once, in the extension and in what extends that; the parent keeps its own."""
+    parent = uploaded(store)
+    spec = sample_spec(runner="external", seeds=3, widths=[32, 64, 128])
+    child = store.calibrations.extend(parent, spec).calibration.id
+    again = {**UPLOADED[0], "loss": 9.0}
+    for _ in range(2):
+        assert store.calibrations.upload(child, [again]).progress.trials_done == 12
+    assert store.calibrations.upload(child, [{**again, "width": 128}]).progress.trials_done == 13
+    grandchild = store.calibrations.extend(finish_of(store, child), {**spec, "seeds": 4}).calibration
+    assert grandchild.progress.trials_done == 13
+    for identifier, count, loss in ((parent, 12, 1.1), (child, 13, 9.0), (grandchild.id, 13, 9.0)):
+        page = store.trials.page(identifier).items
+        assert {row.id for row in page} == {row.id for row in store.trials.all(identifier)}  # type: ignore[attr-defined]
+        losses = {row.identity: row.loss for row in page}
+        assert len(page) == len(losses) == count
+        assert losses[TrialIdentity(32, 0.1, 0, None, 1.0, None)] == loss
+        assert {row.calibration_id for row in page} == {identifier}
+    compared = store.trials.compared(grandchild.id, parent)
+    assert (compared.common, compared.equal, compared.only_this, compared.only_other) == (12, 11, 1, 0)
+    assert compared.largest_difference == pytest.approx(7.9)
+
+
+def test_an_extension_does_not_run_what_its_grandparent_ran(store: Store) -> None:
+    parent = finished(store)
+    child = store.calibrations.extend(parent, sample_spec(widths=[32, 64, 128])).calibration.id
+    run_all(store)
+    grandchild = store.calibrations.extend(child, sample_spec(widths=[32, 64, 128, 256])).calibration
+    assert (grandchild.progress.trials_done, grandchild.progress.trials_total) == (12, 16)
+    claim = store.work.claim("w")
+    assert claim is not None
+    assert (claim.shard.width, claim.done) == (256, ())
+    run_claim(store, claim)
+    run_all(store)
+    done = store.calibrations.get(grandchild.id)
+    assert done.result is not None
+    assert done.result["trials"] == done.progress.trials_done == 16
+    assert rows_of(store, tables.trials) == 16
+
+
+def test_pages_of_a_shared_list_have_no_gap(store: Store) -> None:
+    parent = uploaded(store)
+    child = store.calibrations.extend(parent, sample_spec(runner="external", widths=[32, 64, 128], seeds=3)).calibration
+    store.calibrations.upload(child.id, [{**trial, "width": 128} for trial in UPLOADED[:5]])
+    found, cursor = [], None
+    while True:
+        page = store.trials.page(child.id, cursor=cursor, limit=4)
+        found += [row.id for row in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert len(found) == len(set(found)) == 17

@@ -58,7 +58,7 @@ def test_an_end_that_was_committed_is_told_although_nothing_can_follow(store: St
     with away_after_a_commit(store):
         assert act(store, claim) is Lease.HELD
     assert store.calibrations.get(identifier).state is CalibrationState.RUNNING
-    store.sweeps.run("w")
+    store.housekeeping.run("w")
     assert store.calibrations.get(identifier).state is state
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from service.store import IdempotencyConflictError, NotFoundError, Store
+from service.store import GivenRun, IdempotencyConflictError, NotFoundError, Store, SweepDraft
 from tests.store.samples import run_all, sample_spec
+from tests.store.test_sweeps import LIMITS
 
 UPLOAD = [{"width": 32, "learning_rate": 0.01, "seed": 0, "loss": 2.0}]
 
@@ -22,22 +23,36 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
     "calibrations.shards": lambda store, one: store.calibrations.shards(one),
     "calibrations.events": lambda store, one: store.calibrations.events(one),
     "calibrations.upload": lambda store, one: store.calibrations.upload(one, UPLOAD),
+    "calibrations.delete": lambda store, one: store.calibrations.delete(one),
     "calibrations.finish": lambda store, one: store.calibrations.finish(one),
     "trials.page": lambda store, one: store.trials.page(one),
     "trials.all": lambda store, one: store.trials.all(one),
+    "trials.compared": lambda store, one: store.trials.compared(one, one),
     "measurements.page": lambda store, one: store.measurements.page(one),
+}
+
+#: Every method that names a sweep.
+BY_SWEEP: dict[str, Callable[[Store, str], Any]] = {
+    "sweeps.get": lambda store, one: store.sweeps.get(one),
+    "sweeps.runs": lambda store, one: store.sweeps.runs(one),
+    "sweeps.append": lambda store, one: store.sweeps.append(one, [GivenRun(0.2, 2.0, {})], LIMITS),
+    "sweeps.delete": lambda store, one: store.sweeps.delete(one),
 }
 
 #: Of workers, keys and administrators: a route never hands these an owner's word for whose they are.
 NOT_BY_OWNER = {
     *(f"workers.{name}" for name in ("report", "stop", "abandon", "forget")),
-    *(f"sweeps.{name}" for name in ("run", "republish", "ready")),
+    *(f"housekeeping.{name}" for name in ("run", "republish", "ready", "outdated")),
     *(f"keys.{name}" for name in ("create", "find", "all", "revoke", "touch")),
     *(f"work.{name}" for name in ("claim", "check", "extend", "finish", "fail", "release", "cancel", "backlog")),
     *(f"work.record_{name}" for name in ("environment", "trial", "measurement")),
     *("of", "close", "check_ready"),
 }
-OTHERWISE_HERE = {"calibrations.create", "calibrations.page", "exponents.page", "workers.all"}
+OTHERWISE_HERE = {
+    *("calibrations.create", "calibrations.page", "exponents.page", "workers.all"),
+    *("sweeps.create", "sweeps.page"),
+    "sweeps.runs_at",  # of a sweep that was read before
+}
 
 
 def methods(of: object) -> set[str]:
@@ -48,7 +63,7 @@ def test_every_method_is_accounted_for(store: Store) -> None:
     parts = {name: part for name, part in vars(store).items() if not name.startswith("_")}
     plain = {"engine", "database"}  # nobody outside the store and its tests reaches through them
     public = {f"{name}.{method}" for name, part in parts.items() if name not in plain for method in methods(part)}
-    assert public | methods(store) == set(BY_ID) | NOT_BY_OWNER | OTHERWISE_HERE
+    assert public | methods(store) == set(BY_ID) | set(BY_SWEEP) | NOT_BY_OWNER | OTHERWISE_HERE
 
 
 @pytest.mark.parametrize("method", sorted(BY_ID))
@@ -68,6 +83,20 @@ def test_what_is_anothers_is_not_there(store: Store, method: str) -> None:
                 pytest.fail(f"{method} does not find what it may see")
             except Exception:  # noqa: BLE001, S112  a conflict of states says that it was found
                 continue
+
+
+@pytest.mark.parametrize("method", sorted(BY_SWEEP))
+def test_a_sweep_of_anothers_is_not_there(store: Store, method: str) -> None:
+    hers, his, admins = store.of("ada"), store.of("ben"), store.of("root", everyone=True)
+    draft = SweepDraft("hers", None, {})
+    for sees in (hers, admins, store):
+        sweep = hers.sweeps.create(draft, [GivenRun(0.1, 2.0, {})], LIMITS).sweep
+        with pytest.raises(NotFoundError):
+            BY_SWEEP[method](his, sweep.id)
+        assert store.sweeps.get(sweep.id) == sweep
+        BY_SWEEP[method](sees, sweep.id)
+    assert his.sweeps.page().items == ()
+    assert {one.owner for one in admins.sweeps.page().items} <= {"ada"}
 
 
 def test_lists_hold_ones_own(store: Store) -> None:

@@ -41,10 +41,10 @@ def silently(store: Store, bell: Bell) -> str:
 def test_what_was_never_announced_is_after_half_a_minute(ringing: Store, bell: Bell, url: str) -> None:
     shard_id = silently(ringing, bell)
     pass_time(url, shards.c.queued_at, UNHEARD_SECONDS - 5)
-    assert (ringing.sweeps.republish(), bell.rung) == (0, [])  # its first message may be on the way
+    assert (ringing.housekeeping.republish(), bell.rung) == (0, [])  # its first message may be on the way
     pass_time(url, shards.c.queued_at, 10)
-    assert (ringing.sweeps.republish(), bell.rung) == (1, [shard_id])
-    assert (ringing.sweeps.republish(), bell.rung) == (0, [shard_id])  # once
+    assert (ringing.housekeeping.republish(), bell.rung) == (1, [shard_id])
+    assert (ringing.housekeeping.republish(), bell.rung) == (0, [shard_id])  # once
 
 
 def test_a_message_counts_as_lost_after_ten_minutes(ringing: Store, bell: Bell, url: str) -> None:
@@ -52,10 +52,10 @@ def test_a_message_counts_as_lost_after_ten_minutes(ringing: Store, bell: Bell, 
     sent = list(bell.rung)
     pass_time(url, shards.c.queued_at, 2 * LOST_SECONDS)
     pass_time(url, shards.c.published_at, LOST_SECONDS - 10)
-    assert (ringing.sweeps.republish(), bell.rung) == (0, sent)
+    assert (ringing.housekeeping.republish(), bell.rung) == (0, sent)
     pass_time(url, shards.c.published_at, 20)
-    assert (ringing.sweeps.republish(), bell.rung) == (1, sent * 2)
-    assert ringing.sweeps.republish() == 0
+    assert (ringing.housekeeping.republish(), bell.rung) == (1, sent * 2)
+    assert ringing.housekeeping.republish() == 0
 
 
 def test_a_claim_whose_lease_ran_out_is_announced_at_once(make_store: Callable[..., Store], bell: Bell) -> None:
@@ -69,8 +69,8 @@ def test_a_claim_whose_lease_ran_out_is_announced_at_once(make_store: Callable[.
     # its lease ended before its message was sent, so none has been sent since
     with store.database.write() as connection:
         connection.execute(sa.update(shards).where(shards.c.calibration_id == dead).values(published_at=None))
-    assert (store.sweeps.republish(), bell.rung) == (1, [waiting.id])
-    assert store.sweeps.republish() == 0
+    assert (store.housekeeping.republish(), bell.rung) == (1, [waiting.id])
+    assert store.housekeeping.republish() == 0
     assert store.calibrations.shards(living)[0].state is ShardState.RUNNING
 
 
@@ -80,25 +80,25 @@ def test_an_attempt_that_ended_is_no_message_of_the_next(make_store: Callable[..
     store.calibrations.create(ONE)
     assert store.work.claim("dead") is not None
     bell.rung = []
-    assert store.sweeps.republish() == 1
-    assert store.sweeps.republish() == 0
+    assert store.housekeeping.republish() == 1
+    assert store.housekeeping.republish() == 0
 
 
 def test_what_is_claimed_or_ended_is_left_alone(ringing: Store, bell: Bell, url: str) -> None:
     silently(ringing, bell)
     pass_time(url, shards.c.queued_at, 10 * LOST_SECONDS)
     assert ringing.work.claim("w") is not None
-    assert ringing.sweeps.republish() == 0
+    assert ringing.housekeeping.republish() == 0
     cancelled = ringing.calibrations.create(ONE).calibration.id
     ringing.calibrations.cancel(cancelled)
     pass_time(url, shards.c.published_at, 10 * LOST_SECONDS)
-    assert ringing.sweeps.republish() == 0
+    assert ringing.housekeeping.republish() == 0
 
 
 def test_without_a_broker_nothing_is_sent(store: Store, url: str) -> None:
     store.calibrations.create(ONE)
     pass_time(url, shards.c.queued_at, 10 * LOST_SECONDS)
-    assert store.sweeps.republish() == 0
+    assert store.housekeeping.republish() == 0
 
 
 def test_the_head_of_a_long_queue_is_announced_and_not_all_of_it(ringing: Store, bell: Bell, url: str) -> None:
@@ -106,13 +106,13 @@ def test_the_head_of_a_long_queue_is_announced_and_not_all_of_it(ringing: Store,
     identifier = ringing.calibrations.create(sample_spec(widths=[32, 64], seeds=ANNOUNCED_AT_ONCE)).calibration.id
     bell.works = True
     pass_time(url, shards.c.queued_at, 2 * UNHEARD_SECONDS)
-    assert ringing.sweeps.republish() == ANNOUNCED_AT_ONCE
-    assert ringing.sweeps.republish() == 0
+    assert ringing.housekeeping.republish() == ANNOUNCED_AT_ONCE
+    assert ringing.housekeeping.republish() == 0
     head = [shard.id for shard in ringing.calibrations.shards(identifier)][:ANNOUNCED_AT_ONCE]
     assert bell.rung == head
     for _ in range(3):
         assert ringing.work.claim("w") is not None
-    assert ringing.sweeps.republish() == 3  # the head has moved on
+    assert ringing.housekeeping.republish() == 3  # the head has moved on
 
 
 def test_marking_waits_for_no_row(postgres: GivenPostgres) -> None:

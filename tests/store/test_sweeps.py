@@ -1,185 +1,186 @@
-"""Sweeps: one worker at a time does what all would repeat, and none that dies keeps it from the others."""
+"""Users' sweeps on both databases: each run once, all or none, and the runs of a revision never change."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.store import CalibrationState, Store, StoreUnavailableError
-from service.store.database.engine import Database, create_store_engine
-from service.store.database.tables import shards, sweeps
-from service.store.database.transitions import lock_calibration
-from service.store.work.rounds import Planner
-from service.store.work.shards import UNHEARD_SECONDS
-from service.store.work.sweeps import HELD_SECONDS, PERIOD_SECONDS
-from service.store.work.workers import Workers
-from testbed.databases import SqliteFiles
-from tests.store.samples import (
-    Bell,
-    Crash,
-    SampleResult,
-    crashing_fit,
-    fit_sample,
-    pass_time,
-    plan_sample,
-    run_all,
-    sample_spec,
+from service.store import (
+    ContradictionError,
+    GivenRun,
+    IdempotencyConflictError,
+    NotFoundError,
+    QuotaExceededError,
+    Store,
+    SweepDraft,
+    SweepLimits,
+)
+from service.store.database.tables import sweep_runs
+from service.store.results.sweep_runs import ROWS_PER_STATEMENT, identified
+from widthwise.errors import InvalidInputError
+
+LIMITS = SweepLimits(runs=2_000, cells=1_000, owner_runs=3_000, owner_sweeps=10)
+DRAFT = SweepDraft("ours", "notes", {"columns": {}, "prescribed": ["width"]})
+
+
+def run(rate: float = 0.01, loss: float | None = 3.0, seed: int | None = 0, **axes: float | str) -> GivenRun:
+    return GivenRun(rate, loss, axes or {"width": 64.0}, seed)
+
+
+def many(count: int) -> list[GivenRun]:
+    return [run(rate=0.001 * (number + 1), width=64.0, optimizer="adam") for number in range(count)]
+
+
+def test_what_goes_in_comes_out(store: Store) -> None:
+    runs = [run(0.1, 3.25, 7, width=64.0, optimizer="å"), run(0.2, None, None, width=128.0, optimizer="lion")]
+    made = store.sweeps.create(DRAFT, runs, LIMITS)
+    sweep = store.sweeps.get(made.sweep.id)
+    assert (sweep, made.added, made.replayed) == (made.sweep, 2, False)
+    assert (sweep.name, sweep.notes, sweep.reading) == ("ours", "notes", DRAFT.reading)
+    assert (sweep.runs, sweep.diverged, sweep.cells, sweep.revision) == (2, 1, 2, 1)
+    assert sweep.axes == {"width": {"low": 64.0, "high": 128.0}, "optimizer": {"levels": ["å", "lion"]}}
+    stored = store.sweeps.runs_at(sweep)
+    assert [GivenRun(one.learning_rate, one.loss, one.axes, one.seed) for one in stored] == runs
+    assert store.sweeps.runs(sweep.id).items == stored
+
+
+def test_more_runs_than_one_statement_takes(store: Store) -> None:
+    runs = many(2 * ROWS_PER_STATEMENT + 1)
+    sweep = store.sweeps.create(DRAFT, runs, LIMITS).sweep
+    assert [one.learning_rate for one in store.sweeps.runs_at(sweep)] == [one.learning_rate for one in runs]
+    assert store.sweeps.append(sweep.id, [*runs, run(9.0, width=64.0, optimizer="adam")], LIMITS).added == 1
+    contradicting = [*runs[:-1], replace(runs[-1], loss=1.0)]
+    with pytest.raises(ContradictionError, match=rf"^Run {len(runs)} "):
+        store.sweeps.append(sweep.id, contradicting, LIMITS)
+
+
+def test_a_refused_request_leaves_nothing(store: Store) -> None:
+    sweep = store.sweeps.create(DRAFT, [run()], LIMITS).sweep
+    small = replace(LIMITS, runs=3, cells=2)
+    refusals: list[tuple[list[GivenRun], type[Exception], str]] = [
+        ([run(0.5), run(loss=2.0)], ContradictionError, "is stored with loss 3.0, and this request says 2.0"),
+        ([run(0.5), run(loss=None)], ContradictionError, "this request says diverged"),
+        ([run(rate) for rate in (0.2, 0.3, 0.4)], InvalidInputError, "would have 4 runs, and one may have 3"),
+        ([run(width=65.0), run(width=66.0)], InvalidInputError, "would have 3 cells"),
+        ([run(0.5), run(0.6, depth=2.0)], InvalidInputError, r"run 2 has the axes \['depth'\]"),
+        ([run(0.5), run(0.6, width="wide")], InvalidInputError, "run 2 has width 'wide'"),
+        ([run(0.5), run(0.5, 2.0)], InvalidInputError, "runs 1 and 2 are the same one"),
+    ]
+    for runs, error, says in refusals:
+        with pytest.raises(error, match=says):
+            store.sweeps.append(sweep.id, runs, small)
+        assert store.sweeps.get(sweep.id) == sweep
+    with store.database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(sweep_runs)).scalar_one() == 1
+
+
+def test_quotas_are_an_owners(store: Store) -> None:
+    hers = store.of("ada").sweeps
+    small = replace(LIMITS, owner_runs=3, owner_sweeps=1)
+    sweep = hers.create(DRAFT, [run()], small).sweep
+    with pytest.raises(QuotaExceededError, match="You have 1 sweeps and ask for 1 more, and at most 1 are allowed"):
+        hers.create(DRAFT, [], small)
+    with pytest.raises(QuotaExceededError, match="You have 1 runs of sweeps and ask for 3 more, and at most 3 are"):
+        hers.append(sweep.id, [run(rate) for rate in (0.2, 0.3, 0.4)], small)
+    assert [one.id for one in hers.page().items] == [sweep.id]
+    assert hers.get(sweep.id) == sweep
+    unlimited = replace(LIMITS, owner_runs=0, owner_sweeps=0)
+    assert hers.create(DRAFT, [run()], unlimited).added == 1
+    for _ in range(2):
+        store.sweeps.create(DRAFT, [run(rate) for rate in (0.2, 0.3)], small)  # without keys there are no owners
+
+
+def test_an_owner_s_quota_is_the_sweep_s(store: Store) -> None:
+    """An administrator who adds to another's sweep uses that owner's quota."""
+    sweep = store.of("ada").sweeps.create(DRAFT, [run()], LIMITS).sweep
+    root = store.of("root", everyone=True)
+    with pytest.raises(QuotaExceededError):
+        root.sweeps.append(sweep.id, [run(0.2)], replace(LIMITS, owner_runs=1))
+    assert root.sweeps.create(DRAFT, [run()], replace(LIMITS, owner_runs=1)).added == 1
+
+
+def test_keys_are_each_owners_own(store: Store) -> None:
+    hers, his = store.of("ada").sweeps, store.of("ben").sweeps
+    first = hers.create(DRAFT, [run()], LIMITS, idempotency_key="k")
+    assert his.create(DRAFT, [run(0.2)], LIMITS, idempotency_key="k").sweep.id != first.sweep.id
+    again = hers.create(DRAFT, [run()], LIMITS, idempotency_key="k")
+    assert (again.sweep, again.replayed, again.added) == (first.sweep, True, 0)
+    for draft, runs in ((replace(DRAFT, name="other"), [run()]), (DRAFT, [run(loss=2.0)])):
+        with pytest.raises(IdempotencyConflictError, match=f"already created sweep '{first.sweep.id}'"):
+            hers.create(draft, runs, LIMITS, idempotency_key="k")
+
+
+def test_requests_at_once_take_turns(make_store: Callable[..., Store]) -> None:
+    stores = [make_store() for _ in range(4)]
+    sweep = stores[0].sweeps.create(DRAFT, [], LIMITS).sweep
+    gate = Barrier(4)
+
+    def add(number: int) -> int:
+        gate.wait()
+        return stores[number].sweeps.append(sweep.id, [run(0.001 * (k + 1)) for k in range(number, 8)], LIMITS).added
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(add, range(4))) == 8
+    after = stores[0].sweeps.get(sweep.id)
+    assert (after.runs, after.cells) == (8, 1)
+    assert 1 <= after.revision <= 4
+    assert len(stores[0].sweeps.runs_at(after)) == 8
+
+
+def test_a_key_used_at_once_creates_one(make_store: Callable[..., Store]) -> None:
+    stores = [make_store() for _ in range(4)]
+    gate = Barrier(4)
+
+    def create(number: int) -> str:
+        gate.wait()
+        return stores[number].sweeps.create(DRAFT, [run()], LIMITS, idempotency_key="k").sweep.id
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(create, range(4)))) == 1
+    assert len(stores[0].sweeps.page().items) == 1
+
+
+def test_the_runs_of_a_revision_never_change(store: Store) -> None:
+    first = store.sweeps.create(DRAFT, [run()], LIMITS).sweep
+    second = store.sweeps.append(first.id, [run(0.2), run(0.3)], LIMITS).sweep
+    assert [len(store.sweeps.runs_at(each)) for each in (first, second)] == [1, 3]
+    assert [one.revision for one in store.sweeps.runs_at(second)] == [1, 2, 2]
+
+
+def test_a_deleted_sweep_takes_its_runs_along(store: Store) -> None:
+    sweep = store.sweeps.create(DRAFT, many(3), LIMITS).sweep
+    kept = store.sweeps.create(DRAFT, many(2), LIMITS).sweep
+    store.sweeps.delete(sweep.id)
+    with store.database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(sweep_runs)).scalar_one() == 2
+    assert store.sweeps.runs_at(sweep) == ()
+    for call in (store.sweeps.get, store.sweeps.delete):
+        for identifier in (sweep.id, "swp_none", "a\0b"):
+            with pytest.raises(NotFoundError, match="There is no sweep"):
+                call(identifier)
+    assert store.sweeps.get(kept.id) == kept
+
+
+RUNS = st.builds(
+    lambda rate, seed, width: GivenRun(rate, 1.0, {"width": width, "kind": "a"}, seed),
+    st.sampled_from([0.1, 0.2]),
+    st.sampled_from([None, 0, 1]),
+    st.sampled_from([1.0, 2.0]),
 )
 
-ONE = sample_spec(widths=[32], seeds=1)
 
-
-def left_behind(store: Store) -> str:
-    """A calibration whose worker died between its last shard and the result; store: one whose fit crashes."""
-    identifier = store.calibrations.create(ONE).calibration.id
-    with pytest.raises(Crash):
-        run_all(store, "dead")
-    return identifier
-
-
-def states(store: Store) -> list[str]:
-    """The state of every calibration, newest first."""
-    return [calibration.state.value for calibration in store.calibrations.page().items]
-
-
-def test_it_is_due_at_first_and_then_once_in_a_period(make_store: Callable[..., Store], url: str) -> None:
-    dying, store = make_store(fit=crashing_fit), make_store()
-    left_behind(dying)
-    store.sweeps.run("a")
-    assert states(store) == ["succeeded"]
-    left_behind(dying)
-    for worker_id in ("a", "b"):
-        store.sweeps.run(worker_id)  # not due
-    assert states(store) == ["running", "succeeded"]
-    pass_time(url, sweeps.c.due_at, PERIOD_SECONDS)
-    store.sweeps.run("b")
-    assert states(store) == ["succeeded", "succeeded"]
-
-
-def test_while_one_fits_the_others_do_nothing(make_store: Callable[..., Store]) -> None:
-    identifier = left_behind(make_store(fit=crashing_fit))
-    begun, go_on = threading.Event(), threading.Event()
-    fits: list[int] = []
-
-    def slow_fit(spec: Any, trials: Any, measurements: Any) -> SampleResult:
-        fits.append(threading.get_ident())
-        begun.set()
-        assert go_on.wait(30)
-        return fit_sample(spec, trials)
-
-    stores = [make_store(fit=slow_fit) for _ in range(6)]
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(stores[0].sweeps.run, "w0")
-        try:
-            assert begun.wait(30)
-            for number, store in enumerate(stores[1:], start=1):
-                store.sweeps.run(f"w{number}")
-        finally:
-            go_on.set()
-        first.result()
-    assert len(fits) == 1
-    assert stores[0].calibrations.get(identifier).state is CalibrationState.SUCCEEDED
-
-
-def test_of_many_that_find_it_due_one_takes_it(make_store: Callable[..., Store], url: str) -> None:
-    bell = Bell()
-    bell.works = False
-    stores = [make_store(doorbell=bell) for _ in range(6)]
-    stores[0].calibrations.create(ONE)
-    pass_time(url, shards.c.queued_at, 2 * UNHEARD_SECONDS)
-    bell.works = True
-    gate = threading.Barrier(6)
-
-    def sweep(number: int) -> int:
-        gate.wait()
-        return stores[number].sweeps.run(f"w{number}")
-
-    with ThreadPoolExecutor(6) as pool:
-        sent = list(pool.map(sweep, range(6)))
-    assert sorted(sent) == [0] * 5 + [1]
-    assert len(bell.rung) == 1
-
-
-def test_where_a_worker_died_at_it_another_goes_on(make_store: Callable[..., Store], url: str) -> None:
-    dying, other = make_store(fit=crashing_fit), make_store()
-    left_behind(dying)
-    with pytest.raises(Crash):
-        dying.sweeps.run("dying")
-    other.sweeps.run("other")
-    assert states(other) == ["running"]  # for all that is known the first is at it
-    pass_time(url, sweeps.c.due_at, HELD_SECONDS)
-    other.sweeps.run("other")
-    assert states(other) == ["succeeded"]
-
-
-@pytest.mark.parametrize("ends", [Workers.abandon, Workers.stop])
-def test_of_a_worker_known_to_have_ended_it_is_due_at_once(
-    make_store: Callable[..., Store], ends: Callable[[Workers, str], object]
-) -> None:
-    dying, other = make_store(fit=crashing_fit), make_store()
-    left_behind(dying)
-    with pytest.raises(Crash):
-        dying.sweeps.run("dying")
-    ends(other.workers, "other")  # who has nothing to give back
-    other.sweeps.run("other")
-    assert states(other) == ["running"]
-    ends(other.workers, "dying")
-    other.sweeps.run("other")
-    assert states(other) == ["succeeded"]
-
-
-def test_a_sweep_that_the_database_cut_short_is_gone_on_with(sqlite_files: SqliteFiles) -> None:
-    url = sqlite_files.new_migrated()
-    file = Path(url.removeprefix("sqlite:///"))
-    aside = file.with_suffix(".aside")
-    cut: list[bool] = []
-
-    def fit(spec: Any, trials: Any, measurements: Any) -> SampleResult:
-        if not cut:
-            file.rename(aside)
-            cut.append(True)
-        return fit_sample(spec, trials)
-
-    search = Planner(plan_sample, lambda spec: plan_sample(spec, (), ()))
-    store, dying = (Store(create_store_engine(url), fit=one, planner=search) for one in (fit, crashing_fit))
-    left_behind(dying)
-    with pytest.raises(StoreUnavailableError):
-        store.sweeps.run("w")
-    aside.rename(file)
-    store.sweeps.run("w")
-    assert states(store) == ["succeeded"]
-    for one in (store, dying):
-        one.close()
-
-
-@pytest.mark.parametrize("databases", ["postgres"], indirect=True)  # SQLite has no locks of rows
-def test_a_calibration_that_stays_locked_holds_no_other_up(make_store: Callable[..., Store]) -> None:
-    dying, sweeping = make_store(fit=crashing_fit), make_store()
-    locked, _ = (left_behind(dying) for _ in range(2))
-
-    @sa.event.listens_for(sweeping.engine, "connect")
-    def _wait_less(connection: Any, _record: object) -> None:
-        connection.execute("SET lock_timeout = 100")
-        connection.commit()
-
-    with Database(dying.engine).write() as frozen:
-        lock_calibration(frozen, locked)
-        sweeping.sweeps.run("w")
-    assert states(dying) == ["succeeded", "running"]
-
-
-def test_a_look_at_what_is_not_due_writes_nothing(make_store: Callable[..., Store]) -> None:
-    store = make_store()
-    store.sweeps.run("a")
-    statements: list[str] = []
-
-    @sa.event.listens_for(store.engine, "before_cursor_execute")
-    def _note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        statements.append(statement)
-
-    store.sweeps.run("b")
-    assert [statement.split()[0] for statement in statements if not statement.startswith("BEGIN")] == ["SELECT"]
+@given(st.lists(RUNS, max_size=12))
+def test_identities(runs: list[GivenRun]) -> None:
+    """Runs with a seed are one if rate, seed and axes are equal, in any order of the axes; those without never are."""
+    found = identified(runs)
+    seeded = {(one.learning_rate, one.seed, one.axes["width"]) for one in runs if one.seed is not None}
+    assert len(found) == len(seeded) + sum(one.seed is None for one in runs)
+    turned = [replace(one, axes=dict(reversed(one.axes.items()))) for one in runs]
+    assert [one.identity for one in identified(turned)] == [one.identity for one in found]
+    assert len({one.identity for one in found}) == len(found)
+    assert len({one.cell for one in found}) == len({one.axes["width"] for one in runs})

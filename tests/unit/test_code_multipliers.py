@@ -73,6 +73,23 @@ def test_a_tensor_that_reuses_the_weights_of_a_multiplied_one_is_multiplied_by_i
     assert plan(first, **words).tensor("again") == plan(**words).tensor("again")
 
 
+@pytest.mark.parametrize("parameterization", ["standard", "ntk", "mup", "mean_field"])
+def test_a_tied_readout_undoes_what_moves_into_the_weights_of_its_embedding(parameterization: str) -> None:
+    """The code multiplies a table by its width, ×4; a multiplier that the plan asks for is part of that."""
+    tied = (*TENSORS[:-1], Tensor("head", (99, 64), (99, 256), tied_to="table"))
+    words = {"parameterization": parameterization, "tensors": tied}
+    widened = ComputedMultiplier(tensors=["table"], power=1, of="fan_out")
+    plain, ours = plan(**words), plan(widened, **words)
+    moved = 4 / plain.tensor("table").forward_multiplier.multiplier
+    assert ours.tensor("table").forward_multiplier.multiplier == pytest.approx(1)
+    logits = plain.tensor("head").forward_multiplier.multiplier
+    assert ours.tensor("head").forward_multiplier.multiplier == pytest.approx(logits * moved)
+    for name in ("table", "head"):
+        for quantity, factor in (("init_std", 1 / moved), ("learning_rate", 1 / moved), ("gradient_rms", moved)):
+            before, after = (each.tensor(name).quantities[quantity].multiplier for each in (plain, ours))
+            assert after == pytest.approx(before * factor)
+
+
 def test_a_frozen_multiplier_moves_nothing() -> None:
     frozen = ComputedMultiplier(role="embedding", power=0.5, of="fan_out", frozen=True)
     assert plan(frozen) == plan()

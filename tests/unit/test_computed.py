@@ -66,6 +66,42 @@ def test_a_power_of_a_fan_is_recognised(
     assert (found.power, found.of, found.tensors) == (*expected, (name,))
 
 
+@pytest.mark.parametrize("power", [-1.0, -0.5, 0.5, 1.0])
+@pytest.mark.parametrize(("off", "found"), [(0.019, True), (-0.019, True), (0.021, False), (-0.021, False)])
+def test_a_power_is_recognised_within_a_fiftieth(power: float, off: float, *, found: bool) -> None:
+    """A growth of 4^(½ + 0.02) is 2.8 % above that of a square root; bfloat16 rounds by 0.4 %."""
+    base, target = (model(width, [(Place.LOGITS, (width / 64) ** (power + off), "head")]) for width in (64, 256))
+    made = request(base, target)
+    assert [each.power for each in made.code_multipliers] == ([power] if found else [])
+    assert len(made.cautions) == (0 if found else 1)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "expected"),
+    [
+        (Place.EMBEDDING, "embed", "fan_out"),
+        (Place.LOGITS, "head", "fan_in"),
+        (Place.WEIGHT, "h.0", "fan_in"),
+        (Place.BRANCH, "h.0", "fan_in"),
+    ],
+)
+def test_an_embeddings_width_is_its_fan_out_and_any_others_its_fan_in(place: Place, name: str, expected: str) -> None:
+    """Both fans grow alike, as a vocabulary may."""
+    ends = []
+    for size in (64, 256):
+        whole = model(size, [(place, size**0.5, name)])
+        grown = tuple(replace(each, shape=(size, size)) for each in whole.parameters)
+        ends.append(replace(whole, parameters=grown))
+    (found,) = request(*ends).code_multipliers
+    assert (found.power, found.of) == (0.5, expected)
+
+
+@pytest.mark.parametrize(("growth", "moves"), [(1 + 0.9e-5, False), (1 + 1.1e-5, True)])
+def test_a_multiplier_that_differs_in_the_sixth_digit_is_the_same(growth: float, *, moves: bool) -> None:
+    base, target = (model(width, [(Place.LOGITS, value, "head")]) for width, value in ((64, 0.5), (256, 0.5 * growth)))
+    assert bool(request(base, target).cautions) is moves
+
+
 def test_several_multipliers_of_one_use_count_together() -> None:
     """√width, as width × 1/√width."""
     base, target = (

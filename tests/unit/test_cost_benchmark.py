@@ -13,7 +13,9 @@ from tests.asjson import fit_calibration, next_round
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
-from workers.local import LocalResult
+from workers.lifetime import Lifetime
+from workers.local import LocalResult, OnEvent
+from workers.protocol import Started, TrialDone
 
 BEST = -5.1
 SECONDS = 2.0  # of one made run
@@ -34,14 +36,19 @@ def made(shards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return trials
 
 
-def calibrate(spec: CalibrationSpec, processes: int) -> LocalResult:
+def calibrate(spec: CalibrationSpec, processes: int, lifetime: Lifetime, on_event: OnEvent) -> LocalResult:
     trials: list[dict[str, Any]] = []
     rounds = 0
     while shards := next_round(spec.to_dict(), trials):
-        trials += made(shards)
+        for shard in shards:
+            on_event(ShardSpec.from_dict(shard), Started({}))
+            trials += made([shard])
+            on_event(ShardSpec.from_dict(shard), TrialDone(Trial.from_dict(trials[-1])))
         rounds += 1
     took, fitted = SECONDS * len(trials), fit_calibration(spec.to_dict(), trials)
-    return LocalResult(tuple(map(Trial.from_dict, trials)), (), fitted, None, took / processes, took, rounds, ())
+    took += 10.0 * (lifetime.shards == 1)  # of starts
+    done = tuple(map(Trial.from_dict, trials))
+    return LocalResult(done, (), fitted, None, took / processes, took, rounds, (), children=2, starting_seconds=5.0)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +71,15 @@ def test_every_way_answers_near_the_known_optimum(report: dict[str, Any]) -> Non
 
 
 def test_the_factors_are_ratios_of_what_was_counted(report: dict[str, Any]) -> None:
-    grid, telescope, _ = report["rows"]
+    grid, telescope, stopping, living = report["rows"]
     assert (grid["trials"], telescope["trials"]) == (3 * 13 * 3, 13 * 3 + 2 * 6)
     factors = list(report["factors"].values())
     assert factors[0] == pytest.approx(2.0)
-    assert factors[1] == pytest.approx(grid["trials"] / telescope["trials"])
+    assert factors[1] == pytest.approx(grid["seconds"] / telescope["seconds"])
+    assert factors[3] == pytest.approx(stopping["cpu_seconds"] / (stopping["cpu_seconds"] - 10.0))
+    assert living["parts"]["start"] == 5.0
+    assert living["parts"]["training"] > 0
+    assert 0 < living["parts"]["database"] < 60
 
 
 def test_the_page_and_its_data_can_be_written(report: dict[str, Any]) -> None:

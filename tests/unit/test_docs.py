@@ -1,6 +1,7 @@
 """The tables of docs/theory.md are what the code computes, and every warning code is described."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,14 @@ def test_tables(parameterization: str) -> None:
 
 
 def test_the_table_of_optimizers_is_what_their_records_say() -> None:
-    update = {"gradient": "n^(−c−g)", "unit": "n^(−c)", "parameter": "n^(−c−b)"}
+    update = {"gradient": "n^(−c−g)", "unit": "n^(−c)", "parameter": "n^(−c−b)", "unit without epsilon": "n^(−c)"}
+    falls = {Fraction(0): "", Fraction(1, 2): "−½", Fraction(1): "−1"}
     listed = [line for line in THEORY.partition("## 4.")[2].partition("## 5.")[0].splitlines() if line.count("|") == 6]
     for (word, record), line in zip(OPTIMIZERS.items(), listed[2:], strict=True):
         name, label, scale, epsilon, decay = (cell.strip() for cell in line.strip("|").split("|"))
-        assert (name, label, scale) == (f"`{word.value}`", record.label, update[record.scale.name])
+        others = ", ".join(f"{role} n^(−c{falls[own.falls]})" for role, own in record.scales.items())
+        expected = update[record.scale.name] + (f"; {others}" if others else "")
+        assert (name, label, scale) == (f"`{word.value}`", record.label, expected)
         assert epsilon == ("–", "g", "g²")[record.epsilon_power]
         assert re.match(r"\w+", decay)[0] == record.weight_decay_mode.value  # type: ignore[index]  # it begins with one
         assert (";" in decay) is bool(record.decay_elsewhere)
@@ -66,6 +70,14 @@ def test_every_warning_is_described(section: str, modules: list[str], fewest: in
     assert len(codes) >= fewest
     described = THEORY[THEORY.index(section) :].partition("\n## ")[0]
     assert {code for code in codes if f"`{code}`" not in described} == set()
+
+
+def test_every_warning_of_a_named_rule_is_described() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "widthwise/rules/beyond_width").glob("*.py"))
+    codes = set(re.findall(r'Caution\(\s*"(\w+)"', sources))
+    assert len(codes) >= 5
+    page = (ROOT / "docs/rules.md").read_text()
+    assert {code for code in codes if f"| `{code}` |" not in page} == set()
 
 
 def test_every_warning_about_a_model_is_described() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from widthwise import Base, InvalidInputError, Optimizer, Parameterization, Target, Tensor, WeightDecayMode, transfer
 from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH, Size
+from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
 
@@ -23,7 +24,8 @@ _SIZE = {
     **dict.fromkeys(("batch_tokens", "tokens"), counts),
     "attention_scale": numbers,
 }
-_VALUES = {each.name for each in fields(Base)} - set(_SIZE) - {"gamma", "learning_rate"}
+_BETAS = {"beta1", "beta2"}
+_VALUES = {each.name for each in fields(Base)} - set(_SIZE) - {"gamma", "learning_rate"} - _BETAS
 
 
 End = TypeVar("End", bound=Size)
@@ -36,12 +38,22 @@ def ends(kind: type[End], **more: Any) -> st.SearchStrategy[End]:
 
 gammas = st.none() | st.dictionaries(st.sampled_from(["hidden", "readout", "embedding"]), numbers, min_size=1)
 values = {name: st.none() | numbers for name in sorted(_VALUES)}
+betas = {name: st.none() | st.sampled_from([0.0, SMALLEST, 0.5, 1 - 2**-53]) for name in sorted(_BETAS)}
 matrices = st.builds(
     Tensor,
     st.just("w"),
     st.tuples(sizes, sizes),
     st.tuples(sizes, sizes),
     role=st.sampled_from(["hidden", "readout", "embedding"]),
+    in_block=st.booleans(),
+)
+parameters = {"surge": {"noise_scale": 1}, "horizon": {"exponent": -1}}
+rules = st.fixed_dictionaries(
+    {},
+    optional={
+        about.value: st.sampled_from([{"rule": word, **parameters.get(word, {})} for word in words])
+        for about, words in BY_WORD.items()
+    },
 )
 computed = st.builds(ComputedMultiplier, power=powers, of=st.sampled_from(Fan), tensors=st.just(("w",)))
 measured = st.builds(Exponents, learning_rate=st.just({"hidden": 1.0}), shift=shifts)
@@ -50,11 +62,12 @@ measured = st.builds(Exponents, learning_rate=st.just({"hidden": 1.0}), shift=sh
 @given(
     words=st.tuples(st.sampled_from(Parameterization), st.sampled_from(Optimizer)),
     mode=st.none() | st.sampled_from(WeightDecayMode),
-    base=ends(Base, gamma=gammas, **values, learning_rate=numbers),
+    base=ends(Base, gamma=gammas, **values, **betas, learning_rate=numbers),
     target=ends(Target),
     tensor=st.none() | matrices,
     multiplier=st.none() | computed,
     exponents=st.none() | measured,
+    rules=rules,
 )
 @settings(max_examples=200, deadline=None)
 def test_any_number_is_answered_or_refused(
@@ -66,6 +79,7 @@ def test_any_number_is_answered_or_refused(
     tensor: Tensor | None,
     multiplier: ComputedMultiplier | None,
     exponents: Exponents | None,
+    rules: dict[str, Any],
 ) -> None:
     try:
         plan = transfer(
@@ -78,6 +92,7 @@ def test_any_number_is_answered_or_refused(
             layout="out_in",
             exponents=exponents,
             code_multipliers=[] if tensor is None or multiplier is None else [multiplier],
+            rules=rules,
         )
     except InvalidInputError:
         return

@@ -38,6 +38,7 @@ LAYERS = {
         *("starlette", "anyio", "limits", "redis", "structlog"),
     },
     "service/http/": {
+        "uvicorn.protocols",
         *("widthwise", "service.auth", "service.errors", "service.http", "service.settings", "service.store"),
         *("orjson", "structlog"),
     }

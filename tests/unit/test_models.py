@@ -71,6 +71,30 @@ def test_a_size_that_contradicts_the_model_is_refused() -> None:
     assert plan(Base(width=1024, learning_rate=1e-3), Target(tokens=10**9))
 
 
+@pytest.mark.parametrize(
+    ("scales", "read"),
+    [
+        ((0.125,), None),  # 1/√64, which every rule assumes
+        ((0.125 * 1.0049,), None),  # as bfloat16 may have it
+        ((0.125 * 1.0051,), 0.125 * 1.0051),
+        ((0.125 * 0.99,), 0.125 * 0.99),
+        ((8.0,), 8.0),
+        ((1 / 64, 1 / 64), 1 / 64),
+        ((1 / 64, 1 / 32), None),  # more than one
+        ((None,), None),
+    ],
+)
+def test_a_scale_of_attention_that_is_not_the_usual_one_is_read(
+    scales: tuple[float | None, ...], read: float | None
+) -> None:
+    attentions = tuple(Attention(f"layers.{k}", 1, head_dim=64, scale=scale) for k, scale in enumerate(scales))
+    ends = [replace(model(width), attentions=attentions) for width in (1024, 4096)]
+    words = {"parameterization": "standard", "optimizer": "adamw", "base": Base(learning_rate=1e-3)}
+    request = TransferRequest.of_models(*ends, **words)
+    assert (request.base.attention_scale, request.target.attention_scale) == (read, read)
+    assert request.target.head_dim == 64
+
+
 def test_what_a_reading_warns_of_is_said_once() -> None:
     codes = [caution.code for caution in plan(Base(learning_rate=1e-3)).warnings]
     assert codes.count("opaque_operation") == 1

@@ -1,14 +1,15 @@
 """The library's records of optimizers: one word and one record each, in one file."""
 
 import ast
+import math
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from widthwise import Base, InvalidInputError, Target, largest_stable, transfer, vocabulary
+from widthwise import Base, InvalidInputError, Target, Tensor, largest_stable, transfer, vocabulary
 from widthwise.theory import optimizers
-from widthwise.theory.optimizers import OPTIMIZERS
+from widthwise.theory.optimizers import OPTIMA_AT, OPTIMIZERS, MeasuredOptimum
 from widthwise.transfers.plan import LayerPlan, Plan
 from widthwise.vocabulary import Architecture, Optimizer, WeightDecayMode
 
@@ -23,6 +24,26 @@ def test_every_word_has_a_record_with_a_label_that_is_its_alone() -> None:
 def test_an_optimum_was_measured_for_every_architecture() -> None:
     for record in OPTIMIZERS.values():
         assert record.optimum is None or set(record.optimum.centres) == set(Architecture)
+
+
+def test_the_optima_are_those_of_the_table_of_measurements() -> None:
+    """Those of the first column; the exponents are slopes from it to the last width measured, but for rounding."""
+    header, _, *rows = [line.split("|")[1:-1] for line in str(MeasuredOptimum.__doc__).splitlines() if "|" in line]
+    assert header[1].split() == ["base", str(OPTIMA_AT)]
+    widths = [OPTIMA_AT, *(int(cell) for cell in header[2:])]
+    by_label = {record.label.lower(): record.optimum for record in OPTIMIZERS.values()}
+    by_label["adafactor"] = by_label["adafactor with parameter scaling"]
+    for row in rows:
+        architecture, label = row[0].split("(")[0].strip().lower().split(", ")
+        found = by_label[label]
+        assert found is not None
+        optima = [cell.strip(" ≤") for cell in row[1:]]
+        assert found.centres[architecture] == pytest.approx(float(optima[0]), rel=0.05)
+        last = max(k for k, optimum in enumerate(optima) if optimum)
+        if architecture == "mlp" and last:
+            slope = math.log(float(optima[0]) / float(optima[last])) / math.log(widths[last] / OPTIMA_AT)
+            assert found.exponent == pytest.approx(slope, abs=0.1)
+    assert len(rows) == 2 * len({id(optimum) for optimum in by_label.values() if optimum}) + 1  # Adam-atan2: only MLP
 
 
 def test_the_vocabulary_offers_the_words_that_are_declared_beside_the_records() -> None:
@@ -162,9 +183,9 @@ def test_a_name_that_needs_a_decay_mode_is_told_it() -> None:
             hidden(name, Base(width=64, learning_rate=1), 128)
 
 
-@pytest.mark.parametrize("name", ["lamb", "lars", "muon", "shampoo", "soap", "sophia", "galore_adamw", "", "torch"])
+@pytest.mark.parametrize("name", ["lamb", "lars", "shampoo", "soap", "sophia", "galore_adamw", "", "torch"])
 def test_what_is_not_of_their_size_is_refused_with_every_word(name: str) -> None:
-    """LAMB and LARS step relative to the tensor's norm, Muon and the others by its spectrum: no word here is theirs."""
+    """LAMB and LARS step relative to the tensor's norm, the others by its spectrum: no word here is theirs."""
     with pytest.raises(InvalidInputError, match="give one of 'sgd', 'adam', ") as raised:
         hidden(name, Base(width=64, learning_rate=1), 128)
     assert "whose update scales" not in str(raised.value)
@@ -176,3 +197,35 @@ def test_the_default_decay_of_each_and_the_words_for_others() -> None:
     for record in OPTIMIZERS.values():
         others = {mode.value for mode in WeightDecayMode} - {record.weight_decay_mode.value}
         assert not record.decay_elsewhere or any(f"'{mode}'" in record.decay_elsewhere for mode in others)
+
+
+def test_scion_keeps_every_learning_rate_without_multipliers() -> None:
+    """Its updates have the norms that features need: without multipliers, as it is used, nothing is left to scale."""
+    plan = transfer(
+        parameterization="mup",
+        optimizer="scion",
+        form="table_3",
+        base=Base(width=256, learning_rate=0.01),
+        target=Target(width=4096),
+    )
+    assert {layer.learning_rate.multiplier for layer in plan.layers} == {1.0}
+    assert {layer.epsilon for layer in plan.layers} == {None}
+
+
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [
+        ("muon_unit", lambda *_: 1.0),
+        ("muon_keller", lambda fan_in, fan_out: (fan_out / fan_in) ** 0.5 / max(1, fan_out / fan_in) ** 0.5),
+        ("muon_rms", lambda fan_in, fan_out: (fan_out / fan_in) ** 0.5 / max(fan_out, fan_in) ** 0.5),
+    ],
+)
+@pytest.mark.parametrize("base", [(64, 64), (64, 256), (256, 64)])
+@pytest.mark.parametrize("target", [(128, 512), (512, 96), (96, 100)])
+def test_what_muons_scale_leaves_of_the_spectral_norm(word, left, base, target) -> None:
+    """An orthogonal update has spectral norm 1 and needs √(out/in): η is that over the scale which the code applies."""
+    tensor = Tensor("w", base, target, fan_in_axes=[0], fan_out_axes=[1], role="hidden")
+    plan = transfer(
+        parameterization="mup", optimizer=word, base=Base(learning_rate=0.02), target=Target(), tensors=[tensor]
+    )
+    assert plan.tensor("w").learning_rate.multiplier == pytest.approx(left(*target) / left(*base))

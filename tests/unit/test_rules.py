@@ -128,6 +128,8 @@ def test_a_plan_is_read_back_exactly(parameterization, optimizer, alignment, mor
         (("layers", 0, "learning_rate", "multiplier"), "1", "plan.layers[0].learning_rate.multiplier"),
         (("layers", 1, "role"), "head", "plan.layers[1].role"),
         (("tensors", 0, "fan_in"), 0, "plan.tensors[0].fan_in"),
+        (("tensors", 0, "fan_in"), 2**63 + 1, "plan.tensors[0].fan_in"),
+        (("tensors", 0, "fan_out"), 2**63 + 1, "plan.tensors[0].fan_out"),
         (("tensors",), "none", "plan.tensors"),
         (("provenance",), [], "plan.provenance"),
     ],
@@ -141,6 +143,13 @@ def test_a_wrong_plan_names_the_field(path, value, field) -> None:
     with pytest.raises(InvalidInputError) as error:
         Plan.from_dict(body)
     assert error.value.field == field
+
+
+def test_the_largest_fan_that_a_placement_allows_is_read_back() -> None:
+    huge = Tensor("w", (2**53, 2**10), (2**53, 2**10), (0, 1), ())
+    plan = plan_of(request(tensors=(huge,)))
+    assert plan.tensor("w").fan_in == 2**63
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
 def test_a_request_is_read_back_exactly() -> None:

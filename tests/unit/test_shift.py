@@ -45,7 +45,16 @@ def test_independent_decay_stays_as_it_was() -> None:
 
 
 def test_an_unchanged_width_changes_nothing() -> None:
-    assert {layer.learning_rate.multiplier for layer in plan(32.0, target=64).layers} == {1.0}
+    same = plan(32.0, target=64)
+    assert {layer.learning_rate.multiplier for layer in same.layers} == {1.0}
+    assert {tuple(layer.factors("learning_rate")) for layer in same.layers} == {("width",)}
+
+
+def test_a_shift_of_one_octave_doubles_the_learning_rate() -> None:
+    """128/64 − 128/128: it halves the decoupled decay, and every answer says whose factor that is."""
+    made = plan(128.0, target=128).layer("hidden")
+    assert made.factors("learning_rate") == {"width": 0.5, "shift": 2.0}
+    assert made.factors("weight_decay") == {"width": 2.0, "shift": 0.5}
 
 
 @pytest.mark.parametrize("widths", [(64, 128), (128, 64)])

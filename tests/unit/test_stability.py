@@ -132,9 +132,24 @@ def test_a_form_is_refused_outside_muP() -> None:  # noqa: N802
         theoretical_exponents("standard", "adam", form="table_8")
 
 
-def test_hidden_layers_out_of_range() -> None:
-    with pytest.raises(InvalidInputError, match="hidden_layers is 0"):
-        largest_stable("mup", "adam", hidden_layers=0)
+@pytest.mark.parametrize("count", [0, 10_001])
+def test_hidden_layers_out_of_range(count) -> None:
+    with pytest.raises(InvalidInputError, match=f"hidden_layers is {count}"):
+        largest_stable("mup", "adam", hidden_layers=count)
+    assert largest_stable("mup", "adam", hidden_layers=min(max(count, 1), 10_000)) == largest_stable("mup", "adam")
+
+
+COMPOUNDING = {"hidden": {"alpha": 1, "omega": 1, "u": 1}, "readout": {"alpha": 1, "omega": 1, "u": 1}}
+
+
+def test_an_unstated_number_of_hidden_layers_is_one() -> None:
+    """Standard: the readout needs r = ω − b = ½ of the last layer, and a layer with ω = 1 adds ½ for the one before."""
+    assert required_feature_change("standard", parse(COMPOUNDING)).layers == (1, Fraction(1, 2))
+    assert solve("standard", "adam", COMPOUNDING).r == pytest.approx((1, 0.5))
+    assert solve("standard", "adam", COMPOUNDING, hidden_layers=3).r == pytest.approx((2, 1.5, 1, 0.5))
+    one, two = (largest_stable("standard", "adam", COMPOUNDING, hidden_layers=count) for count in (1, 2))
+    assert largest_stable("standard", "adam", COMPOUNDING) == one
+    assert two[Role.EMBEDDING] - one[Role.EMBEDDING] == Fraction(1, 2)
 
 
 @settings(deadline=None, max_examples=50)
@@ -144,6 +159,6 @@ def test_the_logits_of_the_program_follow_from_the_closed_form(parameterization,
     align, init = parse(alignment), init_exponents(parameterization)[Role.READOUT]
     c = largest_stable(parameterization, optimizer, alignment)[Role.READOUT]
     r = required_feature_change(parameterization, align).last
-    moved = c + init.a + update_scale(optimizer).offset(init)
+    moved = c + init.a + update_scale(optimizer, Role.READOUT).offset(init)
     terms = (init.a + init.b + r - align.readout.omega, moved - align.readout.alpha, moved + r - align.readout.u)
     assert solve(parameterization, optimizer, alignment).logits == pytest.approx(float(min(terms)), abs=1e-7)

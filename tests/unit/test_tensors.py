@@ -61,6 +61,8 @@ def refused(tensor: Tensor, layout: str | None = None) -> str:
         (Tensor("edges", (128, 400), (128, 400)), "out_in", Role.HIDDEN, (400, 400, 128, 128)),
         (Tensor("conv", (8, 4, 3), (8, 4, 3), (1, 2), (0,)), None, Role.HIDDEN, (12, 12, 8, 8)),
         (Tensor("wte", (101, 64), (101, 64), role="embedding"), None, Role.EMBEDDING, (101, 101, 64, 64)),
+        (Tensor("heads", (5, 2, 64), (5, 2, 64), role="readout"), None, Role.READOUT, (64, 64, 10, 10)),
+        (Tensor("probe", (64,), (64,), role="readout"), None, Role.READOUT, (64, 64, 1, 1)),
         (Tensor("head.bias", (101,), (101,)), None, Role.SCALAR, (1, 1, 101, 101)),
         (Tensor("temperature", (), ()), None, Role.SCALAR, (1, 1, 1, 1)),
         (Tensor("rel", (8, 8, 3), (8, 8, 3)), None, Role.SCALAR, (1, 1, 192, 192)),

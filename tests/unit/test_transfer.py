@@ -316,7 +316,7 @@ def test_worst_case_readout_slows_the_features_by_fan_out() -> None:
 
 def test_the_dictionary_has_the_shape_of_the_contract() -> None:
     body = plan(tensors=tensors((64, 64), (128, 128))).to_dict()
-    assert set(body) == {"layers", "tensors", "warnings", "provenance", "rules", "model"}
+    assert set(body) == {"layers", "tensors", "warnings", "provenance", "rules", "model", "training"}
     assert [layer["role"] for layer in body["layers"]] == [role.value for role in Role]
     assert set(body["layers"][0]) == {"role", *QUANTITIES, "reason"}
     assert set(body["tensors"][0]) == {"name", "role", "fan_in", "fan_out", "tied_to", *QUANTITIES, "reason"}

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,9 @@ from service.store.work.rounds import Planner
 from testbed.databases import SqliteFiles
 from testbed.waiting import LONG_SECONDS
 from tests.store.samples import fit_sample, plan_sample, sample_spec
+from workers.lifetime import Lifetime
 from workers.pool import WORKER_COMMAND
+from workers.standby import Standby
 from workers.supervisor import Supervisor
 
 #: One round, which is easy to foresee.
@@ -120,18 +122,24 @@ def claim(store: Store) -> Claim:
 
 
 @pytest.fixture
-def supervise(store: Store) -> Callable[..., Supervisor]:
+def supervise(store: Store) -> Iterator[Callable[..., Supervisor]]:
     """Make supervisors with a fake child."""
+    made: list[Standby] = []
 
-    def make(*behaviour: str, **changes: object) -> Supervisor:
+    def make(
+        *behaviour: str, command: Sequence[str] | None = None, lifetime: Lifetime | None = None, **changes: object
+    ) -> Supervisor:
+        made.append(Standby(command or fake_child(*behaviour), lifetime or Lifetime()))
         options = {
             "store": store,
             "worker_id": "w",
             "stop": threading.Event(),
             "lease_seconds": LONG_SECONDS,
             "deadline_seconds": LONG_SECONDS,
-            "command": fake_child(*behaviour),
+            "standby": made[-1],
         }
         return Supervisor(**{**options, **changes})
 
-    return make
+    yield make
+    for standby in made:
+        standby.end()

@@ -1,7 +1,9 @@
-"""A child process that speaks the protocol without JAX; its argument says how it behaves."""
+"""A child process that speaks the protocol without JAX; its argument says how it behaves.
+
+FAKE_FROM in its environment says from which of its shards on, counted from 1: it runs those before to their end.
+"""
 
 import itertools
-import json
 import math
 import os
 import signal
@@ -14,10 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # it is run by its path
 
 from testbed.child import (
     HANG_SECONDS,
-    exit_with_parent,
+    jobs,
     leave_note,
     missing,
-    read_line,
     send,
     send_started,
     send_trial,
@@ -43,12 +44,18 @@ def meet(folder: Path, name: str) -> None:
 
 
 def main(behaviour: str, *arguments: str) -> None:
-    """Run the job on stdin."""
-    job = json.loads(read_line())
-    exit_with_parent()
-    sys.stderr.write(f"pid {os.getpid()}\n")
-    send_started("test")
-    note = Path(*arguments)
+    """Run the jobs on stdin."""
+    for number, job in enumerate(jobs(), start=1):
+        now = behaviour if number >= int(os.environ.get("FAKE_FROM", "1")) else "run"
+        sys.stderr.write(f"pid {os.getpid()}\n")
+        if now == "unstarted":  # dies before it has started its job
+            os.abort()
+        send_started("test")
+        run(job, now, Path(*arguments))
+
+
+def run(job: dict[str, Any], behaviour: str, note: Path) -> None:
+    """Run one job."""
     shard = job["shard"]
     if behaviour == "pid":  # leave the process id where the test finds it, then hang
         leave_note(note)
@@ -73,8 +80,11 @@ def main(behaviour: str, *arguments: str) -> None:
         measure(job)
     else:
         sweep(job, behaviour, note)
-    if behaviour != "silent":
-        send("finished")
+    if behaviour == "silent":
+        sys.exit(0)
+    send("finished")
+    if behaviour == "leaves":  # ends by itself between two shards
+        sys.exit(0)
 
 
 def sweep(job: dict[str, Any], behaviour: str, note: Path) -> None:

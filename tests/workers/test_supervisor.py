@@ -4,7 +4,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,12 @@ from service.store.work.rounds import Planner
 from testbed.processes import processes_marked
 from testbed.waiting import LONG_SECONDS, is_alive, until
 from tests.store.samples import fit_sample, sample_spec, trial
-from tests.workers.conftest import Spawn, fake_child
+from tests.workers.conftest import SPEC, Spawn, fake_child
 from widthwise.calibration.shard import ShardSpec
 from widthwise.vocabulary import Measured, ShardKind
-from workers.supervisor import Supervisor
+from workers.protocol import Job
+from workers.standby import Ties
+from workers.supervisor import Supervisor, _Watch
 from workers.totals import Outcome
 
 Make = Callable[..., Supervisor]
@@ -106,6 +108,60 @@ def test_a_child_that_fails_says_why(store: Store, claim: Claim, supervise: Make
 def test_a_child_that_cannot_start(store: Store, claim: Claim, supervise: Make) -> None:
     assert supervise(command=["/nonexistent"]).run(claim) is Outcome.FAILED
     assert "could not be started" in (only_shard(store, claim).reason or "")
+
+
+def two_claims(store: Store) -> Iterator[Claim]:
+    """The claims on the two shards of a new calibration, each made when it is asked for."""
+    store.calibrations.create(sample_spec(widths=[32, 64], seeds=1))
+    for _ in range(2):
+        claimed = store.work.claim("w")
+        assert claimed is not None
+        yield claimed
+
+
+def test_a_child_lives_on_to_the_next_shard(
+    store: Store, supervise: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFE_MARK", str(tmp_path))
+    supervisor, seen = supervise("run"), []
+    for claim in two_claims(store):
+        assert supervisor.run(claim) is Outcome.SUCCEEDED
+        seen.append(set(processes_marked("LIFE_MARK", tmp_path)))
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1]
+    supervisor.standby.end()
+    assert processes_marked("LIFE_MARK", tmp_path) == {}
+
+
+def test_a_child_that_dies_on_standby_costs_its_next_shard_nothing(
+    store: Store, supervise: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies when it has its second job, and before it has started it."""
+    monkeypatch.setenv("FAKE_FROM", "2")
+    supervisor = supervise("unstarted")
+    for claim in two_claims(store):
+        assert supervisor.run(claim) is Outcome.SUCCEEDED
+        assert next(shard.attempts for shard in store.calibrations.shards(claim.calibration_id)) == 1
+    assert store.calibrations.get(claim.calibration_id).state is CalibrationState.SUCCEEDED
+    monkeypatch.setenv("FAKE_FROM", "1")  # a fresh child that does so has failed
+    store.calibrations.create(sample_spec(widths=[32], seeds=1))
+    claimed = store.work.claim("w")
+    assert claimed is not None
+    assert supervisor.run(claimed) is Outcome.FAILED
+
+
+def test_the_deadline_of_one_shard_kills_no_child_of_the_next(store: Store, claim: Claim, supervise: Make) -> None:
+    """The thread that keeps a shard's time wakes at its deadline when the shard has just ended."""
+    supervisor = supervise("hang", deadline_seconds=0.01)
+    job = Job(claim.spec, claim.shard)
+    child = supervisor.standby.take(job, Ties.of(job))
+    watch = _Watch(supervisor, claim, job, child)
+    time.sleep(0.02)
+    watch.over.set()
+    watch._keep_time()
+    assert not watch.overdue
+    assert is_alive(child.pid)
+    child.kill()
 
 
 def test_the_deadline_kills(
@@ -261,7 +317,10 @@ def test_an_orphaned_child_ends(spawn: Spawn, tmp_path: Path) -> None:
     note = tmp_path / "pid"
     program = (
         "import sys, time; from workers.process import ChildProcess\n"
-        f"child = ChildProcess({fake_child('pid', str(note))!r}, {{'spec': {{}}, 'shard': {{}}, 'done': []}})\n"
+        "from workers.protocol import Job; from widthwise.calibration.shard import ShardSpec\n"
+        "from widthwise.calibration.spec import CalibrationSpec\n"
+        f"child = ChildProcess({fake_child('pid', str(note))!r})\n"
+        f"child.send(Job(CalibrationSpec.from_dict({SPEC!r}), ShardSpec(32, (0.1,), (0,))))\n"
         f"time.sleep({LONG_SECONDS})"
     )
     parent = spawn([sys.executable, "-c", program])

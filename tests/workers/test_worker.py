@@ -19,6 +19,7 @@ from tests.store.samples import sample_spec
 from tests.workers.conftest import RATES, SPEC, Spawn, assert_complete, ended, fake_child
 from workers.node import run_worker
 from workers.pool import WORKER_COMMAND, WorkerPool
+from workers.worker import Worker
 
 
 @contextmanager
@@ -53,6 +54,19 @@ def test_a_worker_killed_in_the_middle_is_replaced(store: Store, start: Spawn, t
     told = [data["worker_id"] for data in claims if data["to"] == "running"]
     assert told[0] == "victim"
     assert told.count("other") == 2
+
+
+def test_a_worker_stays_with_the_calibration_that_its_child_knows(store: Store, settings: Settings) -> None:
+    """Of an older one the shards come back to the queue meanwhile, and would be next."""
+    store.calibrations.create(SPEC)
+    assert store.work.claim("other")
+    assert store.work.claim("other")
+    known = store.calibrations.create(SPEC).calibration.id
+    with Worker(store, settings, "w", threading.Event(), command=fake_child("run"), probe_command=()) as worker:
+        assert worker.work()
+        store.workers.abandon("other")
+        assert worker.work()
+    assert_complete(store, known)
 
 
 def test_two_workers_go_through_the_rounds_of_a_search(store: Store, start: Spawn) -> None:

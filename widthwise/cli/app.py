@@ -12,11 +12,13 @@ import typer
 from widthwise.cli import console
 from widthwise.cli.calibrate import calibrate
 from widthwise.cli.commands import Commands
+from widthwise.cli.convert import convert
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
 from widthwise.cli.fit import fit
 from widthwise.cli.fleet import fleet
 from widthwise.cli.rules import rules
+from widthwise.cli.sweeps import sweeps
 from widthwise.cli.transfer import transfer
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
@@ -60,7 +62,9 @@ def widthwise(
 
 for command in (demo, transfer, rules, exponents, fit, fleet):
     app.command()(command)
+app.add_typer(convert)
 app.add_typer(calibrate)
+app.add_typer(sweeps)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

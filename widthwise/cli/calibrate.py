@@ -124,6 +124,19 @@ def cancel(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -
 
 
 @calibrate.command()
+def delete(*, calibration_id: _Id, url: _Url = None) -> None:
+    """Delete a calibration that has ended, with its trials and exponents.
+
+    \b
+    Examples:
+      widthwise calibrate delete ID
+    """
+    with Client(url) as client:
+        client.delete(calibration_id)
+    console.say(f"Deleted {calibration_id}.")
+
+
+@calibrate.command()
 def compare(
     *,
     calibration_id: _Id,

@@ -21,7 +21,10 @@ from widthwise.errors import WidthwiseError
 GROUP = "widthwise.commands"
 
 #: In the order in which a newcomer needs them; others follow by name.
-ORDER = ("demo", "serve", "transfer", "rules", "calibrate", "exponents", "fit", "fleet", "work", "keys", "migrate")
+ORDER = (
+    *("demo", "serve", "transfer", "rules", "convert", "calibrate", "exponents", "fit", "sweeps", "fleet"),
+    *("work", "keys", "migrate"),
+)
 #: Commands of the server's distribution, and the extra that each needs.
 OF_THE_SERVER: Mapping[str, str] = {
     "serve": "service,worker",

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from widthwise.cli import console, options
+from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from widthwise.sweeps import SweepFit, SweepPrediction
+    from widthwise.sweeps.exports import Export
     from widthwise.sweeps.holdout import HeldOutCell
 
 _RUNS, _ASKED, _OUTPUT = "What the columns mean", "What to predict", options.OUTPUT
@@ -17,7 +19,10 @@ _RUNS, _ASKED, _OUTPUT = "What the columns mean", "What to predict", options.OUT
 
 def fit(
     *,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list, or Optuna's SQLite storage."),
+    ],
     column: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,6 +51,10 @@ def fit(
         list[str] | None,
         typer.Option("--without", metavar="AXIS", help="Leave an axis out, such as depth.", rich_help_panel=_RUNS),
     ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--study", metavar="NAME", help="The study, if a storage has several.", rich_help_panel=_RUNS),
+    ] = None,
     prescribed: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,6 +79,15 @@ def fit(
             rich_help_panel=_ASKED,
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE.svg",
+            help="Draw the cells' curves, the best rate over each axis, and what was held out.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     as_json: Annotated[bool, options.as_json("Print one JSON object.", _OUTPUT)] = False,
 ) -> None:
     """Fit a learning-rate sweep over any axes: optima, one law over all of them, and predictions.
@@ -82,25 +100,32 @@ def fit(
       widthwise fit runs.csv
       widthwise fit runs.csv --axis tokens=D --axis parameters=N --without depth \\
           --predict parameters=7e9,tokens=1e12,batch_tokens=4e6
-      widthwise fit wandb.csv --column learning_rate=lr --column status=State \\
-          --column loss=eval/loss --group optimizer
-      widthwise fit study.csv --column learning_rate=params_lr --column loss=value \\
-          --column status=state --axis width=params_width
-      widthwise fit runs.jsonl --holdout tokens=max
+      widthwise fit wandb.csv --group optimizer --column loss=eval/loss
+      widthwise fit study.db --study "width sweep" --axis width=params_d
+      widthwise fit table.csv --column learning_rate=lr --column status=state
+      widthwise fit runs.jsonl --holdout tokens=max --plot sweep.svg
     """
+    from widthwise.figures.sweep_report import sweep_report
     from widthwise.sweeps import fit_sweep, runs_from_rows
+    from widthwise.sweeps.exports import recognised
     from widthwise.sweeps.holdout import hold_out
     from widthwise.sweeps.table import read_rows
 
     groups = dict(_pair(text, "--group") for text in group or ())
     columns = {**_fields(column), **dict(_pair(text, "--axis") for text in axis or ()), **groups}
-    runs = runs_from_rows(read_rows(file), columns=columns, groups=tuple(groups), without=without or ())
+    export = recognised(read_rows(file, study=study))
+    known = {name: column for name, column in export.columns.items() if name not in (without or ())}
+    runs = runs_from_rows(export.rows, columns={**known, **columns}, groups=tuple(groups), without=without or ())
     found = fit_sweep(runs, prescribed=prescribed or ())
     predictions = [found.predict(**_place(text, found)) for text in predict or ()]
     held = () if holdout is None else hold_out(runs, *_end(holdout), prescribed=prescribed or ())
+    if plot is not None:
+        _write(plot, sweep_report(found, predictions=predictions, held_out=held))
     if as_json:
-        console.print_json(_to_dict(found, predictions, held))
+        console.print_json({**_to_dict(found, predictions, held), "export": _export(export)})
         return
+    if export.tool:
+        console.stdout().print(export.described(), soft_wrap=True, markup=False, highlight=False)
     _show_optima(found)
     _show_law(found)
     if predictions:
@@ -109,6 +134,19 @@ def fit(
         _show_held_out(held)
     warnings = [*found.warnings, *(warning for each in predictions for warning in each.warnings)]
     console.warn([warning._asdict() for warning in dict.fromkeys(warnings)])
+
+
+def _export(export: "Export") -> dict[str, Any] | None:
+    if not export.tool:
+        return None
+    return {"tool": export.tool, "columns": dict(export.columns), "left_out": export.left_out}
+
+
+def _write(file: Path, figure: str) -> None:
+    try:
+        file.write_text(figure, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"{file} can't be written: {error.strerror}", field="plot") from None
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:
@@ -207,6 +245,22 @@ def _show_predictions(predictions: Sequence["SweepPrediction"]) -> None:
         rate = console.number(each.learning_rate)
         table.add_row(*_values(each.axes), rate, _range(each.interval), _range(each.law_interval), regret)
     console.show("Predictions", table)
+    for each in predictions:
+        _show_published(each)
+
+
+def _show_published(prediction: "SweepPrediction") -> None:
+    found = [one for one in prediction.published if one.learning_rate is not None]
+    if not found:
+        return
+    table = console.new_table("published law", "learning rate", "95 % interval", "holds", "not what it was fitted to")
+    for one in found:
+        interval = "" if one.interval is None else _range(one.interval)
+        table.add_row(
+            one.title, f"{one.learning_rate:.3g}", interval, "yes" if one.valid else "no", "; ".join(one.outside)
+        )
+    place = ", ".join(f"{name} {value}" for name, value in zip(prediction.axes, _values(prediction.axes), strict=True))
+    console.show(f"Published laws at {place}", table)
 
 
 def _show_held_out(held: Sequence["HeldOutCell"]) -> None:

@@ -65,6 +65,12 @@ def provenance(of: JsonObject) -> str:
     if exponents["source"] == "calibration":
         widths = ", ".join(map(str, exponents["widths"]))
         source = f"calibration {exponents['calibration_id']} ({exponents['architecture']}, widths {widths})"
+    elif exponents["source"] == "sweep":
+        over = exponents["over"]["width"]
+        source = (
+            f"sweep {exponents['sweep_id']} (revision {exponents['revision']}, width^{console.signed(over['value'])}, "
+            f"95 % interval {console.between(over['interval'])})"
+        )
     else:
         source = f"{exponents['source']} ({exponents.get('reference', 'your own')})"
     rules = "".join(f"\nRule of {about}: {_rule(choice)}." for about, choice in of.get("rules", {}).items())

@@ -111,6 +111,10 @@ def transfer(
         str | None,
         options.identifier("Use the exponents that this calibration measured; asks a service.", panel=_WHENCE),
     ] = None,
+    sweep: Annotated[
+        str | None,
+        options.identifier("Use the exponent over width that this sweep measured; asks a service.", panel=_WHENCE),
+    ] = None,
     url: Annotated[
         str | None, typer.Option(help="Ask this service instead of answering here.", rich_help_panel=_WHENCE)
     ] = None,
@@ -137,6 +141,7 @@ def transfer(
       widthwise transfer -p mup -o adamw --base-width 256 --target-width 1024 \\
           --lr 0.003 --size depth=8:32 --rule depth=completep
       widthwise transfer request.json --calibration ID
+      widthwise transfer request.json --sweep ID
     """
     asked = words.read_request(request) if request is not None else {}
     setting = {
@@ -147,7 +152,7 @@ def transfer(
         "form": form,
         "weight_decay_mode": weight_decay_mode,
         "layout": layout,
-        "exponents": None if calibration is None else {"source": "calibration", "id": calibration},
+        "exponents": _measured(calibration, sweep),
     }
     base = {
         "width": base_width,
@@ -174,7 +179,7 @@ def transfer(
     asked["target"] = _merged(asked.get("target"), {"width": target_width} | target_sizes)
     if named := words.rules(rule, "--rule"):
         asked["rules"] = _merged(asked.get("rules"), named)
-    plan = _answer(asked, url=url, remote=url is not None or calibration is not None)
+    plan = _answer(asked, url=url, remote=any(each is not None for each in (url, calibration, sweep)))
     if as_json:
         console.print_json(plan)
         return
@@ -187,6 +192,15 @@ def _betas(values: list[str] | None) -> dict[str, float] | None:
     if isinstance(found, float):
         raise typer.BadParameter(f"{found:g}: say which, as beta2={found:g}", param_hint="'--beta'")
     return found
+
+
+def _measured(calibration: str | None, sweep: str | None) -> dict[str, str] | None:
+    """Return where measured exponents come from; None without either option."""
+    if calibration is not None and sweep is not None:
+        raise typer.BadParameter("given with --calibration; give one of the two", param_hint="'--sweep'")
+    if sweep is not None:
+        return {"source": "sweep", "id": sweep}
+    return None if calibration is None else {"source": "calibration", "id": calibration}
 
 
 def _merged(part: Any, options: dict[str, Any]) -> Any:

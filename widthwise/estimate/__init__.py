@@ -4,7 +4,8 @@ Pure functions over arrays and records; scipy is loaded on the first fit. `impor
 """
 
 from widthwise.estimate.calibration import CalibrationResult, Drift, fit_calibration
-from widthwise.estimate.candidates import Candidate, Candidates, Prediction, fit_candidates
+from widthwise.estimate.candidate import Candidate
+from widthwise.estimate.candidates import Candidates, Prediction, fit_candidates
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law

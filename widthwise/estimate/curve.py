@@ -2,13 +2,10 @@
 
 On a grid of ratio 2 or 3 the window of one seed's parabola holds three points. They always fit, so nothing shows how
 far noise moved the vertex, and its error would be that of a guess within the bracket. Several such sweeps show more.
-Near its optimum x*, the loss of each is modelled as
-
-    loss = m + κ·φ(x − x*; s),    φ(t; s) = 2(eˢᵗ − 1 − st)/s²    (t² at s = 0, steeper towards divergence for s > 0)
-
-with one s for all sweeps and curvatures κ that are alike, over the two learning rates on each side of the best. Noise
-has one size in all of them. On top, a curve misses the model in proportion to its rise. Everything is fitted together
-by weighted least squares; the size of the noise follows from the residuals of all sweeps.
+Near its optimum x* the loss of each has the `shape` m + κ·φ(x − x*; s), with one s for all sweeps and curvatures κ that
+are alike, over the two learning rates on each side of the best. Noise has one size in all of them. On top, a curve
+misses the model in proportion to its rise. Everything is fitted together by weighted least squares; the size of the
+noise follows from the residuals of all sweeps.
 """
 
 import math
@@ -19,13 +16,11 @@ import numpy as np
 
 from widthwise.estimate.intervals import quantile
 from widthwise.estimate.optimum import FLOOR_SPACINGS_THREE_POINTS, WINDOW_OCTAVES, Optimum
-from widthwise.estimate.parabola import Floats
+from widthwise.estimate.shape import CURVATURE_SPREAD, MISFIT, Floats, phi, phi_derivatives
 from widthwise.estimate.skew import OCTAVES
 from widthwise.estimate.surface import Surface
 
-MISFIT = 0.14  # of the rise; measured on 120 dense and 70 sparse sweeps of Step Law (2503.04715), .06 on Tinker's
 SKEW_PRIOR = 1.0  # of s around 0: that of eˣ − 1 − x, as in `skew`
-CURVATURE_PRIOR = 0.45  # standard deviation of log κ about its mean; measured on the same sweeps
 NEIGHBOURS = 2  # learning rates on each side of the best (chosen): fewer have no degree of freedom, more are far away
 REACH = 3.25  # octaves from the best (chosen): two steps of ratio 3, which curves are known to follow
 FEWEST_DEGREES_OF_FREEDOM = 2  # chosen: the size of noise from one residual is a guess
@@ -62,7 +57,7 @@ def shared_errors(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tup
     coarse = [_is_coarse(surface, optimum) for surface, optimum in zip(surfaces, optima, strict=True)]
     if not any(coarse):
         return tuple(optima)
-    shown = [k for k, optimum in enumerate(optima) if optimum.window is not None and optimum.curvature is not None]
+    shown = [k for k, optimum in enumerate(optima) if optimum.curvature is not None]
     sweeps = [_sweep(surfaces[k], optima[k]) for k in shown]
     fit = _fitted(sweeps, [optima[k] for k in shown]) if len(shown) > 1 else None
     if fit is None:
@@ -76,7 +71,7 @@ def shared_errors(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tup
 
 def _is_coarse(surface: Surface, optimum: Optimum) -> bool:
     """Return whether a parabola through three points has no degree of freedom because the grid has no more."""
-    if optimum.window is None or optimum.degrees_of_freedom or optimum.next_to_divergence:
+    if optimum.window is None or optimum.degrees_of_freedom:
         return False
     low, high = np.log2(optimum.window)
     x = np.log2(surface.learning_rates)
@@ -134,24 +129,11 @@ def _noise(residual: Floats, misfit: Floats, dof: int, least: float) -> float:
     return high
 
 
-def _shape(t: Floats, s: float) -> tuple[Floats, Floats, Floats]:
-    """Return φ(t; s) and its derivatives by t and by s."""
-    u = s * t
-    series = np.abs(u) < 0.03  # where the closed forms lose digits
-    wide = np.where(series, 1.0, u)
-    grown = np.expm1(wide)
-    scale = t**2
-    phi = scale * np.where(series, 1 + u / 3 + u**2 / 12, 2 * (grown - wide) / wide**2)
-    by_t = t * np.where(series, 2 + u + u**2 / 3, 2 * grown / wide)
-    by_s = scale * t * np.where(series, 1 / 3 + u / 6 + u**2 / 20, (2 * wide * grown - 4 * (grown - wide)) / wide**3)
-    return phi, by_t, by_s
-
-
 def _rises(theta: Floats, sweeps: Sequence[_Sweep]) -> Floats:
     """Return how far each point lies above its optimum, (n,)."""
     return np.concatenate(
         [
-            math.exp(theta[1 + 2 * k]) * _shape(sweep.x - theta[2 + 2 * k], float(theta[0]))[0]
+            math.exp(theta[1 + 2 * k]) * phi(sweep.x - theta[2 + 2 * k], float(theta[0]))
             for k, sweep in enumerate(sweeps)
         ]
     )
@@ -161,14 +143,15 @@ def _model(theta: Floats, sweeps: Sequence[_Sweep]) -> tuple[Floats, Floats]:
     """Return residuals (n,) and the Jacobian of the model, (n, parameters)."""
     residuals, rows, level = [], [], 1 + 2 * len(sweeps)
     for k, sweep in enumerate(sweeps):
-        phi, by_t, by_s = _shape(sweep.x - theta[2 + 2 * k], float(theta[0]))
+        t, s = sweep.x - theta[2 + 2 * k], float(theta[0])
+        rise, (by_t, by_s) = phi(t, s), phi_derivatives(t, s)
         curvature, seeds = math.exp(theta[1 + 2 * k]), sweep.seeds.shape[1]
         jacobian = np.zeros((sweep.x.size, theta.size))
         jacobian[:, 0] = curvature * by_s
-        jacobian[:, 1 + 2 * k] = curvature * phi
+        jacobian[:, 1 + 2 * k] = curvature * rise
         jacobian[:, 2 + 2 * k] = -curvature * by_t
         jacobian[:, level : level + seeds] = sweep.seeds
-        residuals.append(sweep.y - sweep.seeds @ theta[level : level + seeds] - curvature * phi)
+        residuals.append(sweep.y - sweep.seeds @ theta[level : level + seeds] - curvature * rise)
         rows.append(jacobian)
         level += seeds
     return np.concatenate(residuals), np.vstack(rows)
@@ -181,12 +164,12 @@ def _normal(theta: Floats, sweeps: Sequence[_Sweep], error: Floats) -> tuple[flo
     normal, descent = weighted.T @ weighted, weighted.T @ (residual / error)
     curvatures = slice(1, 1 + 2 * len(sweeps), 2)
     apart = theta[curvatures] - theta[curvatures].mean()
-    centring = (np.eye(len(sweeps)) - 1 / len(sweeps)) / CURVATURE_PRIOR**2
+    centring = (np.eye(len(sweeps)) - 1 / len(sweeps)) / CURVATURE_SPREAD**2
     normal[0, 0] += SKEW_PRIOR**-2
     descent[0] -= theta[0] / SKEW_PRIOR**2
     normal[curvatures, curvatures] += centring
-    descent[curvatures] -= apart / CURVATURE_PRIOR**2
-    prior = (theta[0] / SKEW_PRIOR) ** 2 + float(apart @ apart) / CURVATURE_PRIOR**2
+    descent[curvatures] -= apart / CURVATURE_SPREAD**2
+    prior = (theta[0] / SKEW_PRIOR) ** 2 + float(apart @ apart) / CURVATURE_SPREAD**2
     return float(np.sum((residual / error) ** 2)) + prior, normal, descent
 
 
@@ -226,8 +209,10 @@ def _restated(plain: Optimum, surface: Surface, fit: _Fit, place: int) -> Optimu
     floor = FLOOR_SPACINGS_THREE_POINTS * plain.spacing
     error = max(math.sqrt(float(fit.covariance[place, place])), floor)
     x = np.log2(surface.learning_rates)
-    low, high = np.log2(plain.interval or surface.learning_rates[:: len(x) - 1])
-    if plain.standard_error is None or not low < at < high or error >= plain.standard_error:
+    if plain.standard_error is None or plain.interval is None or error >= plain.standard_error:
+        return plain
+    low, high = np.log2(plain.interval)
+    if not low < at < high:
         return plain
     half = quantile(fit.degrees_of_freedom) * error
     ends = max(at - half, float(x[0])), min(at + half, float(x[-1]))

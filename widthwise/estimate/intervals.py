@@ -74,12 +74,12 @@ def mixture_interval(
     >>> round(low, 3), round(high, 3)
     (-1.96, 1.96)
     """
-    from scipy.special import stdtr
+    from scipy.special import stdtr, stdtrit
 
     centre_M, weight_M = np.asarray(centres, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     dof_M = np.asarray(degrees_of_freedom, dtype=np.float64)
     error_M = np.maximum(np.asarray(errors, dtype=np.float64), POINT_MASS)
-    widest = [quantile(float(dof)) * float(error) for dof, error in zip(dof_M, error_M, strict=True)]
+    widest = stdtrit(dof_M, (1 + CONFIDENCE) / 2) * error_M
     # A mixture's quantile lies between the smallest and the largest quantile of its parts.
     tails = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     low_T = np.full(2, np.min(centre_M - widest))

@@ -1,44 +1,75 @@
 """How far the optima of single models scatter about any law over widths, beyond their own errors.
 
-A law predicts where optima lie on average; the optimum of one model misses it by ω besides. On public sweeps over size,
-tokens and batch ω is .1 to .2 octave. The residuals of a few widths hardly determine ω, so it has a prior: half-normal,
-as wide as what was measured. Of 56 series of Step Law (2503.04715), the law's own intervals held the largest one's
-optimum in 45 %, intervals with the scatter in 93 %, at a median width of an octave.
+A law predicts where optima lie on average; the optimum of one model misses it by u ~ N(0, ω²) besides. A few widths
+hardly determine ω, so every line through them is fitted for each of several ω, and ω has a prior: half of it says that
+there is no scatter, since widths of one proxy can lie on a law exactly, and half that there is as much as on public
+sweeps over size, tokens and batch, .1 to .2 octave.
 """
 
-import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from widthwise.estimate.line import Floats, fit_line
+from widthwise.estimate.line import Floats, Line, fit_line
+from widthwise.estimate.mixture import Mixture
 
-SCATTER_PRIOR = 0.15  # octaves; measured, see the module's docstring
-LARGEST = 4.0  # times the prior (chosen): how far its tail is integrated
-STEPS = 80  # of the integral over ω (chosen): a step is less than a hundredth of an octave
+NO_SCATTER = 0.5  # prior probability of ω = 0; chosen so that benchmarks.known_truth covers evenly with and without
+TYPICAL, SPREAD = 0.15, 0.5  # octaves, the median of ω otherwise, and the standard deviation of its log; measured there
+NODES = 11  # of the integral over log ω, by Gauss–Hermite quadrature (chosen): more move no interval by a percent
 
 
-def scatter_about(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> float:
-    """Return ω in octaves, the root mean square of its posterior, for the points (h, y) about a line.
+@dataclass(frozen=True)
+class ScatteredLine:
+    """A line about which points scatter, for every ω: all that is known of it is a mixture over ω."""
 
-    The line is integrated out: a flat prior on its level, `prior` on its slope (`line`).
+    lines: Line  #: members (G,), one line for each ω
+    probabilities: Floats  #: of each ω; they sum to 1
+    log_evidence: float  #: of the points, line and ω integrated out, nats; only differences are meaningful
+
+    @property
+    def scatter(self) -> float:
+        """ω in octaves, the mean of its posterior."""
+        return float(self.probabilities @ OMEGA_G)
+
+    @property
+    def slope(self) -> Mixture:
+        """The slope."""
+        return Mixture(self.probabilities, self.lines.slope, self.lines.slope_variance)
+
+    @property
+    def shrinkage(self) -> float:
+        """Share of the slope that its prior removed, 0 to 1."""
+        return float(self.probabilities @ self.lines.shrinkage)
+
+    def at(self, h: float, shared_error: float = 0.0) -> Mixture:
+        """Return the line at h; `shared_error` is a standard error that all points have in common."""
+        return Mixture(self.probabilities, self.lines.at(h), self.lines.variance(h) + shared_error**2)
+
+    def point_at(self, h: float, shared_error: float = 0.0) -> Mixture:
+        """Return a new point at h, which scatters about the line."""
+        line = self.at(h, shared_error)
+        return Mixture(line.weights, line.centres, line.variances + OMEGA_G**2)
+
+
+def _prior() -> tuple[Floats, Floats]:
+    """Return the ω considered and their prior probabilities, both (G,)."""
+    node_K, weight_K = np.polynomial.hermite_e.hermegauss(NODES)
+    omega_G = np.append(0.0, TYPICAL * np.exp(SPREAD * node_K))
+    return omega_G, np.append(NO_SCATTER, (1 - NO_SCATTER) * weight_K / weight_K.sum())
+
+
+OMEGA_G, PRIOR_G = _prior()
+
+
+def fit_scattered(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> ScatteredLine:
+    """Fit the points (h, y) with their standard errors and the scatter; `prior` is that of the slope (`line`).
 
     >>> h = np.arange(6.0)
-    >>> quiet, loud = (scatter_about(h, size * (-1.0) ** h, np.full(6, 0.01), 0.5) for size in (0.0, 0.3))
+    >>> quiet, loud = (fit_scattered(h, size * (-1.0) ** h, np.full(6, 0.01), 0.5).scatter for size in (0.0, 0.3))
     >>> quiet < 0.02, 0.25 < loud < 0.45
     (True, True)
     """
-    omega_G = (np.arange(STEPS) + 0.5) * (LARGEST * SCATTER_PRIOR / STEPS)
-    log_G = np.array([_log_density(h_W, y_W, np.hypot(error_W, omega), prior) for omega in omega_G])
-    log_G -= (omega_G / SCATTER_PRIOR) ** 2 / 2
-    weight_G = np.exp(log_G - log_G.max())
-    return math.sqrt(float(weight_G @ omega_G**2) / float(weight_G.sum()))
-
-
-def _log_density(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> float:
-    """Return the log density of the points with these errors, the line integrated out, up to a constant."""
-    line = fit_line(h_W, y_W, error_W, prior)
-    residual_W = y_W - (line.mean + line.slope * (h_W - line.centre))
-    density = -float(np.sum(np.log(error_W) + (residual_W / error_W) ** 2 / 2)) + math.log(line.mean_variance) / 2
-    if prior:
-        density += math.log(line.slope_variance) / 2 - (line.slope / prior) ** 2 / 2
-    return density
+    lines = fit_line(h_W, y_W, np.hypot(error_W, OMEGA_G[:, None]), prior)
+    log_G = lines.log_evidence + np.log(PRIOR_G)
+    density_G = np.exp(log_G - log_G.max())
+    return ScatteredLine(lines, density_G / density_G.sum(), float(log_G.max() + np.log(density_G.sum())))

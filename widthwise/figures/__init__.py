@@ -1,1 +1,1 @@
-"""Plots of calibrations as SVG."""
+"""Plots of calibrations and sweeps as SVG."""

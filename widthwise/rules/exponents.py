@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from widthwise.caution import Caution
 from widthwise.vocabulary import Form, Role
 
 
@@ -24,4 +25,5 @@ class Exponents:
     intervals: Mapping[Role | str, tuple[float, float] | None] = field(default_factory=dict)
     #: k, octaves × width: at width n every best learning rate lies k/n octaves below its limit (2505.02222)
     shift: float = 0.0
+    cautions: Sequence[Caution] = ()  #: of the measurement: reasons to trust it less, which the plan repeats
     details: Mapping[str, Any] = field(default_factory=dict)  #: copied into the provenance

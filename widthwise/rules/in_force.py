@@ -11,7 +11,7 @@ from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.rules.exponents import Exponents
 from widthwise.theory.alignment import Alignment
-from widthwise.theory.optimizers import OPTIMIZERS
+from widthwise.theory.optimizers import OPTIMIZERS, update_scale
 from widthwise.theory.parameterization import RoleExponents
 from widthwise.theory.scaling import Power, RoleScaling, role_scalings
 from widthwise.theory.stability import required_feature_change, theoretical_exponents
@@ -102,18 +102,22 @@ def _scaled(
     tied = role_scalings(
         kind, optimizer, tied_theory, c=tied_c, g=tied_g, feature_change=change, weight_decay_mode=mode
     )
-    setting = f"({source}: {kind.value}, {OPTIMIZERS[optimizer].label}, {align.name} alignment)"
+    words_of_setting = f"{kind.value}, {OPTIMIZERS[optimizer].label}, {align.name} alignment"
+
+    def setting(role: Role) -> str:
+        return f"({update_scale(optimizer, role).source or source}: {words_of_setting})"
+
     return ExponentsInForce(
         scalings,
         tied,
         tie_warnings,
         g,
         {
-            role: f"learning rate ∝ width^{_exponent(scaling.learning_rate.total)} {setting}"
+            role: f"learning rate ∝ width^{_exponent(scaling.learning_rate.total)} {setting(role)}"
             for role, scaling in scalings.items()
         },
-        {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in scalings.items()},
-        {role: f"{_rule(role, scaling.learning_rate)} {setting}" for role, scaling in tied.items()},
+        {role: f"{_rule(role, scaling.learning_rate)} {setting(role)}" for role, scaling in scalings.items()},
+        {role: f"{_rule(role, scaling.learning_rate)} {setting(role)}" for role, scaling in tied.items()},
         MappingProxyType(
             {
                 "parameterization": kind.value,

@@ -57,10 +57,15 @@ class WidthInForce:
         power = epsilon_power(case.scheme.optimizer)
         sizes = case.widths or narrowest_hidden(case.placements)
         return (
-            *(epsilon_cautions(case.base, case.target, self._in_force.gradient, sizes, power) if power else ()),
+            *(epsilon_cautions(case.base, case.target, self._gradients(), sizes, power) if power else ()),
             *(self._in_force.tie_cautions if case.has_ties else ()),
             *self._measured(),
         )
+
+    def _gradients(self) -> Mapping[Role, float]:
+        """Exponent of the gradient by role, where the optimizer has an epsilon next to it."""
+        optimizer = self._case.scheme.optimizer
+        return {role: g for role, g in self._in_force.gradient.items() if epsilon_power(optimizer, role)}
 
     def _measured(self) -> Iterator[Caution]:
         exponents = self._case.exponents
@@ -76,6 +81,7 @@ class WidthInForce:
             shifted=bool(exponents.shift),
             stated=self._case.widths is not None,
         )
+        yield from exponents.cautions
 
 
 def _growth(role: Role, fans: Fans) -> str:

@@ -73,7 +73,8 @@ def epsilon_cautions(
     """Compare epsilon with the gradient RMS expected at the target: measured × m^(−g), or n^(−g)/√batch.
 
     The second is only an order of magnitude.  It puts the mean-field hidden layers of Everett et al. 2024 at 1e-8 for
-    width 4096, at which ε = 1e-9 was found to start costing loss.  `power` is 2 where epsilon adds to g² (Adafactor).
+    width 4096, at which ε = 1e-9 was found to start costing loss.  `g` has the roles with an epsilon.
+    `power` is 2 where epsilon adds to g² (Adafactor).
     """
     if widths is None or base.epsilon is None:
         return
@@ -84,7 +85,7 @@ def epsilon_cautions(
     smallest = math.inf
     for role in (Role.EMBEDDING, Role.HIDDEN, Role.READOUT):
         epsilon = by_role(base.epsilon, role)
-        if not epsilon:
+        if not epsilon or role not in g:
             continue
         scale = growth ** -g[role]
         smallest = min(smallest, epsilon, epsilon * scale**power)

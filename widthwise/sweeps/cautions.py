@@ -10,6 +10,8 @@ from widthwise.sweeps.cell import Floats, SweepCell
 from widthwise.sweeps.estimates import LawEstimate
 from widthwise.sweeps.law import log2_axis
 from widthwise.sweeps.optimum import edge_of
+from widthwise.sweeps.units import unit_cautions
+from widthwise.sweeps.unused import ExplainingColumn
 
 INFLATED = 10.0  # variance inflation of an exponent (Marquardt 1970's limit): R² of .9 with the other axes
 FAR = 2.0  # octaves beyond the cells (chosen): further than any public sweep could test
@@ -21,6 +23,7 @@ NOT_EXPONENTS = ("level", "saturation_batch", "log_sharpness", "saturation_expon
 def fit_cautions(cells: Sequence[SweepCell], estimates: Sequence[LawEstimate]) -> Iterator[Caution]:
     """Yield every reason to trust the fit less, in a fixed order."""
     inflation = variance_inflation(cells)
+    yield from unit_cautions(cells)
     confounded = [name for name, value in inflation.items() if value > INFLATED]
     if confounded:
         worst = max(inflation.values())
@@ -58,6 +61,17 @@ def fit_cautions(cells: Sequence[SweepCell], estimates: Sequence[LawEstimate]) -
             "read_as_diverged",
             f"{len(read)} finite losses more than 8 % above their cell's lowest, at higher learning rates, were read "
             f"as diverged; the first is at {rate:.3g} in {dict(cell.axes)}.",
+        )
+
+
+def column_cautions(columns: Sequence[ExplainingColumn]) -> Iterator[Caution]:
+    """Yield a warning for each column that is not an axis and explains what the fit leaves over."""
+    for column in columns:
+        where = "runs of one cell differ in it" if column.within else "cells with equal axes lie apart by it"
+        yield Caution(
+            "unused_column",
+            f"{column.name} is not an axis, but explains part of what the fit leaves over (p = {column.p_value:.2g}, "
+            f"corrected for all such columns): {where}. Make it an axis or a group, or fit one value of it.",
         )
 
 

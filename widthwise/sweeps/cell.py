@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class SweepCell:
     wall_below: float | None  #: log2 of the highest rate that is too slow
     wall_above: float | None  #: log2 of the lowest rate that diverged
     read_as_diverged: tuple[float, ...] = ()  #: learning rates with a finite loss that were taken as diverged
+    runs: tuple[SweepRun, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def lowest(self) -> float:
@@ -95,7 +96,7 @@ def _cell(runs: Sequence[SweepRun]) -> SweepCell:
         if seed in seen and not np.array_equal(seen[seed], loss, equal_nan=True):
             raise InvalidInputError(
                 f"two losses for learning rate {run.learning_rate:g}, seed {seed} of the cell {dict(run.axes)}: "
-                f"{seen[seed]:g} and {loss:g}; keep one, or leave the seeds out if they are repeats",
+                f"{seen[seed]:g} and {loss:g}; {_instead(runs, run)}",
                 field="loss",
             )
         seen[seed] = loss
@@ -109,7 +110,20 @@ def _cell(runs: Sequence[SweepRun]) -> SweepCell:
         mean_L[~lost_L] = adjusted_means(loss_LxS[~lost_L])
     else:  # repeats without a seed: those of two rates have nothing in common
         mean_L[~lost_L] = [np.nanmean(row) for row in loss_LxS[~lost_L]]
-    return _walled(runs[0].axes, np.log2(rate_L), mean_L, count_L)
+    return replace(_walled(runs[0].axes, np.log2(rate_L), mean_L, count_L), runs=tuple(runs))
+
+
+def _instead(runs: Sequence[SweepRun], run: SweepRun) -> str:
+    """Return what to do about two losses of one run: they may differ in a column of words that is not an axis."""
+    apart = [
+        name
+        for name, value in run.unused.items()
+        if isinstance(value, str)
+        and any(isinstance(other := each.unused.get(name), str) and other != value for each in runs)
+    ]
+    if apart:
+        return f"the runs of this cell differ in {', '.join(apart)}: make it a group, or keep the rows with one value"
+    return "keep one, or leave the seeds out if they are repeats"
 
 
 def _walled(axes: Mapping[str, float | str], x_L: Floats, mean_L: Floats, count_L: Floats) -> SweepCell:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from widthwise.estimate.mixture import Mixture, mixture
 from widthwise.sweeps.law import LawTerm
-from widthwise.sweeps.mixture import Mixture, mixture
 from widthwise.sweeps.posterior import Component, SweepData
 
 

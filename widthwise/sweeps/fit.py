@@ -1,7 +1,7 @@
 """The fit of a sweep over any axes: every cell's optimum, one law over all of them, and predictions from both."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from widthwise.caution import Caution
 from widthwise.errors import EstimateError, InvalidInputError
-from widthwise.sweeps.cautions import fit_cautions, prediction_cautions
+from widthwise.laws import published_at, published_cautions
+from widthwise.sweeps.cautions import column_cautions, fit_cautions, prediction_cautions
 from widthwise.sweeps.cell import SweepCell, cells_of
 from widthwise.sweeps.estimates import LawEstimate, law_estimates
 from widthwise.sweeps.law import law_over
@@ -20,6 +21,8 @@ from widthwise.sweeps.prediction import Place, SweepPrediction, exponent_at, pre
 from widthwise.sweeps.residual import residual_features
 from widthwise.sweeps.run import SweepRun
 from widthwise.sweeps.shape import CurveShape, cell_log_likelihood, common_grid
+from widthwise.sweeps.units import check_place
+from widthwise.sweeps.unused import column_values, explaining_columns
 
 MARGIN = 4.0  # octaves of the grid beyond every rate: five times the largest scatter
 
@@ -44,7 +47,10 @@ class SweepFit:
         """
         place = self._place(axes)
         warnings = tuple(prediction_cautions(place, self.cells))
-        return predicted(place, self.shape, self.data, self.components, warnings)
+        found = predicted(place, self.shape, self.data, self.components, warnings)
+        published = published_at({**self._settings, **place})
+        differing = published_cautions(found.learning_rate, found.interval, published)
+        return replace(found, warnings=(*warnings, *differing), published=published)
 
     def exponent(self, axis: str, **place: float | str) -> tuple[float, tuple[float, float]]:
         """Return e in rate ∝ axis^e around a place, with its 95 % interval: the law's, without the residual.
@@ -58,6 +64,12 @@ class SweepFit:
             raise InvalidInputError(f"axis is {axis!r}; give one of {numbers}", field="axis")
         found = exponent_at(axis, checked, self.data, self.components)
         return found.mean, found.interval
+
+    @cached_property
+    def _settings(self) -> dict[str, float | str]:
+        """Return the columns that are not an axis and have one value in all runs."""
+        each = [column_values(cell) for cell in self.cells]
+        return {name: value for name, value in each[0].items() if all(other.get(name) == value for other in each)}
 
     @cached_property
     def saturation_batch(self) -> tuple[float, tuple[float, float]] | None:
@@ -96,6 +108,7 @@ class SweepFit:
                 kind = "a word" if isinstance(value, str) else "a number"
                 raise InvalidInputError(f"{name} is {axes[name]!r}; give {kind}, as the runs do", field=name)
         SweepRun(1.0, None, axes)  # checks the ranges
+        check_place(axes, self.cells)
         return {name: axes[name] for name in names}
 
 
@@ -130,7 +143,7 @@ def fit_sweep(runs: Sequence[SweepRun], *, prescribed: Collection[str] = ()) -> 
         law=estimates,
         scatter=sum(one.weight * one.omega for one in components),
         shape=shape,
-        warnings=tuple(fit_cautions(cells, estimates)),
+        warnings=(*fit_cautions(cells, estimates), *column_cautions(explaining_columns(cells, data, components))),
         cells=cells,
         data=data,
         components=components,

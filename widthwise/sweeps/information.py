@@ -29,8 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.estimate.shape import phi, phi_derivatives
 from widthwise.sweeps.cell import LOST, Floats
-from widthwise.sweeps.shape import FLAT, NOISY, CurveShape, phi
+from widthwise.sweeps.shape import NOISY, CurveShape
 
 #: Values of x* in standard deviations, of equal probability: the middles of seven parts of a normal distribution.
 QUANTILES = np.array([-1.4652, -0.7916, -0.3661, 0.0, 0.3661, 0.7916, 1.4652])
@@ -64,11 +65,7 @@ def curve_information(x_L: Floats, optimum_G: Floats, shape: CurveShape, loss: f
     s, kappa = shape.skew, shape.curvature
     t_LxG = np.minimum(t_LxG, 40.0 / max(abs(s), 1.0))  # far beyond divergence: only keeps exp in range
     phi_LxG = phi(t_LxG, s)
-    if abs(s) < FLAT:
-        first_LxG, by_s_LxG = 2 * t_LxG, t_LxG**3 / 3
-    else:
-        first_LxG = 2 * np.expm1(s * t_LxG) / s
-        by_s_LxG = t_LxG * first_LxG / s - 2 * phi_LxG / s
+    first_LxG, by_s_LxG = phi_derivatives(t_LxG, s)
     rise_LxG = kappa * phi_LxG
     u_LxGx4 = np.stack([-kappa * first_LxG, np.ones_like(rise_LxG), rise_LxG, kappa * by_s_LxG], axis=-1)
     lost_LxG = rise_LxG > (LOST - 1) * loss

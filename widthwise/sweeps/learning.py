@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from widthwise.estimate.shape import CURVATURE_SPREAD, MISFIT
 from widthwise.sweeps.cell import Floats, SweepCell
 from widthwise.sweeps.shape import CurveShape, Nodes, curve_log_likelihood, curves_of, log_sum_exp
 
 NEAREST = 0.5  # octaves, the least standard deviation of an optimum about the lowest rate (chosen)
 #: Priors of log σ, log τ, s̄, k₀, log ν, log υ (chosen on public sweeps): σ relative to the loss and κ relative to the
 #: curvature of the median cell, and the standard deviations.
-PRIOR_MEAN = np.array([math.log(0.0008), math.log(0.15), 0.5, 0.0, math.log(0.45), math.log(0.25)])
+PRIOR_MEAN = np.array([math.log(0.0008), math.log(MISFIT), 0.5, 0.0, math.log(CURVATURE_SPREAD), math.log(0.25)])
 PRIOR_SD = np.array([1.0, 0.5, 0.5, 1.0, 0.5, 0.5])
 NO_CURVATURE = 0.004  # κ relative to the loss where no cell is convex: that of public language models
 SPREADS = [1, 2, 4, 5]  # of those: τ, s̄, ν, υ

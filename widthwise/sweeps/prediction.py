@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from widthwise.caution import Caution
+from widthwise.estimate.mixture import Mixture, mixture
+from widthwise.laws import PublishedRate
 from widthwise.sweeps.law import OFFSET
-from widthwise.sweeps.mixture import Mixture, mixture
 from widthwise.sweeps.posterior import Component, SweepData
 from widthwise.sweeps.shape import CurveShape
 
@@ -25,10 +26,15 @@ class SweepPrediction:
     law_interval: tuple[float, float]  #: 95 %, of law and residual, about which single cells scatter
     expected_regret: float  #: nats that training at `learning_rate` loses to the cell's optimum, on average
     warnings: tuple[Caution, ...]
+    published: tuple[PublishedRate, ...] = ()  #: what published laws say here, whether they hold or not
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values."""
-        return {**asdict(self), "warnings": [caution._asdict() for caution in self.warnings]}
+        return {
+            **asdict(self),
+            "warnings": [caution._asdict() for caution in self.warnings],
+            "published": [one.to_dict() for one in self.published],
+        }
 
 
 def predicted(

@@ -1,8 +1,9 @@
 """A run of a sweep: one training run with its learning rate, its loss and where it stands on every axis."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from widthwise.errors import InvalidInputError
@@ -24,6 +25,8 @@ class SweepRun:
     loss: float | None  #: nats, above 0; None, NaN or infinity if the run diverged
     axes: Mapping[str, float | str]  #: numbers above 0 (tokens, width …) and words (optimizer, data set …), by name
     seed: int | None = None  #: None if runs that differ in nothing else are repeats
+    #: what else is known of it, by column: not axes, but held against what the fit leaves over
+    unused: Mapping[str, float | str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _positive("learning_rate", self.learning_rate)
@@ -72,6 +75,8 @@ def runs_from_rows(
     """
     named = dict(columns or {})
     _require_columns(rows, named)
+    for name, column in named.items():
+        _check_column(name, column)
     read = [name for name in NUMBER_AXES if name not in without]
     axes = tuple(dict.fromkeys([*read, *(name for name in named if name not in _FIELDS), *groups]))
     used = [name for name in axes if any(_text(row, named.get(name, name)) for row in rows)]
@@ -79,10 +84,35 @@ def runs_from_rows(
     if missing:
         name = missing[0]
         raise InvalidInputError(f"column {named.get(name, name)!r} has no value in any row; leave {name} out")
-    return tuple(_run(number, row, named, used, groups) for number, row in enumerate(rows, start=1))
+    return tuple(_run(number, row, _Columns(named, used, groups)) for number, row in enumerate(rows, start=1))
 
 
 _FIELDS = ("learning_rate", "loss", "seed", "status")
+
+
+#: The name of a column that counts steps.
+_STEPS = re.compile(r"steps?\b|iter", re.IGNORECASE)
+
+
+def _check_column(name: str, column: str) -> None:
+    """Refuse tokens that are read from a column which counts steps by its name."""
+    if name in ("tokens", "batch_tokens") and _STEPS.search(column) and "token" not in column.lower():
+        raise InvalidInputError(
+            f"{name} is read from the column {column!r}, which counts steps; multiply it by the tokens of a batch",
+            field=name,
+        )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the columns of a table mean."""
+
+    named: Mapping[str, str]  #: the column of each field and axis that goes by another name
+    axes: Sequence[str]
+    groups: Sequence[str]
+
+    def of(self, name: str) -> str:
+        return self.named.get(name, name)
 
 
 def _require_columns(rows: Sequence[Mapping[str, Any]], named: Mapping[str, str]) -> None:
@@ -91,26 +121,24 @@ def _require_columns(rows: Sequence[Mapping[str, Any]], named: Mapping[str, str]
     Without its column every loss would be blank, and every run one that diverged.
     """
     there = dict.fromkeys(column for row in rows for column in row)
-    for field in _FIELDS:
-        column = named.get(field, field)
-        if rows and column not in there and (field in named or field in ("learning_rate", "loss")):
+    for name in _FIELDS:
+        column = named.get(name, name)
+        if rows and column not in there and (name in named or name in ("learning_rate", "loss")):
             raise InvalidInputError(
-                f"there is no column {column!r} for {field}; name one of {', '.join(map(repr, there))} "
-                f"(columns, or --column {field}=COLUMN)",
-                field=field,
+                f"there is no column {column!r} for {name}; name one of {', '.join(map(repr, there))} "
+                f"(columns, or --column {name}=COLUMN)",
+                field=name,
             )
 
 
-def _run(
-    number: int, row: Mapping[str, Any], named: Mapping[str, str], axes: Sequence[str], groups: Sequence[str]
-) -> SweepRun:
+def _run(number: int, row: Mapping[str, Any], columns: _Columns) -> SweepRun:
     """Read one row; its number stands in every error."""
 
     def value(name: str) -> str:
-        return _text(row, named.get(name, name))
+        return _text(row, columns.of(name))
 
     try:
-        for name in axes:
+        for name in columns.axes:
             if not value(name):
                 raise InvalidInputError(f"{name} is blank, but other rows have it; fill it in, or leave the axis out")
         status, seed = value("status").lower(), value("seed")
@@ -118,11 +146,24 @@ def _run(
         return SweepRun(
             learning_rate=_number("learning_rate", value("learning_rate")),
             loss=None if lost else _number("loss", value("loss")),
-            axes={name: value(name) if name in groups else _number(name, value(name)) for name in axes},
+            axes={name: value(name) if name in columns.groups else _number(name, value(name)) for name in columns.axes},
             seed=int(_number("seed", seed)) if seed else None,
+            unused=_unused(row, {columns.of(name) for name in (*_FIELDS, *columns.axes)}),
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"row {number}: {error}", field=error.field) from None
+
+
+def _unused(row: Mapping[str, Any], used: Collection[str]) -> dict[str, float | str]:
+    """Return the values of the columns that are neither a field nor an axis, those that are blank left out."""
+    found: dict[str, float | str] = {}
+    for column in row:
+        if column not in used and (text := _text(row, column)):
+            try:
+                found[column] = float(text)
+            except ValueError:
+                found[column] = text
+    return {column: value for column, value in found.items() if isinstance(value, str) or math.isfinite(value)}
 
 
 def _text(row: Mapping[str, Any], column: str) -> str:

@@ -1,11 +1,8 @@
-"""The shape that the loss curves of all cells share, and what one cell's curve says about its optimum.
+"""What the loss curves of all cells share, and what one cell's curve says about its optimum.
 
-With x = log2 of the learning rate and x* the optimum of a cell (Widthwise's own model, described in docs/sweeps.md):
-
-    loss(x) = m + κ·φ(x − x*; s) + e,      φ(t; s) = 2·(exp(s·t) − 1 − s·t) / s²
-
-φ is t² at s = 0; for s > 0 it is linear on the slow side and exponential towards divergence. The error of a mean over
-n runs is e ~ N(0, (h·σ)²/n + (τ·κ·φ)²): noise, and misfit in proportion to the excess. Cells differ: log κ ~ N(k₀, ν²),
+With x = log2 of the learning rate and x* the optimum of a cell, loss(x) = m + κ·φ(x − x*; s) + e
+(`widthwise.estimate.shape`; docs/sweeps.md describes the model). The error of a mean over n runs is
+e ~ N(0, (h·σ)²/n + (τ·κ·φ)²): noise, and misfit in proportion to the excess. Cells differ: log κ ~ N(k₀, ν²),
 s ~ N(s̄, υ²), and a few are noisy: h is 1, 3 or 9. The level m has a flat prior and is integrated out by arithmetic,
 κ and s by Gauss–Hermite quadrature.
 """
@@ -17,13 +14,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from widthwise.estimate.shape import FLAT, phi
 from widthwise.sweeps.cell import Floats, SweepCell
 
 STEP = 0.05  # octaves between the points of a grid (chosen): a third of the sharpest optimum of public sweeps
 NOISY = np.array([(1.0, 0.85), (3.0, 0.12), (9.0, 0.03)])  # h and its share of the cells (measured on public sweeps)
 OPEN = 1.5  # octaves (chosen): this far outside its points a curve says nothing more
 WALL = 20.0  # nats per octave (chosen): an optimum a quarter of an octave beyond a divergence is ruled out
-FLAT = 1e-3  # |s| below which φ is computed as t²: the difference is of order s·t/3
 LOGS = 8  # variances multiplied before each logarithm: few enough not to overflow
 
 
@@ -121,11 +118,6 @@ def curve_log_likelihood(curves: Curves, shape: CurveShape, grid_CxG: Floats, no
     counts_C = (curves.run_counts > 0).sum(axis=1)
     terms = (log_density + log_weight[..., None, None]).reshape(-1, *grid_CxG.shape)
     return np.asarray(log_sum_exp(terms) - (counts_C[:, None] - 1) * math.log(shape.noise))
-
-
-def phi(t: Floats, s: float) -> Floats:
-    """Return φ(t; s)."""
-    return np.asarray(t**2 if abs(s) < FLAT else 2 * (np.expm1(s * t) - s * t) / s**2)
 
 
 def log_sum_exp(terms: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The rows of a sweep's file: CSV, JSON lines, or a JSON list of objects."""
+"""The rows of a sweep's file: CSV, JSON lines, a JSON list of objects, or Optuna's SQLite storage."""
 
 import csv
 import io
@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from widthwise.errors import InvalidInputError
+from widthwise.sweeps.optuna_storage import is_sqlite, read_study
 
 Row = Mapping[str, Any]
 
 
-def read_rows(path: Path | str) -> list[Row]:
+def read_rows(path: Path | str, *, study: str | None = None) -> list[Row]:
     """Return the rows of a file, each a mapping by column.
 
-    A file that begins with "[" is a JSON list, one that begins with "{" has an object on each line, and any other is
-    CSV with a header; commas, semicolons and tabs are told apart. Raises `InvalidInputError` for a file that can't be
-    read, holds no row, or holds something else.
+    study: the name of the study, if the file is Optuna's SQLite storage and has several.
+
+    A SQLite database is Optuna's storage. A file that begins with "[" is a JSON list, one that begins with "{" has an
+    object on each line, and any other is CSV with a header; commas, semicolons and tabs are told apart. Raises
+    `InvalidInputError` for a file that can't be read, holds no row, or holds something else.
     """
     file = Path(path)
+    if is_sqlite(file):
+        return list(read_study(file, study))
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -120,14 +120,10 @@ class _Open:
         if len(self._all) == 1:
             return [0], []
         if len(self._all) == _MATRIX and len(self._changed) != 1:
-            return self._known_readout() if self._layout is None and self._known_axis() else self._matrix()
-        width = self._changed if len(self._changed) == 1 else self._known_axis() if self._changed else self._all[-1:]
-        if not width:
+            return self._matrix()
+        if len(self._changed) > 1:
             raise self._unplaced(f"more than one axis of a readout changes; give {_AXES}")
-        return width, [axis for axis in self._all if axis not in width]
-
-    def _known_readout(self) -> _Axes:
-        width = self._known_axis()
+        width = self._changed or self._all[-1:]
         return width, [axis for axis in self._all if axis not in width]
 
     def _hidden(self) -> _Axes:

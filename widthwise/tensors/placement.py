@@ -33,8 +33,8 @@ class Placement(NamedTuple):
     fans: Fans
     declared: bool  #: the role was declared; else it follows from the fans
     stack_changes: bool  #: an axis that is neither fan-in nor fan-out differs between base and target
-    unmatched: bool = False  #: a matrix by the layout alone, whose first axis is a width nowhere else
-    stacked_by_depth: bool = False  #: undeclared; an axis counts as a stack because it equals the stated depth
+    unmatched: bool  #: a matrix by the layout alone, whose first axis is a width nowhere else
+    stacked_by_depth: bool  #: undeclared; an axis counts as a stack because it equals the stated depth
 
 
 def place(
@@ -139,7 +139,7 @@ def _with_tied_role(tensor: Tensor, by_name: dict[str, Tensor], owns: bool) -> T
             )
     elif not owns:
         return tensor
-    if tensor.role is not None or tensor.fan_in_axes is not None or tensor.fan_out_axes is not None:
+    if tensor.role is not None or tensor.fan_in_axes is not None:  # axes of one side alone are refused later
         return tensor
     if len(tensor.base_shape) != 2 or len(changed_axes(tensor)) > 1:
         return tensor

@@ -10,7 +10,7 @@ engine has a record too. `widthwise.vocabulary` offers the words with all others
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
@@ -35,10 +35,21 @@ class Optimizer(StrEnum):
     ADAMAX = "adamax"
     ADEMAMIX = "ademamix"
     ADAN = "adan"
+    MUON_UNIT = "muon_unit"
+    MUON_KELLER = "muon_keller"
+    MUON_RMS = "muon_rms"
+    SCION = "scion"
 
     @classmethod
     def _missing_(cls, value: object) -> None:
         """Refuse another name of one of these with the word to give; other names are refused by the enumeration."""
+        if _plain(str(value)) == "muon":
+            scales = "; ".join(f"{word.value!r}: {OPTIMIZERS[word].label}" for word in cls if word.startswith("muon_"))
+            raise InvalidInputError(
+                f"optimizer is {value!r}, whose update is in use with three scales that transfer differently: "
+                f"give the one of your code ({scales})",
+                field="optimizer",
+            )
         found = _by_another_name(str(value))
         if found is not None:
             word, mode = found
@@ -84,14 +95,48 @@ class UpdateScale:
     #: λW in the gradient and W ← W − ηλW are the same update.
     coupled_is_decoupled: bool = False
 
+    #: What the RMS falls by with width besides, in powers: ½ of an orthogonal matrix, 1 of a sign over the fan-in.
+    falls: Fraction = Fraction(0)
+    #: α and u of any update, whatever it meets; None: the alignment of the request. An orthogonal matrix passes on the
+    #: RMS of every vector: √n · n^(−½), which is α = ½.
+    alignment: Fraction | None = None
+    #: η × min(1, √(out/in)) besides: what the optimizer's own scale leaves of the spectral norm √(out/in)
+    narrows: bool = False
+    has_epsilon: bool = True  #: one that matters; that of an orthogonalisation guards against zero alone
+    source: str = ""  #: where its exponents come from, if not from Everett et al.'s table
+
     def offset(self, init: _InitScale) -> Fraction:
         """What the update's exponent has beyond c."""
-        return Fraction(0) if self.follows is None else getattr(init, self.follows)
+        return self.falls + (Fraction(0) if self.follows is None else getattr(init, self.follows))
 
 
 GRADIENT = UpdateScale("gradient", "g", 2, keeps_backward_scale=True, coupled_is_decoupled=True)
 UNIT = UpdateScale("unit", None, 1)
 PARAMETER = UpdateScale("parameter", "b", 0, keeps_parameter_scale=True)
+
+#: An orthogonal matrix of out × in has spectral norm 1, and features move by Θ(1) if the update's is √(out/in) (Yang,
+#: Simon and Bernstein 2023, 2310.17813). What is left for η is √(out/in) over the scale that the optimizer applies:
+#: 1 over √(out/in); min(1, √(out/in)) over √max(1, out/in); and min(1, √(out/in))/√in over √max(out, in).
+_HALF = Fraction(1, 2)
+_SPECTRAL = "spectral condition, 2310.17813"
+ORTHOGONAL_UNIT = UpdateScale(
+    "orthogonal, × √(out/in)", None, 1, falls=_HALF, alignment=_HALF, has_epsilon=False, source=_SPECTRAL
+)
+ORTHOGONAL_KELLER = UpdateScale(
+    "orthogonal, × √max(1, out/in)",
+    None,
+    1,
+    falls=_HALF,
+    alignment=_HALF,
+    narrows=True,
+    has_epsilon=False,
+    source=_SPECTRAL,
+)
+ORTHOGONAL_RMS = UpdateScale(
+    "orthogonal, × √max(out, in)", None, 1, alignment=_HALF, narrows=True, has_epsilon=False, source=_SPECTRAL
+)
+SIGN_OVER_FAN_IN = UpdateScale("sign over the fan-in", None, 1, falls=Fraction(1), has_epsilon=False)
+SIGN = UpdateScale("unit without epsilon", None, 1, has_epsilon=False)
 
 
 OPTIMA_AT = 32  # base width of the optima below
@@ -147,11 +192,23 @@ class OptimizerRecord:
     weight_decay_mode: WeightDecayMode = WeightDecayMode.DECOUPLED  #: unless a request says otherwise
     decay_elsewhere: str = ""  #: which implementations decay in another way, and the word for them
     optimum: MeasuredOptimum | None = None  #: None: calibrations do not train with it
+    scales: Mapping[str, UpdateScale] = field(
+        default_factory=dict
+    )  #: by the word of a role, those that are not `scale`
+    has_adam_moments: bool = False  #: g over the root of the mean of g²: what rules of the batch were derived for
 
 
 # published: 0.95 for one global learning rate (Everett et al. 2024)
 _ADAM_OPTIMUM = MeasuredOptimum({"mlp": 0.030, "transformer": 0.022}, exponent=0.95)
 _OPTAX_ADAFACTOR = "optax.adafactor decays apart from η: give 'independent' for it"
+
+
+def _muon(scale: str, hidden: UpdateScale) -> OptimizerRecord:
+    """Muon for the hidden matrices and AdamW for every other tensor, as people train with it."""
+    return OptimizerRecord(
+        f"Muon × {scale} for hidden matrices, AdamW for the rest", UNIT, epsilon_power=1, scales={"hidden": hidden}
+    )
+
 
 OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
     {
@@ -167,6 +224,7 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             "Adam",
             UNIT,
             epsilon_power=1,
+            has_adam_moments=True,
             decay_elsewhere="torch.optim.Adam adds λW to the gradient: give 'coupled' for it",
             optimum=_ADAM_OPTIMUM,
         ),
@@ -174,12 +232,14 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             "AdamW",
             UNIT,
             epsilon_power=1,
+            has_adam_moments=True,
             optimum=_ADAM_OPTIMUM,  # it decays by ηλ ≈ 0.003 a step here
         ),
         Optimizer.ADAM_ATAN2: OptimizerRecord(
             "Adam-atan2",
             UNIT,
             epsilon_power=0,
+            has_adam_moments=True,
             optimum=_ADAM_OPTIMUM,  # it has Adam's step while a·atan2(x) ≈ x
         ),
         Optimizer.ADAFACTOR: OptimizerRecord(
@@ -215,6 +275,7 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
             "NAdam",
             UNIT,
             epsilon_power=1,
+            has_adam_moments=True,
             weight_decay_mode=WeightDecayMode.COUPLED,
             decay_elsewhere="optax.nadamw and torch.optim.NAdam(decoupled_weight_decay=True) decouple: give "
             "'decoupled' for them",
@@ -235,6 +296,17 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
         Optimizer.ADEMAMIX: OptimizerRecord("AdEMAMix", UNIT, epsilon_power=1),
         # (m + (1−β₂)d)/(√n + ε), n of (g + (1−β₂)Δg)²; W/(1 + ηλ), which is 1 − ηλ (2208.06677; its authors' code)
         Optimizer.ADAN: OptimizerRecord("Adan", UNIT, epsilon_power=1),
+        # dion's default and Scion's spectral layers; U·Vᵀ of the momentum by Newton–Schulz (Jordan et al. 2024)
+        Optimizer.MUON_UNIT: _muon("√(fan_out/fan_in)", ORTHOGONAL_UNIT),
+        # Keller Jordan's code, optax.contrib.muon and torch.optim.Muon's "original"
+        Optimizer.MUON_KELLER: _muon("√max(1, fan_out/fan_in)", ORTHOGONAL_KELLER),
+        # Moonlight (2502.16982) and torch.optim.Muon's "match_rms_adamw": 0.2·√max(out, in) has the RMS of AdamW's step
+        Optimizer.MUON_RMS: _muon("0.2·√max(fan_out, fan_in)", ORTHOGONAL_RMS),
+        # Pethick et al. 2025 (2502.07529): spectral layers × √(out/in), sign(g)/fan_in for the readout, columns of the
+        # embedding and vectors normalised to RMS 1
+        Optimizer.SCION: OptimizerRecord(
+            "Scion", SIGN, epsilon_power=0, scales={"hidden": ORTHOGONAL_UNIT, "readout": SIGN_OVER_FAN_IN}
+        ),
     }
 )
 
@@ -264,9 +336,13 @@ def _by_another_name(name: str) -> tuple[Optimizer, WeightDecayMode | None] | No
     >>> _by_another_name("adamw_torch_fused"), _by_another_name("lamb")
     ((<Optimizer.ADAMW: 'adamw'>, None), None)
     """
-    plain = _IMPLEMENTATION.sub("", re.sub(r"[^a-z0-9]", "", name.lower()))
     words = {word.value.replace("_", ""): (word, None) for word in Optimizer}
-    return {**_ALSO, **words}.get(plain)
+    return {**_ALSO, **words}.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    """A name without what says only where it runs: "torch.optim.Muon" is "muon"."""
+    return _IMPLEMENTATION.sub("", re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
 def default_decay_modes() -> str:
@@ -280,18 +356,24 @@ def trained() -> tuple[str, ...]:
     return tuple(word.value for word, record in OPTIMIZERS.items() if record.optimum is not None)
 
 
-def update_scale(optimizer: Optimizer | str) -> UpdateScale:
-    """What an update's RMS is proportional to.
+def update_scale(optimizer: Optimizer | str, role: str | None = None) -> UpdateScale:
+    """What an update's RMS is proportional to, for the tensors of one role; None: for most roles.
 
     >>> update_scale("adamw").name
     'unit'
+    >>> update_scale("muon_unit", "hidden").name
+    'orthogonal, × √(out/in)'
     """
-    return OPTIMIZERS[Optimizer(optimizer)].scale
+    record = OPTIMIZERS[Optimizer(optimizer)]
+    return record.scale if role is None else record.scales.get(str(role), record.scale)
 
 
-def epsilon_power(optimizer: Optimizer | str) -> int:
-    """Power p of the gradient RMS that epsilon must follow, ε ∝ n^(−p·g); 0 if the optimizer has no epsilon."""
-    return OPTIMIZERS[Optimizer(optimizer)].epsilon_power
+def epsilon_power(optimizer: Optimizer | str, role: str | None = None) -> int:
+    """Power p of the gradient RMS that epsilon must follow, ε ∝ n^(−p·g), for the tensors of one role.
+
+    0 if the optimizer has no epsilon there; without a role: the largest.
+    """
+    return OPTIMIZERS[Optimizer(optimizer)].epsilon_power * update_scale(optimizer, role).has_epsilon
 
 
 def default_weight_decay_mode(optimizer: Optimizer | str) -> WeightDecayMode:

@@ -57,6 +57,7 @@ class RoleScaling:
     gradient_rms: Power
     spectral_init: bool  #: muP's class, hidden: init × min(1, √(o/i))
     relative_c: float | None  #: hidden c of updates relative to a spectral init, None elsewhere
+    narrows: bool  #: η × min(1, √(o/i)): an orthogonal update whose own scale stops at 1
     weight_decay_mode: WeightDecayMode
     has_epsilon: bool
     exponents: Mapping[QuantityName, float]  #: of every quantity that the role has, if both fans grow equally
@@ -70,6 +71,8 @@ class RoleScaling:
         gradient = self.gradient_rms.multiplier(ratio_in, ratio_out)
         if self.spectral_init:
             init_std *= _aspect(target_in, target_out) / _aspect(base_in, base_out)
+        if self.narrows:
+            learning_rate *= _aspect(target_in, target_out) / _aspect(base_in, base_out)
         if self.relative_c is not None:
             c = self.relative_c
             learning_rate *= _relative(target_in, target_out, c) / _relative(base_in, base_out, c)
@@ -136,11 +139,11 @@ def role_scalings(
     `feature_change` is the readout's required r (½ for SP and NTK if ω_readout is 1).
     """
     backward = float(backward_exponent(parameterization))
-    scale, power = update_scale(optimizer), epsilon_power(optimizer)
     mode = decay_mode_in_force(optimizer, weight_decay_mode)
-    backward_in_update = backward if scale.follows == "g" else 0.0  # kept from the gradient by the update
     scalings = {}
     for role, e in exponents.items():
+        scale, power = update_scale(optimizer, role), epsilon_power(optimizer, role)
+        backward_in_update = backward if scale.follows == "g" else 0.0  # kept from the gradient by the update
         on_out = role in (Role.EMBEDDING, Role.VECTOR)
         is_hidden = role is Role.HIDDEN
 
@@ -176,6 +179,7 @@ def role_scalings(
             gradient_rms=split(g_role, backward),
             spectral_init=is_hidden and is_feature_scaled(parameterization),
             relative_c=float(e.c) if relative else None,
+            narrows=is_hidden and scale.narrows,
             weight_decay_mode=mode,
             has_epsilon=power > 0,
             exponents={name: x + 0.0 for name, x in totals.items()},  # + 0.0: no negative zero

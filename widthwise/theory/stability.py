@@ -18,8 +18,8 @@ from itertools import pairwise
 
 from widthwise.errors import InvalidInputError
 from widthwise.theory.alignment import Alignment, AlignmentLike, Number, RoleAlignment, parse
-from widthwise.theory.optimizers import update_scale
-from widthwise.theory.parameterization import HALF, ZERO, InitExponents, RoleExponents, in_form, init_exponents
+from widthwise.theory.optimizers import UpdateScale, update_scale
+from widthwise.theory.parameterization import HALF, ZERO, RoleExponents, in_form, init_exponents
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 
@@ -80,19 +80,20 @@ def largest_stable(
     """
     if not 1 <= hidden_layers <= 10_000:
         raise InvalidInputError(f"hidden_layers is {hidden_layers}; give 1 … 10,000", field="hidden_layers")
-    init, scale = init_exponents(parameterization), update_scale(optimizer)
+    init, scale = init_exponents(parameterization), {role: update_scale(optimizer, role) for role in Role}
     align = parse(alignment, readout_omega)
     change = required_feature_change(parameterization, align, hidden_layers)
     r = change.layers
 
     def free(role: Role, need: Fraction) -> Fraction:
         """Return c from the exponent that multiplier × update must have, n^(−a) ΔW ∝ n^(−need)."""
-        c = need - init[role].a - scale.offset(init[role])
-        return max(c, ZERO) if scale.keeps_parameter_scale else c
+        c = need - init[role].a - scale[role].offset(init[role])
+        return max(c, ZERO) if scale[role].keeps_parameter_scale else c
 
-    hidden_need = max(_need(align.hidden, r_in, r_out) for r_in, r_out in pairwise(r))
-    readout_c = free(Role.READOUT, _need(align.readout, change.last, ZERO))
-    if scale.keeps_backward_scale:
+    hidden = _of_update(align.hidden, scale[Role.HIDDEN])
+    hidden_need = max(_need(hidden, r_in, r_out) for r_in, r_out in pairwise(r))
+    readout_c = free(Role.READOUT, _need(_of_update(align.readout, scale[Role.READOUT]), change.last, ZERO))
+    if scale[Role.READOUT].keeps_backward_scale:
         readout_c = max(readout_c, init[Role.READOUT].b - init[Role.READOUT].a)
     return {
         # Only ΔW x, as the input x neither grows nor changes.  A relative update has a + b = 0 here, so c = r.
@@ -102,6 +103,13 @@ def largest_stable(
         Role.VECTOR: free(Role.VECTOR, change.embedding),
         Role.SCALAR: ZERO,
     }
+
+
+def _of_update(alignment: RoleAlignment, scale: UpdateScale) -> RoleAlignment:
+    """Return the alignment of a role's updates: the optimizer's own, if it has one whatever the data."""
+    if scale.alignment is None:
+        return alignment
+    return RoleAlignment(alpha=scale.alignment, omega=alignment.omega, u=scale.alignment)
 
 
 def _need(alignment: RoleAlignment, r_in: Fraction, r_out: Fraction) -> Fraction:
@@ -135,9 +143,13 @@ def solve(
     import numpy as np
     from scipy.optimize import linprog
 
-    init, scale = init_exponents(parameterization), update_scale(optimizer)
+    init, scale = init_exponents(parameterization), {role: update_scale(optimizer, role) for role in Role}
     align = parse(alignment, readout_omega)
-    e, h, o = init[Role.EMBEDDING], init[Role.HIDDEN], init[Role.READOUT]
+    hidden, readout = (
+        _of_update(align.hidden, scale[Role.HIDDEN]),
+        _of_update(align.readout, scale[Role.READOUT]),
+    )
+    h, o = init[Role.HIDDEN], init[Role.READOUT]
     layers = hidden_layers
     c_e, c_h, c_o = 0, 1, 2
     n_variables = 3 + layers + 1
@@ -147,25 +159,28 @@ def solve(
 
     at_least: list[tuple[dict[int, float], Fraction]] = []  # Σ coefficient·variable ≥ bound
 
-    def update(init_l: InitExponents) -> Fraction:
+    def update(role: Role) -> Fraction:
         """Return the exponent of n^(−a) ΔW beyond c."""
-        return init_l.a + scale.offset(init_l)
+        return init[role].a + scale[role].offset(init[role])
 
-    at_least.append(({c_e: 1, r(0): -1}, -update(e)))
+    at_least.append(({c_e: 1, r(0): -1}, -update(Role.EMBEDDING)))
     for layer in range(1, layers + 1):
         at_least += [
-            ({c_h: 1, r(layer): -1}, align.hidden.alpha - update(h)),
-            ({c_h: 1, r(layer - 1): 1, r(layer): -1}, align.hidden.u - update(h)),
+            ({c_h: 1, r(layer): -1}, hidden.alpha - update(Role.HIDDEN)),
+            ({c_h: 1, r(layer - 1): 1, r(layer): -1}, hidden.u - update(Role.HIDDEN)),
             ({r(layer - 1): 1, r(layer): -1}, align.hidden.omega - h.a - h.b),
         ]
     at_least += [
         ({r(layers): 1}, align.readout.omega - o.a - o.b),
-        ({c_o: 1}, align.readout.alpha - update(o)),
-        ({c_o: 1, r(layers): 1}, align.readout.u - update(o)),
+        ({c_o: 1}, readout.alpha - update(Role.READOUT)),
+        ({c_o: 1, r(layers): 1}, readout.u - update(Role.READOUT)),
     ]
-    if scale.keeps_parameter_scale:
-        at_least += [({c: 1}, ZERO) for c in (c_e, c_h, c_o)]
-    if scale.keeps_backward_scale:
+    at_least += [
+        ({c: 1}, ZERO)
+        for c, role in ((c_e, Role.EMBEDDING), (c_h, Role.HIDDEN), (c_o, Role.READOUT))
+        if scale[role].keeps_parameter_scale
+    ]
+    if scale[Role.READOUT].keeps_backward_scale:
         at_least.append(({c_o: 1}, o.b - o.a))
 
     matrix = np.zeros((len(at_least), n_variables))
@@ -187,11 +202,11 @@ def solve(
     assert second is not None  # noqa: S101 - the first stage's solution is feasible here
     c = dict(zip((Role.EMBEDDING, Role.HIDDEN, Role.READOUT), map(float, second[:3]), strict=True))
     r_values = tuple(map(float, second[3:]))
-    readout = c[Role.READOUT] + float(update(o))
+    moved = c[Role.READOUT] + float(update(Role.READOUT))
     logits = min(
         float(o.a + o.b) + r_values[-1] - float(align.readout.omega),
-        readout - float(align.readout.alpha),
-        readout + r_values[-1] - float(align.readout.u),
+        moved - float(readout.alpha),
+        moved + r_values[-1] - float(readout.u),
     )
     return Solution(c, r_values, logits)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from widthwise.caution import Caution
 from widthwise.fields import Fields
+from widthwise.tensors.placement import MAX_FAN
 from widthwise.vocabulary import QUANTITIES, QuantityName, Role
 
 
@@ -205,8 +206,8 @@ class Plan:
                 TensorPlan(
                     tensor.text("name"),
                     tensor.word(Role, "role"),
-                    tensor.integer("fan_in", 1, LARGEST_FAN),
-                    tensor.integer("fan_out", 1, LARGEST_FAN),
+                    tensor.integer("fan_in", 1, MAX_FAN),
+                    tensor.integer("fan_out", 1, MAX_FAN),
                     tensor.text("tied_to") if tensor.has("tied_to") else None,
                     *_quantities(tensor),
                     tensor.text("reason"),
@@ -219,9 +220,6 @@ class Plan:
             model=_model(plan.object("model")) if plan.has("model") else _NO_MODEL,
             training=_training(plan.object("training")) if plan.has("training") else _AS_AT_THE_BASE,
         )
-
-
-LARGEST_FAN = 2**63  # the largest that a placement allows
 
 
 def _to_dict(of: LayerPlan | TensorPlan, name: QuantityName) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +62,7 @@ _Values = Mapping[QuantityName, float | None]
 #: Fields of Base that may differ by role, apart from γ.
 _TUNED = ("learning_rate", "epsilon", "init_std", "weight_decay", "gradient_rms")
 _Numbers = Mapping[QuantityName, float]
+_Names = Mapping[Role, Sequence[QuantityName]]
 _NO_RULES: RuleChoices = MappingProxyType({})
 _ROLES = tuple(Role)  # going over the enumeration itself takes ten times as long
 
@@ -150,7 +151,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         head_dim=_pair(base.head_dim, target.head_dim),
     )
     tied = tied_names(tensors, placements)
-    _require_values(base, tensors, placements, has_epsilon=epsilon_power(scheme.optimizer) > 0)
+    _require_values(base, tensors, placements, scheme.optimizer)
     case = Case(
         scheme=scheme,
         exponents=request.exponents,
@@ -166,8 +167,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
     )
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
-    has_epsilon = epsilon_power(scheme.optimizer) > 0
-    names = [name for name in QUANTITIES if has_epsilon or name != "epsilon"]
+    names = {role: _quantity_names(scheme.optimizer, role) for role in _ROLES}
     values = _base_values(base)
     code = of_tensors(request.code_multipliers, tensors, placements)
     layers = tuple(_layers(case, values, named, names))
@@ -202,15 +202,13 @@ def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
     return None if base is None or target is None else (base, target)
 
 
-def _layers(
-    case: Case, values: Mapping[Role, _Values], rules: _InForce, names: Sequence[QuantityName]
-) -> Iterator[LayerPlan]:
+def _layers(case: Case, values: Mapping[Role, _Values], rules: _InForce, names: _Names) -> Iterator[LayerPlan]:
     if case.widths is None:
         return
     ratio = case.widths[1] / case.widths[0]
     for role in _ROLES:
         subject = Subject(role, None, ratio, code=of_role(case.code_multipliers, role))
-        yield LayerPlan(role, *_quantities(subject, values[role], rules, names))
+        yield LayerPlan(role, *_quantities(subject, values[role], rules, names[role]))
 
 
 def _provenance(words: Mapping[str, Any], chosen: Sequence[NamedRule]) -> Mapping[str, Any]:
@@ -237,7 +235,7 @@ def _tensor_plans(
     case: Case,
     values: Mapping[Role, _Values],
     rules: _InForce,
-    names: Sequence[QuantityName],
+    names: _Names,
     *,
     tied: frozenset[str],
     code: Mapping[str, CodePower],
@@ -258,7 +256,7 @@ def _tensor_plans(
             if not tensor.decayed and own["weight_decay"] is not None:
                 own = {**own, "weight_decay": 0.0}
             subject = Subject(role, fans, None, is_tied, own_code, owner_code, inside)
-            shared = known[key] = _quantities(subject, own, rules, names)
+            shared = known[key] = _quantities(subject, own, rules, names[role])
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 
 
@@ -292,17 +290,25 @@ def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
     return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES} if other else one
 
 
+@cache
+def _quantity_names(optimizer: Optimizer, role: Role) -> tuple[QuantityName, ...]:
+    """The quantities of a role's tensors: no epsilon where the optimizer has none."""
+    has_epsilon = epsilon_power(optimizer, role) > 0
+    return tuple(name for name in QUANTITIES if has_epsilon or name != "epsilon")
+
+
 def _require_values(
-    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], *, has_epsilon: bool
+    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], optimizer: Optimizer
 ) -> None:
     """A learning rate or epsilon given by role must cover every role that the tensors have: an optimizer needs one."""
-    for name in ("learning_rate", "epsilon") if has_epsilon else ("learning_rate",):
+    required: tuple[QuantityName, ...] = ("learning_rate", "epsilon")
+    for name in required:
         values = getattr(base, name)
         if not isinstance(values, Mapping):
             continue
         missing: dict[Role, str] = {}
         for tensor, placement in zip(tensors, placements, strict=True):
-            if placement.role not in values:
+            if placement.role not in values and name in _quantity_names(optimizer, placement.role):
                 missing.setdefault(placement.role, tensor.name)
         if missing:
             listed = ", ".join(f"role {role.value!r}, which tensor {first!r} has" for role, first in missing.items())

@@ -13,10 +13,11 @@ import widthwise
 
 def describe_device() -> dict[str, Any]:
     """Return device, platform and versions, JSON-ready: what a loss may depend on besides its specification."""
-    device = jax.devices()[0]
+    device, count = jax.devices()[0], jax.local_device_count()
     return {
         "device": device.platform,
         "device_kind": device.device_kind,
+        **({"device_count": count} if count > 1 else {}),
         "platform": platform.platform(),
         "versions": {
             "python": platform.python_version(),

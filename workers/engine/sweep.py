@@ -1,13 +1,13 @@
 """The trials of a sweep or gamma shard: every learning rate, γ and seed of one width.
 
 On a CPU they run one after another, the likely best of each seed first, and hopeless ones end early (`early_stopping`).
-On an accelerator they run as one vmapped program (`batch`), in which ending a trial early would save nothing.
-Trials run on the first device that JAX sees. To use several devices, run several workers and show each of them one
-device, for example with CUDA_VISIBLE_DEVICES.
+On an accelerator they run as one vmapped program (`batch`), in which ending a trial early would save nothing, spread
+over all devices that JAX sees: the chips of a TPU host, which one process must hold together. GPUs are better divided
+between workers that see one each (CUDA_VISIBLE_DEVICES).
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 
 import jax
@@ -26,6 +26,10 @@ from workers.engine.order import in_order
 from workers.engine.report import Progress
 from workers.engine.training import hyperparameters
 from workers.engine.width_program import WidthProgram, is_healthy
+
+# Compiled programs that a process keeps (chosen), since a round revisits the widths of the last one: to trace a program
+# and read it from the cache on disk takes 0.3 s of processor time (measured, MLP of width 64)
+PROGRAMS = 4
 
 
 def run_shard(
@@ -52,28 +56,43 @@ def run_shard(
     wanted = set(trials) - set(done)
     if not wanted:
         return
-    shared = WidthProgram.of(spec, shard.width, load_corpus(spec.proxy.dataset, corpora_dir))
 
     def report(index: int, step: int) -> None:
         if on_progress is not None:
             on_progress(index, len(wanted), step, spec.steps)
 
     if jax.devices()[0].platform != "cpu" if batched is None else batched:
+        shared = WidthProgram.of(spec, shard.width, load_corpus(spec.proxy.dataset, corpora_dir))
         yield from run_batches(shared, trials, wanted, report)
     else:
-        yield from _run_in_turn(shared, trials, wanted, report)
+        yield from _run_in_turn(_program(spec, shard.width, corpora_dir), trials, wanted, report)
+
+
+def prepare(spec: CalibrationSpec, width: int, corpora_dir: str | None = None) -> None:
+    """Compile the program with which a CPU trains sweeps at this width; raises InvalidInputError as `run_shard`.
+
+    An accelerator's depends on how many trials a shard has, so nothing is compiled there.
+    """
+    if jax.devices()[0].platform == "cpu":
+        _program(spec, width, corpora_dir)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _program(spec: CalibrationSpec, width: int, corpora_dir: str | None) -> "SweepProgram":
+    """Return the compiled program of a width, which a process keeps for its next shard."""
+    return SweepProgram(WidthProgram.of(spec, width, load_corpus(spec.proxy.dataset, corpora_dir)))
 
 
 def _run_in_turn(
-    shared: WidthProgram,
+    program: "SweepProgram",
     trials: Sequence[TrialIdentity],
     wanted: Collection[TrialIdentity],
     report: Callable[[int, int], None],
 ) -> Iterator[Trial]:
-    program, index = SweepProgram(shared), 0
+    index = 0
     for group in comparable(trials):
         reference: Reference | None = None
-        stops = shared.spec.early_stopping and len(group) >= FEWEST
+        stops = program.spec.early_stopping and len(group) >= FEWEST
         for identity in likely_first(group) if any(each in wanted for each in group) else ():
             is_missing = identity in wanted
             # Stored trials are skipped, except the reference: without its curve a resumed shard would stop others
@@ -91,7 +110,7 @@ class SweepProgram:
     """The compiled program of one width, for any of its trials."""
 
     def __init__(self, shared: WidthProgram) -> None:
-        self._shared = shared
+        self._shared, self.spec = shared, shared.spec
         functions = shared.functions
         # Compiled ahead, so that no trial's time includes it. "float32", since accelerators multiply in fewer bits.
         hyper, draws, step = hyperparameters(shared.prescription, 1.0), shared.draw(0), np.int32(0)

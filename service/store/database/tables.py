@@ -20,6 +20,7 @@ metadata = sa.MetaData(
 
 IDENTIFIER_LENGTH = 32  # "cal_" and 24 hexadecimal digits, with room
 NAME_LENGTH = 64  # members of the vocabulary
+SWEEP_NAME_LENGTH = 200  # chosen: a line
 KEY_LENGTH = 255  # idempotency keys (chosen): the longest that HTTP clients send in practice
 
 
@@ -62,14 +63,26 @@ calibrations = sa.Table(
     sa.Column("result", sa.JSON(none_as_null=True)),
     # the calibration whose trials this one began with
     sa.Column("extends", sa.ForeignKey("calibrations.id", ondelete="SET NULL")),
+    # the same if its trials and measurements are read there; NULL if they were copied, as before this column
+    sa.Column("shares", sa.ForeignKey("calibrations.id", ondelete="RESTRICT")),
     sa.Column("rounds", sa.Integer, nullable=False, server_default="1"),  # how often shards were planned
     # each distinct device and code that ran a part of it; NULL in rows older than the column
     sa.Column("environments", sa.JSON(none_as_null=True)),
     sa.Column("expected", sa.JSON(none_as_null=True)),  # time estimated at the start
+    sa.Column("flops", sa.Double),  # the operations in `expected`; NULL if it is, and for external runners
+    sa.Column("trials_done", sa.Integer, nullable=False, server_default="0"),  # those that it shares included
+    sa.Column("stored_trials", sa.Integer, nullable=False, server_default="0"),  # rows that only it has
+    sa.Column("stored_bytes", sa.BigInteger, nullable=False, server_default="0"),  # of its rows in all tables, roughly
+    # the number of the latest claim of a shard, counted over all: the highest says whose turn it was; 0 before any
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("owner", "idempotency_key"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "owner", "created_at", "id"),
     sa.Index(None, "state", "created_at", "id"),
+    sa.Index(None, "owner", "state"),  # what an owner's unfinished work asks for
+    sa.Index(None, "turn"),
+    sa.Index(None, "extends"),
+    sa.Index(None, "shares"),
 )
 
 shards = sa.Table(
@@ -77,6 +90,7 @@ shards = sa.Table(
     metadata,
     sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
     sa.Column("calibration_id", sa.ForeignKey("calibrations.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),  # its calibration's
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),  # order of claiming within the calibration
     sa.Column("spec", sa.JSON, nullable=False),
@@ -95,7 +109,7 @@ shards = sa.Table(
     sa.UniqueConstraint("calibration_id", "position"),
     sa.CheckConstraint("attempts >= 0 AND attempts <= epoch", name="attempts"),
     sa.CheckConstraint("state <> 'running' OR lease_until IS NOT NULL", name="lease"),
-    sa.Index(None, "state", "created_at", "calibration_id", "position"),  # the order of claims
+    sa.Index(None, "state", "owner", "created_at", "calibration_id", "position"),  # the order of claims
     sa.Index(None, "state", "queued_at"),  # for how long the oldest has waited
 )
 
@@ -225,12 +239,58 @@ workers = sa.Table(
     sa.Index(None, "last_seen", "id"),
 )
 
-sweeps = sa.Table(
-    "sweeps",
+#: Whose turn it is to recover from crashes and lost messages: service/store/work/housekeeping.py.
+housekeeping = sa.Table(
+    "housekeeping",
     metadata,
     sa.Column("name", sa.String(NAME_LENGTH), primary_key=True),
     sa.Column("due_at", UtcDateTime, nullable=False),  # while a worker has it: when that worker counts as dead
     sa.Column("worker_id", sa.String(KEY_LENGTH)),  # NULL: nobody holds it
+)
+
+sweeps = sa.Table(
+    "sweeps",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("owner", sa.String(NAME_LENGTH), nullable=False, server_default=sa.text("''")),
+    sa.Column("idempotency_key", sa.String(KEY_LENGTH)),
+    sa.Column("digest", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON of the request that created it
+    sa.Column("name", sa.String(SWEEP_NAME_LENGTH), nullable=False),
+    sa.Column("notes", sa.Text),
+    sa.Column("reading", sa.JSON, nullable=False),  # how rows become runs: columns, groups, prescribed axes …
+    sa.Column("revision", sa.Integer, nullable=False),  # counts the requests that added runs
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("diverged", sa.Integer, nullable=False),
+    sa.Column("cells", sa.Integer, nullable=False),
+    sa.Column("axes", sa.JSON, nullable=False),  # by name: the range of numbers, the set of words; {} without runs
+    sa.UniqueConstraint("owner", "idempotency_key"),
+    sa.CheckConstraint("runs >= diverged AND runs >= cells AND cells >= 0", name="runs"),
+    sa.Index(None, "created_at", "id"),
+    sa.Index(None, "owner", "created_at", "id"),
+)
+
+sweep_runs = sa.Table(
+    "sweep_runs",
+    metadata,
+    sa.Column("id", sa.String(IDENTIFIER_LENGTH), primary_key=True),
+    sa.Column("sweep_id", sa.ForeignKey("sweeps.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),  # of its sweep, since which it belongs to it
+    sa.Column("cell", sa.String(64), nullable=False),  # SHA-256 of the canonical JSON of its axes
+    sa.Column("identity", sa.String(64), nullable=False),  # the same with its learning rate, seed and repeat
+    sa.Column("axes", sa.JSON, nullable=False),
+    sa.Column("learning_rate", sa.Double, nullable=False),
+    sa.Column("seed", sa.BigInteger),
+    sa.Column(
+        "repeat", sa.Integer, nullable=False
+    ),  # among the runs of one request that differ in nothing and have no seed
+    sa.Column("loss", sa.Double),  # NULL: it diverged
+    sa.UniqueConstraint("sweep_id", "identity"),
+    sa.CheckConstraint("learning_rate > 0 AND learning_rate < 1e308", name="learning_rate"),
+    sa.CheckConstraint("loss > 0 AND loss < 1e308", name="loss"),
+    sa.Index(None, "sweep_id", "created_at", "id"),
+    sa.Index(None, "sweep_id", "cell"),
 )
 
 api_keys = sa.Table(

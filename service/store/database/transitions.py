@@ -5,6 +5,7 @@ building them for each claim costs the client time. A name in capitals is such a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,8 +26,22 @@ from service.store.database.tables import calibrations, events, shards
 from service.store.database.validation import storable
 from widthwise.calibration.shard import ShardSpec
 
+EVENT_BYTES = 324  # of a row with its index: measured by benchmarks.database_growth
+
 #: An event before it has a number: its kind and data.
 Entry = tuple[str, JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrowth:
+    """What a calibration has more of than before, besides events."""
+
+    trials: int = 0  #: that it shows
+    rows: int = 0  #: of trials that it stores
+    bytes: int = 0  #: of rows in all tables, roughly
+
+
+NOTHING = StoredGrowth()
 
 THE_CALIBRATION = calibrations.c.id == sa.bindparam("calibration")
 LOCKED = sa.select(calibrations).where(THE_CALIBRATION).with_for_update(key_share=True)
@@ -34,7 +49,12 @@ LOCKED_IF_FREE = sa.select(calibrations).where(THE_CALIBRATION).with_for_update(
 NUMBERED_ON = (
     sa.update(calibrations)
     .where(THE_CALIBRATION)
-    .values(last_event=calibrations.c.last_event + sa.bindparam("added"))
+    .values(
+        last_event=calibrations.c.last_event + sa.bindparam("added"),
+        trials_done=calibrations.c.trials_done + sa.bindparam("more_trials"),
+        stored_trials=calibrations.c.stored_trials + sa.bindparam("more_rows"),
+        stored_bytes=calibrations.c.stored_bytes + sa.bindparam("more_bytes"),
+    )
     .returning(calibrations.c.last_event)
 )
 APPENDED = sa.insert(events).values(created_at=now())
@@ -59,12 +79,30 @@ def lock_if_free(connection: sa.Connection, calibration_id: str) -> sa.Row[Any] 
     return connection.execute(LOCKED_IF_FREE, {"calibration": calibration_id}).one_or_none()
 
 
-def add_events(connection: sa.Connection, calibration_id: str, entries: Sequence[Entry], **values: Any) -> None:
-    """Append events to a locked calibration, numbered from its last one; values: columns of its row to set."""
+def add_events(
+    connection: sa.Connection,
+    calibration_id: str,
+    entries: Sequence[Entry],
+    growth: StoredGrowth = NOTHING,
+    *,
+    numbered: ReturningUpdate[Any] = NUMBERED_ON,
+    **values: Any,
+) -> None:
+    """Append events to a locked calibration, numbered from its last one.
+
+    growth: what its other tables have more of. numbered: the update of its row, built once. values: more columns of its
+    row to set.
+    """
     if not entries:
         return
-    raised = NUMBERED_ON.values(**values) if values else NUMBERED_ON
-    last = connection.execute(raised, {"calibration": calibration_id, "added": len(entries)}).scalar_one()
+    raised = numbered.values(**values) if values else numbered
+    more = {
+        "added": len(entries),
+        "more_trials": growth.trials,
+        "more_rows": growth.rows,
+        "more_bytes": growth.bytes + EVENT_BYTES * len(entries),
+    }
+    last = connection.execute(raised, {"calibration": calibration_id, **more}).scalar_one()
     rows = [
         {"calibration_id": calibration_id, "seq": seq, "kind": kind, "data": dict(data)}
         for seq, (kind, data) in enumerate(entries, start=last - len(entries) + 1)

@@ -1,7 +1,8 @@
 """Trials from workers or uploads, stored once per width, learning rate, seed, role, γ and horizon."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,15 +14,21 @@ from service.store.database.paging import page
 from service.store.database.records import Page, TrialRow
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState
 from service.store.database.tables import trials
-from service.store.database.transitions import add_events, lock_calibration, move_calibration
+from service.store.database.transitions import StoredGrowth, add_events, lock_calibration, move_calibration
 from service.store.database.validation import LIMIT_MAXIMUM, checked_trial, checked_widths
 from service.store.database.view import View
+from service.store.results.comparing import ComparedTrials, compare_trials
+from service.store.results.lineage import (
+    DONE_STATUSES,
+    TRIAL_IDENTITY,
+    Lineage,
+    lineage_of,
+    lineage_of_row,
+    trials_of,
+)
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.vocabulary import Role, TrialStatus
-
-#: Statuses of trials that need not run again; "failed" ones may.
-DONE_STATUSES = (TrialStatus.COMPLETED, TrialStatus.DIVERGED, TrialStatus.STOPPED)
 
 RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
 
@@ -30,14 +37,18 @@ RESULT_COLUMNS = ("shard_id", "status", "loss", "seconds", "steps", "flops")
 TRIALS_PER_WIDTH = 64 * 32
 
 #: The columns that are unique among a calibration's trials.
-IDENTITY_COLUMNS = ("calibration_id", "width", "learning_rate", "seed", "role", "gamma", "horizon")
+IDENTITY_COLUMNS = ("calibration_id", *TRIAL_IDENTITY)
 
 #: The query for the identities of a width's trials; built once, since every claim runs it.
-IDENTITIES = sa.select(*(trials.c[name] for name in IDENTITY_COLUMNS[1:])).where(
-    trials.c.calibration_id == sa.bindparam("calibration"),
-    trials.c.width == sa.bindparam("of_width"),
-    trials.c.status.in_(sa.bindparam("statuses", expanding=True)),
+OF_WIDTH = sa.select(*(trials.c[name] for name in TRIAL_IDENTITY)).where(
+    trials.c.width == sa.bindparam("of_width"), trials.c.status.in_(sa.bindparam("statuses", expanding=True))
 )
+IDENTITIES = OF_WIDTH.where(trials.c.calibration_id == sa.bindparam("calibration"))
+#: The same of those that a calibration shares.
+SHARED_IDENTITIES = OF_WIDTH.where(trials.c.calibration_id.in_(sa.bindparam("shared", expanding=True)))
+
+#: Of a row with its indexes: measured by benchmarks.database_growth.
+TRIAL_BYTES = 612
 
 #: Rows per INSERT: with 15 parameters each that makes 7,500, below SQLite's 32,766 and Postgres's 65,535.
 ROWS_PER_STATEMENT = 500
@@ -51,20 +62,41 @@ class Trials:
 
     def page(self, calibration_id: str, *, cursor: str | None = None, limit: int = LIMIT_MAXIMUM) -> Page[TrialRow]:
         """Return a calibration's trials, oldest first. limit: 1 to LIMIT_MAXIMUM."""
-        query = sa.select(trials).where(trials.c.calibration_id == calibration_id)
         with self._view.database.read() as connection:
             self._view.require(connection, calibration_id)
-            return page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
+            query = sa.select(trials).where(trials_of(lineage_of(connection, calibration_id)))
+            found = page(connection, query, trials, _read, cursor=cursor, limit=limit, newest_first=False)
+        return replace(found, items=tuple(_as_of(calibration_id, row) for row in found.items))
 
     def all(self, calibration_id: str) -> list[Trial]:
         """Return every trial as the fit and the plot read it, by width, learning rate, seed, role, γ and horizon."""
         with self._view.database.read() as connection:
             self._view.require(connection, calibration_id)
-            return every_trial(connection, calibration_id)
+            return every_trial(connection, lineage_of(connection, calibration_id))
+
+    def compared(self, this: str, other: str) -> ComparedTrials:
+        """Return how the trials of two calibrations differ."""
+        with self._view.database.read() as connection:
+            for identifier in (this, other):
+                self._view.require(connection, identifier)
+            return compare_trials(connection, lineage_of(connection, this), lineage_of(connection, other))
 
 
-def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None, checked: Sequence[Trial]) -> int:
-    """Store checked trials, replacing earlier reports of them; return how many rows changed.
+class Stored(NamedTuple):
+    """What storing trials changed."""
+
+    changed: int  #: rows that are new or have another outcome
+    added: int  #: rows that are new
+    visible: int  #: trials that the calibration did not have, shared ones included
+
+    @property
+    def growth(self) -> StoredGrowth:
+        """What its calibration has more of."""
+        return StoredGrowth(trials=self.visible, rows=self.added, bytes=self.added * TRIAL_BYTES)
+
+
+def upsert(connection: sa.Connection, lineage: Lineage, shard_id: str | None, checked: Sequence[Trial]) -> Stored:
+    """Store checked trials of the first of a lineage, replacing its earlier reports of them.
 
     If `checked` reports a trial several times, the last report counts. Rows are listed in the given order.
     """
@@ -82,7 +114,7 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
     rows = [
         {
             "id": identifier,
-            "calibration_id": calibration_id,
+            "calibration_id": lineage[0],
             "shard_id": shard_id,
             "width": trial.width,
             "learning_rate": trial.learning_rate,
@@ -100,7 +132,26 @@ def upsert(connection: sa.Connection, calibration_id: str, shard_id: str | None,
     ]
     # SQLAlchemy compiles this once and sends it as INSERT … VALUES (…), (…), … of ROWS_PER_STATEMENT each
     options = {"insertmanyvalues_page_size": ROWS_PER_STATEMENT}
-    return len(connection.execute(insert, rows, execution_options=options).all()) if rows else 0
+    changed = connection.execute(insert, rows, execution_options=options).scalars().all() if rows else ()
+    added = sorted(set(identifiers).intersection(changed))  # a row that was replaced keeps its id
+    return Stored(len(changed), len(added), len(added) - _shadowing(connection, lineage, added))
+
+
+def _shadowing(connection: sa.Connection, lineage: Lineage, identifiers: Sequence[str]) -> int:
+    """Count the rows that stand for one which the calibration shares."""
+    if len(lineage) == 1:
+        return 0
+    shared = trials.alias()
+    same = sa.exists().where(
+        shared.c.calibration_id.in_(lineage[1:]),
+        shared.c.status.in_(DONE_STATUSES),
+        *(shared.c[name] == trials.c[name] for name in TRIAL_IDENTITY),
+    )
+    count = 0
+    for start in range(0, len(identifiers), ROWS_PER_STATEMENT):
+        some = trials.c.id.in_(identifiers[start : start + ROWS_PER_STATEMENT])
+        count += connection.execute(sa.select(sa.func.count()).select_from(trials).where(some, same)).scalar_one()
+    return count
 
 
 def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequence[Trial | Mapping[str, Any]]) -> None:
@@ -118,9 +169,9 @@ def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequen
         )
     widths = CalibrationSpec.from_dict(locked.spec).widths
     checked_widths(checked, widths)
-    changed = upsert(connection, locked.id, None, checked)
-    if changed:
-        total, most = count(connection, locked.id), TRIALS_PER_WIDTH * len(widths)
+    stored = upsert(connection, lineage_of_row(connection, locked), None, checked)
+    if stored.changed:
+        total, most = locked.trials_done + stored.visible, TRIALS_PER_WIDTH * len(widths)
         if total > most:
             raise StateConflictError(
                 f"Calibration {locked.id!r} would have {total} trials; at most {most} are allowed: {TRIALS_PER_WIDTH} "
@@ -129,56 +180,46 @@ def store_uploaded(connection: sa.Connection, calibration_id: str, given: Sequen
             )
         if locked.state is CalibrationState.QUEUED:
             move_calibration(connection, locked, CalibrationState.RUNNING)
-        add_events(connection, locked.id, [("trials", {"stored": changed})])
+        add_events(connection, locked.id, [("trials", {"stored": stored.changed})], stored.growth)
 
 
 def identities(
-    connection: sa.Connection, calibration_id: str, width: int, statuses: Sequence[TrialStatus]
+    connection: sa.Connection, lineage: Lineage, width: int, statuses: Sequence[TrialStatus]
 ) -> set[TrialIdentity]:
-    """Return the identities of a width's stored trials with one of these statuses."""
-    found = connection.execute(IDENTITIES, {"calibration": calibration_id, "of_width": width, "statuses": statuses})
+    """Return the identities of a width's stored trials with one of these statuses; of shared ones, those done."""
+    asked = {"calibration": lineage[0], "of_width": width, "statuses": statuses}
+    found = set(connection.execute(IDENTITIES, asked).all())
+    if shared := lineage[1:]:
+        done = [status for status in statuses if status in DONE_STATUSES]
+        found |= set(connection.execute(SHARED_IDENTITIES, {"shared": shared, "of_width": width, "statuses": done}))
     return {
         TrialIdentity(row.width, row.learning_rate, row.seed, _role(row.role), row.gamma, row.horizon or None)
         for row in found
     }
 
 
-def count(connection: sa.Connection, calibration_id: str) -> int:
-    """Return how many trials a calibration has."""
-    query = sa.select(sa.func.count()).select_from(trials).where(trials.c.calibration_id == calibration_id)
-    return connection.execute(query).scalar_one()
+def count_done(connection: sa.Connection, lineage: Lineage) -> int:
+    """Return how many trials that need not run again a calibration has."""
+    query = sa.select(sa.func.count()).select_from(trials)
+    return connection.execute(query.where(trials_of(lineage), trials.c.status.in_(DONE_STATUSES))).scalar_one()
 
 
-def copy(connection: sa.Connection, source: str, target: str) -> int:
-    """Copy every trial that need not run again to another calibration; return how many there were."""
-    query = (
-        sa.select(trials)
-        .where(trials.c.calibration_id == source, trials.c.status.in_(DONE_STATUSES))
-        .order_by(trials.c.created_at, trials.c.id)
-    )
-    found = connection.execute(query).all()
-    identifiers = sorted(new_id("tri") for _ in found)
-    rows = [
-        {**row._asdict(), "id": identifier, "calibration_id": target, "shard_id": None}
-        for identifier, row in zip(identifiers, found, strict=True)
-    ]
-    if rows:
-        connection.execute(sa.insert(trials), rows)
-    return len(rows)
-
-
-def every_trial(connection: sa.Connection, calibration_id: str) -> list[Trial]:
+def every_trial(connection: sa.Connection, lineage: Lineage) -> list[Trial]:
     """Return every trial as the fit reads it, ordered by width, learning rate and seed; then role, γ and horizon."""
-    query = (
-        sa.select(trials)
-        .where(trials.c.calibration_id == calibration_id)
-        .order_by(*(trials.c[name] for name in IDENTITY_COLUMNS[1:]))
-    )
-    return [_read(row) for row in connection.execute(query)]
+    query = sa.select(trials).where(trials_of(lineage)).order_by(*(trials.c[name] for name in TRIAL_IDENTITY))
+    # streamed, so that rows and trials are not held at once
+    return [_read(row) for row in connection.execution_options(yield_per=ROWS_PER_STATEMENT).execute(query)]
 
 
 def _role(stored: str) -> Role | None:
     return Role(stored) if stored else None
+
+
+def _as_of(calibration_id: str, row: TrialRow) -> TrialRow:
+    """A trial as the calibration has it: of a shared one, the shard is not its own."""
+    if row.calibration_id == calibration_id:
+        return row
+    return replace(row, calibration_id=calibration_id, shard_id=None)
 
 
 def _read(row: sa.Row[Any]) -> TrialRow:

@@ -39,7 +39,13 @@ class Beginning:
     expected: JsonObject
     trials_total: int
     extends: str | None = None
-    environments: tuple[JsonObject, ...] = ()  #: number of trials that come with it
+    environments: tuple[JsonObject, ...] = ()  #: that the trials come from which it shares
+    shared: int = 0  #: trials that it shares
+
+    @property
+    def flops(self) -> float | None:
+        """The operations that it asks of workers; None if others train it."""
+        return None if self.spec.runner is Runner.EXTERNAL else float(self.expected["flops"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,9 @@ def insert(
             trials_total=beginning.trials_total,
             last_event=0,
             extends=beginning.extends,
+            shares=beginning.extends,
+            trials_done=beginning.shared,
+            flops=beginning.flops,
             environments=list(beginning.environments),
             expected=beginning.expected,
         )

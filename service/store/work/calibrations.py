@@ -7,19 +7,24 @@ import sqlalchemy as sa
 
 from service.store.database.clock import now
 from service.store.database.paging import page
+from service.store.database.quotas import NO_QUOTAS, check_quotas
 from service.store.database.records import CreatedCalibration, Event, JsonObject, Page, Shard, StoredCalibration
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.tables import calibrations, events, shards
-from service.store.database.transitions import lock_calibration, move_calibration, move_shard
+from service.store.database.transitions import EVENT_BYTES, lock_calibration, move_calibration, move_shard
 from service.store.database.validation import LIMIT_MAXIMUM, checked_spec
 from service.store.database.view import View
 from service.store.results import trials as trial_rows
 from service.store.work import beginning, extensions, progress, retry
 from service.store.work.beginning import Submission
+from service.store.work.deletion import delete_calibration
 from service.store.work.finishing import finish_uploaded
 from service.store.work.followup import FollowUp
 from service.store.work.reading import EVENTS, SHARDS, calibration_of, event_of, read_calibration, shard_of
 from service.store.work.shards import has_active_shards
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.search.demand import demand_of
+from widthwise.vocabulary import Runner
 
 
 class Calibrations:
@@ -40,9 +45,10 @@ class Calibrations:
         request_id: stored for the workers' logs.
         """
         submission = Submission(self._view.owner, idempotency_key, request_id)
-        replayed_id = self._submitted_before(submission, spec, None)
-        if replayed_id is not None:
-            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        before = self._submitted_before(submission, spec, None)
+        if before is not None:
+            return before
+        self._require_room(spec)
         begun = beginning.begin(spec, self._followup.planner)
         with self._database.read() as connection:
             begun = beginning.timed(connection, begun)
@@ -69,9 +75,10 @@ class Calibrations:
         submission = Submission(self._view.owner, idempotency_key, request_id)
         with self._database.read() as connection:
             self._view.require(connection, parent_id)
-        replayed_id = self._submitted_before(submission, spec, parent_id)
-        if replayed_id is not None:
-            return CreatedCalibration(self.get(replayed_id), replayed=True)
+        before = self._submitted_before(submission, spec, parent_id)
+        if before is not None:
+            return before
+        self._require_room(spec, parent_id)
         with self._database.read() as connection:
             begun = extensions.begin_extension(connection, parent_id, spec, self._followup.planner)
             begun = beginning.timed(connection, begun)
@@ -82,14 +89,31 @@ class Calibrations:
             self._followup.follow_or_leave(identifier)  # there may be nothing left to run
         return CreatedCalibration(self.get(identifier), replayed=replayed)
 
-    def _submitted_before(self, submission: Submission, spec: JsonObject, extends: str | None) -> str | None:
+    def _require_room(self, spec: JsonObject, parent_id: str | None = None) -> None:
+        """Raise QuotaExceededError if the owner may not have what workers would run for a specification."""
+        if self._view.quotas == NO_QUOTAS:
+            return
+        asked, had = demand_of(CalibrationSpec.from_dict(spec)), None
+        if parent_id is not None:  # an extension runs what its parent has not
+            had = demand_of(self.get(parent_id).spec)
+        trials = max(0, asked.trials - (0 if had is None else had.trials))
+        flops = max(0.0, asked.flops - (0.0 if had is None else had.flops))
+        if spec.get("runner") == Runner.EXTERNAL:
+            trials, flops = 0, 0.0  # others train, and what they upload is counted then
+        size = trials * (trial_rows.TRIAL_BYTES + EVENT_BYTES)
+        with self._database.read() as connection:
+            check_quotas(connection, self._view.owner, self._view.quotas, flops=flops, trials=trials, size=size)
+
+    def _submitted_before(
+        self, submission: Submission, spec: JsonObject, extends: str | None
+    ) -> CreatedCalibration | None:
         """Return the calibration that a key has created, without the planning that a new one needs."""
         if submission.idempotency_key is None:
             return None
         _, digest = checked_spec(spec)
         with self._database.read() as connection:
             row = beginning.submitted_before(connection, submission, digest, extends)
-        return None if row is None else str(row.id)
+            return None if row is None else CreatedCalibration(read_calibration(connection, row.id), replayed=True)
 
     def get(self, calibration_id: str) -> StoredCalibration:
         """Return one calibration with its progress."""
@@ -134,6 +158,15 @@ class Calibrations:
             self._followup.follow_or_leave(calibration_id)
         return self.get(calibration_id)
 
+    def delete(self, calibration_id: str) -> None:
+        """Delete a calibration that has ended, with everything that it stored, its exponents included.
+
+        StateConflictError, without a change, if it has not ended or an extension shares its trials.
+        """
+        with self._database.write() as connection:
+            self._view.require(connection, calibration_id)
+            delete_calibration(connection, calibration_id)
+
     def upload(self, calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> StoredCalibration:
         """Store trials of a calibration with runner "external" (storing the same ones again changes nothing).
 
@@ -141,6 +174,10 @@ class Calibrations:
         None = diverged}; if one is given twice, the last counts. All or none are stored. StateConflictError unless
         the runner is external and the state queued or running, or if there would be more than TRIALS_PER_WIDTH.
         """
+        with self._database.read() as connection:
+            self._view.require(connection, calibration_id)
+            size = len(trials) * trial_rows.TRIAL_BYTES
+            check_quotas(connection, self._view.owner, self._view.quotas, trials=len(trials), size=size)
         with self._database.write() as connection:
             self._view.require(connection, calibration_id)
             trial_rows.store_uploaded(connection, calibration_id, trials)

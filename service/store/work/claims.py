@@ -35,11 +35,12 @@ from service.store.database.validation import (
 )
 from service.store.results import measurements as measurement_rows
 from service.store.results import trials as trial_rows
+from service.store.results.lineage import DONE_STATUSES, Lineage, lineage_of_row
 from service.store.results.provenance import add_environment
 from service.store.work import queue
 from service.store.work.backlog import read_backlog
 from service.store.work.followup import FollowUp
-from service.store.work.queue import ATTEMPTS_MAXIMUM, claimable
+from service.store.work.queue import ATTEMPTS_MAXIMUM, NEXT_TURN, TURN_TAKEN, Left, claimable
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Measurement, MeasurementIdentity, Trial, TrialIdentity
@@ -116,33 +117,51 @@ def lost_if_gone(
 class Claims:
     """What workers do with the table of work: claim a shard, and write everything that belongs to it."""
 
-    def __init__(self, database: Database, followup: FollowUp, lease_seconds: float) -> None:
+    def __init__(self, database: Database, followup: FollowUp, lease_seconds: float, running_of_one: int = 0) -> None:
+        """running_of_one: shards of one owner that may run at once; 0 sets no limit. Claims at once may go beyond."""
         self._database = database
+        self._running_of_one = running_of_one
         self._followup = followup
         self._lease_seconds = lease_seconds
 
     def claim(
-        self, worker_id: str, *, without: Collection[str] = (), without_owners: Collection[str] = ()
+        self,
+        worker_id: str,
+        *,
+        without: Collection[str] = (),
+        without_owners: Collection[str] = (),
+        prefer: str | None = None,
     ) -> Claim | None:
-        """Take the next claimable shard, oldest calibration and largest width first; None if there is none.
+        """Take the next claimable shard; None if there is none.
 
-        without, without_owners: calibrations and owners that this worker leaves alone for now.
+        Owners take turns, and of one the oldest calibration and its largest width come first.
+        without, without_owners: calibrations and owners that this worker leaves alone for now. prefer: a calibration to
+        stay with if it is its owner's turn.
 
         Queued shards are claimable, and running ones with an expired lease. Calibrations that are locked are skipped.
-        If all claimable ones are locked, this waits for the oldest; StoreUnavailableError if it stays locked for
+        If all claimable ones are locked, this waits for the first; StoreUnavailableError if it stays locked for
         RIVAL_TIMEOUT_MS.
         """
-        allowed = queue.allowed(without, without_owners)
-        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database, allowed):
+        left = Left(without, self._owners_to_leave(without_owners))
+        if self._database.engine.dialect.name == "sqlite" and queue.is_empty(self._database, left):
             return None  # polling an empty queue takes no write lock: SQLite has only one
         while True:
             with self._database.write() as connection:
-                locked = queue.next_calibration(connection, allowed)
+                locked = queue.next_calibration(connection, left)
                 if locked is None:
                     return None
+                if prefer is not None and prefer != locked.id:
+                    locked = queue.preferred(connection, prefer, locked.owner) or locked
                 claim = _claimed(connection, locked, worker_id, self._lease_seconds)
             if claim is not None:
                 return claim
+
+    def _owners_to_leave(self, given: Collection[str]) -> Collection[str]:
+        """The given owners, and those who have as many shards running as one owner may."""
+        if not self._running_of_one:
+            return given
+        with self._database.read() as connection:
+            return {*given, *queue.owners_at(connection, self._running_of_one)}
 
     @lost_if_gone
     def check(self, claim: Claim) -> Lease:
@@ -179,12 +198,15 @@ class Claims:
                 field="trial",
             )
         with self._database.write() as connection:
-            lock_calibration(connection, claim.calibration_id)
+            locked = lock_calibration(connection, claim.calibration_id)
             lease = self._extended(connection, claim)
-            if lease is not Lease.LOST and trial_rows.upsert(connection, claim.calibration_id, claim.shard_id, [trial]):
+            if lease is Lease.LOST:
+                return lease
+            stored = trial_rows.upsert(connection, lineage_of_row(connection, locked), claim.shard_id, [trial])
+            if stored.changed:
                 written = trial.to_dict()
                 data = {name: written[name] for name in (*TrialIdentity._fields, "status", "loss")}
-                add_events(connection, claim.calibration_id, [("trial", data)])
+                add_events(connection, claim.calibration_id, [("trial", data)], stored.growth)
             return lease
 
     @lost_if_gone
@@ -201,9 +223,9 @@ class Claims:
             lock_calibration(connection, claim.calibration_id)
             lease = self._extended(connection, claim)
             if lease is not Lease.LOST:
-                measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
+                growth = measurement_rows.upsert(connection, claim.calibration_id, claim.shard_id, measured)
                 data = {"width": measured.width, "seed": measured.seed, "kind": measured.kind.value}
-                add_events(connection, claim.calibration_id, [("measurement", data)])
+                add_events(connection, claim.calibration_id, [("measurement", data)], growth)
             return lease
 
     @lost_if_gone
@@ -214,7 +236,7 @@ class Claims:
         """
         with self._database.write() as connection:
             locked = lock_calibration(connection, claim.calibration_id)
-            stored, wanted, what = _stored(connection, claim)
+            stored, wanted, what = _stored(connection, lineage_of_row(connection, locked), claim)
             if stored < wanted:
                 reason = f"The child process ended with {stored} of {wanted} {what} stored."
                 lease, waits = _end_attempt(connection, locked, claim, reason, retryable=True)
@@ -290,9 +312,9 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         return None
     entry = shard_entry(first.state, row)
     if locked.state is CalibrationState.QUEUED:
-        move_calibration(connection, locked, CalibrationState.RUNNING, entry)
+        move_calibration(connection, locked, CalibrationState.RUNNING, entry, turn=NEXT_TURN)
     else:
-        add_events(connection, locked.id, [entry])
+        add_events(connection, locked.id, [entry], numbered=TURN_TAKEN)
     shard = ShardSpec.from_dict(row.spec)
     return Claim(
         shard_id=row.id,
@@ -302,30 +324,30 @@ def _claimed(connection: sa.Connection, locked: sa.Row[Any], worker_id: str, lea
         attempt=row.attempts,
         spec=CalibrationSpec.from_dict(locked.spec),
         shard=shard,
-        done=_done(connection, row.calibration_id, shard),
+        done=_done(connection, lineage_of_row(connection, locked), shard),
         request_id=locked.request_id,
         owner=locked.owner,
     )
 
 
 def _done(
-    connection: sa.Connection, calibration_id: str, shard: ShardSpec
+    connection: sa.Connection, lineage: Lineage, shard: ShardSpec
 ) -> tuple[TrialIdentity, ...] | tuple[MeasurementIdentity, ...]:
     """The outcomes of a shard that are stored, whichever shard or calibration they came from."""
     if shard.kind is ShardKind.MEASURE:
-        measured = shard.measurements() & measurement_rows.identities(connection, calibration_id, shard.width)
+        measured = shard.measurements() & measurement_rows.identities(connection, lineage, shard.width)
         return tuple(sorted(measured, key=lambda found: (found.kind, found.seed)))
-    ran = shard.trials() & trial_rows.identities(connection, calibration_id, shard.width, trial_rows.DONE_STATUSES)
+    ran = shard.trials() & trial_rows.identities(connection, lineage, shard.width, DONE_STATUSES)
     return tuple(sorted(ran, key=lambda found: (found.learning_rate, found.seed, found.gamma, found.horizon or 0)))
 
 
-def _stored(connection: sa.Connection, claim: Claim) -> tuple[int, int, str]:
+def _stored(connection: sa.Connection, lineage: Lineage, claim: Claim) -> tuple[int, int, str]:
     """How many outcomes of a shard are stored, how many it has in all, and what they are called."""
     if claim.shard.kind is ShardKind.MEASURE:
-        measured = measurement_rows.identities(connection, claim.calibration_id, claim.shard.width)
+        measured = measurement_rows.identities(connection, lineage, claim.shard.width)
         wanted_measurements = claim.shard.measurements()
         return len(measured & wanted_measurements), len(wanted_measurements), "measurements"
-    ran = trial_rows.identities(connection, claim.calibration_id, claim.shard.width, tuple(TrialStatus))
+    ran = trial_rows.identities(connection, lineage, claim.shard.width, tuple(TrialStatus))
     wanted_trials = claim.shard.trials()
     return len(ran & wanted_trials), len(wanted_trials), "trials"
 

@@ -23,6 +23,7 @@ from service.store.database.validation import REASON_MAXIMUM, checked_json, clea
 from service.store.results import exponents as exponent_rows
 from service.store.results import measurements as measurement_rows
 from service.store.results import trials as trial_rows
+from service.store.results.lineage import lineage_of_row
 from service.store.results.provenance import with_provenance
 from service.store.work import rounds
 from service.store.work.expectation import expected_of
@@ -81,8 +82,9 @@ def finish_if_ready(database: Database, calibration_id: str, fit: Fit, planner: 
             if has_active_shards(connection, calibration_id):
                 return Followed()
             failures = _failures(connection, calibration_id)
-            trials = trial_rows.every_trial(connection, calibration_id)
-            measurements = measurement_rows.every_measurement(connection, calibration_id)
+            lineage = lineage_of_row(connection, row)
+            trials = trial_rows.every_trial(connection, lineage)
+            measurements = measurement_rows.every_measurement(connection, lineage)
         planned: list[ShardSpec] = []
         if row.cancel_requested_at is not None:
             ending = Ending(CalibrationState.CANCELLED)
@@ -117,7 +119,7 @@ def finish_uploaded(database: Database, calibration_id: str, fit: Fit) -> None:
     while not written:
         with database.read() as connection:
             row = _row(connection, calibration_id)
-            trials = trial_rows.every_trial(connection, calibration_id)
+            trials = trial_rows.every_trial(connection, lineage_of_row(connection, row))
         if row.runner != "external":
             raise StateConflictError(
                 f"Calibration {row.id!r} is run by workers and finishes by itself; wait, or cancel it."
@@ -181,7 +183,7 @@ def _write(database: Database, seen: sa.Row[Any], ending: Ending) -> bool | None
             return None
         values: dict[str, Any] = {"reason": ending.reason, "result": ending.result}
         if ending.state is CalibrationState.SUCCEEDED and locked.runner != "external":
-            values["trials_total"] = trial_rows.count(connection, locked.id)  # no further stage follows
+            values["trials_total"] = locked.trials_done  # no further stage follows
         exponent_rows.insert(connection, locked, list(ending.estimates))
         move_calibration(connection, locked, ending.state, **values)
         return True

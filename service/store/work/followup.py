@@ -47,11 +47,11 @@ class FollowUp:
         return followed.ended
 
     def follow_or_leave(self, calibration_id: str) -> None:
-        """Do the same, or leave it to the next sweep if the database does not answer or a row stays locked.
+        """Do the same, or leave it to housekeeping if the database does not answer or a row stays locked.
 
-        A write that was committed must not appear to have failed, and one calibration must not hold up a sweep of all.
+        A write that was committed must not appear to have failed, and one calibration must not hold up the others.
         """
         try:
             self.follow(calibration_id)
         except StoreUnavailableError as error:
-            log.warning("continuing calibration %s is left to the next sweep: %s", calibration_id, error)
+            log.warning("continuing calibration %s is left to housekeeping: %s", calibration_id, error)

@@ -10,6 +10,7 @@ from service.store.database.clock import now
 from service.store.database.records import CalibrationProgress, JsonObject
 from service.store.database.states import CalibrationState, ShardState
 from service.store.database.tables import calibrations, measurements, shards, trials, workers
+from service.store.results.lineage import lineage_of_row, trials_of
 from service.store.work.expectation import expected_of
 from service.store.work.queue import ALIVE_SECONDS
 from widthwise.calibration.shard import ShardSpec
@@ -23,11 +24,8 @@ LOOKED_AT = 300  # newest calibrations searched for these, however many there ar
 
 
 def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, CalibrationProgress]:
-    """Count the trials and shards of several calibrations, in two queries plus three for each running one."""
+    """Count the shards of several calibrations, in one query plus three or four for each running one."""
     ids = [row.id for row in rows]
-    by_trials = sa.select(trials.c.calibration_id, sa.func.count().label("trials")).group_by(trials.c.calibration_id)
-    counted = connection.execute(by_trials.where(trials.c.calibration_id.in_(ids)))
-    done = {row.calibration_id: int(row.trials) for row in counted}
     states: dict[str, dict[ShardState, int]] = {identifier: {} for identifier in ids}
     by_state = sa.select(shards.c.calibration_id, shards.c.state, sa.func.count()).group_by(
         shards.c.calibration_id, shards.c.state
@@ -36,7 +34,7 @@ def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, Cali
         states[identifier][state] = count
     return {
         row.id: CalibrationProgress(
-            done.get(row.id, 0), row.trials_total, states[row.id], _seconds_left(connection, row, states[row.id])
+            row.trials_done, row.trials_total, states[row.id], _seconds_left(connection, row, states[row.id])
         )
         for row in rows
     }
@@ -49,7 +47,8 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
     """
     if row.state is not CalibrationState.RUNNING or row.runner == Runner.EXTERNAL:
         return None
-    rates = _rates(connection, trials.c.calibration_id == row.id)
+    lineage = lineage_of_row(connection, row)
+    rates = _rates(connection, trials_of(lineage))
     if not rates:
         return None
     known: Counter[tuple[StageName, int]] = Counter()
@@ -65,7 +64,8 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
         if state in (ShardState.QUEUED, ShardState.RUNNING):
             current.add(stage_name(shard))
             waiting += state is ShardState.QUEUED
-    for width, role, horizon, count in _counted(connection, row.id, trials.c.shard_id.is_(None)):
+    foreign = sa.or_(trials.c.calibration_id != row.id, trials.c.shard_id.is_(None))
+    for width, role, horizon, count in _counted(connection, trials_of(lineage), foreign):
         known[stage_of_trial(width, role, horizon), horizon] += count  # of the calibration that this one extends
     left.subtract(_done(connection, row.id))
     further = to_come(expected_of(row.expected, row.spec), known, current)
@@ -76,17 +76,19 @@ def _seconds_left(connection: sa.Connection, row: sa.Row[Any], states: dict[Shar
     return None if working is None else working + waiting * _overhead(connection, [row.id]) / running
 
 
-def _counted(connection: sa.Connection, calibration_id: str, where: sa.ColumnElement[bool]) -> list[Any]:
+def _counted(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Any]:
     """Count trials by width, role and horizon."""
     columns = (trials.c.width, trials.c.role, trials.c.horizon)
-    query = sa.select(*columns, sa.func.count()).where(trials.c.calibration_id == calibration_id, where)
+    query = sa.select(*columns, sa.func.count()).where(*where)
     return list(connection.execute(query.group_by(*columns)))
 
 
 def _done(connection: sa.Connection, calibration_id: str) -> Counter[Cell]:
     """Count the trials that the calibration's own shards have stored."""
     done: Counter[Cell] = Counter()
-    for width, role, horizon, count in _counted(connection, calibration_id, trials.c.shard_id.is_not(None)):
+    for width, role, horizon, count in _counted(
+        connection, trials.c.calibration_id == calibration_id, trials.c.shard_id.is_not(None)
+    ):
         done[stage_of_trial(width, role, horizon)[0], width, horizon] += count
     measured = (
         sa.select(measurements.c.width, sa.func.count())
@@ -157,7 +159,7 @@ def expected_time(connection: sa.Connection, spec: CalibrationSpec, expected: Js
         .limit(RECENT_CALIBRATIONS)
     )
     recently = connection.execute(recent).scalars().all()
-    rates = _rates(connection, trials.c.calibration_id.in_(recently))
+    rates = _rates(connection, trials.c.calibration_id.in_(recently)) if recently else []
     if not rates or not expected["stages"]:
         return {"seconds": None, "seconds_from": None, "workers": count}
     working = seconds_at(flops_by_width(spec, expected_cells(expected)), rates, count) or 0.0

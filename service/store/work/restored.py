@@ -20,7 +20,7 @@ def end_claims(engine: sa.Engine) -> int:
 
     Otherwise a shard's epochs would be handed out a second time, and a worker that claimed it in the lost time would
     be taken for its current holder. The trials in the backup stay, and the next claim continues from them. Running
-    shards of a calibration that was being cancelled end here, and the next sweep ends the calibration.
+    shards of a calibration that was being cancelled end here, and housekeeping ends the calibration.
     """
     database = Database(engine)
     fence = max(1, int(time.time()) - FENCE_ORIGIN)

@@ -80,6 +80,7 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequenc
         {
             "id": new_id("shd"),
             "calibration_id": calibration.id,
+            "owner": calibration.owner,
             # the calibration's time orders claims, so later rounds do not queue behind newer calibrations
             "created_at": calibration.created_at,
             "position": position,

@@ -1,4 +1,4 @@
-"""Shards that a sweep handles: with a lost message, with a dead worker, or of a calibration that must continue."""
+"""Shards that housekeeping handles: with a lost message, with a dead worker, or of a calibration that must continue."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from service.store.work.queue import ATTEMPTS_MAXIMUM, QUEUE_ORDER, expired, wai
 
 UNHEARD_SECONDS = 30.0  # until a shard that was never announced is announced again (chosen)
 LOST_SECONDS = 600.0  # until a message that no worker has responded to counts as lost (chosen)
-ANNOUNCED_AT_ONCE = 500  # shards at the head of the queue that a sweep checks (chosen)
+ANNOUNCED_AT_ONCE = 500  # shards at the head of the queue that housekeeping checks (chosen)
 
 
 def mark_published(connection: sa.Connection, shard_ids: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def end_dead_claims(database: Database) -> None:
         with database.write() as connection:
             locked = lock_if_free(connection, row.calibration_id)
             if locked is None:
-                continue  # a frozen process must not make the others wait; the next sweep tries again
+                continue  # a frozen process must not make the others wait; housekeeping tries again
             if locked.cancel_requested_at is not None:
                 move_shard(connection, row.id, ShardState.CANCELLED, dead)
                 continue

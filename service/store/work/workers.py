@@ -12,8 +12,8 @@ from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, shards, workers
 from service.store.database.validation import checked_json
 from service.store.database.view import View
+from service.store.work.housekeeping import give_back
 from service.store.work.queue import ALIVE_SECONDS
-from service.store.work.sweeps import give_back
 
 FORGOTTEN_SECONDS = 7 * 86400.0  # until a worker that is gone is no longer listed (chosen)
 

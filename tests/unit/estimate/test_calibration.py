@@ -275,15 +275,17 @@ def test_trials_of_other_sweeps_enter_no_surface() -> None:
 def test_the_interval_of_the_drift_covers_and_the_drift_is_unbiased(
     widths: tuple[int, ...], seeds: int, noise: float
 ) -> None:
-    """With exact standard errors the wider of two 95 % intervals would cover 98.7 % at four widths, 97.5 % at eight."""
-    slope, drifts, covered = -0.4, [], []
+    """The interval allows for a scatter that these optima don't have, so it covers more than 95 %."""
+    slope, drifts, covered, lengths = -0.4, [], [], []
     for draw in range(400):
         rng = np.random.default_rng(draw)
         result = fit_calibration(SPEC, sweep(rng, widths=widths, seeds=seeds, slope=slope, noise=noise))
         assert result.drift.interval is not None
         drifts.append(result.drift.value)
         covered.append(result.drift.interval[0] <= -slope <= result.drift.interval[1])
-    assert 0.90 <= np.mean(covered) <= 0.99
+        lengths.append(result.drift.interval[1] - result.drift.interval[0])
+    assert np.mean(covered) >= 0.90
+    assert np.mean(lengths) < 0.25
     assert abs(np.mean(drifts) + slope) < 4 * np.std(drifts) / math.sqrt(len(drifts))
 
 

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from widthwise.errors import EstimateError, InvalidInputError
 from widthwise.estimate import fit_candidates
-from widthwise.estimate.candidates import DRIFT_PRIOR, SHIFT_PRIOR, Candidates
+from widthwise.estimate.candidate import DRIFT_PRIOR, SHIFT_PRIOR
+from widthwise.estimate.candidates import Candidates
 from widthwise.estimate.intervals import mixture_interval, pooled_scale, quantile
 from widthwise.estimate.line import fit_line
+from widthwise.estimate.mixture import joined
+from widthwise.estimate.scatter import OMEGA_G
 
 WIDTHS = np.array([64.0, 128.0, 256.0, 512.0])
 ERROR = 0.02
@@ -78,15 +81,15 @@ def test_a_deviation_is_believed_by_how_well_it_is_known_beside_a_half(name: str
     """Full and no alignment differ by ½ in c; a shift of ½ octave by the first doubling allows half as much."""
     for error in (0.1, 0.5, 2.0):
         found = {one.name: one for one in fitted(-8 + 0.8 * h, error).all}[name]
-        scale, _ = pooled_scale(found.scatter, found.degrees_of_freedom)
-        variance = (error * scale) ** 2 / np.sum((h - h.mean()) ** 2)  # of the slope over h, without a prior
-        assert found.shrinkage == pytest.approx(variance / (variance + 0.5**2))
+        # Of the slope over h without a prior, for every scatter.
+        variance = (error**2 + OMEGA_G**2) / np.sum((h - h.mean()) ** 2)
+        assert found.shrinkage == pytest.approx(found.fit.probabilities @ (variance / (variance + 0.5**2)))
         assert found.slope == pytest.approx(0.8 * (1 - found.shrinkage))
 
 
-def test_a_weight_is_the_cube_root_of_a_density_and_theorys_goes_to_the_power_law() -> None:
+def test_a_weight_is_a_probability_and_theorys_goes_to_the_power_law() -> None:
     found = fitted(np.array([-8.0, -7.7, -7.5]), error=0.1)
-    none, shift, power = (math.exp(one.log_density) ** (1 / 3) for one in found.all)
+    none, shift, power = (math.exp(one.fit.log_evidence) for one in found.all)
     assert found.weights == pytest.approx(np.array([0, shift, none + power]) / (none + shift + power))
 
 
@@ -130,10 +133,16 @@ def test_the_report_of_each_candidate() -> None:
 
 
 def test_the_error_out_of_sample_is_what_the_others_miss() -> None:
-    """By hand, for `none`: each width under the weighted mean of the others, the largest counted twice."""
+    """By hand, for `none`: each width under the weighted mean of the others, the largest counted twice.
+
+    The weights are those of the errors with the scatter, its mean over all candidates.
+    """
     x, errors = np.array([-8.0, -8.4, -7.9]), np.array([0.1, 0.2, 0.1])
-    none = fit_candidates(WIDTHS[:3], x, errors).all[0]
-    weight = errors**-2
+    found = fit_candidates(WIDTHS[:3], x, errors)
+    none = found.all[0]
+    probability = np.exp([one.fit.log_evidence for one in found.all])
+    scatter = np.average([one.fit.scatter for one in found.all], weights=probability)
+    weight = 1 / (errors**2 + scatter**2)
     missed = [x[k] - np.average(np.delete(x, k), weights=np.delete(weight, k)) for k in range(3)]
     expected = math.sqrt(np.average(np.square(missed), weights=weight * [1, 1, 2]))
     assert none.out_of_sample_error == pytest.approx(expected)
@@ -222,9 +231,11 @@ def test_a_prior_of_zero_holds_the_line_level() -> None:
 
 
 def test_an_interval_holds_what_was_chosen() -> None:
-    """Theory misses least by accident, and the mixture would leave it out four times beyond the data."""
-    found = fit_candidates(WIDTHS[:3], [-7.9, -7.92, -8.57], [0.1] * 3)
-    predicted = found.predict(1024)
-    assert found.chosen.name == "none"
+    """The shift misses widths left out least, and the power law, more probable, leaves it out four times beyond."""
+    widths, optima = 64 * 2.0 ** np.arange(6), [-8.38, -7.66, -7.08, -6.95, -6.31, -6.46]
+    found = fit_candidates(widths, optima, [0.056] * 6)
+    predicted = found.predict(8192)
+    assert found.chosen.name == "shift"
+    assert joined(found.weights, [one.law_at(8192) for one in found.all]).interval[0] > predicted.log2_learning_rate
     assert predicted.law_interval is not None
-    assert predicted.law_interval[1] == predicted.log2_learning_rate
+    assert predicted.law_interval[0] == predicted.log2_learning_rate

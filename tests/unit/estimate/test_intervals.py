@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from widthwise.errors import InvalidInputError
 from widthwise.estimate import fit_candidates
 from widthwise.estimate.candidates import Candidates
 from widthwise.estimate.intervals import PRIOR_DEGREES_OF_FREEDOM, mixture_interval, moderated_errors, quantile
 from widthwise.estimate.line import fit_line
+from widthwise.estimate.scatter import OMEGA_G, PRIOR_G
 
 WIDTHS = np.array([64.0, 128.0, 256.0, 512.0])
 
@@ -67,17 +69,23 @@ def test_the_quantile_falls_to_the_normal_one() -> None:
     assert quantile(1e9) == pytest.approx(quantile(math.inf), abs=1e-6)
 
 
-def test_a_density_is_that_of_each_width_given_the_others() -> None:
-    """For `none`: y_k is normal about the weighted mean of the others; the largest width counts twice."""
+def test_an_evidence_is_the_density_of_all_optima_with_their_covariance() -> None:
+    """The level has a flat prior and the slope a normal one, so all optima are jointly normal, for every scatter."""
     y, errors = np.array([-8.0, -8.4, -7.9, -8.1]), np.array([0.1, 0.2, 0.1, 0.3])
-    none = fit_candidates(WIDTHS, y, errors).all[0]
-    density = 0.0
-    for k, count in enumerate(np.array([1, 1, 1, 2]) * 4 / 5):
-        others, precision = np.delete(y, k), np.delete(errors, k) ** -2
-        variance = 1 / precision.sum() + errors[k] ** 2
-        missed = y[k] - np.average(others, weights=precision)
-        density += count * (-math.log(variance) / 2 - missed**2 / (2 * variance))
-    assert none.log_density == pytest.approx(density)
+    h, level = np.log2(WIDTHS / 64), 1e2
+    found = fit_candidates(WIDTHS, y, errors)
+    densities = []
+    for slope in (0.0, 0.5):
+        parts = [
+            prior
+            * multivariate_normal.pdf(y + 8, cov=np.diag(errors**2 + omega**2) + level**2 + slope**2 * np.outer(h, h))
+            for omega, prior in zip(OMEGA_G, PRIOR_G, strict=True)
+        ]
+        densities.append(sum(parts))
+    none, _, power = found.all
+    assert power.fit.log_evidence - none.fit.log_evidence == pytest.approx(
+        math.log(densities[1] / densities[0]), abs=1e-3
+    )
 
 
 def two(difference: float, errors: tuple[float, float] = (0.03, 0.04)) -> Candidates:
@@ -91,21 +99,16 @@ def test_two_widths_leave_theory_beyond_two_errors_of_their_difference(sign: int
     assert two(sign * 0.101).chosen.name == "power"
 
 
-def test_without_a_width_to_leave_out_no_law_is_likelier_than_another() -> None:
-    """Of three equal densities `none` counts for the power law, so the shift has a third."""
-    found = two(0.3)
-    assert found.weights == pytest.approx((0, 1 / 3, 2 / 3))
-    assert len({one.log_density for one in found.all}) == 1
-
-
 def test_theory_gives_way_where_the_gain_exceeds_the_variance_of_an_optimum() -> None:
-    """That variance is the harmonic mean of the squared errors; both outcomes occur, with either law."""
+    """That variance is the harmonic mean of the squared errors with the mean scatter; every outcome occurs."""
     errors = np.array([0.05, 0.1, 0.15, 0.1])
-    variance = len(errors) / np.sum(errors**-2)
     names = []
     for slope in np.linspace(0, 0.3, 31):
         for law in (np.log2(WIDTHS / 64), 2 * (1 - 64 / WIDTHS)):
             found = fit_candidates(WIDTHS, -8 + slope * law, errors)
+            probability = np.exp([one.fit.log_evidence for one in found.all])
+            scatter = np.average([one.fit.scatter for one in found.all], weights=probability)
+            variance = len(errors) / np.sum(1 / (errors**2 + scatter**2))
             none, *others = ((one.out_of_sample_error or 0.0) ** 2 for one in found.all)
             best = ("shift", "power")[int(np.argmin(others))]
             names.append(found.chosen.name)
@@ -113,14 +116,12 @@ def test_theory_gives_way_where_the_gain_exceeds_the_variance_of_an_optimum() ->
     assert set(names) == {"none", "shift", "power"}
 
 
-def test_a_law_has_the_error_of_its_scatter() -> None:
-    """Half as far again as stated, at three degrees of freedom against twelve of the statement."""
+def test_a_law_says_how_its_scatter_compares_with_the_errors() -> None:
     y, errors = np.array([-8.0, -8.4, -7.9, -8.1]), np.full(4, 0.1)
     none = fit_candidates(WIDTHS, y, errors).all[0]
     chi2 = float(np.sum((y - y.mean()) ** 2) / 0.1**2)
-    assert none.scatter == pytest.approx(chi2)
+    assert none.misfit == pytest.approx(chi2)
     assert none.lack_of_fit == pytest.approx(chi2 / 3)
-    assert none.centre_error == pytest.approx(0.1 / 2 * math.sqrt((12 + chi2) / 15))
 
 
 def test_a_single_point_says_nothing_of_a_slope() -> None:

@@ -79,7 +79,7 @@ def test_beyond_a_divergence_a_prediction_falls_as_theory_has_it(rule: str, fall
         spread = free.standard_error**2 - (mean(result, width) - free.log2_learning_rate) ** 2
         about = spread + (mean(result, width) - found.log2_learning_rate) ** 2
         assert missed < 0
-        assert found.standard_error == pytest.approx(about**0.5)
+        assert found.standard_error == pytest.approx(about**0.5, rel=1e-3)  # negligible parts are left out
     for width in (16, 32, 64):
         assert result.predict(width) == result.candidates.predict(width)
 
@@ -101,7 +101,8 @@ def test_only_the_widest_optimum_can_be_an_edge() -> None:
 
 
 def test_at_the_measured_widths_the_law_holds_even_above_the_edge() -> None:
-    result = fit_calibration(SPEC | EDGE, climbing(1.0))
+    narrower = [trial(8, 2.0**x, seed, 2.0 + 0.06 * (x + 7) ** 2) for x in np.arange(-9, -2, 0.5) for seed in (0, 1)]
+    result = fit_calibration(SPEC | {"widths": [8, 16, 32, 64]}, [*narrower, *climbing(1.0)])
     assert result.candidates is not None
     edge = result.optima[-1].optimum
     assert edge is not None

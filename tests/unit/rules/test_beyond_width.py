@@ -29,6 +29,7 @@ TENSORS = (
 PARAMETERS: dict[str, dict[str, Any]] = {
     "horizon": {"exponent": 0.25, "interval": [0.0, 0.5]},
     "surge": {"noise_scale": 2.0**21},
+    "power": {"exponent": 0.4, "interval": [0.2, 0.6]},
 }
 
 
@@ -198,6 +199,8 @@ def larger_batch(rule: Any, ratio: int = 4, **base: Any) -> Plan:
         ({"rule": "surge", "noise_scale": 2.0**60}, 2.0, 1.0, None, 0.99**4),
         ({"rule": "surge", "noise_scale": 2.0**17}, 1.0, 1.0, None, 0.99**4),
         ({"rule": "surge", "noise_scale": 1.0}, 0.5, 1.0, None, 0.99**4),
+        ({"rule": "power", "exponent": 0.5}, 2.0, 1.0, None, None),
+        ({"rule": "power", "exponent": -0.5}, 0.5, 1.0, None, None),
     ],
 )
 def test_a_batch_of_four_times_the_tokens(rule, rate, decay, beta1, beta2) -> None:
@@ -254,6 +257,13 @@ def test_the_horizon_follows_its_exponent() -> None:
     assert "2409.19913" in said
     measured = longer({"exponent": 0.25, "interval": [0.0, 0.5]})
     assert "×0.25 to ×1" in "".join(c.message for c in measured.warnings if c.code == "horizon_interval")
+
+
+def test_a_measured_power_of_the_batch_has_its_interval() -> None:
+    plan = larger_batch({"rule": "power", "exponent": 0.25, "interval": [0.0, 0.5], "measured": "sweep swp_1"})
+    (said,) = [caution.message for caution in plan.warnings if caution.code == "batch_interval"]
+    assert "×1 to ×2 (sweep swp_1)" in said
+    assert "batch_interval" not in {c.code for c in larger_batch({"rule": "power", "exponent": 0.25}).warnings}
 
 
 # Weight decay.
@@ -346,7 +356,8 @@ TOGETHER = [
 def test_two_rules_may_not_settle_the_same() -> None:
     refused = [pair for pair in PAIRS if settled(pair[0]) & settled(pair[1])]
     assert {(one.word, other.word) for one, other in refused} == {
-        *(("completed_p", other) for other in ("square_root", "adamw_sde", "half_life", "surge", "horizon", "default")),
+        *(("completed_p", other) for other in ("square_root", "adamw_sde", "half_life", "surge", "power")),
+        *(("completed_p", other) for other in ("horizon", "default")),
         *(("completed_p", other) for other in ("constant_product", "root_width", "compute_optimal", "timescale")),
         *(("adamw_sde", other) for other in ("constant_product", "root_width", "compute_optimal", "timescale")),
     }

@@ -79,8 +79,9 @@ def test_two_octaves_beyond_the_cells_are_far(tokens, said) -> None:
 
 
 def test_every_warning_is_described() -> None:
-    source = (ROOT / "widthwise/sweeps/cautions.py").read_text(encoding="utf-8")
-    found = set(re.findall(r'Caution\(\s*"(\w+)"', source))
-    assert len(found) >= 7
+    files = ("sweeps/cautions.py", "sweeps/units.py", "laws/agreement.py")
+    sources = "".join((ROOT / "widthwise" / name).read_text(encoding="utf-8") for name in files)
+    found = set(re.findall(r'Caution\(\s*"(\w+)"', sources))
+    assert len(found) >= 10
     page = (ROOT / "docs/sweeps.md").read_text(encoding="utf-8")
     assert {code for code in found if f"`{code}`" not in page} == set()

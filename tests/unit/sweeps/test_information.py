@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from widthwise.estimate.shape import phi
 from widthwise.sweeps.cell import SweepCell
 from widthwise.sweeps.information import (
     JointPrior,
@@ -12,7 +13,7 @@ from widthwise.sweeps.information import (
     curve_information,
     target_variance,
 )
-from widthwise.sweeps.shape import CurveShape, cell_log_likelihood, phi
+from widthwise.sweeps.shape import CurveShape, cell_log_likelihood
 
 SHAPE = CurveShape(0.002, 0.1, 0.5, 0.012, 0.4, 0.25)
 X = np.arange(-12.0, -3.9, 0.5)

@@ -6,6 +6,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from tests.unit.sweeps.simulated import CURVATURE, NOISE, SKEW, simulated
+from widthwise.estimate.shape import phi, phi_derivatives
 from widthwise.sweeps import SweepRun
 from widthwise.sweeps.cell import cells_of
 from widthwise.sweeps.learning import learn_shape
@@ -16,7 +17,6 @@ from widthwise.sweeps.shape import (
     cell_log_likelihood,
     curve_log_likelihood,
     curves_of,
-    phi,
 )
 
 SHAPE = CurveShape(NOISE, 0.15, SKEW, CURVATURE, 0.4, 0.2)
@@ -39,6 +39,14 @@ def test_phi_is_a_parabola_that_is_steeper_towards_divergence() -> None:
     assert phi(t, 1e-9) == pytest.approx(t**2)
     assert phi(np.array([2.0]), 0.5) > phi(np.array([-2.0]), 0.5) > 0
     assert phi(np.array([2.0]), -0.5) == pytest.approx(phi(np.array([-2.0]), 0.5))
+
+
+@pytest.mark.parametrize("s", [-0.7, 0.0, 2e-4, 0.5])
+def test_the_derivatives_of_phi_are_those_of_differences(s: float) -> None:
+    t, step = np.array([-2.0, -0.3, 0.0, 0.4, 1.5]), 1e-3
+    by_t, by_s = phi_derivatives(t, s)
+    assert by_t == pytest.approx((phi(t + step, s) - phi(t - step, s)) / (2 * step), abs=1e-5)
+    assert by_s == pytest.approx((phi(t, s + step) - phi(t, s - step)) / (2 * step), abs=1e-5)
 
 
 def test_the_level_is_integrated_out() -> None:

@@ -11,7 +11,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case, Changes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AdamWSDE(NamedRule):
     """η as it is, λ × √m_B, 1 − β₂ × √m_B, ε × m_B^(−½)."""
 

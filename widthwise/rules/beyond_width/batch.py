@@ -7,9 +7,7 @@ from widthwise.rules.beyond_width.in_force import Everywhere
 from widthwise.rules.beyond_width.named import NamedRule, decay_factor, epsilon_factor
 from widthwise.rules.contract import Case, Changes
 from widthwise.theory.optimizers import OPTIMIZERS
-from widthwise.vocabulary import Optimizer, QuantityName
-
-_DERIVED_FOR = frozenset({Optimizer.ADAM, Optimizer.ADAMW, Optimizer.ADAM_ATAN2, Optimizer.NADAM})
+from widthwise.vocabulary import QuantityName
 
 
 def batch_in_force(
@@ -33,12 +31,12 @@ def batch_in_force(
         "epsilon": epsilon_factor(case, noise),
         **decay_factor(case, rate=rate, product=rate * decay, gradient=noise),
     }
-    label = OPTIMIZERS[case.scheme.optimizer].label
+    record = OPTIMIZERS[case.scheme.optimizer]
     analogy = Caution(
         "batch_by_analogy",
-        f"rules.batch {rule.word!r} was derived and measured for Adam and AdamW; for {label} it is an analogy",
+        f"rules.batch {rule.word!r} was derived and measured for Adam and AdamW; for {record.label} it is an analogy",
     )
-    known = case.scheme.optimizer in _DERIVED_FOR or ratio == 1
+    known = record.has_adam_moments or ratio == 1
     return Everywhere(
         rule.source,
         multipliers,

@@ -13,7 +13,7 @@ from widthwise.rules.contract import Case, Factors
 from widthwise.vocabulary import QuantityName
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CompletedP(NamedRule):
     """CompleteP, and with r = m_B/m_D: all η and λ × √r, ε × 1/√r, 1 − β × r."""
 

@@ -9,7 +9,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CompleteP(NamedRule):
     """Depth alone: branches × m_L^(−α), learning rates in blocks × m_L^(α−1), ε in blocks × m_L^(−α)."""
 

@@ -8,7 +8,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ComputeOptimal(NamedRule):
     """η·λ of every tensor × 1/m: with η ∝ 1/m, AdamW's λ stays."""
 

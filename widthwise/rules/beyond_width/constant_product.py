@@ -8,7 +8,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ConstantProduct(NamedRule):
     """η·λ of every tensor as at the base, whatever the other rules do to η."""
 

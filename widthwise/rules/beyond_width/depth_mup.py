@@ -9,7 +9,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DepthMuP(NamedRule):
     """Depth alone: branches and all learning rates × m_L^(−½), in the form of HyperP's code."""
 

@@ -12,7 +12,7 @@ from widthwise.rules.beyond_width.square_root import SATURATES, saturation
 from widthwise.rules.contract import Case, Changes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HalfLife(NamedRule):
     """η × √m_B, β₁ as it is, β₂ ← β₂^m_B, ε × m_B^(−½)."""
 

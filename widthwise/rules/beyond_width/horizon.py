@@ -20,7 +20,7 @@ SOURCES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Horizon(NamedRule):
     """η × m_D^(−h) with an exponent that the request gives: its own, or one that was measured."""
 
@@ -41,14 +41,14 @@ class Horizon(NamedRule):
     def __post_init__(self) -> None:
         self.checked("exponent", -1.0, 1.0)
         if self.interval is not None:
-            object.__setattr__(self, "interval", _checked_interval(self.interval, f"{self.field}.interval"))
+            object.__setattr__(self, "interval", checked_interval(self.interval, f"{self.field}.interval"))
 
     def apply(self, case: Case) -> Everywhere:
         """Return the same factor on every learning rate; λ stays."""
         return _in_force(self, case, _Exponent(self.exponent, self.interval, self.measured or self.source))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DefaultHorizon(NamedRule):
     """η × m_D^(−0.3), with the interval 0 to ½ that published exponents span."""
 
@@ -64,7 +64,8 @@ class DefaultHorizon(NamedRule):
         return _in_force(self, case, _Exponent(DEFAULT_EXPONENT, PUBLISHED, SOURCES))
 
 
-def _checked_interval(interval: Any, field: str) -> tuple[float, float]:
+def checked_interval(interval: Any, field: str) -> tuple[float, float]:
+    """Return low and high of an exponent as floats; InvalidInputError names the field."""
     is_pair = isinstance(interval, list | tuple) and len(interval) == 2
     if not is_pair or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in interval):
         raise InvalidInputError(f"{field} is {interval!r}; give two numbers, low and high", field=field)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from widthwise.errors import InvalidInputError
 from widthwise.explained import Explained
 from widthwise.rules.contract import Case, RuleInForce
-from widthwise.theory.optimizers import OPTIMIZERS, UNIT, decay_mode_in_force, epsilon_power, update_scale
+from widthwise.theory.optimizers import OPTIMIZERS, decay_mode_in_force, epsilon_power, update_scale
 from widthwise.vocabulary import QuantityName, WeightDecayMode
 
 
@@ -21,7 +21,7 @@ class About(Explained):
     WEIGHT_DECAY = "weight_decay", "what the learning rate times the weight decay does"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NamedRule(ABC):
     """What every named rule has. The fields of a subclass are its parameters."""
 
@@ -72,7 +72,7 @@ class NamedRule(ABC):
     def require_adam_like(self, case: Case) -> None:
         """Raise InvalidInputError for an optimizer whose update's size follows the gradient or the parameter."""
         optimizer = case.scheme.optimizer
-        if update_scale(optimizer) is not UNIT:
+        if update_scale(optimizer).follows is not None:
             raise InvalidInputError(
                 f"{self.field} is {self.word!r}, which is for optimizers whose update does not follow the gradient's "
                 f"size, as Adam's; {OPTIMIZERS[optimizer].label} has another: leave the rule out",

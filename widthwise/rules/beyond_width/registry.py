@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from widthwise.rules.beyond_width.adamw_sde import AdamWSDE
+from widthwise.rules.beyond_width.batch_power import BatchPower
 from widthwise.rules.beyond_width.completed_p import CompletedP
 from widthwise.rules.beyond_width.completep import CompleteP
 from widthwise.rules.beyond_width.compute_optimal import ComputeOptimal
@@ -27,6 +28,7 @@ NAMED_RULES: tuple[type[NamedRule], ...] = (
     AdamWSDE,
     HalfLife,
     Surge,
+    BatchPower,
     Horizon,
     DefaultHorizon,
     ConstantProduct,

@@ -9,7 +9,7 @@ from widthwise.rules.contract import Case, Subject
 from widthwise.vocabulary import Role
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RootWidth(NamedRule):
     """η·λ of hidden matrices × m^(−½), which is λ × √m where η ∝ 1/m; of all others as at the base."""
 

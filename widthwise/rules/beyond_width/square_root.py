@@ -16,7 +16,7 @@ from widthwise.rules.contract import Case, Changes
 SATURATES = "the best rate grows as m_B^.61 under 200 sequences of 2,048 tokens, as m_B^.18 to 600, and not above"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SquareRoot(NamedRule):
     """η × √m_B, 1 − β × m_B, ε × m_B^(−½): the same stochastic differential equation at another batch."""
 

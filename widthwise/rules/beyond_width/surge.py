@@ -13,7 +13,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case, Changes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Surge(NamedRule):
     """η(B) = η_max / (½(√(B_n/B) + √(B/B_n))): √B far below the noise scale B_n, its largest there, less above."""
 

@@ -8,7 +8,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timescale(NamedRule):
     """τ = B/(η·λ·D) as at the base: η·λ × m_B/m_D."""
 

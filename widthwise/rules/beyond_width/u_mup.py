@@ -9,7 +9,7 @@ from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import Case
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UnitScaledMuP(NamedRule):
     """Depth alone: branches and learning rates in blocks × m_L^(−½); nothing outside."""
 

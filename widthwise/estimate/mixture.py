@@ -1,13 +1,16 @@
-"""A value that each component of the posterior knows with its own mean and variance: its mean and its interval."""
+"""A value that several models know, each with its own mean and variance: its mean and its interval over all of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from widthwise.estimate.intervals import mixture_interval
-from widthwise.sweeps.cell import Floats
 
+Floats = NDArray[np.float64]
+
+NEGLIGIBLE = 1e-5  # weight below which a component is left out of a mixture of mixtures: it moves no quantile
 STUDENT = 12  # degrees of freedom of every component (chosen): tails for what a normal approximation leaves out
 
 
@@ -40,3 +43,17 @@ class Mixture:
 def mixture(weights: Sequence[float], centres: Sequence[float], variances: Sequence[float]) -> Mixture:
     """Return a mixture from one number for each component."""
     return Mixture(np.array(weights), np.array(centres), np.array(variances))
+
+
+def joined(weights: Sequence[float], parts: Sequence[Mixture]) -> Mixture:
+    """Return the mixture of several mixtures; `weights` sum to 1.
+
+    >>> both = joined([0.5, 0.5], [mixture([1.0], [0.0], [0.0]), mixture([1.0], [2.0], [0.0])])
+    >>> both.mean, both.variance
+    (1.0, 1.0)
+    """
+    weight_M = np.concatenate([weight * part.weights for weight, part in zip(weights, parts, strict=True)])
+    centre_M = np.concatenate([part.centres for part in parts])
+    variance_M = np.concatenate([part.variances for part in parts])
+    kept = weight_M > NEGLIGIBLE
+    return Mixture(weight_M[kept] / weight_M[kept].sum(), centre_M[kept], variance_M[kept])

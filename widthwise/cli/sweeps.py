@@ -1,0 +1,251 @@
+"""`widthwise sweeps`: upload sweeps to a service, add runs, list them, fit them, predict, delete."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from widthwise.cli import console, options, sweep_options, words
+from widthwise.cli.sweep_tables import show_fit, show_held_out, show_predictions, show_runs, show_sweep, show_sweeps
+from widthwise.client import Client
+from widthwise.errors import ServiceError
+from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization
+
+sweeps = typer.Typer(name="sweeps", no_args_is_help=True, rich_markup_mode="rich")
+
+_CONFLICT = 409
+_SETTING = options.SETTING
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The sweep's id.")]
+_File = Annotated[Path, sweep_options.file()]
+_Url = Annotated[str | None, options.url()]
+_AsJson = Annotated[bool, options.as_json("Print the service's JSON unchanged.")]
+
+
+@sweeps.callback()
+def about() -> None:
+    """Keep sweeps in a service: upload runs from anywhere, fit them, predict what was not run.
+
+    `widthwise fit` does the same with a file and without a service.
+
+    \b
+    Examples:
+      widthwise sweeps create runs.csv --name overnight --axis tokens=D
+      widthwise sweeps add ID more.jsonl
+      widthwise sweeps predict ID width=4096,tokens=1e11
+    """
+
+
+@sweeps.command()
+def create(
+    *,
+    file: _File,
+    name: Annotated[str | None, typer.Option(help="A name for people (the file's unless given).")] = None,
+    notes: Annotated[str | None, typer.Option(help="Anything worth remembering.")] = None,
+    column: Annotated[list[str] | None, sweep_options.column()] = None,
+    axis: Annotated[list[str] | None, sweep_options.axis()] = None,
+    group: Annotated[list[str] | None, sweep_options.group()] = None,
+    without: Annotated[list[str] | None, sweep_options.without()] = None,
+    prescribed: Annotated[list[str] | None, sweep_options.prescribed()] = None,
+    parameterization: Annotated[Parameterization | None, options.parameterization()] = None,
+    optimizer: Annotated[Optimizer | None, options.optimizer()] = None,
+    alignment: Annotated[
+        AlignmentName | None, options.alignment("By which theory the rates were prescribed (full unless given).")
+    ] = None,
+    readout_omega: Annotated[float | None, options.readout_omega()] = None,
+    form: Annotated[Form | None, options.form()] = None,
+    key: Annotated[str | None, options.idempotency_key()] = None,
+    url: _Url = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Upload the runs of a file as a sweep.
+
+    The file is read as by `widthwise fit`. A transfer can use the sweep's exponent over width if it says with which
+    parameterization and optimizer the models were trained.
+
+    \b
+    Examples:
+      widthwise sweeps create runs.csv
+      widthwise sweeps create wandb.csv --column learning_rate=lr --column loss=eval/loss \\
+          --column status=State --group optimizer
+      widthwise sweeps create runs.jsonl -p mup -o adamw --prescribed width
+    """
+    from widthwise.sweeps.table import read_rows
+
+    groups = dict(sweep_options.pair(text, "--group") for text in group or ())
+    axes = dict(sweep_options.pair(text, "--axis") for text in axis or ())
+    columns = {**sweep_options.fields(column), **axes, **groups}
+    asked = {
+        "notes": notes,
+        "columns": columns,
+        "groups": list(groups),
+        "without": without or [],
+        "prescribed": prescribed or [],
+        "parameterization": parameterization,
+        "optimizer": optimizer,
+        "alignment": alignment,
+        "readout_omega": readout_omega,
+        "form": form,
+    }
+    rows = _wanted(read_rows(file), columns)
+    with Client(url) as client:
+        sweep = client.create_sweep(name or file.stem, rows, idempotency_key=key, **words.given(asked))
+    if as_json:
+        console.print_json(sweep)
+        return
+    show_sweep(sweep)
+
+
+@sweeps.command()
+def add(*, sweep_id: _Id, file: _File, url: _Url = None, as_json: _AsJson = False) -> None:
+    """Add the runs of a file to a sweep; runs that it has change nothing.
+
+    The columns have the names that the sweep was created with. If the sweep has one of the runs with another loss,
+    nothing is added.
+
+    \b
+    Examples:
+      widthwise sweeps add ID more.csv
+    """
+    from widthwise.sweeps.table import read_rows
+
+    rows = read_rows(file)
+    with Client(url) as client:
+        reading = client.sweep(sweep_id)["reading"]
+        answer = client.add_runs(sweep_id, _wanted(rows, reading["columns"], reading["groups"]))
+    if as_json:
+        console.print_json(answer)
+        return
+    console.say(f"{answer['added']} of {len(rows)} runs were new.")
+    show_sweep(answer["sweep"])
+
+
+@sweeps.command("list")
+def list_sweeps(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 100,
+    url: _Url = None,
+    as_json: Annotated[bool, options.as_json("Print a list of the service's JSON objects.")] = False,
+) -> None:
+    """List the sweeps, newest first.
+
+    \b
+    Examples:
+      widthwise sweeps list
+    """
+    with Client(url) as client:
+        found = list(islice(client.sweeps(), limit))
+    if as_json:
+        console.print_json(found)
+    elif not found:
+        console.say("There are no sweeps. Upload one: widthwise sweeps create --help")
+    else:
+        show_sweeps(found)
+
+
+@sweeps.command()
+def show(*, sweep_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
+    """Show what a sweep covers, and its fit: the optimum of every cell and the law over the axes.
+
+    \b
+    Examples:
+      widthwise sweeps show ID
+      widthwise sweeps show ID --json
+    """
+    with Client(url) as client:
+        sweep = client.sweep(sweep_id)
+        try:
+            fit: dict[str, Any] | None = client.fit_sweep(sweep_id)
+        except ServiceError as error:
+            if error.status != _CONFLICT:  # no runs, or none that can be fitted
+                raise
+            fit = None
+            console.say(str(error))
+    if as_json:
+        console.print_json({**sweep, "fit": fit})
+        return
+    show_sweep(sweep)
+    if fit is not None:
+        show_fit(fit)
+        console.warn(fit["warnings"])
+
+
+@sweeps.command()
+def runs(
+    *,
+    sweep_id: _Id,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, oldest first.")] = 1000,
+    url: _Url = None,
+    as_json: Annotated[bool, options.as_json("Print a list of the service's JSON objects.")] = False,
+) -> None:
+    """List the runs of a sweep, oldest first.
+
+    \b
+    Examples:
+      widthwise sweeps runs ID
+    """
+    with Client(url) as client:
+        found = list(islice(client.sweep_runs(sweep_id), limit))
+    if as_json:
+        console.print_json(found)
+    elif not found:
+        console.say("The sweep has no runs yet. Add some: widthwise sweeps add --help")
+    else:
+        show_runs(found)
+
+
+@sweeps.command()
+def predict(
+    *,
+    sweep_id: _Id,
+    places: Annotated[
+        list[str] | None, typer.Argument(metavar="AXIS=VALUE,…", help="Cells to predict; every axis.")
+    ] = None,
+    holdout: Annotated[str | None, sweep_options.holdout()] = None,
+    url: _Url = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Predict the best learning rate of cells, and score the law on cells that it does not see.
+
+    \b
+    Examples:
+      widthwise sweeps predict ID width=4096,tokens=1e11
+      widthwise sweeps predict ID --holdout width=max
+    """
+    if not places and holdout is None:
+        raise typer.BadParameter("missing; give a cell, or --holdout", param_hint="'AXIS=VALUE,…'")
+    held = None if holdout is None else sweep_options.end(holdout)
+    with Client(url) as client:
+        axes = client.sweep(sweep_id)["axes"]
+        named = [axis for axis, values in axes.items() if values.get("levels")]
+        cells = [sweep_options.place(text, named, "'AXIS=VALUE,…'") for text in places or ()]
+        answer = client.predict_sweep(sweep_id, cells, holdout=held)
+    if as_json:
+        console.print_json(answer)
+        return
+    if answer["predictions"]:
+        show_predictions(answer["predictions"])
+    if answer["held_out"] is not None:
+        show_held_out(answer["held_out"])
+    every = [*answer["warnings"], *(warning for each in answer["predictions"] for warning in each["warnings"])]
+    console.warn({warning["code"] + warning["message"]: warning for warning in every}.values())
+
+
+@sweeps.command()
+def delete(*, sweep_id: _Id, url: _Url = None) -> None:
+    """Delete a sweep and its runs.
+
+    \b
+    Examples:
+      widthwise sweeps delete ID
+    """
+    with Client(url) as client:
+        client.delete_sweep(sweep_id)
+    console.say(f"Deleted {sweep_id}.")
+
+
+def _wanted(rows: Any, columns: dict[str, str], groups: list[str] | tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """The rows without columns that no sweep reads."""
+    from widthwise.sweeps.run import NUMBER_AXES
+
+    return [sweep_options.wanted_columns(row, columns, (*NUMBER_AXES, *groups)) for row in rows]
