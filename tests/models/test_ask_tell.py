@@ -56,12 +56,13 @@ def optimum(fit: SweepFit, place: Mapping[str, float]) -> tuple[float, float]:
 
 
 def test_a_third_of_the_grid_finds_its_optimum() -> None:
-    sweep = Sweep(axes={"width": WIDTHS}, learning_rates=RATES, target=WIDEST)
+    third = len(WIDTHS) * len(RATES) // 3
+    sweep = Sweep(axes={"width": WIDTHS}, learning_rates=RATES, target=WIDEST, cost="1", budget=third)
     while not sweep.done:
         for run in sweep.ask():
             sweep.tell(run, train(run.axes["width"], run.learning_rate, run.seed))
     grid = fit_sweep([SweepRun(rate, train(width, rate, 0), {"width": width}) for width in WIDTHS for rate in RATES])
-    assert len(sweep.runs) <= len(WIDTHS) * len(RATES) / 3
+    assert len(sweep.runs) <= third
     for place in (*({"width": width} for width in WIDTHS), WIDEST):
         (expected, grid_error), (found, error) = optimum(grid, place), optimum(sweep.fit(), place)
         assert abs(found - expected) <= math.hypot(grid_error, error)
