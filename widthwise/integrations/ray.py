@@ -6,6 +6,7 @@
     tuner.fit()  # ends when the sweep is done
     sweep.predict()
 
+Ray copies its searcher, so give the sweep a path: this `sweep` then reads there what the copy wrote.
 The trainable finds `learning_rate`, the axes and `seed` in its config and reports the loss, NaN or infinity if it
 diverged. A trial that ends in an error says nothing, and its run is not asked for again.
 """

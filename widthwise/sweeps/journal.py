@@ -28,6 +28,13 @@ class Journal:
         self._thread = threading.RLock()
         self._file: IO[bytes] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy in another process needs: all but the lock. Ray copies its searchers."""
+        return {**self.__dict__, "_thread": None, "_file": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _thread=threading.RLock())
+
     @contextmanager
     def locked(self) -> Iterator[list[Event]]:
         """Keep every other process and thread out, and yield the events written since the last look."""

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -138,22 +139,37 @@ def test_a_run_that_failed_is_given_up() -> None:
     assert len(asked.runs) == 1
 
 
-def test_processes_share_a_path(tmp_path: Path) -> None:
-    path = tmp_path / "sweep.jsonl"
+def test_processes_take_turns(tmp_path: Path) -> None:
     program = (
-        "import sys; from widthwise import Sweep\n"
-        "sweep = Sweep(axes={'width': [64]}, learning_rates=(2**-14, 2**-3), ratio=2**0.5, target={'width': 64},\n"
-        "              path=sys.argv[1])\n"
-        "for _ in range(5):\n"
-        "    for run in sweep.ask(worker=sys.argv[2]): sweep.tell(run, None)"
+        "import sys, time; from pathlib import Path; from widthwise.sweeps.journal import Journal\n"
+        "journal, folder, count = Journal(sys.argv[1]), Path(sys.argv[1]).parent, 0\n"
+        "(folder / sys.argv[2]).touch()\n"
+        "while not ((folder / 'a').exists() and (folder / 'b').exists()): time.sleep(0.01)\n"
+        "for _ in range(20):\n"
+        "    with journal.locked() as news:\n"
+        "        count += len(news)\n"
+        "        time.sleep(0.01)\n"
+        "        journal.append([{'number': count}])\n"
+        "        count += 1"
     )
+    path = tmp_path / "events.jsonl"
     workers = [subprocess.Popen([sys.executable, "-c", program, str(path), name]) for name in "ab"]
     assert [worker.wait() for worker in workers] == [0, 0]
-    events = [json.loads(line) for line in path.read_text().splitlines()]
-    asked = [event["run"] for event in events if event["event"] == "asked"]
-    assert asked == list(range(len(asked)))
-    assert len({event["learning_rate"] for event in events if event["event"] == "asked"}) == len(asked)
-    assert len(sweep(path).runs) == len(asked)
+    assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == list(range(40))
+
+
+def test_two_sweeps_on_a_path_never_ask_the_same(tmp_path: Path) -> None:
+    one, other = sweep(tmp_path / "sweep.jsonl"), sweep(tmp_path / "sweep.jsonl")
+    asked = [run for _ in range(2) for worker, name in ((one, "a"), (other, "b")) for run in worker.ask(4, name)]
+    assert len({(run.axes["width"], run.learning_rate) for run in asked}) == len({run.number for run in asked}) == 8
+
+
+def test_a_copy_works_on_the_same_path(tmp_path: Path) -> None:
+    asked = sweep(tmp_path / "sweep.jsonl")
+    copy = pickle.loads(pickle.dumps(asked))  # noqa: S301  # its own bytes
+    (run,) = copy.ask()
+    copy.tell(run, 2.5)
+    assert len(asked.runs) == 1
 
 
 class Service:
