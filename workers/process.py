@@ -90,6 +90,11 @@ class ChildProcess:
         self.phase = after(self.phase, event)
         return event
 
+    @property
+    def lives(self) -> bool:
+        """Whether its process still runs."""
+        return self._process.poll() is None
+
     def growth_bytes(self) -> int:
         """Return the resident memory that it gained since the first call; 0 if this system does not tell."""
         try:

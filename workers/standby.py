@@ -111,6 +111,6 @@ class Standby:
 def _is_silent(child: ChildProcess) -> bool:
     """Whether a child that waits is alive and has said nothing since it finished."""
     try:
-        return child.next_event(0.0) is None
+        return child.lives and child.next_event(0.0) is None
     except (Ended, ProtocolError):
         return False

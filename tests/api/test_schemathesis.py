@@ -17,6 +17,7 @@ BEYOND_THE_SCHEMA = {
     "/problems/invalid-input",
     "/problems/unplaced-tensors",
     "/problems/idempotency-key-reused",
+    "/problems/specification-too-large",
 }
 
 

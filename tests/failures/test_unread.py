@@ -122,7 +122,7 @@ def test_an_answer_that_is_read_slowly_is_whole(api: Cluster) -> None:
     with connect(api) as connection:
         push(connection, post("Connection: close"))
         began = time.monotonic()
-        answer = received(connection, pause=0.005)
+        answer = received(connection, pause=0.01)
         assert time.monotonic() - began > UNREAD_SECONDS
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")

@@ -19,6 +19,8 @@ from widthwise.search.followups import HORIZON_SPACING, OCTAVES_ABOVE, OCTAVES_B
 from widthwise.search.telescope import SCATTER, SLOPE_PRIOR, WINDOW, seeds_of, spacing_of
 from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Runner, ShardKind
 
+MOST = 2.0**40  # points of one window: beyond any limit, and no mesh however fine makes it infinite
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
@@ -81,12 +83,12 @@ def _sweep(spec: CalibrationSpec, widths: Sequence[int], index: int) -> int:
 
 def _points(below: float, above: float, spacing: float, mesh: float) -> int:
     """The points of a window of so many octaves on each side, on the mesh's lattice."""
-    octaves = max(1, round(spacing / mesh)) * mesh
-    return math.floor(below / octaves + TOLERANCE) + math.floor(above / octaves + TOLERANCE) + 1
+    octaves = max(1, round(min(spacing / mesh, MOST))) * mesh
+    return sum(math.floor(min(side / octaves, MOST) + TOLERANCE) for side in (below, above)) + 1
 
 
 def _finer(rates: Sequence[float], spacing: float) -> int:
     """The points that a finer mesh puts around the optimum, wherever it lies among `rates`."""
-    octaves = [math.log2(high / low) for low, high in pairwise(rates)]
+    octaves = [math.log2(high) - math.log2(low) for low, high in pairwise(rates)]
     gaps = sorted(gap for gap in octaves if gap > spacing + TOLERANCE)[-2:]
-    return min(REFINEMENT_POINTS, sum(math.ceil(gap / spacing - TOLERANCE) - 1 for gap in gaps))
+    return min(REFINEMENT_POINTS, sum(math.ceil(min(gap / spacing, MOST) - TOLERANCE) - 1 for gap in gaps))

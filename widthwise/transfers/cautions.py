@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from widthwise.caution import Caution
 from widthwise.model import Base, Target, by_role, changed_sizes
 from widthwise.rules.beyond_width.named import About
-from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.contract import stated_widths
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
@@ -226,8 +225,8 @@ def _on_other_sizes(base: Base, target: Target, covered: frozenset[str]) -> Iter
         code, words, about = _SIZES[name]
         yield Caution(
             code,
-            f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}: no rule in force handles "
-            f"that, so the plan leaves it uncorrected; name one as rules.{about.value} ({', '.join(BY_WORD[about])})",
+            f"the {words} changes from {getattr(base, name)} to {getattr(target, name)}, and this plan leaves that "
+            f"uncorrected: name one of rules.{about.value} (docs/rules.md)",
         )
 
 

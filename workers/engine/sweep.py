@@ -6,6 +6,7 @@ over all devices that JAX sees: the chips of a TPU host, which one process must 
 between workers that see one each (CUDA_VISIBLE_DEVICES).
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache, partial
 from time import perf_counter
@@ -77,10 +78,16 @@ def prepare(spec: CalibrationSpec, width: int, corpora_dir: str | None = None) -
         _program(spec, width, corpora_dir)
 
 
-@lru_cache(maxsize=PROGRAMS)
 def _program(spec: CalibrationSpec, width: int, corpora_dir: str | None) -> "SweepProgram":
     """Return the compiled program of a width, which a process keeps for its next shard."""
-    return SweepProgram(WidthProgram.of(spec, width, load_corpus(spec.proxy.dataset, corpora_dir)))
+    return _compiled(json.dumps(spec.to_dict(), sort_keys=True), width, corpora_dir)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _compiled(spec: str, width: int, corpora_dir: str | None) -> "SweepProgram":
+    """By the specification as JSON: measured alignments make it unhashable."""
+    read = CalibrationSpec.from_dict(json.loads(spec))
+    return SweepProgram(WidthProgram.of(read, width, load_corpus(read.proxy.dataset, corpora_dir)))
 
 
 def _run_in_turn(
