@@ -29,6 +29,7 @@ Seen to fail with a guard removed, or a mistake put in, and what the test said:
 
 import json
 import os
+import random
 import re
 import socket
 import socketserver
@@ -263,9 +264,16 @@ def test_a_refusal_ends_no_other_request_of_http_2(edge: Edge) -> None:
 
 
 def many_tensors() -> bytes:
-    """A transfer whose answer of 3 MB is far larger than any buffer."""
+    """A transfer whose answer of 3 MB is far larger than any buffer, and not small when it is packed either."""
+    names = random.Random(0)  # noqa: S311
     tensors = [
-        {"name": f"t{n}", "role": "hidden", "base_shape": [64, 64], "target_shape": [128, 128]} for n in range(4_000)
+        {
+            "name": f"t{n}.{names.randbytes(40).hex()}",
+            "role": "hidden",
+            "base_shape": [64, 64],
+            "target_shape": [128, 128],
+        }
+        for n in range(4_000)
     ]
     return json.dumps({**CONTRACT, "tensors": tensors}).encode()
 
