@@ -265,7 +265,7 @@ def test_a_refusal_ends_no_other_request_of_http_2(edge: Edge) -> None:
 
 def many_tensors() -> bytes:
     """A transfer whose answer of 3 MB is far larger than any buffer, and not small when it is packed either."""
-    names = random.Random(0)  # noqa: S311
+    names = random.Random(0)
     tensors = [
         {
             "name": f"t{n}.{names.randbytes(40).hex()}",
