@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,19 +108,13 @@ def test_one_that_ended_or_was_killed_while_it_waited_is_not_taken(made: list[St
     place = standby(made)
     first = run(place)
     os.kill(first.pid, signal.SIGKILL)
-    until(lambda: has_ended(first))
+    until(lambda: not first.lives)
     second = run(place)
     assert second.pid != first.pid
     leaving = standby(made, "leaves")
     gone = run(leaving)
-    until(lambda: has_ended(gone))
+    until(lambda: not gone.lives)
     assert run(leaving).pid != gone.pid
-
-
-def has_ended(child: ChildProcess) -> bool:
-    with suppress(ChildProcessError, OSError):
-        return Path(f"/proc/{child.pid}/stat").read_text().split(")")[1].split()[0] == "Z"
-    return True
 
 
 def test_the_end_of_a_standby_ends_its_child(made: list[Standby]) -> None:

@@ -6,17 +6,13 @@ from typing import Annotated
 import typer
 
 from widthwise.cli import console, options
-from widthwise.conversion import MUON_RMS_SCALE, Converted, convert_decay, convert_lora_alpha, convert_rate
+from widthwise.conversion import CONVERTED, MUON_RMS_SCALE, Converted, convert_decay, convert_lora_alpha, convert_rate
 from widthwise.vocabulary import Optimizer, WeightDecayMode
 
 convert = typer.Typer(
     name="convert",
     no_args_is_help=True,
-    help="Convert a number from one optimizer or convention to another, at the same size.\n\n"
-    "\b\nExamples:\n"
-    "  widthwise convert rate 0.02 --from muon_keller --to muon_rms --shape 4096x1024\n"
-    "  widthwise convert decay 0.1 -o adamw --lr 0.003 --from decoupled --to independent\n"
-    "  widthwise convert alpha 32 --rank 16 --from lora --to rslora",
+    help="Convert a number from one optimizer or convention to another, at the same size.",
 )
 _SHAPE = re.compile(r"(\d+)[x×](\d+)")
 
@@ -25,7 +21,7 @@ _SHAPE = re.compile(r"(\d+)[x×](\d+)")
 def rate(
     learning_rate: Annotated[float, typer.Argument(help="Of the optimizer that --from names.")],
     *,
-    source: Annotated[Optimizer, typer.Option("--from", help="adamw, muon_unit, muon_keller or muon_rms.")],
+    source: Annotated[Optimizer, typer.Option("--from", help=f"One of {', '.join(CONVERTED)}.")],
     target: Annotated[Optimizer, typer.Option("--to", help="Another of these.")],
     shape: Annotated[str, typer.Option(help="Fan-out and fan-in of the matrix, as 4096x1024.")],
     c: Annotated[

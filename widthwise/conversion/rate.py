@@ -29,6 +29,7 @@ _SCALES: Mapping[str, Callable[[int, int, float], float]] = MappingProxyType(
     }
 )
 _ADAM = "adamw"
+CONVERTED = (_ADAM, *_SCALES)  #: the optimizers between which learning rates are converted
 
 
 def convert_rate(
@@ -76,9 +77,9 @@ def _scale(word: str, fan_out: int, fan_in: int, c: float) -> float:
 
 def _word(optimizer: Optimizer | str, field: str) -> str:
     word = known_word(Optimizer, optimizer, field).value
-    if word != _ADAM and word not in _SCALES:
+    if word not in CONVERTED:
         raise InvalidInputError(
-            f"{field} is {word!r}; learning rates are converted between {_ADAM}, {', '.join(_SCALES)}", field=field
+            f"{field} is {word!r}; learning rates are converted between {', '.join(CONVERTED)}", field=field
         )
     return word
 
