@@ -6,7 +6,7 @@ from widthwise.caution import Caution
 from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.theory.fans import Fans
-from widthwise.theory.optimizers import epsilon_power
+from widthwise.theory.optimizers import OPTIMIZERS, epsilon_power
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import QuantityName, Role, known_word
 
@@ -65,7 +65,10 @@ class WidthInForce:
     def _gradients(self) -> Mapping[Role, float]:
         """Exponent of the gradient by role, where the optimizer has an epsilon next to it."""
         optimizer = self._case.scheme.optimizer
-        return {role: g for role, g in self._in_force.gradient.items() if epsilon_power(optimizer, role)}
+        gradient = self._in_force.gradient
+        if not OPTIMIZERS[optimizer].scales:  # all roles alike, and looking each of them up takes a while
+            return gradient
+        return {role: g for role, g in gradient.items() if epsilon_power(optimizer, role)}
 
     def _measured(self) -> Iterator[Caution]:
         exponents = self._case.exponents

@@ -1,7 +1,6 @@
 """From a tuned base to every hyperparameter of the target: the product of the rules in force."""
 
 import math
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, reduce
 from types import MappingProxyType
@@ -167,12 +166,12 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
     )
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
-    names = {role: _quantity_names(scheme.optimizer, role) for role in _ROLES}
+    names = _quantity_names(scheme.optimizer)
     values = _base_values(base)
     code = of_tensors(request.code_multipliers, tensors, placements)
     layers = tuple(_layers(case, values, named, names))
     tensor_plans = tuple(_tensor_plans(case, values, named, names, tied=tied, code=code))
-    changes = reduce(operator.or_, (dict(found.changes) for _, found in named))
+    changes: Changes = {name: change for _, found in named for name, change in found.changes.items()}
     return Plan(
         layers=layers,
         tensors=tensor_plans,
@@ -269,7 +268,8 @@ def _quantities(
     for rule_name, rule in rules:
         factors = rule.factors(subject, multipliers)
         found.append((rule_name, factors))
-        multipliers = _product(multipliers, factors.multipliers) if multipliers else factors.multipliers
+        if factors.multipliers:
+            multipliers = _product(multipliers, factors.multipliers) if multipliers else factors.multipliers
     by_rule = {name: factors.multipliers for name, factors in found if factors.multipliers}
     exponents = reduce(_sum, (factors.exponents for _, factors in found))
     quantities: dict[QuantityName, Quantity] = {}
@@ -291,10 +291,10 @@ def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
 
 
 @cache
-def _quantity_names(optimizer: Optimizer, role: Role) -> tuple[QuantityName, ...]:
-    """The quantities of a role's tensors: no epsilon where the optimizer has none."""
-    has_epsilon = epsilon_power(optimizer, role) > 0
-    return tuple(name for name in QUANTITIES if has_epsilon or name != "epsilon")
+def _quantity_names(optimizer: Optimizer) -> _Names:
+    """The quantities of each role's tensors: no epsilon where the optimizer has none."""
+    without = tuple(name for name in QUANTITIES if name != "epsilon")
+    return {role: QUANTITIES if epsilon_power(optimizer, role) else without for role in _ROLES}
 
 
 def _require_values(
@@ -308,7 +308,7 @@ def _require_values(
             continue
         missing: dict[Role, str] = {}
         for tensor, placement in zip(tensors, placements, strict=True):
-            if placement.role not in values and name in _quantity_names(optimizer, placement.role):
+            if placement.role not in values and name in _quantity_names(optimizer)[placement.role]:
                 missing.setdefault(placement.role, tensor.name)
         if missing:
             listed = ", ".join(f"role {role.value!r}, which tensor {first!r} has" for role, first in missing.items())

@@ -20,6 +20,8 @@ def chosen_rules(choices: RuleChoices) -> tuple[NamedRule, ...]:
     Raises InvalidInputError for a word that is not known, a parameter that is out of range or unknown, and two rules
     that settle the same.
     """
+    if not choices:
+        return ()
     for about in choices:
         if about not in set(About):
             known = ", ".join(repr(each.value) for each in About)
