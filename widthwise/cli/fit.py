@@ -1,12 +1,13 @@
 """`widthwise fit`: the optimum of every cell of a sweep, a law over its axes, and predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from widthwise.cli import console, options
+from widthwise.cli import console, options, sweep_options
+from widthwise.cli.sweep_tables import range_of, show_fit, show_held_out, show_predictions, values_of
 from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from widthwise.sweeps.exports import Export
     from widthwise.sweeps.holdout import HeldOutCell
 
-_RUNS, _ASKED, _OUTPUT = "What the columns mean", "What to predict", options.OUTPUT
+_ASKED, _OUTPUT = "What to predict", options.OUTPUT
 
 
 def fit(
@@ -23,62 +24,27 @@ def fit(
         Path,
         typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list, or Optuna's SQLite storage."),
     ],
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="FIELD=COLUMN",
-            help="The column of learning_rate, loss, seed or status, if it has another name.",
-            rich_help_panel=_RUNS,
-        ),
-    ] = None,
-    axis: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--axis",
-            metavar="NAME[=COLUMN]",
-            help="An axis of numbers; width, depth, parameters, tokens, batch_tokens and rank are read anyway.",
-            rich_help_panel=_RUNS,
-        ),
-    ] = None,
-    group: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--group", metavar="NAME[=COLUMN]", help="An axis of words, such as optimizer.", rich_help_panel=_RUNS
-        ),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option("--without", metavar="AXIS", help="Leave an axis out, such as depth.", rich_help_panel=_RUNS),
-    ] = None,
+    column: Annotated[list[str] | None, sweep_options.column()] = None,
+    axis: Annotated[list[str] | None, sweep_options.axis()] = None,
+    group: Annotated[list[str] | None, sweep_options.group()] = None,
+    without: Annotated[list[str] | None, sweep_options.without()] = None,
     study: Annotated[
         str | None,
-        typer.Option("--study", metavar="NAME", help="The study, if a storage has several.", rich_help_panel=_RUNS),
-    ] = None,
-    prescribed: Annotated[
-        list[str] | None,
         typer.Option(
-            "--prescribed",
-            metavar="AXIS",
-            help="An axis that the parameterization already scales the rates over, such as width under muP.",
-            rich_help_panel=_RUNS,
+            "--study",
+            metavar="NAME",
+            help="The study, if a storage has several.",
+            rich_help_panel=sweep_options.READING,
         ),
     ] = None,
+    prescribed: Annotated[list[str] | None, sweep_options.prescribed()] = None,
     predict: Annotated[
         list[str] | None,
         typer.Option(
             "--predict", metavar="AXIS=VALUE,…", help="A cell to predict; every axis.", rich_help_panel=_ASKED
         ),
     ] = None,
-    holdout: Annotated[
-        str | None,
-        typer.Option(
-            "--holdout",
-            metavar="AXIS=max|min",
-            help="Predict the cells at this end of an axis from all others, and say how well.",
-            rich_help_panel=_ASKED,
-        ),
-    ] = None,
+    holdout: Annotated[str | None, sweep_options.holdout(_ASKED)] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -111,14 +77,19 @@ def fit(
     from widthwise.sweeps.holdout import hold_out
     from widthwise.sweeps.table import read_rows
 
-    groups = dict(_pair(text, "--group") for text in group or ())
-    columns = {**_fields(column), **dict(_pair(text, "--axis") for text in axis or ()), **groups}
+    groups = dict(sweep_options.pair(text, "--group") for text in group or ())
+    columns = {
+        **sweep_options.fields(column),
+        **dict(sweep_options.pair(text, "--axis") for text in axis or ()),
+        **groups,
+    }
     export = recognised(read_rows(file, study=study))
     known = {name: column for name, column in export.columns.items() if name not in (without or ())}
     runs = runs_from_rows(export.rows, columns={**known, **columns}, groups=tuple(groups), without=without or ())
     found = fit_sweep(runs, prescribed=prescribed or ())
-    predictions = [found.predict(**_place(text, found)) for text in predict or ()]
-    held = () if holdout is None else hold_out(runs, *_end(holdout), prescribed=prescribed or ())
+    words = [name for name, value in found.cells[0].axes.items() if isinstance(value, str)]
+    predictions = [found.predict(**sweep_options.place(text, words)) for text in predict or ()]
+    held = () if holdout is None else hold_out(runs, *sweep_options.end(holdout), prescribed=prescribed or ())
     if plot is not None:
         _write(plot, sweep_report(found, predictions=predictions, held_out=held))
     if as_json:
@@ -126,12 +97,14 @@ def fit(
         return
     if export.tool:
         console.stdout().print(export.described(), soft_wrap=True, markup=False, highlight=False)
-    _show_optima(found)
-    _show_law(found)
+    shown = _to_dict(found, predictions, held)
+    show_fit(shown)
     if predictions:
-        _show_predictions(predictions)
+        show_predictions(shown["predictions"])
+    for each in predictions:
+        _show_published(each)
     if held:
-        _show_held_out(held)
+        show_held_out({"cells": shown["held_out"], "covered": sum(cell.covered for cell in held)})
     warnings = [*found.warnings, *(warning for each in predictions for warning in each.warnings)]
     console.warn([warning._asdict() for warning in dict.fromkeys(warnings)])
 
@@ -147,48 +120,6 @@ def _write(file: Path, figure: str) -> None:
         file.write_text(figure, encoding="utf-8")
     except OSError as error:
         raise InvalidInputError(f"{file} can't be written: {error.strerror}", field="plot") from None
-
-
-def _pair(text: str, option: str) -> tuple[str, str]:
-    name, _, column = text.partition("=")
-    if not name:
-        raise typer.BadParameter(f"{text!r}: give NAME=COLUMN", param_hint=f"'{option}'")
-    return name, column or name
-
-
-def _fields(texts: Sequence[str] | None) -> dict[str, str]:
-    found = dict(_pair(text, "--column") for text in texts or ())
-    for name in found:
-        if name not in ("learning_rate", "loss", "seed", "status"):
-            raise typer.BadParameter(
-                f"{name!r}: give learning_rate, loss, seed or status; --axis and --group name the rest",
-                param_hint="'--column'",
-            )
-    return found
-
-
-def _place(text: str, found: "SweepFit") -> dict[str, float | str]:
-    """A cell as AXIS=VALUE,…; a value is a word where the runs have words."""
-    place: dict[str, float | str] = {}
-    known = found.cells[0].axes
-    for part in text.split(","):
-        name, separator, value = part.strip().partition("=")
-        try:
-            place[name] = value if isinstance(known.get(name), str) else float(value)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise typer.BadParameter(f"{part!r}: give AXIS=NUMBER", param_hint="'--predict'")
-    return place
-
-
-def _end(text: str) -> tuple[str, Literal["max", "min"]]:
-    name, _, end = text.partition("=")
-    if end == "max":
-        return name, "max"
-    if end == "min":
-        return name, "min"
-    raise typer.BadParameter(f"{text!r}: give AXIS=max or AXIS=min", param_hint="'--holdout'")
 
 
 def _to_dict(
@@ -212,72 +143,17 @@ def _to_dict(
     }
 
 
-def _show_optima(found: "SweepFit") -> None:
-    names = list(found.cells[0].axes)
-    table = console.new_table(*names, "learning rate", "95 % interval", "edge", left=len(names))
-    for optimum in found.optima:
-        edge = {None: "", "low": "at or below", "high": "at or above", "both": "one rate"}[optimum.edge]
-        table.add_row(*_values(optimum.axes), console.number(optimum.learning_rate), _range(optimum.interval), edge)
-    console.show(f"Optima ({len(found.optima)} cells)", table)
-
-
-def _show_law(found: "SweepFit") -> None:
-    table = console.new_table("law", "value", "95 % interval", "prior", "from the data")
-    for one in found.law:
-        low, high = one.interval
-        prior = f"{one.prior.mean:.3g} ± {one.prior.standard_deviation:.3g}"
-        table.add_row(one.name, f"{one.value:.3f}", f"{low:.3f} to {high:.3f}", prior, f"{one.learnt:.0%}")
-    console.show("Law: log2 of the best rate over log2 of each axis", table)
-    out = console.stdout()
-    out.print(f"Single cells scatter by {found.scatter:.2f} octaves about it.")
-    if found.saturation_batch is not None:
-        value, interval = found.saturation_batch
-        out.print(f"The best rate stops growing near a batch of {value:.3g} tokens ({_range(interval)}).")
-
-
-def _show_predictions(predictions: Sequence["SweepPrediction"]) -> None:
-    names = list(predictions[0].axes)
-    table = console.new_table(
-        *names, "learning rate", "95 % interval", "of the law", "expected regret, nats", left=len(names)
-    )
-    for each in predictions:
-        regret = f"{each.expected_regret:.2g}"
-        rate = console.number(each.learning_rate)
-        table.add_row(*_values(each.axes), rate, _range(each.interval), _range(each.law_interval), regret)
-    console.show("Predictions", table)
-    for each in predictions:
-        _show_published(each)
-
-
 def _show_published(prediction: "SweepPrediction") -> None:
     found = [one for one in prediction.published if one.learning_rate is not None]
     if not found:
         return
     table = console.new_table("published law", "learning rate", "95 % interval", "holds", "not what it was fitted to")
     for one in found:
-        interval = "" if one.interval is None else _range(one.interval)
+        interval = "" if one.interval is None else range_of(one.interval)
         table.add_row(
             one.title, f"{one.learning_rate:.3g}", interval, "yes" if one.valid else "no", "; ".join(one.outside)
         )
-    place = ", ".join(f"{name} {value}" for name, value in zip(prediction.axes, _values(prediction.axes), strict=True))
+    place = ", ".join(
+        f"{name} {value}" for name, value in zip(prediction.axes, values_of(prediction.axes), strict=True)
+    )
     console.show(f"Published laws at {place}", table)
-
-
-def _show_held_out(held: Sequence["HeldOutCell"]) -> None:
-    names = list(held[0].optimum.axes)
-    table = console.new_table(*names, "optimum", "predicted", "95 % interval", "octaves", "holds", left=len(names))
-    for each in held:
-        rate, predicted = console.number(each.optimum.learning_rate), console.number(each.prediction.learning_rate)
-        holds = "yes" if each.covered else "no"
-        interval = _range(each.prediction.interval)
-        table.add_row(*_values(each.optimum.axes), rate, predicted, interval, f"{each.octaves:+.2f}", holds)
-    covered = sum(each.covered for each in held)
-    console.show(f"Held out: {covered} of {len(held)} intervals hold the optimum", table)
-
-
-def _values(axes: Mapping[str, float | str]) -> list[str]:
-    return [value if isinstance(value, str) else f"{value:g}" for value in axes.values()]
-
-
-def _range(interval: tuple[float, float]) -> str:
-    return f"{interval[0]:.3g} to {interval[1]:.3g}"

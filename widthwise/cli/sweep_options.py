@@ -1,7 +1,7 @@
 """Options that say how a sweep's rows are read, and the words that `widthwise fit` and `widthwise sweeps` take."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -86,12 +86,14 @@ def place(text: str, words: Collection[str], hint: str = "'--predict'") -> dict[
     return found
 
 
-def end(text: str) -> tuple[str, str]:
+def end(text: str) -> tuple[str, Literal["max", "min"]]:
     """Parse `tokens=max`."""
     name, _, found = text.partition("=")
-    if found not in ("max", "min"):
-        raise typer.BadParameter(f"{text!r}: give AXIS=max or AXIS=min", param_hint="'--holdout'")
-    return name, found
+    if found == "max":
+        return name, "max"
+    if found == "min":
+        return name, "min"
+    raise typer.BadParameter(f"{text!r}: give AXIS=max or AXIS=min", param_hint="'--holdout'")
 
 
 def wanted_columns(row: Mapping[str, Any], columns: Mapping[str, str], axes: Collection[str]) -> dict[str, Any]:

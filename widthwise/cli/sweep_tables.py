@@ -43,7 +43,7 @@ def show_runs(runs: Sequence[Part]) -> None:
     for run in runs:
         loss = "diverged" if run["loss"] is None else f"{run['loss']:.4f}"
         seed = "" if run["seed"] is None else str(run["seed"])
-        table.add_row(*_values(run["axes"]), console.number(run["learning_rate"]), loss, seed)
+        table.add_row(*values_of(run["axes"]), console.number(run["learning_rate"]), loss, seed)
     console.show(f"Runs ({len(runs)})", table)
 
 
@@ -53,7 +53,7 @@ def show_fit(fit: Part) -> None:
     table = console.new_table(*names, "learning rate", "95 % interval", "edge", left=len(names))
     for optimum in fit["optima"]:
         rate = console.number(optimum["learning_rate"])
-        table.add_row(*_values(optimum["axes"]), rate, _range(optimum["interval"]), EDGES[optimum["edge"]])
+        table.add_row(*values_of(optimum["axes"]), rate, range_of(optimum["interval"]), EDGES[optimum["edge"]])
     console.show(f"Optima ({len(fit['optima'])} cells)", table)
     table = console.new_table("law", "value", "95 % interval", "prior", "from the data")
     for one in fit["law"]:
@@ -65,7 +65,7 @@ def show_fit(fit: Part) -> None:
     out.print(f"Single cells scatter by {fit['scatter']:.2f} octaves about it.")
     saturation = fit["saturation_batch"]
     if saturation is not None:
-        batch, interval = saturation["value"], _range(saturation["interval"])
+        batch, interval = saturation["value"], range_of(saturation["interval"])
         out.print(f"The best rate stops growing near a batch of {batch:.3g} tokens ({interval}).")
 
 
@@ -76,9 +76,9 @@ def show_predictions(predictions: Sequence[Part]) -> None:
         *names, "learning rate", "95 % interval", "of the law", "expected regret, nats", left=len(names)
     )
     for each in predictions:
-        intervals = _range(each["interval"]), _range(each["law_interval"])
+        intervals = range_of(each["interval"]), range_of(each["law_interval"])
         rate = console.number(each["learning_rate"])
-        table.add_row(*_values(each["axes"]), rate, *intervals, f"{each['expected_regret']:.2g}")
+        table.add_row(*values_of(each["axes"]), rate, *intervals, f"{each['expected_regret']:.2g}")
     console.show("Predictions", table)
 
 
@@ -90,13 +90,15 @@ def show_held_out(score: Part) -> None:
     for each in cells:
         rates = console.number(each["optimum"]), console.number(each["predicted"])
         holds = "yes" if each["covered"] else "no"
-        table.add_row(*_values(each["axes"]), *rates, _range(each["interval"]), f"{each['octaves']:+.2f}", holds)
+        table.add_row(*values_of(each["axes"]), *rates, range_of(each["interval"]), f"{each['octaves']:+.2f}", holds)
     console.show(f"Held out: {score['covered']} of {len(cells)} intervals hold the optimum", table)
 
 
-def _values(axes: Mapping[str, float | str]) -> list[str]:
+def values_of(axes: Mapping[str, float | str]) -> list[str]:
+    """Return the cells of a table that name a place."""
     return [value if isinstance(value, str) else f"{value:g}" for value in axes.values()]
 
 
-def _range(interval: Sequence[float]) -> str:
+def range_of(interval: Sequence[float]) -> str:
+    """Return an interval as tables show it."""
     return f"{interval[0]:.3g} to {interval[1]:.3g}"

@@ -49,6 +49,12 @@ def _chosen(about: About, choice: str | Mapping[str, Any] | NamedRule) -> NamedR
     given = {"rule": choice} if isinstance(choice, str) else dict(choice)
     word = given.pop("rule", _IMPLIED.get(about))
     rule = BY_WORD[about].get(word) if isinstance(word, str) else None
+    if word == "measured":
+        raise InvalidInputError(
+            f"{field} is 'measured', which a service takes from a sweep: name one as exponents.id with source 'sweep' "
+            "(--sweep), or give another rule",
+            field=field,
+        )
     if rule is None:
         raise InvalidInputError(f"{field} is {word!r}; {_words(about)}", field=field)
     parameters = [each.name for each in fields(rule)]
