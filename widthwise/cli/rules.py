@@ -9,11 +9,12 @@ from rich.markup import escape
 from widthwise.cli import console, options
 from widthwise.rules.beyond_width.named import About
 from widthwise.rules.beyond_width.registry import BY_WORD
+from widthwise.vocabulary import known_word
 
 
 def rules(
     *,
-    about: Annotated[About | None, typer.Argument(help="Only rules about this.", metavar="ABOUT")] = None,
+    about: Annotated[str | None, typer.Argument(help="Only rules about this.", metavar="ABOUT")] = None,
     as_json: Annotated[bool, options.as_json("Print the rules as JSON.")] = False,
 ) -> None:
     """List the rules for depth, batch, tokens and weight decay, with their sources and where they hold.
@@ -24,7 +25,7 @@ def rules(
       widthwise rules depth
       widthwise rules weight_decay --json
     """
-    shown = [about] if about else list(About)
+    shown = list(About) if about is None else [known_word(About, about, "ABOUT")]
     if as_json:
         console.print_json(
             [
