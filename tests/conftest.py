@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import structlog
 
 from testbed.brokers import BrokerServer, GivenBroker, installed_brokers
 from testbed.databases import GivenPostgres, PostgresServer, SqliteFiles, own_postgres_server
@@ -16,6 +17,13 @@ collect_ignore = [] if HAS_MODELS else ["models"]
 
 def pytest_report_header() -> list[str]:
     return [] if HAS_MODELS else ["tests/models needs PyTorch and model libraries: `make test-models` runs it"]
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo a command's setting of the level: a later test of this process would miss the lines below it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
