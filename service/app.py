@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -41,6 +42,8 @@ from widthwise.version import VERSION
 
 STREAM_SECONDS = 600.0  # chosen: proxies cut longer streams anyway, and a client resumes without loss
 POLL_SECONDS = 1.0  # chosen: between reads of new events; trials take seconds
+#: Calibrations stored at once (chosen): more threads take turns at one interpreter, 40 store a quarter fewer a second.
+SUBMITTING = 8
 
 _DESCRIPTION = (
     "Tune a small model, train a large one: per-tensor learning rates, epsilons, inits and decays for any width, from "
@@ -119,6 +122,7 @@ def create_app(
     app.state.fits = Fits()
     app.state.streams = streams = Streams()
     app.state.lane = lane = Lane()
+    app.state.submitting = CapacityLimiter(SUBMITTING)
     app.state.connections = connections = Connections(unread_seconds=settings.unread_seconds)
     app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
     app.state.large = large = LargeTransfers(max_body_bytes=settings.max_body_bytes)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import TypeAdapter
@@ -115,13 +116,13 @@ async def create_calibration(
     check_caps(spec, settings)
     if settings.workers:  # they read the folder of these settings; of workers elsewhere nothing is known here
         await run_in_threadpool(logic.check_corpus, spec, settings.corpora_dir)
-    created = await run_in_threadpool(
+    create = partial(
         store.calibrations.create,
         spec.to_dict(),
         idempotency_key=idempotency_key,
         request_id=request.state.request_id,
     )
-    return _accepted(created)
+    return _accepted(await to_thread.run_sync(create, limiter=request.app.state.submitting))
 
 
 @router.post(

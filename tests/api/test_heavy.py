@@ -1,7 +1,9 @@
 """Heavy requests of one owner hold up neither light requests nor another owner's heavy ones."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 
 import anyio
 import httpx
@@ -96,6 +98,35 @@ def test_another_owners_list_is_read_at_once(settings: Settings, held: HeldStore
     seconds, statuses = heavy_requests(app, busy, [path] * MANY, "/v1/calibrations", other)
     assert seconds < SOON_SECONDS, "the list waited for the heavy requests"
     assert statuses == [200] * MANY  # each got its turn once the first was done
+
+
+def test_submissions_that_wait_for_the_database_leave_threads_for_others(app: FastAPI, settings: Settings) -> None:
+    file = settings.database_url.removeprefix("sqlite:///")
+
+    async def send() -> tuple[float, list[int]]:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as client:
+            statuses: list[int] = []
+
+            async def submit() -> None:
+                statuses.append((await client.post("/v1/calibrations", json=spec())).status_code)
+
+            with closing(sqlite3.connect(file, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")  # no other connection can write meanwhile
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(MANY):
+                        tasks.start_soon(submit)
+                    await anyio.sleep(0.5)  # for every thread to be taken
+                    began = anyio.current_time()
+                    with anyio.move_on_after(SOON_SECONDS):
+                        assert (await client.get("/v1/calibrations")).status_code == 200
+                    seconds = anyio.current_time() - began
+                    other.execute("ROLLBACK")
+            return seconds, statuses
+
+    seconds, statuses = anyio.run(send)
+    assert seconds < SOON_SECONDS, "the list waited for the submissions"
+    assert statuses == [202] * MANY
 
 
 def test_those_whose_turn_does_not_come_are_refused(settings: Settings, held: HeldStore) -> None:

@@ -248,9 +248,9 @@ def cause_of(error: sa.exc.SQLAlchemyError) -> str:
     return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
 
 
-def insert_or(connection: sa.Connection, table: sa.Table) -> Any:
-    """Return the dialect's INSERT, the one with ON CONFLICT clauses."""
-    if connection.dialect.name == "sqlite":
+def insert_or(dialect: str, table: sa.Table) -> Any:
+    """Return a dialect's INSERT, the one with ON CONFLICT clauses; dialect: its name."""
+    if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
         return sqlite_insert(table)

@@ -110,6 +110,12 @@ def add_events(
     connection.execute(APPENDED, rows)
 
 
+def add_first_event(connection: sa.Connection, calibration_id: str, entry: Entry) -> None:
+    """Append event 1 to a calibration that was inserted with it counted: `last_event` 1, EVENT_BYTES stored."""
+    kind, data = entry
+    connection.execute(APPENDED, [{"calibration_id": calibration_id, "seq": 1, "kind": kind, "data": dict(data)}])
+
+
 def move_calibration(
     connection: sa.Connection, locked: sa.Row[Any], target: CalibrationState, *earlier: Entry, **values: Any
 ) -> None:

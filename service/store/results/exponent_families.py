@@ -14,6 +14,6 @@ def family_of(connection: sa.Connection, words: Mapping[str, str]) -> int:
     found = connection.execute(query).scalar_one_or_none()
     if found is None:
         # a concurrent transaction may store it meanwhile; this then waits for its commit and finds the row
-        connection.execute(insert_or(connection, families).values(**words).on_conflict_do_nothing())
+        connection.execute(insert_or(connection.dialect.name, families).values(**words).on_conflict_do_nothing())
         found = connection.execute(query).scalar_one()
     return int(found)

@@ -44,7 +44,7 @@ class Measurements:
 def upsert(connection: sa.Connection, calibration_id: str, shard_id: str, checked: Measurement) -> StoredGrowth:
     """Store a checked measurement, replacing an earlier report of it; return what its calibration has more of."""
     identifier = new_id("mea")
-    insert = insert_or(connection, measurements).values(
+    insert = insert_or(connection.dialect.name, measurements).values(
         id=identifier,
         calibration_id=calibration_id,
         shard_id=shard_id,

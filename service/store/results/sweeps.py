@@ -98,7 +98,7 @@ class Sweeps:
         }
         with self._database.write() as connection:
             insert = (
-                insert_or(connection, sweeps)
+                insert_or(connection.dialect.name, sweeps)
                 .values(**values)
                 # a second request with the key waits here for the first to commit, then finds its row
                 .on_conflict_do_nothing(index_elements=[sweeps.c.owner, sweeps.c.idempotency_key])

@@ -102,7 +102,7 @@ def upsert(connection: sa.Connection, lineage: Lineage, shard_id: str | None, ch
     """
     # one statement can't change a row twice (Postgres refuses, SQLite counts both)
     latest = {trial.identity: trial for trial in checked}
-    insert = insert_or(connection, trials).values(created_at=now())
+    insert = insert_or(connection.dialect.name, trials).values(created_at=now())
     differs = sa.or_(*(trials.c[name].is_distinct_from(insert.excluded[name]) for name in RESULT_COLUMNS))
     insert = insert.on_conflict_do_update(
         index_elements=[trials.c[name] for name in IDENTITY_COLUMNS],

@@ -14,8 +14,8 @@ from service.store.database.identifiers import new_id
 from service.store.database.records import JsonObject
 from service.store.database.states import CalibrationState
 from service.store.database.tables import calibrations
-from service.store.database.transitions import add_events
-from service.store.database.validation import checked_key, checked_spec
+from service.store.database.transitions import EVENT_BYTES, add_first_event
+from service.store.database.validation import checked_key
 from service.store.work import rounds
 from service.store.work.progress import expected_time
 from service.store.work.rounds import Planner
@@ -57,24 +57,26 @@ class Submission:
     request_id: str | None = None
 
 
+_BY_KEY = sa.select(calibrations).where(
+    calibrations.c.owner == sa.bindparam("owner"), calibrations.c.idempotency_key == sa.bindparam("key")
+)
+
+
 def submitted_before(
     connection: sa.Connection, submission: Submission, digest: str, extends: str | None
 ) -> sa.Row[Any] | None:
     """Return the row that this owner's key created; IdempotencyConflictError if its specification was another."""
     if checked_key(submission.idempotency_key) is None:
         return None
-    query = sa.select(calibrations).where(
-        calibrations.c.owner == submission.owner, calibrations.c.idempotency_key == submission.idempotency_key
-    )
-    existing = connection.execute(query).one_or_none()
+    named = {"owner": submission.owner, "key": submission.idempotency_key}
+    existing = connection.execute(_BY_KEY, named).one_or_none()
     if existing is not None and (existing.spec_digest, existing.extends) != (digest, extends):
         raise IdempotencyConflictError(str(submission.idempotency_key), existing.id)
     return existing
 
 
-def begin(spec: JsonObject, planner: Planner) -> Beginning:
-    """Check a specification and plan its first round."""
-    plain, digest = checked_spec(spec)
+def begin(plain: dict[str, Any], digest: str, planner: Planner) -> Beginning:
+    """Plan the first round of a specification that `checked_spec` has checked."""
     return replace(_planned(planner, json.dumps(plain)), stored_spec=plain, digest=digest)
 
 
@@ -98,42 +100,48 @@ def timed(connection: sa.Connection, beginning: Beginning) -> Beginning:
     return replace(beginning, expected={**beginning.expected, **time})
 
 
+@lru_cache
+def _inserted(dialect: str) -> Any:
+    """The INSERT of a calibration, which returns its row; built once, since many are submitted at once."""
+    return (
+        insert_or(dialect, calibrations)
+        .values(created_at=now())
+        # a second request with the key waits here for the first to commit, then finds its row
+        .on_conflict_do_nothing(index_elements=[calibrations.c.owner, calibrations.c.idempotency_key])
+        .returning(*calibrations.c)
+    )
+
+
 def insert(
     connection: sa.Connection, beginning: Beginning, submission: Submission
 ) -> tuple[sa.Row[Any], list[str], bool]:
     """Insert a calibration and its shards; return its row, the shards' ids, and whether it already existed."""
     checked_key(submission.idempotency_key)
-    insert = (
-        insert_or(connection, calibrations)
-        .values(
-            id=new_id("cal"),
-            created_at=now(),
-            state=CalibrationState.QUEUED,
-            runner=beginning.spec.runner.value,
-            spec=beginning.stored_spec,
-            spec_digest=beginning.digest,
-            owner=submission.owner,
-            request_id=submission.request_id,
-            idempotency_key=submission.idempotency_key,
-            trials_total=beginning.trials_total,
-            last_event=0,
-            extends=beginning.extends,
-            shares=beginning.extends,
-            trials_done=beginning.shared,
-            flops=beginning.flops,
-            environments=list(beginning.environments),
-            expected=beginning.expected,
-        )
-        # a second request with the key waits here for the first to commit, then finds its row
-        .on_conflict_do_nothing(index_elements=[calibrations.c.owner, calibrations.c.idempotency_key])
-        .returning(*calibrations.c)
-    )
-    created = connection.execute(insert).one_or_none()
+    values = {
+        "id": new_id("cal"),
+        "state": CalibrationState.QUEUED,
+        "runner": beginning.spec.runner.value,
+        "spec": beginning.stored_spec,
+        "spec_digest": beginning.digest,
+        "owner": submission.owner,
+        "request_id": submission.request_id,
+        "idempotency_key": submission.idempotency_key,
+        "trials_total": beginning.trials_total,
+        "last_event": 1,
+        "stored_bytes": EVENT_BYTES,
+        "extends": beginning.extends,
+        "shares": beginning.extends,
+        "trials_done": beginning.shared,
+        "flops": beginning.flops,
+        "environments": list(beginning.environments),
+        "expected": beginning.expected,
+    }
+    created = connection.execute(_inserted(connection.dialect.name), values).one_or_none()
     if created is None:
         existing = submitted_before(connection, submission, beginning.digest, beginning.extends)
         assert existing is not None  # noqa: S101  # its key conflicted
         return existing, [], True
     shard_ids = rounds.insert(connection, created, beginning.shards)
     data = {"from": None, "to": CalibrationState.QUEUED.value, "reason": None}
-    add_events(connection, created.id, [("calibration", data)])
+    add_first_event(connection, created.id, ("calibration", data))
     return created, shard_ids, False

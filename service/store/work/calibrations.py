@@ -45,17 +45,19 @@ class Calibrations:
         request_id: stored for the workers' logs.
         """
         submission = Submission(self._view.owner, idempotency_key, request_id)
-        before = self._submitted_before(submission, spec, None)
+        plain, digest = checked_spec(spec)
+        before = self._submitted_before(submission, digest, None)
         if before is not None:
             return before
         self._require_room(spec)
-        begun = beginning.begin(spec, self._followup.planner)
+        begun = beginning.begin(plain, digest, self._followup.planner)
         with self._database.read() as connection:
             begun = beginning.timed(connection, begun)
         with self._database.write() as connection:
             row, shard_ids, replayed = beginning.insert(connection, begun, submission)
             # read before the commit: a failure after it must not hide that the calibration is stored
-            created = read_calibration(connection, row.id)
+            counted = progress.of(connection, [row]) if replayed else {row.id: progress.at_start(row, len(shard_ids))}
+            created = calibration_of(row, counted)
         self._followup.ring(shard_ids)
         return CreatedCalibration(created, replayed=replayed)
 
@@ -75,7 +77,8 @@ class Calibrations:
         submission = Submission(self._view.owner, idempotency_key, request_id)
         with self._database.read() as connection:
             self._view.require(connection, parent_id)
-        before = self._submitted_before(submission, spec, parent_id)
+        _, digest = checked_spec(spec)
+        before = self._submitted_before(submission, digest, parent_id)
         if before is not None:
             return before
         self._require_room(spec, parent_id)
@@ -104,16 +107,15 @@ class Calibrations:
         with self._database.read() as connection:
             check_quotas(connection, self._view.owner, self._view.quotas, flops=flops, trials=trials, size=size)
 
-    def _submitted_before(
-        self, submission: Submission, spec: JsonObject, extends: str | None
-    ) -> CreatedCalibration | None:
+    def _submitted_before(self, submission: Submission, digest: str, extends: str | None) -> CreatedCalibration | None:
         """Return the calibration that a key has created, without the planning that a new one needs."""
         if submission.idempotency_key is None:
             return None
-        _, digest = checked_spec(spec)
         with self._database.read() as connection:
             row = beginning.submitted_before(connection, submission, digest, extends)
-            return None if row is None else CreatedCalibration(read_calibration(connection, row.id), replayed=True)
+            if row is None:
+                return None
+            return CreatedCalibration(calibration_of(row, progress.of(connection, [row])), replayed=True)
 
     def get(self, calibration_id: str) -> StoredCalibration:
         """Return one calibration with its progress."""

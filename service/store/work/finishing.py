@@ -200,7 +200,7 @@ def _begin_round(
         if _changed(locked, seen):
             return None
         total = rounds.count_trials(expected_of(locked.expected, locked.spec), planned, trials)
-        shard_ids = rounds.insert(connection, locked, planned)
+        shard_ids = rounds.insert_more(connection, locked, planned)
         number = locked.rounds + 1
         connection.execute(
             sa.update(calibrations).where(calibrations.c.id == locked.id).values(rounds=number, trials_total=total)

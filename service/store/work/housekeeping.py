@@ -98,7 +98,7 @@ class Housekeeping:
             if connection.execute(others).first() is not None:
                 return False
         with self._database.write() as connection:
-            insert = insert_or(connection, housekeeping).values(
+            insert = insert_or(connection.dialect.name, housekeeping).values(
                 name=NAME, due_at=now(HELD_SECONDS), worker_id=worker_id
             )
             taken = insert.on_conflict_do_update(

@@ -23,14 +23,47 @@ RECENT_CALIBRATIONS = 20  # whose trials an estimate of time uses (chosen): mach
 LOOKED_AT = 300  # newest calibrations searched for these, however many there are (chosen)
 
 
+_BY_STATE = (
+    sa.select(shards.c.calibration_id, shards.c.state, sa.func.count())
+    .where(shards.c.calibration_id.in_(sa.bindparam("calibrations", expanding=True)))
+    .group_by(shards.c.calibration_id, shards.c.state)
+)
+_ALIVE = (
+    sa.select(sa.func.count())
+    .select_from(workers)
+    .where(workers.c.last_seen > now(-ALIVE_SECONDS), workers.c.stopped_at.is_(None))
+)
+_NEWEST = (
+    sa.select(
+        *(calibrations.c.id, calibrations.c.created_at, calibrations.c.runner),
+        *(calibrations.c.stored_trials, calibrations.c.spec),
+    )
+    .order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
+    .limit(LOOKED_AT)
+    .subquery()
+)
+_RECENT = (
+    sa.select(_NEWEST.c.id)
+    .where(
+        _NEWEST.c.stored_trials > 0,  # first: most that wait in a queue have none, and reading a specification costs
+        _NEWEST.c.runner != Runner.EXTERNAL.value,
+        _NEWEST.c.spec["proxy"]["architecture"].as_string() == sa.bindparam("architecture"),
+    )
+    .order_by(_NEWEST.c.created_at.desc(), _NEWEST.c.id.desc())
+    .limit(RECENT_CALIBRATIONS)
+)
+
+
+def at_start(row: sa.Row[Any], queued: int) -> CalibrationProgress:
+    """The progress of a calibration that was just inserted with so many shards."""
+    return CalibrationProgress(row.trials_done, row.trials_total, {ShardState.QUEUED: queued} if queued else {}, None)
+
+
 def of(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> dict[str, CalibrationProgress]:
     """Count the shards of several calibrations, in one query plus three or four for each running one."""
     ids = [row.id for row in rows]
     states: dict[str, dict[ShardState, int]] = {identifier: {} for identifier in ids}
-    by_state = sa.select(shards.c.calibration_id, shards.c.state, sa.func.count()).group_by(
-        shards.c.calibration_id, shards.c.state
-    )
-    for identifier, state, count in connection.execute(by_state.where(shards.c.calibration_id.in_(ids))):
+    for identifier, state, count in connection.execute(_BY_STATE, {"calibrations": ids}):
         states[identifier][state] = count
     return {
         row.id: CalibrationProgress(
@@ -134,31 +167,11 @@ def _overhead(connection: sa.Connection, calibration_ids: Sequence[str]) -> floa
 def expected_time(connection: sa.Connection, spec: CalibrationSpec, expected: JsonObject) -> JsonObject:
     """Estimate the time of a calibration before it starts: {"seconds", "seconds_from", "workers"}.
 
-    Uses the trials of the latest calibrations with the same architecture among the newest in this database, if there
-    are any, and the number of workers that reported within a minute (at least one).
+    Uses the trials of the latest calibrations with the same architecture that have any, among the newest in this
+    database, and the number of workers that reported within a minute (at least one).
     """
-    alive = (
-        sa.select(sa.func.count())
-        .select_from(workers)
-        .where(workers.c.last_seen > now(-ALIVE_SECONDS), workers.c.stopped_at.is_(None))
-    )
-    count = max(1, connection.execute(alive).scalar_one())
-    newest = (
-        sa.select(calibrations.c.id, calibrations.c.created_at, calibrations.c.runner, calibrations.c.spec)
-        .order_by(calibrations.c.created_at.desc(), calibrations.c.id.desc())
-        .limit(LOOKED_AT)
-        .subquery()
-    )
-    recent = (
-        sa.select(newest.c.id)
-        .where(
-            newest.c.runner != Runner.EXTERNAL.value,
-            newest.c.spec["proxy"]["architecture"].as_string() == spec.proxy.architecture.value,
-        )
-        .order_by(newest.c.created_at.desc(), newest.c.id.desc())
-        .limit(RECENT_CALIBRATIONS)
-    )
-    recently = connection.execute(recent).scalars().all()
+    count = max(1, connection.execute(_ALIVE).scalar_one())
+    recently = connection.execute(_RECENT, {"architecture": spec.proxy.architecture.value}).scalars().all()
     rates = _rates(connection, trials.c.calibration_id.in_(recently)) if recently else []
     if not rates or not expected["stages"]:
         return {"seconds": None, "seconds_from": None, "workers": count}

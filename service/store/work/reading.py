@@ -9,15 +9,17 @@ from service.store.database.errors import NotFoundError
 from service.store.database.records import CalibrationProgress, Event, Shard, StoredCalibration
 from service.store.database.states import ShardState
 from service.store.database.tables import calibrations, events, shards
+from service.store.database.transitions import THE_CALIBRATION
 from service.store.database.validation import storable
 from service.store.work import progress
 from widthwise.calibration.shard import ShardSpec
 
+_ONE = sa.select(calibrations).where(THE_CALIBRATION)
+
 
 def read_calibration(connection: sa.Connection, calibration_id: str) -> StoredCalibration:
     """Return one calibration with its progress; NotFoundError if there is none."""
-    query = sa.select(calibrations).where(calibrations.c.id == calibration_id)
-    row = connection.execute(query).one_or_none() if storable(calibration_id) else None
+    row = connection.execute(_ONE, {"calibration": calibration_id}).one_or_none() if storable(calibration_id) else None
     if row is None:
         raise NotFoundError("calibration", calibration_id)
     return calibration_of(row, progress.of(connection, [row]))

@@ -18,6 +18,8 @@ from widthwise.calibration.trial import Measurement, Trial
 from widthwise.search.expectation import stage_name, stage_of_trial, to_come
 from widthwise.vocabulary import Runner, ShardKind
 
+INSERTED = sa.insert(shards).values(queued_at=now())
+
 
 class NextRound(Protocol):
     """A pure function that plans the next shards, such as widthwise.search.rounds.next_round."""
@@ -71,11 +73,17 @@ def count_trials(expected: JsonObject, planned: Sequence[ShardSpec], trials: Seq
     return len(everything) + sum(count for (kind, _, _), count in left.items() if kind != ShardKind.MEASURE)
 
 
-def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequence[ShardSpec]) -> list[str]:
+def insert_more(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequence[ShardSpec]) -> list[str]:
     """Store shards after those that a calibration has; return their ids."""
     query = sa.select(sa.func.max(shards.c.position)).where(shards.c.calibration_id == calibration.id)
     last = connection.execute(query).scalar_one()
-    first = 0 if last is None else last + 1
+    return insert(connection, calibration, planned, first=0 if last is None else last + 1)
+
+
+def insert(
+    connection: sa.Connection, calibration: sa.Row[Any], planned: Sequence[ShardSpec], *, first: int = 0
+) -> list[str]:
+    """Store shards at positions from `first` on; return their ids."""
     rows = [
         {
             "id": new_id("shd"),
@@ -92,5 +100,5 @@ def insert(connection: sa.Connection, calibration: sa.Row[Any], planned: Sequenc
         for position, shard in enumerate(planned, start=first)
     ]
     if rows:
-        connection.execute(sa.insert(shards).values(queued_at=now()), rows)
+        connection.execute(INSERTED, rows)
     return [row["id"] for row in rows]

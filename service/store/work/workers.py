@@ -43,7 +43,7 @@ class Workers:
         checked_json(totals or {}, "totals")
         given = {"device": device is not None, "versions": versions is not None, "totals": totals is not None or begins}
         with self._database.write() as connection:
-            insert = insert_or(connection, workers).values(
+            insert = insert_or(connection.dialect.name, workers).values(
                 id=worker_id,
                 host=host,
                 device=device,
