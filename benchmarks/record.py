@@ -63,12 +63,14 @@ def write_result(
     *,
     packages: Sequence[str] = PACKAGES,
     accelerator: str | None = None,
+    pictures: Mapping[str, str] | None = None,
     folder: Path = RESULTS,
 ) -> None:
     """Print a page and, unless `options.dry`, write it into docs/results, as JSON and as Markdown.
 
     Both are written by the command alone, so that every number in them was measured. options: as `arguments` parses
     them. packages: whose versions matter. accelerator: the device that measured, if it was not the CPU.
+    pictures: SVG documents by what they show.
     """
     print("\n".join(lines))
     if options.dry:
@@ -79,6 +81,11 @@ def write_result(
     (folder / f"{name}.json").write_text(text + "\n")
     device = accelerator or "no accelerator"
     versions = ", ".join(f"{package} {number}" for package, number in where["versions"].items())
+    shown: list[str] = []
+    for number, (what, picture) in enumerate((pictures or {}).items(), start=1):
+        file = f"{name}_{number}.svg"
+        (folder / file).write_text(picture + "\n")
+        shown += [f"![{what}]({file})", ""]
     page = [
         f"# {title}",
         "",
@@ -86,6 +93,7 @@ def write_result(
         "",
         *lines,
         "",
+        *shown,
         f"Measured on {where['date']} with {where['cores']} cores of {where['processor']}, {device}; "
         f"Python {where['python']}, {versions}; commit {where['commit']}. "
         f"All of it, as JSON: [{name}.json]({name}.json).",

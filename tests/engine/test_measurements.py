@@ -17,7 +17,7 @@ from tests.engine.jobs import run_measurements
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Measurement
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Optimizer
+from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Optimizer, Role
 from workers.engine.data import load_corpus
 from workers.engine.measurements import KINDS, Observer
 from workers.engine.measurements.alignment import alignment_ratios
@@ -224,3 +224,20 @@ def test_measurements_show_the_theory_and_a_planted_error(spec: dict[str, Any]) 
     assert passed.outcome == "pass"
     assert failed.outcome == "fail"
     assert any("the output of readout is proportional to" in reason for reason in failed.reasons)
+
+
+@pytest.mark.usefixtures("relaxed_promotion")
+def test_under_muon_only_adamws_tensors_have_a_second_moment(spec: dict[str, Any]) -> None:
+    muon = CalibrationSpec.from_dict({**spec, "optimizer": "muon_unit"})
+    proxy = build_proxy(muon.proxy)
+    tensors = proxy.tensor_shapes(16)
+    hidden = proxy.hidden_matrices(16)
+    one = dict.fromkeys(tensors, 0.1)
+    record = OPTIMIZERS[Optimizer.MUON_UNIT]
+    transformation = build_optimizer(record, learning_rates=one, epsilons=one, weight_decays=one, hidden=hidden)
+    params = {name: jnp.ones(tensor.shape, np.float32) for name, tensor in tensors.items()}
+    sizes = gradient_sizes(params, transformation.init(params))
+    assert {name for name, found in sizes.items() if "second_moment_root" in found} == set(tensors) - hidden
+    assert len(hidden) == sum(tensor.role is Role.HIDDEN for tensor in tensors.values()) > 0
+    prescribed = prescribe(muon, proxy, 16)
+    assert {name for name, epsilon in prescribed.epsilons.items() if epsilon == 0} == hidden

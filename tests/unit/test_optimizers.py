@@ -33,6 +33,7 @@ def test_the_optima_are_those_of_the_table_of_measurements() -> None:
     widths = [OPTIMA_AT, *(int(cell) for cell in header[2:])]
     by_label = {record.label.lower(): record.optimum for record in OPTIMIZERS.values()}
     by_label["adafactor"] = by_label["adafactor with parameter scaling"]
+    by_label["muon"] = OPTIMIZERS[Optimizer.MUON_UNIT].optimum
     for row in rows:
         architecture, label = row[0].split("(")[0].strip().lower().split(", ")
         found = by_label[label]

@@ -166,6 +166,7 @@ class MeasuredOptimum:
     | MLP, Lion | 0.012 | | 0.0035 | |
     | MLP, NAdam | 0.033 | | | |
     | MLP, AdaMax | 0.044 | | | |
+    | MLP, Muon (for all scales, which are one at the base) | 0.048 | | 0.0133 | |
     | transformer, Adam | 0.022 | 0.011 | | |
     | transformer, SGD | 0.43 | 0.5 | | |
     | transformer, Adafactor | 0.125 | | | |
@@ -174,6 +175,7 @@ class MeasuredOptimum:
     | transformer, Lion | 0.0084 | | | |
     | transformer, NAdam | 0.017 | | | |
     | transformer, AdaMax | 0.052 | | | |
+    | transformer, Muon | 0.049 | | | |
     """
 
     centres: Mapping[str, float]  #: at base width OPTIMA_AT, by the word of the architecture
@@ -200,13 +202,18 @@ class OptimizerRecord:
 
 # published: 0.95 for one global learning rate (Everett et al. 2024)
 _ADAM_OPTIMUM = MeasuredOptimum({"mlp": 0.030, "transformer": 0.022}, exponent=0.95)
+_MUON_OPTIMUM = MeasuredOptimum({"mlp": 0.048, "transformer": 0.049}, exponent=0.93)
 _OPTAX_ADAFACTOR = "optax.adafactor decays apart from η: give 'independent' for it"
 
 
 def _muon(scale: str, hidden: UpdateScale) -> OptimizerRecord:
     """Muon for the hidden matrices and AdamW for every other tensor, as people train with it."""
     return OptimizerRecord(
-        f"Muon × {scale} for hidden matrices, AdamW for the rest", UNIT, epsilon_power=1, scales={"hidden": hidden}
+        f"Muon × {scale} for hidden matrices, AdamW for the rest",
+        UNIT,
+        epsilon_power=1,
+        optimum=_MUON_OPTIMUM,
+        scales={"hidden": hidden},
     )
 
 

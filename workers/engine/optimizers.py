@@ -5,7 +5,7 @@ engine knows about an optimizer is one record in OPTIMIZERS; widthwise.theory kn
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ ADAM_B1, ADAM_B2 = 0.9, 0.98  # Everett et al. 2024
 PARAMETER_RMS_FLOOR = 1e-3  # Shazeer and Stern 2018, ε₂; lets a tensor of zeros move
 ADAFACTOR_DECAY = 0.8  # Shazeer and Stern 2018, β₂ = 1 − t^−0.8
 ADAFACTOR_CLIP = 1.0  # Shazeer and Stern 2018, d
+MUON_MOMENTUM = 0.95  # Jordan et al. 2024
+MUON_RMS = 0.2  # RMS of AdamW's update (Moonlight, 2502.16982)
 LION_B1, LION_B2 = 0.9, 0.99  # Chen et al. 2023, algorithm 2
 ADAMW_WEIGHT_DECAY = 0.1  # λ at the base width: the usual value for language models
 
@@ -33,6 +35,15 @@ Direction = Callable[
 
 
 @dataclass(frozen=True)
+class HiddenMatrices:
+    """What hidden matrices are trained with where every other tensor is trained in another way."""
+
+    direction: Direction
+    #: (fan-in, fan-out) of a matrix of the base model → its learning rate there, in units of the base learning rate
+    rate_at_base: Callable[[int, int], float]
+
+
+@dataclass(frozen=True)
 class EngineOptimizer:
     """What the engine knows about an optimizer."""
 
@@ -40,6 +51,7 @@ class EngineOptimizer:
     constants: Constants  #: unless the specification says otherwise; needed to interpret a learning rate
     margins: Margins
     decays: bool = False  #: whether it reads the weight decays
+    hidden: HiddenMatrices | None = None  #: None: they are trained as every other tensor
     #: constants that a specification sets
     chosen: Callable[[CalibrationSpec], Constants] = lambda _: {}
 
@@ -122,6 +134,43 @@ def _adamax(epsilon: jax.Array | float, constants: Constants) -> optax.GradientT
     return optax.scale_by_adamax(constants["b1"], constants["b2"], eps=epsilon)
 
 
+def muon(scale: Callable[[int, int], float]) -> HiddenMatrices:
+    """Muon (Jordan et al. 2024) for matrices of shape (fan-in, fan-out); scale: (fan-in, fan-out) → factor.
+
+    At the base its update has the RMS of AdamW's, MUON_RMS × the learning rate, whatever the scale: a base learning
+    rate means the same in all three, and they differ in what becomes of it at other widths.
+    """
+
+    def direction(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:
+        del epsilon
+        orthogonal = optax.contrib.scale_by_muon(beta=constants["momentum"])
+        return optax.chain(orthogonal, optax.stateless(lambda updates, _: updates * scale(*updates.shape)))
+
+    return HiddenMatrices(
+        direction, lambda fan_in, fan_out: MUON_RMS * math.sqrt(max(fan_in, fan_out)) / scale(fan_in, fan_out)
+    )
+
+
+def unit_scale(fan_in: int, fan_out: int) -> float:
+    """√(fan-out/fan-in): of dion and Scion; the update's spectral norm keeps the RMS of a layer's output."""
+    return math.sqrt(fan_out / fan_in)
+
+
+def keller_scale(fan_in: int, fan_out: int) -> float:
+    """√max(1, fan-out/fan-in): of Keller Jordan's code and optax."""
+    return math.sqrt(max(1.0, fan_out / fan_in))
+
+
+def rms_scale(fan_in: int, fan_out: int) -> float:
+    """0.2·√max(fan-in, fan-out): of Moonlight; the update has the RMS of AdamW's at every shape."""
+    return MUON_RMS * math.sqrt(max(fan_in, fan_out))
+
+
+def _with_muon(scale: Callable[[int, int], float]) -> EngineOptimizer:
+    constants = {**_BETAS, "weight_decay": ADAMW_WEIGHT_DECAY, "momentum": MUON_MOMENTUM}
+    return EngineOptimizer(_adam, constants, _UNMEASURED, decays=True, hidden=muon(scale))
+
+
 _ADAFACTOR = {"decay": ADAFACTOR_DECAY, "clip": ADAFACTOR_CLIP}
 _BETAS = {"b1": ADAM_B1, "b2": ADAM_B2}
 # Adam's updates have the same size for every tensor; relative updates grow with the tensor's.
@@ -149,6 +198,9 @@ OPTIMIZERS: Mapping[Optimizer, EngineOptimizer] = {
     Optimizer.LION: EngineOptimizer(_lion, {"b1": LION_B1, "b2": LION_B2}, _UNMEASURED),
     Optimizer.NADAM: EngineOptimizer(_nadam, _BETAS, _UNMEASURED),
     Optimizer.ADAMAX: EngineOptimizer(_adamax, _BETAS, _UNMEASURED),
+    Optimizer.MUON_UNIT: _with_muon(unit_scale),
+    Optimizer.MUON_KELLER: _with_muon(keller_scale),
+    Optimizer.MUON_RMS: _with_muon(rms_scale),
 }
 
 
@@ -175,18 +227,21 @@ def build_optimizer(
     learning_rates: Scalars,
     epsilons: Scalars,
     weight_decays: Scalars,
+    hidden: Collection[str] = (),
     constants: Constants | None = None,
 ) -> optax.GradientTransformation:
     """Return an optimizer with a separate learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) per tensor.
 
     Parameters are a flat dict with the keys of the three mappings. The state does not depend on these, so they may
     change from step to step. Optimizers without an epsilon ignore `epsilons`, and those without decay ignore
-    `weight_decays`. `constants` default to the record's.
+    `weight_decays`. `hidden` names the hidden matrices. `constants` default to the record's.
     """
     in_force = record.constants if constants is None else constants
 
     def of_tensor(name: str) -> optax.GradientTransformation:
-        parts = [record.direction(epsilons[name], in_force)]
+        special = record.hidden if name in hidden else None
+        direction = record.direction if special is None else special.direction
+        parts = [direction(epsilons[name], in_force)]
         if record.decays:
             parts.append(optax.add_decayed_weights(weight_decays[name]))
         return optax.chain(*parts, optax.scale_by_learning_rate(learning_rates[name]))
@@ -196,7 +251,7 @@ def build_optimizer(
 
 def per_tensor(transformations: Mapping[str, optax.GradientTransformation]) -> optax.GradientTransformation:
     """Return a transformation that treats each tensor of a flat dict separately, with its own state."""
-    # not optax.partition: the oldest optax that the project supports lacks it
+    # not optax.partition: a state by name is what the measurements read
 
     def init(params: Any) -> Any:
         return {name: part.init(params[name]) for name, part in transformations.items()}

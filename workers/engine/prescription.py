@@ -1,7 +1,8 @@
 """The theory's prescription for every tensor of a proxy at one width.
 
 The base model is the standard parameterization at the smallest width. All multipliers are 1 there, so every
-parameterization starts from the same function and a base learning rate means the same in all of them.
+parameterization starts from the same function and a base learning rate means the same in all of them. It means the same
+in all of Muon's scales too: a hidden matrix is updated by the RMS of AdamW's update there.
 
 A tied readout uses the embedding table, whose entries start at 1 and not at 1/√n. The factor that an untied readout has
 in its init therefore moves into the forward multiplier: 1/√n at the base, times what the plan prescribes from there
@@ -13,8 +14,8 @@ from dataclasses import dataclass
 
 from widthwise import Base, Quantity, Target, Tensor, transfer
 from widthwise.calibration.spec import CalibrationSpec
-from widthwise.vocabulary import EpsilonRule, LearningRateRule
-from workers.engine.optimizers import ADAMW_WEIGHT_DECAY
+from widthwise.vocabulary import EpsilonRule, LearningRateRule, Role
+from workers.engine.optimizers import ADAMW_WEIGHT_DECAY, engine_optimizer
 from workers.engine.proxies.contract import Proxy, TensorSpec
 
 
@@ -62,11 +63,15 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
     return Prescription(
         width=width,
         learning_rates={
-            name: 1.0 if spec.learning_rate_rule is LearningRateRule.GLOBAL else planned[name].learning_rate.multiplier
-            for name in base_tensors
+            name: _rate_at_base(spec, base)
+            * (1.0 if spec.learning_rate_rule is LearningRateRule.GLOBAL else planned[name].learning_rate.multiplier)
+            for name, base in base_tensors.items()
         },
         epsilons={name: _epsilon(spec, planned[name].epsilon) for name in base_tensors},
-        weight_decays={name: ADAMW_WEIGHT_DECAY * planned[name].weight_decay.multiplier for name in base_tensors},
+        weight_decays={
+            name: ADAMW_WEIGHT_DECAY * planned[name].weight_decay.multiplier / _rate_at_base(spec, base)
+            for name, base in base_tensors.items()
+        },
         init_stds={
             name: base.standard_init_std * planned[name].init_std.multiplier for name, base in base_tensors.items()
         },
@@ -75,6 +80,15 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
             for name in base_uses
         },
     )
+
+
+def _rate_at_base(spec: CalibrationSpec, base: TensorSpec) -> float:
+    """1; for a matrix whose update is scaled by its shape, what makes a base learning rate mean the same there.
+
+    Its decay is divided by it, so that η·λ does not depend on the scale either.
+    """
+    hidden = engine_optimizer(spec.optimizer).hidden
+    return 1.0 if hidden is None or base.role is not Role.HIDDEN else hidden.rate_at_base(base.fan_in, base.fan_out)
 
 
 def _base_multiplier(proxy: Proxy, name: str, uses: Mapping[str, TensorSpec]) -> float:

@@ -5,7 +5,7 @@ learning rates, epsilons, decays, init stds, multipliers and the draws of a seed
 compilation, and `jax.vmap` over hyperparameters and draws needs no change.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -165,12 +165,13 @@ def trial_functions(
     *,
     steps: int,
     held_out_bytes: int,
+    hidden: Collection[str] = (),
     constants: Constants | None = None,
     dtype: Any = np.float32,
 ) -> TrialFunctions:
     """Return the functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
 
-    `constants` default to the optimizer's.
+    `hidden` names the hidden matrices; `constants` default to the optimizer's.
     `start(hyper, normals)` returns the initial state.
     `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and returns the
     mean training loss over them in nats.
@@ -187,6 +188,7 @@ def trial_functions(
             learning_rates={name: learning_rate * factor for name, factor in hyper.learning_rates.items()},
             epsilons=hyper.epsilons,
             weight_decays=hyper.weight_decays,
+            hidden=hidden,
             constants=constants,
         )
 

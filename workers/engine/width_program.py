@@ -58,6 +58,7 @@ class WidthProgram:
                 spec.optimizer,
                 steps=spec.steps,
                 held_out_bytes=corpus.held_out.size,
+                hidden=proxy.hidden_matrices(width),
                 constants=constants_in_force(spec),
             ),
             train_text=jax.device_put(corpus.train),

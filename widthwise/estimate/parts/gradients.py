@@ -18,7 +18,7 @@ from widthwise.estimate.readings import Readings, log_of, read
 from widthwise.estimate.slopes import Slope
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.stability import theoretical_exponents
-from widthwise.vocabulary import EpsilonRule, ExponentQuantity, ExponentRole, Measured, Role
+from widthwise.vocabulary import EpsilonRule, ExponentQuantity, ExponentRole, Measured, Optimizer, Role
 
 EPSILON_SHARE = 0.01  # chosen: ε at this share of √v reduces a typical update by 1 %
 UNDERFLOW_SHARE = 1e-3  # chosen: entries that lose their v; a few are noise from dead units, more affect a layer
@@ -108,7 +108,7 @@ def fit_gradients(spec: CalibrationSpec, measurements: Sequence[Measurement]) ->
         for role in readings.roles()
         if (found := _exponent(readings, role, float(theory[Role(role)].g))) is not None
     )
-    needs = _needs(readings, epsilon_power(spec.optimizer))
+    needs = _needs(readings, spec.optimizer)
     stored = [found.value.estimate(ExponentQuantity.EPSILON, ExponentRole(found.role), found.theory) for found in roles]
     return GradientPart(
         exponents=tuple(exponent for exponent in stored if exponent is not None),
@@ -136,13 +136,14 @@ def _exponent(readings: Readings, role: str, theory: float) -> GradientExponent 
     return GradientExponent(role, theory, first, by_step[first], by_step, by_tensor)
 
 
-def _needs(readings: Readings, power: int) -> tuple[EpsilonNeed, ...]:
+def _needs(readings: Readings, optimizer: Optimizer) -> tuple[EpsilonNeed, ...]:
     """Return the smallest sizes by role and width, without tensors that have a gradient of exactly 0."""
     seen: dict[tuple[str, int], list[tuple[float, float, float | None, float]]] = {}
     for runs in readings.snapshots.values():
         for (width, _), tensors in runs.items():
             for name, tensor in tensors.items():
                 try:
+                    power = epsilon_power(optimizer, tensor["role"])
                     gradient, root = tensor["gradient_rms"], tensor.get("second_moment_root_typical")
                     row = (gradient, (root or gradient) ** max(power, 1), tensor["epsilon"], tensor["underflow_share"])
                 except KeyError as missing:
@@ -161,7 +162,7 @@ def _needs(readings: Readings, power: int) -> tuple[EpsilonNeed, ...]:
                 gradient_rms=min(row[0] for row in rows),
                 compared=compared,
                 largest_epsilon=EPSILON_SHARE * compared,
-                epsilon=max(row[2] or 0.0 for row in rows) if power else None,
+                epsilon=max(row[2] or 0.0 for row in rows) if epsilon_power(optimizer, role) else None,
                 underflow_share=max(row[3] for row in rows),
             )
         )

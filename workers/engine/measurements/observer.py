@@ -41,6 +41,7 @@ class Observer:
             spec.optimizer,
             steps=spec.steps,
             held_out_bytes=corpus.held_out.size,
+            hidden=proxy.hidden_matrices(width),
             constants=constants_in_force(spec),
         )
         self._start, self._advance = jax.jit(self._functions.start), jax.jit(self._functions.advance)

@@ -47,6 +47,11 @@ class TensorSpec:
         return prod(self.shape[axis] for axis in self.fan_in_axes)
 
     @property
+    def fan_out(self) -> int:
+        """Number of outputs that one input enters."""
+        return prod(self.shape[axis] for axis in self.fan_out_axes)
+
+    @property
     def standard_init_std(self) -> float:
         """Init std of the standard parameterization: 1 for a lookup table, which sums over nothing, else 1/√fan_in.
 
@@ -79,6 +84,10 @@ class Proxy:
     apply: Apply
     #: a readout without a tensor → the table whose transpose it is; it has its own forward multiplier
     tied: Mapping[str, str] = field(default_factory=dict)
+
+    def hidden_matrices(self, width: int) -> frozenset[str]:
+        """The names of the hidden matrices, which some optimizers train in another way."""
+        return frozenset(name for name, spec in self.tensor_shapes(width).items() if spec.role is Role.HIDDEN)
 
     def uses(self, width: int) -> dict[str, TensorSpec]:
         """Everything that has a forward multiplier and appears on a tape: each tensor, and each tied readout."""
