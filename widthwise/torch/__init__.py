@@ -1,8 +1,9 @@
 """PyTorch models: read from one forward pass, a plan from one to another, and the plan put into training."""
 
 from widthwise.torch.init import init_
+from widthwise.torch.multipliers import apply_multipliers, multipliers
 from widthwise.torch.param_groups import param_groups
 from widthwise.torch.plan import plan
 from widthwise.torch.trace import trace
 
-__all__ = ["init_", "param_groups", "plan", "trace"]
+__all__ = ["apply_multipliers", "init_", "multipliers", "param_groups", "plan", "trace"]

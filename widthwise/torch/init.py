@@ -2,7 +2,6 @@
 
 import math
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from widthwise.errors import UnplacedTensorsError
 from widthwise.groups import trained
 from widthwise.torch.matched import matched, refuse_meta
 from widthwise.torch.names import canonical_names
+from widthwise.torch.shards import sharded_like, whole_of
 from widthwise.transfers.plan import Plan, TensorPlan
 from widthwise.vocabulary import Role
 
@@ -146,17 +146,6 @@ def _like(name: str) -> str:
     return re.sub(r"\d+", "*", name)
 
 
-def whole_of(tensor: Any) -> Any:
-    """Return a tensor with all of its entries, gathered from its shards if it has any; all processes must ask."""
-    return tensor.full_tensor() if is_sharded(tensor) else tensor
-
-
-def is_sharded(tensor: Any) -> bool:
-    """Whether a tensor is a DTensor."""
-    sharding = sys.modules.get("torch.distributed.tensor")  # not imported: no tensor of it exists
-    return sharding is not None and isinstance(tensor, sharding.DTensor)
-
-
 def _draw(parameter: Any, std: float, generator: torch.Generator | None, padding: int | None) -> None:
     device = parameter.device if generator is None else generator.device
     # in float32, whatever the parameter holds: bfloat16 draws have coarse tails
@@ -165,10 +154,7 @@ def _draw(parameter: Any, std: float, generator: torch.Generator | None, padding
     if padding is not None:
         drawn[padding] = 0
     drawn = drawn.to(parameter.device, parameter.dtype)
-    if is_sharded(parameter):
-        sharding: Any = sys.modules["torch.distributed.tensor"]
-        drawn = sharding.distribute_tensor(drawn, parameter.device_mesh, parameter.placements)
-    parameter.copy_(drawn)
+    parameter.copy_(sharded_like(parameter, drawn))
 
 
 def _padding_rows(model: nn.Module) -> dict[int, int]:
