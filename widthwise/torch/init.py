@@ -43,7 +43,9 @@ def init_(
     """
     parameters = {name: each for name, each in matched(model, plan).items() if each.requires_grad}
     refuse_meta(parameters.items(), "draw them")
-    stds = planned_stds(plan, base_model, parameters)
+    stds, problems = planned_stds(plan, base_model, parameters)
+    if problems:
+        raise UnplacedTensorsError(problems)
     paddings = _padding_rows(model)
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -56,8 +58,8 @@ def init_(
 
 def planned_stds(
     plan: Plan, base_model: nn.Module | None, parameters: Mapping[str, nn.Parameter]
-) -> dict[str, float | None]:
-    """Return the std of each of some parameters by its name in the plan; None for those that are not drawn."""
+) -> tuple[dict[str, float | None], list[tuple[str, str]]]:
+    """Return the std of some parameters by name, None for those that are not drawn; then (name, what is unknown)."""
     measured = None if base_model is None else _Measured(base_model)
     problems: list[tuple[str, str]] = []
     found: dict[str, float | None] = {}
@@ -68,9 +70,7 @@ def planned_stds(
                 problems.append((tensor.name, std))
             else:
                 found[tensor.name] = std
-    if problems:
-        raise UnplacedTensorsError(problems)
-    return found
+    return found, problems
 
 
 def _std(tensor: TensorPlan, measured: "_Measured | None") -> float | str | None:
