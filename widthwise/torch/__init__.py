@@ -1,6 +1,12 @@
-"""PyTorch models: read from one forward pass, and a plan from one to another."""
+"""PyTorch models: read from one forward pass, a plan from one to another, and the plan put into training."""
 
+from widthwise.torch.adam_atan2 import AdamAtan2
+from widthwise.torch.attach import attach
+from widthwise.torch.check import check
+from widthwise.torch.init import init_
+from widthwise.torch.multipliers import apply_multipliers, multipliers
+from widthwise.torch.param_groups import param_groups
 from widthwise.torch.plan import plan
 from widthwise.torch.trace import trace
 
-__all__ = ["plan", "trace"]
+__all__ = ["AdamAtan2", "apply_multipliers", "attach", "check", "init_", "multipliers", "param_groups", "plan", "trace"]
