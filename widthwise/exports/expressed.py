@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from widthwise.exports.record import Carried, Export
+from widthwise.exports.record import Carried, ExportRecord
 from widthwise.transfers.plan import Plan, TensorPlan
 from widthwise.vocabulary import QuantityName, Role
 
@@ -27,14 +27,14 @@ class NotExpressed(NamedTuple):
         return self._asdict()
 
 
-def not_expressed(plan: Plan, export: Export) -> tuple[NotExpressed, ...]:
+def not_expressed(plan: Plan, export: ExportRecord) -> tuple[NotExpressed, ...]:
     """Return everything that the export can't say of the plan, also what does not matter here."""
     if export.is_table:
         return ()
-    return tuple((*_of_tensors(plan, export), *_of_model(plan)))
+    return (*_of_tensors(plan, export), *_of_model(plan))
 
 
-def _of_tensors(plan: Plan, export: Export) -> Iterator[NotExpressed]:
+def _of_tensors(plan: Plan, export: ExportRecord) -> Iterator[NotExpressed]:
     owners = [tensor for tensor in plan.tensors if tensor.tied_to is None]
     names: tuple[QuantityName, ...] = ("learning_rate", "epsilon", "weight_decay", "init_std", "forward_multiplier")
     for name in names:

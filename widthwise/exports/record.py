@@ -55,7 +55,7 @@ OPTIMIZER_ONLY: Mapping[QuantityName, Carried] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class ExportRecord:
     """One form that a plan can be written in."""
 
     name: str
