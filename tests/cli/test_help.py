@@ -30,7 +30,8 @@ def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_commands_are_those_of_the_contract() -> None:
     """In the order of the help; the old names are not among them."""
     assert (
-        " ".join(COMMANDS) == "demo serve transfer rules convert calibrate exponents fit sweeps fleet work keys migrate"
+        " ".join(COMMANDS)
+        == "demo serve transfer export rules convert calibrate exponents fit sweeps fleet work keys migrate"
     )
 
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 WEB = {"fastapi", "starlette", "anyio", "pydantic", "pydantic_core"}
 #: What a file may import besides the standard library; the first entry counts that its path begins with.
 LAYERS = {
-    "widthwise/cli/": {"widthwise", "typer", "rich"},
+    "widthwise/cli/": {"widthwise", "typer", "rich", "yaml"},
     "widthwise/client.py": {"widthwise", "httpx"},
     "widthwise/integrations/optuna.py": {"widthwise", "optuna"},
     "widthwise/integrations/ray.py": {"widthwise", "ray"},

@@ -15,6 +15,7 @@ from widthwise.cli.commands import Commands
 from widthwise.cli.convert import convert
 from widthwise.cli.demo import demo
 from widthwise.cli.exponents import exponents
+from widthwise.cli.export import export
 from widthwise.cli.fit import fit
 from widthwise.cli.fleet import fleet
 from widthwise.cli.rules import rules
@@ -60,7 +61,7 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (demo, transfer, rules, exponents, fit, fleet):
+for command in (demo, transfer, export, rules, exponents, fit, fleet):
     app.command()(command)
 app.add_typer(convert)
 app.add_typer(calibrate)

@@ -1,12 +1,16 @@
 """The transfer plan: every hyperparameter of the target, with its multiplier, its factors and its reason."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from widthwise.caution import Caution
+from widthwise.errors import InvalidInputError
 from widthwise.fields import Fields
 from widthwise.tensors.placement import MAX_FAN
+from widthwise.transfers.digest import check_digest, digest_of, with_digest
 from widthwise.vocabulary import QUANTITIES, QuantityName, Role
 
 
@@ -158,6 +162,33 @@ class Plan:
         """Return the plan of one tensor; KeyError for a name that was not given."""
         return {tensor.name: tensor for tensor in self.tensors}[name]
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan's canonical JSON; every export of the plan carries it."""
+        return digest_of(self.to_dict())
+
+    def to_json(self) -> str:
+        """Return the plan as JSON with its digest, in one form whatever made it."""
+        return json.dumps(with_digest(self.to_dict()), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan as JSON with its digest, for `Plan.load` and `widthwise export`."""
+        Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Plan":
+        """Read a plan that `save` wrote, or an answer of the service. Raises as `from_dict` does."""
+        return cls.from_json(Path(path).read_bytes(), str(path))
+
+    @classmethod
+    def from_json(cls, text: str | bytes, source: str = "plan") -> "Plan":
+        """Read a plan from JSON. source: what an error calls a text that is no JSON."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise InvalidInputError(f"{source} is not JSON ({error}); give a plan as `Plan.save` writes it") from None
+        return cls.from_dict(value)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-ready dictionaries, in the form of POST /v1/transfers."""
         # One dictionary per distinct set of quantities, since a large model repeats a few shapes many times.
@@ -194,9 +225,11 @@ class Plan:
     def from_dict(cls, value: Mapping[str, Any]) -> "Plan":
         """Read a plan, for example from a service's answer; the exact inverse of `to_dict`.
 
-        Unknown fields are ignored. Raises InvalidInputError, which names what is missing or of the wrong type.
+        Unknown fields are ignored; a digest is checked. Raises InvalidInputError, which names what is missing or of the
+        wrong type, and for a plan that was changed after its digest was written.
         """
         plan = Fields.of(value, "plan")
+        check_digest(value)
         return cls(
             layers=tuple(
                 LayerPlan(layer.word(Role, "role"), *_quantities(layer), layer.text("reason"))
