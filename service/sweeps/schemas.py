@@ -48,7 +48,8 @@ class RunsUpload(BaseModel):
     runs: Annotated[list[Row], Field(min_length=1, max_length=MAX_UPLOAD, fail_fast=True)] = Field(
         description="One object for each training run, with its columns: `learning_rate`, `loss` (null: it diverged), "
         "`seed`, `status`, and its axes. `width`, `depth`, `parameters`, `tokens`, `batch_tokens` and `rank` are read "
-        "wherever rows have them; `tokens` and `batch_tokens` are in tokens. Numbers may be text."
+        "wherever rows have them; `tokens` and `batch_tokens` are in tokens. Numbers may be text. Other columns are "
+        "kept, 32 of a run at most in 2,000 bytes of JSON: the fit warns if one of them explains what it leaves over."
     )
 
 
@@ -171,6 +172,7 @@ class RunBody(BaseModel):
     loss: float | None = Field(description="In nats; null if the run diverged.")
     seed: int | None
     axes: dict[str, float | str]
+    unused: dict[str, float | str] = Field(description="Columns that are no axis, by name; blank ones are left out.")
 
 
 class RunPage(BaseModel):
