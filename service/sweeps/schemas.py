@@ -248,6 +248,21 @@ class FitBody(BaseModel):
     warnings: list[NoteBody]
 
 
+class PublishedRateBody(BaseModel):
+    """What one published law says at the same place."""
+
+    law: str = Field(description="Stable name of the law.")
+    title: str
+    source: str = Field(description="Paper with equation, or repository with file.")
+    formula: str
+    learning_rate: float | None = Field(description="null if the place lacks something that the formula takes.")
+    interval: tuple[float, float] | None = Field(description="95 %, of the law; null if none is known.")
+    valid: bool = Field(description="Whether it has a rate here and nothing of the place is known to be outside.")
+    missing: list[str] = Field(description="What the formula takes and the place lacks.")
+    outside: list[str] = Field(description="How the place lies outside of what the law was fitted to.")
+    assumed: list[str] = Field(description="What the place doesn't say, as it was assumed.")
+
+
 class PredictionBody(BaseModel):
     """The best learning rate at a place on the axes."""
 
@@ -257,6 +272,7 @@ class PredictionBody(BaseModel):
     law_interval: tuple[float, float] = Field(description="95 %, of the law, about which single cells scatter.")
     expected_regret: float = Field(description="Nats that training at this rate loses to the optimum, on average.")
     warnings: list[NoteBody]
+    published: list[PublishedRateBody] = Field(description="Of every published law, whether it holds there or not.")
 
 
 class HeldOutBody(BaseModel):

@@ -45,9 +45,16 @@ def uploaded(client: Client, runs: list[dict[str, Any]] | None = None, **changes
 
 
 def described(app: FastAPI, name: str, answer: Any) -> None:
-    """Hold an answer to the schema that the document has for it."""
-    components = app.openapi()["components"]
-    Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components}).validate(answer)
+    """Hold an answer to the schema that the document has for it, which must name everything in the answer."""
+    schemas = {each: closed(schema) for each, schema in app.openapi()["components"]["schemas"].items()}
+    Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}},
+    ).validate(answer)
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of an object without other names than those that it describes."""
+    return {"additionalProperties": False, **schema} if "properties" in schema else schema
 
 
 # what a sweep is ----------------------------------------------------------------------------------
@@ -72,6 +79,8 @@ def test_upload_fit_and_predict(client: Client, app: FastAPI) -> None:
     assert math.log2(at["learning_rate"]) == pytest.approx(-10, abs=0.5)
     assert at["interval"][0] < at["law_interval"][0] < at["learning_rate"] < at["law_interval"][1] < at["interval"][1]
     assert at["expected_regret"] > 0
+    assert {"step_law", "deepseek"} <= {law["law"] for law in at["published"]}
+    assert all(law["missing"] for law in at["published"] if law["learning_rate"] is None)
     score = predicted.json()["held_out"]
     assert [cell["axes"] for cell in score["cells"]] == [{"width": 512.0}]
     assert score["covered"] == score["cells"][0]["covered"] == 1
