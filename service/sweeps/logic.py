@@ -55,6 +55,7 @@ def append(store: Store, sweep_id: str, rows: Sequence[Mapping[str, Any]], limit
 def read_runs(reading: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[GivenRun]:
     """Return the runs of a table's rows; InvalidInputError names the row and the column."""
     from widthwise.sweeps import runs_from_rows
+    from widthwise.sweeps.upload import check_unused
 
     columns, groups = reading["columns"], reading["groups"]
     for name in (*columns, *groups):
@@ -72,6 +73,8 @@ def read_runs(reading: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
             f"prescribed names {unknown[0]!r}; give axes of the runs: {', '.join(runs[0].axes) or 'they have none'}",
             field="prescribed",
         )
+    for number, run in enumerate(runs, start=1):
+        check_unused(run.unused, f"row {number}: ")
     return [_given(number, run) for number, run in enumerate(runs, start=1)]
 
 
@@ -97,7 +100,7 @@ def _given(number: int, run: "SweepRun") -> GivenRun:
         if not low <= value <= high:
             raise InvalidInputError(f"row {number}: {name} is {value!r}; give {low:g} to {high:g}", field=name)
     axes = {name: value if isinstance(value, str) else float(value) for name, value in run.axes.items()}
-    return GivenRun(float(run.learning_rate), None if loss is None else float(loss), axes, run.seed)
+    return GivenRun(float(run.learning_rate), None if loss is None else float(loss), axes, run.seed, run.unused)
 
 
 def sweep_body(sweep: StoredSweep) -> dict[str, Any]:
@@ -133,6 +136,7 @@ def run_body(run: StoredRun) -> dict[str, Any]:
         "loss": run.loss,
         "seed": run.seed,
         "axes": run.axes,
+        "unused": run.unused,
     }
 
 
@@ -223,7 +227,7 @@ def _runs(store: Store, sweep: StoredSweep) -> "list[SweepRun]":
     stored = store.sweeps.runs_at(sweep)
     if not stored:
         raise NoSuchResourceError(f"Sweep {sweep.id!r} was deleted.")
-    return [SweepRun(run.learning_rate, run.loss, run.axes, run.seed) for run in stored]
+    return [SweepRun(run.learning_rate, run.loss, run.axes, run.seed, run.unused) for run in stored]
 
 
 def _prescribed(sweep: StoredSweep) -> Collection[str]:

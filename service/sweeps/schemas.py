@@ -48,7 +48,8 @@ class RunsUpload(BaseModel):
     runs: Annotated[list[Row], Field(min_length=1, max_length=MAX_UPLOAD, fail_fast=True)] = Field(
         description="One object for each training run, with its columns: `learning_rate`, `loss` (null: it diverged), "
         "`seed`, `status`, and its axes. `width`, `depth`, `parameters`, `tokens`, `batch_tokens` and `rank` are read "
-        "wherever rows have them; `tokens` and `batch_tokens` are in tokens. Numbers may be text."
+        "wherever rows have them; `tokens` and `batch_tokens` are in tokens. Numbers may be text. Other columns are "
+        "kept, 32 of a run at most in 2,000 bytes of JSON: the fit warns if one of them explains what it leaves over."
     )
 
 
@@ -171,6 +172,7 @@ class RunBody(BaseModel):
     loss: float | None = Field(description="In nats; null if the run diverged.")
     seed: int | None
     axes: dict[str, float | str]
+    unused: dict[str, float | str] = Field(description="Columns that are no axis, by name; blank ones are left out.")
 
 
 class RunPage(BaseModel):
@@ -246,6 +248,21 @@ class FitBody(BaseModel):
     warnings: list[NoteBody]
 
 
+class PublishedRateBody(BaseModel):
+    """What one published law says at the same place."""
+
+    law: str = Field(description="Stable name of the law.")
+    title: str
+    source: str = Field(description="Paper with equation, or repository with file.")
+    formula: str
+    learning_rate: float | None = Field(description="null if the place lacks something that the formula takes.")
+    interval: tuple[float, float] | None = Field(description="95 %, of the law; null if none is known.")
+    valid: bool = Field(description="Whether it has a rate here and nothing of the place is known to be outside.")
+    missing: list[str] = Field(description="What the formula takes and the place lacks.")
+    outside: list[str] = Field(description="How the place lies outside of what the law was fitted to.")
+    assumed: list[str] = Field(description="What the place doesn't say, as it was assumed.")
+
+
 class PredictionBody(BaseModel):
     """The best learning rate at a place on the axes."""
 
@@ -255,6 +272,7 @@ class PredictionBody(BaseModel):
     law_interval: tuple[float, float] = Field(description="95 %, of the law, about which single cells scatter.")
     expected_regret: float = Field(description="Nats that training at this rate loses to the optimum, on average.")
     warnings: list[NoteBody]
+    published: list[PublishedRateBody] = Field(description="Of every published law, whether it holds there or not.")
 
 
 class HeldOutBody(BaseModel):

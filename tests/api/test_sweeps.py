@@ -17,6 +17,7 @@ from service.sweeps.examples import PREDICTIONS_EXAMPLES, RUNS_EXAMPLES, UPLOAD_
 from service.sweeps.fits import Fits
 from tests.api.client import Client, client_of, problem
 from tests.api.keyed import Keyed, keyed_app, new_key
+from widthwise.sweeps.upload import MOST_BYTES, MOST_UNUSED
 
 RATES = [2.0**power for power in range(-11, -6)]
 
@@ -44,9 +45,16 @@ def uploaded(client: Client, runs: list[dict[str, Any]] | None = None, **changes
 
 
 def described(app: FastAPI, name: str, answer: Any) -> None:
-    """Hold an answer to the schema that the document has for it."""
-    components = app.openapi()["components"]
-    Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components}).validate(answer)
+    """Hold an answer to the schema that the document has for it, which must name everything in the answer."""
+    schemas = {each: closed(schema) for each, schema in app.openapi()["components"]["schemas"].items()}
+    Draft202012Validator(
+        {"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}},
+    ).validate(answer)
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of an object without other names than those that it describes."""
+    return {"additionalProperties": False, **schema} if "properties" in schema else schema
 
 
 # what a sweep is ----------------------------------------------------------------------------------
@@ -71,6 +79,8 @@ def test_upload_fit_and_predict(client: Client, app: FastAPI) -> None:
     assert math.log2(at["learning_rate"]) == pytest.approx(-10, abs=0.5)
     assert at["interval"][0] < at["law_interval"][0] < at["learning_rate"] < at["law_interval"][1] < at["interval"][1]
     assert at["expected_regret"] > 0
+    assert {"step_law", "deepseek"} <= {law["law"] for law in at["published"]}
+    assert all(law["missing"] for law in at["published"] if law["learning_rate"] is None)
     score = predicted.json()["held_out"]
     assert [cell["axes"] for cell in score["cells"]] == [{"width": 512.0}]
     assert score["covered"] == score["cells"][0]["covered"] == 1
@@ -463,3 +473,61 @@ def test_the_latest_fits_are_kept() -> None:
     for name in ("a", "b", "a", "c", "a", "b"):
         assert fits.of(name, 1, compute=lambda name=name: make(name)) == name  # type: ignore[misc]  # mypy infers no default
     assert made == ["a", "b", "c", "b"]
+
+
+# columns that are no axis ---------------------------------------------------------------------------------------------
+
+
+def with_dropout(widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512, 768)) -> list[dict[str, Any]]:
+    """Runs whose best rate is an octave lower where the dropout is 0.1 than where it is 0."""
+    found = []
+    for number, width in enumerate(widths):
+        dropout = 0.1 * (number in (1, 2, 4, 7))
+        best = -9 - 0.5 * math.log2(width / 256) - 10 * dropout
+        for rate in RATES:
+            loss = 3.0 + 0.05 * (math.log2(rate) - best) ** 2 + 0.001 * math.sin(1000 * rate * width)
+            found.append(
+                {"learning_rate": rate, "loss": loss, "width": width, "dropout": dropout, "host": "a", "n": ""}
+            )
+    return found
+
+
+def test_columns_that_are_no_axis_are_kept_and_held_against_the_fit(client: Client, app: FastAPI) -> None:
+    identifier = uploaded(client, with_dropout())
+    page = client.get(f"/v1/sweeps/{identifier}/runs").json()
+    described(app, "RunPage", page)
+    assert page["items"][0]["unused"] == {"dropout": 0.0, "host": "a"}
+    warnings = client.get(f"/v1/sweeps/{identifier}/fit").json()["warnings"]
+    (message,) = [warning["message"] for warning in warnings if warning["code"] == "unused_column"]
+    assert "dropout" in message
+    plain = uploaded(client, [{**row, "dropout": 0.1} for row in with_dropout()])
+    assert "unused_column" not in {each["code"] for each in client.get(f"/v1/sweeps/{plain}/fit").json()["warnings"]}
+
+
+def test_columns_that_are_no_axis_tell_no_runs_apart(client: Client) -> None:
+    """Those of the first upload stay: the same run again changes nothing, whatever else its row says."""
+    key = {"Idempotency-Key": "again"}
+    body = {"name": "ours", "runs": with_dropout()}
+    first = client.post("/v1/sweeps", json=body, headers=key)
+    changed = [{**row, "host": "b"} for row in with_dropout()]
+    again = client.post("/v1/sweeps", json={**body, "runs": changed}, headers=key)
+    assert (again.json(), again.headers["idempotency-replayed"]) == (first.json(), "true")
+    identifier = first.json()["id"]
+    assert client.post(f"/v1/sweeps/{identifier}/runs", json={"runs": changed}).json()["added"] == 0
+    items = client.get(f"/v1/sweeps/{identifier}/runs").json()["items"]
+    assert {item["unused"]["host"] for item in items} == {"a"}
+
+
+def test_columns_that_are_no_axis_are_bounded(client: Client, app: FastAPI) -> None:
+    row = {"learning_rate": 0.01, "loss": 3.0, "width": 64}
+    described_limits = app.openapi()["components"]["schemas"]["RunsUpload"]["properties"]["runs"]["description"]
+    assert f"{MOST_UNUSED} of a run at most in {MOST_BYTES:,} bytes" in described_limits
+    uploaded(client, [{**row, **{f"c{number}": number for number in range(MOST_UNUSED)}}])
+    many = {**row, **{f"c{number}": number for number in range(MOST_UNUSED + 1)}}
+    answer = client.post("/v1/sweeps", json={"name": "ours", "runs": [row, many]})
+    says = problem(answer, 422, "invalid-input")["detail"]
+    assert says.startswith("row 2: 33 columns are no axis, and a run may have 32; leave out those that say nothing")
+    long = {**row, "short": 1, **{f"text{number}": "é" * 40 for number in range(7)}, "longest": "x" * 300}
+    answer = client.post("/v1/sweeps", json={"name": "ours", "runs": [long]})
+    says = problem(answer, 422, "invalid-input")["detail"]
+    assert "bytes as JSON, and a run may have 2,000; shorten 'longest', or leave it out" in says

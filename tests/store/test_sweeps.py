@@ -38,6 +38,7 @@ def many(count: int) -> list[GivenRun]:
 
 def test_what_goes_in_comes_out(store: Store) -> None:
     runs = [run(0.1, 3.25, 7, width=64.0, optimizer="å"), run(0.2, None, None, width=128.0, optimizer="lion")]
+    runs[1] = replace(runs[1], unused={"dropout": 0.1, "host": "ö"})
     made = store.sweeps.create(DRAFT, runs, LIMITS)
     sweep = store.sweeps.get(made.sweep.id)
     assert (sweep, made.added, made.replayed) == (made.sweep, 2, False)
@@ -45,7 +46,7 @@ def test_what_goes_in_comes_out(store: Store) -> None:
     assert (sweep.runs, sweep.diverged, sweep.cells, sweep.revision) == (2, 1, 2, 1)
     assert sweep.axes == {"width": {"low": 64.0, "high": 128.0}, "optimizer": {"levels": ["å", "lion"]}}
     stored = store.sweeps.runs_at(sweep)
-    assert [GivenRun(one.learning_rate, one.loss, one.axes, one.seed) for one in stored] == runs
+    assert [GivenRun(one.learning_rate, one.loss, one.axes, one.seed, one.unused) for one in stored] == runs
     assert store.sweeps.runs(sweep.id).items == stored
 
 

@@ -1,6 +1,6 @@
 """Options that say how a sweep's rows are read, and the words that `widthwise fit` and `widthwise sweeps` take."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import typer
@@ -94,9 +94,3 @@ def end(text: str) -> tuple[str, Literal["max", "min"]]:
     if found == "min":
         return name, "min"
     raise typer.BadParameter(f"{text!r}: give AXIS=max or AXIS=min", param_hint="'--holdout'")
-
-
-def wanted_columns(row: Mapping[str, Any], columns: Mapping[str, str], axes: Collection[str]) -> dict[str, Any]:
-    """Return a row without the columns that no sweep reads; an export has hundreds."""
-    kept = {*(columns.get(name, name) for name in (*FIELDS, *axes)), *columns.values()}
-    return {name: value for name, value in row.items() if name in kept}

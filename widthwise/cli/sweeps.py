@@ -71,6 +71,7 @@ def create(
       widthwise sweeps create runs.jsonl -p mup -o adamw --prescribed width
     """
     from widthwise.sweeps.table import read_rows
+    from widthwise.sweeps.upload import uploaded_rows
 
     groups = dict(sweep_options.pair(text, "--group") for text in group or ())
     axes = dict(sweep_options.pair(text, "--axis") for text in axis or ())
@@ -87,7 +88,7 @@ def create(
         "readout_omega": readout_omega,
         "form": form,
     }
-    rows = _wanted(read_rows(file), columns)
+    rows = uploaded_rows(read_rows(file), columns, groups)
     with Client(url) as client:
         sweep = client.create_sweep(name or file.stem, rows, idempotency_key=key, **words.given(asked))
     if as_json:
@@ -108,11 +109,12 @@ def add(*, sweep_id: _Id, file: _File, url: _Url = None, as_json: _AsJson = Fals
       widthwise sweeps add ID more.csv
     """
     from widthwise.sweeps.table import read_rows
+    from widthwise.sweeps.upload import uploaded_rows
 
     rows = read_rows(file)
     with Client(url) as client:
         reading = client.sweep(sweep_id)["reading"]
-        answer = client.add_runs(sweep_id, _wanted(rows, reading["columns"], reading["groups"]))
+        answer = client.add_runs(sweep_id, uploaded_rows(rows, reading["columns"], reading["groups"]))
     if as_json:
         console.print_json(answer)
         return
@@ -242,10 +244,3 @@ def delete(*, sweep_id: _Id, url: _Url = None) -> None:
     with Client(url) as client:
         client.delete_sweep(sweep_id)
     console.say(f"Deleted {sweep_id}.")
-
-
-def _wanted(rows: Any, columns: dict[str, str], groups: list[str] | tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """The rows without columns that no sweep reads."""
-    from widthwise.sweeps.run import NUMBER_AXES
-
-    return [sweep_options.wanted_columns(row, columns, (*NUMBER_AXES, *groups)) for row in rows]

@@ -145,15 +145,13 @@ def fit_candidate(
     (`out_of_sample_error`) depends on the scatter under all candidates, so `candidates` adds it.
     """
     h_W, prior = regressor(name, ratio_W), PRIOR_SCALES[name]
-    plain = fit_line(h_W, y_W, error_W, prior)
-    residual_W = y_W - (plain.mean + plain.slope * (h_W - plain.centre))
     return Candidate(
         name=name,
         base_width=base_width,
         theory_drift=theory_drift,
         fit=fit_scattered(h_W, y_W, error_W, prior),
         shared_error=shared,
-        misfit=float(np.sum((residual_W / error_W) ** 2)),
+        misfit=float(fit_line(h_W, y_W, error_W, prior).misfit),
         degrees_of_freedom=y_W.size - (1 if name == "none" else 2),
         out_of_sample_error=None,
     )

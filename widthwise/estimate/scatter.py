@@ -9,6 +9,7 @@ sweeps over size, tokens and batch, .1 to .2 octave.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from widthwise.estimate.line import Floats, Line, fit_line
 from widthwise.estimate.mixture import Mixture
@@ -61,15 +62,17 @@ def _prior() -> tuple[Floats, Floats]:
 OMEGA_G, PRIOR_G = _prior()
 
 
-def fit_scattered(h_W: Floats, y_W: Floats, error_W: Floats, prior: float) -> ScatteredLine:
-    """Fit the points (h, y) with their standard errors and the scatter; `prior` is that of the slope (`line`).
+def fit_scattered(
+    h_W: Floats, y_W: Floats, error_W: Floats, prior: float, line_W: ArrayLike | None = None
+) -> ScatteredLine:
+    """Fit the points (h, y) with their standard errors and the scatter; `prior` and `line_W` are those of `fit_line`.
 
     >>> h = np.arange(6.0)
     >>> quiet, loud = (fit_scattered(h, size * (-1.0) ** h, np.full(6, 0.01), 0.5).scatter for size in (0.0, 0.3))
     >>> quiet < 0.02, 0.25 < loud < 0.45
     (True, True)
     """
-    lines = fit_line(h_W, y_W, np.hypot(error_W, OMEGA_G[:, None]), prior)
+    lines = fit_line(h_W, y_W, np.hypot(error_W, OMEGA_G[:, None]), prior, line_W)
     log_G = lines.log_evidence + np.log(PRIOR_G)
     density_G = np.exp(log_G - log_G.max())
     return ScatteredLine(lines, density_G / density_G.sum(), float(log_G.max() + np.log(density_G.sum())))

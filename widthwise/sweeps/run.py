@@ -78,7 +78,7 @@ def runs_from_rows(
     for name, column in named.items():
         _check_column(name, column)
     read = [name for name in NUMBER_AXES if name not in without]
-    axes = tuple(dict.fromkeys([*read, *(name for name in named if name not in _FIELDS), *groups]))
+    axes = tuple(dict.fromkeys([*read, *(name for name in named if name not in FIELDS), *groups]))
     used = [name for name in axes if any(_text(row, named.get(name, name)) for row in rows)]
     missing = [name for name in axes if name not in used and (name in named or name in groups)]
     if missing:
@@ -87,7 +87,8 @@ def runs_from_rows(
     return tuple(_run(number, row, _Columns(named, used, groups)) for number, row in enumerate(rows, start=1))
 
 
-_FIELDS = ("learning_rate", "loss", "seed", "status")
+#: What a row has besides axes.
+FIELDS = ("learning_rate", "loss", "seed", "status")
 
 
 #: The name of a column that counts steps.
@@ -121,7 +122,7 @@ def _require_columns(rows: Sequence[Mapping[str, Any]], named: Mapping[str, str]
     Without its column every loss would be blank, and every run one that diverged.
     """
     there = dict.fromkeys(column for row in rows for column in row)
-    for name in _FIELDS:
+    for name in FIELDS:
         column = named.get(name, name)
         if rows and column not in there and (name in named or name in ("learning_rate", "loss")):
             raise InvalidInputError(
@@ -148,7 +149,7 @@ def _run(number: int, row: Mapping[str, Any], columns: _Columns) -> SweepRun:
             loss=None if lost else _number("loss", value("loss")),
             axes={name: value(name) if name in columns.groups else _number(name, value(name)) for name in columns.axes},
             seed=int(_number("seed", seed)) if seed else None,
-            unused=_unused(row, {columns.of(name) for name in (*_FIELDS, *columns.axes)}),
+            unused=_unused(row, {columns.of(name) for name in (*FIELDS, *columns.axes)}),
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"row {number}: {error}", field=error.field) from None

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from service.store.database.identifiers import new_id
 from service.store.database.tables import sweep_runs
 from widthwise.errors import InvalidInputError
 
-#: Rows per statement: with 12 parameters each that makes 6,000, below SQLite's 32,766 and Postgres's 65,535.
+#: Rows per statement: with 13 parameters each that makes 6,500, below SQLite's 32,766 and Postgres's 65,535.
 ROWS_PER_STATEMENT = 500
 
 Axes = Mapping[str, float | str]
@@ -30,6 +30,7 @@ class GivenRun:
     loss: float | None  #: None if the run diverged
     axes: Axes
     seed: int | None = None  #: None if runs that differ in nothing else are repeats
+    unused: Axes = field(default_factory=dict)  #: columns that are no axis: no part of what tells it from other runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ def insert(connection: sa.Connection, sweep_id: str, revision: int, runs: Sequen
             "seed": one.run.seed,
             "repeat": one.repeat,
             "loss": one.run.loss,
+            "unused": dict(one.run.unused) or None,
         }
         for identifier, one in zip(identifiers, runs, strict=True)
     ]
@@ -161,6 +163,7 @@ def run_of(row: sa.Row[Any]) -> StoredRun:
         seed=row.seed,
         repeat=row.repeat,
         loss=row.loss,
+        unused=row.unused or {},
     )
 
 

@@ -16,11 +16,13 @@ from tests.unit.estimate.test_skew import skewed
 from widthwise.errors import InvalidInputError
 from widthwise.estimate import fit_candidates
 from widthwise.estimate.candidates import Candidates
-from widthwise.estimate.intervals import pooled_scale, quantile
+from widthwise.estimate.intervals import mixture_interval, moderated_errors, quantile
 from widthwise.estimate.line import fit_line
+from widthwise.estimate.mixture import STUDENT
 from widthwise.estimate.optimum import fit_optimum
 from widthwise.estimate.parabola import fit_parabola
-from widthwise.estimate.scatter import OMEGA_G
+from widthwise.estimate.scatter import OMEGA_G, PRIOR_G
+from widthwise.estimate.skew import unshared_errors
 from widthwise.estimate.slopes import fit_slope
 
 finite = st.floats(-3, 3)
@@ -252,15 +254,31 @@ def test_means_that_bend_over_widths_state_the_error_of_a_slope() -> None:
     assert slope.standard_error == pytest.approx(math.sqrt(covariance[0, 0]))
 
 
-def test_an_exponent_over_tokens_has_the_pooled_interval() -> None:
-    law = horizon.fitted(horizon.branches(np.random.default_rng(0))).law
+def test_an_exponent_over_tokens_has_the_interval_of_its_mixture_over_scatters() -> None:
+    result = horizon.fitted(horizon.branches(np.random.default_rng(0)))
+    law, optima = result.law, [entry.interior for entry in result.optima]
     assert law is not None
     assert law.interval is not None
-    misfit = law.lack_of_fit or 0.0
-    stated = law.standard_error / math.sqrt(max(1.0, misfit))
-    scale, dof = pooled_scale(misfit * law.degrees_of_freedom, law.degrees_of_freedom)
-    half = quantile(dof) * scale * stated
-    assert law.interval == pytest.approx((law.value - half, law.value + half))
+    found = [each for each in optima if each is not None]
+    own = moderated_errors([each.own_error for each in found], [each.degrees_of_freedom for each in found])
+    errors, _ = unshared_errors(found, own)
+    x, y = np.log2([entry.tokens for entry in result.optima]), np.array([each.log2_learning_rate for each in found])
+    design, log_weights, slopes, variances = np.column_stack([np.ones(x.size), x - x.mean()]), [], [], []
+    for omega in OMEGA_G:  # flat priors on level and slope: the evidence is that of the residuals
+        weight = np.diag(1 / (errors**2 + omega**2))
+        covariance = np.linalg.inv(design.T @ weight @ design)
+        solution = covariance @ design.T @ weight @ y
+        chi2 = (y - design @ solution) @ weight @ (y - design @ solution)
+        log_weights.append((np.linalg.slogdet(weight)[1] + np.linalg.slogdet(covariance)[1] - chi2) / 2)
+        slopes.append(-solution[1])
+        variances.append(covariance[1, 1])
+    weights = np.exp(log_weights) * PRIOR_G
+    weights /= weights.sum()
+    assert law.value == pytest.approx(weights @ slopes)
+    assert law.scatter == pytest.approx(weights @ OMEGA_G)
+    assert law.interval == pytest.approx(
+        mixture_interval(slopes, np.sqrt(variances), np.full(OMEGA_G.size, STUDENT), weights)
+    )
 
 
 def test_points_of_several_lengths_are_refused() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.asjson import fit_gamma, fit_optima, gamma_roles, next_gammas
 from tests.unit.estimate.synthetic import SPEC, trial
+from widthwise.estimate import fit_candidates
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.parts.gamma import GAMMAS, GammaResult, gamma_learning_rate
 
@@ -254,10 +255,16 @@ def test_the_errors_of_gamma_and_of_the_base_learning_rate_add_in_quadrature() -
     own = np.hypot(own, shared - shared.mean())
     variances = own**2 + np.array([(one.standard_error or 0) ** 2 for one in optima.values() if one is not None])
     y = [one.log2_learning_rate + np.log2(each.learning_rate) for one, each in zip(gammas, found, strict=True)]
-    slope, _ = np.polyfit(np.log2(WIDTHS), y, 1, w=variances**-0.5)
-    assert drift.learning_rate.slope == pytest.approx(slope)
+    laws = fit_candidates(WIDTHS, y, np.sqrt(variances))
+    assert laws.chosen.name == "power"
+    assert drift.learning_rate.weights == pytest.approx(laws.weights)
     (exponent,) = [each for each in result.exponents if each.role == "hidden"]
-    assert exponent.value == pytest.approx(1.0 - slope)
+    assert exponent.value == pytest.approx(1.0 + laws.drift.log2_learning_rate)
+    assert exponent.interval is not None
+    assert laws.drift.interval is not None
+    assert exponent.interval == pytest.approx([1.0 + end for end in laws.drift.interval])
+    (row,) = [each for each in result.to_dict()["drift"] if each["role"] == "hidden"]
+    assert (row["law"], row["cell_scatter"]) == ("power", drift.learning_rate.chosen.fit.scatter)
 
 
 def test_a_gamma_of_one_that_was_run_again_counts_instead_of_the_plain_trial() -> None:

@@ -10,8 +10,10 @@ import pytest
 from tests.asjson import fit_horizon
 from tests.unit.estimate.synthetic import SPEC, parabola, trial
 from widthwise.errors import InvalidInputError
+from widthwise.estimate import fit_power_law
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.parts.horizon import HorizonResult
+from widthwise.estimate.scatter import OMEGA_G, PRIOR_G
 from widthwise.vocabulary import ExponentQuantity, ExponentRole
 
 HORIZONS = (100, 200, 400, 800)
@@ -29,16 +31,19 @@ def branches(
     seeds: int = 3,
     noise: float = 0.003,
     octaves: float = 4.0,
+    scatter: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Trials whose best learning rate goes as tokens^(−exponent) from 2^level at 100 steps.
 
-    A seed's noise is half its own and half common to its horizons, as branches of one run have it.
+    The optimum of a horizon misses that law by `scatter` octaves, a standard deviation. A seed's noise is half its own
+    and half common to its horizons, as branches of one run have it.
     """
     log2_rates = level + np.arange(-octaves, octaves + 0.25, 0.5) + rng.uniform(-0.25, 0.25)
     common = rng.standard_normal((log2_rates.size, seeds))
     trials = []
     for horizon in horizons:
-        mean = parabola(log2_rates, level - exponent * np.log2(horizon / 100), floor=2 + 10 / horizon)
+        best = level - exponent * np.log2(horizon / 100) + (rng.normal(0, scatter) if scatter else 0.0)
+        mean = parabola(log2_rates, best, floor=2 + 10 / horizon)
         losses = mean[:, None] + noise * (rng.standard_normal(common.shape) + common) / np.sqrt(2)
         for i, log2_rate in enumerate(log2_rates):
             for seed in range(seeds):
@@ -75,10 +80,25 @@ def test_a_known_exponent_is_recovered(exponent: float) -> None:
 
 
 def test_the_interval_covers_the_truth_in_nineteen_draws_of_twenty() -> None:
-    rng = np.random.default_rng(1)
-    draws = [fitted(branches(rng, horizons=(100, 200, 400))).exponents[0].interval for _ in range(200)]
-    covered = np.mean([low < 0.32 < high for low, high in filter(None, draws)])
-    assert covered > 0.94  # common noise cancels in the slope and counts in the interval: rather too wide
+    """As often without scatter as with that of public sweeps; the power law, which knows of none, in half of these."""
+    covered, plain = [], []
+    for k in range(150):
+        rng = np.random.default_rng([1, k])
+        result = fitted(branches(rng, horizons=(100, 200, 400), scatter=(0.0, 0.1, 0.2)[k % 3]))
+        low, high = result.exponents[0].interval or (np.nan, np.nan)
+        covered.append(low < 0.32 < high)
+        optima = [entry.interior for entry in result.optima if entry.interior is not None]
+        law = fit_power_law(
+            [entry.tokens for entry in result.optima],
+            [each.log2_learning_rate for each in optima],
+            [each.standard_error or 0.0 for each in optima],
+        )
+        low, high = law.interval or (np.nan, np.nan)
+        plain.append(low < -0.32 < high)
+    by_scatter = np.reshape(covered, (-1, 3)).mean(axis=0)
+    assert 0.92 <= np.mean(covered) <= 0.98
+    assert by_scatter.min() >= 0.88
+    assert np.mean(np.reshape(plain, (-1, 3))[:, 1:]) < 0.7
 
 
 def test_tokens_count_predicted_positions() -> None:
@@ -182,7 +202,7 @@ def test_without_trials_there_is_a_reason() -> None:
 
 
 def test_the_exponent_and_its_misfit_are_those_of_the_normal_equations() -> None:
-    """Least squares with a column for each width's level, χ²/dof about it, and the slope's stated error."""
+    """Least squares with a column for each width's level, at every scatter, and χ²/dof about it without any."""
     rng = np.random.default_rng(3)
     result = fitted([*branches(rng), *branches(rng, width=128, level=-6.0, horizons=(200, 400, 800))])
     law, optima = result.law, [entry.interior for entry in result.optima]
@@ -191,21 +211,30 @@ def test_the_exponent_and_its_misfit_are_those_of_the_normal_equations() -> None
     shared = np.array([each.shared_error for each in optima if each is not None])
     own = [np.sqrt((each.standard_error or 0.0) ** 2 - each.shared_error**2) for each in optima if each is not None]
     own = moderated_errors(own, [each.degrees_of_freedom for each in optima if each is not None])
-    weight = 1 / (own**2 + (shared - shared.mean()) ** 2)  # what all share of the skew's error moves levels alone
+    variance = own**2 + (shared - shared.mean()) ** 2  # what all share of the skew's error moves levels alone
     x = np.log2([entry.tokens for entry in result.optima])
     wide = np.array([entry.found.width == 128 for entry in result.optima])
     design = np.column_stack([x, wide, ~wide]).astype(float)
-    covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
-    solution = covariance @ design.T @ (weight * y)
-    misfit = float(weight @ (y - design @ solution) ** 2) / (7 - 3)
-    assert law.value == pytest.approx(-solution[0])
+    evidence, slopes, variances, misfits = [], [], [], []
+    for omega in OMEGA_G:
+        weight = 1 / (variance + omega**2)
+        covariance = np.linalg.inv(design.T @ (weight[:, None] * design))
+        solution = covariance @ design.T @ (weight * y)
+        misfits.append(float(weight @ (y - design @ solution) ** 2))
+        evidence.append((np.log(weight).sum() + np.linalg.slogdet(covariance)[1] - misfits[-1]) / 2)
+        slopes.append(-solution[0])
+        variances.append(covariance[0, 0])
+    weights = np.exp(evidence) * PRIOR_G
+    weights /= weights.sum()
+    assert law.value == pytest.approx(weights @ slopes)
     assert law.degrees_of_freedom == 4
-    assert law.lack_of_fit == pytest.approx(misfit)
-    assert law.standard_error == pytest.approx(np.sqrt(covariance[0, 0] * max(1.0, misfit)))
+    assert law.lack_of_fit == pytest.approx(misfits[0] / (7 - 3))
+    assert law.scatter == pytest.approx(weights @ OMEGA_G)
+    assert law.standard_error**2 == pytest.approx(weights @ (variances + (slopes - weights @ slopes) ** 2))
 
 
-def test_scatter_below_the_stated_errors_narrows_no_error() -> None:
-    """At two horizons nothing scatters, and the error is the one stated for the difference of two optima."""
+def test_two_optima_say_nothing_about_their_scatter() -> None:
+    """At two horizons the error is the one stated for the difference of two optima, with the scatter expected."""
     result = fitted(branches(np.random.default_rng(0), horizons=(100, 400)), horizons=[100, 400])
     errors = [entry.interior.own_error for entry in result.optima if entry.interior is not None]
     shared = [entry.interior.shared_error for entry in result.optima if entry.interior is not None]
@@ -213,7 +242,8 @@ def test_scatter_below_the_stated_errors_narrows_no_error() -> None:
     assert result.law is not None
     assert result.law.lack_of_fit is None
     apart = np.hypot(moderated_errors(errors, dofs), (shared[0] - shared[1]) / 2)
-    assert result.law.standard_error == pytest.approx(np.hypot(*apart) / 2)
+    assert result.law.scatter == pytest.approx(PRIOR_G @ OMEGA_G)
+    assert result.law.standard_error == pytest.approx(np.sqrt((np.hypot(*apart) ** 2 + 2 * PRIOR_G @ OMEGA_G**2) / 4))
 
 
 def test_the_last_learning_rate_before_a_divergence_is_said_to_be_rough() -> None:

@@ -67,7 +67,7 @@ def test_how_far_optima_scatter_is_named() -> None:
     result = gamma.fitted([t for t in trials if t["width"] != 128] + [t for t in shifted if t["width"] == 128])
     (drift,) = [each for each in result.drifts if each.role == "hidden"]
     (message,) = [c.message for c in result.warnings if c.code == "lack_of_fit" and "hidden" in c.message]
-    assert f"scatter {(drift.learning_rate.lack_of_fit or 0.0) ** 0.5:.1f} times as far" in message
+    assert f"scatter {(drift.learning_rate.chosen.lack_of_fit or 0.0) ** 0.5:.1f} times as far" in message
 
 
 def test_the_only_learning_rate_is_named() -> None:

@@ -4,6 +4,8 @@ A tensor of a role trains at η = β · γ_role · (n/b)^(−c_role) (Everett et
 all, one γ for each role, tuned at the base width b. Here γ is swept role by role at every width, with β at that width's
 best learning rate and the other roles at γ = 1, for which the plain sweep already has a trial. If theory's c is right,
 the best γ of a role is the same at every width. If β · γ drifts as n^(−d), the role's c is the prescribed one plus d.
+Both γ and β · γ have the candidate laws of a best learning rate over width (`candidates`): theory, a finite-width
+shift, a drift, and optima that scatter about each.
 
 One-dimensional sweeps find each role's optimum with the others held fixed. If the best γ of a role depends on the
 others, the result depends on how well β was chosen, so the error of β* is included in each exponent. β · γ uses the β
@@ -20,12 +22,12 @@ import numpy as np
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
+from widthwise.estimate.candidates import Candidates, fit_candidates
 from widthwise.estimate.cautions import divergence_caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
-from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.estimate.skew import unshared_errors
 from widthwise.estimate.surface import Surface, surfaces_by_width
 from widthwise.estimate.widths import WidthOptimum, fit_optima, fit_sweeps
@@ -35,6 +37,7 @@ from widthwise.vocabulary import ExponentQuantity, ExponentRole, LearningRateRul
 #: γ to train first, in octaves (chosen): if γ = 1 is near the best, the fit has both sides of it. γ = 1 itself is a
 #: trial of the plain sweep.
 GAMMAS = (0.25, 0.5, 2.0, 4.0)
+SWEPT = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
 FARTHEST = 64.0  # Everett et al. 2024 tuned γ within [1e-2, 1e2]; these are the powers of 2 in it
 
 Trials = Sequence[Trial]
@@ -42,7 +45,7 @@ Trials = Sequence[Trial]
 
 def gamma_roles(spec: CalibrationSpec) -> tuple[Role, ...]:
     """Return the roles with separate tensors in the calibration's proxy: a tied readout is the embedding's table."""
-    return (Role.EMBEDDING, Role.HIDDEN) if spec.proxy.tied else (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
+    return SWEPT[:2] if spec.proxy.tied else SWEPT
 
 
 def gamma_learning_rate(optima: Sequence[WidthOptimum], width: int) -> float | None:
@@ -104,12 +107,17 @@ class RoleGamma:
 
 @dataclass(frozen=True)
 class RoleDrift:
-    """How the best γ and the best learning rate β·γ of one role move with width: each ∝ width^slope."""
+    """How the best γ and the best learning rate β·γ of one role move with width, by the candidate laws."""
 
     role: Role
-    gamma: PowerLaw
-    learning_rate: PowerLaw
+    gamma: Candidates
+    learning_rate: Candidates
     widths: tuple[int, ...]
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Those of a power law: widths − 2."""
+        return len(self.widths) - 2
 
 
 @dataclass(frozen=True)
@@ -144,10 +152,12 @@ class GammaResult:
             "drift": [
                 {
                     "role": drift.role.value,
-                    "value": 0.0 - drift.gamma.slope,
-                    "standard_error": drift.gamma.standard_error,
-                    "interval": _negated(drift.gamma.interval),
-                    "degrees_of_freedom": drift.gamma.degrees_of_freedom,
+                    "value": drift.gamma.drift.log2_learning_rate,
+                    "standard_error": drift.gamma.drift.standard_error,
+                    "interval": None if drift.gamma.drift.interval is None else list(drift.gamma.drift.interval),
+                    "degrees_of_freedom": drift.degrees_of_freedom,
+                    "law": drift.learning_rate.chosen.name,
+                    "cell_scatter": drift.learning_rate.chosen.fit.scatter,
                 }
                 for drift in self.drifts
             ],
@@ -176,7 +186,7 @@ def fit_gamma(spec: CalibrationSpec, trials: Trials, optima: Sequence[WidthOptim
     for role in gamma_roles(spec):
         of_role = [found for found in gammas if found.role is role]
         warnings += [caution for found in of_role for caution in _width_cautions(found, by_width.get(found.width))]
-        drift = _drift(role, of_role, by_width)
+        drift = _drift(spec, role, of_role, by_width)
         if drift is None:
             warnings.append(
                 Caution(
@@ -228,8 +238,10 @@ def _role_gammas(trials: Trials, optima: Mapping[int, Optimum | None]) -> Iterat
     yield from sorted(found, key=lambda each: (each.width, each.role))
 
 
-def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum | None]) -> RoleDrift | None:
-    """Fit the power laws of one role over the widths with both best γ and best learning rate bracketed."""
+def _drift(
+    spec: CalibrationSpec, role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum | None]
+) -> RoleDrift | None:
+    """Fit the candidate laws of one role over the widths with both best γ and best learning rate bracketed."""
     widths, log_rates, best, base_errors = [], [], [], []
     for found in gammas:
         gamma, base = found.optimum, optima.get(found.width)
@@ -243,31 +255,47 @@ def _drift(role: Role, gammas: Sequence[RoleGamma], optima: Mapping[int, Optimum
         return None
     own = moderated_errors([gamma.own_error for gamma in best], [gamma.degrees_of_freedom for gamma in best])
     gamma_errors, _ = unshared_errors(best, own)
+    base_width = min([*spec.widths, *widths])
+    c = _theory(spec)
+    of_role, of_base = (c[role], max(c.values())) if _is_global(spec) else (0.0, 0.0)  # as n^−…, beyond the rule
     return RoleDrift(
         role=role,
-        gamma=fit_power_law(widths, [gamma.log2_learning_rate for gamma in best], gamma_errors),
-        learning_rate=fit_power_law(widths, log_rates, np.hypot(gamma_errors, base_errors)),
+        gamma=fit_candidates(
+            widths,
+            [gamma.log2_learning_rate for gamma in best],
+            gamma_errors,
+            base_width=base_width,
+            theory_drift=of_role - of_base,
+        ),
+        learning_rate=fit_candidates(
+            widths, log_rates, np.hypot(gamma_errors, base_errors), base_width=base_width, theory_drift=of_role
+        ),
         widths=tuple(widths),
     )
 
 
+def _theory(spec: CalibrationSpec) -> dict[Role, float]:
+    """Return theory's c by role."""
+    theory = theoretical_exponents(spec.parameterization, spec.optimizer, spec.parsed_alignment, form=spec.form)
+    return {role: float(theory[role].c) for role in (*SWEPT, Role.VECTOR)}
+
+
+def _is_global(spec: CalibrationSpec) -> bool:
+    return spec.learning_rate_rule is LearningRateRule.GLOBAL
+
+
 def _exponent(spec: CalibrationSpec, drift: RoleDrift) -> ExponentEstimate:
     """Return the exponent prescribed for the role, plus its drift."""
-    theory = float(
-        theoretical_exponents(spec.parameterization, spec.optimizer, spec.parsed_alignment, form=spec.form)[
-            drift.role
-        ].c
-    )
-    prescribed = 0.0 if spec.learning_rate_rule is LearningRateRule.GLOBAL else theory
-    law = drift.learning_rate
-    negated = _negated(law.interval)
+    theory = _theory(spec)[drift.role]
+    prescribed = 0.0 if _is_global(spec) else theory
+    found = drift.learning_rate.drift
     return ExponentEstimate(
         quantity=ExponentQuantity.LEARNING_RATE_BY_ROLE,
         role=ExponentRole(drift.role),
-        value=prescribed - law.slope,
-        standard_error=law.standard_error,
-        interval=None if negated is None else (prescribed + negated[0], prescribed + negated[1]),
-        degrees_of_freedom=law.degrees_of_freedom,
+        value=prescribed + found.log2_learning_rate,
+        standard_error=found.standard_error,
+        interval=None if found.interval is None else (prescribed + found.interval[0], prescribed + found.interval[1]),
+        degrees_of_freedom=drift.degrees_of_freedom,
         theory=theory,
         widths=drift.widths,
     )
@@ -302,18 +330,18 @@ def _width_cautions(found: RoleGamma, base: Optimum | None) -> Iterator[Caution]
 
 def _drift_cautions(drift: RoleDrift) -> Iterator[Caution]:
     """Return what is doubtful about the fit of one role over widths."""
-    law = drift.learning_rate
-    if law.degrees_of_freedom == 0:
+    chosen = drift.learning_rate.chosen
+    if drift.degrees_of_freedom == 0:
         yield Caution(
             "zero_degrees_of_freedom",
             f"The best γ of {drift.role.value} is known at two widths, which always fit a power law, so its exponent "
             "has no interval.",
         )
-    elif misfits(law.lack_of_fit, law.degrees_of_freedom):
+    elif misfits(chosen.lack_of_fit, chosen.degrees_of_freedom):
         yield Caution(
             "lack_of_fit",
-            f"The best learning rates of {drift.role.value} scatter {(law.lack_of_fit or 0.0) ** 0.5:.1f} times as far "
-            "from a power law as their own errors explain; this widens the interval of its exponent.",
+            f"The best learning rates of {drift.role.value} scatter {(chosen.lack_of_fit or 0.0) ** 0.5:.1f} times as "
+            "far from the chosen law as their own errors explain; this widens the interval of its exponent.",
         )
 
 
@@ -331,7 +359,3 @@ def _base(gammas: Sequence[RoleGamma]) -> dict[str, Any] | None:
             if entry.width == width and entry.optimum is not None
         },
     }
-
-
-def _negated(interval: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if interval is None else (-interval[1], -interval[0])

@@ -1,10 +1,11 @@
 """How the best learning rate falls with the number of training tokens: LR* ∝ tokens^(−h), at a fixed batch size.
 
 The optimum of every horizon is found as in any sweep, at the width of its runs, and corrected by the skew that the
-curves of all horizons share; then h is the slope of a weighted line through log2 LR* over log2 tokens. Several widths
-share the slope, each with its own level. The error of the skew moves all optima alike and cancels in the slope. The
-horizons of one seed share batches and the constant phase: noise that moves all of them equally cancels too, and the
-interval, which treats it as independent, is too wide rather than too narrow.
+curves of all horizons share; then h is the slope of a line through log2 LR* over log2 tokens, about which single optima
+scatter as they do about a law over widths (`scatter`). Its prior is flat, and several widths share the slope, each with
+its own level. The error of the skew moves all optima alike and cancels in the slope. The horizons of one seed share
+batches and the constant phase: noise that moves all of them equally cancels too, and the interval, which treats it as
+independent, is too wide rather than too narrow.
 
 The theory of width does not predict h. Published values disagree (PUBLISHED), so it is measured.
 """
@@ -23,9 +24,10 @@ from widthwise.calibration.trial import Trial
 from widthwise.caution import Caution
 from widthwise.estimate.cautions import divergence_caution
 from widthwise.estimate.exponent import ExponentEstimate
-from widthwise.estimate.intervals import moderated_errors, pooled_scale, quantile
+from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.misfit import misfits
 from widthwise.estimate.optimum import Optimum
+from widthwise.estimate.scatter import fit_scattered
 from widthwise.estimate.skew import unshared_errors
 from widthwise.estimate.surface import surfaces_by_width
 from widthwise.estimate.widths import WidthOptimum, fit_sweeps
@@ -61,10 +63,11 @@ class TokenLaw:
     """LR* ∝ tokens^(−value) at each of `widths`, with a separate level for each."""
 
     value: float
-    standard_error: float  #: inflated by lack of fit, never deflated
+    standard_error: float  #: of the posterior, over all scatters
     interval: tuple[float, float] | None  #: 95 %; None with zero degrees of freedom
     degrees_of_freedom: int  #: optima − widths − 1
-    lack_of_fit: float | None  #: χ²/dof against the stated errors
+    lack_of_fit: float | None  #: χ²/dof without scatter, against the stated errors
+    scatter: float  #: ω in octaves, the mean of its posterior
     widths: tuple[int, ...]
 
 
@@ -110,6 +113,7 @@ class HorizonResult:
                 "interval": None if self.law.interval is None else list(self.law.interval),
                 "degrees_of_freedom": self.law.degrees_of_freedom,
                 "widths": list(self.law.widths),
+                "cell_scatter": self.law.scatter,
             },
             "published": [{"source": source, "low": low, "high": high} for source, low, high in PUBLISHED],
         }
@@ -159,7 +163,7 @@ def _horizon_optima(spec: CalibrationSpec, trials: Trials) -> Iterator[HorizonOp
 
 
 def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
-    """Fit one slope and a level per width by weighted least squares; see `scaling` for the interval."""
+    """Fit one slope, a level per width and the scatter of optima about these lines."""
     inside = [(entry, entry.interior) for entry in optima]
     points = [(entry.found.width, entry.tokens, optimum) for entry, optimum in inside if optimum is not None]
     counts = Counter(width for width, _, _ in points)
@@ -172,27 +176,17 @@ def _fit_law(optima: Sequence[HorizonOptimum]) -> TokenLaw | None:
     found = [optimum for _, _, optimum in points]
     own = moderated_errors([each.own_error for each in found], [each.degrees_of_freedom for each in found])
     errors, _ = unshared_errors(found, own)
-    weight_P = 1 / errors**2
     widths = tuple(sorted({width for width, _, _ in points}))
-    for width in widths:  # around its centre, so that its level drops out
-        at = width_P == width
-        x_P[at] -= np.average(x_P[at], weights=weight_P[at])
-        y_P[at] -= np.average(y_P[at], weights=weight_P[at])
-    spread = float(weight_P @ x_P**2)
-    slope = float(weight_P @ (x_P * y_P)) / spread
-    dof, stated = len(points) - len(widths) - 1, 1 / math.sqrt(spread)
-    misfit = float(weight_P @ (y_P - slope * x_P) ** 2) / dof if dof else None
-    interval = None
-    if misfit is not None:
-        scale, pooled_dof = pooled_scale(misfit * dof, dof)
-        half = quantile(pooled_dof) * scale * stated
-        interval = -slope - half, -slope + half
+    dof = len(points) - len(widths) - 1
+    fit = fit_scattered(x_P, y_P, errors, math.inf, width_P)
+    low, high = fit.slope.interval
     return TokenLaw(
-        value=0.0 - slope,
-        standard_error=stated * math.sqrt(max(1.0, misfit or 0.0)),
-        interval=interval,
+        value=0.0 - fit.slope.mean,
+        standard_error=math.sqrt(fit.slope.variance),
+        interval=(-high, -low) if dof else None,
         degrees_of_freedom=dof,
-        lack_of_fit=misfit,
+        lack_of_fit=float(fit.lines.misfit[0]) / dof if dof else None,  # the first ω is 0
+        scatter=fit.scatter,
         widths=widths,
     )
 
