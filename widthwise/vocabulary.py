@@ -19,6 +19,14 @@ class Role(StrEnum):
     SCALAR = "scalar"  #: no growing axis (logit biases, per-head-dim gains, temperatures)
 
 
+class TensorPart(StrEnum):
+    """What a tensor is within experts, where a rule treats it in another way than its role says."""
+
+    ROUTER = "router"  #: its output chooses experts
+    EXPERT_UP = "expert_up"  #: takes the stream into a routed or shared expert, gates too
+    EXPERT_DOWN = "expert_down"  #: returns what a routed or shared expert adds to the stream
+
+
 class Parameterization(Explained):
     """The four parameterizations of Everett et al. 2024, Table 1, with their usual spelling."""
 

@@ -15,7 +15,7 @@ from widthwise.rules.in_force import ExponentsInForce, Scheme
 from widthwise.tensors.multipliers import CodePower, ComputedMultiplier
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.fans import Fans
-from widthwise.vocabulary import QuantityName, Role
+from widthwise.vocabulary import QuantityName, Role, TensorPart
 
 
 class Case(NamedTuple):
@@ -44,6 +44,7 @@ class Subject(NamedTuple):
     code: CodePower | None = None  #: what the model's own code multiplies its output by
     owner_code: CodePower | None = None  #: of a tied readout: what it multiplies the embedding's output by
     in_block: bool | None = None  #: whether it stands in a residual block; None: not asked, or nothing tells
+    part: TensorPart | None = None  #: what it is within experts
 
 
 _NONE: Mapping[QuantityName, float] = MappingProxyType({})
@@ -62,10 +63,11 @@ class Change(NamedTuple):
 
     of: Callable[[float], float]  #: the target's value from the base's
     reason: str  #: the formula, with the source
+    value: float | None = None  #: for the target, where the rule knows it without the base's
 
 
-#: Adam's β and the multiplier of every residual branch.
-ChangeName = Literal["beta1", "beta2", "residual_multiplier"]
+#: Adam's β, the multiplier of every residual branch, and that of the sum of routed experts.
+ChangeName = Literal["beta1", "beta2", "residual_multiplier", "route_scale"]
 Changes = Mapping[ChangeName, Change]
 NO_CHANGES: Changes = MappingProxyType({})
 

@@ -44,6 +44,7 @@ def cautions(
         *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
+        *_on_stacks(tensors, placements, distinct, covered),
         *_on_other_sizes(base, target, covered),
         *_on_head_growth(base, target, qk_norm=qk_norm),
     )
@@ -189,11 +190,23 @@ def _on_placements(
             f"{_list(names(lambda p: p.stacked_by_depth))}: an axis of {constant_depth} counts as a stack of layers, "
             "since the stated depth is that number; give role or fan axes if it is something else",
         )
-    if any(p.stack_changes for p in distinct):
+
+
+def _on_stacks(
+    tensors: Sequence[Tensor], placements: Sequence[Placement], distinct: Sequence[Placement], covered: frozenset[str]
+) -> Iterator[Caution]:
+    if not any(p.stack_changes for p in distinct):
+        return
+    stacks = [
+        tensor.name
+        for tensor, p in zip(tensors, placements, strict=True)
+        if p.stack_changes and not (tensor.part is not None and "experts" in covered)
+    ]
+    if stacks:
         yield Caution(
             "stack_changes",
-            f"{_list(names(lambda p: p.stack_changes))}: an axis that is neither fan-in nor fan-out changes (layers or "
-            "experts?); no width rule covers that change",
+            f"{_list(stacks)}: an axis that is neither fan-in nor fan-out changes (layers or experts?); no width rule "
+            "covers that change",
         )
 
 
@@ -215,6 +228,8 @@ _SIZES = {
     "depth": ("depth_changed", "number of blocks", About.DEPTH),
     "batch_tokens": ("batch_changed", "batch size in tokens", About.BATCH),
     "tokens": ("horizon_changed", "number of training tokens", About.TOKENS),
+    "experts": ("experts_changed", "number of experts", About.EXPERTS),
+    "shared_experts": ("shared_experts_changed", "number of shared experts", About.EXPERTS),
 }
 
 

@@ -27,6 +27,7 @@ def model_plan(
         embedding_multiplier=_multiplier(Role.EMBEDDING, "embeddings", plans),
         logit_multiplier=_multiplier(Role.READOUT, "logits", plans),
         residual_multiplier=_residual_multiplier(changes),
+        route_scale=_route_scale(changes),
     )
 
 
@@ -37,6 +38,13 @@ def _residual_multiplier(changes: Changes) -> ModelQuantity | None:
     return ModelQuantity(
         None, change.of(1.0), f"every residual branch, next to what it has at the base, {change.reason}"
     )
+
+
+def _route_scale(changes: Changes) -> ModelQuantity | None:
+    change = changes.get("route_scale")
+    if change is None:
+        return None
+    return ModelQuantity(change.value, change.of(1.0), f"the sum of the routed experts {change.reason}")
 
 
 def _attention_scale(base: Base, target: Target, *, qk_norm: bool) -> ModelQuantity | None:

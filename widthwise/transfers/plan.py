@@ -120,6 +120,7 @@ class ModelPlan(NamedTuple):
     embedding_multiplier: ModelQuantity | None = None
     logit_multiplier: ModelQuantity | None = None
     residual_multiplier: ModelQuantity | None = None  #: on every residual branch, next to what the code has at the base
+    route_scale: ModelQuantity | None = None  #: on the sum of the routed experts
 
 
 _NO_MODEL = ModelPlan()

@@ -232,7 +232,7 @@ def _tensor(value: Any, field: str) -> Tensor:
             raise InvalidInputError(f"{field}.{name} is {part!r}; give a list of integers", field=f"{field}.{name}")
     for name in ("decayed", "in_block"):
         _flag(given.get(name, True), f"{field}.{name}")
-    for name in ("name", "role", "tied_to"):
+    for name in ("name", "role", "tied_to", "part"):
         if not isinstance(given.get(name, ""), str):
             raise InvalidInputError(f"{field}.{name} is {given[name]!r}; give a string", field=f"{field}.{name}")
     return Tensor(**given)

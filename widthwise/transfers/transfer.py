@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from widthwise.errors import InvalidInputError
-from widthwise.model import Base, Target, by_role
+from widthwise.model import Base, Target, by_role, sparsity
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
-from widthwise.rules.beyond_width.named import NamedRule
+from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import (
     Case,
     ChangeName,
@@ -51,7 +51,9 @@ from widthwise.vocabulary import (
     Parameterization,
     QuantityName,
     Role,
+    TensorPart,
     WeightDecayMode,
+    known_word,
 )
 
 #: A rule's name with the rule in force.
@@ -93,7 +95,8 @@ def transfer(
 
     `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations differ and none is named, the
     plan says which one it took.  `code_multipliers` are those that the model's own code computes; `qk_norm` says that
-    it normalises queries and keys.  `rules` names what to do about depth, batch, tokens and weight decay, such as
+    it normalises queries and keys.  `rules` names what to do about experts, depth, batch, tokens and weight decay, such
+    as
     `{"depth": "completep", "tokens": {"exponent": 0.3}}` (docs/rules.md).  Raises InvalidInputError, and
     UnplacedTensorsError for tensors that can't be placed.
 
@@ -164,6 +167,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         code_multipliers=request.code_multipliers,
         in_blocks=_in_blocks(request, placements),
     )
+    _require_rule_of_sparsity(base, target, chosen)
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     names = _quantity_names(scheme.optimizer)
@@ -194,6 +198,19 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         rules=tuple(RuleNote(name, found.source) for name, found in named),
         model=model_plan(base, target, layers, tensor_plans, changes, qk_norm=request.qk_norm),
         training=_training_plan(base, changes),
+    )
+
+
+def _require_rule_of_sparsity(base: Base, target: Target, chosen: Sequence[NamedRule]) -> None:
+    """Refuse a change of active experts per expert that no rule covers: no transfer of width holds over it."""
+    before, after = sparsity(base), sparsity(target)
+    if before is None or after is None or before == after or any(rule.about is About.EXPERTS for rule in chosen):
+        return
+    raise InvalidInputError(
+        f"active experts go from {before} to {after} of all experts, over which no rule in force transfers (the "
+        "best learning rate drifted by .13 decades over a sweep of the experts at constant active ones, 2601.20205); "
+        "keep the share, or name rules.experts 'complete_mue'",
+        field="rules.experts",
     )
 
 
@@ -247,14 +264,15 @@ def _tensor_plans(
         if code:
             own_code = code.get(tensor.name)
             owner_code = code.get(tensor.tied_to) if tensor.tied_to is not None and is_tied else None
-        key = role, fans, is_tied, tensor.decayed, own_code, owner_code, inside
+        part = None if tensor.part is None else known_word(TensorPart, tensor.part, "tensors.part")
+        key = role, fans, is_tied, tensor.decayed, own_code, owner_code, inside, part
         shared = known.get(key)
         if shared is None:
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             own = values[owner_role]
             if not tensor.decayed and own["weight_decay"] is not None:
                 own = {**own, "weight_decay": 0.0}
-            subject = Subject(role, fans, None, is_tied, own_code, owner_code, inside)
+            subject = Subject(role, fans, None, is_tied, own_code, owner_code, inside, part)
             shared = known[key] = _quantities(subject, own, rules, names[role])
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 

@@ -15,6 +15,7 @@ from widthwise.vocabulary import QuantityName, WeightDecayMode
 class About(Explained):
     """What a named rule is about; a request names at most one rule about each."""
 
+    EXPERTS = "experts", "the experts of sparse feed-forward parts: how many, how many of them active, how wide"
     DEPTH = "depth", "the number of residual blocks"
     BATCH = "batch", "the batch size in tokens"
     TOKENS = "tokens", "the tokens of the whole training, at a fixed batch size"
@@ -31,6 +32,7 @@ class NamedRule(ABC):
     formula: ClassVar[str]  #: with m_L, m_B, m_D, m for target over base of depth, batch, tokens and width
     holds: ClassVar[str]  #: where it was derived or measured, and where not
     covers: ClassVar[frozenset[str]]  #: the sizes of a model that it handles
+    disagrees: ClassVar[str] = ""  #: which sources say something else, and what
     also_sets: ClassVar[frozenset[About]] = frozenset()  #: what else it settles, so that no second rule may
 
     @abstractmethod
