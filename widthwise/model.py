@@ -23,6 +23,7 @@ _LIMITS = {
     "experts": MAX_WIDTH,
     "active_experts": MAX_WIDTH,
     "shared_experts": MAX_WIDTH,
+    "rank": MAX_WIDTH,
 }
 _LOWEST = {"shared_experts": 0}  # others: 1
 
@@ -39,7 +40,9 @@ class Size:
     output_dimension: int | None = None  #: classes or vocabulary, if no readout tensor tells
     experts: int | None = None  #: routed experts of a sparse layer, active or not; 1: a dense one
     active_experts: int | None = None  #: routed experts that see one token
-    shared_experts: int | None = None  #: experts of the same size beside the routed ones, which see every token
+    shared_experts: int | None = None  #: experts of the same size that see every token
+    rank: int | None = None  #: of low-rank adapters (LoRA)
+    lora_alpha: float | None = None  #: > 0; alpha of their scale alpha/r or alpha/√r
     attention_scale: float | None = None  #: > 0; what the code multiplies query·key by; None: 1/√head_dim
 
     def __post_init__(self) -> None:
@@ -56,9 +59,9 @@ class Size:
                 f"{end}.active_experts is {self.active_experts}, of {end}.experts {self.experts}; give at most as many",
                 field=f"{end}.active_experts",
             )
-        if self.attention_scale is not None:
-            scale = _number(self.attention_scale, f"{end}.attention_scale", positive=True)
-            object.__setattr__(self, "attention_scale", scale)
+        for name in ("attention_scale", "lora_alpha"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _number(getattr(self, name), f"{end}.{name}", positive=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +143,7 @@ def _below_one(value: Any, field: str) -> float:
 def changed_sizes(base: Base, target: Target) -> list[str]:
     """Names of the sizes, other than width and outputs, that both ends give and that differ."""
     changed = []
-    for name in ("depth", "batch_tokens", "tokens", "head_dim", "experts", "shared_experts"):
+    for name in ("depth", "batch_tokens", "tokens", "head_dim", "experts", "shared_experts", "rank"):
         at_base, at_target = getattr(base, name), getattr(target, name)
         if at_base is not None and at_target is not None and at_base != at_target:
             changed.append(name)

@@ -20,11 +20,13 @@ class Role(StrEnum):
 
 
 class TensorPart(StrEnum):
-    """What a tensor is within experts, where a rule treats it in another way than its role says."""
+    """What a tensor is within experts or a low-rank adapter, where its role does not say enough."""
 
     ROUTER = "router"  #: its output chooses experts
     EXPERT_UP = "expert_up"  #: takes the stream into a routed or shared expert, gates too
     EXPERT_DOWN = "expert_down"  #: returns what a routed or shared expert adds to the stream
+    LORA_A = "lora_a"  #: the factor of an adapter that reads the input: rank × fan-in
+    LORA_B = "lora_b"  #: the factor that adds to the output: fan-out × rank
 
 
 class Parameterization(Explained):

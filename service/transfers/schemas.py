@@ -63,8 +63,10 @@ class ModelSize(BaseModel):
     experts: Size | None = Field(None, description="Routed experts of a sparse layer; 1 for a dense one.")
     active_experts: Size | None = Field(None, description="Routed experts that see one token.")
     shared_experts: Annotated[int, Whole(0, MAX_WIDTH)] | None = Field(
-        None, description="Experts of the same size that see every token, beside the routed ones."
+        None, description="Experts of the same size that see every token."
     )
+    rank: Size | None = Field(None, description="Rank of low-rank adapters (LoRA).")
+    lora_alpha: Positive | None = Field(None, description="Alpha of their scale, alpha/r or alpha/√r.")
     attention_scale: Positive | None = Field(
         None, description="What the model's code multiplies query·key by; left out, 1/√d_head."
     )
@@ -116,7 +118,7 @@ class TensorBody(BaseModel):
         None, description="Whether it stands in a residual block; a rule of depth needs to know."
     )
     part: TensorPart | None = Field(
-        None, description="What it is within experts (shared ones too); a rule of experts needs to know."
+        None, description="What it is within experts (shared ones too) or an adapter; rules of these need to know."
     )
 
 
@@ -203,7 +205,7 @@ class SweepExponents(BaseModel):
 
 
 class RulesBody(BaseModel):
-    """What to do about experts, depth, batch, tokens and weight decay; a rule is in force only if it is named here.
+    """What to do about changes besides width; a rule is in force only if it is named here.
 
     With exponents from a sweep, `measured` for batch or tokens follows that sweep too.
     """
@@ -211,6 +213,7 @@ class RulesBody(BaseModel):
     model_config = REQUEST
 
     experts: RuleChoice | None = _choice(About.EXPERTS)
+    rank: RuleChoice | None = _choice(About.RANK)
     depth: RuleChoice | None = _choice(About.DEPTH)
     batch: RuleChoice | None = _choice(About.BATCH)
     tokens: RuleChoice | None = _choice(About.TOKENS)
@@ -381,6 +384,9 @@ class ModelPlanBody(BaseModel):
     )
     route_scale: ModelQuantityBody | None = Field(
         None, description="On the sum of the routed experts; null without a rule of experts."
+    )
+    adapter_scale: ModelQuantityBody | None = Field(
+        None, description="On B·A of low-rank adapters; null without a rule of the rank."
     )
 
 

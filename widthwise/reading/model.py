@@ -51,7 +51,7 @@ class ModelReading:
     width: int | None = None  #: of the residual stream, if it has one
     cautions: tuple[Caution, ...] = ()
     active_experts: int | None = None  #: routed experts that see one token, where the reading tells
-    shared_experts: int | None = None  #: experts beside them that see every token, where the reading tells
+    shared_experts: int | None = None  #: experts that see every token, where the reading tells
     by_name: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

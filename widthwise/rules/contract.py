@@ -66,8 +66,8 @@ class Change(NamedTuple):
     value: float | None = None  #: for the target, where the rule knows it without the base's
 
 
-#: Adam's β, the multiplier of every residual branch, and that of the sum of routed experts.
-ChangeName = Literal["beta1", "beta2", "residual_multiplier", "route_scale"]
+#: Adam's β, the multiplier of every residual branch, that of the sum of routed experts, and of adapters.
+ChangeName = Literal["beta1", "beta2", "residual_multiplier", "route_scale", "adapter_scale"]
 Changes = Mapping[ChangeName, Change]
 NO_CHANGES: Changes = MappingProxyType({})
 

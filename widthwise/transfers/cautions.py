@@ -229,6 +229,7 @@ _SIZES = {
     "batch_tokens": ("batch_changed", "batch size in tokens", About.BATCH),
     "tokens": ("horizon_changed", "number of training tokens", About.TOKENS),
     "experts": ("experts_changed", "number of experts", About.EXPERTS),
+    "rank": ("rank_changed", "rank of the adapters", About.RANK),
     "shared_experts": ("shared_experts_changed", "number of shared experts", About.EXPERTS),
 }
 

@@ -95,8 +95,7 @@ def transfer(
 
     `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations differ and none is named, the
     plan says which one it took.  `code_multipliers` are those that the model's own code computes; `qk_norm` says that
-    it normalises queries and keys.  `rules` names what to do about experts, depth, batch, tokens and weight decay, such
-    as
+    it normalises queries and keys.  `rules` names what to do about changes besides width, such as
     `{"depth": "completep", "tokens": {"exponent": 0.3}}` (docs/rules.md).  Raises InvalidInputError, and
     UnplacedTensorsError for tensors that can't be placed.
 
@@ -168,6 +167,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         in_blocks=_in_blocks(request, placements),
     )
     _require_rule_of_sparsity(base, target, chosen)
+    _require_rule_of_rank(tensors, placements, chosen)
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     names = _quantity_names(scheme.optimizer)
@@ -212,6 +212,23 @@ def _require_rule_of_sparsity(base: Base, target: Target, chosen: Sequence[Named
         "keep the share, or name rules.experts 'complete_mue'",
         field="rules.experts",
     )
+
+
+def _require_rule_of_rank(
+    tensors: Sequence[Tensor], placements: Sequence[Placement], chosen: Sequence[NamedRule]
+) -> None:
+    """Refuse an adapter's factor of another rank without a rule: by its shape alone, the rank would be a width."""
+    if any(rule.about is About.RANK for rule in chosen):
+        return
+    for tensor, (_, fans, *_) in zip(tensors, placements, strict=True):
+        if tensor.part not in (TensorPart.LORA_A, TensorPart.LORA_B):
+            continue
+        if (fans.ratio_out if tensor.part == TensorPart.LORA_A else fans.ratio_in) != 1:
+            raise InvalidInputError(
+                f"{tensor.name!r} is a factor of a low-rank adapter whose rank changes, and the rank is not a width; "
+                "name one of rules.rank, or keep the rank",
+                field="rules.rank",
+            )
 
 
 def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:

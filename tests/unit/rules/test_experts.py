@@ -149,7 +149,7 @@ def test_more_experts_without_a_rule_are_warned_of() -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [({"parameterization": "standard"}, "a rule of muP"), ({"optimizer": "muon_keller"}, "Adam's update")],
+    [({"parameterization": "standard"}, "a rule of muP"), ({"optimizer": "muon_keller"}, "Adam's update of matrices")],
 )
 def test_rules_of_experts_refuse_what_they_were_not_derived_for(words, said) -> None:
     for rule in ("fixed_sparsity", "complete_mue"):

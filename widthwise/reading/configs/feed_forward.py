@@ -23,7 +23,7 @@ def gated(width: int, inner: int, *, bias: bool = False) -> Outline:
 
 
 def shared_expert(width: int, inner: int) -> Outline:
-    """Return a gated feed-forward part beside experts, which every token passes."""
+    """Return a gated feed-forward part that every token passes next to its experts."""
     gate, up, down = gated(width, inner).pieces
     return together(
         _as_part(gate, TensorPart.EXPERT_UP), _as_part(up, TensorPart.EXPERT_UP), _as_part(down, TensorPart.EXPERT_DOWN)

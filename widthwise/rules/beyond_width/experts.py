@@ -11,10 +11,10 @@ from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.rules.beyond_width.named import NamedRule
 from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
-from widthwise.theory.optimizers import OPTIMIZERS, update_scale
 from widthwise.theory.parameterization import is_feature_scaled
 from widthwise.vocabulary import QuantityName, Role, TensorPart, known_word
 
+PARTS = (TensorPart.ROUTER, TensorPart.EXPERT_UP, TensorPart.EXPERT_DOWN)
 NOTHING = Factors({}, "")
 
 
@@ -29,7 +29,7 @@ class ByPart:
 
     def factors(self, subject: Subject, _before: Mapping[QuantityName, float]) -> Factors:
         """Nothing for a role's line: within one role, the parts of experts differ."""
-        return NOTHING if subject.part is None else self.of_part(subject.part, subject)
+        return self.of_part(subject.part, subject) if subject.part in PARTS else NOTHING
 
 
 def required_count(rule: NamedRule, case: Case, name: str) -> tuple[int, int]:
@@ -47,18 +47,14 @@ def require_mup_with_adam(rule: NamedRule, case: Case) -> None:
             f"{scheme.parameterization.value!r}; give 'mup', or leave the rule out",
             field=rule.field,
         )
-    scale = update_scale(scheme.optimizer, Role.HIDDEN)
-    if scale.follows is not None or scale.alignment is not None:
-        raise InvalidInputError(
-            f"{rule.field} is {rule.word!r}, which was derived for Adam's update of the experts, and "
-            f"{OPTIMIZERS[scheme.optimizer].label} has another; leave the rule out",
-            field=rule.field,
-        )
+    rule.require_adams_matrices(case)
 
 
 def require_parts(rule: NamedRule, case: Case) -> None:
     """Raise InvalidInputError if tensors are listed and none says what it is within the experts, or one can't be it."""
-    parts = [(tensor, placed) for tensor, placed in zip(case.tensors, case.placements, strict=True) if tensor.part]
+    parts = [
+        (tensor, placed) for tensor, placed in zip(case.tensors, case.placements, strict=True) if tensor.part in PARTS
+    ]
     for tensor, placed in parts:
         if placed.role is not Role.HIDDEN:
             raise InvalidInputError(

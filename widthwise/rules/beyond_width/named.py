@@ -9,13 +9,14 @@ from widthwise.errors import InvalidInputError
 from widthwise.explained import Explained
 from widthwise.rules.contract import Case, RuleInForce
 from widthwise.theory.optimizers import OPTIMIZERS, decay_mode_in_force, epsilon_power, update_scale
-from widthwise.vocabulary import QuantityName, WeightDecayMode
+from widthwise.vocabulary import QuantityName, Role, WeightDecayMode
 
 
 class About(Explained):
     """What a named rule is about; a request names at most one rule about each."""
 
     EXPERTS = "experts", "the experts of sparse feed-forward parts: how many, how many of them active, how wide"
+    RANK = "rank", "the rank of low-rank adapters (LoRA), and alpha in their scale"
     DEPTH = "depth", "the number of residual blocks"
     BATCH = "batch", "the batch size in tokens"
     TOKENS = "tokens", "the tokens of the whole training, at a fixed batch size"
@@ -78,6 +79,17 @@ class NamedRule(ABC):
             raise InvalidInputError(
                 f"{self.field} is {self.word!r}, which is for optimizers whose update does not follow the gradient's "
                 f"size, as Adam's; {OPTIMIZERS[optimizer].label} has another: leave the rule out",
+                field=self.field,
+            )
+
+    def require_adams_matrices(self, case: Case) -> None:
+        """Raise InvalidInputError for an optimizer whose update of hidden matrices is not of Adam's kind."""
+        optimizer = case.scheme.optimizer
+        scale = update_scale(optimizer, Role.HIDDEN)
+        if scale.follows is not None or scale.alignment is not None:
+            raise InvalidInputError(
+                f"{self.field} is {self.word!r}, which was derived for Adam's update of matrices, and "
+                f"{OPTIMIZERS[optimizer].label} has another; leave the rule out",
                 field=self.field,
             )
 

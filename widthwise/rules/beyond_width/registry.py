@@ -14,6 +14,8 @@ from widthwise.rules.beyond_width.depth_mup import DepthMuP
 from widthwise.rules.beyond_width.fixed_sparsity import FixedSparsity
 from widthwise.rules.beyond_width.half_life import HalfLife
 from widthwise.rules.beyond_width.horizon import DefaultHorizon, Horizon
+from widthwise.rules.beyond_width.lora import AlphaOverRank, RankSlope, RankStabilized
+from widthwise.rules.beyond_width.mua import RandomA, RandomB
 from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.beyond_width.root_width import RootWidth
 from widthwise.rules.beyond_width.square_root import SquareRoot
@@ -24,6 +26,11 @@ from widthwise.rules.beyond_width.u_mup import UnitScaledMuP
 NAMED_RULES: tuple[type[NamedRule], ...] = (
     FixedSparsity,
     CompleteMuE,
+    AlphaOverRank,
+    RankSlope,
+    RankStabilized,
+    RandomA,
+    RandomB,
     CompleteP,
     DepthMuP,
     UnitScaledMuP,
