@@ -253,6 +253,9 @@ class TransferBody(BaseModel):
     code_multipliers: Annotated[list[CodeMultiplierBody], Field(max_length=MAX_MULTIPLIERS, fail_fast=True)] | None = (
         Field(None, description="What the model's own code multiplies by; every value follows by the equivalence map.")
     )
+    block_size: Size | None = Field(
+        None, description="Of Shampoo's and SOAP's preconditioners; left out, each matrix is one block."
+    )
     qk_norm: bool = Field(False, description="Whether the model normalises queries and keys.")
     exponents: Annotated[TheoryExponents | CalibrationExponents | SweepExponents, Field(discriminator="source")] = (
         Field(TheoryExponents(source="theory"), description="Where the learning-rate exponents come from.")
@@ -307,7 +310,7 @@ class TransferBody(BaseModel):
 
 
 #: Fields that the library's request has under the same name, as they are.
-_WORDS = ("parameterization", "optimizer", "readout_omega", "form", "layout", "weight_decay_mode")
+_WORDS = ("parameterization", "optimizer", "readout_omega", "form", "layout", "weight_decay_mode", "block_size")
 
 
 class QuantityBody(BaseModel):

@@ -32,6 +32,7 @@ class Case(NamedTuple):
     widths: tuple[int, int] | None  #: of base and target, as stated; None: not stated
     code_multipliers: Sequence[ComputedMultiplier] = ()
     in_blocks: Sequence[bool | None] = ()  #: whether each tensor stands in a residual block; None: nothing tells
+    block_size: int | None = None  #: of the optimizer's preconditioners
 
 
 class Subject(NamedTuple):

@@ -84,6 +84,7 @@ def transfer(
     readout_omega: Number | None = None,
     code_multipliers: Sequence[ComputedMultiplier] = (),
     qk_norm: bool = False,
+    block_size: int | None = None,
     rules: RuleChoices = _NO_RULES,
 ) -> Plan:
     """Transfer the base's hyperparameters to the target.
@@ -95,7 +96,8 @@ def transfer(
 
     `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations differ and none is named, the
     plan says which one it took.  `code_multipliers` are those that the model's own code computes; `qk_norm` says that
-    it normalises queries and keys.  `rules` names what to do about changes besides width, such as
+    it normalises queries and keys; `block_size` is that of Shampoo's and SOAP's preconditioners.
+    `rules` names what to do about changes besides width, such as
     `{"depth": "completep", "tokens": {"exponent": 0.3}}` (docs/rules.md).  Raises InvalidInputError, and
     UnplacedTensorsError for tensors that can't be placed.
 
@@ -115,6 +117,7 @@ def transfer(
         "readout_omega": readout_omega,
         "code_multipliers": code_multipliers,
         "qk_norm": qk_norm,
+        "block_size": block_size,
         "rules": rules,
     }
     if model is None:
@@ -165,6 +168,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         widths=stated_widths(base, target),
         code_multipliers=request.code_multipliers,
         in_blocks=_in_blocks(request, placements),
+        block_size=request.blocks(),
     )
     _require_rule_of_sparsity(base, target, chosen)
     _require_rule_of_rank(tensors, placements, chosen)

@@ -75,6 +75,13 @@ class NamedRule(ABC):
     def require_adam_like(self, case: Case) -> None:
         """Raise InvalidInputError for an optimizer whose update's size follows the gradient or the parameter."""
         optimizer = case.scheme.optimizer
+        hidden = update_scale(optimizer, Role.HIDDEN)
+        if hidden.preconditioner is not None and hidden.epsilon_power != 1:
+            raise InvalidInputError(
+                f"{self.field} is {self.word!r}, which moves ε with the gradient, and the ridge of "
+                f"{OPTIMIZERS[optimizer].label} follows its square in hidden matrices alone; leave the rule out",
+                field=self.field,
+            )
         if update_scale(optimizer).follows is not None:
             raise InvalidInputError(
                 f"{self.field} is {self.word!r}, which is for optimizers whose update does not follow the gradient's "
