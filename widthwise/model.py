@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from widthwise.errors import InvalidInputError
@@ -19,7 +20,12 @@ _LIMITS = {
     "tokens": MAX_COUNT,
     "head_dim": MAX_WIDTH,
     "output_dimension": MAX_WIDTH,
+    "experts": MAX_WIDTH,
+    "active_experts": MAX_WIDTH,
+    "shared_experts": MAX_WIDTH,
+    "rank": MAX_WIDTH,
 }
+_LOWEST = {"shared_experts": 0}  # others: 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,20 +38,30 @@ class Size:
     tokens: int | None = None  #: tokens of the whole training
     head_dim: int | None = None  #: width of one attention head
     output_dimension: int | None = None  #: classes or vocabulary, if no readout tensor tells
+    experts: int | None = None  #: routed experts of a sparse layer, active or not; 1: a dense one
+    active_experts: int | None = None  #: routed experts that see one token
+    shared_experts: int | None = None  #: experts of the same size that see every token
+    rank: int | None = None  #: of low-rank adapters (LoRA)
+    lora_alpha: float | None = None  #: > 0; alpha of their scale alpha/r or alpha/√r
     attention_scale: float | None = None  #: > 0; what the code multiplies query·key by; None: 1/√head_dim
 
     def __post_init__(self) -> None:
         end = "target" if isinstance(self, Target) else "base"
         for name, limit in _LIMITS.items():
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or not 1 <= value <= limit):
+            value, low = getattr(self, name), _LOWEST.get(name, 1)
+            if value is not None and (type(value) is not int or not low <= value <= limit):
                 raise InvalidInputError(
-                    f"{end}.{name} is {value!r}; it must be an integer from 1 to {limit}",
+                    f"{end}.{name} is {value!r}; it must be an integer from {low} to {limit}",
                     field=f"{end}.{name}",
                 )
-        if self.attention_scale is not None:
-            scale = _number(self.attention_scale, f"{end}.attention_scale", positive=True)
-            object.__setattr__(self, "attention_scale", scale)
+        if self.experts is not None and self.active_experts is not None and self.active_experts > self.experts:
+            raise InvalidInputError(
+                f"{end}.active_experts is {self.active_experts}, of {end}.experts {self.experts}; give at most as many",
+                field=f"{end}.active_experts",
+            )
+        for name in ("attention_scale", "lora_alpha"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _number(getattr(self, name), f"{end}.{name}", positive=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +97,13 @@ class Base(Size):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target(Size):
     """The model to train: its size alone."""
+
+
+def sparsity(size: Size) -> Fraction | None:
+    """Return active over all routed experts; None where either is not stated."""
+    if size.experts is None or size.active_experts is None:
+        return None
+    return Fraction(size.active_experts, size.experts)
 
 
 def by_role(values: PerRole, role: Role) -> float | None:
@@ -120,7 +143,7 @@ def _below_one(value: Any, field: str) -> float:
 def changed_sizes(base: Base, target: Target) -> list[str]:
     """Names of the sizes, other than width and outputs, that both ends give and that differ."""
     changed = []
-    for name in ("depth", "batch_tokens", "tokens", "head_dim"):
+    for name in ("depth", "batch_tokens", "tokens", "head_dim", "experts", "shared_experts", "rank"):
         at_base, at_target = getattr(base, name), getattr(target, name)
         if at_base is not None and at_target is not None and at_base != at_target:
             changed.append(name)

@@ -19,6 +19,16 @@ class Role(StrEnum):
     SCALAR = "scalar"  #: no growing axis (logit biases, per-head-dim gains, temperatures)
 
 
+class TensorPart(StrEnum):
+    """What a tensor is within experts or a low-rank adapter, where its role does not say enough."""
+
+    ROUTER = "router"  #: its output chooses experts
+    EXPERT_UP = "expert_up"  #: takes the stream into a routed or shared expert, gates too
+    EXPERT_DOWN = "expert_down"  #: returns what a routed or shared expert adds to the stream
+    LORA_A = "lora_a"  #: the factor of an adapter that reads the input: rank × fan-in
+    LORA_B = "lora_b"  #: the factor that adds to the output: fan-out × rank
+
+
 class Parameterization(Explained):
     """The four parameterizations of Everett et al. 2024, Table 1, with their usual spelling."""
 

@@ -25,7 +25,7 @@ from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
 from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
-from widthwise.model import Base, Target
+from widthwise.model import MAX_WIDTH, Base, Target
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.beyond_width.registry import BY_WORD
@@ -34,7 +34,7 @@ from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
 from widthwise.tensors.placement import MAX_AXIS, MAX_DIMENSIONS, Tensor
 from widthwise.theory.optimizers import default_decay_modes
 from widthwise.transfers.request import TransferRequest
-from widthwise.vocabulary import AlignmentName, Form, Layout, Role, WeightDecayMode
+from widthwise.vocabulary import AlignmentName, Form, Layout, Role, TensorPart, WeightDecayMode
 
 MAX_MULTIPLIERS = 100  # chosen: a few roles, or lists of names
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
@@ -60,6 +60,13 @@ class ModelSize(BaseModel):
     output_dimension: Size | None = Field(
         None, description="Vocabulary or number of classes, where no readout tensor tells."
     )
+    experts: Size | None = Field(None, description="Routed experts of a sparse layer; 1 for a dense one.")
+    active_experts: Size | None = Field(None, description="Routed experts that see one token.")
+    shared_experts: Annotated[int, Whole(0, MAX_WIDTH)] | None = Field(
+        None, description="Experts of the same size that see every token."
+    )
+    rank: Size | None = Field(None, description="Rank of low-rank adapters (LoRA).")
+    lora_alpha: Positive | None = Field(None, description="Alpha of their scale, alpha/r or alpha/√r.")
     attention_scale: Positive | None = Field(
         None, description="What the model's code multiplies query·key by; left out, 1/√d_head."
     )
@@ -109,6 +116,9 @@ class TensorBody(BaseModel):
     decayed: bool = Field(True, description="False keeps weight decay away from it, whatever its role has.")
     in_block: bool | None = Field(
         None, description="Whether it stands in a residual block; a rule of depth needs to know."
+    )
+    part: TensorPart | None = Field(
+        None, description="What it is within experts (shared ones too) or an adapter; rules of these need to know."
     )
 
 
@@ -195,13 +205,15 @@ class SweepExponents(BaseModel):
 
 
 class RulesBody(BaseModel):
-    """What to do about depth, batch, tokens and weight decay; a rule is in force only if it is named here.
+    """What to do about changes besides width; a rule is in force only if it is named here.
 
     With exponents from a sweep, `measured` for batch or tokens follows that sweep too.
     """
 
     model_config = REQUEST
 
+    experts: RuleChoice | None = _choice(About.EXPERTS)
+    rank: RuleChoice | None = _choice(About.RANK)
     depth: RuleChoice | None = _choice(About.DEPTH)
     batch: RuleChoice | None = _choice(About.BATCH)
     tokens: RuleChoice | None = _choice(About.TOKENS)
@@ -240,6 +252,9 @@ class TransferBody(BaseModel):
     )
     code_multipliers: Annotated[list[CodeMultiplierBody], Field(max_length=MAX_MULTIPLIERS, fail_fast=True)] | None = (
         Field(None, description="What the model's own code multiplies by; every value follows by the equivalence map.")
+    )
+    block_size: Size | None = Field(
+        None, description="Of Shampoo's and SOAP's preconditioners; left out, each matrix is one block."
     )
     qk_norm: bool = Field(False, description="Whether the model normalises queries and keys.")
     exponents: Annotated[TheoryExponents | CalibrationExponents | SweepExponents, Field(discriminator="source")] = (
@@ -295,7 +310,7 @@ class TransferBody(BaseModel):
 
 
 #: Fields that the library's request has under the same name, as they are.
-_WORDS = ("parameterization", "optimizer", "readout_omega", "form", "layout", "weight_decay_mode")
+_WORDS = ("parameterization", "optimizer", "readout_omega", "form", "layout", "weight_decay_mode", "block_size")
 
 
 class QuantityBody(BaseModel):
@@ -369,6 +384,12 @@ class ModelPlanBody(BaseModel):
     logit_multiplier: ModelQuantityBody | None = Field(None, description="On the logits.")
     residual_multiplier: ModelQuantityBody | None = Field(
         None, description="On every residual branch, next to what it has at the base; null without a rule of depth."
+    )
+    route_scale: ModelQuantityBody | None = Field(
+        None, description="On the sum of the routed experts; null without a rule of experts."
+    )
+    adapter_scale: ModelQuantityBody | None = Field(
+        None, description="On B·A of low-rank adapters; null without a rule of the rank."
     )
 
 

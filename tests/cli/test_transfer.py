@@ -291,7 +291,7 @@ def test_the_rules_are_listed_with_their_sources(run: Run) -> None:
     every = run("rules").out
     assert "completep" in every
     assert "2510.19093" in every
-    assert "ABOUT is 'depht'; give one of 'depth', 'batch'" in run("rules", "depht").err
+    assert "ABOUT is 'depht'; give one of 'experts', 'rank', 'depth', 'batch'" in run("rules", "depht").err
     depth = run("rules", "depth").out
     assert "2505.01618" in depth
     assert "timescale" not in depth

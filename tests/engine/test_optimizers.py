@@ -183,7 +183,9 @@ def test_muons_update_has_the_same_size_at_the_base_whatever_its_scale(shape: tu
 def test_the_engine_trains_with_those_whose_optimum_was_measured() -> None:
     """By that the service refuses a calibration with any other, without asking the engine."""
     assert {optimizer.value for optimizer in OPTIMIZERS} == set(trained_words())
-    not_trained = {Optimizer.ADEMAMIX, Optimizer.ADAN, Optimizer.SCION}
+    not_trained = {Optimizer.ADEMAMIX, Optimizer.ADAN, Optimizer.SCION, Optimizer.SCHEDULE_FREE_ADAMW}
+    not_trained |= {Optimizer.MUON_SPHERE, Optimizer.ADAM_SPHERE}
+    not_trained |= {Optimizer.SHAMPOO, Optimizer.SHAMPOO_HALF, Optimizer.SOAP}
     assert set(Optimizer) - set(OPTIMIZERS) == not_trained
 
 

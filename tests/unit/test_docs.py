@@ -1,7 +1,6 @@
 """The tables of docs/theory.md are what the code computes, and every warning code is described."""
 
 import re
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -35,15 +34,15 @@ def test_tables(parameterization: str) -> None:
 
 
 def test_the_table_of_optimizers_is_what_their_records_say() -> None:
-    update = {"gradient": "n^(−c−g)", "unit": "n^(−c)", "parameter": "n^(−c−b)", "unit without epsilon": "n^(−c)"}
-    falls = {Fraction(0): "", Fraction(1, 2): "−½", Fraction(1): "−1"}
     listed = [line for line in THEORY.partition("## 4.")[2].partition("## 5.")[0].splitlines() if line.count("|") == 6]
     for (word, record), line in zip(OPTIMIZERS.items(), listed[2:], strict=True):
         name, label, scale, epsilon, decay = (cell.strip() for cell in line.strip("|").split("|"))
-        others = ", ".join(f"{role} n^(−c{falls[own.falls]})" for role, own in record.scales.items())
-        expected = update[record.scale.name] + (f"; {others}" if others else "")
+        others = ", ".join(f"{role} {own.law}" for role, own in record.scales.items())
+        expected = record.scale.law + (f"; {others}" if others else "")
         assert (name, label, scale) == (f"`{word.value}`", record.label, expected)
-        assert epsilon == ("–", "g", "g²")[record.epsilon_power]
+        power = ("–", "g", "g²")[record.epsilon_power]
+        norms = [own for own in record.scales.values() if own.preconditioner is not None]
+        assert epsilon == "; ".join([power, *("‖G‖" + ("", "²")[own.epsilon_power - 1] for own in norms)])
         assert re.match(r"\w+", decay)[0] == record.weight_decay_mode.value  # type: ignore[index]  # it begins with one
         assert (";" in decay) is bool(record.decay_elsewhere)
 

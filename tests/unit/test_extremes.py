@@ -12,6 +12,7 @@ from widthwise.model import MAX_COUNT, MAX_VALUE, MAX_WIDTH, Size
 from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.rules.exponents import Exponents
 from widthwise.tensors.multipliers import MAX_POWER, ComputedMultiplier, Fan
+from widthwise.vocabulary import TensorPart
 
 SMALLEST = 5e-324  # the smallest double above 0
 numbers = st.sampled_from([SMALLEST, 1e-308, 1e-162, 1e-100, 1e-8, 1.0, 1e50, MAX_VALUE])
@@ -22,7 +23,11 @@ shifts = st.sampled_from([0.0, SMALLEST, -SMALLEST, 64.0, MAX_VALUE])
 _SIZE = {
     **dict.fromkeys(("width", "depth", "head_dim", "output_dimension"), sizes),
     **dict.fromkeys(("batch_tokens", "tokens"), counts),
-    "attention_scale": numbers,
+    "experts": sizes,
+    "active_experts": st.just(1),  # at most as many
+    "shared_experts": st.sampled_from([0, 1, MAX_WIDTH]),
+    "rank": sizes,
+    **dict.fromkeys(("attention_scale", "lora_alpha"), numbers),
 }
 _BETAS = {"beta1", "beta2"}
 _VALUES = {each.name for each in fields(Base)} - set(_SIZE) - {"gamma", "learning_rate"} - _BETAS
@@ -46,6 +51,7 @@ matrices = st.builds(
     st.tuples(sizes, sizes),
     role=st.sampled_from(["hidden", "readout", "embedding"]),
     in_block=st.booleans(),
+    part=st.none() | st.sampled_from(TensorPart),
 )
 parameters = {"surge": {"noise_scale": 1}, "horizon": {"exponent": -1}}
 rules = st.fixed_dictionaries(

@@ -17,7 +17,7 @@ def rules(
     about: Annotated[str | None, typer.Argument(help="Only rules about this.", metavar="ABOUT")] = None,
     as_json: Annotated[bool, options.as_json("Print the rules as JSON.")] = False,
 ) -> None:
-    """List the rules for depth, batch, tokens and weight decay, with their sources and where they hold.
+    """List the rules for experts, rank, depth, batch, tokens and weight decay, with their sources and where they hold.
 
     \b
     Examples:

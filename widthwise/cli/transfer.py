@@ -50,7 +50,8 @@ def transfer(
         list[str] | None,
         typer.Option(
             metavar="NAME=BASE:TARGET",
-            help="Another size at both ends: depth, batch_tokens, tokens, head_dim, output_dimension.",
+            help="Another size at both ends: depth, batch_tokens, tokens, head_dim, output_dimension, experts, "
+            "active_experts, shared_experts, rank.",
             rich_help_panel=_BASE,
         ),
     ] = None,
@@ -103,7 +104,7 @@ def transfer(
         list[str] | None,
         typer.Option(
             metavar="ABOUT=RULE[,PARAMETER=NUMBER]",
-            help="What to do about depth, batch, tokens or weight_decay (`widthwise rules` lists the rules).",
+            help="What to do about experts, rank, depth, batch, tokens or weight_decay (`widthwise rules` lists them).",
             rich_help_panel=_WHENCE,
         ),
     ] = None,

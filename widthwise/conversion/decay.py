@@ -42,6 +42,11 @@ def convert_decay(
     if one is other:
         said = "the same mode" if given is wanted else f"under {OPTIMIZERS[word].label} both are one update"
         return Converted(float(weight_decay), exact=True, reason=said)
+    if point := OPTIMIZERS[word].decay_point:
+        raise InvalidInputError(
+            f"the decay of {OPTIMIZERS[word].label} {point}, so that no λ of another mode is the same: tune it again",
+            field="optimizer",
+        )
     if WeightDecayMode.COUPLED in (one, other):
         raise InvalidInputError(
             f"{given.value} decay of {OPTIMIZERS[word].label} has no {wanted.value} counterpart: coupled decay is "

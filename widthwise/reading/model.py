@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from widthwise.caution import Caution
 from widthwise.reading.parameter import Parameter
+from widthwise.vocabulary import TensorPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,18 @@ class ModelReading:
     blocks: tuple[int, ...] = ()  #: number of residual blocks of each chain
     width: int | None = None  #: of the residual stream, if it has one
     cautions: tuple[Caution, ...] = ()
+    active_experts: int | None = None  #: routed experts that see one token, where the reading tells
+    shared_experts: int | None = None  #: experts that see every token, where the reading tells
     by_name: Mapping[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {parameter.name: parameter for parameter in self.parameters})
+
+    @property
+    def experts(self) -> int | None:
+        """Return how many experts its routers choose from; None without a router, or if they differ."""
+        found = {parameter.fan_out for parameter in self.parameters if parameter.part is TensorPart.ROUTER}
+        return found.pop() if len(found) == 1 else None
 
     def __getitem__(self, name: str) -> Parameter:
         """A parameter by its name; KeyError for one that the model does not have."""

@@ -42,6 +42,7 @@ class PairedParameter:
             fan_out_axes=self.target.fan_out_axes if known else None,
             role=self.target.role,
             tied_to=self.target.tied_to,
+            part=self.target.part,
         )
 
 

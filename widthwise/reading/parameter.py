@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Role, TensorPart
 
 
 class ParameterUse(StrEnum):
@@ -69,6 +69,7 @@ class Parameter:
     tied_to: str | None = None  #: name of the parameter that owns the weights; this one is the other use of them
     feeds: Feeds | None = None
     parts: tuple[FusedPart, ...] = ()
+    part: TensorPart | None = None  #: what it is within experts, where the reading tells
     block: Block | None = None  #: None outside every residual block
     question: str | None = None  #: why the role is open, in words
     evidence: tuple[str, ...] = ()  #: what was seen, one sentence each

@@ -84,6 +84,7 @@ class CodeMultipliersInForce:
         own, owner = subject.code or _NOTHING, subject.owner_code
         if subject.code is None and owner is None:
             return Factors({}, "")
+        role = Role.EMBEDDING if subject.is_tied else subject.role  # tied weights are trained as the embedding
         if subject.is_tied and subject.role is Role.READOUT:
             # The weights move with the embedding's use of them; this use keeps its function.
             shared = _NOTHING if owner is None else owner.turned()
@@ -92,9 +93,9 @@ class CodeMultipliersInForce:
         else:
             moved, theta = self._shift(subject, subject.role, own)
             backward = own.backward
-        exponents = self._exponents(theta, backward=backward)
+        exponents = self._exponents(role, theta, backward=backward)
         return Factors(
-            {**self._multipliers(moved, backward=backward), "forward_multiplier": moved / _growth(subject, own)},
+            {**self._multipliers(role, moved, backward=backward), "forward_multiplier": moved / _growth(subject, own)},
             f"the code multiplies by itself: ×{moved:.6g} moves out of the weights (equivalence map)",
             {**exponents, "forward_multiplier": theta + own.total},
         )
@@ -110,10 +111,10 @@ class CodeMultipliersInForce:
             planned = scaling.forward_multiplier.multiplier(*(ratios if role is subject.role else ratios[::-1]))
         return _growth(subject, code) / planned, theta
 
-    def _multipliers(self, moved: float, *, backward: bool) -> dict[QuantityName, float]:
+    def _multipliers(self, role: Role, moved: float, *, backward: bool) -> dict[QuantityName, float]:
         optimizer, mode = self._scheme.optimizer, self._scheme.weight_decay_mode
         gradient = moved if backward else 1.0
-        learning_rate = moved ** -self._k(backward=backward)
+        learning_rate = moved ** -self._k(role, backward=backward)
         found: dict[QuantityName, float] = {
             "learning_rate": learning_rate,
             "init_std": 1 / moved,
@@ -126,14 +127,14 @@ class CodeMultipliersInForce:
                 found["weight_decay"] = gradient * moved
             case WeightDecayMode.INDEPENDENT:
                 pass
-        if power := epsilon_power(optimizer):
+        if power := epsilon_power(optimizer, role):
             found["epsilon"] = gradient**power
         return found
 
-    def _exponents(self, theta: float, *, backward: bool) -> dict[QuantityName, float]:
+    def _exponents(self, role: Role, theta: float, *, backward: bool) -> dict[QuantityName, float]:
         optimizer, mode = self._scheme.optimizer, self._scheme.weight_decay_mode
-        moved = shift(_UNMOVED, Fraction(theta), optimizer)
-        k = self._k(backward=backward)
+        moved = shift(_UNMOVED, Fraction(theta), optimizer, role)
+        k = self._k(role, backward=backward)
         gradient = float(moved.g) if backward else 0.0
         found: dict[QuantityName, float] = {
             "learning_rate": -k * theta,
@@ -147,14 +148,14 @@ class CodeMultipliersInForce:
                 found["weight_decay"] = gradient - float(moved.b)
             case WeightDecayMode.INDEPENDENT:
                 pass
-        if power := epsilon_power(optimizer):
+        if power := epsilon_power(optimizer, role):
             found["epsilon"] = power * gradient
         return found
 
-    def _k(self, *, backward: bool) -> int:
-        """What a shift takes off c; forward only, SGD's gradient carries one factor less."""
-        k = update_scale(self._scheme.optimizer).shift_of_c
-        return k if backward else min(k, 1)
+    def _k(self, role: Role, *, backward: bool) -> int:
+        """What a shift takes off c; forward only, the gradient stays, and only an update ∝ W moves with W."""
+        scale = update_scale(self._scheme.optimizer, role)
+        return scale.shift_of_c if backward else int(scale.follows != "b")
 
 
 def _growth(subject: Subject, code: CodePower) -> float:

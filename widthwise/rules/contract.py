@@ -15,7 +15,7 @@ from widthwise.rules.in_force import ExponentsInForce, Scheme
 from widthwise.tensors.multipliers import CodePower, ComputedMultiplier
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.fans import Fans
-from widthwise.vocabulary import QuantityName, Role
+from widthwise.vocabulary import QuantityName, Role, TensorPart
 
 
 class Case(NamedTuple):
@@ -32,6 +32,7 @@ class Case(NamedTuple):
     widths: tuple[int, int] | None  #: of base and target, as stated; None: not stated
     code_multipliers: Sequence[ComputedMultiplier] = ()
     in_blocks: Sequence[bool | None] = ()  #: whether each tensor stands in a residual block; None: nothing tells
+    block_size: int | None = None  #: of the optimizer's preconditioners
 
 
 class Subject(NamedTuple):
@@ -44,6 +45,7 @@ class Subject(NamedTuple):
     code: CodePower | None = None  #: what the model's own code multiplies its output by
     owner_code: CodePower | None = None  #: of a tied readout: what it multiplies the embedding's output by
     in_block: bool | None = None  #: whether it stands in a residual block; None: not asked, or nothing tells
+    part: TensorPart | None = None  #: what it is within experts
 
 
 _NONE: Mapping[QuantityName, float] = MappingProxyType({})
@@ -62,10 +64,11 @@ class Change(NamedTuple):
 
     of: Callable[[float], float]  #: the target's value from the base's
     reason: str  #: the formula, with the source
+    value: float | None = None  #: for the target, where the rule knows it without the base's
 
 
-#: Adam's β and the multiplier of every residual branch.
-ChangeName = Literal["beta1", "beta2", "residual_multiplier"]
+#: Adam's β, the multiplier of every residual branch, that of the sum of routed experts, and of adapters.
+ChangeName = Literal["beta1", "beta2", "residual_multiplier", "route_scale", "adapter_scale"]
 Changes = Mapping[ChangeName, Change]
 NO_CHANGES: Changes = MappingProxyType({})
 

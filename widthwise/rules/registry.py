@@ -2,6 +2,7 @@
 
 from widthwise.rules.code import CodeMultipliers
 from widthwise.rules.contract import Rule
+from widthwise.rules.preconditioner_blocks import PreconditionerBlocks
 from widthwise.rules.shift import FiniteWidthShift
 from widthwise.rules.width import Width
 
@@ -9,4 +10,5 @@ RULES: tuple[Rule, ...] = (
     Width(),
     FiniteWidthShift(),
     CodeMultipliers(),
+    PreconditionerBlocks(),
 )

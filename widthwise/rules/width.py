@@ -6,7 +6,7 @@ from widthwise.caution import Caution
 from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.rules.width_cautions import epsilon_cautions, measured_cautions, narrowest_hidden
 from widthwise.theory.fans import Fans
-from widthwise.theory.optimizers import OPTIMIZERS, epsilon_power
+from widthwise.theory.optimizers import OPTIMIZERS, epsilon_power, update_scale
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import QuantityName, Role, known_word
 
@@ -68,7 +68,11 @@ class WidthInForce:
         gradient = self._in_force.gradient
         if not OPTIMIZERS[optimizer].scales:  # all roles alike, and looking each of them up takes a while
             return gradient
-        return {role: g for role, g in gradient.items() if epsilon_power(optimizer, role)}
+        return {
+            role: g
+            for role, g in gradient.items()
+            if epsilon_power(optimizer, role) and update_scale(optimizer, role).preconditioner is None
+        }
 
     def _measured(self) -> Iterator[Caution]:
         exponents = self._case.exponents

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Role, TensorPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Tensor:
     tied_to: str | None = None  #: name of the tensor that owns the weights which this one reuses
     decayed: bool = True  #: False keeps weight decay away from it, whatever its role has
     in_block: bool | None = None  #: whether it stands in a residual block; rules of depth need to know
+    part: TensorPart | str | None = None  #: what it is within experts or an adapter; rules of these need to know
 
 
 def changed_axes(tensor: Tensor) -> list[int]:

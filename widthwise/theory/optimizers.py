@@ -39,6 +39,12 @@ class Optimizer(StrEnum):
     MUON_KELLER = "muon_keller"
     MUON_RMS = "muon_rms"
     SCION = "scion"
+    SCHEDULE_FREE_ADAMW = "schedule_free_adamw"
+    MUON_SPHERE = "muon_sphere"
+    ADAM_SPHERE = "adam_sphere"
+    SHAMPOO = "shampoo"
+    SHAMPOO_HALF = "shampoo_half"
+    SOAP = "soap"
 
     @classmethod
     def _missing_(cls, value: object) -> None:
@@ -103,11 +109,26 @@ class UpdateScale:
     #: η × min(1, √(out/in)) besides: what the optimizer's own scale leaves of the spectral norm √(out/in)
     narrows: bool = False
     has_epsilon: bool = True  #: one that matters; that of an orthogonalisation guards against zero alone
+    #: e, the inverse power of both preconditioners together: the update of G = USVᵀ is ∝ U·S^(1−2e)·Vᵀ, without a scale
+    #: for its shape, so that η takes on √(out/in) and what is left of ‖G‖; its epsilon is compared with ‖G‖.
+    preconditioner: Fraction | None = None
+    epsilon_power: int | None = None  #: of ‖G‖ or the gradient, if it is not the optimizer's
+    keeps_norm: bool = False  #: the weights stay on the sphere of their init, so that decay does nothing
     source: str = ""  #: where its exponents come from, if not from Everett et al.'s table
 
     def offset(self, init: _InitScale) -> Fraction:
         """What the update's exponent has beyond c."""
+        if self.preconditioner is not None:  # ‖G‖ ∝ n^(1−g), to the power 1 − 2e
+            return self.falls + (1 - 2 * self.preconditioner) * (init.g - 1)
         return self.falls + (Fraction(0) if self.follows is None else getattr(init, self.follows))
+
+    @property
+    def law(self) -> str:
+        """What an update is proportional to over width, as tables say it: "n^(−c−b)"."""
+        falls = {Fraction(0): "", Fraction(1, 2): "−½", Fraction(1): "−1"}[self.falls]
+        follows = "" if self.follows is None else f"−{self.follows}"
+        norm = "" if self.preconditioner in (None, Fraction(1, 2)) else "·‖G‖⁻¹"
+        return f"n^(−c{follows}{falls}){norm}"
 
 
 GRADIENT = UpdateScale("gradient", "g", 2, keeps_backward_scale=True, coupled_is_decoupled=True)
@@ -134,6 +155,49 @@ ORTHOGONAL_KELLER = UpdateScale(
 )
 ORTHOGONAL_RMS = UpdateScale(
     "orthogonal, × √max(out, in)", None, 1, alignment=_HALF, narrows=True, has_epsilon=False, source=_SPECTRAL
+)
+
+#: 2512.05620's formulas of Shampoo and SOAP in the width: η ∝ (out/in)^(1−e) at muP's ‖G‖ ∝ √(in/out). The ridge of
+#: Shampoo is added to GGᵀ, SOAP's ε to rotated entries as large as ‖G‖.
+_BLOCKED = "2512.05620"
+SHAMPOO = UpdateScale(
+    "Shampoo, ¼ and ¼",
+    None,
+    1,
+    falls=_HALF,
+    alignment=_HALF,
+    preconditioner=_HALF,
+    epsilon_power=2,
+    source=_BLOCKED,
+)
+SHAMPOO_HALF = UpdateScale(
+    "Shampoo, ½ and ½",
+    None,
+    0,
+    falls=_HALF,
+    alignment=_HALF,
+    preconditioner=Fraction(1),
+    epsilon_power=2,
+    source=_BLOCKED,
+)
+SOAP = UpdateScale(
+    "SOAP", None, 1, falls=_HALF, alignment=_HALF, preconditioner=_HALF, epsilon_power=1, source=_BLOCKED
+)
+
+#: An update of norm η·‖W‖ and a projection back to the norm of the init (2606.16899). For an orthogonal one that is
+#: η·RMS(W)·√max(out, in) in spectral norm, which muP's init makes √(out/in): no factor of width, as HyperP has it.
+ORTHOGONAL_SPHERE = UpdateScale(
+    "orthogonal on the sphere",
+    "b",
+    0,
+    keeps_parameter_scale=True,
+    alignment=_HALF,
+    has_epsilon=False,
+    keeps_norm=True,
+    source="HyperP, 2603.28743",
+)
+PARAMETER_SPHERE = UpdateScale(
+    "Adam's on the sphere", "b", 0, keeps_parameter_scale=True, keeps_norm=True, source="Hyperball, 2606.16899, derived"
 )
 SIGN_OVER_FAN_IN = UpdateScale("sign over the fan-in", None, 1, falls=Fraction(1), has_epsilon=False)
 SIGN = UpdateScale("unit without epsilon", None, 1, has_epsilon=False)
@@ -197,6 +261,7 @@ class OptimizerRecord:
     scales: Mapping[str, UpdateScale] = field(
         default_factory=dict
     )  #: by the word of a role, those that are not `scale`
+    decay_point: str = ""  #: what its decay acts on, if not on the weights at which the gradient is taken
     has_adam_moments: bool = False  #: g over the root of the mean of g²: what rules of the batch were derived for
 
 
@@ -207,12 +272,16 @@ _OPTAX_ADAFACTOR = "optax.adafactor decays apart from η: give 'independent' for
 
 
 def _muon(scale: str, hidden: UpdateScale) -> OptimizerRecord:
-    """Muon for the hidden matrices and AdamW for every other tensor, as people train with it."""
+    return _for_hidden(f"Muon × {scale}", hidden, _MUON_OPTIMUM)
+
+
+def _for_hidden(label: str, hidden: UpdateScale, optimum: MeasuredOptimum | None = None) -> OptimizerRecord:
+    """One optimizer for the hidden matrices and AdamW for every other tensor, as people train with it."""
     return OptimizerRecord(
-        f"Muon × {scale} for hidden matrices, AdamW for the rest",
+        f"{label} for hidden matrices, AdamW for the rest",
         UNIT,
         epsilon_power=1,
-        optimum=_MUON_OPTIMUM,
+        optimum=optimum,
         scales={"hidden": hidden},
     )
 
@@ -314,6 +383,20 @@ OPTIMIZERS: Mapping[Optimizer, OptimizerRecord] = MappingProxyType(
         Optimizer.SCION: OptimizerRecord(
             "Scion", SIGN, epsilon_power=0, scales={"hidden": ORTHOGONAL_UNIT, "readout": SIGN_OVER_FAN_IN}
         ),
+        # an average of AdamW's iterates instead of a schedule (2405.15682): width acts on the inner optimizer's step
+        Optimizer.SCHEDULE_FREE_ADAMW: OptimizerRecord(
+            "schedule-free AdamW",
+            UNIT,
+            epsilon_power=1,
+            has_adam_moments=True,
+            decay_point="acts on a point between the iterate and its average",
+        ),
+        # Hyperball, MuonH and AdamH (2606.16899; HyperP, 2603.28743); embeddings and readouts are usually left out
+        Optimizer.MUON_SPHERE: _for_hidden("Muon on the sphere of the init (MuonH)", ORTHOGONAL_SPHERE),
+        Optimizer.ADAM_SPHERE: _for_hidden("Adam on the sphere of the init (AdamH)", PARAMETER_SPHERE),
+        Optimizer.SHAMPOO: _for_hidden("Shampoo with powers ¼ and ¼", SHAMPOO),
+        Optimizer.SHAMPOO_HALF: _for_hidden("Shampoo with powers ½ and ½", SHAMPOO_HALF),
+        Optimizer.SOAP: _for_hidden("SOAP on both sides", SOAP),
     }
 )
 
@@ -324,6 +407,9 @@ _ALSO: Mapping[str, tuple[Optimizer, WeightDecayMode | None]] = {
     "cadamw": (Optimizer.ADAMW, None),  # Cautious AdamW masks entries of the update (2411.16085)
     "nadamw": (Optimizer.NADAM, WeightDecayMode.DECOUPLED),
     "adamaxw": (Optimizer.ADAMAX, WeightDecayMode.DECOUPLED),
+    "adamwschedulefree": (Optimizer.SCHEDULE_FREE_ADAMW, None),
+    "muonh": (Optimizer.MUON_SPHERE, None),
+    "adamh": (Optimizer.ADAM_SPHERE, None),
     "signsgd": (Optimizer.LION, None),
     "signum": (Optimizer.LION, None),
     "momentum": (Optimizer.SGD, None),
@@ -378,9 +464,11 @@ def update_scale(optimizer: Optimizer | str, role: str | None = None) -> UpdateS
 def epsilon_power(optimizer: Optimizer | str, role: str | None = None) -> int:
     """Power p of the gradient RMS that epsilon must follow, ε ∝ n^(−p·g), for the tensors of one role.
 
-    0 if the optimizer has no epsilon there; without a role: the largest.
+    0 if the optimizer has no epsilon there; without a role: that of most roles.
     """
-    return OPTIMIZERS[Optimizer(optimizer)].epsilon_power * update_scale(optimizer, role).has_epsilon
+    scale = update_scale(optimizer, role)
+    own = OPTIMIZERS[Optimizer(optimizer)].epsilon_power if scale.epsilon_power is None else scale.epsilon_power
+    return own * scale.has_epsilon
 
 
 def default_weight_decay_mode(optimizer: Optimizer | str) -> WeightDecayMode:

@@ -92,13 +92,15 @@ class RoleExponents:
     g: Fraction  #: gradient RMS at init, and so Adam's epsilon
 
 
-def shift(exponents: RoleExponents, theta: Fraction, optimizer: Optimizer | str) -> RoleExponents:
+def shift(
+    exponents: RoleExponents, theta: Fraction, optimizer: Optimizer | str, role: Role | None = None
+) -> RoleExponents:
     """Move n^(−θ) from the weights into the multiplier, leaving the trained function unchanged.
 
     (a, b, c, g) → (a+θ, b−θ, c−kθ, g+θ) with k = 2 for SGD, 1 for Adam and 0 for updates relative to the parameter.
     Exact in infinite precision for any θ; Adam's epsilon must follow g (Everett et al. 2024, equivalence classes).
     """
-    k = update_scale(optimizer).shift_of_c
+    k = update_scale(optimizer, role).shift_of_c
     return RoleExponents(exponents.a + theta, exponents.b - theta, exponents.c - k * theta, exponents.g + theta)
 
 
@@ -112,7 +114,7 @@ def convert(
     Raises InvalidInputError if the two differ in a_out + b_out, because then no shift makes them the same function.
     """
     wanted = init_exponents(target)
-    converted = {role: shift(e, wanted[role].a - e.a, optimizer) for role, e in exponents.items()}
+    converted = {role: shift(e, wanted[role].a - e.a, optimizer, role) for role, e in exponents.items()}
     for role, e in converted.items():
         if e.b != wanted[role].b:
             raise InvalidInputError(
@@ -128,4 +130,6 @@ def in_form(
 ) -> dict[Role, RoleExponents]:
     """Rewrite muP's exponents from the form of Table 9 in another published form (a θ-shift by role)."""
     shifts = _FORM_SHIFT[Form(form)]
-    return {role: shift(e, shifts[role], optimizer) if role in shifts else replace(e) for role, e in exponents.items()}
+    return {
+        role: shift(e, shifts[role], optimizer, role) if role in shifts else replace(e) for role, e in exponents.items()
+    }

@@ -156,6 +156,10 @@ def role_scalings(
         relative = is_hidden and scale.follows == "b" and is_feature_scaled(parameterization)
         learning_rate = split(c_role, feature_change - backward_in_update)
         epsilon = split(power * g_role, power * backward)
+        if scale.preconditioner is not None:  # ‖G‖ ∝ √(in·out)·in^(−a)·out^(−β), and η ∝ √(out/in)·‖G‖^(2e−1)
+            e_left = 1 - 2 * float(scale.preconditioner)
+            learning_rate = split(c_role, feature_change - 0.5 + e_left * (0.5 - backward))
+            epsilon = split(power * (g_role - 1), power * (backward - 0.5))
         a, b = float(e.a), float(e.b)
         decay = {
             WeightDecayMode.DECOUPLED: -c_role,

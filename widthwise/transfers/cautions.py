@@ -8,7 +8,7 @@ from widthwise.rules.beyond_width.named import About
 from widthwise.rules.contract import stated_widths
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
-from widthwise.theory.optimizers import OPTIMIZERS
+from widthwise.theory.optimizers import OPTIMIZERS, OptimizerRecord, update_scale
 from widthwise.theory.parameterization import is_feature_scaled
 from widthwise.transfers.model_quantities import attention_factor, code_scale
 from widthwise.vocabulary import Optimizer, Parameterization, Role, WeightDecayMode
@@ -44,26 +44,43 @@ def cautions(
         *_on_heads(base, target),
         *_on_output(parameterization, alignment, (base.output_dimension, target.output_dimension), distinct),
         *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
+        *_on_stacks(tensors, placements, distinct, covered),
         *_on_other_sizes(base, target, covered),
         *_on_head_growth(base, target, qk_norm=qk_norm),
     )
 
 
 def decay_cautions(optimizer: Optimizer, mode: WeightDecayMode | str | None, base: Base) -> tuple[Caution, ...]:
-    """Which decay was taken, if the request names none and the optimizer's implementations differ in it."""
+    """What to know of the decay: which one was taken if implementations differ, and where it acts in another way."""
     record = OPTIMIZERS[optimizer]
-    if mode is not None or base.weight_decay is None or not record.decay_elsewhere:
+    if base.weight_decay is None or not any(by_role(base.weight_decay, role) for role in Role):
         return ()
-    if not any(by_role(base.weight_decay, role) for role in Role):
-        return ()
-    taken = record.weight_decay_mode
-    return (
-        Caution(
+    return tuple(_on_decay(record, optimizer, mode, base))
+
+
+def _on_decay(
+    record: OptimizerRecord, optimizer: Optimizer, mode: WeightDecayMode | str | None, base: Base
+) -> Iterator[Caution]:
+    if mode is None and record.decay_elsewhere:
+        taken = record.weight_decay_mode
+        yield Caution(
             "decay_assumed",
             f"weight decay is taken as {taken.value!r}, {taken.meaning}, the default weight_decay_mode of "
             f"{optimizer.value!r}; {record.decay_elsewhere}",
-        ),
-    )
+        )
+    if record.decay_point:
+        yield Caution(
+            "decay_at_another_point",
+            f"the decay of {record.label} {record.decay_point}: λ is transferred within this optimizer, as that of its "
+            "inner one, and is not the λ of AdamW; tune it at the base",
+        )
+    kept = [role for role in Role if by_role(base.weight_decay, role) and update_scale(optimizer, role).keeps_norm]
+    if kept:
+        yield Caution(
+            "decay_without_effect",
+            f"{record.label} projects {', '.join(role.value for role in kept)} weights back to the norm of their init: "
+            "decay does nothing there; leave it out, or give it by role",
+        )
 
 
 def _width_ratios(placement: Placement) -> tuple[float, ...]:
@@ -189,11 +206,23 @@ def _on_placements(
             f"{_list(names(lambda p: p.stacked_by_depth))}: an axis of {constant_depth} counts as a stack of layers, "
             "since the stated depth is that number; give role or fan axes if it is something else",
         )
-    if any(p.stack_changes for p in distinct):
+
+
+def _on_stacks(
+    tensors: Sequence[Tensor], placements: Sequence[Placement], distinct: Sequence[Placement], covered: frozenset[str]
+) -> Iterator[Caution]:
+    if not any(p.stack_changes for p in distinct):
+        return
+    stacks = [
+        tensor.name
+        for tensor, p in zip(tensors, placements, strict=True)
+        if p.stack_changes and not (tensor.part is not None and "experts" in covered)
+    ]
+    if stacks:
         yield Caution(
             "stack_changes",
-            f"{_list(names(lambda p: p.stack_changes))}: an axis that is neither fan-in nor fan-out changes (layers or "
-            "experts?); no width rule covers that change",
+            f"{_list(stacks)}: an axis that is neither fan-in nor fan-out changes (layers or experts?); no width rule "
+            "covers that change",
         )
 
 
@@ -215,6 +244,9 @@ _SIZES = {
     "depth": ("depth_changed", "number of blocks", About.DEPTH),
     "batch_tokens": ("batch_changed", "batch size in tokens", About.BATCH),
     "tokens": ("horizon_changed", "number of training tokens", About.TOKENS),
+    "experts": ("experts_changed", "number of experts", About.EXPERTS),
+    "rank": ("rank_changed", "rank of the adapters", About.RANK),
+    "shared_experts": ("shared_experts_changed", "number of shared experts", About.EXPERTS),
 }
 
 

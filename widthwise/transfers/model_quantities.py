@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from widthwise.model import Base, Size, Target
-from widthwise.rules.contract import Changes
+from widthwise.rules.contract import ChangeName, Changes
 from widthwise.transfers.plan import LayerPlan, ModelPlan, ModelQuantity, TensorPlan
 from widthwise.vocabulary import Role
 
@@ -27,6 +27,8 @@ def model_plan(
         embedding_multiplier=_multiplier(Role.EMBEDDING, "embeddings", plans),
         logit_multiplier=_multiplier(Role.READOUT, "logits", plans),
         residual_multiplier=_residual_multiplier(changes),
+        route_scale=_of_change(changes, "route_scale", "the sum of the routed experts"),
+        adapter_scale=_of_change(changes, "adapter_scale", "B·A of low-rank adapters ×"),
     )
 
 
@@ -37,6 +39,11 @@ def _residual_multiplier(changes: Changes) -> ModelQuantity | None:
     return ModelQuantity(
         None, change.of(1.0), f"every residual branch, next to what it has at the base, {change.reason}"
     )
+
+
+def _of_change(changes: Changes, name: ChangeName, what: str) -> ModelQuantity | None:
+    change = changes.get(name)
+    return change and ModelQuantity(change.value, change.of(1.0), f"{what} {change.reason}")
 
 
 def _attention_scale(base: Base, target: Target, *, qk_norm: bool) -> ModelQuantity | None:

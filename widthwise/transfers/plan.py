@@ -120,6 +120,8 @@ class ModelPlan(NamedTuple):
     embedding_multiplier: ModelQuantity | None = None
     logit_multiplier: ModelQuantity | None = None
     residual_multiplier: ModelQuantity | None = None  #: on every residual branch, next to what the code has at the base
+    route_scale: ModelQuantity | None = None  #: on the sum of the routed experts
+    adapter_scale: ModelQuantity | None = None  #: on B·A of low-rank adapters
 
 
 _NO_MODEL = ModelPlan()

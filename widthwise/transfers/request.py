@@ -6,7 +6,7 @@ from typing import Any
 
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
-from widthwise.model import Base, Size, Target
+from widthwise.model import MAX_WIDTH, Base, Size, Target
 from widthwise.reading.described import DescribedModels
 from widthwise.reading.model import ModelReading
 from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
@@ -41,6 +41,7 @@ class TransferRequest:
     tensors: Sequence[Tensor] = field(default=())
     exponents: Exponents | None = None  #: None: theory's
     code_multipliers: Sequence[ComputedMultiplier] = ()  #: those that the model's own code computes
+    block_size: int | None = None  #: of Shampoo's and SOAP's preconditioners; None: one block a matrix
     qk_norm: bool = False  #: the model normalises queries and keys
     cautions: Sequence[Caution] = ()  #: of how the models were read; the plan repeats them
     rules: RuleChoices = field(default_factory=dict)  #: beyond width, by what they are about
@@ -62,6 +63,15 @@ class TransferRequest:
             if mode is None
             else known_word(WeightDecayMode, mode, "weight_decay_mode"),
         )
+
+    def blocks(self) -> int | None:
+        """The block size. Raises InvalidInputError for one that is out of range."""
+        size = self.block_size
+        if size is not None and (type(size) is not int or not 1 <= size <= MAX_WIDTH):
+            raise InvalidInputError(
+                f"block_size is {size!r}; it must be an integer from 1 to {MAX_WIDTH}", field="block_size"
+            )
+        return size
 
     def axis_order(self) -> Layout | None:
         """The layout. Raises InvalidInputError for one that is not known."""
@@ -114,7 +124,7 @@ class TransferRequest:
         for measured exponents, which a service keeps. Ranges and words are checked as for any other request.
         """
         given = _object(value, "the request")
-        known = (*_WORDS, "base", "target", "tensors", "model", "exponents", "rules", FIELD, "qk_norm")
+        known = (*_WORDS, "base", "target", "tensors", "model", "exponents", "rules", FIELD, "qk_norm", "block_size")
         _only(given, known, "the request")
         for name in ("parameterization", "optimizer", "base", "target"):
             if name not in given:
@@ -138,6 +148,7 @@ class TransferRequest:
             **{name: given[name] for name in _WORDS if name in given},
             "code_multipliers": _code_multipliers(given.get(FIELD, [])),
             "qk_norm": _flag(given.get("qk_norm", False), "qk_norm"),
+            "block_size": given.get("block_size"),
             "rules": _object(given.get("rules", {}), "rules"),
         }
         if "model" in given:
@@ -173,6 +184,7 @@ class TransferRequest:
             **({"tensors": [_tensor_dict(tensor) for tensor in self.tensors]} if self.tensors else {}),
             **({FIELD: [_multiplier_dict(each) for each in self.code_multipliers]} if self.code_multipliers else {}),
             **({"qk_norm": True} if self.qk_norm else {}),
+            **({} if self.block_size is None else {"block_size": self.block_size}),
             **(
                 {"rules": {rule.about.value: rule.to_choice() for rule in chosen_rules(self.rules)}}
                 if self.rules
@@ -232,7 +244,7 @@ def _tensor(value: Any, field: str) -> Tensor:
             raise InvalidInputError(f"{field}.{name} is {part!r}; give a list of integers", field=f"{field}.{name}")
     for name in ("decayed", "in_block"):
         _flag(given.get(name, True), f"{field}.{name}")
-    for name in ("name", "role", "tied_to"):
+    for name in ("name", "role", "tied_to", "part"):
         if not isinstance(given.get(name, ""), str):
             raise InvalidInputError(f"{field}.{name} is {given[name]!r}; give a string", field=f"{field}.{name}")
     return Tensor(**given)

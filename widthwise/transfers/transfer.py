@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from widthwise.errors import InvalidInputError
-from widthwise.model import Base, Target, by_role
+from widthwise.model import Base, Target, by_role, sparsity
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
-from widthwise.rules.beyond_width.named import NamedRule
+from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.contract import (
     Case,
     ChangeName,
@@ -51,7 +51,9 @@ from widthwise.vocabulary import (
     Parameterization,
     QuantityName,
     Role,
+    TensorPart,
     WeightDecayMode,
+    known_word,
 )
 
 #: A rule's name with the rule in force.
@@ -82,6 +84,7 @@ def transfer(
     readout_omega: Number | None = None,
     code_multipliers: Sequence[ComputedMultiplier] = (),
     qk_norm: bool = False,
+    block_size: int | None = None,
     rules: RuleChoices = _NO_RULES,
 ) -> Plan:
     """Transfer the base's hyperparameters to the target.
@@ -93,7 +96,8 @@ def transfer(
 
     `weight_decay_mode` says how the trainer applies λ; if an optimizer's implementations differ and none is named, the
     plan says which one it took.  `code_multipliers` are those that the model's own code computes; `qk_norm` says that
-    it normalises queries and keys.  `rules` names what to do about depth, batch, tokens and weight decay, such as
+    it normalises queries and keys; `block_size` is that of Shampoo's and SOAP's preconditioners.
+    `rules` names what to do about changes besides width, such as
     `{"depth": "completep", "tokens": {"exponent": 0.3}}` (docs/rules.md).  Raises InvalidInputError, and
     UnplacedTensorsError for tensors that can't be placed.
 
@@ -113,6 +117,7 @@ def transfer(
         "readout_omega": readout_omega,
         "code_multipliers": code_multipliers,
         "qk_norm": qk_norm,
+        "block_size": block_size,
         "rules": rules,
     }
     if model is None:
@@ -163,7 +168,10 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         widths=stated_widths(base, target),
         code_multipliers=request.code_multipliers,
         in_blocks=_in_blocks(request, placements),
+        block_size=request.blocks(),
     )
+    _require_rule_of_sparsity(base, target, chosen)
+    _require_rule_of_rank(tensors, placements, chosen)
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     names = _quantity_names(scheme.optimizer)
@@ -195,6 +203,36 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         model=model_plan(base, target, layers, tensor_plans, changes, qk_norm=request.qk_norm),
         training=_training_plan(base, changes),
     )
+
+
+def _require_rule_of_sparsity(base: Base, target: Target, chosen: Sequence[NamedRule]) -> None:
+    """Refuse a change of active experts per expert that no rule covers: no transfer of width holds over it."""
+    before, after = sparsity(base), sparsity(target)
+    if before is None or after is None or before == after or any(rule.about is About.EXPERTS for rule in chosen):
+        return
+    raise InvalidInputError(
+        f"active experts go from {before} to {after} of all experts, over which no rule in force transfers (the "
+        "best learning rate drifted by .13 decades over a sweep of the experts at constant active ones, 2601.20205); "
+        "keep the share, or name rules.experts 'complete_mue'",
+        field="rules.experts",
+    )
+
+
+def _require_rule_of_rank(
+    tensors: Sequence[Tensor], placements: Sequence[Placement], chosen: Sequence[NamedRule]
+) -> None:
+    """Refuse an adapter's factor of another rank without a rule: by its shape alone, the rank would be a width."""
+    if any(rule.about is About.RANK for rule in chosen):
+        return
+    for tensor, (_, fans, *_) in zip(tensors, placements, strict=True):
+        if tensor.part not in (TensorPart.LORA_A, TensorPart.LORA_B):
+            continue
+        if (fans.ratio_out if tensor.part == TensorPart.LORA_A else fans.ratio_in) != 1:
+            raise InvalidInputError(
+                f"{tensor.name!r} is a factor of a low-rank adapter whose rank changes, and the rank is not a width; "
+                "name one of rules.rank, or keep the rank",
+                field="rules.rank",
+            )
 
 
 def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
@@ -247,14 +285,15 @@ def _tensor_plans(
         if code:
             own_code = code.get(tensor.name)
             owner_code = code.get(tensor.tied_to) if tensor.tied_to is not None and is_tied else None
-        key = role, fans, is_tied, tensor.decayed, own_code, owner_code, inside
+        part = None if tensor.part is None else known_word(TensorPart, tensor.part, "tensors.part")
+        key = role, fans, is_tied, tensor.decayed, own_code, owner_code, inside, part
         shared = known.get(key)
         if shared is None:
             owner_role = Role.EMBEDDING if is_tied else role  # tied weights are tuned once, as the embedding
             own = values[owner_role]
             if not tensor.decayed and own["weight_decay"] is not None:
                 own = {**own, "weight_decay": 0.0}
-            subject = Subject(role, fans, None, is_tied, own_code, owner_code, inside)
+            subject = Subject(role, fans, None, is_tied, own_code, owner_code, inside, part)
             shared = known[key] = _quantities(subject, own, rules, names[role])
         yield TensorPlan(tensor.name, role, fans.target_in, fans.target_out, tensor.tied_to, *shared)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from widthwise.conversion import convert_decay, convert_lora_alpha, convert_rate
+from widthwise.conversion import convert_decay, convert_lora_alpha, convert_lora_plus, convert_rate
 from widthwise.errors import InvalidInputError
 
 MUON = ("muon_unit", "muon_keller", "muon_rms")
@@ -75,6 +75,11 @@ def test_alpha_under_both_scales() -> None:
     assert convert_lora_alpha(8, rank=9, source="lora", target="lora").value == pytest.approx(8)
 
 
+def test_lora_plus_has_its_ratio() -> None:
+    assert convert_lora_plus(1e-4).value == pytest.approx(16e-4)
+    assert not convert_lora_plus(1e-4).exact
+
+
 @pytest.mark.parametrize(
     ("call", "field"),
     [
@@ -84,6 +89,8 @@ def test_alpha_under_both_scales() -> None:
         (lambda: convert_rate(1, source="adamw", target="muon", fan_out=1, fan_in=1), "target"),
         (lambda: convert_rate(1, source="adamw", target="muon_rms", fan_out=0, fan_in=1), "fan_out"),
         (lambda: convert_rate(1, source="adamw", target="muon_rms", fan_out=1, fan_in=1, c=2), "c"),
+        (lambda: convert_lora_plus(0), "learning_rate"),
+        (lambda: convert_lora_plus(1, ratio=-1), "ratio"),
         (lambda: convert_lora_alpha(1, rank=0, source="lora", target="rslora"), "rank"),
         (lambda: convert_lora_alpha(0, rank=1, source="lora", target="rslora"), "alpha"),
         (lambda: convert_lora_alpha(1, rank=1, source="lora", target="plus"), "target"),

@@ -22,10 +22,13 @@ from widthwise.vocabulary import QUANTITIES, Parameterization, Role, WeightDecay
 TENSORS = (
     Tensor("embed", (1000, 64), (1000, 64), role="embedding"),
     Tensor("up", (256, 64), (256, 64), role="hidden", fan_in_axes=[1], fan_out_axes=[0], in_block=True),
+    Tensor("down", (8, 64, 32), (8, 64, 32), [2], [1], role="hidden", in_block=True, part="expert_down"),
+    Tensor("lora_b", (64, 4), (64, 4), [1], [0], role="hidden", in_block=True, part="lora_b"),
     Tensor("gain", (64,), (64,), role="vector", in_block=True),
     Tensor("final_gain", (64,), (64,), role="vector", in_block=False),
     Tensor("head", (1000, 64), (1000, 64), role="readout"),
 )
+STRUCTURE = {"experts": 8, "active_experts": 2, "rank": 4}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "horizon": {"exponent": 0.25, "interval": [0.0, 0.5]},
     "surge": {"noise_scale": 2.0**21},
@@ -350,6 +353,8 @@ TOGETHER = [
     for rules in itertools.product(*([None, *BY_WORD[about].values()] for about in About))
     for rules in [[rule for rule in rules if rule is not None]]
     if sum(len(settled(rule)) for rule in rules) == len(set().union(*map(settled, rules)))
+    # All sets of four that change training; what the model has besides, next to one of these at a time.
+    if len(rules) <= 2 or not {About.EXPERTS, About.RANK} & set().union(*map(settled, rules))
 ]
 
 
@@ -372,7 +377,7 @@ def test_two_rules_may_not_settle_the_same() -> None:
 
 @pytest.mark.parametrize("mode", WeightDecayMode)
 def test_without_a_change_no_rule_moves_a_bit(mode: WeightDecayMode) -> None:
-    sizes = {"width": 96, "depth": 7, "batch_tokens": 3 * 2**15, "tokens": 10**9 + 7}
+    sizes = {"width": 96, "depth": 7, "batch_tokens": 3 * 2**15, "tokens": 10**9 + 7, **STRUCTURE}
     base = Base(**sizes, learning_rate=0.0123, epsilon=1e-8, weight_decay=0.1, init_std=0.02, beta1=0.9, beta2=0.95)
     for rules in TOGETHER:
         if mode is WeightDecayMode.COUPLED and "weight_decay" in rules:
@@ -396,16 +401,22 @@ RATIOS = st.tuples(*[st.sampled_from([1, 2, 3, 4])] * 3)
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(TOGETHER), RATIOS, RATIOS, st.sampled_from(Parameterization))
 def test_two_transfers_in_a_row_are_one(rules, first, second, parameterization) -> None:
+    parameterization = Parameterization.MUP if "experts" in rules else parameterization
     start = (2, 2**10, 2**24)  # depth, batch, tokens
     middle = tuple(size * ratio for size, ratio in zip(start, first, strict=True))
     end = tuple(size * ratio for size, ratio in zip(middle, second, strict=True))
+
+    def wide(depth: int) -> int:
+        return 64 if "rank" in rules else 64 * depth  # most rules of the rank are for one width
 
     def rates(one: tuple[int, ...], other: tuple[int, ...]) -> list[float]:
         plan = transfer(
             parameterization=parameterization,
             optimizer="adamw",
-            base=Base(width=64 * one[0], depth=one[0], batch_tokens=one[1], tokens=one[2], learning_rate=1.0),
-            target=Target(width=64 * other[0], depth=other[0], batch_tokens=other[1], tokens=other[2]),
+            base=Base(
+                width=wide(one[0]), depth=one[0], batch_tokens=one[1], tokens=one[2], learning_rate=1.0, **STRUCTURE
+            ),
+            target=Target(width=wide(other[0]), depth=other[0], batch_tokens=other[1], tokens=other[2], **STRUCTURE),
             rules=rules,
         )
         return [quantity.multiplier for layer in plan.layers for quantity in layer.quantities.values()]
@@ -415,8 +426,14 @@ def test_two_transfers_in_a_row_are_one(rules, first, second, parameterization) 
 
 
 def test_the_order_in_which_rules_are_named_does_not_matter() -> None:
-    named = {"weight_decay": "timescale", "tokens": "default", "batch": "half_life", "depth": "completep"}
-    sizes = {"width": 64, "depth": 2, "batch_tokens": 10, "tokens": 1000}
+    named = {
+        "experts": "complete_mue",
+        "weight_decay": "timescale",
+        "tokens": "default",
+        "batch": "half_life",
+        "depth": "completep",
+    }
+    sizes = {"width": 64, "depth": 2, "batch_tokens": 10, "tokens": 1000, **STRUCTURE}
     twice = {name: 2 * size for name, size in sizes.items()}
     plans = [
         transfer(
@@ -429,7 +446,7 @@ def test_the_order_in_which_rules_are_named_does_not_matter() -> None:
         for order in (list(named.items()), list(named.items())[::-1])
     ]
     assert plans[0] == plans[1]
-    assert [note.name for note in plans[0].rules] == ["width", "depth", "batch", "tokens", "weight_decay"]
+    assert [note.name for note in plans[0].rules] == ["width", "experts", "depth", "batch", "tokens", "weight_decay"]
     hidden = plans[0].layer("hidden")
     assert hidden.factors("learning_rate").keys() == {"width", "depth", "batch", "tokens"}
     assert plans[0].provenance["rules"]["depth"] == {"rule": "completep", "alpha": 1.0}
@@ -440,8 +457,8 @@ def test_plan_and_request_are_read_back_exactly() -> None:
         request = TransferRequest(
             parameterization="mup",
             optimizer="adamw",
-            base=Base(depth=4, batch_tokens=8, tokens=64, learning_rate=0.1, weight_decay=0.1, beta2=0.95),
-            target=Target(depth=8, batch_tokens=16, tokens=128),
+            base=Base(depth=4, batch_tokens=8, tokens=64, learning_rate=0.1, weight_decay=0.1, beta2=0.95, **STRUCTURE),
+            target=Target(depth=8, batch_tokens=16, tokens=128, **STRUCTURE),
             tensors=TENSORS,
             rules=rules,
         )

@@ -4,7 +4,7 @@ import math
 
 from widthwise.fields import Fields
 from widthwise.reading.configs.attention import LARGEST_COUNT, scores
-from widthwise.reading.configs.feed_forward import gated, gated_experts, router
+from widthwise.reading.configs.feed_forward import gated_experts, router, shared_expert
 from widthwise.reading.configs.kind import ModelKind, language_model
 from widthwise.reading.configs.llama import PRE_NORMS, decoder, feed_forward
 from widthwise.reading.configs.outline import Outline, together, under
@@ -63,7 +63,7 @@ def _feed_forward(config: Fields, index: int) -> Outline:
     return together(
         gated_experts(count, width, inner),
         router("gate", width, count),
-        under("shared_experts", gated(width, inner * config.integer("n_shared_experts"))),
+        under("shared_experts", shared_expert(width, inner * config.integer("n_shared_experts"))),
     )
 
 
@@ -80,6 +80,7 @@ DEEPSEEK_V3 = ModelKind(
         "num_attention_heads": 128,
         "n_shared_experts": 1,
         "n_routed_experts": 256,
+        "num_experts_per_tok": 8,
         "kv_lora_rank": 512,
         "q_lora_rank": 1536,
         "qk_rope_head_dim": 64,

@@ -44,6 +44,7 @@ GPT_OSS = ModelKind(
         "num_key_value_heads": 8,
         "head_dim": 64,
         "num_local_experts": 128,
+        "num_experts_per_tok": 4,
         "tie_word_embeddings": False,
         "attention_bias": True,
     },

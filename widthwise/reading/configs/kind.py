@@ -8,9 +8,11 @@ from widthwise.errors import InvalidInputError
 from widthwise.fields import LARGEST_WIDTH, Fields
 from widthwise.reading.configs.outline import Outline, together, under
 from widthwise.reading.configs.weights import readout
+from widthwise.reading.experts import with_parts
 from widthwise.reading.model import Attention, ModelReading
 from widthwise.reading.parameter import Parameter
 from widthwise.reading.routers import router_cautions
+from widthwise.vocabulary import TensorPart
 
 LARGEST_DEPTH = 1000  # chosen: beyond any model; each block's parameters are listed one by one
 
@@ -40,13 +42,15 @@ class ModelKind:
         class_name = self._class_name(fields)
         outline = self.classes[class_name](fields).flat(evidence=(f"the code of {class_name} in transformers",))
         _check_sizes(outline.parameters)
+        parameters = with_parts(outline.parameters)
         return ModelReading(
             source=f"config.json of {self.name} ({class_name})",
-            parameters=outline.parameters,
+            parameters=parameters,
             attentions=_by_kind(outline.attentions),
             multipliers=outline.multipliers,
             blocks=_lengths(outline.parameters),
             width=None if self.width is None else fields.integer(self.width),
+            **_experts(fields, parameters),
             cautions=tuple(router_cautions(outline.parameters)),
         )
 
@@ -61,6 +65,15 @@ class ModelKind:
                 field="config.architectures",
             )
         return named[0]
+
+
+def _experts(config: Fields, parameters: tuple[Parameter, ...]) -> dict[str, int]:
+    """How many experts see one token, of a model that has any."""
+    if all(each.part is not TensorPart.ROUTER for each in parameters):
+        return {}
+    found = {"active_experts": config.integer("num_experts_per_tok")}
+    shared = config.integer("n_shared_experts", low=0) if config.has("n_shared_experts") else 0
+    return {**found, "shared_experts": shared}
 
 
 def depth(config: Fields, key: str = "num_hidden_layers") -> int:

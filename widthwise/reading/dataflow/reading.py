@@ -16,6 +16,7 @@ from widthwise.reading.dataflow.resolving import mark_dead, resolve
 from widthwise.reading.dataflow.scales import Multipliers, attentions
 from widthwise.reading.dataflow.sides import SidesOfParameters
 from widthwise.reading.dataflow.standing import Standing
+from widthwise.reading.experts import with_parts
 from widthwise.reading.model import ModelReading
 from widthwise.reading.parameter import Block, Feeds, FusedPart, Parameter, ParameterUse
 from widthwise.reading.routers import router_cautions
@@ -43,7 +44,7 @@ def read(graph: Graph, source: str, aliases: Mapping[str, Sequence[str]] | None 
             parameters.append(reader.parameter(name, owner, place))
     return ModelReading(
         source,
-        tuple(parameters),
+        with_parts(parameters),
         attentions=attentions(flow),
         multipliers=Multipliers(flow, residual, reader.roles, reader.low_rank).all(),
         blocks=tuple(chain.count for chain in chains.chains),

@@ -1,1 +1,1 @@
-"""Rules for what changes besides width: depth, batch, tokens and weight decay, each in force only where it is named."""
+"""Rules for what changes besides width, each in force only where a request names it."""

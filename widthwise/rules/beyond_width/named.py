@@ -9,12 +9,14 @@ from widthwise.errors import InvalidInputError
 from widthwise.explained import Explained
 from widthwise.rules.contract import Case, RuleInForce
 from widthwise.theory.optimizers import OPTIMIZERS, decay_mode_in_force, epsilon_power, update_scale
-from widthwise.vocabulary import QuantityName, WeightDecayMode
+from widthwise.vocabulary import QuantityName, Role, WeightDecayMode
 
 
 class About(Explained):
     """What a named rule is about; a request names at most one rule about each."""
 
+    EXPERTS = "experts", "the experts of sparse feed-forward parts: how many, how many of them active, how wide"
+    RANK = "rank", "the rank of low-rank adapters (LoRA), and alpha in their scale"
     DEPTH = "depth", "the number of residual blocks"
     BATCH = "batch", "the batch size in tokens"
     TOKENS = "tokens", "the tokens of the whole training, at a fixed batch size"
@@ -31,6 +33,7 @@ class NamedRule(ABC):
     formula: ClassVar[str]  #: with m_L, m_B, m_D, m for target over base of depth, batch, tokens and width
     holds: ClassVar[str]  #: where it was derived or measured, and where not
     covers: ClassVar[frozenset[str]]  #: the sizes of a model that it handles
+    disagrees: ClassVar[str] = ""  #: which sources say something else, and what
     also_sets: ClassVar[frozenset[About]] = frozenset()  #: what else it settles, so that no second rule may
 
     @abstractmethod
@@ -72,10 +75,28 @@ class NamedRule(ABC):
     def require_adam_like(self, case: Case) -> None:
         """Raise InvalidInputError for an optimizer whose update's size follows the gradient or the parameter."""
         optimizer = case.scheme.optimizer
+        hidden = update_scale(optimizer, Role.HIDDEN)
+        if hidden.preconditioner is not None and hidden.epsilon_power != 1:
+            raise InvalidInputError(
+                f"{self.field} is {self.word!r}, which moves ε with the gradient, and the ridge of "
+                f"{OPTIMIZERS[optimizer].label} follows its square in hidden matrices alone; leave the rule out",
+                field=self.field,
+            )
         if update_scale(optimizer).follows is not None:
             raise InvalidInputError(
                 f"{self.field} is {self.word!r}, which is for optimizers whose update does not follow the gradient's "
                 f"size, as Adam's; {OPTIMIZERS[optimizer].label} has another: leave the rule out",
+                field=self.field,
+            )
+
+    def require_adams_matrices(self, case: Case) -> None:
+        """Raise InvalidInputError for an optimizer whose update of hidden matrices is not of Adam's kind."""
+        optimizer = case.scheme.optimizer
+        scale = update_scale(optimizer, Role.HIDDEN)
+        if scale.follows is not None or scale.alignment is not None:
+            raise InvalidInputError(
+                f"{self.field} is {self.word!r}, which was derived for Adam's update of matrices, and "
+                f"{OPTIMIZERS[optimizer].label} has another; leave the rule out",
                 field=self.field,
             )
 

@@ -30,6 +30,10 @@ def _lines() -> Iterator[str]:
         for word, rule in BY_WORD[about].items():
             yield f"| `{word}` | {rule.formula} | {rule.source} | {rule.holds} |"
         yield ""
+        for word, rule in BY_WORD[about].items():
+            if rule.disagrees:
+                yield f"Other sources on `{word}`: {rule.disagrees}."
+                yield ""
     yield "Two rules about one thing exclude each other. So do these, since the first settles what the second is about:"
     yield ""
     for first in dict.fromkeys(one for one, _ in excluded()):
