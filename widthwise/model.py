@@ -17,6 +17,7 @@ _LIMITS = {
     "depth": MAX_WIDTH,
     "batch_tokens": MAX_COUNT,
     "tokens": MAX_COUNT,
+    "parameters": MAX_COUNT,
     "head_dim": MAX_WIDTH,
     "output_dimension": MAX_WIDTH,
 }
@@ -32,6 +33,7 @@ class Size:
     tokens: int | None = None  #: tokens of the whole training
     head_dim: int | None = None  #: width of one attention head
     output_dimension: int | None = None  #: classes or vocabulary, if no readout tensor tells
+    parameters: int | None = None  #: without embeddings; the active ones of a mixture of experts
     attention_scale: float | None = None  #: > 0; what the code multiplies query·key by; None: 1/√head_dim
 
     def __post_init__(self) -> None:

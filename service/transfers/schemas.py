@@ -60,6 +60,11 @@ class ModelSize(BaseModel):
     output_dimension: Size | None = Field(
         None, description="Vocabulary or number of classes, where no readout tensor tells."
     )
+    parameters: Tokens | None = Field(
+        None,
+        description="Parameters without embeddings, the active ones of a mixture of experts. With `tokens` at the "
+        "target, published laws are compared with the plan. A model tells them.",
+    )
     attention_scale: Positive | None = Field(
         None, description="What the model's code multiplies query·key by; left out, 1/√d_head."
     )
