@@ -18,6 +18,7 @@ _LIMITS = {
     "depth": MAX_WIDTH,
     "batch_tokens": MAX_COUNT,
     "tokens": MAX_COUNT,
+    "parameters": MAX_COUNT,
     "head_dim": MAX_WIDTH,
     "output_dimension": MAX_WIDTH,
     "experts": MAX_WIDTH,
@@ -43,6 +44,7 @@ class Size:
     shared_experts: int | None = None  #: experts of the same size that see every token
     rank: int | None = None  #: of low-rank adapters (LoRA)
     lora_alpha: float | None = None  #: > 0; alpha of their scale alpha/r or alpha/√r
+    parameters: int | None = None  #: without embeddings; the active ones of a mixture of experts
     attention_scale: float | None = None  #: > 0; what the code multiplies query·key by; None: 1/√head_dim
 
     def __post_init__(self) -> None:

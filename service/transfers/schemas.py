@@ -67,6 +67,11 @@ class ModelSize(BaseModel):
     )
     rank: Size | None = Field(None, description="Rank of low-rank adapters (LoRA).")
     lora_alpha: Positive | None = Field(None, description="Alpha of their scale, alpha/r or alpha/√r.")
+    parameters: Tokens | None = Field(
+        None,
+        description="Parameters without embeddings, the active ones of a mixture of experts. With `tokens` at the "
+        "target, published laws are compared with the plan. A model tells them.",
+    )
     attention_scale: Positive | None = Field(
         None, description="What the model's code multiplies query·key by; left out, 1/√d_head."
     )

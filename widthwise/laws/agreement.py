@@ -41,4 +41,5 @@ def _differs(rate: float, interval: tuple[float, float] | None, other: Published
 def _described(rate: float, other: PublishedRate) -> str:
     there = other.learning_rate or rate
     ratio = f"{there / rate:.1f} times it" if there > rate else f"{rate / there:.1f} times less"
-    return f"{other.title} has {there:.3g}, {ratio}"
+    interval = "no interval" if other.interval is None else f"95 % {other.interval[0]:.3g} to {other.interval[1]:.3g}"
+    return f"{other.title} has {there:.3g} ({interval}), {ratio}; it holds for {other.holds}"

@@ -24,6 +24,7 @@ class PublishedRate:
     interval: tuple[float, float] | None  #: 95 %, of the law; None if none is known
     missing: tuple[str, ...]  #: what the formula takes and the place lacks
     outside: tuple[str, ...]  #: how the place lies outside of what the law was fitted to
+    holds: str  #: how its runs were trained, and the sizes that they span
     assumed: tuple[str, ...]  #: what the place doesn't say, as it was assumed
 
     @property
@@ -70,7 +71,9 @@ def _at(law: PublishedLaw, place: Place) -> PublishedRate:
     else:
         rate = law.rate(filled)
         interval = None if law.interval is None else law.interval(filled)
-    return PublishedRate(law.name, law.title, law.source, law.formula, rate, interval, missing, outside, tuple(assumed))
+    return PublishedRate(
+        law.name, law.title, law.source, law.formula, rate, interval, missing, outside, law.holds, tuple(assumed)
+    )
 
 
 def _unknown_family(law: PublishedLaw, place: Place) -> bool:

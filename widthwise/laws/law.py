@@ -48,6 +48,12 @@ class PublishedLaw:
     fine_tuning: bool = False
     families: tuple[str, ...] = ()  #: beginnings of the names of the models it holds for; any if empty
 
+    @property
+    def holds(self) -> str:
+        """How its runs were trained, and the sizes that they span, in one line."""
+        spans = [f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in self.ranges.items()]
+        return ", ".join([self.setting, *spans])
+
 
 def number(place: Place, name: str) -> float:
     """Return a number of a place."""

@@ -10,6 +10,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.model import Base, Size, Target
 from widthwise.reading.model import ModelReading
 from widthwise.reading.pairing import UNDECAYED, PairedParameter, pair
+from widthwise.reading.parameter import Feeds, ParameterUse
 from widthwise.tensors.multipliers import ComputedMultiplier
 from widthwise.tensors.placement import Tensor
 from widthwise.transfers.computed import Computed, computed
@@ -91,7 +92,16 @@ def _with_sizes(size: _Size, model: ModelReading, end: str) -> _Size:
                 f"{end}.{name} is {given}, and the model has {value}; leave it out, or correct the model",
                 field=f"{end}.{name}",
             )
+    if size.parameters is None:  # a number that is given stands: people count gains, heads and tables differently
+        read["parameters"] = _without_embeddings(model)
     return replace(size, **{name: value for name, value in read.items() if value is not None})
+
+
+def _without_embeddings(model: ModelReading) -> int | None:
+    """The parameters of the residual blocks, which leave out tables and heads; None if only some of them are active."""
+    partly = any(each.feeds is Feeds.ROUTER or each.use is ParameterUse.LOW_RANK for each in model.parameters)
+    inside = (each for each in model.parameters if each.block is not None and each.tied_to is None)
+    return None if partly else sum(math.prod(each.shape) for each in inside) or None
 
 
 def _own_scale(model: ModelReading, head_dim: int | None) -> float | None:

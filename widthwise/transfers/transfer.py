@@ -42,6 +42,7 @@ from widthwise.transfers.plan import (
     TrainingPlan,
     TrainingQuantity,
 )
+from widthwise.transfers.published import compared_with_laws
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import (
     QUANTITIES,
@@ -180,6 +181,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
     layers = tuple(_layers(case, values, named, names))
     tensor_plans = tuple(_tensor_plans(case, values, named, names, tied=tied, code=code))
     changes: Changes = {name: change for _, found in named for name, change in found.changes.items()}
+    laws = compared_with_laws(request, scheme, layers, tensor_plans)
     return Plan(
         layers=layers,
         tensors=tensor_plans,
@@ -197,8 +199,9 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
                 qk_norm=request.qk_norm,
             ),
             *(caution for _, found in applied for caution in found.cautions),
+            *laws.cautions,
         ),
-        provenance=_provenance(in_force.provenance, chosen),
+        provenance={**_provenance(in_force.provenance, chosen), **laws.provenance},
         rules=tuple(RuleNote(name, found.source) for name, found in named),
         model=model_plan(base, target, layers, tensor_plans, changes, qk_norm=request.qk_norm),
         training=_training_plan(base, changes),

@@ -120,7 +120,7 @@ def test_every_law_is_complete_and_described() -> None:
 
 
 def published(rate: float, interval=None, outside=()) -> PublishedRate:
-    return PublishedRate("x", "Some law", "", "", rate, interval, (), outside, ())
+    return PublishedRate("x", "Some law", "", "", rate, interval, (), outside, "AdamW", ())
 
 
 @pytest.mark.parametrize(
