@@ -14,7 +14,8 @@ same plan.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
@@ -25,8 +26,9 @@ from widthwise.estimate.widths import fit_optima
 from widthwise.search.bracket import Outcomes, next_rates
 from widthwise.search.cut import cut, longest_first
 from widthwise.search.followups import gamma_shards, horizon_shards, measure_shards
+from widthwise.search.information import information_round
 from widthwise.search.telescope import SURE, Known, around, predict, seeds_of, spacing_of
-from widthwise.vocabulary import Measured, Runner, TrialStatus
+from widthwise.vocabulary import Measured, Runner, Search, TrialStatus
 
 Trials = Sequence[Trial]
 Cells = set[tuple[float, int]]
@@ -52,7 +54,11 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
         widths = widths[:1]  # the only one at which horizons are branched
     optima = fit_optima(trials)
     optimum = {entry.width: entry.optimum for entry in optima}
-    wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
+    wanted: Mapping[int, Set[tuple[float, int]]]
+    if spec.is_information and measured & {Measured.LEARNING_RATE, Measured.GAMMA}:
+        wanted = information_round(spec, trials).cells
+    else:
+        wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
     for width, cells in wanted.items():
         shards += cut(spec, width, cells)
     if Measured.HORIZON in measured and widths[0] not in wanted:
@@ -65,8 +71,11 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
 def outline(spec: CalibrationSpec) -> list[ShardSpec]:
     """Return every shard that a calibration is expected to run, round by round, if no optimum lies at an edge.
 
-    These are the shards of next_round if the optimum is the middle learning rate at every width.
+    These are the shards of next_round if the optimum is the middle learning rate at every width. An information search
+    runs at most those of the grid at each width, and is outlined so: nobody knows how many it needs.
     """
+    if spec.is_information:
+        spec = replace(spec, search=Search.GRID)
     trials: list[Trial] = []
     measurements: list[Measurement] = []
     shards: list[ShardSpec] = []
