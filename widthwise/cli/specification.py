@@ -9,7 +9,7 @@ from widthwise.cli import words
 SETTING = (
     *("parameterization", "optimizer", "alignment", "readout_omega", "form", "epsilon"),
     *("learning_rate_rule", "epsilon_rule", "learning_rates", "steps", "search", "early_stopping", "measure"),
-    "horizons",
+    *("horizons", "target_width", "precision", "budget"),
 )
 EXTENDED = ("widths", "seeds", "mesh")  # the fields that an extension can change; all others stay as in its calibration
 PROXY = (

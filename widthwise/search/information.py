@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from widthwise.errors import EstimateError
 from widthwise.estimate.calibration import CalibrationResult, fit_calibration
 from widthwise.estimate.intervals import quantile
 from widthwise.estimate.optimum import Optimum
+from widthwise.search.asked import INTERVAL_WIDTHS, opening
 from widthwise.search.bracket import Outcomes, lattice_points, next_rates
 from widthwise.search.outlook import Outlook, is_near, outlook
 from widthwise.search.telescope import SURE, WINDOW, around, predict
@@ -32,8 +34,6 @@ from widthwise.vocabulary import Measured, SearchEnd
 
 Cells = frozenset[tuple[float, int]]
 
-OPENING_SPACING, OPENING_SEEDS = 1.0, 2  # octaves, and seeds of the first round (chosen): a parabola and its error
-INTERVAL_WIDTHS = 3  # that have an optimum before a prediction has an interval
 ROUND_DESIGNS = 3  # of one round (chosen): each for a width and so a shard
 WORTHWHILE = 0.02  # of the target's variance: designs that remove less are not run (chosen)
 SHARD_FLOPS = 2.5e10  # what a shard costs besides its runs (chosen): a second of a core, while children live on
@@ -93,13 +93,19 @@ def information_round(spec: CalibrationSpec, trials: Sequence[Trial]) -> Informa
     return InformationRound(None, half, spent, {design.width: design.cells for design in chosen})
 
 
-def opening(spec: CalibrationSpec) -> Cells:
-    """Return the cells of the first round: the grid's learning rates, an octave apart if finer, with two seeds."""
-    rates = [spec.learning_rates[0]]
-    for rate in spec.learning_rates[1:]:
-        if math.log2(rate / rates[-1]) > OPENING_SPACING - spec.mesh / 2:
-            rates.append(rate)
-    return frozenset(product(rates, range(min(OPENING_SEEDS, spec.seeds))))
+def ending(spec: CalibrationSpec, trials: Sequence[Trial]) -> dict[str, Any] | None:
+    """Return how an information search ended, JSON-ready; None for other searches."""
+    if not spec.is_information:
+        return None
+    found = information_round(spec, trials)
+    return {
+        "ended_by": None if found.end is None else found.end.value,
+        "target_width": spec.asked_width,
+        "half_width": found.half_width,
+        "precision": spec.precision,
+        "flops": found.flops,
+        "budget": spec.budget,
+    }
 
 
 def half_width(spec: CalibrationSpec, result: CalibrationResult | None) -> float | None:

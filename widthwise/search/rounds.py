@@ -23,6 +23,7 @@ from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import fit_optima
+from widthwise.search.asked import check_asked
 from widthwise.search.bracket import Outcomes, next_rates
 from widthwise.search.cut import cut, longest_first
 from widthwise.search.followups import gamma_shards, horizon_shards, measure_shards
@@ -55,7 +56,7 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
     optima = fit_optima(trials)
     optimum = {entry.width: entry.optimum for entry in optima}
     wanted: Mapping[int, Set[tuple[float, int]]]
-    if spec.is_information and measured & {Measured.LEARNING_RATE, Measured.GAMMA}:
+    if spec.is_information:
         wanted = information_round(spec, trials).cells
     else:
         wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
@@ -75,7 +76,8 @@ def outline(spec: CalibrationSpec) -> list[ShardSpec]:
     runs at most those of the grid at each width, and is outlined so: nobody knows how many it needs.
     """
     if spec.is_information:
-        spec = replace(spec, search=Search.GRID)
+        check_asked(spec)
+        spec = replace(spec, search=Search.GRID, target_width=None, precision=None, budget=None)
     trials: list[Trial] = []
     measurements: list[Measurement] = []
     shards: list[ShardSpec] = []
@@ -95,6 +97,7 @@ def _check(spec: CalibrationSpec) -> None:
             "at least one of each.",
             field="spec",
         )
+    check_asked(spec)
 
 
 def _wanted(
