@@ -53,12 +53,12 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
     widths = spec.widths
     if measured & SWEPT == {Measured.HORIZON}:
         widths = widths[:1]  # the only one at which horizons are branched
+    wanted: Mapping[int, Set[tuple[float, int]]] = information_round(spec, trials).cells if spec.is_information else {}
+    if wanted and measured == {Measured.LEARNING_RATE}:  # the optima are fitted there, and nothing else needs them
+        return longest_first(spec, [shard for width, cells in wanted.items() for shard in cut(spec, width, cells)])
     optima = fit_optima(trials)
     optimum = {entry.width: entry.optimum for entry in optima}
-    wanted: Mapping[int, Set[tuple[float, int]]]
-    if spec.is_information:
-        wanted = information_round(spec, trials).cells
-    else:
+    if not spec.is_information:
         wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
     for width, cells in wanted.items():
         shards += cut(spec, width, cells)
