@@ -234,7 +234,10 @@ class SpecificationBody(BaseModel):
 
 
 class Extension(BaseModel):
-    """What a succeeded calibration is to have more of: widths, seeds or a finer mesh, one of them at least."""
+    """What a succeeded calibration is to have more of: one at least.
+
+    Widths, seeds or a finer mesh; of an information search, a finer precision or a larger budget.
+    """
 
     model_config = REQUEST
 
@@ -244,4 +247,13 @@ class Extension(BaseModel):
     seeds: Seeds | None = Field(None, description="Runs of each cell in all.")
     mesh: Mesh | None = Field(
         None, description="Finest spacing of the learning rates around each optimum, in octaves: below what it was."
+    )
+    precision: Precision | None = Field(
+        None,
+        description="Of an information search: octaves of half of the interval at the target width, fewer than it had.",
+    )
+    budget: Budget | None = Field(
+        None,
+        description="Of an information search: floating-point operations in all, those of the calibration that is "
+        "extended included.",
     )

@@ -3,7 +3,8 @@
 A search proceeds in rounds. Each is a pure function of the previous outcomes, so a service that was killed, a worker on
 another machine and an extension years later all plan the same runs. Round one tries the learning rates of the grid, at
 every width (`grid`) or only at the smallest (`telescope`, after Essential AI 2505.02222), which is the cheapest. A
-telescope then goes from width to width with a few learning rates around the prediction from the previous widths. Every
+telescope then goes from width to width with a few learning rates around the prediction from the previous widths; an
+information search goes where a run says most for its operations about the width it is asked for (`information`). Every
 width is extended or refined until its optimum lies inside (`bracket`). Horizons are branched at the smallest width once
 its optimum is known, γ is swept at every width once all optima are known, and the runs that measure need no optimum, so
 they are in round one.
