@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from widthwise.estimate.shape import CurveShape
 from widthwise.sweeps.cell import SweepCell, cells_of
 from widthwise.sweeps.learning import NEAREST, learn_shape
 from widthwise.sweeps.run import SweepRun, runs_from_rows
-from widthwise.sweeps.shape import CurveShape, cell_log_likelihood
+from widthwise.sweeps.shape import cell_log_likelihood
 
 Cell = list[SweepRun]  # runs that differ in nothing but learning rate and seed
 

@@ -92,6 +92,19 @@ class Search(Explained):
         "more than half of the seeds",
     )
     GRID = "grid", "all of them at every width"
+    INFORMATION = (
+        "information",
+        "an octave apart at the smallest width, then what narrows the prediction at the target width most per "
+        "operation, until it is precise enough or the budget is spent",
+    )
+
+
+class SearchEnd(Explained):
+    """Why an information search ended."""
+
+    PRECISION = "precision", "the prediction at the target width is as precise as was asked"
+    BUDGET = "budget", "no further run that helps is within the budget"
+    NOTHING_LEFT = "nothing_left", "no further run at these widths would make the prediction noticeably more precise"
 
 
 class LearningRateRule(Explained):

@@ -24,6 +24,7 @@ from service.store import (
 from widthwise.calibration.corpora import CORPORA, FILE_PREFIX, file_name, is_known
 from widthwise.calibration.cost import run_flops
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.search.asked import check_asked
 from widthwise.theory.optimizers import OPTIMIZERS, trained
 from widthwise.theory.stability import theoretical_exponents
 from widthwise.vocabulary import Architecture, Measured, Runner
@@ -43,6 +44,7 @@ def check_spec(spec: CalibrationSpec) -> None:
             f"#/optimizer: {message}; give one of {', '.join(trained())}, or train it yourself with runner 'external'.",
             errors=[{"pointer": "#/optimizer", "message": message, "value": spec.optimizer.value}],
         )
+    check_asked(spec)
     head_dim = spec.proxy.head_dim
     broken = [
         width for width in spec.widths if spec.proxy.architecture is Architecture.TRANSFORMER and width % head_dim
@@ -155,7 +157,7 @@ def estimate(calibration: StoredCalibration) -> dict[str, Any]:
     if calibration.runner == Runner.EXTERNAL:
         return _external_estimate(calibration.spec)
     expected = expected_of(calibration.expected, calibration.stored_spec)
-    return {name: expected.get(name) for name in Estimate.model_fields}
+    return {name: expected.get(name) for name in Estimate.model_fields} | {"upper_bound": "upper_bound" in expected}
 
 
 def _external_estimate(spec: CalibrationSpec) -> dict[str, Any]:
@@ -164,7 +166,7 @@ def _external_estimate(spec: CalibrationSpec) -> dict[str, Any]:
     flops = math.fsum(run_flops(spec, width) for width in spec.widths)
     trials = each * len(spec.widths)
     counts = {"trials": trials, "shards": 0, "training_steps": trials * spec.steps, "flops": each * flops}
-    return {**counts, "seconds": None, "seconds_from": None, "workers": None}
+    return {**counts, "upper_bound": False, "seconds": None, "seconds_from": None, "workers": None}
 
 
 async def event_stream(

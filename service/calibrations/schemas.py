@@ -61,6 +61,9 @@ class Estimate(BaseModel):
     shards: int = Field(description="Units of work that workers claim; 0 where an external runner trains.")
     training_steps: int = Field(description="Optimizer steps in all, if no run ends early.")
     flops: float = Field(description="Floating-point operations of them, if no run ends early.")
+    upper_bound: bool = Field(
+        False, description="All of this is the most that an information search may take: it ends as soon as it can."
+    )
     seconds: float | None = Field(None, description="Time of all that, if the rate is known.")
     seconds_from: Literal["stored_trials"] | None = Field(
         None,

@@ -31,6 +31,7 @@ from widthwise.vocabulary import (
 )
 
 MAX_PROXY_WIDTH = 16_384  # chosen: the widest that an accelerator's proxy sweep could mean
+MAX_TARGET_WIDTH = 1_048_576  # chosen: far wider than any model
 CLOSEST = 1e-6  # chosen: learning rates that differ by less than this share can't be told apart by any loss
 MAX_STEPS = 100_000  # chosen: some 100 times what a proxy needs
 MAX_HORIZON = max(default_horizons(MAX_STEPS))
@@ -48,6 +49,8 @@ Horizons = Annotated[
 ]
 ProxyWidth = Annotated[int, Whole(1, MAX_PROXY_WIDTH)]
 Seeds = Annotated[int, Whole(1, 32)]  # chosen: the mean of 32 has a sixth of one run's error
+Precision = Annotated[float, Field(ge=0.01, le=8)]  # octaves (chosen)
+Budget = Annotated[float, Field(gt=0, le=1e30)]  # floating-point operations (chosen)
 Mesh = Annotated[float, Field(ge=1 / 16, le=1)]  # octaves (chosen)
 Dataset = Annotated[
     str,
@@ -163,6 +166,21 @@ class SpecificationBody(BaseModel):
         description=f"How the learning rates are searched. {listed(Search, '`')}. The search goes on where an optimum "
         "lies at the edge.",
     )
+    target_width: Annotated[int, Whole(1, MAX_TARGET_WIDTH)] | None = Field(
+        DEFAULTS.target_width,
+        description="Of the information search: the width at which the best learning rate is asked for. Left out: four "
+        "times the largest width.",
+    )
+    precision: Precision | None = Field(
+        DEFAULTS.precision,
+        description="Of the information search: octaves; it ends as soon as half of the 95 % interval of the best "
+        "learning rate of one model of the target width is no wider. It needs three widths.",
+    )
+    budget: Budget | None = Field(
+        DEFAULTS.budget,
+        description="Of the information search: floating-point operations that its sweeps may take, each run counted "
+        "to its last step. It ends when no further run that helps is affordable.",
+    )
     mesh: Mesh = Field(
         default=DEFAULTS.mesh, description="Finest spacing of the learning rates around each optimum, in octaves."
     )
@@ -216,7 +234,10 @@ class SpecificationBody(BaseModel):
 
 
 class Extension(BaseModel):
-    """What a succeeded calibration is to have more of: widths, seeds or a finer mesh, one of them at least."""
+    """What a succeeded calibration is to have more of: one at least.
+
+    Widths, seeds or a finer mesh; of an information search, a finer precision or a larger budget.
+    """
 
     model_config = REQUEST
 
@@ -226,4 +247,13 @@ class Extension(BaseModel):
     seeds: Seeds | None = Field(None, description="Runs of each cell in all.")
     mesh: Mesh | None = Field(
         None, description="Finest spacing of the learning rates around each optimum, in octaves: below what it was."
+    )
+    precision: Precision | None = Field(
+        None,
+        description="Of an information search: octaves of half of the interval at the target width, fewer than it had.",
+    )
+    budget: Budget | None = Field(
+        None,
+        description="Of an information search: floating-point operations in all, those of the calibration that is "
+        "extended included.",
     )

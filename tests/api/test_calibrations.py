@@ -70,6 +70,38 @@ class TestSubmission:
         assert telescope["estimate"]["flops"] < 0.7 * grid["estimate"]["flops"]
         assert telescope["progress"]["trials_total"] == telescope["estimate"]["trials"]
 
+    def test_an_information_search_is_told_at_most_the_grid_or_its_budget(self, client: Client) -> None:
+        grid = client.post("/v1/calibrations", json=spec(search="grid")).json()["estimate"]
+        asked = {"search": "information", "precision": 0.5, "target_width": 4096}
+        found = client.post("/v1/calibrations", json=spec(**asked)).json()
+        assert found["estimate"] | {"upper_bound": False} == grid | {"upper_bound": False}
+        assert (found["estimate"]["upper_bound"], grid["upper_bound"]) == (True, False)
+        assert {name: found["spec"][name] for name in asked} == asked
+        less = client.post("/v1/calibrations", json=spec(**asked, budget=0.5 * grid["flops"])).json()["estimate"]
+        assert less["flops"] == 0.5 * grid["flops"]
+
+    @pytest.mark.parametrize(
+        ("field", "asked"),
+        [
+            ("precision", {"search": "information"}),
+            ("precision", {"search": "telescope", "precision": 0.5}),
+            ("budget", {"budget": 1e15}),
+            ("budget", {"search": "information", "budget": 1.0}),
+            ("precision", {"search": "information", "precision": 0.5, "widths": [64, 128]}),
+            ("target_width", {"search": "information", "precision": 0.5, "target_width": 8}),
+            ("measure", {"search": "information", "precision": 0.5, "measure": ["epsilon"]}),
+            ("search", {"search": "information", "precision": 0.5, "runner": "external"}),
+            ("precision", {"search": "information", "precision": 0.001}),
+            ("budget", {"search": "information", "budget": -1}),
+        ],
+    )
+    def test_an_information_search_needs_what_goes_together(
+        self, client: Client, field: str, asked: dict[str, Any]
+    ) -> None:
+        refused = client.post("/v1/calibrations", json=spec(**asked))
+        assert refused.status_code == 422
+        assert field in str(refused.json()["errors"])
+
     def test_measured_alignment_is_kept(self, client: Client) -> None:
         measured = {role: {"alpha": 0.8, "omega": 0.5, "u": 0.7} for role in ("hidden", "readout")}
         identifier = submit(client, alignment=measured)

@@ -34,6 +34,35 @@ def run(client: Client, store: Store, environment: dict[str, Any] = ENVIRONMENT,
     return identifier
 
 
+def test_an_information_search_runs_round_by_round_and_says_why_it_ended(client: Client, store: Store) -> None:
+    asked = {"search": "information", "precision": 4.0, "target_width": 512}
+    found = client.get(f"/v1/calibrations/{run(client, store, **asked)}").json()
+    assert found["state"] == "succeeded", found["reason"]
+    assert found["rounds"] > 1
+    ended = found["result"]["search"]
+    assert (ended["ended_by"], ended["target_width"]) == ("precision", 512)
+    assert ended["half_width"] <= 4.0
+    assert found["progress"]["trials_total"] == found["progress"]["trials_done"] < found["estimate"]["trials"]
+
+
+def test_an_information_search_is_extended_by_precision_or_budget(client: Client, store: Store) -> None:
+    parent = run(client, store, search="information", precision=4.0)
+    address = f"/v1/calibrations/{parent}/extensions"
+    for same in ({"precision": 4.0}, {"precision": 5.0}):
+        refused = client.post(address, json=same)
+        assert refused.status_code == 422
+        assert "/precision" in refused.text
+    finer = client.post(address, json={"precision": 1.5, "budget": 1e15})
+    assert finer.status_code == 202, finer.text
+    assert finer.json()["spec"]["precision"] == 1.5
+    assert (
+        finer.json()["progress"]["trials_done"]
+        == client.get(f"/v1/calibrations/{parent}").json()["progress"]["trials_done"]
+    )
+    telescope = run(client, store)
+    assert "precision" in client.post(f"/v1/calibrations/{telescope}/extensions", json={"precision": 1.0}).text
+
+
 class TestExtension:
     """More widths, more seeds, a finer mesh."""
 

@@ -40,6 +40,13 @@ def test_bounds_and_trials_by_how_they_ended(capsys: pytest.CaptureFixture[str])
     assert not any(word in line for line in lines for word in ("γ", "Gradients", "Coordinate", "horizon"))
 
 
+def test_why_an_information_search_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    ended = {"ended_by": "budget", "target_width": 2048, "half_width": 0.5, "precision": 0.1, "flops": 2e12}
+    lines = shown(capsys, search={**ended, "budget": 3e12})
+    told = "The search ended (no further run that helps is within the budget)"
+    assert f"{told}: ± 0.50 octaves at width 2048, after 2.00e+12 floating-point operations." in lines
+
+
 def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
     power = {"name": "power", "chosen": True, "out_of_sample_error": 0.04, "weight": 0.9, "degrees_of_freedom": 1}
     none = {"name": "none", "chosen": False, "out_of_sample_error": None, "weight": None, "degrees_of_freedom": 2}

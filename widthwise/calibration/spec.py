@@ -27,6 +27,8 @@ from widthwise.vocabulary import (
 OLDER: Mapping[str, Any] = {"search": Search.GRID}
 
 
+FAR = 4  # times the largest width (chosen): as far as predictions are tested on known truth
+
 #: The options of each architecture in addition to those that all have.
 OPTIONS: Mapping[Architecture, tuple[str, ...]] = {
     Architecture.MLP: (),
@@ -157,6 +159,9 @@ class CalibrationSpec:
     epsilon_rule: EpsilonRule = EpsilonRule.PER_LAYER
     atan2: Atan2Constants = field(default_factory=Atan2Constants)
     search: Search = Search.TELESCOPE
+    target_width: int | None = None  #: of the information search; None: FAR times the largest width
+    precision: float | None = None  #: of it: octaves, half of the target's 95 % interval, at which it ends
+    budget: float | None = None  #: of it: operations that its sweeps may take
     mesh: float = 0.5  #: finest spacing of the learning rates around each optimum, in octaves
     early_stopping: bool = True  #: stop trials that can't come near the best one
     measure: tuple[Measured, ...] = (Measured.LEARNING_RATE,)
@@ -173,6 +178,16 @@ class CalibrationSpec:
     def is_telescope(self) -> bool:
         """Whether widths beyond the base are searched around a prediction."""
         return self.search is Search.TELESCOPE
+
+    @property
+    def is_information(self) -> bool:
+        """Whether each run is chosen by what it says about the optimum at the target width."""
+        return self.search is Search.INFORMATION
+
+    @property
+    def asked_width(self) -> int:
+        """The width at which the information search predicts."""
+        return FAR * max(self.widths) if self.target_width is None else self.target_width
 
     @property
     def parsed_alignment(self) -> Alignment:
@@ -222,6 +237,9 @@ class CalibrationSpec:
             epsilon_rule=known.word(EpsilonRule, "epsilon_rule"),
             atan2=Atan2Constants.from_dict(known.values.get("atan2") or {}, f"{path}.atan2"),
             search=known.word(Search, "search"),
+            target_width=known.integer("target_width") if known.has("target_width") else None,
+            precision=known.positive("precision") if known.has("precision") else None,
+            budget=known.positive("budget") if known.has("budget") else None,
             mesh=known.positive("mesh"),
             early_stopping=known.flag("early_stopping"),
             measure=measure,
@@ -248,6 +266,7 @@ class CalibrationSpec:
             "epsilon_rule": self.epsilon_rule.value,
             "atan2": self.atan2.to_dict(),
             "search": self.search.value,
+            **_present({name: getattr(self, name) for name in ("target_width", "precision", "budget")}),
             "mesh": self.mesh,
             "early_stopping": self.early_stopping,
             "measure": [kind.value for kind in self.measure],
@@ -255,6 +274,10 @@ class CalibrationSpec:
             "horizons": list(self.horizons),
             "runner": self.runner.value,
         }
+
+
+def _present(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given for name, given in value.items() if given is not None}
 
 
 #: Every default as a specification, so that each is written once; its setting, widths and rates mean nothing.
@@ -267,10 +290,6 @@ _PLAIN_DEFAULTS: Mapping[str, Any] = {
     for name, value in DEFAULTS.to_dict().items()
     if name not in ("parameterization", "optimizer", "widths", "learning_rates", "proxy", "horizons")
 }
-
-
-def _present(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: given for name, given in value.items() if given is not None}
 
 
 def _alignment(known: Fields, path: str) -> str | Mapping[str, Any]:

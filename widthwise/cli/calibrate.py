@@ -76,6 +76,12 @@ def extend(
     widths: Annotated[str | None, typer.Option(help="Widths to add.", metavar="N,N,…")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per learning rate, in total.")] = None,
     mesh: Annotated[float | None, typer.Option(help="Finest spacing around each optimum, in octaves.")] = None,
+    precision: Annotated[
+        float | None, typer.Option(help="Octaves of half of the 95 % interval; of an information search.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Floating-point operations in all; of an information search.")
+    ] = None,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: _Url = None,
@@ -83,12 +89,16 @@ def extend(
 ) -> None:
     """Start a calibration from another one's trials, with more widths, more seeds or a finer mesh.
 
+    An information search can be asked for more precision, or have a larger budget.
+
     \b
     Examples:
       widthwise calibrate extend ID --widths 512
       widthwise calibrate extend ID --seeds 5 --mesh 0.25
+      widthwise calibrate extend ID --precision 0.6
     """
-    asked = specification.extension(words.given({"widths": widths, "seeds": seeds, "mesh": mesh}))
+    given = {"widths": widths, "seeds": seeds, "mesh": mesh, "precision": precision, "budget": budget}
+    asked = specification.extension(words.given(given))
     submit_and_watch(
         lambda client, key: client.extend_calibration(calibration_id, asked, idempotency_key=key),
         url=url,

@@ -6,7 +6,7 @@ from typing import Any
 from widthwise.calibration.spec import DEFAULTS
 from widthwise.cli import console
 from widthwise.client import Calibration
-from widthwise.vocabulary import ExponentQuantity, Measured
+from widthwise.vocabulary import ExponentQuantity, Measured, SearchEnd
 
 Part = Mapping[str, Any]
 
@@ -30,7 +30,21 @@ def show_result(calibration: Calibration) -> None:
     for kind, show in _TABLES.items():
         if result.get(kind):
             show(result[kind])
+    if result.get("search"):
+        _show_search(result["search"])
     console.warn(result.get("warnings", ()))
+
+
+def _show_search(search: Part) -> None:
+    """Print why an information search ended, and what it cost."""
+    half, reason = search["half_width"], search["ended_by"]
+    known = {each.value: each.meaning for each in SearchEnd}
+    at = "no interval" if half is None else f"± {half:.2f} octaves"
+    console.stdout().print(
+        f"The search ended ({known.get(reason, reason)}): {at} at width {search['target_width']}, after "
+        f"{search['flops']:.2e} floating-point operations.\n",
+        soft_wrap=True,
+    )
 
 
 def show_exponents(exponents: Iterable[Part], title: str) -> None:

@@ -9,9 +9,10 @@ from widthwise.cli import words
 SETTING = (
     *("parameterization", "optimizer", "alignment", "readout_omega", "form", "epsilon"),
     *("learning_rate_rule", "epsilon_rule", "learning_rates", "steps", "search", "early_stopping", "measure"),
-    "horizons",
+    *("horizons", "target_width"),
 )
-EXTENDED = ("widths", "seeds", "mesh")  # the fields that an extension can change; all others stay as in its calibration
+#: The fields that an extension can change; all others stay as in its calibration.
+EXTENDED = ("widths", "seeds", "mesh", "precision", "budget")
 PROXY = (
     *("architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"),
     *("feed_forward", "qk_norm", "tied"),

@@ -72,6 +72,28 @@ def submit(
             panel=_SWEEP,
         ),
     ] = None,
+    target_width: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the information search: the width to predict at (four times the largest unless given).",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the information search: octaves of half of the 95 % interval at which it ends.",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the information search: floating-point operations that its sweeps may take.",
+            rich_help_panel=_SWEEP,
+        ),
+    ] = None,
     mesh: Annotated[
         float | None,
         typer.Option(
@@ -144,6 +166,8 @@ def submit(
           --learning-rates 0.004,0.008,0.016,0.03,0.06 --search grid
       widthwise calibrate submit -p mup -o adam --widths 32,64,128 \\
           --measure learning_rate,epsilon,alignment,coordinates
+      widthwise calibrate submit -p mup -o adam --widths 32,64,128,256 --seeds 3 \\
+          --search information --precision 0.8 --target-width 1024
       widthwise calibrate submit spec.json --detach
     """
     asked = specification.specification(words.given(locals()))  # all given options, by name

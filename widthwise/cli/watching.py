@@ -64,7 +64,8 @@ def _cost(calibration: Calibration) -> str:
     estimate = calibration["estimate"]
     seconds = estimate.get("seconds")
     time = "" if seconds is None else f", about {duration(seconds)} with {estimate['workers']} workers"
+    most = "at most " if estimate.get("upper_bound") else ""
     return (
-        f"{estimate['trials']} trials in {estimate['shards']} shards, {estimate['training_steps']} steps, "
+        f"{most}{estimate['trials']} trials in {estimate['shards']} shards, {estimate['training_steps']} steps, "
         f"about {estimate['flops']:.1e} floating-point operations{time}"
     )

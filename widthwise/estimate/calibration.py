@@ -163,7 +163,7 @@ def fit_calibration(
     law = candidates = drift = None
     if interior:
         log_optima = [optimum.log2_learning_rate for optimum in interior.values()]
-        errors, shared_error = _errors(list(interior.values()))
+        errors, shared_error = errors_of(list(interior.values()))
         candidates = fit_candidates(
             widths,
             log_optima,
@@ -193,7 +193,7 @@ def fit_calibration(
     )
 
 
-def _errors(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
+def errors_of(optima: Sequence[Optimum]) -> tuple[NDArray[np.float64], float]:
     """Return each width's own standard error, (W,), moderated, and the one that all widths share.
 
     For one width the larger of two estimates is used, from the scatter and from the seeds' own optima, which errs

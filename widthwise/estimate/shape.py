@@ -8,6 +8,9 @@ With x = log2 of the learning rate and x* its optimum, in octaves, the loss is
 proportion to the rise κ·φ. Curves of different widths, sizes or batches have much the same s, and similar κ.
 """
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,3 +37,25 @@ def phi_derivatives(t: Floats, s: float) -> tuple[Floats, Floats]:
         return 2 * t, t**3 / 3
     by_t = 2 * np.expm1(s * t) / s
     return by_t, (t * by_t - 2 * phi(t, s)) / s
+
+
+@dataclass(frozen=True)
+class CurveShape:
+    """The parameters that the curves of all cells share."""
+
+    noise: float  #: σ of one run's loss, nats
+    misfit: float  #: τ, relative to the excess over the lowest loss
+    skew: float  #: s̄, per octave
+    curvature: float  #: exp(k₀): half of the second derivative at the optimum, nats per octave²
+    curvature_spread: float  #: ν, of log κ over cells
+    skew_spread: float  #: υ, of s over cells
+
+    def excess(self, distance: float, variance: float = 0.0) -> float:
+        """Return the expected rise of the loss in nats at N(distance, variance) octaves from the optimum.
+
+        E[exp(s·t)] of a normal t is exp(s·mean + s²·variance/2), and E[κ] = exp(k₀ + ν²/2).
+        """
+        mean, s = self.curvature * math.exp(self.curvature_spread**2 / 2), self.skew
+        if abs(s) < FLAT:
+            return mean * (distance**2 + variance)
+        return mean * 2 * (math.expm1(s * distance + s * s * variance / 2) - s * distance) / s**2

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
-from widthwise.estimate.shape import phi
+from widthwise.estimate.shape import CurveShape, phi
 from widthwise.figures.axes import Axes
 from widthwise.figures.panel import LABEL, TICK, Tick, clipped, described, draw_panel, fitting
 from widthwise.figures.svg import FAINT, INK, PAPER, add, arrow, cross, diamond, path, ramp, text
@@ -15,7 +15,6 @@ from widthwise.figures.ticks import linear_ticks, log_ticks, short
 from widthwise.sweeps.cell import SweepCell
 from widthwise.sweeps.fit import SweepFit
 from widthwise.sweeps.optimum import CellOptimum
-from widthwise.sweeps.shape import CurveShape
 
 MOST = 12  # panels (chosen): six rows of two
 COLUMNS, LEFT, GAP, DESCENT = 2, 46, 8, 3  # of panels; pixels left of and above each

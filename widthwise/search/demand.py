@@ -14,7 +14,7 @@ from widthwise.calibration.memory import training_bytes
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.estimate.parts.gamma import GAMMAS, gamma_roles
 from widthwise.search.bracket import REFINEMENT_POINTS, TOLERANCE
-from widthwise.search.effort import Cell, flops_by_width
+from widthwise.search.effort import Cell, sum_of_flops
 from widthwise.search.followups import HORIZON_SPACING, OCTAVES_ABOVE, OCTAVES_BELOW
 from widthwise.search.telescope import SCATTER, SLOPE_PRIOR, WINDOW, seeds_of, spacing_of
 from widthwise.vocabulary import MEASURED_BY_RUNS, Measured, Runner, ShardKind
@@ -41,7 +41,7 @@ def demand_of(spec: CalibrationSpec) -> Demand:
     counted = _cells(spec)
     return Demand(
         trials=sum(count for (kind, _, _), count in counted.items() if kind != ShardKind.MEASURE),
-        flops=math.fsum(flops_by_width(spec, counted).values()),
+        flops=sum_of_flops(spec, counted),
         training_bytes=max((training_bytes(spec, width) for width in spec.widths), default=0),
     )
 

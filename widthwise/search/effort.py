@@ -70,6 +70,14 @@ def flops_by_width(spec: CalibrationSpec, counted: Mapping[Cell, int]) -> dict[i
     return by_width
 
 
+def sum_of_flops(spec: CalibrationSpec, counted: Mapping[Cell, int]) -> float:
+    """Return the operations of all these runs; sweeps with a budget take no more than that."""
+    sweeps = {cell: count for cell, count in counted.items() if cell[0] == ShardKind.SWEEP}
+    others = {cell: count for cell, count in counted.items() if cell[0] != ShardKind.SWEEP}
+    swept, rest = (math.fsum(flops_by_width(spec, each).values()) for each in (sweeps, others))
+    return rest + (swept if spec.budget is None else min(swept, spec.budget))
+
+
 def seconds_at(flops: Mapping[int, float], rates: Iterable[FlopRate], workers: int) -> float | None:
     """Return the seconds that each width's operations take at the nearest width's rate; None without any rate.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
-from widthwise.search.effort import Cell, cell_steps, cells, flops_by_width
+from widthwise.search.effort import Cell, cell_steps, cells, sum_of_flops
 
 JsonObject = Mapping[str, Any]
 
@@ -39,10 +39,11 @@ def expect(
     """Return what a calibration is expected to run: trials, shards, training_steps, flops, and their stages.
 
     outline: every shard that it would run from scratch. planned: if it continues from another one's trials, the shards
-    of its first round; `begun` are the stages of those trials.
+    of its first round; `begun` are the stages of those trials. `upper_bound`: a search that ends earlier, as soon as it
+    knows enough.
     """
     shards = tuple(outline)
-    if planned is not None:
+    if planned is not None and not spec.is_information:  # which may return to a stage that has trials
         known = {*begun, *map(stage_name, planned)}
         shards = (*planned, *(shard for shard in shards if stage_name(shard) not in known))
     stages: dict[StageName, dict[str, Any]] = {}
@@ -56,7 +57,8 @@ def expect(
         "trials": sum(count for (kind, _, _), count in counted.items() if kind != "measure"),
         "shards": len(shards),
         "training_steps": round(math.fsum(count * cell_steps(spec, cell) for cell, count in counted.items())),
-        "flops": math.fsum(flops_by_width(spec, counted).values()),
+        "flops": sum_of_flops(spec, counted),
+        **({"upper_bound": True} if spec.is_information else {}),
         "stages": [{**stage, "runs": dict(stage["runs"])} for stage in stages.values()],
     }
 

@@ -3,7 +3,8 @@
 A search proceeds in rounds. Each is a pure function of the previous outcomes, so a service that was killed, a worker on
 another machine and an extension years later all plan the same runs. Round one tries the learning rates of the grid, at
 every width (`grid`) or only at the smallest (`telescope`, after Essential AI 2505.02222), which is the cheapest. A
-telescope then goes from width to width with a few learning rates around the prediction from the previous widths. Every
+telescope then goes from width to width with a few learning rates around the prediction from the previous widths; an
+information search goes where a run says most for its operations about the width it is asked for (`information`). Every
 width is extended or refined until its optimum lies inside (`bracket`). Horizons are branched at the smallest width once
 its optimum is known, γ is swept at every width once all optima are known, and the runs that measure need no optimum, so
 they are in round one.
@@ -14,7 +15,8 @@ same plan.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
@@ -22,11 +24,13 @@ from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import InvalidInputError
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.widths import fit_optima
+from widthwise.search.asked import check_asked
 from widthwise.search.bracket import Outcomes, next_rates
 from widthwise.search.cut import cut, longest_first
 from widthwise.search.followups import gamma_shards, horizon_shards, measure_shards
+from widthwise.search.information import information_round
 from widthwise.search.telescope import SURE, Known, around, predict, seeds_of, spacing_of
-from widthwise.vocabulary import Measured, Runner, TrialStatus
+from widthwise.vocabulary import Measured, Runner, Search, TrialStatus
 
 Trials = Sequence[Trial]
 Cells = set[tuple[float, int]]
@@ -50,9 +54,13 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
     widths = spec.widths
     if measured & SWEPT == {Measured.HORIZON}:
         widths = widths[:1]  # the only one at which horizons are branched
+    wanted: Mapping[int, Set[tuple[float, int]]] = information_round(spec, trials).cells if spec.is_information else {}
+    if wanted and measured == {Measured.LEARNING_RATE}:  # the optima are fitted there, and nothing else needs them
+        return longest_first(spec, [shard for width, cells in wanted.items() for shard in cut(spec, width, cells)])
     optima = fit_optima(trials)
     optimum = {entry.width: entry.optimum for entry in optima}
-    wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
+    if not spec.is_information:
+        wanted = _wanted(spec, {width: Outcomes.of(trials, width) for width in widths}, optimum)
     for width, cells in wanted.items():
         shards += cut(spec, width, cells)
     if Measured.HORIZON in measured and widths[0] not in wanted:
@@ -65,8 +73,12 @@ def next_round(spec: CalibrationSpec, trials: Trials, measurements: Sequence[Mea
 def outline(spec: CalibrationSpec) -> list[ShardSpec]:
     """Return every shard that a calibration is expected to run, round by round, if no optimum lies at an edge.
 
-    These are the shards of next_round if the optimum is the middle learning rate at every width.
+    These are the shards of next_round if the optimum is the middle learning rate at every width. An information search
+    runs at most those of the grid at each width, and is outlined so: nobody knows how many it needs.
     """
+    if spec.is_information:
+        check_asked(spec)
+        spec = replace(spec, search=Search.GRID, target_width=None, precision=None, budget=None)
     trials: list[Trial] = []
     measurements: list[Measurement] = []
     shards: list[ShardSpec] = []
@@ -86,6 +98,7 @@ def _check(spec: CalibrationSpec) -> None:
             "at least one of each.",
             field="spec",
         )
+    check_asked(spec)
 
 
 def _wanted(

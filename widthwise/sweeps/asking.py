@@ -7,7 +7,8 @@
             sweep.tell(run, train(**run.axes, learning_rate=run.learning_rate, seed=run.seed))
     sweep.predict()
 
-Several processes may work on one path. `information.py` has how the next run is chosen, docs/sweeps.md how to use it.
+Several processes may work on one path. `widthwise.estimate.information` has how the next run is chosen, docs/sweeps.md
+how to use it.
 """
 
 import math

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from widthwise.estimate.information import JointPrior
+from widthwise.estimate.shape import CurveShape
 from widthwise.sweeps.cell import Floats, SweepCell
 from widthwise.sweeps.fit import SweepFit
-from widthwise.sweeps.information import JointPrior
 from widthwise.sweeps.law import Law, law_over
 from widthwise.sweeps.learning import learn_shape
 from widthwise.sweeps.planned import Axes, same_place
 from widthwise.sweeps.residual import correlation
-from widthwise.sweeps.shape import CurveShape
 
 SPREAD_OF_INTERVAL = 2 * 1.96  # standard deviations in a 95 % interval
 LEAST_WEIGHT = 0.02  # of a component that takes part in planning (chosen): the others move no choice

@@ -9,6 +9,7 @@ import numpy as np
 
 from widthwise.caution import Caution
 from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.estimate.shape import CurveShape
 from widthwise.laws import published_at, published_cautions
 from widthwise.sweeps.cautions import column_cautions, fit_cautions, prediction_cautions
 from widthwise.sweeps.cell import SweepCell, cells_of
@@ -20,7 +21,7 @@ from widthwise.sweeps.posterior import Component, SweepData, fit_posterior
 from widthwise.sweeps.prediction import Place, SweepPrediction, exponent_at, predicted
 from widthwise.sweeps.residual import residual_features
 from widthwise.sweeps.run import SweepRun
-from widthwise.sweeps.shape import CurveShape, cell_log_likelihood, common_grid
+from widthwise.sweeps.shape import cell_log_likelihood, common_grid
 from widthwise.sweeps.units import check_place
 from widthwise.sweeps.unused import column_values, explaining_columns
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from widthwise.estimate.shape import CURVATURE_SPREAD, MISFIT
+from widthwise.estimate.shape import CURVATURE_SPREAD, MISFIT, CurveShape
 from widthwise.sweeps.cell import Floats, SweepCell
-from widthwise.sweeps.shape import CurveShape, Nodes, curve_log_likelihood, curves_of, log_sum_exp
+from widthwise.sweeps.shape import Nodes, curve_log_likelihood, curves_of, log_sum_exp
 
 NEAREST = 0.5  # octaves, the least standard deviation of an optimum about the lowest rate (chosen)
 #: Priors of log σ, log τ, s̄, k₀, log ν, log υ (chosen on public sweeps): σ relative to the loss and κ relative to the

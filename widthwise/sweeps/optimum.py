@@ -12,10 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from widthwise.estimate.shape import phi
+from widthwise.estimate.shape import CurveShape, phi
 from widthwise.sweeps.cell import Floats, SweepCell
 from widthwise.sweeps.posterior import Component, SweepData
-from widthwise.sweeps.shape import CurveShape
 
 Edge = Literal["low", "high", "both"]
 TAIL = 0.025  # of each side of a 95 % interval

@@ -6,15 +6,17 @@ from itertools import combinations
 
 import numpy as np
 
+from widthwise.estimate.information import QUANTILES, CurveInformation, curve_information, target_variance
 from widthwise.sweeps.belief import Belief
-from widthwise.sweeps.cell import Floats
-from widthwise.sweeps.information import QUANTILES, CurveInformation, curve_information, target_variance
+from widthwise.sweeps.cell import LOST, Floats
 from widthwise.sweeps.planned import PlannedCell
+from widthwise.sweeps.shape import NOISY
 
 START = 3  # rates that a cell is begun with: fewer can't tell its curvature from its optimum
 NEAR_SPREADS, NEAR_OCTAVES = 2.5, 2.0  # how far from a cell's optimum its rates are considered (chosen)
 MOST_RATES = 12  # of a cell that are considered, evenly spread (chosen): all triples of them are compared
 BEYOND = 1.0  # octaves beyond its rates that a cell's optimum is looked for (chosen)
+NOISE_FACTOR = 1 / float((NOISY[:, 1] / NOISY[:, 0] ** 2).sum())  # h² of an average run: noisy cells say little
 NOTHING_LEFT = 0.05  # of the interval's width: all the runs that remain would save less (chosen)
 
 
@@ -68,7 +70,13 @@ def _curves(state: CellState, belief: Belief, index: int) -> CurveInformation:
     x_L = state.cell.x
     optimum_G = belief.centre[index] + belief.spread[index] * QUANTILES
     optimum_G = np.clip(optimum_G, x_L[0] - BEYOND, x_L[-1] + BEYOND)
-    return curve_information(x_L, optimum_G, belief.shape, float(belief.loss[index]))
+    return curve_information(
+        x_L,
+        optimum_G,
+        belief.shape,
+        noise=NOISE_FACTOR * belief.shape.noise**2,
+        lost=(LOST - 1) * float(belief.loss[index]),
+    )
 
 
 def _information(states: Sequence[CellState], about: Sequence[CurveInformation], belief: Belief) -> Floats:

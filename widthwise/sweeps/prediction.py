@@ -7,10 +7,10 @@ from typing import Any
 
 from widthwise.caution import Caution
 from widthwise.estimate.mixture import Mixture, mixture
+from widthwise.estimate.shape import CurveShape
 from widthwise.laws import PublishedRate
 from widthwise.sweeps.law import OFFSET
 from widthwise.sweeps.posterior import Component, SweepData
-from widthwise.sweeps.shape import CurveShape
 
 Place = Mapping[str, float | str]
 HALF_OCTAVE = math.sqrt(2)

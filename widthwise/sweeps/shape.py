@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from widthwise.estimate.shape import FLAT, phi
+from widthwise.estimate.shape import CurveShape, phi
 from widthwise.sweeps.cell import Floats, SweepCell
 
 STEP = 0.05  # octaves between the points of a grid (chosen): a third of the sharpest optimum of public sweeps
@@ -30,28 +30,6 @@ class Nodes:
 
     curvature: int = 7  # chosen: more move no optimum by a hundredth of an octave
     skew: int = 5
-
-
-@dataclass(frozen=True)
-class CurveShape:
-    """The parameters that the curves of all cells share."""
-
-    noise: float  #: σ of one run's loss, nats
-    misfit: float  #: τ, relative to the excess over the lowest loss
-    skew: float  #: s̄, per octave
-    curvature: float  #: exp(k₀): half of the second derivative at the optimum, nats per octave²
-    curvature_spread: float  #: ν, of log κ over cells
-    skew_spread: float  #: υ, of s over cells
-
-    def excess(self, distance: float, variance: float = 0.0) -> float:
-        """Return the expected rise of the loss in nats at N(distance, variance) octaves from the optimum.
-
-        E[exp(s·t)] of a normal t is exp(s·mean + s²·variance/2), and E[κ] = exp(k₀ + ν²/2).
-        """
-        mean, s = self.curvature * math.exp(self.curvature_spread**2 / 2), self.skew
-        if abs(s) < FLAT:
-            return mean * (distance**2 + variance)
-        return mean * 2 * (math.expm1(s * distance + s * s * variance / 2) - s * distance) / s**2
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,8 @@ def _fitted(
 ) -> Ending:
     """Fit, add the provenance, and check that the result can be stored."""
     try:
-        result = fit(CalibrationSpec.from_dict(row.spec), trials, measurements)
+        spec = CalibrationSpec.from_dict(row.spec)
+        result = fit(spec, trials, measurements)
         if raise_estimate_errors and not result.exponents:
             raise EstimateError(
                 "Fewer than two widths have an optimum inside their learning rates, so no exponent can be fitted yet; "
@@ -154,7 +155,7 @@ def _fitted(
             )
         return Ending(
             CalibrationState.SUCCEEDED,
-            result=json.loads(checked_json(with_provenance(result.to_dict(), row), "result")),
+            result=json.loads(checked_json(with_provenance(_searched(spec, trials, result.to_dict()), row), "result")),
             estimates=tuple(exponent_rows.checked(estimate) for estimate in result.exponents),
         )
     except EstimateError as error:
@@ -165,6 +166,15 @@ def _fitted(
         if not isinstance(error, WidthwiseError):
             log.exception("the fit of calibration %s failed", row.id)
         return _faulty("fit", error)
+
+
+def _searched(spec: CalibrationSpec, trials: list[Trial], result: JsonObject) -> JsonObject:
+    """Add why an information search ended."""
+    if not spec.is_information:
+        return result
+    from widthwise.search.information import ending  # imported when first needed: it loads scipy
+
+    return {**result, "search": ending(spec, trials)}
 
 
 def _faulty(what: str, error: Exception) -> Ending:

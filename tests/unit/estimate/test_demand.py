@@ -49,3 +49,12 @@ def test_it_is_near_what_the_outline_would_run(number: int) -> None:
 def test_an_external_one_is_its_grid() -> None:
     given = {"parameterization": "mup", "optimizer": "adam", "widths": [8, 16], "learning_rates": [1, 2, 3]}
     assert demand_of(CalibrationSpec.from_dict({**given, "seeds": 5, "runner": "external"})).trials == 30
+
+
+def test_an_information_search_asks_for_at_most_its_budget() -> None:
+    given = {"parameterization": "mup", "optimizer": "adam", "widths": [8, 16, 32], "search": "information"}
+    whole = CalibrationSpec.from_dict({**given, "precision": 0.5})
+    assert demand_of(whole).flops == pytest.approx(expect(whole, outline(whole))["flops"])
+    half = CalibrationSpec.from_dict({**given, "budget": demand_of(whole).flops / 2})
+    assert demand_of(half).flops == expect(half, outline(half))["flops"] == half.budget
+    assert expect(half, outline(half))["upper_bound"]

@@ -5,15 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from widthwise.estimate.shape import phi
-from widthwise.sweeps.cell import SweepCell
-from widthwise.sweeps.information import (
+from widthwise.estimate.information import (
     JointPrior,
     covariance_after,
     curve_information,
     target_variance,
 )
-from widthwise.sweeps.shape import CurveShape, cell_log_likelihood
+from widthwise.estimate.shape import CurveShape, phi
+from widthwise.sweeps.cell import LOST, SweepCell
+from widthwise.sweeps.planning import NOISE_FACTOR
+from widthwise.sweeps.shape import cell_log_likelihood
 
 SHAPE = CurveShape(0.002, 0.1, 0.5, 0.012, 0.4, 0.25)
 X = np.arange(-12.0, -3.9, 0.5)
@@ -21,7 +22,9 @@ LOSS = 2.5
 
 
 def about(counts: np.ndarray, optimum: float = -8.0, shape: CurveShape = SHAPE) -> float:
-    curves = curve_information(X, np.array([optimum]), shape, LOSS)
+    curves = curve_information(
+        X, np.array([optimum]), shape, noise=NOISE_FACTOR * shape.noise**2, lost=(LOST - 1) * LOSS
+    )
     return float(curves.about_optimum(counts[None])[0, 0])
 
 
@@ -39,7 +42,9 @@ def test_it_is_the_information_of_all_parameters_but_those_that_are_no_matter() 
     centre = np.array([optimum, LOSS, np.log(SHAPE.curvature), SHAPE.skew])
     slopes = [(losses(centre + step) - losses(centre - step)) / 2e-5 for step in 1e-5 * np.eye(4)]
     rise = SHAPE.curvature * phi(X - optimum, SHAPE.skew)
-    noise = curve_information(X, np.array([optimum]), SHAPE, LOSS).noise
+    noise = curve_information(
+        X, np.array([optimum]), SHAPE, noise=NOISE_FACTOR * SHAPE.noise**2, lost=(LOST - 1) * LOSS
+    ).noise
     weight = counts / (noise + (SHAPE.misfit * rise) ** 2)
     whole = np.einsum("il,jl,l->ij", slopes, slopes, weight) + np.diag([0, 0, 0.4**-2, 0.25**-2])
     assert about(counts) == pytest.approx(1 / np.linalg.inv(whole)[0, 0], rel=1e-4)

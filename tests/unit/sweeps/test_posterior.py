@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from widthwise.estimate.shape import CurveShape
 from widthwise.sweeps import SweepRun
 from widthwise.sweeps.cell import cells_of
 from widthwise.sweeps.law import law_over
 from widthwise.sweeps.optimum import cell_optima
 from widthwise.sweeps.posterior import SweepData, fit_posterior
 from widthwise.sweeps.residual import correlation, residual_features
-from widthwise.sweeps.shape import CurveShape
 
 PLACES = [{"tokens": 2.0**k, "parameters": 2.0 ** (k % 3)} for k in range(8)]
 VERTEX = np.array([-9.0, -9.3, -9.1, -9.6, -9.9, -9.7, -10.2, -10.3])

@@ -6,13 +6,12 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from tests.unit.sweeps.simulated import CURVATURE, NOISE, SKEW, simulated
-from widthwise.estimate.shape import phi, phi_derivatives
+from widthwise.estimate.shape import CurveShape, phi, phi_derivatives
 from widthwise.sweeps import SweepRun
 from widthwise.sweeps.cell import cells_of
 from widthwise.sweeps.learning import learn_shape
 from widthwise.sweeps.shape import (
     NOISY,
-    CurveShape,
     Nodes,
     cell_log_likelihood,
     curve_log_likelihood,

@@ -1,4 +1,6 @@
-"""What a planned run is expected to tell about the optimum at a target.
+"""What a planned run is expected to tell about the optimum at a target, for sweeps and calibrations alike.
+
+A cell is a place whose runs differ in the learning rate and the seed alone: a width, or a combination of axes.
 
 **About its own cell.** Under the curve shape all cells share (`shape.py`) a cell's losses depend on its optimum x*, its
 level m, its curvature κ and its skew s. With u the derivatives of the loss by (x*, m, log κ, s) at a rate,
@@ -29,14 +31,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from widthwise.estimate.shape import phi, phi_derivatives
-from widthwise.sweeps.cell import LOST, Floats
-from widthwise.sweeps.shape import NOISY, CurveShape
+from widthwise.estimate.shape import CurveShape, Floats, phi, phi_derivatives
 
 #: Values of x* in standard deviations, of equal probability: the middles of seven parts of a normal distribution.
 QUANTILES = np.array([-1.4652, -0.7916, -0.3661, 0.0, 0.3661, 0.7916, 1.4652])
 VAGUE = 1e-9  # of the level's prior, relative to one run's information: keeps a cell without runs regular
-NOISE_FACTOR = 1 / float((NOISY[:, 1] / NOISY[:, 0] ** 2).sum())  # h² of an average run: noisy cells say little
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,13 @@ class CurveInformation:
         return np.asarray(np.maximum(all_DxGx4x4[..., 0, 0] - (across_DxGx3 * nuisance_DxGx3).sum(axis=-1), 0.0))
 
 
-def curve_information(x_L: Floats, optimum_G: Floats, shape: CurveShape, loss: float) -> CurveInformation:
-    """Return the information of runs at some rates of a cell whose lowest loss is near `loss`."""
+def curve_information(
+    x_L: Floats, optimum_G: Floats, shape: CurveShape, *, noise: float, lost: float
+) -> CurveInformation:
+    """Return the information of runs at some rates.
+
+    noise: variance of one run's loss, σ²·h². lost: the rise in nats from which on a run is read as diverged.
+    """
     t_LxG = x_L[:, None] - optimum_G
     s, kappa = shape.skew, shape.curvature
     t_LxG = np.minimum(t_LxG, 40.0 / max(abs(s), 1.0))  # far beyond divergence: only keeps exp in range
@@ -68,9 +72,8 @@ def curve_information(x_L: Floats, optimum_G: Floats, shape: CurveShape, loss: f
     first_LxG, by_s_LxG = phi_derivatives(t_LxG, s)
     rise_LxG = kappa * phi_LxG
     u_LxGx4 = np.stack([-kappa * first_LxG, np.ones_like(rise_LxG), rise_LxG, kappa * by_s_LxG], axis=-1)
-    lost_LxG = rise_LxG > (LOST - 1) * loss
+    lost_LxG = rise_LxG > lost
     u_LxGx4[lost_LxG] = 0.0
-    noise = NOISE_FACTOR * shape.noise**2
     prior = np.diag([0.0, VAGUE / noise, shape.curvature_spread**-2, shape.skew_spread**-2])
     return CurveInformation(
         u_LxGx4[..., :, None] * u_LxGx4[..., None, :],
