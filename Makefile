@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+TRAINERS := .venv-trainers
 STAMP := $(VENV)/.installed
 DATA_DIR ?= widthwise-data
 PORT ?= 8000
@@ -16,7 +17,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test test-models check ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
+.PHONY: help install demo serve test test-models test-trainers check ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,7 +45,7 @@ serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
 test: $(STAMP)  ## run the test suite, without the part that needs PyTorch
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/models
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/models --ignore tests/trainers
 	@echo "tests/models needs PyTorch and model libraries: make test-models installs them and runs it"
 
 test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model libraries, and read 80 models
@@ -58,13 +59,25 @@ $(VENV)/.models: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c requirements/constraints.txt timm
 	@touch $@
 
+test-trainers: $(TRAINERS)/.installed  ## run tests/trainers: install trainers apart, and load every export by their own code
+	@$(TRAINERS)/bin/python -m pytest --confcutdir tests/trainers tests/trainers
+
+$(TRAINERS)/.installed: $(STAMP) requirements/trainers.txt requirements/trainers-alone.txt
+	@echo "Installing trainers into $(TRAINERS); the first time takes a minute or two."
+	@test -x $(TRAINERS)/bin/python || $(BIN)/python -m venv $(TRAINERS)
+	@$(TRAINERS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check \
+		-c requirements/constraints.txt -e . -r requirements/trainers.txt
+	@$(TRAINERS)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps \
+		-c requirements/constraints.txt -r requirements/trainers-alone.txt
+	@touch $@
+
 check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-ci: check test test-models  ## what CI runs: check, then every test
+ci: check test test-models test-trainers  ## what CI runs: check, then every test
 
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .
@@ -137,5 +150,5 @@ secrets:  ## write the secrets of docker-compose.yml to ./secrets, those that ar
 			&& chmod 444 secrets/$$name || exit 1; done
 
 clean:  ## remove .venv and every cache (never data)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(TRAINERS) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

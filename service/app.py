@@ -15,6 +15,7 @@ from service.calibrations.specification import Extension, SpecificationBody
 from service.dashboard.routes import router as dashboard
 from service.doorbell import make_doorbell
 from service.exponents.routes import router as exponents
+from service.exports.routes import router as exports
 from service.fleet.routes import router as workers
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
@@ -133,7 +134,7 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    for router in (transfers, parameterizations, calibrations, sweeps, exponents, workers, health, dashboard):
+    for router in (transfers, exports, parameterizations, calibrations, sweeps, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
     bodies = (TransferBody, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)

@@ -12,7 +12,7 @@ from testbed.brokers import BrokerServer, GivenBroker, installed_brokers
 from testbed.databases import GivenPostgres, PostgresServer, SqliteFiles, own_postgres_server
 
 HAS_MODELS = find_spec("transformers") is not None
-collect_ignore = [] if HAS_MODELS else ["models"]
+collect_ignore = ["trainers"] if HAS_MODELS else ["models", "trainers"]
 
 
 def pytest_report_header() -> list[str]:

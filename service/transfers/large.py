@@ -17,11 +17,12 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ApiError, BusyError
+from service.exports.schemas import ExportChoice
 from service.http.answers import PART
 from service.http.lanes import Lane
 from service.settings import without_settings
 from service.transfers.measured import FromMeasurements
-from service.transfers.packed import Asked, Crashed, Packed
+from service.transfers.packed import PLAN, Asked, Crashed, Packed
 from service.transfers.schemas import TransferBody
 
 #: Bodies over this size are large (chosen): some 1,600 tensors, which take as long as others may have to wait.
@@ -52,9 +53,13 @@ class LargeTransfers:
         return None if self._child is None else self._child.pid
 
     async def answer(
-        self, owner: str, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]
+        self,
+        owner: str,
+        body: bytes,
+        measured_of: Callable[[TransferBody], FromMeasurements],
+        choice: ExportChoice = PLAN,
     ) -> Response:
-        """Return the answer to a body.
+        """Return the answer to a body, in the form of the choice.
 
         measured_of: returns what the calibration or sweep measured that a request names; its tensors are left out.
         Raises the errors of a small one, and BusyError (503) if the child ended before its answer.
@@ -62,7 +67,7 @@ class LargeTransfers:
         async with self.lane.place(owner):
             if self._ending is not None:
                 self._ending.cancel()
-            packed = await self.lane.in_thread(partial(self._ask, body, measured_of))
+            packed = await self.lane.in_thread(partial(self._ask, body, measured_of, choice))
             self._ending = asyncio.get_running_loop().call_later(self._idle_seconds, self.close)
         return PackedResponse(packed)
 
@@ -74,13 +79,15 @@ class LargeTransfers:
             self._child.end()
             self._child = None
 
-    def _ask(self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Packed:
+    def _ask(
+        self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements], choice: ExportChoice
+    ) -> Packed:
         if self._child is not None and not self._child.lives:
             self._child.end()
             self._child = None
         child = self._child = self._child or _Child(self._max_body_bytes)
         try:
-            found = child.ask(body, measured_of)
+            found = child.ask(body, measured_of, choice)
         except (EOFError, OSError):  # it was killed, ran out of memory or took too long
             self._child = None
             status = child.end()
@@ -124,8 +131,11 @@ class _Child:
         """Its process id."""
         return self._process.pid
 
-    def ask(self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Packed | ApiError | Crashed:
+    def ask(
+        self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements], choice: ExportChoice
+    ) -> Packed | ApiError | Crashed:
         """Return what became of a body. Raises EOFError or OSError if the child ended or takes too long."""
+        self._connection.send(choice)
         self._connection.send_bytes(body)
         found = self._receive()
         if isinstance(found, Asked):
@@ -153,10 +163,8 @@ def _end(process: subprocess.Popen[bytes], connection: Connection) -> int:
 class PackedResponse(Response):
     """An answer that is unpacked while it is sent: what is not read yet is held packed."""
 
-    media_type = "application/json"
-
     def __init__(self, packed: Packed) -> None:
-        super().__init__()
+        super().__init__(media_type=packed.media_type, headers=packed.headers)
         self._packed = packed
         self.headers["Content-Length"] = str(packed.length)
 

@@ -2,8 +2,9 @@
 
     python -m service.transfers.large_child DESCRIPTOR MAX_BODY_BYTES
 
-Over the socket of that descriptor it receives bodies and sends what became of each. It ends when the socket closes,
-which happens at the latest when the service ends. It has no settings, no secrets and no database.
+Over the socket of that descriptor it receives in which form to answer and then a body, and sends what became of it. It
+ends when the socket closes, which happens at the latest when the service ends. It has no settings, no secrets and no
+database.
 """
 
 import gc
@@ -16,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from service.errors import ApiError
+from service.exports.schemas import ExportChoice
 from service.transfers.measured import FromMeasurements
 from service.transfers.packed import Asked, Crashed, Packed, answered
 
@@ -36,10 +38,11 @@ def main() -> int:
     gc.disable()  # an answer makes hundreds of thousands of objects and few cycles: `collect` when it is sent
     with suppress(EOFError, BrokenPipeError):
         while True:
+            choice: ExportChoice = connection.recv()
             body = connection.recv_bytes()
             found: Packed | ApiError | Crashed | None
             try:
-                found = answered(body, ask)
+                found = answered(body, ask, choice)
             except Exception:  # noqa: BLE001  the service logs it
                 found = Crashed(traceback.format_exc())
             if found is not None:

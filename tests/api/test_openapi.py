@@ -48,6 +48,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "GET /v1/sweeps/{sweep_id}/fit",
         "POST /v1/sweeps/{sweep_id}/predictions",
         "GET /v1/exponents",
+        "GET /v1/exports",
         "GET /v1/workers",
         "GET /livez",
         "GET /metrics",

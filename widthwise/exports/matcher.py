@@ -5,7 +5,7 @@ writes a file: a parameter that two patterns claim, or none, would train at anot
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from fnmatch import translate
 from typing import NamedTuple
@@ -14,9 +14,12 @@ from widthwise.errors import InvalidInputError
 
 #: Modules that PyTorch's wrappers put into a name: torch.compile, activation checkpointing, FSDP1.
 WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module")
-OPTIONAL = rf"(?:(?:{'|'.join(WRAPPERS)})\.)*"
+#: All of them, as a pattern: names of PyTorch's own modules begin with an underscore, those of models seldom do.
+OPTIONAL, STRICT = r"(?:_\w+\.)*", rf"(?:(?:{'|'.join(WRAPPERS)})\.)*"
 _LISTED = 3  # groups in a message
-_Kind = tuple[str | None, ...]  # the parts of a name; None: any number
+#: Kinds of names that differ in more than numbers (chosen): models have some dozens; more would take minutes to prove.
+MAX_KINDS = 2_000
+_Kind = tuple[str | tuple[str, ...] | None, ...]  # the parts of a name; None: any number; several: one of these
 
 
 class Matcher(StrEnum):
@@ -63,25 +66,80 @@ def patterns(
     expression, or a list of globs. wrapped: the trainer sees names with wrappers inside, which a regular expression
     allows for. prefixes: what may stand before every name.
     """
-    homes: dict[_Kind, set[str]] = {}
+    if matcher is Matcher.NAMES:
+        found = [Patterns(group.group, tuple(group.names)) for group in groups]
+        prove(groups, found, matcher)
+        return tuple(found)
+    homes: dict[_Kind, dict[str, str]] = {}  # by template, each group that it is in, with one of its names there
     for group in groups:
         for name in group.names:
-            homes.setdefault(_template(name), set()).add(group.group)
-    shared = {template for template, found in homes.items() if len(found) == 1}
+            homes.setdefault(_template(name), {}).setdefault(group.group, name)
+    _refuse_many(len(homes))
+    shared = {template for template, owners in homes.items() if len(owners) == 1}
     if matcher.is_glob:
-        shared = {template for template in shared if _claims_its_own(template, groups, prefixes)}
+        of_each = {template: next(iter(owners.values())) for template, owners in homes.items()}
+        shared = {template for template in shared if _claims_its_own(template, of_each, prefixes)}
+    optional = STRICT if any(part.startswith("_") for part in _parts(homes)) else OPTIONAL
     found = []
+    tried = []
     for group in groups:
-        kinds = dict.fromkeys(t if (t := _template(name)) in shared else tuple(name.split(".")) for name in group.names)
-        if matcher is Matcher.NAMES:
-            own = tuple(group.names)
-        elif matcher.is_glob:
-            own = tuple(prefix + _glob(kind) for prefix in prefixes for kind in kinds)
+        own = _Own(group, shared)
+        kinds = [*own.shared, *(own.names() if matcher.is_glob else own.by_numbers())]
+        if matcher.is_glob:
+            own_patterns = tuple(prefix + _glob(kind) for prefix in prefixes for kind in kinds)
         else:
-            own = (_regex(list(kinds), wrapped),) if kinds else ()
-        found.append(Patterns(group.group, own))
-    prove(groups, found, matcher, wrapped=wrapped, prefixes=prefixes)
+            own_patterns = (_regex(kinds, optional if wrapped else ""),)
+        found.append(Patterns(group.group, own_patterns))
+        # Names of a shared template differ in numbers alone, which `\d+` and `*` do not tell apart: one is enough.
+        tried.append(Members(group.group, [*own.shared.values(), *own.others]))
+    _refuse_many(sum(len(own.names) for own in tried))
+    prove(tried, found, matcher, wrapped=wrapped, prefixes=prefixes)
     return tuple(found)
+
+
+def _refuse_many(kinds: int) -> None:
+    if kinds > MAX_KINDS:
+        raise InvalidInputError(
+            f"the tensors have {kinds} kinds of names that no number of a layer explains, above {MAX_KINDS}; export to "
+            "json, which lists every tensor",
+            field="tensors",
+        )
+
+
+class _Own:
+    """The names of one group: by templates that are its alone, and the others."""
+
+    def __init__(self, group: Members, shared: set[_Kind]) -> None:
+        self.shared: dict[_Kind, str] = {}  # with one of its names
+        self.others: list[str] = []
+        for name in group.names:
+            template = _template(name)
+            if template in shared:
+                self.shared.setdefault(template, name)
+            else:
+                self.others.append(name)
+
+    def names(self) -> list[_Kind]:
+        return [tuple(name.split(".")) for name in self.others]
+
+    def by_numbers(self) -> list[_Kind]:
+        """Names that differ in one number as one kind."""
+        found: dict[_Kind, list[str]] = {}
+        for name in self.others:
+            found.setdefault(_template(name), []).append(name)
+        kinds: list[_Kind] = []
+        for template, names in found.items():
+            if template.count(None) == 1:
+                at = template.index(None)
+                numbers = tuple(name.split(".")[at] for name in names)
+                kinds.append((*template[:at], numbers, *template[at + 1 :]))
+            else:
+                kinds += [tuple(name.split(".")) for name in names]
+        return kinds
+
+
+def _parts(kinds: Iterable[_Kind]) -> Iterator[str]:
+    return (part for kind in kinds for part in kind if isinstance(part, str))
 
 
 def prove(
@@ -128,25 +186,32 @@ def _template(name: str) -> _Kind:
     return tuple(None if part.isascii() and part.isdigit() else part for part in name.split("."))
 
 
-def _claims_its_own(template: _Kind, groups: Sequence[Members], prefixes: Sequence[str]) -> bool:
-    """Whether a template as a glob claims no name of another template: `*` crosses dots."""
+def _claims_its_own(template: _Kind, of_each: Mapping[_Kind, str], prefixes: Sequence[str]) -> bool:
+    """Whether a template as a glob claims no name of another template, of which one is enough: `*` crosses dots."""
     found = [re.compile(translate(prefix + _glob(template))).match for prefix in prefixes]
 
     def claims(name: str) -> bool:
         return any(each(prefix + name) for each in found for prefix in prefixes)
 
-    return all(_template(name) == template for group in groups for name in group.names if claims(name))
+    return all(other == template for other, name in of_each.items() if claims(name))
 
 
 def _glob(kind: _Kind) -> str:
-    return ".".join("*" if part is None else re.sub(r"([\[?*])", r"[\1]", part) for part in kind)
+    return ".".join(re.sub(r"([\[?*])", r"[\1]", part) if isinstance(part, str) else "*" for part in kind)
 
 
-def _regex(kinds: Sequence[_Kind], wrapped: bool) -> str:
-    between = rf"\.{OPTIONAL}" if wrapped else r"\."
-    each = [between.join(r"\d+" if part is None else re.escape(part) for part in kind) for kind in kinds]
+def _regex(kinds: Sequence[_Kind], optional: str) -> str:
+    each = [rf"\.{optional}".join(map(_part, kind)) for kind in kinds]
     inner = each[0] if len(each) == 1 else f"(?:{'|'.join(each)})"
-    return f"^{OPTIONAL if wrapped else ''}{inner}$"
+    return f"^{optional}{inner}$"
+
+
+def _part(part: str | tuple[str, ...] | None) -> str:
+    if part is None:
+        return r"\d+"
+    if isinstance(part, str):
+        return re.escape(part)
+    return part[0] if len(part) == 1 else f"(?:{'|'.join(part)})"
 
 
 def _wrapped(name: str) -> Iterator[str]:

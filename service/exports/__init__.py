@@ -1,0 +1,1 @@
+"""The forms that a plan can be written in."""
