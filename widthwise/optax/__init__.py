@@ -1,0 +1,27 @@
+"""optax optimizers that train each leaf with a plan's learning rate, epsilon and weight decay."""
+
+from widthwise.optax.optimizers import (
+    adafactor,
+    adam,
+    adam_atan2,
+    adam_parameter_scaling,
+    adamax,
+    adamw,
+    lion,
+    nadam,
+    scale_by_adam_atan2,
+    sgd,
+)
+
+__all__ = [
+    "adafactor",
+    "adam",
+    "adam_atan2",
+    "adam_parameter_scaling",
+    "adamax",
+    "adamw",
+    "lion",
+    "nadam",
+    "scale_by_adam_atan2",
+    "sgd",
+]
