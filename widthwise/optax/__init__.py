@@ -1,5 +1,7 @@
 """optax optimizers that train each leaf with a plan's learning rate, epsilon and weight decay."""
 
+from widthwise.optax.initial import init
+from widthwise.optax.labels import labels
 from widthwise.optax.optimizers import (
     adafactor,
     adam,
@@ -20,6 +22,8 @@ __all__ = [
     "adam_parameter_scaling",
     "adamax",
     "adamw",
+    "init",
+    "labels",
     "lion",
     "nadam",
     "scale_by_adam_atan2",
