@@ -62,7 +62,19 @@ LAYERS = {
     },
     "benchmarks/": {
         *("widthwise", "service", "workers", "testbed", "benchmarks"),
-        *("numpy", "scipy", "jax", "torch", "transformers", "mup", "fastapi", "uvicorn", "sqlalchemy", "redis"),
+        *(
+            "numpy",
+            "scipy",
+            "jax",
+            "optax",
+            "torch",
+            "transformers",
+            "mup",
+            "fastapi",
+            "uvicorn",
+            "sqlalchemy",
+            "redis",
+        ),
         *("cosmic_ray", "hypothesis", "pytest"),
     },
 }
