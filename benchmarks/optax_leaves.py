@@ -1,4 +1,4 @@
-"""What one transformation with a value for each leaf costs, beside one optax optimizer a tensor and labels in groups.
+"""What one transformation with a value for each leaf costs, compared with one a tensor and with labels in groups.
 
     python -m benchmarks.optax_leaves [--leaves 300] [--steps 10] [--rounds 3] [--dry]
 
@@ -41,7 +41,7 @@ def planned(leaves: int) -> Plan:
 
 
 def optimizers(plan: Plan) -> Mapping[str, optax.GradientTransformation]:
-    """What is compared; the last trains all leaves with the first's values and is no plan's."""
+    """What is compared; the last trains all leaves with the first's values and follows no plan."""
     names = {tensor.name: tensor.name for tensor in plan.tensors}
     grouped = {
         group.name: optax.adamw(group.learning_rate, eps=group.epsilon or 0.0, weight_decay=group.weight_decay or 0.0)
@@ -110,7 +110,7 @@ def page(found: Mapping[str, Mapping[str, float]], apart: float, options: argpar
         f"leaf. Their first updates differ by {apart:.1g} at most, relative to each entry.",
         "",
         f"A step is the shortest of {options.rounds} rounds of {options.steps} in which the four take turns. The last "
-        "trains every leaf with one leaf's values, which is no plan: it shows what the leaves' own values cost.",
+        "trains every leaf with one leaf's values and so follows no plan: it shows what the leaves' own values cost.",
         "",
         "| optimizer | compile, s | / first | step, ms | / first |",
         "|---|---|---|---|---|",

@@ -1,4 +1,4 @@
-"""optax's optimizers with a plan's values in place of one learning rate, one epsilon and one decay."""
+"""optax's optimizers with a plan's values instead of one learning rate, one epsilon and one decay."""
 
 from typing import Any
 
