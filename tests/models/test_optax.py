@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -273,3 +275,15 @@ def test_in_flaxs_own_trainers() -> None:
     params = built.params["params"]
     state = TrainState.create(apply_fn=built.forward, params=params, tx=widthwise.optax.adamw(plan))
     assert int(state.apply_gradients(grads=params).step) == 1
+
+
+def test_the_pages_code_runs() -> None:
+    """docs/optax.md, block by block; the first step of both of its optimizers is not nothing."""
+    page = (Path(__file__).parents[2] / "docs" / "optax.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+        exec(block, names)  # noqa: S102
+    params, muon = names["params"], names["muon"]
+    updates, _ = jax.jit(muon.update)(params, names["muon_state"], params)
+    assert all(float(jnp.abs(leaf).max()) > 0 for leaf in jax.tree.leaves(updates) if leaf.ndim > 1)
+    assert names["model"].apply(params, names["ids"]).shape == (2, 16, 256)
