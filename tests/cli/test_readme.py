@@ -13,6 +13,7 @@ import pytest
 from tests.cli.conftest import Run
 from tests.cli.test_help import COMMANDS
 from widthwise.client import DEFAULT_URL, Client
+from widthwise.folding import folded
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,12 +109,15 @@ def curl(words: list[str]) -> httpx.Response:
 def test_the_optax_snippet() -> None:
     names: dict[str, Any] = {}
     exec(next(block for block in blocks("python") if "optax" in block), names)  # noqa: S102
-    params, optimizer = names["params"], names["optimizer"]
+    params, optimizer, state = names["params"], names["optimizer"], names["state"]
     gradients = {name: np.full(value.shape, 0.5, np.float32) for name, value in params.items()}
-    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
-    for tensor in names["plan"].tensors:
-        # Adam's first step is the learning rate itself
-        np.testing.assert_allclose(updates[tensor.name], -tensor.learning_rate.value, rtol=1e-5)
+    for made in range(2):  # the schedule starts at 0
+        updates, state = optimizer.update(gradients, state, params)
+        for tensor in folded(names["plan"]).tensors:
+            # Adam's step of an unchanging gradient is the learning rate itself
+            step = -made / 100 * tensor.learning_rate.value * (1 + tensor.weight_decay.value * params[tensor.name])
+            np.testing.assert_allclose(updates[tensor.name], step, rtol=1e-4)
+            assert np.std(params[tensor.name]) == pytest.approx(tensor.init_std.value, rel=0.02)
 
 
 def test_the_client_snippet(url: str) -> None:

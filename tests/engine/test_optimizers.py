@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
+from widthwise.optax import scale_by_adam_atan2
 from widthwise.theory.optimizers import trained as trained_words
 from widthwise.vocabulary import Optimizer
 from workers.engine import optimizers
@@ -23,7 +24,6 @@ from workers.engine.optimizers import (
     build_optimizer,
     constants_in_force,
     engine_optimizer,
-    scale_by_adam_atan2,
 )
 
 PARAMS = {

@@ -15,6 +15,7 @@ LAYERS = {
     "widthwise/integrations/optuna.py": {"widthwise", "optuna"},
     "widthwise/integrations/ray.py": {"widthwise", "ray"},
     "widthwise/jax/": {"widthwise", "jax", "numpy"},
+    "widthwise/optax/": {"widthwise", "jax", "optax"},
     "widthwise/torch/": {"widthwise", "torch"},
     "widthwise/": {"widthwise", "numpy", "scipy"},
     "service/store/": {"widthwise", "service.store", "sqlalchemy", "alembic"},
@@ -61,7 +62,19 @@ LAYERS = {
     },
     "benchmarks/": {
         *("widthwise", "service", "workers", "testbed", "benchmarks"),
-        *("numpy", "scipy", "jax", "torch", "transformers", "mup", "fastapi", "uvicorn", "sqlalchemy", "redis"),
+        *(
+            "numpy",
+            "scipy",
+            "jax",
+            "optax",
+            "torch",
+            "transformers",
+            "mup",
+            "fastapi",
+            "uvicorn",
+            "sqlalchemy",
+            "redis",
+        ),
         *("cosmic_ray", "hypothesis", "pytest"),
     },
 }

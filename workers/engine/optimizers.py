@@ -7,14 +7,14 @@ engine knows about an optimizer is one record in OPTIMIZERS; widthwise.theory kn
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
+from widthwise.optax import scale_by_adam_atan2
 from widthwise.vocabulary import Optimizer
 from workers.engine.early_stopping import Margins
 
@@ -54,42 +54,6 @@ class EngineOptimizer:
     hidden: HiddenMatrices | None = None  #: None: they are trained as every other tensor
     #: constants that a specification sets
     chosen: Callable[[CalibrationSpec], Constants] = lambda _: {}
-
-
-class AdamAtan2State(NamedTuple):
-    """First and second moments, shaped as the parameters."""
-
-    steps: jax.Array
-    mu: Any
-    nu: Any
-
-
-def scale_by_adam_atan2(
-    b1: float = ADAM_B1, b2: float = ADAM_B2, a: float = 1.0, b: float = 1.0
-) -> optax.GradientTransformation:
-    """Adam without epsilon: update = a·atan2(m̂, b·√v̂), and 0 if both moments are 0.
-
-    Both moments are bias-corrected inside the atan2 (Everett et al. 2024, §4.3). The update lies within ±a·π/2 and does
-    not change when all gradients are multiplied by one positive number.
-    """
-
-    def init(params: Any) -> AdamAtan2State:
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        return AdamAtan2State(steps=jnp.zeros([], jnp.int32), mu=zeros, nu=zeros)
-
-    def update(gradients: Any, state: AdamAtan2State, params: Any = None) -> tuple[Any, AdamAtan2State]:
-        del params
-        steps = state.steps + 1
-        mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, gradients)
-        nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * jnp.square(g), state.nu, gradients)
-
-        def step(m: jax.Array, v: jax.Array) -> jax.Array:
-            t = steps.astype(m.dtype)
-            return a * jnp.arctan2(m / (1 - b1**t), b * jnp.sqrt(v / (1 - b2**t)))
-
-        return jax.tree.map(step, mu, nu), AdamAtan2State(steps=steps, mu=mu, nu=nu)
-
-    return optax.GradientTransformation(init, update)
 
 
 def _sgd(epsilon: jax.Array | float, constants: Constants) -> optax.GradientTransformation:

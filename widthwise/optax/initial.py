@@ -1,0 +1,89 @@
+"""Initial parameters: every matrix drawn with the plan's standard deviation."""
+
+import zlib
+from collections.abc import Callable, Collection
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from widthwise.errors import InvalidInputError
+from widthwise.folding import folded
+from widthwise.optax.leaves import PlannedLeaves, canonical, is_gap
+from widthwise.optax.planned import flatten
+from widthwise.transfers.plan import Plan, TensorPlan
+from widthwise.vocabulary import Role
+
+#: Draws entries of mean 0 and variance 1, from a key, a shape and a dtype.
+Distribution: TypeAlias = Callable[[Any, Any, Any], jax.Array]
+#: What a model multiplies by in the middle of a forward pass, which no weight alone can hold.
+_IN_THE_MODEL = ("attention_scale", "residual_multiplier")
+
+
+def init(
+    plan: Plan,
+    params: Any,
+    key: Any,
+    *,
+    distribution: Distribution = jax.random.normal,
+    fold: bool = True,
+    in_model: Collection[str] = (),
+) -> Any:
+    """Return new parameters of the shapes of `params`: each tensor drawn with the plan's init std.
+
+    Vectors and scalars (gains, biases) keep what `params` holds, × the multiplier of their init, since a plan has them
+    relative to the base's. Shapes are enough for all other leaves (`jax.ShapeDtypeStruct`). A leaf's entries depend on
+    the key and its name, not on the other leaves.
+
+    fold: forward multipliers are absorbed into the weights, as planned optimizers do by default; False if the model
+    multiplies. in_model: "attention_scale" and "residual_multiplier", if the plan changes these and the model's code
+    has been changed so: no weight can hold them.
+
+    Raises InvalidInputError for parameters that are not the plan's, without init stds, for tied weights that don't
+    fold, and for multipliers that the model must have.
+    """
+    _refuse_model_multipliers(plan, in_model)
+    if fold:
+        plan = folded(plan)
+    leaves = PlannedLeaves(plan)
+    leaves.check(params)
+    flat, treedef = flatten(params)
+    return treedef.unflatten(
+        [
+            leaf if tensor is None or is_gap(leaf) else _initial(tensor, leaf, key, distribution)
+            for leaf, tensor in zip(flat, leaves.of(params), strict=True)
+        ]
+    )
+
+
+def _initial(tensor: TensorPlan, leaf: Any, key: Any, distribution: Distribution) -> Any:
+    std = tensor.init_std
+    if tensor.role in (Role.VECTOR, Role.SCALAR):
+        if isinstance(leaf, jax.ShapeDtypeStruct):
+            raise InvalidInputError(
+                f"params has only the shape of {tensor.name!r}, and a {tensor.role.value} keeps its value (a gain's 1, "
+                "a bias's 0); give the parameters that the model's own init makes",
+                field="params",
+            )
+        return leaf if std.multiplier == 1 else leaf * jnp.asarray(std.multiplier, leaf.dtype)
+    if std.value is None:
+        raise InvalidInputError(
+            f"the plan has no init std for {tensor.name!r}; give base.init_std, for the whole model or by role",
+            field="base.init_std",
+        )
+    own = jax.random.fold_in(key, zlib.crc32(canonical(tensor.name).encode()))
+    return distribution(own, leaf.shape, leaf.dtype) * jnp.asarray(std.value, leaf.dtype)
+
+
+def _refuse_model_multipliers(plan: Plan, in_model: Collection[str]) -> None:
+    unknown = sorted(set(in_model) - set(_IN_THE_MODEL))
+    if unknown:
+        raise InvalidInputError(f"in_model has {unknown}; give some of {list(_IN_THE_MODEL)}", field="in_model")
+    for name in _IN_THE_MODEL:
+        quantity = getattr(plan.model, name)
+        if quantity is not None and quantity.multiplier != 1 and name not in in_model:
+            raise InvalidInputError(
+                f"the plan's {name} is ×{quantity.multiplier:.6g} ({quantity.reason}), which no weight can hold; "
+                f"multiply in the model, and say so: in_model=[{name!r}]",
+                field=f"model.{name}",
+            )
