@@ -147,13 +147,15 @@ def _show_published(prediction: "SweepPrediction") -> None:
     found = [one for one in prediction.published if one.learning_rate is not None]
     if not found:
         return
-    table = console.new_table("published law", "learning rate", "95 % interval", "holds", "not what it was fitted to")
+    table = console.new_table("law", "learning rate", "95 % interval", "holds")
     for one in found:
         interval = "" if one.interval is None else range_of(one.interval)
-        table.add_row(
-            one.title, f"{one.learning_rate:.3g}", interval, "yes" if one.valid else "no", "; ".join(one.outside)
-        )
+        table.add_row(one.title, f"{one.learning_rate:.3g}", interval, "yes" if one.valid else "no")
     place = ", ".join(
         f"{name} {value}" for name, value in zip(prediction.axes, values_of(prediction.axes), strict=True)
     )
     console.show(f"Published laws at {place}", table)
+    for one in found:
+        if one.outside:
+            text = f"{one.title} was fitted to other runs: {'; '.join(one.outside)}."
+            console.stdout().print(text, soft_wrap=True, markup=False, highlight=False)

@@ -1,6 +1,7 @@
 """Prints sweeps and their fits, as the service answers them."""
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from widthwise.cli import console
@@ -92,6 +93,8 @@ def show_held_out(score: Part) -> None:
         holds = "yes" if each["covered"] else "no"
         table.add_row(*values_of(each["axes"]), *rates, range_of(each["interval"]), f"{each['octaves']:+.2f}", holds)
     console.show(f"Held out: {score['covered']} of {len(cells)} intervals hold the optimum", table)
+    off = median(abs(each["octaves"]) for each in cells)
+    console.stdout().print(f"Half of the predictions are within {off:.2f} octaves of it.")
 
 
 def values_of(axes: Mapping[str, float | str]) -> list[str]:

@@ -60,7 +60,7 @@ def fit_cautions(cells: Sequence[SweepCell], estimates: Sequence[LawEstimate]) -
         yield Caution(
             "read_as_diverged",
             f"{len(read)} finite losses more than 8 % above their cell's lowest, at higher learning rates, were read "
-            f"as diverged; the first is at {rate:.3g} in {dict(cell.axes)}.",
+            f"as diverged; the first is at {rate:.3g}, at {_place(cell.axes)}.",
         )
 
 
@@ -116,6 +116,10 @@ def variance_inflation(cells: Sequence[SweepCell]) -> dict[str, float]:
     shares = np.where(vectors**2 > 1e-9, vectors**2, 0)
     found = [sum(share * size for share, size in zip(row, inverse, strict=True) if share) for row in shares]
     return {name: float(value) for name, value in zip(columns, found, strict=True)}
+
+
+def _place(axes: Mapping[str, float | str]) -> str:
+    return ", ".join(f"{name} {value if isinstance(value, str) else f'{value:g}'}" for name, value in axes.items())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -68,6 +68,8 @@ def test_more_than_a_third_of_edges_is_said(edges, said) -> None:
 
 def test_finite_losses_read_as_diverged_are_said() -> None:
     assert codes(cells(losses=(*CURVE, 3.25))) == ["read_as_diverged"]
+    (message,) = [each.message for each in fit_cautions(cells(losses=(*CURVE, 3.25)), [])]
+    assert message.endswith("at parameters 1e+08, tokens 1e+09.")
     assert codes(cells(losses=(*CURVE, 3.23))) == []
     assert codes(cells(losses=(*CURVE, None))) == []
 
