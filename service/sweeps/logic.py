@@ -243,5 +243,6 @@ def _held_out_body(cell: "HeldOutCell") -> dict[str, Any]:
         "predicted": cell.prediction.learning_rate,
         "interval": list(cell.prediction.interval),
         "octaves": cell.octaves,
+        "regret": cell.regret,
         "covered": cell.covered,
     }

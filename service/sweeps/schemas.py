@@ -257,6 +257,7 @@ class PublishedRateBody(BaseModel):
     formula: str
     learning_rate: float | None = Field(description="null if the place lacks something that the formula takes.")
     interval: tuple[float, float] | None = Field(description="95 %, of the law; null if none is known.")
+    holds: str = Field(description="How its runs were trained, and the sizes that they span.")
     valid: bool = Field(description="Whether it has a rate here and nothing of the place is known to be outside.")
     missing: list[str] = Field(description="What the formula takes and the place lacks.")
     outside: list[str] = Field(description="How the place lies outside of what the law was fitted to.")
@@ -284,6 +285,7 @@ class HeldOutBody(BaseModel):
     predicted: float
     interval: tuple[float, float] = Field(description="95 %, of the prediction.")
     octaves: float = Field(description="By how much the prediction lies above the optimum.")
+    regret: float = Field(description="Nats that the predicted rate loses to the optimum, on the cell's fitted curve.")
     covered: bool = Field(description="Whether the interval holds the optimum.")
 
 

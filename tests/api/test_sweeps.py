@@ -85,6 +85,7 @@ def test_upload_fit_and_predict(client: Client, app: FastAPI) -> None:
     assert [cell["axes"] for cell in score["cells"]] == [{"width": 512.0}]
     assert score["covered"] == score["cells"][0]["covered"] == 1
     assert score["median_octaves"] == abs(score["cells"][0]["octaves"])
+    assert score["cells"][0]["regret"] == pytest.approx(0.05 * score["cells"][0]["octaves"] ** 2, rel=0.3)
 
 
 def test_what_it_covers(client: Client, app: FastAPI) -> None:

@@ -113,7 +113,9 @@ def test_the_end_of_an_axis_is_held_out_and_scored(run: Run, tmp_path: Path) -> 
     printed = run("fit", file, "--holdout", "tokens=max").out
     assert "Held out: 3 of 3 intervals hold the optimum" in printed
     off = sorted(abs(each["octaves"]) for each in found["held_out"])[1]
-    assert f"Half of the predictions are within {off:.2f} octaves of it." in printed
+    assert f"Half of the predictions are within {off:.2f} octaves of it; they lose" in printed
+    for each in found["held_out"]:  # runs of a parabola: the curve's skew moves it little
+        assert each["regret"] == pytest.approx(0.01 * each["octaves"] ** 2, rel=0.5)
 
 
 @pytest.mark.parametrize(

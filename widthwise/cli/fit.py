@@ -136,6 +136,7 @@ def _to_dict(
                 "predicted": each.prediction.learning_rate,
                 "interval": list(each.prediction.interval),
                 "octaves": each.octaves,
+                "regret": each.regret,
                 "covered": each.covered,
             }
             for each in held

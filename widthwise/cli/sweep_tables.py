@@ -87,14 +87,19 @@ def show_held_out(score: Part) -> None:
     """Print how well cells were predicted that the fit did not see."""
     cells = score["cells"]
     names = list(cells[0]["axes"])
-    table = console.new_table(*names, "optimum", "predicted", "95 % interval", "octaves", "holds", left=len(names))
+    titles = ("optimum", "predicted", "95 % interval", "holds", "octaves", "regret, nats")
+    table = console.new_table(*names, *titles, left=len(names))
     for each in cells:
         rates = console.number(each["optimum"]), console.number(each["predicted"])
         holds = "yes" if each["covered"] else "no"
-        table.add_row(*values_of(each["axes"]), *rates, range_of(each["interval"]), f"{each['octaves']:+.2f}", holds)
+        off = f"{each['octaves']:+.2f}", f"{each['regret']:.2g}"
+        table.add_row(*values_of(each["axes"]), *rates, range_of(each["interval"]), holds, *off)
     console.show(f"Held out: {score['covered']} of {len(cells)} intervals hold the optimum", table)
-    off = median(abs(each["octaves"]) for each in cells)
-    console.stdout().print(f"Half of the predictions are within {off:.2f} octaves of it.")
+    octaves = median(abs(each["octaves"]) for each in cells)
+    regret = sum(each["regret"] for each in cells) / len(cells)
+    console.stdout().print(
+        f"Half of the predictions are within {octaves:.2f} octaves of it; they lose {regret:.2g} nats on average."
+    )
 
 
 def values_of(axes: Mapping[str, float | str]) -> list[str]:

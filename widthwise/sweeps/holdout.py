@@ -5,7 +5,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from widthwise.errors import EstimateError, InvalidInputError
+from widthwise.estimate.shape import CurveShape, phi
 from widthwise.sweeps.cell import cells_of
 from widthwise.sweeps.fit import fit_sweep
 from widthwise.sweeps.optimum import CellOptimum
@@ -22,11 +25,19 @@ class HeldOutCell:
 
     optimum: CellOptimum  #: as the fit of all runs has it
     prediction: SweepPrediction  #: of the fit without the held-out cells
+    shape: CurveShape  #: of the fit of all runs
 
     @property
     def octaves(self) -> float:
         """By how much the prediction lies above the optimum."""
         return math.log2(self.prediction.learning_rate / self.optimum.learning_rate)
+
+    @property
+    def regret(self) -> float:
+        """How many nats the predicted rate loses to the optimum, on the cell's own curve as it was fitted."""
+        if self.optimum.curvature is None:
+            return self.shape.excess(self.octaves)
+        return self.optimum.curvature * float(phi(np.array(self.octaves), self.shape.skew))
 
     @property
     def covered(self) -> bool:
@@ -57,7 +68,9 @@ def hold_out(
     held = [
         index for index, cell in enumerate(cells_of(runs)) if math.isclose(float(cell.axes[axis]), edge, rel_tol=SAME)
     ]
-    return tuple(HeldOutCell(whole.optima[index], fit.predict(**whole.optima[index].axes)) for index in held)
+    return tuple(
+        HeldOutCell(whole.optima[index], fit.predict(**whole.optima[index].axes), whole.shape) for index in held
+    )
 
 
 def _number(run: SweepRun, axis: str) -> float:
