@@ -39,7 +39,6 @@ SCENARIOS = (
 PRECISIONS = (1.0, 0.75, 0.6)  # octaves; the telescope's half-widths are near the last
 GRID, TELESCOPE, EQUAL = "grid", "telescope", "information, at the telescope's cost"
 POINTS = 6  # of the grid on each side of its middle
-TOLD = ("flops", "error", "covered", "half_width", "rounds", "trials")
 
 
 class World:
@@ -95,7 +94,7 @@ def search(world: World, **asked: Any) -> dict[str, Any]:
     return {
         "flops": sum(run_flops(spec, trial.width) for trial in trials),
         "error": found.log2_learning_rate - law,
-        "covered": _held((low - law), (high - law), world.scatter),
+        "covered": held(low - law, high - law, world.scatter),
         "half_width": (high - low) / 2,
         "rounds": rounds,
         "trials": len(trials),
@@ -103,7 +102,7 @@ def search(world: World, **asked: Any) -> dict[str, Any]:
     }
 
 
-def _held(low: float, high: float, scatter: float) -> float:
+def held(low: float, high: float, scatter: float) -> float:
     """The probability that a model's optimum, which scatters about the law, is between two distances from the law."""
     if not scatter:
         return float(low <= 0 <= high)
@@ -194,7 +193,7 @@ def page(results: Mapping[str, Mapping[str, Mapping[str, Any]]], pooled: Mapping
 def main() -> None:
     """Measure, and write docs/results/searches.*."""
     parser = arguments(__doc__)
-    parser.add_argument("--draws", type=int, default=24)
+    parser.add_argument("--draws", type=int, default=18)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     began = time.perf_counter()
