@@ -173,8 +173,9 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         block_size=request.blocks(),
     )
     _require_rule_of_sparsity(base, target, chosen)
-    _require_rule_of_rank(tensors, placements, chosen)
-    _require_no_wider_state_space(scheme, tensors, placements)
+    if any(tensor.part is not None for tensor in tensors):
+        _require_rule_of_rank(tensors, placements, chosen)
+        _require_no_wider_state_space(scheme, tensors, placements)
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     names = _quantity_names(scheme.optimizer)
