@@ -20,13 +20,14 @@ class Role(StrEnum):
 
 
 class TensorPart(StrEnum):
-    """What a tensor is within experts or a low-rank adapter, where its role does not say enough."""
+    """What a tensor is within experts, a low-rank adapter or a state space, where its role does not say enough."""
 
     ROUTER = "router"  #: its output chooses experts
     EXPERT_UP = "expert_up"  #: takes the stream into a routed or shared expert, gates too
     EXPERT_DOWN = "expert_down"  #: returns what a routed or shared expert adds to the stream
     LORA_A = "lora_a"  #: the factor of an adapter that reads the input: rank × fan-in
     LORA_B = "lora_b"  #: the factor that adds to the output: fan-out × rank
+    STATE_SPACE = "state_space"  #: a matrix into, within or out of a state-space mixer such as Mamba's
 
 
 class Parameterization(Explained):

@@ -123,7 +123,8 @@ class TensorBody(BaseModel):
         None, description="Whether it stands in a residual block; a rule of depth needs to know."
     )
     part: TensorPart | None = Field(
-        None, description="What it is within experts (shared ones too) or an adapter; rules of these need to know."
+        None,
+        description="What it is within experts (shared ones too), an adapter or a state space.",
     )
 
 

@@ -321,6 +321,32 @@ def test_rules_beyond_width_are_named_and_listed(client: Client) -> None:
     assert {"depth_changed", "batch_changed", "horizon_changed"} <= {each["code"] for each in without["warnings"]}
 
 
+def test_experts_adapters_and_blocks_are_asked_over_http(client: Client) -> None:
+    size = {"experts": 8, "active_experts": 2, "shared_experts": 0, "rank": 4, "lora_alpha": 8}
+    down = {"name": "down", "base_shape": [8, 64, 64], "target_shape": [8, 64, 256], "part": "expert_down"}
+    b = {"name": "b", "base_shape": [64, 4], "target_shape": [64, 16], "part": "lora_b"}
+    asked = {
+        "parameterization": "mup",
+        "optimizer": "adamw",
+        "base": {**size, "learning_rate": 0.01},
+        "target": {**size, "rank": 16},
+        "tensors": [
+            {**down, "role": "hidden", "fan_in_axes": [2], "fan_out_axes": [1]},
+            {**b, "role": "hidden", "fan_in_axes": [1], "fan_out_axes": [0]},
+        ],
+        "rules": {"experts": "complete_mue", "rank": "rslora"},
+    }
+    plan = client.post("/v1/transfers", json=asked).json()
+    multipliers = {each["name"]: each["forward_multiplier"]["multiplier"] for each in plan["tensors"]}
+    assert multipliers == {"down": pytest.approx(1 / 4), "b": pytest.approx(1)}
+    assert plan["model"]["route_scale"]["value"] == 2
+    scale = plan["model"]["adapter_scale"]
+    assert (scale["value"], scale["multiplier"]) == (2.0, 0.5)
+    blocked = {**CONTRACT, "optimizer": "soap", "block_size": 64}
+    factors = layer(client.post("/v1/transfers", json=blocked).json(), "hidden")["learning_rate"]["factors"]
+    assert factors["blocks"] < 1
+
+
 @pytest.mark.parametrize(
     ("rules", "field", "message"),
     [

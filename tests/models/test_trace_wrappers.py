@@ -13,6 +13,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from tests.models.test_trace_hugging_face import IDS, llama
+from widthwise import Base, InvalidInputError, transfer
 from widthwise.reading.parameter import ParameterUse
 from widthwise.torch import trace
 
@@ -99,3 +100,21 @@ def test_adapters_of_peft(dora: bool) -> None:
         assert (found.fan_in_axes, found.fan_out_axes) == ((1,), (0,))
     with torch.no_grad():
         assert torch.equal(adapted(**IDS).logits, before)
+
+
+def test_adapters_of_another_rank_need_a_rule_and_follow_it() -> None:
+    """PEFT's own α/r stays out of it: at constant alpha the code computes it, and the rule knows."""
+    small, large = (
+        trace(get_peft_model(llama(), LoraConfig(r=rank, lora_alpha=6, target_modules=["q_proj"])), IDS)
+        for rank in (3, 12)
+    )
+    words = {"parameterization": "mup", "optimizer": "adamw", "base": Base(learning_rate=1e-4)}
+    models = {"base": small, "target": large}
+    with pytest.raises(InvalidInputError, match="not a width"):
+        transfer(**words, model=models)
+    plan = transfer(**words, model=models, rules={"rank": "rank_slope"})
+    for factor in ("A", "B"):
+        found = plan.tensor(f"model.layers.1.self_attn.q_proj.lora_{factor}.default.weight")
+        assert found.learning_rate.multiplier == pytest.approx(4**0.18)
+        assert found.forward_multiplier.multiplier == pytest.approx(1)
+    assert plan.tensor("model.layers.1.self_attn.q_proj.weight").learning_rate.multiplier == 1

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from widthwise import Base, InvalidInputError, Target, Tensor, WeightDecayMode, largest_stable, transfer
 from widthwise.conversion import convert_decay
+from widthwise.theory.parameterization import convert
+from widthwise.theory.stability import theoretical_exponents
 from widthwise.transfers.plan import Plan, TensorPlan
 from widthwise.transfers.request import TransferRequest
 from widthwise.vocabulary import Parameterization, Role
@@ -75,6 +77,14 @@ def test_two_steps_are_one_and_none_moves_nothing(optimizer, shapes, parameteriz
     assert set(step(0, 0)) == {1.0}
     in_two = [one * other for one, other in zip(step(0, 1), step(1, 2), strict=True)]
     assert in_two == pytest.approx(step(0, 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", [*POWERS, "muon_sphere", "adam_sphere"])
+@pytest.mark.parametrize(("one", "other"), [("standard", "ntk"), ("mup", "mean_field")])
+def test_equivalent_parameterizations_stay_so_with_each_roles_own_shift(optimizer: str, one: str, other: str) -> None:
+    """What a move of the weights takes off c is the hidden scale's: nothing on the sphere and at e = 1."""
+    moved = convert(theoretical_exponents(one, optimizer), optimizer, other)
+    assert moved[Role.HIDDEN].c == largest_stable(other, optimizer)[Role.HIDDEN]
 
 
 def norm(array: "np.ndarray[Any, np.dtype[np.float64]]") -> float:

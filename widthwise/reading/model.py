@@ -63,6 +63,12 @@ class ModelReading:
         found = {parameter.fan_out for parameter in self.parameters if parameter.part is TensorPart.ROUTER}
         return found.pop() if len(found) == 1 else None
 
+    @property
+    def rank(self) -> int | None:
+        """Return the rank of its low-rank adapters; None without any, or if they differ."""
+        found = {parameter.fan_out for parameter in self.parameters if parameter.part is TensorPart.LORA_A}
+        return found.pop() if len(found) == 1 else None
+
     def __getitem__(self, name: str) -> Parameter:
         """A parameter by its name; KeyError for one that the model does not have."""
         return self.by_name[name]

@@ -19,7 +19,7 @@ class Tensor:
     tied_to: str | None = None  #: name of the tensor that owns the weights which this one reuses
     decayed: bool = True  #: False keeps weight decay away from it, whatever its role has
     in_block: bool | None = None  #: whether it stands in a residual block; rules of depth need to know
-    part: TensorPart | str | None = None  #: what it is within experts or an adapter; rules of these need to know
+    part: TensorPart | str | None = None  #: what it is within experts, an adapter or a state space
 
 
 def changed_axes(tensor: Tensor) -> list[int]:

@@ -81,6 +81,7 @@ def _with_sizes(size: _Size, model: ModelReading, end: str) -> _Size:
         "depth": sum(model.blocks) or None,
         "head_dim": head_dim,
         "experts": model.experts,
+        "rank": model.rank,
         "active_experts": model.active_experts,
         "shared_experts": model.shared_experts,
         "attention_scale": _own_scale(model, head_dim),

@@ -22,7 +22,7 @@ from widthwise.rules.contract import (
     stated_widths,
 )
 from widthwise.rules.exponents import Exponents
-from widthwise.rules.in_force import exponents_in_force
+from widthwise.rules.in_force import Scheme, exponents_in_force
 from widthwise.rules.registry import RULES
 from widthwise.tensors.blocks import in_block
 from widthwise.tensors.multipliers import CodePower, ComputedMultiplier, of_role, of_tensors
@@ -30,6 +30,7 @@ from widthwise.tensors.placement import Placement, Tensor, place
 from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.optimizers import epsilon_power
+from widthwise.theory.parameterization import is_feature_scaled
 from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.model_quantities import model_plan
 from widthwise.transfers.plan import (
@@ -172,7 +173,9 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         block_size=request.blocks(),
     )
     _require_rule_of_sparsity(base, target, chosen)
-    _require_rule_of_rank(tensors, placements, chosen)
+    if any(tensor.part is not None for tensor in tensors):
+        _require_rule_of_rank(tensors, placements, chosen)
+        _require_no_wider_state_space(scheme, tensors, placements)
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     names = _quantity_names(scheme.optimizer)
@@ -219,6 +222,20 @@ def _require_rule_of_sparsity(base: Base, target: Target, chosen: Sequence[Named
         "keep the share, or name rules.experts 'complete_mue'",
         field="rules.experts",
     )
+
+
+def _require_no_wider_state_space(scheme: Scheme, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
+    """Refuse muP for the matrices of state spaces that grow: no derivation of it could be read."""
+    if not is_feature_scaled(scheme.parameterization):
+        return
+    for tensor, (_, fans, *_) in zip(tensors, placements, strict=True):
+        if tensor.part == TensorPart.STATE_SPACE and (fans.ratio_in != 1 or fans.ratio_out != 1):
+            raise InvalidInputError(
+                f"{tensor.name!r} is a matrix of a state-space mixer and grows: there, plain muP does not give feature "
+                "learning (OpenReview aQv5AbN1wF), and no rule could be read; give parameterization 'standard', "
+                "or leave the mixer's matrices out and tune them at the target",
+                field="parameterization",
+            )
 
 
 def _require_rule_of_rank(

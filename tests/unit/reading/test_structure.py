@@ -8,7 +8,7 @@ from widthwise.reading.dataflow.graph import Graph, Value
 from widthwise.reading.dataflow.reading import read
 from widthwise.reading.model import Attention, CodeMultiplier, Place
 from widthwise.reading.parameter import Block, Feeds, FusedPart, ParameterUse
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Role, TensorPart
 
 BATCH, TOKENS, IN, WIDTH, MLP, HEADS, OUT = 3, 5, 7, 16, 36, 2, 11
 
@@ -150,6 +150,8 @@ def test_a_low_rank_change_of_the_output() -> None:
     uses = {name: reading[name].use for name in ("whole", "down", "up")}
     low_rank = ParameterUse.LOW_RANK
     assert uses == {"whole": ParameterUse.CONTRACTION, "down": low_rank, "up": low_rank}
+    assert [reading[name].part for name in uses] == [None, TensorPart.LORA_A, TensorPart.LORA_B]
+    assert reading.rank == 2
     assert reading.multipliers == (CodeMultiplier(Place.WEIGHT, 2.0, ("up",)),)
 
 
@@ -230,6 +232,7 @@ def test_a_low_rank_change_of_the_weight() -> None:
     for name, use in (("whole", ParameterUse.CONTRACTION), ("up", ParameterUse.LOW_RANK)):
         assert (reading[name].use, reading[name].fan_in_axes, reading[name].fan_out_axes) == (use, (1,), (0,))
     assert reading["down"].use is ParameterUse.LOW_RANK
+    assert (reading["down"].part, reading["up"].part) == (TensorPart.LORA_A, TensorPart.LORA_B)
 
 
 @pytest.mark.parametrize("is_linear", [True, False])

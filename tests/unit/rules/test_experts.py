@@ -262,3 +262,12 @@ def test_a_config_tells_shared_experts_from_dense_layers() -> None:
     for name in ("experts.down_proj", "shared_experts.down_proj.weight"):
         assert found.tensor(f"{layers}.1.mlp.{name}").forward_multiplier.multiplier == pytest.approx(1 / 2)
     assert found.tensor(f"{layers}.0.mlp.down_proj.weight").forward_multiplier.multiplier == 1
+
+
+def test_a_part_that_is_not_known_is_refused_with_the_words() -> None:
+    tensor = Tensor("w", (4, 4), (4, 4), [1], [0], part="expert")
+    with pytest.raises(InvalidInputError, match="give one of 'router'") as error:
+        transfer(
+            parameterization="mup", optimizer="adamw", base=Base(learning_rate=1.0), target=Target(), tensors=[tensor]
+        )
+    assert error.value.field == "tensors.part"

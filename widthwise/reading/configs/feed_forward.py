@@ -1,8 +1,6 @@
 """The feed-forward part of a transformer's block as an outline: gated or not, alone or as experts."""
 
-from dataclasses import replace
-
-from widthwise.reading.configs.outline import Outline, together, under
+from widthwise.reading.configs.outline import Outline, as_part, together, under
 from widthwise.reading.configs.weights import GATE_AND_UP, linear, side_by_side, stacked
 from widthwise.reading.parameter import Feeds
 from widthwise.vocabulary import TensorPart
@@ -26,13 +24,8 @@ def shared_expert(width: int, inner: int) -> Outline:
     """Return a gated feed-forward part that every token passes next to its experts."""
     gate, up, down = gated(width, inner).pieces
     return together(
-        _as_part(gate, TensorPart.EXPERT_UP), _as_part(up, TensorPart.EXPERT_UP), _as_part(down, TensorPart.EXPERT_DOWN)
+        as_part(gate, TensorPart.EXPERT_UP), as_part(up, TensorPart.EXPERT_UP), as_part(down, TensorPart.EXPERT_DOWN)
     )
-
-
-def _as_part(piece: Outline, part: TensorPart) -> Outline:
-    """Return a piece whose parameters are all one part of experts."""
-    return replace(piece, parameters=tuple(replace(each, part=part) for each in piece.parameters))
 
 
 def gated_experts(count: int, width: int, inner: int) -> Outline:

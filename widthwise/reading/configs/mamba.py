@@ -4,8 +4,9 @@ import math
 
 from widthwise.fields import Fields
 from widthwise.reading.configs.kind import ModelKind, Outliner, depth, language_model
-from widthwise.reading.configs.outline import Outline, chain, together, under
+from widthwise.reading.configs.outline import Outline, as_part, chain, together, under
 from widthwise.reading.configs.weights import added, depthwise, gain, linear, norm, table
+from widthwise.vocabulary import TensorPart
 
 
 def _body(mixer: Outliner) -> Outliner:
@@ -18,6 +19,11 @@ def _body(mixer: Outliner) -> Outliner:
         )
 
     return body
+
+
+def _mixing(name: str, fan_in: int, fan_out: int, *, bias: bool = False) -> Outline:
+    """Return a matrix around the state space, which no rule of muP covers."""
+    return as_part(linear(name, fan_in, fan_out, bias=bias), TensorPart.STATE_SPACE)
 
 
 def _channels(config: Fields) -> int:
@@ -33,10 +39,10 @@ def _mamba(config: Fields) -> Outline:
         gain("A_log", channels, states),
         gain("D", channels),
         depthwise("conv1d", channels, config.integer("conv_kernel"), bias=config.flag("use_conv_bias")),
-        linear("in_proj", width, 2 * channels, bias=bias),
-        linear("x_proj", channels, rank + 2 * states),
-        linear("dt_proj", rank, channels, bias=True),
-        linear("out_proj", channels, width, bias=bias),
+        _mixing("in_proj", width, 2 * channels, bias=bias),
+        _mixing("x_proj", channels, rank + 2 * states),
+        _mixing("dt_proj", rank, channels, bias=True),
+        _mixing("out_proj", channels, width, bias=bias),
     )
 
 
@@ -51,9 +57,9 @@ def _mamba2(config: Fields) -> Outline:
         gain("A_log", heads),
         gain("D", heads),
         depthwise("conv1d", mixed, config.integer("conv_kernel"), bias=config.flag("use_conv_bias")),
-        linear("in_proj", width, channels + mixed + heads, bias=bias),
+        _mixing("in_proj", width, channels + mixed + heads, bias=bias),
         norm("norm", channels),
-        linear("out_proj", channels, width, bias=bias),
+        _mixing("out_proj", channels, width, bias=bias),
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from widthwise.reading.model import Attention, CodeMultiplier
-from widthwise.reading.parameter import Block, Parameter
+from widthwise.reading.parameter import Block, Parameter, ParameterUse
+from widthwise.vocabulary import TensorPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,13 @@ def chain(path: str, length: int, block: Callable[[int], Outline]) -> Outline:
 def shared(piece: Outline) -> Outline:
     """Return a piece of one block that the whole chain uses."""
     return replace(piece, is_shared=True)
+
+
+def as_part(piece: Outline, part: TensorPart) -> Outline:
+    """Return a piece whose matrices are all one part."""
+    matrices = (ParameterUse.CONTRACTION,)
+    marked = (replace(each, part=part) if each.use in matrices else each for each in piece.parameters)
+    return replace(piece, parameters=tuple(marked))
 
 
 @dataclass(slots=True)

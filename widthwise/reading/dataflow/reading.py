@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain as one_after_another
+from math import prod
 
 from widthwise.caution import Caution
 from widthwise.reading.dataflow.chains import Chain, Chains
@@ -20,7 +21,7 @@ from widthwise.reading.experts import with_parts
 from widthwise.reading.model import ModelReading
 from widthwise.reading.parameter import Block, Feeds, FusedPart, Parameter, ParameterUse
 from widthwise.reading.routers import router_cautions
-from widthwise.vocabulary import Role
+from widthwise.vocabulary import Role, TensorPart
 
 
 def read(graph: Graph, source: str, aliases: Mapping[str, Sequence[str]] | None = None) -> ModelReading:
@@ -82,6 +83,7 @@ class _Reader:
             tied_to=None if name == owner else owner,
             feeds=feeds,
             parts=parts,
+            part=_factor(place, shape),
             block=self._blocks.get(owner),
             question=question,
             evidence=(*place.evidence, *evidence),
@@ -103,6 +105,14 @@ class _Reader:
         if not place.whole:
             return Role.EMBEDDING, None, ()
         return (Role.SCALAR if all(size == 1 for size in shape) else Role.VECTOR), None, ()
+
+
+def _factor(place: Placed, shape: Sequence[int]) -> TensorPart | None:
+    """Which factor of a low-rank change it is: the rank is below both sizes of what is changed."""
+    if place.use is not ParameterUse.LOW_RANK or place.question is not None:
+        return None
+    fan_in, fan_out = (prod(shape[axis] for axis in side) for side in (place.fan_in, place.fan_out))
+    return None if fan_in == fan_out else TensorPart.LORA_A if fan_out < fan_in else TensorPart.LORA_B
 
 
 def _other_name(owner: str, place: Placed, aliases: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.rules.beyond_width.named import NamedRule, decay_factor
 from widthwise.rules.contract import NO_CHANGES, Case, Change, Changes, Factors, Subject
 from widthwise.theory.optimizers import epsilon_power
-from widthwise.vocabulary import QUANTITIES, QuantityName, Role, TensorPart
+from widthwise.vocabulary import QUANTITIES, QuantityName, TensorPart
 
 FACTORS = (TensorPart.LORA_A, TensorPart.LORA_B)
 
@@ -31,40 +31,30 @@ class OfAdapters:
     cautions: tuple[Caution, ...] = ()
     changes: Changes = field(default_factory=lambda: NO_CHANGES)
 
-    def factors(self, subject: Subject, _before: Mapping[QuantityName, float]) -> Factors:
-        """Return what is left to do once the width rule took the rank for a width."""
+    def factors(self, subject: Subject, before: Mapping[QuantityName, float]) -> Factors:
+        """Return what is left to do once the rules before took the rank for a width."""
         if self.case.tensors and subject.part not in FACTORS:
             return Factors({}, "")
-        by_width, width = self._width(subject)
-        zero = subject.part is TensorPart.LORA_B and self.alpha != 1
-        rate = self.rate * width**self.width_power / (self.alpha if zero else 1.0)
+        width = self._width(subject)
+        alpha = self.alpha if subject.part is TensorPart.LORA_B else 1.0  # of the factor that starts at zero
+        rate = self.rate * width**self.width_power
+        decay = decay_factor(self.case, rate=rate / alpha, product=rate, gradient=alpha)
         wanted: dict[QuantityName, float] = {
             **dict.fromkeys(QUANTITIES, 1.0),
-            "learning_rate": rate,
-            "init_std": 1 / self.alpha if zero else width**-0.5 if subject.part is TensorPart.LORA_A else 1.0,
-            **decay_factor(self.case, rate=rate, product=rate * self.alpha if zero else rate, gradient=1.0),
+            "learning_rate": rate / alpha,
+            "init_std": width**-0.5 if subject.part is TensorPart.LORA_A else 1 / alpha,
+            "gradient_rms": alpha,
+            "epsilon": alpha ** epsilon_power(self.case.scheme.optimizer, subject.role),
+            **decay,
         }
-        if zero:
-            wanted["gradient_rms"] = self.alpha
-            wanted["epsilon"] = self.alpha ** epsilon_power(self.case.scheme.optimizer, subject.role)
-        left = {name: wanted[name] / factor for name, factor in by_width.items()}
+        left = {name: wanted[name] / so_far for name, so_far in before.items()}
         return Factors(left, f"rank: {self.formula} ({self.source})")
 
-    def _width(self, subject: Subject) -> tuple[Mapping[QuantityName, float], float]:
-        """What the width rule did, and the growth of the width next to the rank."""
-        scaling = self.case.in_force.scalings[subject.role]
+    def _width(self, subject: Subject) -> float:
+        """How the width of what is adapted grows: the axis of a factor that is not the rank."""
         if subject.fans is None:
-            ratio = subject.ratio or 1.0
-            return (
-                (dict.fromkeys(scaling.exponents, 1.0), ratio)
-                if subject.role is Role.SCALAR
-                else (
-                    scaling.multipliers_of_width(ratio),
-                    ratio,
-                )
-            )
-        ratio = subject.fans.ratio_in if subject.part is TensorPart.LORA_A else subject.fans.ratio_out
-        return scaling.multipliers(subject.fans), ratio
+            return subject.ratio or 1.0
+        return subject.fans.ratio_in if subject.part is TensorPart.LORA_A else subject.fans.ratio_out
 
 
 def rank_in_force(
