@@ -266,6 +266,11 @@ class TransferBody(BaseModel):
         Field(TheoryExponents(source="theory"), description="Where the learning-rate exponents come from.")
     )
     rules: RulesBody = RulesBody()
+    alternatives: Annotated[list[About], Field(max_length=len(About))] = Field(
+        default_factory=list,
+        description="What to compare the published rules about: the answer's `alternatives` has each of them beside "
+        "the others, and the plan stays as it is.",
+    )
     weight_decay_mode: WeightDecayMode | None = Field(
         None,
         description=f"How the trainer applies λ. {listed(WeightDecayMode, '`')}. Default: {default_decay_modes()}.",
@@ -299,6 +304,7 @@ class TransferBody(BaseModel):
             "code_multipliers": [each.to_multiplier() for each in self.code_multipliers or ()],
             "qk_norm": self.qk_norm,
             "rules": {**self.rules.chosen(), **rules},
+            "alternatives": self.alternatives,
         }
         if self.model is not None:
             models = DescribedModels.from_dict(dict(self.model))
@@ -416,6 +422,37 @@ class TrainingPlanBody(BaseModel):
     beta2: TrainingQuantityBody | None = Field(None, description="Adam's β₂.")
 
 
+class ComparedRoleBody(BaseModel):
+    """What one rule does to the tensors of a role."""
+
+    of: str | None = Field(description="The tensor, where the widths of the model are not stated.")
+    learning_rate: float | None
+    weight_decay: float | None
+    weight_decay_multiplier: float
+    decay_per_step_before: float | None = Field(description="η·λ at the base (λ if decay is independent).")
+    decay_per_step: float | None = Field(description="η·λ at the target.")
+    decay_per_step_multiplier: float
+
+
+class ComparedRuleBody(BaseModel):
+    """One rule beside the others."""
+
+    rule: str = Field(description="Its word; `none` is the plan without any rule about it.")
+    in_plan: bool
+    source: str | None
+    formula: str
+    holds: str | None = Field(description="What it assumes.")
+    refused: str | None = Field(description="Why it can't be applied to this request.")
+    roles: dict[Role, ComparedRoleBody]
+
+
+class ComparedRulesBody(BaseModel):
+    """The rules about one thing."""
+
+    rules: list[ComparedRuleBody]
+    apart: dict[Role, float] = Field(description="By role, the largest factor on η·λ over the smallest.")
+
+
 class PlanBody(BaseModel):
     """The transfer plan: every value with its exponent and its reason."""
 
@@ -430,3 +467,6 @@ class PlanBody(BaseModel):
         TrainingPlanBody(beta1=None, beta2=None), description="What a rule changes of the whole training."
     )
     rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")
+    alternatives: dict[About, ComparedRulesBody] = Field(
+        default_factory=dict, description="Every published rule about what the request names in `alternatives`."
+    )

@@ -22,7 +22,7 @@ powers = st.sampled_from([-MAX_POWER, -0.5, SMALLEST, 1.0, MAX_POWER])
 shifts = st.sampled_from([0.0, SMALLEST, -SMALLEST, 64.0, MAX_VALUE])
 _SIZE = {
     **dict.fromkeys(("width", "depth", "head_dim", "output_dimension"), sizes),
-    **dict.fromkeys(("batch_tokens", "tokens"), counts),
+    **dict.fromkeys(("batch_tokens", "tokens", "parameters"), counts),
     "experts": sizes,
     "active_experts": st.just(1),  # at most as many
     "shared_experts": st.sampled_from([0, 1, MAX_WIDTH]),

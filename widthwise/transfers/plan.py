@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -155,6 +155,7 @@ class Plan:
     rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
     model: ModelPlan = _NO_MODEL
     training: TrainingPlan = _AS_AT_THE_BASE
+    alternatives: Mapping[str, Any] = field(default_factory=dict)  #: every rule, by what the request asks to compare
 
     def layer(self, role: Role | str) -> LayerPlan:
         """Return the plan of one role; KeyError if base and target name no width."""
@@ -221,6 +222,7 @@ class Plan:
             "rules": [note._asdict() for note in self.rules],
             "model": {name: each and each._asdict() for name, each in self.model._asdict().items()},
             "training": {name: each and each._asdict() for name, each in self.training._asdict().items()},
+            **({"alternatives": dict(self.alternatives)} if self.alternatives else {}),
         }
 
     @classmethod
@@ -254,6 +256,7 @@ class Plan:
             rules=tuple(RuleNote(each.text("name"), each.text("source")) for each in _objects(plan, "rules")),
             model=_model(plan.object("model")) if plan.has("model") else _NO_MODEL,
             training=_training(plan.object("training")) if plan.has("training") else _AS_AT_THE_BASE,
+            alternatives=dict(plan.object("alternatives").values) if plan.has("alternatives") else {},
         )
 
 

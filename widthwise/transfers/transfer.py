@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, reduce
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +31,7 @@ from widthwise.tensors.placement import Placement, Tensor, place
 from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.optimizers import epsilon_power
+from widthwise.transfers.alternatives import alternatives
 from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.model_quantities import model_plan
 from widthwise.transfers.plan import (
@@ -132,7 +134,12 @@ def transfer(
 def plan_of(request: TransferRequest, rules: Sequence[Rule] = RULES) -> Plan:
     """Answer a request by the product of `rules` and of those that it names. Raises as `transfer` does."""
     try:
-        return _plan_of(request, rules, chosen_rules(request.rules))
+        plan = _plan_of(request, rules, chosen_rules(request.rules))
+        if not request.alternatives:
+            return plan
+        return replace(
+            plan, alternatives=alternatives(request, lambda one: _plan_of(one, rules, chosen_rules(one.rules)))
+        )
     except OverflowError:
         raise InvalidInputError(
             "some quantity is beyond the range of floating point at these sizes; check the shapes and the width"
