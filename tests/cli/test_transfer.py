@@ -287,6 +287,14 @@ def test_rules_and_sizes_are_options(run: Run) -> None:
     assert "Residual multiplier ×0.5" in shown
 
 
+def test_a_schedule_is_carried_in_steps_and_as_shares(run: Run) -> None:
+    options = ("--size", "steps=10000:40000", "--schedule", "warmup_steps=500", "--schedule", "cooldown_share=0.2")
+    shown = run("transfer", *CONTRACT, *options, "--rule", "schedule=keep_steps").out
+    assert "Warmup steps 500" in shown
+    assert "Cooldown share 0.05" in shown
+    assert "say which" in run("transfer", *CONTRACT, "--schedule", "500").err
+
+
 def test_the_rules_of_decay_are_compared_for_a_request(run: Run, tmp_path: Path) -> None:
     ends = {
         "base": {"width": 256, "learning_rate": 0.004, "weight_decay": 0.1, "tokens": 10**9, "batch_tokens": 2**16},

@@ -139,6 +139,11 @@ class TrainingPlan(NamedTuple):
 
     beta1: TrainingQuantity | None = None  #: Adam's β₁
     beta2: TrainingQuantity | None = None
+    steps: TrainingQuantity | None = None  #: of the whole training
+    warmup_steps: TrainingQuantity | None = None
+    warmup_share: TrainingQuantity | None = None  #: of all steps
+    cooldown_steps: TrainingQuantity | None = None
+    cooldown_share: TrainingQuantity | None = None
 
 
 _AS_AT_THE_BASE = TrainingPlan()

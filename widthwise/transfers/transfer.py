@@ -12,6 +12,7 @@ from widthwise.model import Base, Target, by_role, sparsity
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.schedule import schedule_of
 from widthwise.rules.contract import (
     Case,
     ChangeName,
@@ -271,11 +272,14 @@ def _in_blocks(request: TransferRequest, placements: Sequence[Placement]) -> Seq
 
 
 def _training_plan(base: Base, changes: Changes) -> TrainingPlan:
-    def changed(name: ChangeName, value: float | None) -> TrainingQuantity | None:
-        change = changes.get(name)
+    values: dict[ChangeName, float | None] = {"beta1": base.beta1, "beta2": base.beta2}
+    values.update(schedule_of(base).items())
+
+    def changed(name: ChangeName) -> TrainingQuantity | None:
+        change, value = changes.get(name), values[name]
         return change and TrainingQuantity(None if value is None else change.of(value), change.reason)
 
-    return TrainingPlan(beta1=changed("beta1", base.beta1), beta2=changed("beta2", base.beta2))
+    return TrainingPlan(**{name: changed(name) for name in values})
 
 
 def _tensor_plans(
