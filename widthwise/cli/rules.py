@@ -24,7 +24,7 @@ def rules(
     ] = None,
     as_json: Annotated[bool, options.as_json("Print the rules as JSON.")] = False,
 ) -> None:
-    """List the rules for experts, rank, depth, batch, tokens and weight decay, with their sources and where they hold.
+    """List the rules for experts, rank, depth, batch, tokens, schedule and weight decay, with their sources.
 
     \b
     Examples:
