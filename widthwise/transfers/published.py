@@ -36,7 +36,7 @@ def compared_with_laws(
         return Compared((), {})
     place = {
         name: value
-        for name in ("parameters", "tokens", "batch_tokens", "width")
+        for name in ("parameters", "tokens", "batch_tokens", "width", "experts", "rank")
         if (value := getattr(target, name)) is not None
     }
     laws = published_at(place, optimizer=scheme.optimizer.value)
