@@ -31,6 +31,7 @@ UNLIKE_ADAM = (
     Optimizer.MUON_RMS,
     Optimizer.SCION,
     Optimizer.MUON_SPHERE,
+    Optimizer.ADAM_SPHERE,
     Optimizer.SHAMPOO,
     Optimizer.SHAMPOO_HALF,
     Optimizer.SOAP,
