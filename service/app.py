@@ -7,6 +7,8 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from service.advice.routes import router as advice
+from service.advice.schemas import AdviceRequest
 from service.auth.guard import Guard, make_guard
 from service.calibrations.pictures import Pictures
 from service.calibrations.routes import router as calibrations
@@ -53,6 +55,7 @@ _DESCRIPTION = (
 )
 _TAGS = (
     {"name": "transfers", "description": "From a tuned base model to every hyperparameter of the target."},
+    {"name": "advice", "description": "What to choose for a scale-up, and what each choice rests on."},
     {"name": "parameterizations", "description": "The theoretical exponents."},
     {"name": "calibrations", "description": "Jobs that measure exponents on small models."},
     {"name": "sweeps", "description": "Training runs from anywhere: one law over all their axes, and predictions."},
@@ -134,10 +137,11 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    for router in (transfers, exports, parameterizations, calibrations, sweeps, exponents, workers, health, dashboard):
+    first = (transfers, exports, advice, parameterizations, calibrations)
+    for router in (*first, sweeps, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
-    bodies = (TransferBody, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)
+    bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # When it is opened to other machines, clients use the name of a proxy or of the host.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)

@@ -168,6 +168,10 @@ class Client(SweepClient):
         answer = self._ask("POST", "/v1/transfers", body=request, patience_seconds=patience)
         return self._object(answer, "layers", "tensors")
 
+    def advise(self, case: Mapping[str, Any]) -> JsonObject:
+        """Return the ranked options for a case, with the service's calibrations beside them."""
+        return self._object(self._ask("POST", "/v1/advice", body=case), "options")
+
     def parameterizations(self) -> JsonObject:
         """Return every theoretical exponent."""
         return self._object(self._ask("GET", "/v1/parameterizations"))

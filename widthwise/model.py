@@ -19,6 +19,7 @@ _LIMITS = {
     "batch_tokens": MAX_COUNT,
     "tokens": MAX_COUNT,
     "parameters": MAX_COUNT,
+    "steps": MAX_COUNT,
     "head_dim": MAX_WIDTH,
     "output_dimension": MAX_WIDTH,
     "experts": MAX_WIDTH,
@@ -45,6 +46,7 @@ class Size:
     rank: int | None = None  #: of low-rank adapters (LoRA)
     lora_alpha: float | None = None  #: > 0; alpha of their scale alpha/r or alpha/√r
     parameters: int | None = None  #: without embeddings; the active ones of a mixture of experts
+    steps: int | None = None  #: of the whole training; None: tokens / batch_tokens
     attention_scale: float | None = None  #: > 0; what the code multiplies query·key by; None: 1/√head_dim
 
     def __post_init__(self) -> None:
@@ -82,6 +84,9 @@ class Base(Size):
     gradient_rms: PerRole = None  #: > 0; measured gradient RMS, for the warnings on epsilon
     beta1: float | None = None  #: in [0, 1); Adam's β₁, for rules that change it
     beta2: float | None = None  #: in [0, 1)
+    warmup_steps: int | None = None  #: ≥ 0; the schedule, for rules that change it
+    cooldown_steps: int | None = None  #: ≥ 0; of the decay at the end, after a constant part
+    cooldown_share: float | None = None  #: in [0, 1]; the same as a share of all steps; give one of the two
 
     def __post_init__(self) -> None:
         # Written out: a slotted dataclass is a new class, so zero-argument super() would not find it.
@@ -94,6 +99,7 @@ class Base(Size):
         for name in ("beta1", "beta2"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _below_one(getattr(self, name), f"base.{name}"))
+        _check_schedule(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +146,28 @@ def _below_one(value: Any, field: str) -> float:
     if number >= 1:
         raise InvalidInputError(f"{field} is {value!r}; it must be a number from 0 to below 1", field=field)
     return number
+
+
+def _check_schedule(base: Base) -> None:
+    for name in ("warmup_steps", "cooldown_steps"):
+        value = getattr(base, name)
+        if value is not None and (type(value) is not int or not 0 <= value <= MAX_COUNT):
+            raise InvalidInputError(
+                f"base.{name} is {value!r}; it must be an integer from 0 to {MAX_COUNT}", field=f"base.{name}"
+            )
+    if base.cooldown_share is None:
+        return
+    if base.cooldown_steps is not None:
+        raise InvalidInputError(
+            "base.cooldown_steps and base.cooldown_share are both given; give one", field="base.cooldown_share"
+        )
+    share = _number(base.cooldown_share, "base.cooldown_share", positive=False)
+    if share > 1:
+        raise InvalidInputError(
+            f"base.cooldown_share is {base.cooldown_share!r}; it must be a number from 0 to 1",
+            field="base.cooldown_share",
+        )
+    object.__setattr__(base, "cooldown_share", share)
 
 
 def changed_sizes(base: Base, target: Target) -> list[str]:

@@ -25,7 +25,7 @@ from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
 from widthwise.errors import InvalidInputError
 from widthwise.explained import listed
-from widthwise.model import MAX_WIDTH, Base, Target
+from widthwise.model import MAX_COUNT, MAX_WIDTH, Base, Target
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.named import About, NamedRule
 from widthwise.rules.beyond_width.registry import BY_WORD
@@ -40,6 +40,7 @@ MAX_MULTIPLIERS = 100  # chosen: a few roles, or lists of names
 MAX_TENSORS = 100_000  # chosen: ten times the largest published models' tensor count
 
 AxisSize = Annotated[int, Whole(1, MAX_AXIS)]
+Steps = Annotated[int, Whole(0, MAX_COUNT)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Shape = Annotated[list[AxisSize], Field(max_length=MAX_DIMENSIONS)]
 Axes = Annotated[list[Annotated[int, Whole(-MAX_DIMENSIONS, MAX_DIMENSIONS - 1)]], Field(max_length=MAX_DIMENSIONS)]
@@ -67,6 +68,7 @@ class ModelSize(BaseModel):
     )
     rank: Size | None = Field(None, description="Rank of low-rank adapters (LoRA).")
     lora_alpha: Positive | None = Field(None, description="Alpha of their scale, alpha/r or alpha/√r.")
+    steps: Tokens | None = Field(None, description="Optimizer steps; left out, tokens over batch_tokens.")
     parameters: Tokens | None = Field(
         None,
         description="Parameters without embeddings, the active ones of a mixture of experts. With `tokens` at the "
@@ -98,6 +100,11 @@ class BaseBody(ModelSize):
     )
     beta1: Beta | None = Field(None, description="Adam's β₁ at the base, for rules of the batch that change it.")
     beta2: Beta | None = Field(None, description="Adam's β₂ at the base.")
+    warmup_steps: Steps | None = Field(None, description="Steps of warm-up, for a rule of the schedule.")
+    cooldown_steps: Steps | None = Field(None, description="Steps of the decay at the end, after a constant part.")
+    cooldown_share: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="The same as a share of all steps; give one of the two."
+    )
 
 
 class TargetBody(ModelSize):
@@ -223,6 +230,7 @@ class RulesBody(BaseModel):
     depth: RuleChoice | None = _choice(About.DEPTH)
     batch: RuleChoice | None = _choice(About.BATCH)
     tokens: RuleChoice | None = _choice(About.TOKENS)
+    schedule: RuleChoice | None = _choice(About.SCHEDULE)
     weight_decay: RuleChoice | None = _choice(About.WEIGHT_DECAY)
 
     def measured(self) -> list[About]:
@@ -267,6 +275,11 @@ class TransferBody(BaseModel):
         Field(TheoryExponents(source="theory"), description="Where the learning-rate exponents come from.")
     )
     rules: RulesBody = RulesBody()
+    alternatives: Annotated[list[About], Field(max_length=len(About))] = Field(
+        default_factory=list,
+        description="What to compare the published rules about: the answer's `alternatives` has each of them beside "
+        "the others, and the plan stays as it is.",
+    )
     weight_decay_mode: WeightDecayMode | None = Field(
         None,
         description=f"How the trainer applies λ. {listed(WeightDecayMode, '`')}. Default: {default_decay_modes()}.",
@@ -300,6 +313,7 @@ class TransferBody(BaseModel):
             "code_multipliers": [each.to_multiplier() for each in self.code_multipliers or ()],
             "qk_norm": self.qk_norm,
             "rules": {**self.rules.chosen(), **rules},
+            "alternatives": self.alternatives,
         }
         if self.model is not None:
             models = DescribedModels.from_dict(dict(self.model))
@@ -413,8 +427,44 @@ class TrainingPlanBody(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    beta1: TrainingQuantityBody | None = Field(None, description="Adam's β₁.")
-    beta2: TrainingQuantityBody | None = Field(None, description="Adam's β₂.")
+    beta1: TrainingQuantityBody | None = Field(default=None, description="Adam's β₁.")
+    beta2: TrainingQuantityBody | None = Field(default=None, description="Adam's β₂.")
+    steps: TrainingQuantityBody | None = Field(default=None, description="Optimizer steps of the whole training.")
+    warmup_steps: TrainingQuantityBody | None = None
+    warmup_share: TrainingQuantityBody | None = Field(default=None, description="Of all steps.")
+    cooldown_steps: TrainingQuantityBody | None = None
+    cooldown_share: TrainingQuantityBody | None = Field(default=None, description="Of all steps.")
+
+
+class ComparedRoleBody(BaseModel):
+    """What one rule does to the tensors of a role."""
+
+    of: str | None = Field(description="The tensor, where the widths of the model are not stated.")
+    learning_rate: float | None
+    weight_decay: float | None
+    weight_decay_multiplier: float
+    decay_per_step_before: float | None = Field(description="η·λ at the base (λ if decay is independent).")
+    decay_per_step: float | None = Field(description="η·λ at the target.")
+    decay_per_step_multiplier: float
+
+
+class ComparedRuleBody(BaseModel):
+    """One rule beside the others."""
+
+    rule: str = Field(description="Its word; `none` is the plan without any rule about it.")
+    in_plan: bool
+    source: str | None
+    formula: str
+    holds: str | None = Field(description="What it assumes.")
+    refused: str | None = Field(description="Why it can't be applied to this request.")
+    roles: dict[Role, ComparedRoleBody]
+
+
+class ComparedRulesBody(BaseModel):
+    """The rules about one thing."""
+
+    rules: list[ComparedRuleBody]
+    apart: dict[Role, float] = Field(description="By role, the largest factor on η·λ over the smallest.")
 
 
 class PlanBody(BaseModel):
@@ -427,7 +477,8 @@ class PlanBody(BaseModel):
         description="Theory, calibration or sweep behind the numbers, and the inputs in force."
     )
     model: ModelPlanBody = Field(description="What the model itself multiplies by.")
-    training: TrainingPlanBody = Field(
-        TrainingPlanBody(beta1=None, beta2=None), description="What a rule changes of the whole training."
-    )
+    training: TrainingPlanBody = Field(TrainingPlanBody(), description="What a rule changes of the whole training.")
     rules: list[RuleNoteBody] = Field(default_factory=list, description="The rules in force; a plan is their product.")
+    alternatives: dict[About, ComparedRulesBody] = Field(
+        default_factory=dict, description="Every published rule about what the request names in `alternatives`."
+    )

@@ -47,6 +47,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "GET /v1/sweeps/{sweep_id}/runs",
         "GET /v1/sweeps/{sweep_id}/fit",
         "POST /v1/sweeps/{sweep_id}/predictions",
+        "POST /v1/advice",
         "GET /v1/exponents",
         "GET /v1/exports",
         "GET /v1/workers",

@@ -32,6 +32,26 @@ def sides(readout_omega: float, hidden_u: float = 1.0) -> dict[str, dict[str, fl
     return {"hidden": {**full, "u": hidden_u}, "readout": {**full, "omega": readout_omega}}
 
 
+def test_the_rules_of_decay_stand_beside_each_other(client: Client) -> None:
+    plan = client.post("/v1/transfers", json=changed("alternatives", ["weight_decay"])).json()
+    PlanBody.model_validate(plan)
+    compared = plan.pop("alternatives")["weight_decay"]
+    assert "timescale" in {rule["rule"] for rule in compared["rules"]}
+    assert plan == client.post("/v1/transfers", json=CONTRACT).json()
+    problem(client.post("/v1/transfers", json=changed("alternatives", ["decay"])), 422, "invalid-request")
+
+
+def test_a_schedule_is_carried(client: Client) -> None:
+    base = {**CONTRACT["base"], "steps": 1000, "warmup_steps": 50, "cooldown_share": 0.2}
+    asked = {**CONTRACT, "base": base, "target": {**CONTRACT["target"], "steps": 4000}}
+    plan = client.post("/v1/transfers", json=asked | {"rules": {"schedule": "keep_share"}}).json()
+    PlanBody.model_validate(plan)
+    assert plan["training"]["warmup_steps"]["value"] == 200
+    assert plan["training"]["cooldown_share"]["value"] == 0.2
+    both = asked | {"base": base | {"cooldown_steps": 1}}
+    problem(client.post("/v1/transfers", json=both), 422, "invalid-input")
+
+
 def test_contract_example(client: Client) -> None:
     response = client.post("/v1/transfers", json=CONTRACT)
     assert response.status_code == 200

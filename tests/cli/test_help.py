@@ -31,7 +31,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
     """In the order of the help; the old names are not among them."""
     assert (
         " ".join(COMMANDS)
-        == "demo serve transfer export rules convert calibrate exponents fit sweeps fleet work keys migrate"
+        == "demo serve transfer export advise rules convert calibrate exponents fit sweeps fleet work keys migrate"
     )
 
 

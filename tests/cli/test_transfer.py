@@ -287,6 +287,32 @@ def test_rules_and_sizes_are_options(run: Run) -> None:
     assert "Residual multiplier ×0.5" in shown
 
 
+def test_a_schedule_is_carried_in_steps_and_as_shares(run: Run) -> None:
+    options = ("--size", "steps=10000:40000", "--schedule", "warmup_steps=500", "--schedule", "cooldown_share=0.2")
+    shown = run("transfer", *CONTRACT, *options, "--rule", "schedule=keep_steps").out
+    assert "Warmup steps 500" in shown
+    assert "Cooldown share 0.05" in shown
+    assert "say which" in run("transfer", *CONTRACT, "--schedule", "500").err
+
+
+def test_the_rules_of_decay_are_compared_for_a_request(run: Run, tmp_path: Path) -> None:
+    ends = {
+        "base": {"width": 256, "learning_rate": 0.004, "weight_decay": 0.1, "tokens": 10**9, "batch_tokens": 2**16},
+        "target": {"width": 1024, "tokens": 2 * 10**9, "batch_tokens": 2**16},
+    }
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps({"parameterization": "mup", "optimizer": "adamw", **ends}))
+    shown = run("rules", "weight_decay", "--compare", path).out
+    assert "none (in the plan)" in shown
+    assert "0.0004 → 0.0001 (×0.25)" in shown
+    assert "power_lines" in shown
+    assert "refused: rules.weight_decay is 'power_lines', which needs" in " ".join(shown.split())
+    assert "The rules differ by up to ×4 in η·λ of hidden tensors." in shown
+    listed = json.loads(run("rules", "weight_decay", "--compare", path, "--json").out)
+    assert listed["apart"] == {"hidden": 4.0, "embedding": 4.0}
+    assert "name what the rules" in run("rules", "--compare", path).err
+
+
 def test_the_rules_are_listed_with_their_sources(run: Run) -> None:
     every = run("rules").out
     assert "completep" in every

@@ -22,15 +22,19 @@ powers = st.sampled_from([-MAX_POWER, -0.5, SMALLEST, 1.0, MAX_POWER])
 shifts = st.sampled_from([0.0, SMALLEST, -SMALLEST, 64.0, MAX_VALUE])
 _SIZE = {
     **dict.fromkeys(("width", "depth", "head_dim", "output_dimension"), sizes),
-    **dict.fromkeys(("batch_tokens", "tokens"), counts),
+    **dict.fromkeys(("batch_tokens", "tokens", "parameters", "steps"), counts),
     "experts": sizes,
     "active_experts": st.just(1),  # at most as many
     "shared_experts": st.sampled_from([0, 1, MAX_WIDTH]),
     "rank": sizes,
     **dict.fromkeys(("attention_scale", "lora_alpha"), numbers),
 }
+_SCHEDULE = {
+    **dict.fromkeys(("warmup_steps", "cooldown_steps"), st.sampled_from([0, 4096, MAX_COUNT])),
+    "cooldown_share": st.none(),  # or cooldown_steps
+}
 _BETAS = {"beta1", "beta2"}
-_VALUES = {each.name for each in fields(Base)} - set(_SIZE) - {"gamma", "learning_rate"} - _BETAS
+_VALUES = {each.name for each in fields(Base)} - set(_SIZE) - {"gamma", "learning_rate"} - _BETAS - set(_SCHEDULE)
 
 
 End = TypeVar("End", bound=Size)
@@ -44,6 +48,7 @@ def ends(kind: type[End], **more: Any) -> st.SearchStrategy[End]:
 gammas = st.none() | st.dictionaries(st.sampled_from(["hidden", "readout", "embedding"]), numbers, min_size=1)
 values = {name: st.none() | numbers for name in sorted(_VALUES)}
 betas = {name: st.none() | st.sampled_from([0.0, SMALLEST, 0.5, 1 - 2**-53]) for name in sorted(_BETAS)}
+schedules = {name: st.none() | number for name, number in _SCHEDULE.items()}
 matrices = st.builds(
     Tensor,
     st.just("w"),
@@ -68,7 +73,7 @@ measured = st.builds(Exponents, learning_rate=st.just({"hidden": 1.0}), shift=sh
 @given(
     words=st.tuples(st.sampled_from(Parameterization), st.sampled_from(Optimizer)),
     mode=st.none() | st.sampled_from(WeightDecayMode),
-    base=ends(Base, gamma=gammas, **values, **betas, learning_rate=numbers),
+    base=ends(Base, gamma=gammas, **values, **betas, **schedules, learning_rate=numbers),
     target=ends(Target),
     tensor=st.none() | matrices,
     multiplier=st.none() | computed,

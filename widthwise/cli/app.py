@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from widthwise.cli import console
+from widthwise.cli.advise import advise
 from widthwise.cli.calibrate import calibrate
 from widthwise.cli.commands import Commands
 from widthwise.cli.convert import convert
@@ -61,7 +62,7 @@ def widthwise(
     del version  # its callback has shown it
 
 
-for command in (demo, transfer, export, rules, exponents, fit, fleet):
+for command in (demo, transfer, export, advise, rules, exponents, fit, fleet):
     app.command()(command)
 app.add_typer(convert)
 app.add_typer(calibrate)

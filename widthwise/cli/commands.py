@@ -22,7 +22,20 @@ GROUP = "widthwise.commands"
 
 #: In the order in which a newcomer needs them; others follow by name.
 ORDER = (
-    *("demo", "serve", "transfer", "export", "rules", "convert", "calibrate", "exponents", "fit", "sweeps", "fleet"),
+    *(
+        "demo",
+        "serve",
+        "transfer",
+        "export",
+        "advise",
+        "rules",
+        "convert",
+        "calibrate",
+        "exponents",
+        "fit",
+        "sweeps",
+        "fleet",
+    ),
     *("work", "keys", "migrate"),
 )
 #: Commands of the server's distribution, and the extra that each needs.

@@ -53,7 +53,8 @@ def _training_lines(training: JsonObject) -> Iterator[str]:
     for name, quantity in training.items():
         if quantity is not None:
             value = "" if quantity["value"] is None else f" {console.number(quantity['value'])}"
-            yield f"{name.capitalize()}{value}: {quantity['reason']}."
+            words = name.replace("_", " ").capitalize()
+            yield f"{words}{value}: {quantity['reason']}."
 
 
 def provenance(of: JsonObject) -> str:

@@ -59,6 +59,14 @@ def transfer(
         list[str] | None,
         typer.Option(metavar="beta1=NUMBER", help="Adam's β at the base (beta1=, beta2=).", rich_help_panel=_BASE),
     ] = None,
+    schedule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=NUMBER",
+            help="The base's warmup_steps, and cooldown_steps or cooldown_share, for --rule schedule=…",
+            rich_help_panel=_BASE,
+        ),
+    ] = None,
     learning_rate: Annotated[
         list[str] | None,
         typer.Option(
@@ -176,7 +184,7 @@ def transfer(
     if model:
         asked["model"] = _merged(asked.get("model"), model)
     base_sizes, target_sizes = words.sizes(size, "--size")
-    asked["base"] = _merged(asked.get("base"), base | base_sizes | (_betas(beta) or {}))
+    asked["base"] = _merged(asked.get("base"), base | base_sizes | (_betas(beta) or {}) | _schedule(schedule))
     asked["target"] = _merged(asked.get("target"), {"width": target_width} | target_sizes)
     if named := words.rules(rule, "--rule"):
         asked["rules"] = _merged(asked.get("rules"), named)
@@ -193,6 +201,15 @@ def _betas(values: list[str] | None) -> dict[str, float] | None:
     if isinstance(found, float):
         raise typer.BadParameter(f"{found:g}: say which, as beta2={found:g}", param_hint="'--beta'")
     return found
+
+
+def _schedule(values: list[str] | None) -> dict[str, float]:
+    found = words.number_or_by_role(values, "--schedule") or {}
+    if isinstance(found, float):
+        raise typer.BadParameter(f"{found:g}: say which, as warmup_steps={found:g}", param_hint="'--schedule'")
+    return {
+        name: int(value) if value.is_integer() and name != "cooldown_share" else value for name, value in found.items()
+    }
 
 
 def _measured(calibration: str | None, sweep: str | None) -> dict[str, str] | None:

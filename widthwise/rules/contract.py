@@ -67,8 +67,19 @@ class Change(NamedTuple):
     value: float | None = None  #: for the target, where the rule knows it without the base's
 
 
-#: Adam's β, the multiplier of every residual branch, that of the sum of routed experts, and of adapters.
-ChangeName = Literal["beta1", "beta2", "residual_multiplier", "route_scale", "adapter_scale"]
+#: Adam's β, the multiplier of every residual branch, that of routed experts and of adapters, and the schedule.
+ChangeName = Literal[
+    "beta1",
+    "beta2",
+    "residual_multiplier",
+    "route_scale",
+    "adapter_scale",
+    "steps",
+    "warmup_steps",
+    "warmup_share",
+    "cooldown_steps",
+    "cooldown_share",
+]
 Changes = Mapping[ChangeName, Change]
 NO_CHANGES: Changes = MappingProxyType({})
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from widthwise.caution import Caution
 from widthwise.model import Base, Target, by_role, changed_sizes
 from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.schedule import steps_of
 from widthwise.rules.contract import stated_widths
 from widthwise.tensors.placement import Placement, Tensor
 from widthwise.theory.alignment import Alignment
@@ -46,6 +47,7 @@ def cautions(
         *(_on_placements(tensors, placements, distinct, stated, constant_depth) if distinct else ()),
         *_on_stacks(tensors, placements, distinct, covered),
         *_on_other_sizes(base, target, covered),
+        *_on_schedule(base, target, covered),
         *_on_head_growth(base, target, qk_norm=qk_norm),
     )
 
@@ -238,6 +240,17 @@ def _is_constant_matrix(placement: Placement) -> bool:
 
 def _inferred_readout(placement: Placement) -> bool:
     return placement.role is Role.READOUT and not placement.declared
+
+
+def _on_schedule(base: Base, target: Target, covered: frozenset[str]) -> Iterator[Caution]:
+    before, after = steps_of(base), steps_of(target)
+    has_schedule = any(value is not None for value in (base.warmup_steps, base.cooldown_steps, base.cooldown_share))
+    if "schedule" not in covered and has_schedule and before and after and before != after:
+        yield Caution(
+            "schedule_changed",
+            f"the number of steps changes from {before} to {after}, and nothing says what warm-up and cooldown do: "
+            "name one of rules.schedule (docs/rules.md)",
+        )
 
 
 _SIZES = {

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,6 +139,11 @@ class TrainingPlan(NamedTuple):
 
     beta1: TrainingQuantity | None = None  #: Adam's β₁
     beta2: TrainingQuantity | None = None
+    steps: TrainingQuantity | None = None  #: of the whole training
+    warmup_steps: TrainingQuantity | None = None
+    warmup_share: TrainingQuantity | None = None  #: of all steps
+    cooldown_steps: TrainingQuantity | None = None
+    cooldown_share: TrainingQuantity | None = None
 
 
 _AS_AT_THE_BASE = TrainingPlan()
@@ -155,6 +160,7 @@ class Plan:
     rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
     model: ModelPlan = _NO_MODEL
     training: TrainingPlan = _AS_AT_THE_BASE
+    alternatives: Mapping[str, Any] = field(default_factory=dict)  #: every rule, by what the request asks to compare
 
     def layer(self, role: Role | str) -> LayerPlan:
         """Return the plan of one role; KeyError if base and target name no width."""
@@ -221,6 +227,7 @@ class Plan:
             "rules": [note._asdict() for note in self.rules],
             "model": {name: each and each._asdict() for name, each in self.model._asdict().items()},
             "training": {name: each and each._asdict() for name, each in self.training._asdict().items()},
+            **({"alternatives": dict(self.alternatives)} if self.alternatives else {}),
         }
 
     @classmethod
@@ -254,6 +261,7 @@ class Plan:
             rules=tuple(RuleNote(each.text("name"), each.text("source")) for each in _objects(plan, "rules")),
             model=_model(plan.object("model")) if plan.has("model") else _NO_MODEL,
             training=_training(plan.object("training")) if plan.has("training") else _AS_AT_THE_BASE,
+            alternatives=dict(plan.object("alternatives").values) if plan.has("alternatives") else {},
         )
 
 

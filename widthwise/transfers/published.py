@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from widthwise.caution import Caution
-from widthwise.laws import published_at, published_cautions
+from widthwise.laws import PublishedRate, published_at, published_cautions
 from widthwise.rules.in_force import Scheme
 from widthwise.transfers.plan import LayerPlan, TensorPlan
 from widthwise.transfers.request import TransferRequest
@@ -36,7 +36,7 @@ def compared_with_laws(
         return Compared((), {})
     place = {
         name: value
-        for name in ("parameters", "tokens", "batch_tokens", "width")
+        for name in ("parameters", "tokens", "batch_tokens", "width", "experts", "rank")
         if (value := getattr(target, name)) is not None
     }
     laws = published_at(place, optimizer=scheme.optimizer.value)
@@ -53,10 +53,15 @@ def compared_with_laws(
                 "hidden_learning_rate": [min(rates), max(rates)] if rates else None,
                 "compared": refused is None,
                 "reason": refused or "the rate of hidden matrices, which is what one step moves an entry by",
-                "laws": [each for law in laws if not (each := law.to_dict())["missing"]],
+                "laws": [_listed(law) for law in laws if not law.missing],
             }
         },
     )
+
+
+def _listed(law: PublishedRate) -> dict[str, Any]:
+    """A law's values as JSON reads them back: with lists."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in law.to_dict().items()}
 
 
 def _hidden_rates(layers: Iterable[LayerPlan], tensors: Iterable[TensorPlan]) -> list[float]:

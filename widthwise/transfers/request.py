@@ -45,6 +45,7 @@ class TransferRequest:
     qk_norm: bool = False  #: the model normalises queries and keys
     cautions: Sequence[Caution] = ()  #: of how the models were read; the plan repeats them
     rules: RuleChoices = field(default_factory=dict)  #: beyond width, by what they are about
+    alternatives: Sequence[str] = ()  #: what rules are about of which the plan shows all, beside each other
 
     def scheme(self) -> Scheme:
         """The words of the request. Raises InvalidInputError for one that is not known."""
@@ -124,7 +125,19 @@ class TransferRequest:
         for measured exponents, which a service keeps. Ranges and words are checked as for any other request.
         """
         given = _object(value, "the request")
-        known = (*_WORDS, "base", "target", "tensors", "model", "exponents", "rules", FIELD, "qk_norm", "block_size")
+        known = (
+            *_WORDS,
+            "base",
+            "target",
+            "tensors",
+            "model",
+            "exponents",
+            "rules",
+            FIELD,
+            "qk_norm",
+            "block_size",
+            "alternatives",
+        )
         _only(given, known, "the request")
         for name in ("parameterization", "optimizer", "base", "target"):
             if name not in given:
@@ -150,6 +163,7 @@ class TransferRequest:
             "qk_norm": _flag(given.get("qk_norm", False), "qk_norm"),
             "block_size": given.get("block_size"),
             "rules": _object(given.get("rules", {}), "rules"),
+            "alternatives": _words_of(given.get("alternatives", []), "alternatives"),
         }
         if "model" in given:
             if tensors:
@@ -190,6 +204,7 @@ class TransferRequest:
                 if self.rules
                 else {}
             ),
+            **({"alternatives": list(self.alternatives)} if self.alternatives else {}),
         }
 
 
@@ -275,6 +290,12 @@ def _multiplier_dict(multiplier: ComputedMultiplier) -> dict[str, Any]:
     defaults = {"tensors": (), "role": None, "backward": True, "frozen": False}
     kept = {name: value for name, value in given.items() if name not in defaults or value != defaults[name]}
     return {name: list(value) if name == "tensors" else value for name, value in kept.items() if value != []}
+
+
+def _words_of(value: Any, field: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise InvalidInputError(f"{field} is {value!r}; give a list of words", field=field)
+    return value
 
 
 def _flag(value: Any, field: str) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, reduce
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +12,7 @@ from widthwise.model import Base, Target, by_role, sparsity
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.schedule import schedule_of
 from widthwise.rules.contract import (
     Case,
     ChangeName,
@@ -31,6 +33,7 @@ from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.optimizers import epsilon_power
 from widthwise.theory.parameterization import is_feature_scaled
+from widthwise.transfers.alternatives import alternatives
 from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.model_quantities import model_plan
 from widthwise.transfers.plan import (
@@ -133,7 +136,12 @@ def transfer(
 def plan_of(request: TransferRequest, rules: Sequence[Rule] = RULES) -> Plan:
     """Answer a request by the product of `rules` and of those that it names. Raises as `transfer` does."""
     try:
-        return _plan_of(request, rules, chosen_rules(request.rules))
+        plan = _plan_of(request, rules, chosen_rules(request.rules))
+        if not request.alternatives:
+            return plan
+        return replace(
+            plan, alternatives=alternatives(request, lambda one: _plan_of(one, rules, chosen_rules(one.rules)))
+        )
     except OverflowError:
         raise InvalidInputError(
             "some quantity is beyond the range of floating point at these sizes; check the shapes and the width"
@@ -281,11 +289,14 @@ def _in_blocks(request: TransferRequest, placements: Sequence[Placement]) -> Seq
 
 
 def _training_plan(base: Base, changes: Changes) -> TrainingPlan:
-    def changed(name: ChangeName, value: float | None) -> TrainingQuantity | None:
-        change = changes.get(name)
+    values: dict[ChangeName, float | None] = {"beta1": base.beta1, "beta2": base.beta2}
+    values.update(schedule_of(base).items())
+
+    def changed(name: ChangeName) -> TrainingQuantity | None:
+        change, value = changes.get(name), values[name]
         return change and TrainingQuantity(None if value is None else change.of(value), change.reason)
 
-    return TrainingPlan(beta1=changed("beta1", base.beta1), beta2=changed("beta2", base.beta2))
+    return TrainingPlan(**{name: changed(name) for name in values})
 
 
 def _tensor_plans(

@@ -46,6 +46,11 @@ def test_a_law_outside_of_its_validity_warns_of_nothing_and_says_why() -> None:
     assert any("adamw, not lion" in each for law in laws for each in law["outside"])
 
 
+def test_laws_of_dense_models_do_not_warn_a_mixture_of_experts() -> None:
+    plan = plan_at(step_law() * 100, experts=8, active_experts=2)
+    assert not any("Step Law has" in each for each in warned(plan))
+
+
 @pytest.mark.parametrize("parameterization", ["ntk", "mean_field"])
 def test_rates_next_to_a_multiplier_are_not_compared(parameterization) -> None:
     plan = plan_at(step_law() * 100, parameterization=parameterization)

@@ -214,7 +214,7 @@ def test_a_batch_of_four_times_the_tokens(rule, rate, decay, beta1, beta2) -> No
         assert layer.epsilon.multiplier == 0.5
         assert layer.weight_decay.multiplier == pytest.approx(decay)
         assert layer.init_std.multiplier == 1
-    found = [each and each.value for each in plan.training]
+    found = [each and each.value for each in plan.training[:2]]
     assert found == [None if beta is None else pytest.approx(beta) for beta in (beta1, beta2)]
 
 
@@ -348,9 +348,11 @@ def settled(rule: Any) -> set[About]:
 
 
 PAIRS = [pair for pair in itertools.combinations(NAMED_RULES, 2) if pair[0].about is not pair[1].about]
+#: What rules with factors are about: a schedule has none (test_schedule.py).
+FACTORS = [about for about in About if about is not About.SCHEDULE]
 TOGETHER = [
     {rule.about.value: choice(rule) for rule in rules}
-    for rules in itertools.product(*([None, *BY_WORD[about].values()] for about in About))
+    for rules in itertools.product(*([None, *BY_WORD[about].values()] for about in FACTORS))
     for rules in [[rule for rule in rules if rule is not None]]
     if sum(len(settled(rule)) for rule in rules) == len(set().union(*map(settled, rules)))
     # All sets of four that change training; what the model has besides, next to one of these at a time.
@@ -363,8 +365,14 @@ def test_two_rules_may_not_settle_the_same() -> None:
     assert {(one.word, other.word) for one, other in refused} == {
         *(("completed_p", other) for other in ("square_root", "adamw_sde", "half_life", "surge", "power")),
         *(("completed_p", other) for other in ("horizon", "default")),
-        *(("completed_p", other) for other in ("constant_product", "root_width", "compute_optimal", "timescale")),
-        *(("adamw_sde", other) for other in ("constant_product", "root_width", "compute_optimal", "timescale")),
+        *(
+            ("completed_p", other)
+            for other in ("constant_product", "root_width", "compute_optimal", "timescale", "power_lines")
+        ),
+        *(
+            ("adamw_sde", other)
+            for other in ("constant_product", "root_width", "compute_optimal", "timescale", "power_lines")
+        ),
     }
     for one, other in PAIRS:
         named = {one.about.value: choice(one), other.about.value: choice(other)}
@@ -377,7 +385,14 @@ def test_two_rules_may_not_settle_the_same() -> None:
 
 @pytest.mark.parametrize("mode", WeightDecayMode)
 def test_without_a_change_no_rule_moves_a_bit(mode: WeightDecayMode) -> None:
-    sizes = {"width": 96, "depth": 7, "batch_tokens": 3 * 2**15, "tokens": 10**9 + 7, **STRUCTURE}
+    sizes = {
+        "width": 96,
+        "depth": 7,
+        "batch_tokens": 3 * 2**15,
+        "tokens": 10**9 + 7,
+        "parameters": 10**7 + 3,
+        **STRUCTURE,
+    }
     base = Base(**sizes, learning_rate=0.0123, epsilon=1e-8, weight_decay=0.1, init_std=0.02, beta1=0.9, beta2=0.95)
     for rules in TOGETHER:
         if mode is WeightDecayMode.COUPLED and "weight_decay" in rules:
@@ -391,7 +406,7 @@ def test_without_a_change_no_rule_moves_a_bit(mode: WeightDecayMode) -> None:
             weight_decay_mode=mode,
         )
         assert {q.multiplier for layer in plan.layers for q in layer.quantities.values()} == {1.0}, rules
-        assert [each and each.value for each in plan.training] in ([None, None], [0.9, 0.95], [None, 0.95])
+        assert [each and each.value for each in plan.training[:2]] in ([None, None], [0.9, 0.95], [None, 0.95])
         assert plan.model.residual_multiplier is None or plan.model.residual_multiplier.multiplier == 1
 
 
@@ -414,9 +429,22 @@ def test_two_transfers_in_a_row_are_one(rules, first, second, parameterization) 
             parameterization=parameterization,
             optimizer="adamw",
             base=Base(
-                width=wide(one[0]), depth=one[0], batch_tokens=one[1], tokens=one[2], learning_rate=1.0, **STRUCTURE
+                width=wide(one[0]),
+                depth=one[0],
+                batch_tokens=one[1],
+                tokens=one[2],
+                parameters=one[0],
+                learning_rate=1.0,
+                **STRUCTURE,
             ),
-            target=Target(width=wide(other[0]), depth=other[0], batch_tokens=other[1], tokens=other[2], **STRUCTURE),
+            target=Target(
+                width=wide(other[0]),
+                depth=other[0],
+                batch_tokens=other[1],
+                tokens=other[2],
+                parameters=other[0],
+                **STRUCTURE,
+            ),
             rules=rules,
         )
         return [quantity.multiplier for layer in plan.layers for quantity in layer.quantities.values()]
@@ -457,8 +485,17 @@ def test_plan_and_request_are_read_back_exactly() -> None:
         request = TransferRequest(
             parameterization="mup",
             optimizer="adamw",
-            base=Base(depth=4, batch_tokens=8, tokens=64, learning_rate=0.1, weight_decay=0.1, beta2=0.95, **STRUCTURE),
-            target=Target(depth=8, batch_tokens=16, tokens=128, **STRUCTURE),
+            base=Base(
+                depth=4,
+                batch_tokens=8,
+                tokens=64,
+                parameters=9,
+                learning_rate=0.1,
+                weight_decay=0.1,
+                beta2=0.95,
+                **STRUCTURE,
+            ),
+            target=Target(depth=8, batch_tokens=16, tokens=128, parameters=27, **STRUCTURE),
             tensors=TENSORS,
             rules=rules,
         )

@@ -20,6 +20,7 @@ class About(Explained):
     DEPTH = "depth", "the number of residual blocks"
     BATCH = "batch", "the batch size in tokens"
     TOKENS = "tokens", "the tokens of the whole training, at a fixed batch size"
+    SCHEDULE = "schedule", "the steps of warm-up and cooldown when the number of steps changes"
     WEIGHT_DECAY = "weight_decay", "what the learning rate times the weight decay does"
 
 

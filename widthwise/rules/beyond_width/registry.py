@@ -17,7 +17,9 @@ from widthwise.rules.beyond_width.horizon import DefaultHorizon, Horizon
 from widthwise.rules.beyond_width.lora import AlphaOverRank, RankSlope, RankStabilized
 from widthwise.rules.beyond_width.mua import RandomA, RandomB
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.power_lines import PowerLines
 from widthwise.rules.beyond_width.root_width import RootWidth
+from widthwise.rules.beyond_width.schedule import KeepShare, KeepSteps
 from widthwise.rules.beyond_width.square_root import SquareRoot
 from widthwise.rules.beyond_width.surge import Surge
 from widthwise.rules.beyond_width.timescale import Timescale
@@ -42,10 +44,13 @@ NAMED_RULES: tuple[type[NamedRule], ...] = (
     BatchPower,
     Horizon,
     DefaultHorizon,
+    KeepSteps,
+    KeepShare,
     ConstantProduct,
     RootWidth,
     ComputeOptimal,
     Timescale,
+    PowerLines,
 )
 
 #: The order in which rules act: decay sees what all others did to η.
