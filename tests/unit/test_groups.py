@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from widthwise import Base, InvalidInputError, Plan, Target, Tensor, transfer
@@ -98,6 +98,7 @@ def test_values_that_are_far_apart_are_not_merged() -> None:
         groups(far, max_groups=0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(100, 130), min_size=1, max_size=40), st.integers(1, 40))
 def test_every_tensor_is_in_exactly_one_group(fans: list[int], max_groups: int) -> None:
     many = plan([hidden(f"w{index}", fan) for index, fan in enumerate(fans)])
