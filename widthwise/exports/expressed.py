@@ -53,7 +53,9 @@ def _of_tensors(plan: Plan, export: ExportRecord) -> Iterator[NotExpressed]:
                 yield _left(name, moved, f"the base gave none: give base.{name}, so that the plan has values")
         elif name == "forward_multiplier":
             if apart := _not_by_a_hook(plan):
-                reason = "a hook multiplies a module's whole output, and the module's tensors differ or are no weight"
+                reason = (
+                    "a hook multiplies a module's whole output, and the module's tensors differ or are not its weight"
+                )
                 yield NotExpressed(name, apart, True, reason)
         elif carried is Carried.ONCE:
             values = [t.quantities[name].value or 0.0 for t in tensors]
