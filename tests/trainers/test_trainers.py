@@ -200,7 +200,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 @pytest.fixture(scope="module")
 def fairseq2() -> Iterator[None]:
-    """fairseq2 beside stand-ins."""
+    """fairseq2 with stand-ins."""
     finder = StandIns()
     sys.meta_path.insert(0, finder)
     yield

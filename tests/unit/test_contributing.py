@@ -23,6 +23,7 @@ TO_ADD = {
     "a database column",
     "a guard against a failure",
     "a model that a trace must read right",
+    "a form that plans are exported in",
     "a page of results",
 }
 

@@ -1,7 +1,7 @@
 """What an export writes: groups of tensors in the trainer's own terms, their patterns, and what is left out."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from widthwise.conversion.decay import convert_decay
 from widthwise.errors import InvalidInputError
@@ -148,8 +148,3 @@ def by_value(values: Mapping[str, float]) -> dict[float, list[str]]:
     for name, value in values.items():
         found.setdefault(value, []).append(name)
     return found
-
-
-def as_rows(value: Content) -> list[dict[str, Any]]:
-    """Return the groups as answers list them."""
-    return [row._asdict() | {"patterns": list(row.patterns)} for row in value.rows]

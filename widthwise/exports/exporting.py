@@ -1,6 +1,5 @@
 """From a plan to the file that a trainer reads."""
 
-import json
 from typing import Any, NamedTuple
 
 from widthwise.errors import InvalidInputError
@@ -87,12 +86,3 @@ def _refused(plan: Plan, record: ExportRecord, matter: list[NotExpressed]) -> st
         f"yourself and allow a lossy export (allow_lossy, --allow-lossy), or export to torch, which carries all of a "
         f"tensor's values.{hint}"
     )
-
-
-def to_json(exported: Exported) -> str:
-    """Return an export as one JSON document, for answers that hold more than the file."""
-    value = exported._asdict() | {
-        "groups": [{"name": name, "tensors": tensors} for name, tensors in exported.groups],
-        "not_expressed": [each.to_dict() for each in exported.not_expressed],
-    }
-    return json.dumps(value, allow_nan=False)

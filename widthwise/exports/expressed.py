@@ -51,6 +51,12 @@ def _of_tensors(plan: Plan, export: ExportRecord) -> Iterator[NotExpressed]:
                 continue  # none is written: see `Content`
             if moved := _moved(tensors, name):
                 yield _left(name, moved, f"the base gave none: give base.{name}, so that the plan has values")
+        elif name == "forward_multiplier":
+            if apart := _not_by_a_hook(plan):
+                reason = (
+                    "a hook multiplies a module's whole output, and the module's tensors differ or are not its weight"
+                )
+                yield NotExpressed(name, apart, True, reason)
         elif carried is Carried.ONCE:
             values = [t.quantities[name].value or 0.0 for t in tensors]
             once = most_common(values)
@@ -67,6 +73,20 @@ def most_common(values: Sequence[float]) -> float:
 def _moved(tensors: Sequence[TensorPlan], name: QuantityName) -> list[float]:
     multipliers = [tensor.quantities[name].multiplier for tensor in tensors]
     return [multiplier for multiplier in multipliers if not _close(multiplier, 1.0)]
+
+
+def _not_by_a_hook(plan: Plan) -> int:
+    """How many tensors have a multiplier that a hook on the module of a `.weight` can't apply, or would get one's."""
+    by_module: dict[str, list[TensorPlan]] = {}
+    for tensor in plan.tensors:
+        by_module.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
+    apart = 0
+    for tensors in by_module.values():
+        factors = {tensor.forward_multiplier.multiplier for tensor in tensors}
+        plain = all(tensor.name.endswith((".weight", ".bias")) for tensor in tensors)
+        if factors != {1.0} and not (plain and len(factors) == 1):
+            apart += sum(not _close(tensor.forward_multiplier.multiplier, 1.0) for tensor in tensors)
+    return apart
 
 
 def _left(name: str, moved: Sequence[float], reason: str) -> NotExpressed:

@@ -8,7 +8,7 @@ from widthwise.exports.record import Decay, ExportRecord, Rate
 
 BODY = '''
 def config_overrides(min_lr_ratio=0.1):
-    """Return what get_megatron_optimizer takes as config_overrides, in place of its standard ones.
+    """Return what get_megatron_optimizer takes as config_overrides, instead of its standard ones.
 
     min_lr_ratio: the floor of every group's rate relative to its peak, since Megatron's scheduler takes both from the
     group. Configure the optimizer with lr, weight_decay and adam_eps of PLAN.

@@ -27,8 +27,9 @@ _QUANTITIES: tuple[QuantityName, ...] = (
 def flags(plan: Plan) -> list[str]:
     """Return Megatron's flags if its own rule gives every value of the plan; none if it does not.
 
-    The rule knows the hidden size alone: a plan with another ratio for the feed-forward part has no flags. A plan
-    that the base gave no weight decay is compared without it.
+    The rule knows the hidden size alone: a plan with another ratio for the feed-forward part has no flags. What the
+    base gave no value of (ε, weight decay) is not compared. ε of embeddings and readouts stays in Megatron's rule, and
+    in a plan it follows the gradient.
     """
     hidden = [tensor for tensor in plan.tensors if tensor.role is Role.HIDDEN]
     embedding = next((tensor for tensor in plan.tensors if tensor.role is Role.EMBEDDING), None)
@@ -39,7 +40,7 @@ def flags(plan: Plan) -> list[str]:
         powers = _POWERS[tensor.role]
         for name in _QUANTITIES:
             quantity = tensor.quantities.get(name)
-            if quantity is None or (name == "weight_decay" and not quantity.value):
+            if quantity is None or (name in ("epsilon", "weight_decay") and not quantity.value):
                 continue
             if not math.isclose(quantity.multiplier, ratio ** powers.get(name, 0.0), rel_tol=_SAME):
                 return []

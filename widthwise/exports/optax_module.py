@@ -69,7 +69,7 @@ def adamw(schedule=None, **options):
 
 
 def init(params, key):
-    """Return the parameters with the plan's matrices drawn anew; gains and biases as they are."""
+    """Return the parameters with the plan's matrices drawn again; gains and biases as they are."""
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)
     drawn = []
     for each, (keys, leaf) in zip(jax.random.split(key, len(leaves)), leaves):

@@ -17,7 +17,7 @@ if hashlib.sha256(json.dumps(PLAN, sort_keys=True).encode()).hexdigest() != CHEC
 def python_module(value: Content, body: str, data: Mapping[str, Any] | None = None, imports: Sequence[str] = ()) -> str:
     """Return a module: what it says of itself, its imports, `PLAN` with its check, and the code that uses it.
 
-    data: entries of PLAN beside the groups. body: code, which refers to PLAN alone.
+    data: entries of PLAN besides the groups. body: code, which refers to PLAN alone.
     """
     plan = {"digest": value.digest, "base_learning_rate": value.base_rate, "groups": plan_groups(value), **(data or {})}
     said = "\n".join(line.replace("\\", "\\\\").replace('"""', "'''") for line in value.heading())

@@ -68,7 +68,7 @@ def param_groups(model, whole=True):
 
 
 def init_(model, generator=None):
-    """Draw the plan's matrices anew, in place: once, after materialisation and before sharding, never after loading.
+    """Draw the plan's matrices again, in place: once, after materialisation and before sharding, never after loading.
 
     Gains and biases stay as the model made them.
     """
@@ -138,7 +138,7 @@ def torch_module(value: Content, body: str = "", imports: tuple[str, ...] = ()) 
 
 
 def torch_data(value: Content) -> dict[str, Any]:
-    """Return what PLAN holds beside the groups: deviations of the init, and multipliers by the weight of a module."""
+    """Return what PLAN holds besides the groups: deviations of the init, and multipliers by the weight of a module."""
     factors = module_multipliers(value)
     return {
         "init": _found({f"{std}": names for std, names in by_value(init_stds(value.plan)).items()}, "std"),
