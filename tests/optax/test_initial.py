@@ -86,6 +86,19 @@ def losses(optimizer: optax.GradientTransformation, params: Any, multipliers: di
     return found
 
 
+def test_an_unknown_std_is_measured_in_the_base() -> None:
+    draw = np.random.default_rng(5)
+    base = {name: 0.25 * draw.normal(size=shape) for name, shape in BASE.items()}
+    plan = exported(base={"init_std": None})
+    found = widthwise.optax.init(plan, parameters(), KEY, base)
+    for tensor in folded(plan).tensors:
+        if tensor.name != "gain":
+            std = rms(base[tensor.name]) * tensor.init_std.multiplier
+            assert rms(found[tensor.name]) == pytest.approx(std, rel=4 / np.sqrt(2 * found[tensor.name].size))
+    with pytest.raises(InvalidInputError, match=r"the base's 'up' has mean 1 and RMS 1: it is not drawn around 0"):
+        widthwise.optax.init(plan, parameters(), KEY, {**base, "up": np.ones(BASE["up"])})
+
+
 def refused(plan: Plan, params: Any, **options: Any) -> str:
     with pytest.raises(InvalidInputError) as refusal:
         widthwise.optax.init(plan, params, KEY, **options)

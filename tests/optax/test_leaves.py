@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 import pytest
@@ -69,7 +70,15 @@ def test_two_leaves_of_one_name_are_refused() -> None:
 
 
 def test_counters_need_no_plan_and_what_is_masked_is_anothers() -> None:
-    widthwise.optax.adamw(exported()).init({**parameters(), "step": jnp.zeros([], jnp.int32), "none": None})
+    params = {**parameters(), "step": jnp.ones([], jnp.int32), "none": None}
+    counted = jax.grad(lambda p: sum(jnp.sum(leaf) for leaf in jax.tree.leaves(p)).astype(float), allow_int=True)(
+        params
+    )
+    optimizer = widthwise.optax.adamw(exported())
+    updates, _ = optimizer.update(counted, optimizer.init(params), params)
+    assert optax.apply_updates(params, updates)["step"] == 1
+    with pytest.raises(InvalidInputError, match="no tensor for 'other'"):
+        optimizer.update({**params, "other": jnp.zeros(2)}, optimizer.init(params), {**params, "other": jnp.zeros(2)})
     others = {"up": "other", "down": "other"}
     optimizer = optax.partition(
         {"ours": widthwise.optax.adamw(exported()), "other": optax.sgd(1.0)},

@@ -15,7 +15,7 @@ LAYERS = {
     "widthwise/integrations/optuna.py": {"widthwise", "optuna"},
     "widthwise/integrations/ray.py": {"widthwise", "ray"},
     "widthwise/jax/": {"widthwise", "jax", "numpy"},
-    "widthwise/optax/": {"widthwise", "jax", "optax"},
+    "widthwise/optax/": {"widthwise", "jax", "optax", "numpy"},
     "widthwise/torch/": {"widthwise", "torch"},
     "widthwise/": {"widthwise", "numpy", "scipy"},
     "service/store/": {"widthwise", "service.store", "sqlalchemy", "alembic"},

@@ -1,21 +1,23 @@
 """Initial parameters: every matrix drawn with the plan's standard deviation."""
 
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from widthwise.errors import InvalidInputError
 from widthwise.folding import folded
-from widthwise.optax.leaves import PlannedLeaves, canonical, is_gap
+from widthwise.optax.leaves import PlannedLeaves, canonical, is_gap, named
 from widthwise.optax.planned import flatten
 from widthwise.transfers.plan import Plan, TensorPlan
 from widthwise.vocabulary import Role
 
 #: Draws entries of mean 0 and variance 1, from a key, a shape and a dtype.
 Distribution: TypeAlias = Callable[[Any, Any, Any], jax.Array]
+_STANDARD_ERRORS = 6  # by which the mean of draws around 0 may be off (chosen): one tensor in 10⁹
 #: What a model multiplies by in the middle of a forward pass, which no weight alone can hold.
 _IN_THE_MODEL = ("attention_scale", "residual_multiplier")
 
@@ -24,6 +26,7 @@ def init(
     plan: Plan,
     params: Any,
     key: Any,
+    base_params: Any = None,
     *,
     distribution: Distribution = jax.random.normal,
     fold: bool = True,
@@ -34,6 +37,9 @@ def init(
     Vectors and scalars (gains, biases) keep what `params` holds, × the multiplier of their init, since a plan has them
     relative to the base's. Shapes are enough for all other leaves (`jax.ShapeDtypeStruct`). A leaf's entries depend on
     the key and its name, not on the other leaves.
+
+    base_params: the base's parameters as its own init makes them, needed if the plan has no init std: then a tensor
+    gets the RMS of the base's leaf of the same name, × the plan's multiplier.
 
     fold: forward multipliers are absorbed into the weights, as planned optimizers do by default; False if the model
     multiplies. in_model: "attention_scale" and "residual_multiplier", if the plan changes these and the model's code
@@ -47,16 +53,17 @@ def init(
         plan = folded(plan)
     leaves = PlannedLeaves(plan)
     leaves.check(params)
+    measured = {name: leaf for name, leaf in named(base_params) if not is_gap(leaf)}
     flat, treedef = flatten(params)
     return treedef.unflatten(
         [
-            leaf if tensor is None or is_gap(leaf) else _initial(tensor, leaf, key, distribution)
+            leaf if tensor is None or is_gap(leaf) else _initial(tensor, leaf, key, distribution, measured)
             for leaf, tensor in zip(flat, leaves.of(params), strict=True)
         ]
     )
 
 
-def _initial(tensor: TensorPlan, leaf: Any, key: Any, distribution: Distribution) -> Any:
+def _initial(tensor: TensorPlan, leaf: Any, key: Any, distribution: Distribution, measured: Mapping[str, Any]) -> Any:
     std = tensor.init_std
     if tensor.role in (Role.VECTOR, Role.SCALAR):
         if isinstance(leaf, jax.ShapeDtypeStruct):
@@ -66,13 +73,31 @@ def _initial(tensor: TensorPlan, leaf: Any, key: Any, distribution: Distribution
                 field="params",
             )
         return leaf if std.multiplier == 1 else leaf * jnp.asarray(std.multiplier, leaf.dtype)
-    if std.value is None:
+    own = jax.random.fold_in(key, zlib.crc32(canonical(tensor.name).encode()))
+    return distribution(own, leaf.shape, leaf.dtype) * jnp.asarray(_std(tensor, measured), leaf.dtype)
+
+
+def _std(tensor: TensorPlan, measured: Mapping[str, Any]) -> float:
+    """The plan's std, or what the base's own values have × the plan's multiplier."""
+    value, multiplier, _ = tensor.init_std
+    if value is not None:
+        return value
+    base = measured.get(canonical(tensor.name))
+    if base is None:
         raise InvalidInputError(
-            f"the plan has no init std for {tensor.name!r}; give base.init_std, for the whole model or by role",
+            f"the plan has no init std for {tensor.name!r}; give base.init_std, for the whole model or by role, or "
+            "base_params, in which it is then measured",
             field="base.init_std",
         )
-    own = jax.random.fold_in(key, zlib.crc32(canonical(tensor.name).encode()))
-    return distribution(own, leaf.shape, leaf.dtype) * jnp.asarray(std.value, leaf.dtype)
+    values = np.asarray(base, np.float64)
+    rms = float(np.sqrt(np.mean(np.square(values))))
+    if abs(values.mean()) > _STANDARD_ERRORS * rms / np.sqrt(values.size):
+        raise InvalidInputError(
+            f"the base's {tensor.name!r} has mean {values.mean():.3g} and RMS {rms:.3g}: it is not drawn around 0, and "
+            "a std says nothing of it; give base.init_std",
+            field="base.init_std",
+        )
+    return rms * multiplier
 
 
 def _refuse_model_multipliers(plan: Plan, in_model: Collection[str]) -> None:

@@ -11,7 +11,7 @@ A name may have dots or slashes, or the form of `jax.tree_util.keystr`. The coll
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import jax
@@ -54,7 +54,7 @@ class PlannedLeaves:
         """
         leaves = named(tree)
         names = [name for name, leaf in leaves if not is_gap(leaf) and _is_trained(leaf)]
-        masked = tuple(name for name, leaf in leaves if isinstance(leaf, optax.MaskedNode))
+        masked = {name for name, leaf in leaves if isinstance(leaf, optax.MaskedNode)}
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
             raise InvalidInputError(f"several leaves have one name: {_listed(twice)}; rename them", field="params")
@@ -71,12 +71,20 @@ class PlannedLeaves:
             )
 
     def of(self, tree: Any) -> list[TensorPlan | None]:
-        """Return the plan of every leaf, gaps included; None for what is not a parameter."""
-        return [self._plans.get(name) for name, _ in named(tree)]
+        """Return the plan of every leaf, gaps included; None for what is not a parameter.
+
+        Raises InvalidInputError for a parameter that the plan does not have.
+        """
+        found = [(name, leaf, self._plans.get(name)) for name, leaf in named(tree)]
+        extra = [name for name, leaf, plan in found if plan is None and not is_gap(leaf) and _is_trained(leaf)]
+        if extra:
+            raise InvalidInputError(f"the plan has no tensor for {_listed(extra)}", field="params")
+        return [plan for _, _, plan in found]
 
 
-def _within(name: str, holders: Iterable[str]) -> bool:
-    return any(f"{name}.".startswith(f"{holder}.") or not holder for holder in holders)
+def _within(name: str, holders: Collection[str]) -> bool:
+    parts = name.split(".")
+    return any(".".join(parts[:depth]) in holders for depth in range(len(parts) + 1))
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -85,4 +93,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _is_trained(leaf: Any) -> bool:
-    return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.inexact))
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    return bool(jnp.issubdtype(dtype, jnp.inexact))

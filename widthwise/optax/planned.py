@@ -62,6 +62,7 @@ def planned(
                 "update(gradients, state, params)",
                 field="params",
             )
+        each_has = of(gradients)
         flat, treedef = flatten(gradients)
         weights = [None] * len(flat) if params is None else treedef.flatten_up_to(params)
         kept = {name: treedef.flatten_up_to(tree) for name, tree in state.moments.items()}
@@ -69,10 +70,11 @@ def planned(
         count = jnp.where(state.count < _LAST, state.count + 1, _LAST)
         updates: list[Any] = []
         moments: list[Moments] = []
-        for index, (gradient, weight, each) in enumerate(zip(flat, weights, of(gradients), strict=True)):
+        for index, (gradient, weight, each) in enumerate(zip(flat, weights, each_has, strict=True)):
             before = {name: tree[index] for name, tree in kept.items()}
-            if is_gap(gradient):
-                updates.append(gradient)
+            if is_gap(gradient) or each is _NOTHING:
+                still = gradient if is_gap(gradient) or weight is None else jnp.zeros_like(weight)
+                updates.append(still)
                 moments.append(before)
                 continue
             arrived = gradient
