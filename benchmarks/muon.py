@@ -106,7 +106,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = arguments(__doc__)
-    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128, 256])
+    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128])
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--bank", default="build/bank", help="folder of the trials made so far")
