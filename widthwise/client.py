@@ -169,7 +169,7 @@ class Client(SweepClient):
         return self._object(answer, "layers", "tensors")
 
     def advise(self, case: Mapping[str, Any]) -> JsonObject:
-        """Return the ranked options for a case, with the service's calibrations beside them."""
+        """Return the ranked options for a case, with the service's calibrations next to them."""
         return self._object(self._ask("POST", "/v1/advice", body=case), "options")
 
     def parameterizations(self) -> JsonObject:

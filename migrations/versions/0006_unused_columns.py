@@ -1,4 +1,4 @@
-"""Columns of a sweep's runs that are no axis."""
+"""Columns of a sweep's runs that are not axes."""
 
 import sqlalchemy as sa
 from alembic import op

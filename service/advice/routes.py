@@ -40,7 +40,7 @@ EXAMPLES = {
 async def create_advice(request: Request, store: ReadStore) -> Response:
     """Return parameterizations, alignments and rules in the order of their evidence, each with what it rests on.
 
-    The newest stored exponents of the optimizer stand beside the lines of their setting. Nothing is stored.
+    The newest stored exponents of the optimizer stand next to the lines of their setting. Nothing is stored.
     """
     case = (await read_json(request, _REQUEST)).to_case()
     where = ExponentFilter(quantity="learning_rate", optimizer=case.optimizer.value)

@@ -65,7 +65,7 @@ class OptionBody(BaseModel):
 
 
 class AdvisedRuleBody(BaseModel):
-    """A rule to name for something that changes beside the width."""
+    """A rule to name for something that changes besides the width."""
 
     about: str
     rule: str

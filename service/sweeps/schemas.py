@@ -172,7 +172,7 @@ class RunBody(BaseModel):
     loss: float | None = Field(description="In nats; null if the run diverged.")
     seed: int | None
     axes: dict[str, float | str]
-    unused: dict[str, float | str] = Field(description="Columns that are no axis, by name; blank ones are left out.")
+    unused: dict[str, float | str] = Field(description="Columns that are not axes, by name; blank ones are left out.")
 
 
 class RunPage(BaseModel):

@@ -277,8 +277,8 @@ class TransferBody(BaseModel):
     rules: RulesBody = RulesBody()
     alternatives: Annotated[list[About], Field(max_length=len(About))] = Field(
         default_factory=list,
-        description="What to compare the published rules about: the answer's `alternatives` has each of them beside "
-        "the others, and the plan stays as it is.",
+        description="What to compare the published rules about: the answer's `alternatives` has each of them next "
+        "to the others, and the plan stays as it is.",
     )
     weight_decay_mode: WeightDecayMode | None = Field(
         None,
@@ -449,7 +449,7 @@ class ComparedRoleBody(BaseModel):
 
 
 class ComparedRuleBody(BaseModel):
-    """One rule beside the others."""
+    """One rule among the others."""
 
     rule: str = Field(description="Its word; `none` is the plan without any rule about it.")
     in_plan: bool

@@ -476,7 +476,7 @@ def test_the_latest_fits_are_kept() -> None:
     assert made == ["a", "b", "c", "b"]
 
 
-# columns that are no axis ---------------------------------------------------------------------------------------------
+# Columns that are not axes.
 
 
 def with_dropout(widths: tuple[int, ...] = (64, 96, 128, 192, 256, 384, 512, 768)) -> list[dict[str, Any]]:
@@ -527,7 +527,7 @@ def test_columns_that_are_no_axis_are_bounded(client: Client, app: FastAPI) -> N
     many = {**row, **{f"c{number}": number for number in range(MOST_UNUSED + 1)}}
     answer = client.post("/v1/sweeps", json={"name": "ours", "runs": [row, many]})
     says = problem(answer, 422, "invalid-input")["detail"]
-    assert says.startswith("row 2: 33 columns are no axis, and a run may have 32; leave out those that say nothing")
+    assert says.startswith("row 2: 33 columns are not axes, and a run may have 32; leave out those that say nothing")
     long = {**row, "short": 1, **{f"text{number}": "é" * 40 for number in range(7)}, "longest": "x" * 300}
     answer = client.post("/v1/sweeps", json={"name": "ours", "runs": [long]})
     says = problem(answer, 422, "invalid-input")["detail"]

@@ -1,4 +1,4 @@
-"""Which rule to name for what changes beside the width, from the rules' own records."""
+"""Which rule to name for what changes besides the width, from the rules' own records."""
 
 from collections.abc import Iterator
 from typing import Any

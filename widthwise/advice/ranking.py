@@ -24,8 +24,7 @@ from widthwise.vocabulary import Optimizer, Parameterization
 
 #: Nats. Losses closer than this are not told apart (chosen: no spread over seeds could be read).
 SAME = 0.005
-#: Their updates of matrices are orthogonal or preconditioned, so that Adam's exponents are not theirs.
-UNLIKE_ADAM = (
+ADAM = (
     Optimizer.MUON_UNIT,
     Optimizer.MUON_KELLER,
     Optimizer.MUON_RMS,
@@ -43,7 +42,7 @@ EXPLANATION = (
     "apart: choose among them by what your code has. The losses are Adam's; for another optimizer they only say how "
     "parameterizations compared under Adam, which a line says as `basis`. A calibration of your own does not move a "
     "line, since it measures exponents and not losses at your size; it says whether the line's exponents hold, and its "
-    "id stands beside them."
+    "id stands with them."
 )
 
 
@@ -96,7 +95,8 @@ def _optimizer_of(case: AdviceCase, each: Losses) -> Optimizer:
 def _basis(optimizer: Optimizer, each: Losses) -> str:
     if optimizer is each.optimizer or (optimizer in ADAM and each.optimizer is Optimizer.ADAM):
         return "measured"
-    other = update_scale(optimizer).follows is not None or optimizer in UNLIKE_ADAM
+    # an update that is orthogonal or preconditioned has exponents for some roles that are not Adam's
+    other = update_scale(optimizer).follows is not None or bool(OPTIMIZERS[optimizer].scales)
     return "another optimizer's losses" if other else "same exponents as Adam"
 
 

@@ -36,7 +36,7 @@ def advise(
 ) -> None:
     """Rank parameterizations, alignments and rules by their evidence, and propose a proxy and a calibration.
 
-    With --url, the calibrations of that service stand beside the lines.
+    With --url, the calibrations of that service stand next to the lines.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from widthwise.errors import InvalidInputError
 from widthwise.sweeps.planned import Axes
 from widthwise.sweeps.run import FIELDS, NUMBER_AXES, SweepRun
 
-MOST_UNUSED = 32  # columns of a run that are no axis (chosen): the settings that a sweep may have varied by accident
+MOST_UNUSED = 32  # columns of a run that are not axes (chosen): the settings that a sweep may have varied by accident
 MOST_BYTES = 2_000  # of their JSON, in ASCII (chosen): a sweep of 5,000 runs stores 10 MB of them
 LONGEST_NAME, LONGEST_WORD = 100, 300  # characters of a column and of a word in it
 FEWEST_RUNS = 2  # with one value of a column, on average (chosen): an id or a time has another one in every run
@@ -45,10 +45,10 @@ def row_of(run: SweepRun) -> dict[str, Any]:
 
 
 def check_unused(unused: Mapping[str, float | str], where: str = "") -> None:
-    """Raise `InvalidInputError`, which begins with `where`, for more columns that are no axis than a run may have."""
+    """Raise `InvalidInputError`, which begins with `where`, for more columns that are not axes than a run may have."""
     if len(unused) > MOST_UNUSED:
         raise InvalidInputError(
-            f"{where}{len(unused)} columns are no axis, and a run may have {MOST_UNUSED}; leave out those that say "
+            f"{where}{len(unused)} columns are not axes, and a run may have {MOST_UNUSED}; leave out those that say "
             f"nothing about its learning rate, such as {list(unused)[-1]!r}",
             field="runs",
         )
@@ -56,7 +56,7 @@ def check_unused(unused: Mapping[str, float | str], where: str = "") -> None:
     if size > MOST_BYTES:
         longest = max(unused, key=lambda name: _size({name: unused[name]}))
         raise InvalidInputError(
-            f"{where}the columns that are no axis have {size:,} bytes as JSON, and a run may have {MOST_BYTES:,}; "
+            f"{where}the columns that are not axes have {size:,} bytes as JSON, and a run may have {MOST_BYTES:,}; "
             f"shorten {longest!r}, or leave it out",
             field="runs",
         )

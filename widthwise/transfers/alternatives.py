@@ -1,4 +1,4 @@
-"""The published rules about one thing beside each other: what each would make of the same request."""
+"""The published rules about one thing next to each other: what each would make of the same request."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -45,7 +45,7 @@ class TransferRequest:
     qk_norm: bool = False  #: the model normalises queries and keys
     cautions: Sequence[Caution] = ()  #: of how the models were read; the plan repeats them
     rules: RuleChoices = field(default_factory=dict)  #: beyond width, by what they are about
-    alternatives: Sequence[str] = ()  #: what rules are about of which the plan shows all, beside each other
+    alternatives: Sequence[str] = ()  #: what rules are about of which the plan shows all, next to each other
 
     def scheme(self) -> Scheme:
         """The words of the request. Raises InvalidInputError for one that is not known."""

@@ -286,7 +286,7 @@ sweep_runs = sa.Table(
         "repeat", sa.Integer, nullable=False
     ),  # among the runs of one request that differ in nothing and have no seed
     sa.Column("loss", sa.Double),  # NULL: it diverged
-    sa.Column("unused", sa.JSON(none_as_null=True)),  # columns that are no axis, by name; NULL: none known
+    sa.Column("unused", sa.JSON(none_as_null=True)),  # columns that are not axes, by name; NULL: none known
     sa.UniqueConstraint("sweep_id", "identity"),
     sa.CheckConstraint("learning_rate > 0 AND learning_rate < 1e308", name="learning_rate"),
     sa.CheckConstraint("loss > 0 AND loss < 1e308", name="loss"),

@@ -30,7 +30,7 @@ class GivenRun:
     loss: float | None  #: None if the run diverged
     axes: Axes
     seed: int | None = None  #: None if runs that differ in nothing else are repeats
-    unused: Axes = field(default_factory=dict)  #: columns that are no axis: no part of what tells it from other runs
+    unused: Axes = field(default_factory=dict)  #: columns that are not axes: no part of what tells it from other runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

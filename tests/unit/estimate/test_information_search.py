@@ -20,7 +20,7 @@ def asked(**changes: Any) -> dict[str, Any]:
 
 
 def noisy(size: float, drift: float = 0.0) -> Any:
-    """A basin whose runs have noise of their own, the same each time a run is asked for."""
+    """A basin whose runs have separate noise, the same each time a run is asked for."""
     plain = bowl(drift=drift)
 
     def loss(width: int, x: float, seed: int) -> float | None:

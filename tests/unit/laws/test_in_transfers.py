@@ -1,4 +1,4 @@
-"""Published laws beside a transfer: which rate is compared with them, and when a plan warns."""
+"""Published laws compared with a transfer: which rate is compared with them, and when a plan warns."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The published rules about one thing beside each other, and Power Lines' timescale."""
+"""The published rules about one thing next to each other, and Power Lines' timescale."""
 
 import json
 

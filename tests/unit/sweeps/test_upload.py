@@ -37,5 +37,5 @@ def test_what_varies_goes_before_what_does_not_if_there_is_no_room() -> None:
     assert {"dropout", "arm"} <= set(kept)
     assert "long" not in kept
     check_unused(kept)
-    with pytest.raises(InvalidInputError, match=r"row 3: 35 columns are no axis, and a run may have 32; .* 'arm'"):
+    with pytest.raises(InvalidInputError, match=r"row 3: 35 columns are not axes, and a run may have 32; .* 'arm'"):
         check_unused(rows[0], "row 3: ")
