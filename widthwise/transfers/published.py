@@ -67,7 +67,7 @@ def _listed(law: PublishedRate) -> dict[str, Any]:
 def _hidden_rates(layers: Iterable[LayerPlan], tensors: Iterable[TensorPlan]) -> list[float]:
     """The rates of the hidden matrices, each once; the role's if no tensors are listed."""
     found = {each.learning_rate.value for each in (tensors or layers) if each.role is Role.HIDDEN}
-    return sorted(rate for rate in found if rate is not None)
+    return sorted(rate for rate in found if rate)  # 0 is a rate below the smallest float
 
 
 def _no_meaning(

@@ -46,6 +46,16 @@ def test_a_law_outside_of_its_validity_warns_of_nothing_and_says_why() -> None:
     assert any("adamw, not lion" in each for law in laws for each in law["outside"])
 
 
+def test_a_rate_that_underflows_is_not_compared() -> None:
+    plan = transfer(
+        parameterization="standard",
+        optimizer="adamw",
+        base=Base(width=1, learning_rate=5e-324),
+        target=Target(**SIZES),
+    )
+    assert plan.provenance["published_laws"]["compared"] is False
+
+
 def test_laws_of_dense_models_do_not_warn_a_mixture_of_experts() -> None:
     plan = plan_at(step_law() * 100, experts=8, active_experts=2)
     assert not any("Step Law has" in each for each in warned(plan))
