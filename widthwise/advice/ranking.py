@@ -24,17 +24,6 @@ from widthwise.vocabulary import Optimizer, Parameterization
 
 #: Nats. Losses closer than this are not told apart (chosen: no spread over seeds could be read).
 SAME = 0.005
-ADAM = (
-    Optimizer.MUON_UNIT,
-    Optimizer.MUON_KELLER,
-    Optimizer.MUON_RMS,
-    Optimizer.SCION,
-    Optimizer.MUON_SPHERE,
-    Optimizer.ADAM_SPHERE,
-    Optimizer.SHAMPOO,
-    Optimizer.SHAMPOO_HALF,
-    Optimizer.SOAP,
-)
 ADAM = (Optimizer.ADAM, Optimizer.ADAMW, Optimizer.ADAM_ATAN2)
 EXPLANATION = (
     "Lines are ordered by the lowest published loss at the size nearest to the target's parameters (the larger one if "
