@@ -32,7 +32,12 @@ def test_a_specification_is_read_back_as_it_was_written() -> None:
         }
     )
     assert CalibrationSpec.from_dict(through_json(spec.to_dict())) == spec
-    assert spec.to_dict().keys() == {field.name for field in fields(CalibrationSpec)}
+    of_information = {"search": "information", "target_width": 512, "precision": 0.5, "budget": 1e15}
+    named = CalibrationSpec.from_dict({**spec.to_dict(), **of_information})
+    assert CalibrationSpec.from_dict(through_json(named.to_dict())) == named
+    assert named.to_dict().keys() == {field.name for field in fields(CalibrationSpec)}
+    # left out where they are not set, as specifications of before are stored
+    assert named.to_dict().keys() - spec.to_dict().keys() == {"target_width", "precision", "budget"}
     assert spec.horizons == (200, 400, 800)
     assert (spec.proxy.sequence_length, spec.proxy.batch_size) == (64, 32)
     assert spec.base_width == 32
