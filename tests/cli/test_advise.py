@@ -6,7 +6,8 @@ from tests.cli.conftest import Run
 
 
 def test_options_make_a_case(run: Run) -> None:
-    shown = " ".join(run("advise", "-p", "standard", "-o", "adamw", "--size", "width=1024:4096").out.split())
+    widths = ("--base-width", "1024", "--target-width", "4096")
+    shown = " ".join(run("advise", "-p", "standard", "-o", "adamw", *widths).out.split())
     assert "standard, adamw, full alignment" in shown
     assert "2.572" in shown
     assert "Rule of weight_decay: constant_product" in shown

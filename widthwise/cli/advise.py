@@ -24,9 +24,14 @@ def advise(
     request: Annotated[str | None, typer.Argument(help="A request of a transfer, or a case (JSON).")] = None,
     parameterization: Annotated[Parameterization | None, options.parameterization()] = None,
     optimizer: Annotated[Optimizer | None, options.optimizer()] = None,
+    base_width: Annotated[int | None, typer.Option(min=1, help="Width of the tuned model.")] = None,
+    target_width: Annotated[int | None, typer.Option(min=1, help="Width of the model to train.")] = None,
     size: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=BASE:TARGET", help="width, depth, batch_tokens, tokens, parameters."),
+        typer.Option(
+            metavar="NAME=BASE:TARGET",
+            help="Another size at both ends: depth, batch_tokens, tokens, parameters, steps.",
+        ),
     ] = None,
     may_change: Annotated[
         list[MayChange] | None, options.word(MayChange, "What is open; parameterization unless given.")
@@ -40,14 +45,15 @@ def advise(
 
     \b
     Examples:
-      widthwise advise -p standard -o adamw --size width=1024:4096
+      widthwise advise -p standard -o adamw --base-width 1024 --target-width 4096
       widthwise advise examples/gpt2_small_to_xl.json --json
     """
     file = {} if request is None else words.read_request(request)
     case: dict[str, Any] = {name: file[name] for name in _CASE if name in file}
     ends = dict(zip(("base", "target"), words.sizes(size, "--size"), strict=True))
-    for end, given in ends.items():
-        case[end] = {name: value for name, value in (case.get(end) or {}).items() if name in _SIZES} | given
+    for end, width in (("base", base_width), ("target", target_width)):
+        stated = {name: value for name, value in (case.get(end) or {}).items() if name in _SIZES}
+        case[end] = stated | ends[end] | words.given({"width": width})
     case |= words.given({"parameterization": parameterization, "optimizer": optimizer})
     if may_change:
         case["may_change"] = [each.value for each in may_change]
