@@ -24,7 +24,7 @@ class Whole:
         """An integer, or else a float with an integer value; integers are tried first and run no Python."""
         del source, handler
         high = min(self.high, LARGEST_EXACT)
-        whole = core_schema.float_schema(strict=True, ge=self.low, le=high, multiple_of=1, allow_inf_nan=False)
+        whole = core_schema.float_schema(strict=True, ge=self.low, le=high, allow_inf_nan=False)
         as_float = core_schema.no_info_before_validator_function(_only_float, whole)
         return core_schema.union_schema(
             [
@@ -43,7 +43,10 @@ class Whole:
 
 
 def _only_float(value: Any) -> float:
-    """Refuse an integer: it was out of range, and as a float 2⁵³ + 1 would be 2⁵³."""
-    if not isinstance(value, float):
-        raise ValueError("not a float")
+    """Refuse an integer, which was out of range (as a float 2⁵³ + 1 would be 2⁵³), and a float that is not whole.
+
+    Pydantic's `multiple_of` takes 1e-42 for a multiple of 1.
+    """
+    if not isinstance(value, float) or not value.is_integer():
+        raise ValueError("not a whole float")
     return value

@@ -25,7 +25,7 @@ router = APIRouter(tags=["transfers"])
 
 _REQUEST = TypeAdapter(TransferBody)
 FILES: dict[str, Any] = {
-    media_type: {"schema": {"type": "string"}}
+    media_type: {"schema": {} if "yaml" in media_type else {"type": "string"}}  # of what a YAML file holds
     for media_type in sorted({each.media_type for each in EXPORTS.values()} - {"application/json"})
 }
 FILE_HEADERS: dict[str, Any] = {

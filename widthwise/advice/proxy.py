@@ -6,6 +6,7 @@ from typing import Any
 from widthwise.advice.case import AdviceCase
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.errors import InvalidInputError
+from widthwise.model import MAX_COUNT
 from widthwise.search.demand import demand_of
 from widthwise.vocabulary import Parameterization
 
@@ -24,13 +25,14 @@ def proxy_for(case: AdviceCase) -> dict[str, Any]:
     head = max(head, LEAST_HEAD)
     width = None if case.target.width is None else _width(case.target.width, head)
     depth = DEPTH if case.target.depth is None else min(DEPTH, case.target.depth)
-    tokens = None if width is None else TOKENS_PER_PARAMETER * 12 * depth * width**2  # a block has about 12·n² weights
+    tokens = 0 if width is None else TOKENS_PER_PARAMETER * 12 * depth * width**2  # a block has about 12·n² weights
+    is_told = 0 < LONGER * tokens <= MAX_COUNT  # more than a request can state helps nobody
     return {
         "width": _told(width, "above 512, where the optimum follows a power law, and within ×16 of the target"),
         "head_dim": _told(head, "the target's own, since the head size then needs no rule; not under 64 (muGPT)"),
         "depth": _told(depth, "at most the 8 blocks of the published losses; name a rule of depth if it changes"),
         "tokens": _told(
-            None if tokens is None else [tokens, LONGER * tokens],
+            [tokens, LONGER * tokens] if is_told else None,
             "20 tokens a parameter of a transformer (12·depth·width²), and four times that: two horizons measure the "
             "exponent over tokens, on which publications disagree",
         ),

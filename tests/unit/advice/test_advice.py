@@ -10,6 +10,7 @@ from widthwise.advice import AdviceCase, advise
 from widthwise.advice.evidence import LOSSES
 from widthwise.advice.proxy import calibration_for
 from widthwise.calibration.spec import CalibrationSpec
+from widthwise.model import MAX_WIDTH
 from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.search.demand import demand_of
 from widthwise.vocabulary import Optimizer
@@ -100,6 +101,7 @@ def test_the_proxy_stays_where_the_exponents_hold(width, head) -> None:
     assert proxy["tokens"]["value"][1] == 4 * proxy["tokens"]["value"][0]
     assert advise(case(target={"head_dim": 32}))["proxy"]["head_dim"]["value"] == 64
     assert advise(case(target={}))["proxy"]["width"]["value"] is None
+    assert advise(case(target={"width": MAX_WIDTH}))["proxy"]["tokens"]["value"] is None  # above 2⁶³
 
 
 def test_a_calibration_has_the_cost_of_its_specification() -> None:

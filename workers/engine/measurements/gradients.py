@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from widthwise.optax.planned import PlannedState
 from widthwise.vocabulary import Measured
 from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, Numbers
 from workers.engine.measurements.looks import init_and_along_the_run
@@ -44,12 +45,17 @@ def gradient_sizes(gradients: Params, optimizer_state: Any) -> dict[str, dict[st
 
 def _second_moment(state: Any) -> jax.Array | None:
     """Return the bias-corrected v̂ of one tensor's optimizer state; None if it holds no second moment per entry."""
-    for node in jax.tree.leaves(state, is_leaf=lambda node: hasattr(node, "nu")):
-        if hasattr(node, "nu"):
-            # optax counts updates in `count`; a named tuple without that field still has the method of a tuple
-            updates = (node.steps if hasattr(node, "steps") else node.count).astype(node.nu.dtype)
-            return jnp.where(updates > 0, node.nu / jnp.maximum(1.0 - ADAM_B2**updates, 1.0 - ADAM_B2), 0.0)
+    for node in jax.tree.leaves(state, is_leaf=lambda node: _nu_of(node) is not None):
+        nu = _nu_of(node)
+        if nu is not None:
+            updates = node.count.astype(nu.dtype)
+            return jnp.where(updates > 0, nu / jnp.maximum(1.0 - ADAM_B2**updates, 1.0 - ADAM_B2), 0.0)
     return None
+
+
+def _nu_of(node: Any) -> jax.Array | None:
+    """The second moment that a state of optax, or of widthwise.optax, holds next to its `count` of updates."""
+    return node.moments.get("nu") if isinstance(node, PlannedState) else getattr(node, "nu", None)
 
 
 def _beside_epsilon(sizes: Mapping[str, float], tensor: MeasuredTensor) -> Numbers:
