@@ -21,7 +21,7 @@ BEYOND_THE_SCHEMA = {
 }
 
 
-@pytest.mark.timeout(300)  # half a minute each on a quiet core
+@pytest.mark.timeout(600)  # three minutes each next to two other processes on two cores
 @pytest.mark.parametrize("keys", [False, True], ids=["open", "keys"])
 def test_no_fault(settings: Settings, store: Store, keys: bool) -> None:
     # The cap of real life: a list beyond its limit is to be refused as such, and not as too many bytes.
