@@ -44,8 +44,9 @@ demo: $(STAMP)  ## see all of it in a minute or two: transfer, calibrate, transf
 serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT=8000)
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
+# In the order of names, so that the unit tests, which are quick, come last and three processes end together.
 test: $(STAMP)  ## run the test suite, without the part that needs PyTorch
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/models --ignore tests/trainers
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/models --ignore tests/trainers
 	@echo "tests/models needs PyTorch and model libraries: make test-models installs them and runs it"
 
 test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model libraries, and read 80 models
