@@ -12,6 +12,7 @@ from tests.docs.running import Reader, runnable
 HERE = [page for page in PAGES if runnable(page) and not needs_models(page)]
 
 
+@pytest.mark.timeout(300)  # on a busy machine
 @pytest.mark.parametrize("page", HERE)
 @pytest.mark.usefixtures("worker")
 def test_a_page_runs(page: str, url: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tests.docs.running import Reader
 __all__ = ["settings", "url", "worker"]
 
 
+@pytest.mark.timeout(300)  # a page imports up to four frameworks, which takes a minute on a busy machine
 @pytest.mark.parametrize("page", [page for page in PAGES if needs_models(page)])
 @pytest.mark.usefixtures("worker")
 def test_a_page_runs(page: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
