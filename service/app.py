@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service.advice.routes import router as advice
 from service.advice.schemas import AdviceRequest
 from service.auth.guard import Guard, make_guard
+from service.calibrations.figures import router as calibration_figures
 from service.calibrations.pictures import Pictures
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
@@ -137,7 +138,7 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    first = (transfers, exports, advice, parameterizations, calibrations)
+    first = (transfers, exports, advice, parameterizations, calibrations, calibration_figures)
     for router in (*first, sweeps, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SpecificationBody, Extension, TrialsUpload)

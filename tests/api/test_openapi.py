@@ -34,6 +34,8 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "GET /v1/calibrations/{calibration_id}/events",
         "GET /v1/calibrations/{calibration_id}/plot.svg",
         "GET /v1/calibrations/{calibration_id}/widths.svg",
+        "GET /v1/calibrations/{calibration_id}/plot.{suffix}",
+        "GET /v1/calibrations/{calibration_id}/widths.{suffix}",
         "POST /v1/calibrations/{calibration_id}/cancel",
         "POST /v1/calibrations/{calibration_id}/trials",
         "POST /v1/calibrations/{calibration_id}/finish",
