@@ -36,6 +36,7 @@ from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store import Store, open_store, upgrade
+from service.sweeps.figures import router as sweep_figures
 from service.sweeps.fits import Fits
 from service.sweeps.routes import router as sweeps
 from service.sweeps.schemas import PredictionsBody, RunsUpload, SweepUpload
@@ -139,7 +140,7 @@ def create_app(
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
     first = (transfers, exports, advice, parameterizations, calibrations, calibration_figures)
-    for router in (*first, sweeps, exponents, workers, health, dashboard):
+    for router in (*first, sweeps, sweep_figures, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
     bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)

@@ -1,29 +1,24 @@
 """The routes of a calibration's figures: each as SVG, as PDF and PNG for print, and its numbers as CSV."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.calibrations.pictures import Pictures
 from service.http.dependencies import ReadStore
+from service.http.figures import PRINTED, figure_response, figure_responses
 from service.http.identifiers import CalibrationId
 from service.http.lanes import Heavy
-from service.http.openapi import error_responses
-from widthwise.figures.figure import MEDIA_TYPES, Figure
+from widthwise.figures.figure import Figure
 from widthwise.figures.sweep import learning_rate_plot
 from widthwise.figures.widths import width_plot
 
 router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 
-_BINARY = {name: {"contentMediaType": name, "format": "binary"} for name in ("application/pdf", "image/png")}
-
-
-def _picture(description: str, *media_types: str) -> dict[int | str, dict[str, Any]]:
-    """The responses of a route that draws."""
-    content = {name: {"schema": {"type": "string", **_BINARY.get(name, {})}} for name in media_types}
-    return {200: {"description": description, "content": content}, **error_responses(404, 422, 429, 503)}
+_ERRORS = (404, 422, 429, 503)
+_PRINTED = ("pdf", "png", "csv")
 
 
 def _pictures(request: Request) -> Pictures:
@@ -62,10 +57,7 @@ async def _drawn(asked: _Asked, kind: str, suffix: str) -> Response:
         content = kept.encoded(suffix)
     else:
         content = await asked.heavy.run(lambda: asked.pictures.of(kind, found, draw).encoded(suffix))
-    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-    if suffix != "svg":
-        headers["Content-Disposition"] = f'attachment; filename="{found.id}-{kind}.{suffix}"'
-    return Response(content, headers=headers, media_type=MEDIA_TYPES[suffix])
+    return figure_response(content, suffix, f"{found.id}-{kind}")
 
 
 @router.get(
@@ -73,7 +65,7 @@ async def _drawn(asked: _Asked, kind: str, suffix: str) -> Response:
     operation_id="getCalibrationPlot",
     summary="Plot learning rate against loss",
     response_class=Response,
-    responses=_picture("An SVG plot: one curve per width, with its optimum.", "image/svg+xml"),
+    responses=figure_responses("An SVG plot: one curve per width, with its optimum.", "svg", errors=_ERRORS),
 )
 async def get_plot(asked: Asked) -> Response:
     """Plot the trials stored so far."""
@@ -85,8 +77,10 @@ async def get_plot(asked: Asked) -> Response:
     operation_id="getCalibrationWidthPlot",
     summary="Plot the best learning rate over width",
     response_class=Response,
-    responses=_picture(
-        "An SVG plot: the optimum at each width, the candidate laws, and the prediction's interval.", "image/svg+xml"
+    responses=figure_responses(
+        "An SVG plot: the optimum at each width, the candidate laws, and the prediction's interval.",
+        "svg",
+        errors=_ERRORS,
     ),
 )
 async def get_width_plot(asked: Asked) -> Response:
@@ -94,11 +88,7 @@ async def get_width_plot(asked: Asked) -> Response:
     return await _drawn(asked, "widths", "svg")
 
 
-Printed = Annotated[
-    Literal["pdf", "png", "csv"],
-    Path(description="`pdf` or `png`, for which the service needs its extra `figures`; `csv`: the numbers."),
-]
-_PRINTED = ("application/pdf", "image/png", "text/csv")
+Printed = Annotated[Literal["pdf", "png", "csv"], Path(description=PRINTED)]
 
 
 @router.get(
@@ -106,7 +96,9 @@ _PRINTED = ("application/pdf", "image/png", "text/csv")
     operation_id="downloadCalibrationPlot",
     summary="Download the plot of learning rate against loss",
     response_class=Response,
-    responses=_picture("The figure of `plot.svg` for print, or its numbers with a row for each mark.", *_PRINTED),
+    responses=figure_responses(
+        "The figure of `plot.svg` for print, or its numbers with a row for each mark.", *_PRINTED, errors=_ERRORS
+    ),
 )
 async def download_plot(asked: Asked, suffix: Printed) -> Response:
     """Return the same figure as `plot.svg` for print, or its numbers."""
@@ -118,7 +110,9 @@ async def download_plot(asked: Asked, suffix: Printed) -> Response:
     operation_id="downloadCalibrationWidthPlot",
     summary="Download the plot of the best learning rate over width",
     response_class=Response,
-    responses=_picture("The figure of `widths.svg` for print, or its numbers with a row for each mark.", *_PRINTED),
+    responses=figure_responses(
+        "The figure of `widths.svg` for print, or its numbers with a row for each mark.", *_PRINTED, errors=_ERRORS
+    ),
 )
 async def download_width_plot(asked: Asked, suffix: Printed) -> Response:
     """Return the same figure as `widths.svg` for print, or its numbers."""

@@ -48,6 +48,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/sweeps/{sweep_id}/runs",
         "GET /v1/sweeps/{sweep_id}/runs",
         "GET /v1/sweeps/{sweep_id}/fit",
+        "GET /v1/sweeps/{sweep_id}/plot.{suffix}",
         "POST /v1/sweeps/{sweep_id}/predictions",
         "POST /v1/advice",
         "GET /v1/exponents",

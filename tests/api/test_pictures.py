@@ -8,6 +8,7 @@ from service.calibrations.pictures import Pictures
 from service.store import Store
 from tests.api.client import Client, problem
 from tests.api.samples import bowl, submit
+from tests.api.test_sweeps import rows, uploaded
 from widthwise.figures.figure import Figure
 
 
@@ -73,3 +74,20 @@ def test_a_server_without_the_renderer_says_what_to_install(client: Client, monk
         answer = problem(client.get(f"{address}/plot.{suffix}"), 422, "invalid-input")
         assert "pip install 'widthwise[figures]'" in answer["detail"]
     assert client.get(f"{address}/plot.csv").status_code == 200
+
+
+def test_a_sweep_is_drawn_in_every_format_and_again_only_after_new_runs(client: Client) -> None:
+    identifier = uploaded(client)
+    for suffix, head in (("svg", b"<svg"), ("pdf", b"%PDF-"), ("png", b"\x89PNG"), ("csv", b"mark,width,")):
+        answer = client.get(f"/v1/sweeps/{identifier}/plot.{suffix}")
+        assert answer.status_code == 200
+        assert answer.content.startswith(head)
+    assert client.get(f"/v1/sweeps/{identifier}/plot.csv").text.count("\noptimum,") == 4
+    more = [run for run in rows(widths=(1024,)) if run["loss"] is not None]
+    assert client.post(f"/v1/sweeps/{identifier}/runs", json={"runs": more}).status_code == 200
+    assert client.get(f"/v1/sweeps/{identifier}/plot.csv").text.count("\noptimum,") == 5
+
+
+def test_a_sweep_without_runs_is_not_drawn(client: Client) -> None:
+    identifier = uploaded(client, [])
+    assert "has no runs yet" in problem(client.get(f"/v1/sweeps/{identifier}/plot.svg"), 409, "conflict")["detail"]

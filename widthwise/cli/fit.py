@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from widthwise.cli import console, options, sweep_options
+from widthwise.cli import console, drawing, options, sweep_options
 from widthwise.cli.sweep_tables import range_of, show_fit, show_held_out, show_predictions, values_of
 
 if TYPE_CHECKING:
@@ -46,12 +46,8 @@ def fit(
     holdout: Annotated[str | None, sweep_options.holdout(_ASKED)] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            "--plot",
-            metavar="FILE",
-            help="Draw the cells' curves, the best rate over each axis, and what was held out, as .svg, .pdf or .png; "
-            "or write the numbers of that figure as .csv.",
-            rich_help_panel=_OUTPUT,
+        drawing.plot(
+            f"Draw the cells' curves, the best rate over each axis, and what was held out, {drawing.FORMATS}.", _OUTPUT
         ),
     ] = None,
     as_json: Annotated[bool, options.as_json("Print one JSON object.", _OUTPUT)] = False,

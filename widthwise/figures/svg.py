@@ -47,7 +47,7 @@ def written(root: Element, height: float) -> str:
 
 
 def _name_apart(root: Element) -> None:
-    """Give ids a suffix, since a notebook has many figures in one document."""
+    """Add a suffix to ids, since a notebook has many figures in one document."""
     suffix = hashlib.sha256(tostring(root)).hexdigest()[:8]
     for each in root.iter():
         if "id" in each.attrib:
