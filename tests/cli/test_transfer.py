@@ -346,6 +346,9 @@ def test_the_quantities_are_drawn_over_width(run: Run, tmp_path: Path) -> None:
         ("4096", 0.0001875),
     ]
     assert run("transfer", *CONTRACT, "--plot", tmp_path / "plan.svg").code == 0
-    refused = run("transfer", FILES[0].parent / "gpt2_small_to_xl.json", "--plot", file)
+    asked = json.loads(FILES[0].read_text(encoding="utf-8"))
+    for end in ("base", "target"):
+        del asked[end]["width"]  # the tensors tell it, and each has its own
+    refused = run("transfer", "-", "--plot", file, stdin=json.dumps(asked))
     assert refused.code == 1
     assert "name the width of base and target" in refused.err
