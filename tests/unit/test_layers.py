@@ -12,6 +12,7 @@ WEB = {"fastapi", "starlette", "anyio", "pydantic", "pydantic_core"}
 LAYERS = {
     "widthwise/cli/": {"widthwise", "typer", "rich", "yaml"},
     "widthwise/client.py": {"widthwise", "httpx"},
+    "widthwise/figures/printing.py": {"widthwise", "vl_convert"},
     "widthwise/integrations/optuna.py": {"widthwise", "optuna"},
     "widthwise/integrations/ray.py": {"widthwise", "ray"},
     "widthwise/jax/": {"widthwise", "jax", "numpy"},
