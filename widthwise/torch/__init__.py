@@ -5,6 +5,7 @@ from widthwise.torch.attach import attach
 from widthwise.torch.check import check
 from widthwise.torch.coordinates import coordinate_check
 from widthwise.torch.init import init_
+from widthwise.torch.measure import measure
 from widthwise.torch.multipliers import apply_multipliers, multipliers
 from widthwise.torch.param_groups import param_groups
 from widthwise.torch.plan import plan
@@ -17,6 +18,7 @@ __all__ = [
     "check",
     "coordinate_check",
     "init_",
+    "measure",
     "multipliers",
     "param_groups",
     "plan",
