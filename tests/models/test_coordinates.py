@@ -63,7 +63,7 @@ def test_an_mlp_with_its_plan_passes(scheme: str) -> None:
     report = checked(Mlp, scheme, base=BASE)
     assert report.outcome == "pass", report
     assert {found.layer for found in report.check.judgements} == {"read", "hidden.0", "hidden.1", "head"}
-    assert len(report.measurements) == 8
+    assert len(report.measurements) == 2 * 8  # of coordinates, and of alignment
     json.dumps(report.to_dict(), allow_nan=False)
 
 
@@ -139,6 +139,23 @@ def test_one_rate_for_all_tensors_fails() -> None:
 def failed(report: CoordinateReport) -> set[tuple[str, str]]:
     assert report.outcome == "fail", report
     return {(found.layer, found.size) for found in report.check.judgements if found.outcome == "fail"}
+
+
+def test_alignment_is_the_slope_over_width_and_a_plan_follows_it() -> None:
+    report = checked(Mlp, "standard", base=BASE)
+    measured = report.alignment
+    assert measured is not None
+    stable = {each.role: each.value for each in report.aligned.exponents if each.quantity == "max_stable_learning_rate"}
+    assert 0.75 < measured["hidden"]["alpha"] <= 1  # of one batch that is seen again and again
+    single = report.aligned.measured[0].published[256]
+    assert single < measured["hidden"]["alpha"]  # the constant factor of a reading at one width
+
+    def rate(alignment: Any) -> float:
+        plan = plan_of(Mlp(32), Mlp(256), INPUTS, base=BASE, optimizer="adam", alignment=alignment)
+        return plan.tensor("hidden.0.weight").learning_rate.multiplier
+
+    assert rate("full") == 1 / 8
+    assert rate(measured) == pytest.approx(8 ** -stable["hidden"])
 
 
 def test_it_is_a_table_in_print_and_in_a_notebook() -> None:

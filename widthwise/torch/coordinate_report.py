@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from widthwise.calibration.trial import Measurement
+from widthwise.estimate.parts.alignments import AlignmentPart
 from widthwise.estimate.parts.coordinates import CoordinateCheck, Judgement
 
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
@@ -16,7 +17,8 @@ class CoordinateReport:
     """Whether activations scale as theory says. `print` shows it; in a notebook it is a table."""
 
     check: CoordinateCheck
-    measurements: tuple[Measurement, ...]  #: RMS of every module by width and seed, in the form of a calibration's
+    aligned: AlignmentPart  #: α, ω and u by their slopes over width, and the learning-rate exponents that they allow
+    measurements: tuple[Measurement, ...]  #: by width and seed, in the form of a calibration's
 
     @property
     def outcome(self) -> str:
@@ -28,9 +30,18 @@ class CoordinateReport:
         """Return what the outcome rests on, in words."""
         return self.check.reasons
 
+    @property
+    def alignment(self) -> dict[str, dict[str, float]] | None:
+        """Return α, ω and u of hidden layers and readout as a transfer takes them; None if one is unknown."""
+        return self.aligned.used
+
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-ready values, all finite: the check as a calibration's result has it, and the measurements."""
-        return {**self.check.to_dict(), "measurements": [each.to_dict() for each in self.measurements]}
+        """Return JSON-ready values, all finite: the check as a calibration's result has it, and what was measured."""
+        return {
+            **self.check.to_dict(),
+            "alignment": self.aligned.to_dict(),
+            "measurements": [each.to_dict() for each in self.measurements],
+        }
 
     def __str__(self) -> str:
         rows = [self._head(), *self._rows()]

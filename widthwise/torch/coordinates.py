@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
-from widthwise.calibration.looks import powers_of_two
+from widthwise.calibration.looks import along_the_run, powers_of_two
 from widthwise.calibration.trial import Measurement
 from widthwise.errors import InvalidInputError
+from widthwise.estimate.parts.alignments import fit_readings
 from widthwise.estimate.parts.coordinates import expected_slopes, judge
 from widthwise.estimate.readings import readings_of
 from widthwise.model import Base
@@ -17,6 +18,7 @@ from widthwise.tensors.multipliers import ComputedMultiplier
 from widthwise.theory.alignment import AlignmentLike, Number, parse
 from widthwise.torch.activations import Activations, activations, rms
 from widthwise.torch.adam_atan2 import AdamAtan2
+from widthwise.torch.alignment import ratios, weights_of
 from widthwise.torch.coordinate_report import CoordinateReport
 from widthwise.torch.init import init_
 from widthwise.torch.inputs import Inputs
@@ -42,7 +44,9 @@ _OPTIMIZERS: Mapping[Optimizer, MakeOptimizer] = {
     Optimizer.ADAMAX: torch.optim.Adamax,
 }
 _MATRICES = (Role.EMBEDDING, Role.HIDDEN, Role.READOUT)
+_LOOKS = {Measured.COORDINATES: powers_of_two, Measured.ALIGNMENT: along_the_run}  #: the steps at which to look
 _SIZES = {"output", "output_change"}
+_ROOT = "the model"
 _UNPLACED = "module"  #: the role of a module without a matrix, or with matrices of several roles
 
 
@@ -81,7 +85,8 @@ def coordinate_check(
     `apply_multipliers`; the other words are those of `widthwise.torch.plan`.
 
     Every module's output is measured; judged are those that hold matrices of one role, by the slopes that the
-    parameterization, the optimizer and the alignment predict (docs/theory.md). Random numbers stay as they were.
+    parameterization, the optimizer and the alignment predict (docs/theory.md). `report.alignment` is what the same runs
+    show of α, ω and u, at shares of the steps: take a few hundred for it. Random numbers stay as they were.
 
     Raises InvalidInputError for fewer than two widths, without a loss, without a base to plan from; and what
     `widthwise.torch.plan`, `apply_multipliers` and `init_` raise.
@@ -127,16 +132,20 @@ def coordinate_check(
             return made, _optimizer(kind, make_optimizer)(param_groups(made, plan))
 
         measurements = [
-            Measurement(width, seed, Measured.COORDINATES, data)
+            Measurement(width, seed, kind_of_record, data)
             for width in ordered
             for seed in range(seeds)
-            for data in [_run(*training(width, seed), batch, batches or (batch,), placed, loss=loss, steps=steps)]
+            for kind_of_record, data in _run(
+                *training(width, seed), batch, batches or (batch,), placed, loss=loss, steps=steps
+            ).items()
         ]
-    expected = expected_slopes(
-        scheme, kind, parse(alignment, readout_omega), tied=any(each.tied_to for each in plans[ordered[-1]].tensors)
-    )
+    declared = parse(alignment, readout_omega)
+    expected = expected_slopes(scheme, kind, declared, tied=any(each.tied_to for each in plans[ordered[-1]].tensors))
+    aligned = readings_of(measurements, Measured.ALIGNMENT)
     return CoordinateReport(
-        judge(readings_of(measurements, Measured.COORDINATES), scheme, expected), tuple(measurements)
+        judge(readings_of(measurements, Measured.COORDINATES), scheme, expected),
+        fit_readings(aligned, scheme, kind, known_word(Form, form, "form"), declared),
+        tuple(measurements),
     )
 
 
@@ -186,17 +195,16 @@ def _run(
     *,
     loss: Loss | None,
     steps: int,
-) -> dict[str, Any]:
-    """Train, and return the record of what was seen: the form of a calibration's measurement."""
+) -> dict[Measured, dict[str, Any]]:
+    """Train, and return the records of what was seen: each has the form of a calibration's measurement."""
     model.train()
-    data: dict[str, Any] = {
-        "learning_rate": float(optimizer.param_groups[0]["lr"]),
-        "steps": steps,
-        "diverged_at": None,
-        "snapshots": [],
+    rate = float(optimizer.param_groups[0]["lr"])
+    data: dict[Measured, dict[str, Any]] = {
+        kind: {"learning_rate": rate, "steps": steps, "diverged_at": None, "snapshots": []} for kind in _LOOKS
     }
-    looks = powers_of_two(steps)
+    looks = {kind: of(steps) for kind, of in _LOOKS.items()}
     start = activations(model, batch)
+    weights = weights_of(start)
     for step in range(steps + 1):
         if step > 0:
             optimizer.zero_grad()
@@ -205,14 +213,25 @@ def _run(
                 break
             found.backward()
             optimizer.step()
-        if step in looks:
-            tensors = dict(_sizes(activations(model, batch), start, placed))
-            if not all(math.isfinite(sizes[size]) for sizes in tensors.values() for size in _SIZES & sizes.keys()):
-                break
-            data["snapshots"].append({"step": step, "tensors": tensors})
+        if not any(step in of for of in looks.values()):
+            continue
+        now = activations(model, batch)
+        sizes = dict(_sizes(now, start, placed))
+        if not all(math.isfinite(each[size]) for each in sizes.values() for size in _SIZES & each.keys()):
+            break
+        if step in looks[Measured.COORDINATES]:
+            data[Measured.COORDINATES]["snapshots"].append({"step": step, "tensors": sizes})
+        if step in looks[Measured.ALIGNMENT]:
+            fan_ins = {path: fan_in for path, (_, fan_in) in placed.items()}
+            aligned = {
+                path or _ROOT: {"role": placed[path][0], "fan_in": fan_ins[path], **of}
+                for path, of in ratios(now, start, weights, fan_ins)
+            }
+            data[Measured.ALIGNMENT]["snapshots"].append({"step": step, "tensors": aligned})
     else:
         return data
-    data["diverged_at"] = step
+    for each in data.values():
+        each["diverged_at"] = step
     return data
 
 
@@ -226,4 +245,4 @@ def _sizes(
         before = start[path].outputs if path in start else []
         if [one.shape for one in each.outputs] == [one.shape for one in before]:
             sizes["output_change"] = rms([one - other for one, other in zip(each.outputs, before, strict=True)])
-        yield path or "the model", sizes
+        yield path or _ROOT, sizes
