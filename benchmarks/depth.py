@@ -61,7 +61,8 @@ def main() -> None:
 def _places(architecture: str, name: str, options: argparse.Namespace) -> list[Place]:
     proxy, width = PROXIES[architecture]
     rule = RULES[name]
-    beyond = {"depth": options.depths[0], "rules": {} if rule is None else {"depth": rule}}
+    base = options.depths[0]
+    named = {} if rule is None else {"depth": rule}
     return [
         Place(
             depth,
@@ -71,7 +72,7 @@ def _places(architecture: str, name: str, options: argparse.Namespace) -> list[P
                 widths=[width],
                 steps=options.steps,
                 proxy={**proxy, "depth": depth},
-                beyond_width=beyond,
+                beyond_width={"depth": base, "rules": named if depth > base else {}},
             ),
             width,
         )

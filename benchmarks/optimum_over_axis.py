@@ -7,13 +7,15 @@ another place is in its trials, so the best rate stays where it is if the rule i
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.bank import Bank
 from benchmarks.record import arguments
+from widthwise import Base, Target, transfer
+from widthwise.calibration.grids import HALF_OCTAVE
 from widthwise.estimate.intervals import moderated_errors, quantile
 from widthwise.estimate.optimum import Optimum
 from widthwise.estimate.scaling import PowerLaw, fit_power_law
@@ -85,21 +87,58 @@ def slope_of(optima: Mapping[float, Optimum]) -> PowerLaw:
     return fit_power_law(values, centres, moderated_errors(errors, freedom))
 
 
-def excess(bank: Bank, place: Place, rate: float, best: float, seeds: int) -> Excess:
-    """What `rate` loses against `best` at a place, both trained there and not read off a curve."""
-    if rate == best:
+def gap(bank: Bank, one: tuple[Place, float], other: tuple[Place, float], seeds: int) -> Excess:
+    """What one place at its learning rate loses against another, both trained there and not read off a curve."""
+    if one == other:
         return Excess(0.0, 0.0)
-    trials = bank.run(place.spec, place.width, [rate, best], range(seeds))
-    losses = {(trial["learning_rate"], trial["seed"]): trial["loss"] for trial in trials}
-    gaps = [_gap(losses[rate, seed], losses[best, seed]) for seed in range(seeds)]
+    first, second = (_losses(bank, place, rate, seeds) for place, rate in (one, other))
+    gaps = [loss - best for loss, best in zip(first, second, strict=True)]
     half = quantile(seeds - 1) * float(np.std(gaps, ddof=1)) / math.sqrt(seeds) if seeds > 1 else math.nan
     return Excess(float(np.mean(gaps)), half)
 
 
-def excesses(bank: Bank, places: Sequence[Place], optima: Mapping[float, Optimum], seeds: int) -> dict[float, Excess]:
-    """What the base's best rate loses at every place against the best one there."""
-    rate = optima[places[0].value].learning_rate
-    return {p.value: excess(bank, p, rate, optima[p.value].learning_rate, seeds) for p in places}
+def excesses(
+    bank: Bank,
+    places: Sequence[Place],
+    optima: Mapping[float, Optimum],
+    seeds: int,
+    factors: Mapping[float, float] | None = None,
+) -> dict[float, Excess]:
+    """What the base's best rate loses at every place against the best one there.
+
+    factors: by which a rule multiplies it at each place, where the trials don't.
+    """
+    rate, by = optima[places[0].value].learning_rate, factors or {}
+    return {
+        place.value: gap(
+            bank, (place, rate * by.get(place.value, 1.0)), (place, optima[place.value].learning_rate), seeds
+        )
+        for place in places
+    }
+
+
+def in_base_rates(optima: Mapping[float, Optimum], factors: Mapping[float, float]) -> dict[float, Optimum]:
+    """The optima divided by what a rule multiplies the base's learning rate by at each place."""
+    return {
+        value: replace(
+            found,
+            learning_rate=found.learning_rate / factors[value],
+            log2_learning_rate=found.log2_learning_rate - math.log2(factors[value]),
+        )
+        for value, found in optima.items()
+    }
+
+
+def rule_factor(rules: Mapping[str, Any], *, batch_tokens: tuple[int, int], tokens: tuple[int, int]) -> float:
+    """What rules make of every learning rate; each size as (base, target)."""
+    plan = transfer(
+        parameterization="standard",
+        optimizer="adam",
+        base=Base(width=32, batch_tokens=batch_tokens[0], tokens=tokens[0], learning_rate=1.0),
+        target=Target(width=32, batch_tokens=batch_tokens[1], tokens=tokens[1]),
+        rules=rules,
+    )
+    return plan.layer("hidden").learning_rate.multiplier
 
 
 def row_of(name: str, optima: Mapping[float, Optimum], lost: Mapping[float, Excess]) -> dict[str, Any]:
@@ -144,18 +183,27 @@ def table(axis: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def picture(axis: str, bank: Bank, places: Sequence[Place]) -> str:
-    """The curves of all places and the best rate over the axis, as an SVG document."""
+    """The sweeps of all places and the best rate over the axis, as an SVG document."""
     runs = [
         SweepRun(trial["learning_rate"], trial["loss"], {axis: place.value}, trial["seed"])
         for place in places
         for trial in bank.trials(place.spec)
-        if trial["width"] == place.width
+        if trial["width"] == place.width and _is_on_grid(trial["learning_rate"])
     ]
     return sweep_report(fit_sweep(runs))
 
 
-def _gap(loss: float | None, best: float | None) -> float:
-    return math.nan if loss is None or best is None else loss - best
+def _is_on_grid(rate: float) -> bool:
+    """Whether a sweep tried it; other rates were trained to compare two of them."""
+    steps = math.log2(rate) / HALF_OCTAVE
+    return abs(steps - round(steps)) < 1e-9
+
+
+def _losses(bank: Bank, place: Place, rate: float, seeds: int) -> list[float]:
+    """Loss of every seed; NaN where it diverged."""
+    trials = bank.run(place.spec, place.width, [rate], range(seeds))
+    by_seed = {trial["seed"]: trial["loss"] for trial in trials}
+    return [math.nan if by_seed[seed] is None else float(by_seed[seed]) for seed in range(seeds)]
 
 
 def _number(value: float) -> float | None:
