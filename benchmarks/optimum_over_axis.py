@@ -161,12 +161,16 @@ def table(axis: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The rows as two tables in Markdown: where the best rate lies, and what the base's costs elsewhere."""
     values = rows[0]["values"]
     head = " | ".join(f"{axis} {value:g}" for value in values)
-    lines = ["Best base learning rate, and the octaves that it drifts per doubling:", ""]
-    lines += [f"| rule | {head} | drift | 95 % |", "|---|" + "---|" * (len(values) + 2)]
+    lines = ["Best base learning rate, and the octaves that it drifts per doubling (0: the rule holds it):", ""]
+    lines += [f"| rule | {head} | drift | 95 % | the best rate |", "|---|" + "---|" * (len(values) + 3)]
     for row in rows:
         best = " | ".join(f"{2**log2:.3g}" for log2 in row["optima_log2"])
-        low, high = row["interval"] or (math.nan, math.nan)
-        lines.append(f"| {row['name']} | {best} | {row['slope']:+.2f} | {low:+.2f} to {high:+.2f} |")
+        interval, verdict = "none", "two points say nothing"
+        if row["interval"] is not None:
+            low, high = row["interval"]
+            interval = f"{low:+.2f} to {high:+.2f}"
+            verdict = "stays" if low <= 0 <= high else "moves"
+        lines.append(f"| {row['name']} | {best} | {row['slope']:+.2f} | {interval} | {verdict} |")
     lines += [
         "",
         "Nats that the base's best rate, transferred, loses against the best one there; then that best loss:",
