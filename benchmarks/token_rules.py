@@ -59,7 +59,7 @@ def main() -> None:
         f"exponent is that between {steps[0]} and {steps[1]} steps. ± is a 95 % interval over seeds. Trials were "
         f"run at commit {bank.commits([place.spec for place in places])}.",
     ]
-    pictures = {"Loss over the learning rate at each number of steps": picture("tokens", bank, places)}
+    pictures = {"Loss over the learning rate at each number of steps": picture("steps", bank, places)}
     data = {"rows": rows, "measured": measured}
     write_result("token_rules", "Rules of tokens on a longer training", lines, data, options, pictures=pictures)
 
