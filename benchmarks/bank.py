@@ -37,7 +37,10 @@ MOST_POINTS = 20  # of one sweep: 10 octaves; an optimum that still lies at the 
 
 
 def specification(**members: Any) -> dict[str, Any]:
-    """A specification of the MLP proxy; the base width is the first of `widths`."""
+    """A specification of the MLP proxy; the base width is the first of `widths`.
+
+    `beyond_width` says what else than the width differs from the base (`workers.engine.beyond_width`).
+    """
     return {
         "alignment": "full",
         "readout_omega": None,
@@ -63,9 +66,13 @@ class Bank:
         path = self._path(spec)
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def commits(self) -> str:
-        """The commits at which the trials on file were run, in words: a bank may outlive a version."""
-        lines = [line for path in self._folder.glob("*.jsonl") for line in path.read_text().splitlines()]
+    def commits(self, specs: Sequence[Mapping[str, Any]] | None = None) -> str:
+        """The commits at which the trials on file were run, in words: a bank may outlive a version.
+
+        specs: those whose trials count; None: all on file.
+        """
+        paths = self._folder.glob("*.jsonl") if specs is None else {self._path(spec) for spec in specs}
+        lines = [line for path in paths for line in path.read_text().splitlines()]
         return ", ".join(sorted({json.loads(line)["commit"] for line in lines}))
 
     def run(
@@ -74,15 +81,17 @@ class Bank:
         """The trials of `spec` at `width` for every learning rate and seed: those on file, and the missing ones."""
         for name, value in SINGLE_THREADED.items():  # as a worker's child sets them, before JAX is imported
             os.environ.setdefault(name, value)
+        from workers.engine.beyond_width import BeyondWidth
         from workers.engine.sweep import run_shard
 
         done = {(trial["width"], trial["learning_rate"], trial["seed"]) for trial in self.trials(spec)}
+        beyond = BeyondWidth.from_dict(spec.get("beyond_width", {}))
         for seed in seeds:
             missing = [rate for rate in rates if (width, rate, seed) not in done]
             if missing:
                 shard = ShardSpec(width, tuple(missing), (seed,))
                 with self._path(spec).open("a") as lines:
-                    for trial in run_shard(CalibrationSpec.from_dict(spec), shard):
+                    for trial in run_shard(CalibrationSpec.from_dict(spec), shard, beyond=beyond):
                         lines.write(json.dumps({**trial.to_dict(), "commit": self._commit}) + "\n")
                         lines.flush()
         asked = {(width, rate, seed) for rate in rates for seed in seeds}
@@ -127,6 +136,7 @@ class Bank:
         names = ("parameterization", "optimizer", "alignment", "readout_omega", "form", "epsilon", "steps", "proxy")
         rules = {name: spec.get(name, "per_layer") for name in ("learning_rate_rule", "epsilon_rule")}
         key = {name: spec[name] for name in names} | rules | {"base_width": min(spec["widths"])}
+        key |= {name: spec[name] for name in ("beyond_width",) if spec.get(name)}
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
         return self._folder / f"{spec['parameterization']}_{spec['optimizer']}_{digest}.jsonl"
 

@@ -24,8 +24,8 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from benchmarks.bank import Bank, specification
+from benchmarks.optimum_over_axis import slope_of
 from benchmarks.record import arguments, write_result
-from benchmarks.transfer_slopes import slope
 from widthwise.calibration.grids import HALF_OCTAVE, default_learning_rates
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
@@ -87,7 +87,7 @@ def cell(bank: Bank, kind: str, optimizer: str, options: argparse.Namespace) -> 
     theory = optima[options.widths[-1]].log2_learning_rate
     predicted = {
         "theory": theory,
-        "power law": slope(optima).predict(options.held_out)[0],
+        "power law": slope_of(optima).predict(options.held_out)[0],
         "engine": result.predict(options.held_out).log2_learning_rate,
     }
     cover = [min(max(value, theory - FARTHEST), theory + FARTHEST) for value in predicted.values()]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bank import Bank, specification
-from benchmarks.record import arguments, write_result
-from benchmarks.transfer_slopes import slope
+from benchmarks.optimum_over_axis import Place, axis_arguments, optima_over, slope_of
+from benchmarks.record import write_result
 from widthwise.calibration.grids import default_learning_rates
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
@@ -72,20 +72,16 @@ def _specification(optimizer: str, rule: str, options: argparse.Namespace) -> di
     )
 
 
-def _sweep(bank: Bank, optimizer: str, rule: str, options: argparse.Namespace) -> dict[int, Optimum]:
+def _sweep(bank: Bank, optimizer: str, rule: str, options: argparse.Namespace) -> dict[float, Optimum]:
     """The optimum of every width, each sweep centred on the optimum of the one before."""
     spec = _specification(optimizer, rule, options)
     rates = spec["learning_rates"]
-    centre = math.log2(rates[len(rates) // 2])
-    optima: dict[int, Optimum] = {}
-    for width in options.widths:
-        _, optima[width] = bank.sweep_around(spec, width, centre, range(options.seeds))
-        centre = optima[width].log2_learning_rate
-    return optima
+    places = [Place(width, spec, width) for width in options.widths]
+    return optima_over(bank, places, options.seeds, math.log2(rates[len(rates) // 2]))
 
 
-def _row(optimizer: str, rule: str, optima: dict[int, Optimum]) -> dict[str, Any]:
-    law = slope(optima)
+def _row(optimizer: str, rule: str, optima: dict[float, Optimum]) -> dict[str, Any]:
+    law = slope_of(optima)
     return {
         "optimizer": optimizer,
         "learning_rate_rule": rule,
@@ -105,12 +101,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = arguments(__doc__)
-    parser.add_argument("--widths", type=int, nargs="+", default=[32, 64, 128])
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--bank", default="build/bank", help="folder of the trials made so far")
-    return parser.parse_args()
+    return axis_arguments(__doc__, widths=[32, 64, 128], seeds=2).parse_args()
 
 
 if __name__ == "__main__":

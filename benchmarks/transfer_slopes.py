@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bank import Bank, specification
-from benchmarks.record import arguments, write_result
+from benchmarks.optimum_over_axis import Place, axis_arguments, optima_over, slope_of
+from benchmarks.record import write_result
 from widthwise.calibration.grids import default_learning_rates
-from widthwise.estimate.intervals import moderated_errors
 from widthwise.estimate.optimum import Optimum
-from widthwise.estimate.scaling import PowerLaw, fit_power_law
 from widthwise.vocabulary import Parameterization
 
 AIM = 0.05  # of the issue that asked for this: distance of a slope from what theory expects
@@ -57,34 +56,19 @@ def main() -> None:
     )
 
 
-def sweep(bank: Bank, kind: str, rule: str, widths: Sequence[int], options: argparse.Namespace) -> dict[int, Optimum]:
+def sweep(bank: Bank, kind: str, rule: str, widths: Sequence[int], options: argparse.Namespace) -> dict[float, Optimum]:
     """The optimum of every width, each sweep centred where the one before points."""
     spec = specification(
         parameterization=kind, optimizer="adam_atan2", widths=list(widths), learning_rate_rule=rule, steps=options.steps
     )
     rates = default_learning_rates("adam_atan2", "mlp", widths[0])
+    places = [Place(width, spec, width) for width in widths]
     centre = math.log2(rates[len(rates) // 2])
-    optima: dict[int, Optimum] = {}
-    for before, width in zip([widths[0], *widths], widths, strict=False):
-        expected = EXPECTED.get((kind, rule), 0.0) * math.log2(width / before)
-        _, optima[width] = bank.sweep_around(spec, width, centre + expected, range(options.seeds))
-        centre = optima[width].log2_learning_rate
-    return optima
+    return optima_over(bank, places, options.seeds, centre, slope=EXPECTED.get((kind, rule), 0.0))
 
 
-def slope(optima: dict[int, Optimum]) -> PowerLaw:
-    """The plain power law through interior optima."""
-    inside = [
-        (width, found.log2_learning_rate, found.standard_error, found.degrees_of_freedom)
-        for width, found in optima.items()
-        if found.standard_error is not None
-    ]
-    widths, centres, errors, freedom = zip(*inside, strict=True)
-    return fit_power_law(widths, centres, moderated_errors(errors, freedom))
-
-
-def _row(kind: str, rule: str, optima: dict[int, Optimum]) -> dict[str, Any]:
-    law = slope(optima)
+def _row(kind: str, rule: str, optima: dict[float, Optimum]) -> dict[str, Any]:
+    law = slope_of(optima)
     expected = 0.0 if rule == "per_layer" else EXPECTED.get((kind, rule))
     return {
         "parameterization": kind,
@@ -114,16 +98,12 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = arguments(__doc__)
+    parser = axis_arguments(__doc__, widths=[64, 128, 256, 512], seeds=2)
     parser.add_argument("--skip", nargs="*", default=[], metavar="RULE:KIND", help="such as per_layer:ntk")
-    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--other-widths", type=int, nargs="+", default=[32, 64, 128, 512], help="another base width")
     parser.add_argument(
         "--widest-global", type=int, default=256, help="the global rate's best falls by half a doubling"
     )
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--bank", default="build/bank", help="folder of the trials made so far")
     return parser.parse_args()
 
 

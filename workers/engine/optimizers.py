@@ -193,8 +193,11 @@ def build_optimizer(
     weight_decays: Scalars,
     hidden: Collection[str] = (),
     constants: Constants | None = None,
+    is_coupled: bool = False,
 ) -> optax.GradientTransformation:
     """Return an optimizer with a separate learning rate η, epsilon and decoupled decay λ (W ← W − ηλW) per tensor.
+
+    If the decay is coupled, λW is added to the gradient instead.
 
     Parameters are a flat dict with the keys of the three mappings. The state does not depend on these, so they may
     change from step to step. Optimizers without an epsilon ignore `epsilons`, and those without decay ignore
@@ -207,7 +210,7 @@ def build_optimizer(
         direction = record.direction if special is None else special.direction
         parts = [direction(epsilons[name], in_force)]
         if record.decays:
-            parts.append(optax.add_decayed_weights(weight_decays[name]))
+            parts.insert(0 if is_coupled else 1, optax.add_decayed_weights(weight_decays[name]))
         return optax.chain(*parts, optax.scale_by_learning_rate(learning_rates[name]))
 
     return per_tensor({name: of_tensor(name) for name in learning_rates})

@@ -9,13 +9,15 @@ in its init therefore moves into the forward multiplier: 1/√n at the base, tim
 (the equivalence map of widthwise.theory.tied). So a tied model starts with logits of the same size as an untied one.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from widthwise import Base, Quantity, Target, Tensor, transfer
+from widthwise import Plan, Quantity, Tensor, transfer
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.vocabulary import EpsilonRule, LearningRateRule, Role
-from workers.engine.optimizers import ADAMW_WEIGHT_DECAY, engine_optimizer
+from workers.engine.beyond_width import ONLY_WIDTH, BeyondWidth
+from workers.engine.optimizers import engine_optimizer
 from workers.engine.proxies.contract import Proxy, TensorSpec
 
 
@@ -26,13 +28,18 @@ class Prescription:
     width: int
     learning_rates: Mapping[str, float]  #: multiplier of the base learning rate
     epsilons: Mapping[str, float]  #: absolute; Adam's ε, Adafactor's ε₁; 0 for an optimizer that has none
-    weight_decays: Mapping[str, float]  #: absolute, decoupled; only AdamW reads them
+    weight_decays: Mapping[str, float]  #: absolute; only AdamW reads them
     init_stds: Mapping[str, float]
     forward_multipliers: Mapping[str, float]  #: also of a tied readout, which is not a tensor
+    residual_multiplier: float = 1.0  #: of every residual branch
+    #: what rules make of the optimizer's constants, by name
+    constants: Mapping[str, float] = field(default_factory=dict)
 
 
-def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
+def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int, beyond: BeyondWidth = ONLY_WIDTH) -> Prescription:
     """The prescription of `spec` for `proxy` at `width`, from the real tensor shapes at both widths.
+
+    beyond: what else differs from the base, and by which rules.
 
     Raises InvalidInputError for a width that the proxy can't have or a combination that the theory can't place.
     """
@@ -42,8 +49,8 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
         parameterization=spec.parameterization,
         optimizer=spec.optimizer,
         alignment=spec.alignment,
-        base=Base(width=spec.base_width, learning_rate=1.0, epsilon=spec.epsilon, weight_decay=ADAMW_WEIGHT_DECAY),
-        target=Target(width=width),
+        base=beyond.base(spec, proxy.predictions),
+        target=beyond.target(spec, width, proxy.predictions),
         tensors=[
             Tensor(
                 name=name,
@@ -53,12 +60,16 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
                 fan_out_axes=base.fan_out_axes,
                 role=base.role,
                 tied_to=proxy.tied.get(name),
+                in_block=base.in_block,
             )
             for name, base in base_uses.items()
         ],
         form=spec.form,
         readout_omega=spec.readout_omega,
+        weight_decay_mode=beyond.weight_decay_mode,
+        rules=json.loads(beyond.rules),
     )
+    residual = plan.model.residual_multiplier
     planned = {tensor.name: tensor for tensor in plan.tensors}
     return Prescription(
         width=width,
@@ -69,7 +80,7 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
         },
         epsilons={name: _epsilon(spec, planned[name].epsilon) for name in base_tensors},
         weight_decays={
-            name: ADAMW_WEIGHT_DECAY * planned[name].weight_decay.multiplier / _rate_at_base(spec, base)
+            name: beyond.weight_decay * planned[name].weight_decay.multiplier / _rate_at_base(spec, base)
             for name, base in base_tensors.items()
         },
         init_stds={
@@ -79,7 +90,22 @@ def prescribe(spec: CalibrationSpec, proxy: Proxy, width: int) -> Prescription:
             name: _base_multiplier(proxy, name, base_uses) * planned[name].forward_multiplier.multiplier
             for name in base_uses
         },
+        residual_multiplier=1.0 if residual is None else residual.multiplier,
+        constants=_constants(beyond, plan),
     )
+
+
+def _constants(beyond: BeyondWidth, plan: Plan) -> dict[str, float]:
+    """Adam's constants that the base states or a rule changes, as the optimizers name them."""
+    found: dict[str, float] = {}
+    for name, stated, changed in (
+        ("b1", beyond.beta1, plan.training.beta1),
+        ("b2", beyond.beta2, plan.training.beta2),
+    ):
+        value = stated if changed is None or changed.value is None else changed.value
+        if value is not None:
+            found[name] = value
+    return found
 
 
 def _rate_at_base(spec: CalibrationSpec, base: TensorSpec) -> float:

@@ -20,6 +20,7 @@ from widthwise.calibration.trial import MeasurementIdentity, Trial, TrialIdentit
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import ShardKind, TrialStatus
 from workers.engine.batch import run_batches
+from workers.engine.beyond_width import ONLY_WIDTH, BeyondWidth
 from workers.engine.data import load_corpus
 from workers.engine.early_stopping import FEWEST, Curve, Reference, comparable, hopeless, likely_first, varied
 from workers.engine.optimizers import engine_optimizer
@@ -41,12 +42,14 @@ def run_shard(
     corpora_dir: str | None = None,
     on_progress: Progress | None = None,
     batched: bool | None = None,
+    beyond: BeyondWidth = ONLY_WIDTH,
 ) -> Iterator[Trial]:
     """Train the trials of a sweep or gamma `shard` under the calibration `spec`, and yield each as it finishes.
 
     `done` holds outcomes that are stored already; they are skipped. `corpora_dir` is the folder of corpora in files.
-    `batched` says whether to train many trials as one program; by default only on accelerators. The same arguments give
-    the same losses bit for bit on the same device and versions, and `done` does not change the other trials.
+    `beyond` says what else than the width differs from the base. `batched` says whether to
+    train many trials as one program; by default only on accelerators. The same arguments give the same losses bit for
+    bit on the same device and versions, and `done` does not change the other trials.
     Raises InvalidInputError for a specification that can't be run.
     """
     if shard.kind not in (ShardKind.SWEEP, ShardKind.GAMMA):
@@ -63,10 +66,10 @@ def run_shard(
             on_progress(index, len(wanted), step, spec.steps)
 
     if jax.devices()[0].platform != "cpu" if batched is None else batched:
-        shared = WidthProgram.of(spec, shard.width, load_corpus(spec.proxy.dataset, corpora_dir))
+        shared = WidthProgram.of(spec, shard.width, load_corpus(spec.proxy.dataset, corpora_dir), beyond)
         yield from run_batches(shared, trials, wanted, report)
     else:
-        yield from _run_in_turn(_program(spec, shard.width, corpora_dir), trials, wanted, report)
+        yield from _run_in_turn(_program(spec, shard.width, corpora_dir, beyond), trials, wanted, report)
 
 
 def prepare(spec: CalibrationSpec, width: int, corpora_dir: str | None = None) -> None:
@@ -78,16 +81,18 @@ def prepare(spec: CalibrationSpec, width: int, corpora_dir: str | None = None) -
         _program(spec, width, corpora_dir)
 
 
-def _program(spec: CalibrationSpec, width: int, corpora_dir: str | None) -> "SweepProgram":
+def _program(
+    spec: CalibrationSpec, width: int, corpora_dir: str | None, beyond: BeyondWidth = ONLY_WIDTH
+) -> "SweepProgram":
     """Return the compiled program of a width, which a process keeps for its next shard."""
-    return _compiled(json.dumps(spec.to_dict(), sort_keys=True), width, corpora_dir)
+    return _compiled(json.dumps(spec.to_dict(), sort_keys=True), width, corpora_dir, beyond)
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _compiled(spec: str, width: int, corpora_dir: str | None) -> "SweepProgram":
+def _compiled(spec: str, width: int, corpora_dir: str | None, beyond: BeyondWidth) -> "SweepProgram":
     """By the specification as JSON: measured alignments make it unhashable."""
     read = CalibrationSpec.from_dict(json.loads(spec))
-    return SweepProgram(WidthProgram.of(read, width, load_corpus(read.proxy.dataset, corpora_dir)))
+    return SweepProgram(WidthProgram.of(read, width, load_corpus(read.proxy.dataset, corpora_dir), beyond))
 
 
 def _run_in_turn(

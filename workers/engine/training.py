@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from widthwise.calibration.cost import COOLDOWN_SHARE, HELD_OUT_PIECES, held_out_windows
 from widthwise.errors import InvalidInputError
-from widthwise.vocabulary import Optimizer
+from widthwise.vocabulary import Optimizer, WeightDecayMode
 from workers.engine.optimizers import Constants, build_optimizer, engine_optimizer
 from workers.engine.prescription import Prescription
 from workers.engine.proxies.contract import Params, Proxy, TensorSpec
@@ -167,11 +167,13 @@ def trial_functions(
     held_out_bytes: int,
     hidden: Collection[str] = (),
     constants: Constants | None = None,
+    decay_mode: WeightDecayMode = WeightDecayMode.DECOUPLED,
     dtype: Any = np.float32,
 ) -> TrialFunctions:
     """Return the functions of all trials of one proxy and optimizer; their shapes follow from `normals`.
 
-    `hidden` names the hidden matrices; `constants` default to the optimizer's.
+    `hidden` names the hidden matrices; `constants` default to the optimizer's. Independent decay takes λ off a weight
+    at the full learning rate, and follows the schedule: W ← W − λ·share·W.
     `start(hyper, normals)` returns the initial state.
     `advance(hyper, state, train_N, starts_SxB, (first, stop))` does the steps from `first` up to `stop` and returns the
     mean training loss over them in nats.
@@ -183,13 +185,17 @@ def trial_functions(
     pieces = held_out_starts(held_out_bytes, proxy)
 
     def transformation(hyper: Hyperparameters, learning_rate: jax.Array) -> optax.GradientTransformation:
+        decays = hyper.weight_decays
+        if decay_mode is WeightDecayMode.INDEPENDENT:
+            decays = {name: decays[name] / (hyper.learning_rate * rate) for name, rate in hyper.learning_rates.items()}
         return build_optimizer(
             engine_optimizer(optimizer),
             learning_rates={name: learning_rate * factor for name, factor in hyper.learning_rates.items()},
             epsilons=hyper.epsilons,
-            weight_decays=hyper.weight_decays,
+            weight_decays=decays,
             hidden=hidden,
             constants=constants,
+            is_coupled=decay_mode is WeightDecayMode.COUPLED,
         )
 
     def loss(params: Params, hyper: Hyperparameters, text_N: jax.Array, starts_B: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import TrialStatus
+from workers.engine.beyond_width import ONLY_WIDTH, BeyondWidth
 from workers.engine.data import Corpus
 from workers.engine.optimizers import constants_in_force
 from workers.engine.prescription import Prescription, prescribe
@@ -44,22 +45,24 @@ class WidthProgram:
     held_out_text: jax.Array  #: shape (M,), uint8
 
     @classmethod
-    def of(cls, spec: CalibrationSpec, width: int, corpus: Corpus) -> "WidthProgram":
+    def of(cls, spec: CalibrationSpec, width: int, corpus: Corpus, beyond: BeyondWidth = ONLY_WIDTH) -> "WidthProgram":
         """Raise InvalidInputError if width or combination can't be trained, or the text is shorter than a window."""
-        proxy = build_proxy(spec.proxy)
+        prescription = prescribe(spec, build_proxy(spec.proxy), width, beyond)
+        proxy = build_proxy(spec.proxy, prescription.residual_multiplier)
         return cls(
             spec=spec,
             width=width,
             proxy=proxy,
             tensors=proxy.tensor_shapes(width),
-            prescription=prescribe(spec, proxy, width),
+            prescription=prescription,
             functions=trial_functions(
                 proxy,
                 spec.optimizer,
                 steps=spec.steps,
                 held_out_bytes=corpus.held_out.size,
                 hidden=proxy.hidden_matrices(width),
-                constants=constants_in_force(spec),
+                constants={**constants_in_force(spec), **prescription.constants},
+                decay_mode=beyond.decay_mode(spec.optimizer),
             ),
             train_text=jax.device_put(corpus.train),
             held_out_text=jax.device_put(corpus.held_out),

@@ -23,6 +23,7 @@ class CompleteP(NamedRule):
         "pre-norm transformers with AdamW, 111M to 1.5B parameters; embedding, final norm and readout carry no factor; "
         "λ does not change with depth"
     )
+    page: ClassVar = "depth"
     covers: ClassVar = frozenset({"depth"})
 
     def __post_init__(self) -> None:

@@ -17,6 +17,7 @@ class ComputeOptimal(NamedRule):
     source: ClassVar = "2512.05620"
     formula: ClassVar = "η·λ × 1/m; with η ∝ 1/m, λ as at the base"
     holds: ClassVar = "several optimizers, with tokens that grow with the parameters; not at a fixed number of tokens"
+    page: ClassVar = "decay"
     covers: ClassVar[frozenset[str]] = frozenset()
 
     def apply(self, case: Case) -> DecayInForce:

@@ -17,6 +17,7 @@ class ConstantProduct(NamedRule):
     source: ClassVar = "Kosson et al. 2025, 2510.19093; CompleteP's code"
     formula: ClassVar = "η·λ as at the base; with η ∝ 1/m, λ × m"
     holds: ClassVar = "width at fixed batch and tokens; what a transfer of width alone does without a rule"
+    page: ClassVar = "decay"
     covers: ClassVar[frozenset[str]] = frozenset()
 
     def apply(self, case: Case) -> DecayInForce:

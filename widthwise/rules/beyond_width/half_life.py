@@ -21,6 +21,7 @@ class HalfLife(NamedRule):
     source: ClassVar = "2507.07101"
     formula: ClassVar = "η × √m_B, β₂ ← β₂^m_B, ε × m_B^(−½)"
     holds: ClassVar = f"as the square root: {SATURATES}; Marin's sweeps of β₂ agree in order of magnitude only"
+    page: ClassVar = "batch_size"
     covers: ClassVar = frozenset({"batch_tokens"})
 
     def apply(self, case: Case) -> Everywhere:

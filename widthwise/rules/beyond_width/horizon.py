@@ -36,6 +36,7 @@ class Horizon(NamedRule):
         "the batch and the schedule for which the exponent was measured: over tokens it changes with the batch, and "
         "even its sign does in public sweeps"
     )
+    page: ClassVar = "token_rules"
     covers: ClassVar = frozenset({"tokens"})
 
     def __post_init__(self) -> None:
@@ -57,6 +58,7 @@ class DefaultHorizon(NamedRule):
     source: ClassVar = "the middle of the published exponents"
     formula: ClassVar = "η × m_D^(−0.3), where 0 to 0.5 are published"
     holds: ClassVar = f"nowhere surely: {SOURCES}. Measure it at two horizons"
+    page: ClassVar = "token_rules"
     covers: ClassVar = frozenset({"tokens"})
 
     def apply(self, case: Case) -> Everywhere:

@@ -35,6 +35,7 @@ class NamedRule(ABC):
     holds: ClassVar[str]  #: where it was derived or measured, and where not
     covers: ClassVar[frozenset[str]]  #: the sizes of a model that it handles
     disagrees: ClassVar[str] = ""  #: which sources say something else, and what
+    page: ClassVar[str] = ""  #: the page of docs/results that tried it at proxy size
     also_sets: ClassVar[frozenset[About]] = frozenset()  #: what else it settles, so that no second rule may
 
     @abstractmethod

@@ -21,6 +21,7 @@ class RootWidth(NamedRule):
         "AdamW near its steady state, where a matrix's top singular value goes as √(η/λ)·m^.75; the paper leaves "
         "vectors undecayed"
     )
+    page: ClassVar = "decay"
     covers: ClassVar[frozenset[str]] = frozenset()
 
     def apply(self, case: Case) -> DecayInForce:

@@ -30,6 +30,11 @@ def _lines() -> Iterator[str]:
         for word, rule in BY_WORD[about].items():
             yield f"| `{word}` | {rule.formula} | {rule.source} | {rule.holds} |"
         yield ""
+        pages = {rule.page: None for rule in BY_WORD[about].values() if rule.page}
+        for page in pages:
+            words = ", ".join(f"`{word}`" for word, rule in BY_WORD[about].items() if rule.page == page)
+            yield f"Measured at proxy size: {words} in [results/{page}.md](results/{page}.md)."
+            yield ""
         for word, rule in BY_WORD[about].items():
             if rule.disagrees:
                 yield f"Other sources on `{word}`: {rule.disagrees}."

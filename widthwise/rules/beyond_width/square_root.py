@@ -25,6 +25,7 @@ class SquareRoot(NamedRule):
     source: ClassVar = "Malladi et al. 2022, 2205.10287"
     formula: ClassVar = "η × √m_B, 1 − β₁ and 1 − β₂ × m_B, ε × m_B^(−½)"
     holds: ClassVar = f"Adam at a fixed number of tokens, far below the critical batch: in public sweeps {SATURATES}"
+    page: ClassVar = "batch_size"
     covers: ClassVar = frozenset({"batch_tokens"})
 
     def apply(self, case: Case) -> Everywhere:

@@ -27,6 +27,7 @@ class Surge(NamedRule):
         "Adam-like optimizers; noise_scale must be measured (three batches at least), and it grows through training: "
         "the value at the end of a run is what counts"
     )
+    page: ClassVar = "batch_size"
     covers: ClassVar = frozenset({"batch_tokens"})
 
     def __post_init__(self) -> None:

@@ -8,12 +8,12 @@ from workers.engine.proxies.contract import Proxy
 from workers.engine.proxies.mlp import mlp
 from workers.engine.proxies.transformer import transformer
 
-ARCHITECTURES: Mapping[Architecture, Callable[[ProxySpec], Proxy]] = {
+ARCHITECTURES: Mapping[Architecture, Callable[[ProxySpec, float], Proxy]] = {
     Architecture.MLP: mlp,
     Architecture.TRANSFORMER: transformer,
 }
 
 
-def build_proxy(spec: ProxySpec) -> Proxy:
-    """Return the proxy that `spec` describes."""
-    return ARCHITECTURES[spec.architecture](spec)
+def build_proxy(spec: ProxySpec, residual_multiplier: float = 1.0) -> Proxy:
+    """Return the proxy that `spec` describes; every residual branch is multiplied by `residual_multiplier`."""
+    return ARCHITECTURES[spec.architecture](spec, residual_multiplier)

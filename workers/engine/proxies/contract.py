@@ -40,6 +40,7 @@ class TensorSpec:
     fan_in_axes: tuple[int, ...]
     fan_out_axes: tuple[int, ...]
     role: Role
+    in_block: bool = False  #: whether it stands in a residual block
 
     @property
     def fan_in(self) -> int:

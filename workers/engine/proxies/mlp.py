@@ -12,7 +12,7 @@ from widthwise.vocabulary import Architecture, Role
 from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, TensorSpec, linear, look_up, rms_norm
 
 
-def mlp(spec: ProxySpec) -> Proxy:
+def mlp(spec: ProxySpec, residual_multiplier: float = 1.0) -> Proxy:
     """Return the MLP of `spec`; its context is `sequence_length` bytes, and it predicts one byte per window."""
     T, depth = spec.sequence_length, spec.depth
 
@@ -22,7 +22,7 @@ def mlp(spec: ProxySpec) -> Proxy:
             "context": TensorSpec((T * width, width), (0,), (1,), Role.HIDDEN),
         }
         for block in range(depth):
-            tensors[f"block_{block}"] = TensorSpec((width, width), (0,), (1,), Role.HIDDEN)
+            tensors[f"block_{block}"] = TensorSpec((width, width), (0,), (1,), Role.HIDDEN, in_block=True)
         tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
         return tensors
 
@@ -30,7 +30,8 @@ def mlp(spec: ProxySpec) -> Proxy:
         e_BxTN = look_up("embedding", params, multipliers, x_BxT, tape).reshape(x_BxT.shape[0], -1)
         h_BxN = rms_norm(jax.nn.gelu(linear("context", params, multipliers, e_BxTN, tape)))
         for block in range(depth):
-            h_BxN = rms_norm(h_BxN + jax.nn.gelu(linear(f"block_{block}", params, multipliers, h_BxN, tape)))
+            branch_BxN = jax.nn.gelu(linear(f"block_{block}", params, multipliers, h_BxN, tape))
+            h_BxN = rms_norm(h_BxN + residual_multiplier * branch_BxN)
         logits_BxV = linear("readout", params, multipliers, h_BxN, tape)
         return logits_BxV[:, None, :]
 

@@ -25,7 +25,7 @@ from workers.engine.proxies.contract import Multipliers, Params, Proxy, Tape, Te
 MASKED = -1e30  # its exp is exactly 0 in float32, and there is no infinity that could turn into a NaN
 
 
-def transformer(spec: ProxySpec) -> Proxy:
+def transformer(spec: ProxySpec, residual_multiplier: float = 1.0) -> Proxy:
     """The transformer of `spec`; it predicts every byte of a window from those before it.
 
     `tensor_shapes` raises InvalidInputError for a width that is not a multiple of the head dimension.
@@ -46,10 +46,10 @@ def transformer(spec: ProxySpec) -> Proxy:
         }
         for block in range(depth):
             for name in ("query", "key", "value", "output"):
-                tensors[f"block_{block}.{name}"] = TensorSpec((width, width), (0,), (1,), Role.HIDDEN)
+                tensors[f"block_{block}.{name}"] = TensorSpec((width, width), (0,), (1,), Role.HIDDEN, in_block=True)
             for name in ("gate", "up") if gated else ("up",):
-                tensors[f"block_{block}.{name}"] = TensorSpec((width, inner), (0,), (1,), Role.HIDDEN)
-            tensors[f"block_{block}.down"] = TensorSpec((inner, width), (0,), (1,), Role.HIDDEN)
+                tensors[f"block_{block}.{name}"] = TensorSpec((width, inner), (0,), (1,), Role.HIDDEN, in_block=True)
+            tensors[f"block_{block}.down"] = TensorSpec((inner, width), (0,), (1,), Role.HIDDEN, in_block=True)
         if not spec.tied:
             tensors["readout"] = TensorSpec((width, VOCABULARY_SIZE), (0,), (1,), Role.READOUT)
         return tensors
@@ -84,8 +84,8 @@ def transformer(spec: ProxySpec) -> Proxy:
         places_TxN = look_up("positions", params, multipliers, jnp.arange(T, dtype=np.int32), tape)
         h_RxN = (tokens_BxTxN + places_TxN[None]).reshape(B * T, -1)
         for block in range(depth):
-            h_RxN = h_RxN + attention(f"block_{block}", rms_norm(h_RxN))
-            h_RxN = h_RxN + feed_forward(f"block_{block}", rms_norm(h_RxN))
+            h_RxN = h_RxN + residual_multiplier * attention(f"block_{block}", rms_norm(h_RxN))
+            h_RxN = h_RxN + residual_multiplier * feed_forward(f"block_{block}", rms_norm(h_RxN))
         return product("readout", rms_norm(h_RxN)).reshape(B, T, -1)
 
     return Proxy(
