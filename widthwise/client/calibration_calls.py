@@ -34,8 +34,10 @@ def submit_calibration(
 
     Without a key the client makes one, so that its retries queue nothing twice.
     """
-    body = spec.to_dict() if isinstance(spec, CalibrationSpec) else spec
-    return Request("createCalibration", "POST", PATH, _CALIBRATION, body=body, headers=_key(idempotency_key))
+    body = spec
+    if isinstance(spec, CalibrationSpec):  # the service takes no empty list for what a specification does not use
+        body = {name: value for name, value in spec.to_dict().items() if value not in (None, [], ())}
+    return Request("POST", PATH, _CALIBRATION, body=body, headers=_key(idempotency_key))
 
 
 def extend_calibration(
@@ -46,22 +48,22 @@ def extend_calibration(
     more: `widths` to add, `seeds` in total, a finer `mesh`; at least one of them.
     """
     path, headers = f"{_address(calibration_id)}/extensions", _key(idempotency_key)
-    return Request("extendCalibration", "POST", path, _CALIBRATION, body=more, headers=headers)
+    return Request("POST", path, _CALIBRATION, body=more, headers=headers)
 
 
 def calibration(calibration_id: str) -> Request[Calibration]:
     """Return one calibration."""
-    return Request("getCalibration", "GET", _address(calibration_id), _CALIBRATION)
+    return Request("GET", _address(calibration_id), _CALIBRATION)
 
 
 def calibrations(*, state: str | None = None) -> Listing[Calibration]:
     """Return every calibration, newest first, page by page."""
-    return pages("listCalibrations", PATH, {"state": state}, Calibration)
+    return pages(PATH, {"state": state}, Calibration)
 
 
 def cancel(calibration_id: str) -> Request[Calibration]:
     """Cancel a calibration: queued shards at once, running ones within seconds."""
-    return Request("cancelCalibration", "POST", f"{_address(calibration_id)}/cancel", _CALIBRATION)
+    return Request("POST", f"{_address(calibration_id)}/cancel", _CALIBRATION)
 
 
 def delete(calibration_id: str) -> Request[None]:
@@ -69,13 +71,13 @@ def delete(calibration_id: str) -> Request[None]:
 
     It is also a 409 while an extension shares its trials.
     """
-    return Request("deleteCalibration", "DELETE", _address(calibration_id), nothing, repeatable=False)
+    return Request("DELETE", _address(calibration_id), nothing, repeatable=False)
 
 
 def retry(calibration_id: str) -> Request[Calibration]:
     """Run the failed shards of a failed calibration again, keeping every trial; ServiceConflictError otherwise."""
     path = f"{_address(calibration_id)}/retry"
-    return Request("retryCalibration", "POST", path, _CALIBRATION, repeatable=False)
+    return Request("POST", path, _CALIBRATION, repeatable=False)
 
 
 def upload_trials(calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> Request[Calibration]:
@@ -84,43 +86,43 @@ def upload_trials(calibration_id: str, trials: Sequence[Mapping[str, Any]]) -> R
     trials: each with `width`, `learning_rate`, `seed` and `loss` (None if it diverged).
     """
     path, body = f"{_address(calibration_id)}/trials", {"trials": [dict(each) for each in trials]}
-    return Request("uploadTrials", "POST", path, _CALIBRATION, body=body)
+    return Request("POST", path, _CALIBRATION, body=body)
 
 
 def finish(calibration_id: str) -> Request[Calibration]:
     """Fit what was uploaded to a calibration with runner `external`; ServiceConflictError with too few trials."""
-    return Request("finishCalibration", "POST", f"{_address(calibration_id)}/finish", _CALIBRATION)
+    return Request("POST", f"{_address(calibration_id)}/finish", _CALIBRATION)
 
 
 def compare(calibration_id: str, other_id: str) -> Request[CalibrationComparison]:
     """Return which of specification, code and device differ between two calibrations, and how the losses do."""
     path, query = f"{_address(calibration_id)}/comparison", {"other": other_id}
-    return Request("compareCalibrations", "GET", path, one(CalibrationComparison), query=query)
+    return Request("GET", path, one(CalibrationComparison), query=query)
 
 
 def measurements(calibration_id: str) -> Listing[KeptMeasurement]:
     """Return every measurement of gradients, alignment and activations, oldest first, page by page."""
-    return pages("listMeasurements", f"{_address(calibration_id)}/measurements", {}, KeptMeasurement)
+    return pages(f"{_address(calibration_id)}/measurements", {}, KeptMeasurement)
 
 
 def trials(calibration_id: str) -> Listing[KeptTrial]:
     """Return every trial of a calibration, oldest first, page by page."""
-    return pages("listTrials", f"{_address(calibration_id)}/trials", {}, KeptTrial)
+    return pages(f"{_address(calibration_id)}/trials", {}, KeptTrial)
 
 
 def shards(calibration_id: str) -> Request[list[CalibrationShard]]:
     """Return the units of work of a calibration, each with its state and its worker."""
-    return Request("listShards", "GET", f"{_address(calibration_id)}/shards", many(CalibrationShard))
+    return Request("GET", f"{_address(calibration_id)}/shards", many(CalibrationShard))
 
 
 def plot(calibration_id: str) -> Request[str]:
     """Return the plot of loss over learning rate, by width, as SVG."""
-    return Request("getCalibrationPlot", "GET", f"{_address(calibration_id)}/plot.svg", text)
+    return Request("GET", f"{_address(calibration_id)}/plot.svg", text)
 
 
 def width_plot(calibration_id: str) -> Request[str]:
     """Return the plot of the best learning rate over width as SVG."""
-    return Request("getCalibrationWidthPlot", "GET", f"{_address(calibration_id)}/widths.svg", text)
+    return Request("GET", f"{_address(calibration_id)}/widths.svg", text)
 
 
 def report(calibration_id: str) -> Steps[CalibrationReport]:
@@ -137,7 +139,7 @@ def watch(calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Lis
     In between it waits as long as the service asks (Retry-After, also with a 429), else a second. It survives
     `outage_seconds` during which the service is not reachable or not ready.
     """
-    look = Request("getCalibration", "GET", _address(calibration_id), _with_pause, retried=False)
+    look = Request("GET", _address(calibration_id), _with_pause, retried=False)
     unreachable_since: float | None = None
     while True:
         pause = POLL_SECONDS

@@ -14,14 +14,14 @@ FIT_SECONDS = 300.0  # for an answer that may need a fit (chosen): the largest t
 
 def health() -> Steps[Health]:
     """Return status and version; ServiceFailureError (503) while the service can't answer requests."""
-    live = yield from Request("getLiveness", "GET", "/livez", json_of, retried=False)
-    ready = yield from Request("getReadiness", "GET", "/readyz", json_of, retried=False)
+    live = yield from Request("GET", "/livez", json_of, retried=False)
+    ready = yield from Request("GET", "/readyz", json_of, retried=False)
     return Health.read({**live, **ready})
 
 
 def metrics() -> Request[str]:
     """Return the service's metrics as text, as Prometheus reads them."""
-    return Request("getMetrics", "GET", "/metrics", text)
+    return Request("GET", "/metrics", text)
 
 
 def transfer(request: Mapping[str, Any]) -> Request[Plan]:
@@ -42,19 +42,19 @@ def export_plan(request: Mapping[str, Any], to: str, *, allow_lossy: bool = Fals
 
 def exports() -> Request[list[ExportForm]]:
     """Return every form in which a plan can be exported."""
-    return Request("listExports", "GET", "/v1/exports", many(ExportForm))
+    return Request("GET", "/v1/exports", many(ExportForm))
 
 
 def advise(case: Mapping[str, Any]) -> Request[Advice]:
     """Return the ranked options for a case, with the service's calibrations next to them."""
-    return Request("createAdvice", "POST", "/v1/advice", one(Advice), body=case)
+    return Request("POST", "/v1/advice", one(Advice), body=case)
 
 
 def parameterizations(*, form: str | None = None, readout_omega: float | None = None) -> Request[list[TheorySetting]]:
     """Return every theoretical exponent: a setting for each parameterization, optimizer and alignment."""
     asked = {"form": form, "readout_omega": None if readout_omega is None else str(readout_omega)}
     query = {name: value for name, value in asked.items() if value is not None}
-    return Request("listParameterizations", "GET", "/v1/parameterizations", many(TheorySetting), query=query)
+    return Request("GET", "/v1/parameterizations", many(TheorySetting), query=query)
 
 
 def exponents(**filters: str | None) -> Listing[Exponent]:
@@ -63,20 +63,18 @@ def exponents(**filters: str | None) -> Listing[Exponent]:
     filters: parameterization, optimizer, alignment, role, quantity, source, architecture, dataset,
     calibration_id; None means any.
     """
-    return pages("listExponents", "/v1/exponents", filters, Exponent)
+    return pages("/v1/exponents", filters, Exponent)
 
 
 def workers() -> Request[list[FleetWorker]]:
     """Return every worker that reported within a week, the most recent first."""
-    return Request("listWorkers", "GET", "/v1/workers", many(FleetWorker))
+    return Request("GET", "/v1/workers", many(FleetWorker))
 
 
 def _transfer(request: Mapping[str, Any], query: Mapping[str, str], read: Any) -> Request[Any]:
     fits = isinstance(asked := request.get("exponents"), Mapping) and asked.get("source") == "sweep"
     patience = FIT_SECONDS if fits else None
-    return Request(
-        "createTransfer", "POST", "/v1/transfers", read, body=request, query=query, patience_seconds=patience
-    )
+    return Request("POST", "/v1/transfers", read, body=request, query=query, patience_seconds=patience)
 
 
 def _exported(reply: Reply) -> ExportedPlan:

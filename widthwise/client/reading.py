@@ -59,14 +59,14 @@ def nothing(reply: Reply) -> None:
     """Read nothing."""
 
 
-def pages(operation: str, path: str, query: Mapping[str, str | None], kind: type[A]) -> Listing[A]:
+def pages(path: str, query: Mapping[str, str | None], kind: type[A]) -> Listing[A]:
     """List every item, page by page; a filter that is None is left out."""
     given = {name: value for name, value in query.items() if value is not None}
     cursor: str | None = None
     read = _page(kind)
     while True:
         asked = {**given, "limit": str(PAGE_SIZE)} | ({"cursor": cursor} if cursor else {})
-        items, cursor = yield from Request(operation, "GET", path, read, query=asked)
+        items, cursor = yield from Request("GET", path, read, query=asked)
         for item in items:
             yield Item(item)
         if cursor is None:

@@ -22,7 +22,6 @@ class Reply:
 class Request(Generic[T]):
     """One request as data, with how its answer is read; `yield from` it returns the answer."""
 
-    operation: str  #: operationId in the service's OpenAPI document
     method: str
     path: str
     read: Callable[[Reply], T]

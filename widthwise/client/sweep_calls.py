@@ -31,7 +31,7 @@ def create_sweep(
     given = {field: value for field, value in settings.items() if value is not None}
     body = {"name": name, **given, "runs": _sendable(rows[:ROWS_PER_REQUEST])}
     headers = {"Idempotency-Key": uuid4().hex if idempotency_key is None else idempotency_key}
-    made = yield from Request("createSweep", "POST", PATH, one(KeptSweep), body=body, headers=headers)
+    made = yield from Request("POST", PATH, one(KeptSweep), body=body, headers=headers)
     if len(rows) > ROWS_PER_REQUEST:
         made = (yield from add_runs(made.id, rows[ROWS_PER_REQUEST:])).sweep
     return made
@@ -46,30 +46,30 @@ def add_runs(sweep_id: str, rows: Sequence[Row]) -> Steps[AppendedRuns]:
     added = 0
     for start in range(0, max(len(rows), 1), ROWS_PER_REQUEST):
         body = {"runs": _sendable(rows[start : start + ROWS_PER_REQUEST])}
-        answer = yield from Request("addRuns", "POST", f"{_address(sweep_id)}/runs", one(AppendedRuns), body=body)
+        answer = yield from Request("POST", f"{_address(sweep_id)}/runs", one(AppendedRuns), body=body)
         added += answer.added
     return AppendedRuns.read({**answer.raw, "added": added})
 
 
 def sweeps() -> Listing[KeptSweep]:
     """Return every sweep without its runs, newest first, page by page."""
-    return pages("listSweeps", PATH, {}, KeptSweep)
+    return pages(PATH, {}, KeptSweep)
 
 
 def sweep(sweep_id: str) -> Request[KeptSweep]:
     """Return one sweep: how many runs it has, and which part of each axis they cover."""
-    return Request("getSweep", "GET", _address(sweep_id), one(KeptSweep))
+    return Request("GET", _address(sweep_id), one(KeptSweep))
 
 
 def sweep_runs(sweep_id: str) -> Listing[KeptRun]:
     """Return every run of a sweep, oldest first, page by page."""
-    return pages("listRuns", f"{_address(sweep_id)}/runs", {}, KeptRun)
+    return pages(f"{_address(sweep_id)}/runs", {}, KeptRun)
 
 
 def fit_sweep(sweep_id: str) -> Request[FittedSweep]:
     """Return the fit of a sweep: optima, law, scatter, saturation batch and warnings."""
     path = f"{_address(sweep_id)}/fit"
-    return Request("fitSweep", "GET", path, one(FittedSweep), patience_seconds=FIT_SECONDS)
+    return Request("GET", path, one(FittedSweep), patience_seconds=FIT_SECONDS)
 
 
 def predict_sweep(
@@ -87,12 +87,12 @@ def predict_sweep(
     if holdout is not None:
         body["holdout"] = {"axis": holdout[0], "end": holdout[1]}
     path, read = f"{_address(sweep_id)}/predictions", one(SweepPredictions)
-    return Request("predictSweep", "POST", path, read, body=body, patience_seconds=FIT_SECONDS)
+    return Request("POST", path, read, body=body, patience_seconds=FIT_SECONDS)
 
 
 def delete_sweep(sweep_id: str) -> Request[None]:
     """Delete a sweep and its runs."""
-    return Request("deleteSweep", "DELETE", _address(sweep_id), nothing, repeatable=False)
+    return Request("DELETE", _address(sweep_id), nothing, repeatable=False)
 
 
 def _address(sweep_id: str) -> str:
