@@ -47,7 +47,7 @@ def _cells(row: Sequence[object], words: int) -> str:
 def picture(svg: str) -> str:
     """Return an SVG as an image, so that nothing in it can run or restyle the page."""
     data = b64encode(svg.encode()).decode()
-    return f'<img alt="figure" style="max-width:100%" src="data:image/svg+xml;base64,{data}">'
+    return f'<img alt="figure" style="max-width:100%" src="data:image/svg+xml;base64,{data}"/>'
 
 
 def warnings(cautions: Iterable[Caution]) -> str:

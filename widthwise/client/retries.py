@@ -41,8 +41,8 @@ def is_passing(failure: ServiceError, *, repeatable: bool, seen: bool) -> bool:
     """Return whether another attempt is safe and may succeed.
 
     repeatable: sending the request twice does no more than sending it once.
-    seen: the service has answered before. A refused connection is then a restart; otherwise there probably is no
-    service, which is said at once.
+    seen: the service has answered before. A refused connection is then a restart; otherwise probably nothing
+    serves there, which is said at once.
     """
     if isinstance(failure, UnreachableServiceError):
         return seen if failure.refused else repeatable
