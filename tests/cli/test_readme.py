@@ -97,5 +97,5 @@ def test_the_client_snippet(url: str) -> None:
     snippet = next(block for block in blocks("python") if "Client" in block)
     names: dict[str, Any] = {}
     exec(snippet.replace(DEFAULT_URL, url), names)  # noqa: S102
-    assert names["plan"]["layers"]
+    assert names["plan"].layers
     assert isinstance(names["measured"], list)

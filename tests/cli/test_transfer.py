@@ -35,21 +35,21 @@ CONTRACT = [
 def test_options_give_the_plan_of_the_contract(run: Run, client: Client) -> None:
     ran = run("transfer", *CONTRACT, "--json")
     assert ran.code == 0
-    assert json.loads(ran.out) == client.transfer(EXAMPLES["contract"]["value"])
+    assert json.loads(ran.out) == client.transfer(EXAMPLES["contract"]["value"]).to_dict()
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_a_request_on_stdin_gives_the_services_plan(run: Run, client: Client, name: str) -> None:
     request = EXAMPLES[name]["value"]
     ran = run("transfer", "-", "--json", stdin=json.dumps(request))
-    assert json.loads(ran.out) == client.transfer(request)
+    assert json.loads(ran.out) == client.transfer(request).to_dict()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_examples_give_the_services_plan(run: Run, client: Client, path: Path) -> None:
     ran = run("transfer", path, "--json")
     assert ran.code == 0, ran.err
-    assert json.loads(ran.out) == client.transfer(json.loads(path.read_text(encoding="utf-8")))
+    assert json.loads(ran.out) == client.transfer(json.loads(path.read_text(encoding="utf-8"))).to_dict()
     assert run("transfer", path).code == 0
 
 

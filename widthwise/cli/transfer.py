@@ -236,5 +236,5 @@ def _answer(asked: dict[str, Any], *, url: str | None, remote: bool) -> dict[str
         from widthwise.client import Client
 
         with Client(url) as client:
-            return client.transfer(asked)
+            return client.transfer(asked).to_dict()
     return plan_of(TransferRequest.from_dict(asked)).to_dict()
