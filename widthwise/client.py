@@ -51,6 +51,8 @@ class Calibration(TypedDict):
     """A calibration as GET /v1/calibrations/{id} returns it."""
 
     id: str
+    name: str | None
+    note: str | None
     state: str  #: queued, running, succeeded, failed or cancelled
     reason: str | None  #: why it failed
     spec: JsonObject
@@ -186,9 +188,14 @@ class Client(SweepClient):
         """Return one calibration."""
         return cast(Calibration, self._object(self._ask("GET", _address(calibration_id)), *_CALIBRATION))
 
-    def calibrations(self, *, state: str | None = None) -> Iterator[Calibration]:
-        """Return every calibration, newest first, page by page."""
-        yield from cast(Iterator[Calibration], self._pages("/v1/calibrations", {"state": state}))
+    def calibrations(self, *, state: str | None = None, name: str | None = None) -> Iterator[Calibration]:
+        """Return every calibration, newest first, page by page; with exactly this name, if one is given."""
+        yield from cast(Iterator[Calibration], self._pages("/v1/calibrations", {"state": state, "name": name}))
+
+    def label_calibration(self, calibration_id: str, labels: Mapping[str, str | None]) -> Calibration:
+        """Set the `name` or the `note` of a calibration; None removes it, and what is left out stays."""
+        answer = self._ask("PATCH", _address(calibration_id), body=labels)
+        return cast(Calibration, self._object(answer, *_CALIBRATION))
 
     def cancel(self, calibration_id: str) -> Calibration:
         """Cancel a calibration: queued shards at once, running ones within seconds."""

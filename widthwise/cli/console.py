@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -84,3 +85,15 @@ def signed(value: float) -> str:
 def between(interval: Iterable[float] | None) -> str:
     """Return an interval of exponents; a dash if there is none."""
     return "–" if interval is None else " to ".join(signed(end) for end in interval)
+
+
+def asks(*, yes: bool) -> bool:
+    """Return whether a command asks before it deletes: on a terminal, unless --yes was given."""
+    return not yes and sys.stdin.isatty()
+
+
+def confirm(question: str) -> None:
+    """Ask before something is deleted; exit code 1 unless the answer is yes."""
+    if not typer.confirm(question, err=True):
+        fail("nothing was deleted")
+        raise typer.Exit(1)

@@ -77,8 +77,13 @@ class _Lines:
         self._out.print(f"{state:9} {escape(f'[{bar}]')} {_counted(done, total, seconds_left, state)}", soft_wrap=True)
 
 
+def counted(done: int, total: int) -> str:
+    """Return how many trials are done, of how many; an external runner does not say of how many."""
+    return f"{done}/{total} trials" if total else f"{done} trials"
+
+
 def _counted(done: int, total: int, seconds_left: float | None, state: str) -> str:
-    text = f"{done}/{total} trials" if total else f"{done} trials"
+    text = counted(done, total)
     if state == "running" and seconds_left is not None and done < total:
         text += f", about {duration(seconds_left)} left"
     return text
