@@ -5,7 +5,6 @@ from itertools import islice
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from widthwise.cli import console, options
 from widthwise.cli.progress import counted
@@ -145,5 +144,5 @@ def _show_list(found: Sequence[Calibration]) -> None:
         setting = f"{spec['parameterization']}, {spec['optimizer']}"
         widths = ",".join(map(str, spec["widths"]))
         trials = counted(progress["trials_done"], progress["trials_total"]).removesuffix(" trials")
-        table.add_row(each["id"], escape(each["name"] or ""), each["state"], setting, widths, trials)
+        table.add_row(each["id"], each["name"] or "", each["state"], setting, widths, trials)
     console.show(f"{len(found)} calibration{'' if len(found) == 1 else 's'}", table)
