@@ -125,10 +125,16 @@ async def ask_about_calibrations(client: AsyncClient) -> None:
     assert {one.role for one in exponents} >= {one.role for one in finished.exponents}
     report = await client.report(finished.id)
     assert report.plot.startswith("<svg")
+    assert (await client.download_plot(finished.id, "csv")).startswith(b"mark,")
+    assert (await client.download_width_plot(finished.id, "pdf")).startswith(b"%PDF")
+    named = await client.label_calibration(finished.id, {"name": "wide", "note": "before the tokenizer"})
+    assert (named.name, named.note) == ("wide", "before the tokenizer")
+    assert [one.id async for one in client.calibrations(name="wide")] == [finished.id]
     extended = await client.extend_calibration(finished.id, {"seeds": 3})
     assert extended.extends == finished.id
     assert (await client.compare(finished.id, extended.id)).this == finished.id
-    worked = await client.submit_calibration(spec())
+    worked = await client.submit_calibration(spec(), name="narrow")
+    assert worked.name == "narrow"
     assert {shard.state for shard in await client.shards(worked.id)} == {"queued"}
     with pytest.raises(ServiceConflictError):
         await client.retry(worked.id)
@@ -149,6 +155,7 @@ async def ask_about_sweeps(client: AsyncClient) -> None:
     predicted = await client.predict_sweep(sweep.id, [{"width": 512}], holdout=("width", "max"))
     assert isinstance(predicted.predictions[0], SweepPrediction)
     assert predicted.predictions[0].published
+    assert (await client.draw_sweep(sweep.id)).startswith(b"<svg")
     await client.delete_sweep(sweep.id)
 
 

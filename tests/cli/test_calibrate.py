@@ -19,7 +19,7 @@ from testbed.waiting import PATIENCE_SECONDS
 from tests.cli.bowl import spec
 from tests.cli.conftest import Run
 from widthwise.cli.progress import follow
-from widthwise.cli.specification import EXTENDED, PROXY, SETTING
+from widthwise.cli.specification import EXTENDED, LABELS, PROXY, SETTING
 from widthwise.cli.submit import submit
 from widthwise.client import Client, ServiceError
 
@@ -245,7 +245,7 @@ def test_without_a_commands_name_it_submits(run: Run, url: str) -> None:
 
 
 def test_every_option_has_its_place() -> None:
-    places = (*SETTING, *EXTENDED, *PROXY, "spec", "detach", "key", "url", "as_json")
+    places = (*SETTING, *EXTENDED, *PROXY, *LABELS, "spec", "detach", "key", "url", "as_json")
     assert sorted(places) == sorted(inspect.signature(submit).parameters)
 
 

@@ -1,4 +1,4 @@
-"""`widthwise calibrate`: submit, extend, watch, cancel and compare calibrations."""
+"""`widthwise calibrate`: submit, extend, watch, list, name, cancel, delete and compare calibrations."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +8,9 @@ from typer.core import TyperGroup
 
 from widthwise.cli import console, drawing, options, specification, words
 from widthwise.cli.results import show_comparison
+from widthwise.cli.stored import delete, list_calibrations, note, rename, show
 from widthwise.cli.submit import submit
-from widthwise.cli.watching import show, submit_and_watch, watch_to_its_end
+from widthwise.cli.watching import show_state, submit_and_watch, watch_to_its_end
 from widthwise.client import Client
 from widthwise.figures import figure
 
@@ -49,7 +50,9 @@ def with_command(arguments: list[str]) -> list[str]:
 
 
 calibrate = typer.Typer(name="calibrate", cls=_SubmitsByDefault, no_args_is_help=True, rich_markup_mode="rich")
-calibrate.command()(submit)
+for _command in (submit, show, rename, note, delete):
+    calibrate.command()(_command)
+calibrate.command("list")(list_calibrations)
 
 
 @calibrate.callback()
@@ -91,6 +94,8 @@ def extend(
     budget: Annotated[
         float | None, typer.Option(help="Floating-point operations in all; of an information search.")
     ] = None,
+    name: Annotated[str | None, options.calibration_name()] = None,
+    note: Annotated[str | None, options.note()] = None,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: _Url = None,
@@ -107,6 +112,7 @@ def extend(
       widthwise calibrate extend ID --precision 0.6
     """
     given = {"widths": widths, "seeds": seeds, "mesh": mesh, "precision": precision, "budget": budget}
+    given |= {"name": name, "note": note}
     asked = specification.extension(words.given(given))
     submit_and_watch(
         lambda client, key: client.extend_calibration(calibration_id, asked, idempotency_key=key),
@@ -149,20 +155,7 @@ def cancel(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -
       widthwise calibrate cancel ID
     """
     with Client(url) as client:
-        show(client.cancel(calibration_id), as_json=as_json)
-
-
-@calibrate.command()
-def delete(*, calibration_id: _Id, url: _Url = None) -> None:
-    """Delete a calibration that has ended, with its trials and exponents.
-
-    \b
-    Examples:
-      widthwise calibrate delete ID
-    """
-    with Client(url) as client:
-        client.delete(calibration_id)
-    console.say(f"Deleted {calibration_id}.")
+        show_state(client.cancel(calibration_id), as_json=as_json)
 
 
 @calibrate.command()

@@ -103,5 +103,5 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     table = console.new_table("name", "trainer", "versions", "carries", left=4)
     for row in rows:
         carried = ", ".join(name.replace("_", " ") for name in row["carries"])
-        table.add_row(row["name"], escape(row["trainer"]), escape(row["versions"]), carried)
+        table.add_row(row["name"], row["trainer"], row["versions"], carried)
     console.show("Forms of a plan", table)

@@ -86,6 +86,21 @@ def as_json(help_text: str, panel: str = OUTPUT) -> Any:
     return typer.Option("--json", help=help_text, rich_help_panel=panel)
 
 
+def calibration_name() -> Any:
+    """--name of a calibration."""
+    return typer.Option("--name", help="A name for people; not part of the specification.", rich_help_panel=OUTPUT)
+
+
+def note() -> Any:
+    """--note of a calibration."""
+    return typer.Option("--note", help="Anything worth remembering.", rich_help_panel=OUTPUT)
+
+
+def yes() -> Any:
+    """--yes, of what deletes."""
+    return typer.Option("--yes", help="Don't ask.")
+
+
 def detach() -> Any:
     """--detach, of what submits a calibration."""
     return typer.Option("--detach", help="Submit and leave; don't wait.", rich_help_panel=OUTPUT)

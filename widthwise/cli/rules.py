@@ -1,11 +1,9 @@
 """`widthwise rules`: the rules beyond width that a transfer can name."""
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from widthwise.cli import console, options, words
 from widthwise.rules.beyond_width.named import About
@@ -59,7 +57,7 @@ def rules(
         out.print(f"{each.value}: {each.meaning}", style="bold")
         for word, rule in BY_WORD[each].items():
             for label, text in ((word, rule.formula), ("", rule.source), ("", f"holds: {rule.holds}")):
-                out.print(escape(fill(text, out.width, initial_indent=f"  {label:18}", subsequent_indent=" " * 20)))
+                console.paragraph(text, indent=f"  {label:18}", hanging=" " * 20)
 
 
 def _show_compared(about: About, path: str, *, as_json: bool) -> None:
@@ -79,7 +77,7 @@ def _show_compared(about: About, path: str, *, as_json: bool) -> None:
         assumed = f"refused: {row['refused']}" if row["refused"] else row["holds"]
         if assumed:
             text = f"{row['rule']}: {row['formula']} ({row['source']}). {assumed}"
-            out.print(escape(fill(text, out.width, subsequent_indent="    ")))
+            console.paragraph(text)
     for role, factor in found["apart"].items():
         out.print(f"The rules differ by up to ×{console.number(factor)} in η·λ of {role} tensors.")
 

@@ -15,7 +15,7 @@ from widthwise.client.calibrations import (
     KeptTrial,
 )
 from widthwise.client.progress import ProgressLine
-from widthwise.client.reading import many, nothing, one, pages, text
+from widthwise.client.reading import content, many, nothing, one, pages, text
 from widthwise.client.retries import retry_after_seconds
 from widthwise.client.steps import Clock, Item, Listing, Pause, Reply, Request, Steps
 from widthwise.errors import CalibrationEndedError, ServiceError, StillRunningError
@@ -28,16 +28,24 @@ TOO_MANY, NOT_READY = 429, (None, 502, 503, 504)
 
 
 def submit_calibration(
-    spec: Mapping[str, Any] | CalibrationSpec, *, idempotency_key: str | None = None
+    spec: Mapping[str, Any] | CalibrationSpec,
+    *,
+    name: str | None = None,
+    note: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Request[Calibration]:
     """Queue a calibration. Repeating the same key and specification returns the first one and queues nothing.
 
+    name, note: for people; `label_calibration` changes them later.
+
     Without a key the client makes one, so that its retries queue nothing twice.
     """
-    body = spec
-    if isinstance(spec, CalibrationSpec):  # the service takes no empty list for what a specification does not use
+    if not isinstance(spec, CalibrationSpec):
+        body = dict(spec)
+    else:  # the service takes no empty list for what a specification does not use
         body = {name: value for name, value in spec.to_dict().items() if value not in (None, [], ())}
-    return Request("POST", PATH, _CALIBRATION, body=body, headers=_key(idempotency_key))
+    labels = {word: value for word, value in (("name", name), ("note", note)) if value is not None}
+    return Request("POST", PATH, _CALIBRATION, body={**body, **labels}, headers=_key(idempotency_key))
 
 
 def extend_calibration(
@@ -56,9 +64,14 @@ def calibration(calibration_id: str) -> Request[Calibration]:
     return Request("GET", _address(calibration_id), _CALIBRATION)
 
 
-def calibrations(*, state: str | None = None) -> Listing[Calibration]:
-    """Return every calibration, newest first, page by page."""
-    return pages(PATH, {"state": state}, Calibration)
+def calibrations(*, state: str | None = None, name: str | None = None) -> Listing[Calibration]:
+    """Return every calibration, newest first, page by page; with exactly this name, if one is given."""
+    return pages(PATH, {"state": state, "name": name}, Calibration)
+
+
+def label_calibration(calibration_id: str, labels: Mapping[str, str | None]) -> Request[Calibration]:
+    """Set the `name` or the `note` of a calibration; None removes it, and what is left out stays."""
+    return Request("PATCH", _address(calibration_id), _CALIBRATION, body=labels)
 
 
 def cancel(calibration_id: str) -> Request[Calibration]:
@@ -123,6 +136,16 @@ def plot(calibration_id: str) -> Request[str]:
 def width_plot(calibration_id: str) -> Request[str]:
     """Return the plot of the best learning rate over width as SVG."""
     return Request("GET", f"{_address(calibration_id)}/widths.svg", text)
+
+
+def download_plot(calibration_id: str, suffix: str) -> Request[bytes]:
+    """Return the figure of `plot` for print ("pdf", "png"), or its numbers ("csv")."""
+    return Request("GET", f"{_address(calibration_id)}/plot.{quote(suffix, safe='')}", content)
+
+
+def download_width_plot(calibration_id: str, suffix: str) -> Request[bytes]:
+    """Return the figure of `width_plot` for print ("pdf", "png"), or its numbers ("csv")."""
+    return Request("GET", f"{_address(calibration_id)}/widths.{quote(suffix, safe='')}", content)
 
 
 def report(calibration_id: str) -> Steps[CalibrationReport]:

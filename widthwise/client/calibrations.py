@@ -88,6 +88,8 @@ class Calibration(Answer):
     estimate: CalibrationEstimate
     result: Mapping[str, Any] | None  #: optima, drift, exponents and warnings as JSON, once succeeded
     runner: str = "worker"
+    name: str | None = None
+    note: str | None = None
     cancel_requested: bool = False
     extends: str | None = None  #: the calibration whose trials it started with
     rounds: int = 0

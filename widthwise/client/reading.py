@@ -1,4 +1,4 @@
-"""Reads the body of a reply: JSON of a known type, a page of a listing, text, or nothing."""
+"""Reads the body of a reply: JSON of a known type, a page of a listing, text, a file, or nothing."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -53,6 +53,11 @@ def plan(reply: Reply) -> Plan:
 def text(reply: Reply) -> str:
     """Read text."""
     return reply.content.decode()
+
+
+def content(reply: Reply) -> bytes:
+    """Return a file as it is."""
+    return reply.content
 
 
 def nothing(reply: Reply) -> None:

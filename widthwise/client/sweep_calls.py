@@ -7,7 +7,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from widthwise.client.calls import FIT_SECONDS
-from widthwise.client.reading import nothing, one, pages
+from widthwise.client.reading import content, nothing, one, pages
 from widthwise.client.steps import Listing, Request, Steps
 from widthwise.client.sweeps import AppendedRuns, FittedSweep, KeptRun, KeptSweep, SweepPredictions
 
@@ -88,6 +88,12 @@ def predict_sweep(
         body["holdout"] = {"axis": holdout[0], "end": holdout[1]}
     path, read = f"{_address(sweep_id)}/predictions", one(SweepPredictions)
     return Request("POST", path, read, body=body, patience_seconds=FIT_SECONDS)
+
+
+def draw_sweep(sweep_id: str, suffix: str = "svg") -> Request[bytes]:
+    """Return the figure of a fit as "svg", for print ("pdf", "png"), or its numbers ("csv")."""
+    path = f"{_address(sweep_id)}/plot.{quote(suffix, safe='')}"
+    return Request("GET", path, content, patience_seconds=FIT_SECONDS)
 
 
 def delete_sweep(sweep_id: str) -> Request[None]:
