@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.api.samples import CONTRACT, bowl, spec
 from widthwise import AsyncClient, Client, Plan, TransferRequest
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
+from widthwise.client.calibrations import KeptTrial
 from widthwise.errors import (
     ServiceConflictError,
     ServiceError,
@@ -168,6 +169,9 @@ def test_both_clients_have_the_same_methods() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
+    assert inspect.signature(Client.transfer).return_annotation is Plan
+    assert inspect.signature(Client.trials).return_annotation == Iterator[KeptTrial]
+    assert inspect.signature(AsyncClient.trials).return_annotation == AsyncIterator[KeptTrial]
     assert len(methods(Client)) > 30
     assert all(inspect.getdoc(getattr(Client, name)) for name in methods(Client))
 

@@ -15,7 +15,7 @@ from widthwise.client.calibrations import (
     KeptTrial,
 )
 from widthwise.client.progress import ProgressLine
-from widthwise.client.reading import content, many, nothing, one, pages, text
+from widthwise.client.reading import content, many, nothing, one, pages, svg
 from widthwise.client.retries import retry_after_seconds
 from widthwise.client.steps import Clock, Item, Listing, Pause, Reply, Request, Steps
 from widthwise.errors import CalibrationEndedError, ServiceError, StillRunningError
@@ -40,12 +40,8 @@ def submit_calibration(
 
     Without a key the client makes one, so that its retries queue nothing twice.
     """
-    if not isinstance(spec, CalibrationSpec):
-        body = dict(spec)
-    else:  # the service takes no empty list for what a specification does not use
-        body = {name: value for name, value in spec.to_dict().items() if value not in (None, [], ())}
     labels = {word: value for word, value in (("name", name), ("note", note)) if value is not None}
-    return Request("POST", PATH, _CALIBRATION, body={**body, **labels}, headers=_key(idempotency_key))
+    return Request("POST", PATH, _CALIBRATION, body={**_body(spec), **labels}, headers=_key(idempotency_key))
 
 
 def extend_calibration(
@@ -130,12 +126,12 @@ def shards(calibration_id: str) -> Request[list[CalibrationShard]]:
 
 def plot(calibration_id: str) -> Request[str]:
     """Return the plot of loss over learning rate, by width, as SVG."""
-    return Request("GET", f"{_address(calibration_id)}/plot.svg", text)
+    return Request("GET", f"{_address(calibration_id)}/plot.svg", svg)
 
 
 def width_plot(calibration_id: str) -> Request[str]:
     """Return the plot of the best learning rate over width as SVG."""
-    return Request("GET", f"{_address(calibration_id)}/widths.svg", text)
+    return Request("GET", f"{_address(calibration_id)}/widths.svg", svg)
 
 
 def download_plot(calibration_id: str, suffix: str) -> Request[bytes]:
@@ -253,6 +249,13 @@ def _with_pause(reply: Reply) -> tuple[Calibration, float]:
 
     asked = retry_after_seconds(reply.headers.get("retry-after"), datetime.now(UTC))
     return _CALIBRATION(reply), POLL_SECONDS if asked is None else min(asked, MAX_POLL_SECONDS)
+
+
+def _body(spec: Mapping[str, Any] | CalibrationSpec) -> Mapping[str, Any]:
+    if not isinstance(spec, CalibrationSpec):
+        return spec
+    # The service takes no empty list for what a specification does not use.
+    return {name: value for name, value in spec.to_dict().items() if value not in (None, [], ())}
 
 
 def _address(calibration_id: str) -> str:

@@ -52,7 +52,14 @@ def plan(reply: Reply) -> Plan:
 
 def text(reply: Reply) -> str:
     """Read text."""
-    return reply.content.decode()
+    return reply.content.decode("utf-8", "replace")
+
+
+def svg(reply: Reply) -> str:
+    """Read a figure."""
+    if "svg" not in reply.headers.get("content-type", ""):
+        raise UnexpectedAnswerError(": not a figure")
+    return text(reply)
 
 
 def content(reply: Reply) -> bytes:

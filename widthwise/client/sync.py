@@ -16,6 +16,7 @@ from widthwise.client.connection import (
     reply_of,
     request_options,
     service_url,
+    without_userinfo,
 )
 from widthwise.client.core import Core
 from widthwise.client.methods import answered, iterated
@@ -48,9 +49,10 @@ class Client:
         transport: how requests are sent, for instance to an application in this process.
         sleep: called with the seconds to wait; for instance the wait of a threading.Event.
         """
-        self.url = service_url(base_url).rstrip("/")
+        url = service_url(base_url).rstrip("/")
+        self.url = without_userinfo(url)
         key = checked_key(api_key)
-        self._http = httpx.Client(**http_options(self.url, key, timeout_seconds), transport=transport)
+        self._http = httpx.Client(**http_options(url, key, timeout_seconds), transport=transport)
         self._core = Core(key, retries or Retries())
         self._sleep = sleep
 
