@@ -7,11 +7,11 @@ import { explain } from "/assets/explanation.js";
 import { form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/fields.js";
 import { find, showLayers } from "/assets/layers.js";
 import { live, outcomeOf } from "/assets/live.js";
-import { KINDS, textOf, widthOf } from "/assets/models.js";
+import { textOf, widthOf } from "/assets/models.js";
 import { morph } from "/assets/morph.js";
 import { number } from "/assets/numbers.js";
-import { bodyOf, problemsOf } from "/assets/request.js";
-import { ask, posted } from "/assets/service.js";
+import { Unreadable, bodyOf, problemsOf } from "/assets/request.js";
+import { Refused, ask, posted } from "/assets/service.js";
 import { readForms, showForm } from "/assets/taking.js";
 
 const TYPING_MS = 200; // a pause in typing before the plan is requested
@@ -38,14 +38,16 @@ async function plans(signal) {
   state = values();
   const sides = state.compare_parameterization ? [false, true] : [false];
   bodies = [];
+  byId("answer").setAttribute("aria-busy", "true");
   return Promise.all(sides.map((compared) => outcomeOf(async () => {
     const body = bodyOf(state, compared);
     bodies.push(body);
     return ask("/v1/transfers", posted(body, signal));
-  })));
+  }, [Refused, Unreadable])));
 }
 
 function showOutcome(outcomes) {
+  byId("answer").setAttribute("aria-busy", "false");
   if (outcomes.some(({ error }) => error?.status === 401)) return; // the page asks for a key
   const problems = outcomes.flatMap(({ error }, index) => (error ? problemsOf(error, state, index > 0) : []));
   markProblems(problems);
@@ -55,15 +57,26 @@ function showOutcome(outcomes) {
   tell("transfer-error", above && isVoid && shown.length > 0 ? `${above} The grey numbers answer what the fields held before.` : above);
   if (isVoid) return;
   const names = titles();
+  const isFirst = shown.length === 0;
   shown = outcomes.map(({ value }, index) => ({ side: index > 0 ? "second" : "first", title: names[index], plan: value })).filter(({ plan }) => plan);
   if (shown.length === 1) shown[0].title = "";
   showPlans();
+  if (isFirst) revealOpened();
+}
+
+/** Scroll the table, and not the page, to the number that the address opens. */
+function revealOpened() {
+  const box = byId("layers").parentNode;
+  const line = box.querySelector("[aria-expanded=true]")?.closest("tr");
+  if (line) box.scrollTop = line.offsetTop - box.clientHeight / 2;
 }
 
 function showPlans() {
   const [{ plan }] = shown;
   const more = showLayers(shown, opened);
-  explain(find(shown, opened));
+  const found = find(shown, opened);
+  explain(found);
+  byId("warnings").hidden = found !== null; // they stand within what is open
   morph(byId("warnings"), warningNodes(shown.flatMap((each) => each.plan.warnings).filter((each, index, all) => all.findIndex((other) => other.message === each.message) === index)));
   showCurves(shown, ...widths());
   showWhole(plan);
@@ -92,7 +105,9 @@ function showWhole(plan) {
 const askPlans = live(plans, showOutcome);
 
 function changed(pauseMs) {
-  showFields(values());
+  const now = values();
+  showFields(now);
+  if (["depth_rule", "batch_rule", "tokens_rule", "decay_rule"].some((name) => now[name])) byId("beyond").open = true;
   offerCalibrations();
   askPlans(pauseMs);
   if (!writeAddress()) tell("export-told", "The files are too long for a link: the address does not hold them.");
@@ -125,7 +140,6 @@ function offerCalibrations() {
 
 // what a reader does ----------------------------------------------------------
 
-offer("kind", Object.entries(KINDS).map(([kind, { label }]) => [kind, label]));
 for (const control of form.elements) if (control.name && control.type !== "radio") control.setAttribute("aria-label", labelOf(control.name));
 
 const onInput = (event) => {

@@ -19,7 +19,8 @@ const calibrationState = (item) => badge(item.state, item.cancel_requested && !i
 
 function progress(item) {
   const { trials_done: done, trials_total: total } = item.progress;
-  return make("span", { class: "progress" }, make("progress", { max: Math.max(total, 1), value: done, "aria-label": `${done} of ${total} trials` }), ` ${done}/${total}`);
+  if (total === 0) return `${done}`; // an external runner did not say how many there will be
+  return make("span", { class: "progress" }, make("progress", { max: total, value: done, "aria-label": `${done} of ${total} trials` }), ` ${done}/${total}`);
 }
 
 /** Read and show the list; returns the calibrations with usable exponents. `refresh` requests another reading soon. */

@@ -5,9 +5,9 @@ import { morph } from "/assets/morph.js";
 import { number, power } from "/assets/numbers.js";
 import { NAMES, QUANTITIES, baseOf } from "/assets/plan.js";
 
-const WIDTH = 320;
-const HEIGHT = 190;
-const LEFT = 52;
+const WIDTH = 270;
+const HEIGHT = 175;
+const LEFT = 46;
 const RIGHT = 12;
 const TOP = 10;
 const BOTTOM = 26;
@@ -94,7 +94,7 @@ function legend(lines) {
 
 /** Draw every quantity over width. plans: { side, title, plan }; without both widths there is nothing to draw. */
 export function showCurves(plans, base, target) {
-  byId("curves-heading").hidden = byId("curves").hidden = !(base > 0 && target > 0);
+  for (const id of ["curves-heading", "curves-hint", "curves"]) byId(id).hidden = !(base > 0 && target > 0);
   if (byId("curves").hidden) return;
   morph(byId("curves"), NAMES.map((name) => [name, linesOf(plans, name)]).filter(([, lines]) => lines.length > 0).map(([name, lines]) => {
     const title = `${QUANTITIES[name]}${lines[0].scaled ? ", × its base" : ""}`;

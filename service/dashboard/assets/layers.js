@@ -15,18 +15,44 @@ function valueButton(row, name, side, other, opened) {
   const unlike = other && differs(quantity, other.quantities[name]);
   return make(
     "button", { type: "button", class: unlike ? "value differs" : "value", "data-open": id, "aria-expanded": String(opened === id), "aria-controls": "explanation" },
-    unlike ? make("span", { class: "mark", role: "img", "aria-label": "differs: " }, "≠") : null,
+    unlike ? make("span", { class: "mark", role: "img", "aria-label": "differs" }) : null,
     quantity.value === null ? null : make("span", { class: "amount" }, number(quantity.value)),
     make("small", {}, `×${number(quantity.multiplier, 3)}`),
   );
 }
 
 function line(row, side, title, other, opened) {
-  const label = make("span", { class: "who" }, title ? make("small", { class: `side ${side}` }, title) : null, make("span", {}, row.label));
-  if (row.names.length > 1) label.append(make("small", {}, ` ×${row.names.length}`));
-  if (row.names.length > 0) label.append(make("small", { class: "role" }, row.role));
+  const label = make("span", { class: "who" },
+    title ? make("small", { class: `side ${side}` }, title) : null,
+    make("span", { class: "name" }, row.label,
+      row.names.length > 1 ? make("small", {}, ` ×${row.names.length}`) : null,
+      row.names.length > 0 ? make("small", { class: "role" }, row.role) : null));
   return { key: `${row.key}|${side}`, class: `${side} ${row.role}`, cells: [label, ...NAMES.map((name) => valueButton(row, name, side, other, opened))] };
 }
+
+let current = null; // the number that Tab reaches; the arrow keys lead to the others
+
+const buttons = () => [...byId("layers").querySelectorAll("[data-open]")];
+
+function reach(button) {
+  current = button?.dataset.open ?? null;
+  for (const each of buttons()) each.tabIndex = each === button ? 0 : -1;
+}
+
+/** The number that an arrow key leads to from a button; null at the edge. */
+function beside(button, key) {
+  const cell = button.closest("td");
+  const line = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[key];
+  const next = line ? cell.parentNode[line]?.cells[cell.cellIndex] : cell[{ ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[key]];
+  return next?.querySelector("[data-open]") ?? null;
+}
+
+byId("layers").addEventListener("focusin", ({ target }) => reach(target.closest("[data-open]")));
+byId("layers").addEventListener("keydown", (event) => {
+  if (!event.key.startsWith("Arrow") || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault(); // the page would scroll
+  beside(event.target, event.key)?.focus();
+});
 
 /** Show one plan, or two line by line. plans: { side, title, plan }; opened: the number that is open. */
 export function showLayers(plans, opened) {
@@ -44,6 +70,8 @@ export function showLayers(plans, opened) {
   table.classList.toggle("compared", plans.length > 1);
   table.classList.toggle("tensors", first.some((row) => row.names.length > 0));
   fill(table, HEADINGS, lines);
+  const all = buttons();
+  reach(all.find((button) => button.dataset.open === current) ?? all[0]);
   return first.length > ROWS ? `${first.length - ROWS} more rows are in the file below.` : "";
 }
 

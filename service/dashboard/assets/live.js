@@ -28,11 +28,12 @@ export function live(question, shown) {
   return ask;
 }
 
-/** The outcome of a promise: { value } or { error }. */
-export async function outcomeOf(action) {
+/** The outcome of an action: { value }, or { error } if it is one of the kinds that a reader can do something about. */
+export async function outcomeOf(action, kinds) {
   try {
     return { value: await action() };
   } catch (error) {
-    return { error };
+    if (error.name === "AbortError" || kinds.some((kind) => error instanceof kind)) return { error };
+    throw error;
   }
 }

@@ -8,25 +8,21 @@ const common = (model) => ({
   hidden_size: model.width, num_hidden_layers: model.depth, num_attention_heads: heads(model), intermediate_size: Math.round(model.ratio * model.width),
 });
 
-/** By model_type: what the page calls it, its config.json at a size, and what its vocabulary is called (none: it has none). */
-export const KINDS = {
-  llama: { label: "Llama (RMS norm, SwiGLU)", vocabulary: "Vocabulary", config: (model) => ({ ...common(model), vocab_size: model.vocabulary }) },
-  qwen3: {
-    label: "Qwen 3 (normalised queries and keys)", vocabulary: "Vocabulary",
-    config: (model) => ({ ...common(model), num_key_value_heads: heads(model), head_dim: model.head, vocab_size: model.vocabulary }),
-  },
-  gpt2: {
-    label: "GPT-2 (tied embedding)", vocabulary: "Vocabulary",
-    config: (model) => ({ n_embd: model.width, n_layer: model.depth, n_head: heads(model), n_inner: Math.round(model.ratio * model.width), vocab_size: model.vocabulary }),
-  },
-  gpt_neox: { label: "GPT-NeoX (Pythia)", vocabulary: "Vocabulary", config: (model) => ({ ...common(model), vocab_size: model.vocabulary }) },
-  bert: { label: "BERT", vocabulary: "Vocabulary", config: (model) => ({ ...common(model), vocab_size: model.vocabulary }) },
-  vit: { label: "ViT", vocabulary: null, config: common },
+const worded = (model) => ({ ...common(model), vocab_size: model.vocabulary });
+
+/** By model_type: its config.json at a size. */
+const CONFIGS = {
+  llama: worded,
+  qwen3: (model) => ({ ...worded(model), num_key_value_heads: heads(model), head_dim: model.head }),
+  gpt2: (model) => ({ n_embd: model.width, n_layer: model.depth, n_head: heads(model), n_inner: Math.round(model.ratio * model.width), vocab_size: model.vocabulary }),
+  gpt_neox: worded,
+  bert: worded,
+  vit: common,
 };
 
 /** The config.json of an architecture at a size. */
 export function configOf(kind, size) {
-  return { model_type: kind, ...KINDS[kind].config(size) };
+  return { model_type: kind, ...CONFIGS[kind](size) };
 }
 
 /** The width that a config.json states; null if it is a list of shapes or names its width otherwise. */

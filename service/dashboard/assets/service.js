@@ -7,6 +7,8 @@ const KEY = "widthwise-api-key";
 const FIRST_PAUSE_MS = 1000; // after a stream breaks; doubled after each further failure
 const LAST_PAUSE_MS = 30000;
 
+const UNREACHABLE = 503; // no answer at all: as from a service that is down for a moment
+
 const listeners = [];
 
 export function key() {
@@ -37,7 +39,9 @@ export async function send(path, options = {}) {
   const used = key();
   const headers = { ...options.headers };
   if (used) headers.Authorization = `Bearer ${used}`;
-  const answer = await fetch(path, { ...options, headers });
+  const answer = await fetch(path, { ...options, headers }).catch((error) => {
+    throw error.name === "AbortError" ? error : new Refused(UNREACHABLE, "the service does not answer");
+  });
   if (answer.ok) return answer;
   let detail = `status ${answer.status}`;
   let errors = [];

@@ -1,11 +1,9 @@
 // Taking a plan along: copied or downloaded in any form that a trainer reads.
 
 import { byId, make, prose, tell } from "/assets/elements.js";
-import { form, offer, put } from "/assets/fields.js";
+import { form, offer } from "/assets/fields.js";
 import { morph } from "/assets/morph.js";
 import { ask, posted, send } from "/assets/service.js";
-
-const FIRST = "json"; // a form that takes every plan
 
 let forms = [];
 let bodyOfPlan = () => null; // the body of the transfer that is shown; null while there is none
@@ -15,7 +13,6 @@ export async function readForms(body) {
   bodyOfPlan = body;
   if (forms.length === 0) forms = (await ask("/v1/exports")).items;
   offer("export", forms.map((each) => [each.name, each.trainer === "any program" ? each.file_name : `${each.trainer}: ${each.file_name}`]));
-  if (!form.elements.export.value) put("export", FIRST);
   showForm();
 }
 
