@@ -20,7 +20,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests; each test has a context, and so storage, of its own."""
+    """One browser for all tests; each test gets a fresh context, and so fresh storage."""
     with chromium() as browser:
         yield browser
 

@@ -48,7 +48,7 @@ def chosen(reader: Reader, calibration: str) -> Reader:
 def test_it_is_followed_to_its_end(chosen: Reader, page: Page, calibration: str) -> None:
     line = page.locator(f"#calibrations tr[data-key={calibration}]")
     expect(line).to_contain_text("succeeded", timeout=240_000)
-    expect(line).to_contain_text(re.compile(r"(\b\d+)/\1\b"))
+    expect(line).to_contain_text(re.compile(r"\b(\d+)/\1"))
     expect(page.locator("#shards tbody tr").first).to_be_visible()
     expect(page.locator("#plot")).to_have_js_property("complete", True)
     assert page.locator("#plot").evaluate("(image) => image.naturalWidth") > 0
