@@ -140,6 +140,9 @@ def test_draws_what_was_measured(
         assert answer.read() == other.read_bytes()
     refused = run("calibrate", "watch", identifier, "--plot", tmp_path / "loss.jpg", "--url", url)
     assert ".svg, .pdf, .png, .csv" in refused.err
+    shown = run("calibrate", "show", identifier, "--plot", tmp_path / "shown.csv", "--url", url)
+    assert shown.code == 0, shown.err
+    assert (tmp_path / "shown-widths.csv").read_text(encoding="utf-8").startswith("mark,law,width,")
     ended = client.submit_calibration(spec())["id"]
     client.cancel(ended)
     assert run("calibrate", "watch", ended, "--plot", tmp_path / "none.csv", "--url", url).code == 1

@@ -1,6 +1,5 @@
 """`widthwise calibrate`: submit, extend, watch, list, name, cancel, delete and compare calibrations."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,6 @@ from widthwise.cli.stored import delete, list_calibrations, note, rename, show
 from widthwise.cli.submit import submit
 from widthwise.cli.watching import show_state, submit_and_watch, watch_to_its_end
 from widthwise.client import Client
-from widthwise.figures import figure
 
 DEFAULT = "submit"
 #: Commands that used to be options of `widthwise calibrate`; the options work until the next release.
@@ -71,13 +69,6 @@ def about() -> None:
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The calibration's id.")]
 _Url = Annotated[str | None, options.url()]
-_Plot = Annotated[
-    Path | None,
-    drawing.plot(
-        f"Draw loss over learning rate into FILE, and the best rate over width next to it, {drawing.FORMATS}.",
-        options.OUTPUT,
-    ),
-]
 _AsJson = Annotated[bool, options.as_json("Print the service's JSON unchanged.")]
 
 
@@ -124,7 +115,7 @@ def extend(
 
 
 @calibrate.command()
-def watch(*, calibration_id: _Id, plot: _Plot = None, url: _Url = None, as_json: _AsJson = False) -> None:
+def watch(*, calibration_id: _Id, plot: drawing.Plot = None, url: _Url = None, as_json: _AsJson = False) -> None:
     """Show the progress of a calibration until it has ended, then its results.
 
     \b
@@ -135,7 +126,7 @@ def watch(*, calibration_id: _Id, plot: _Plot = None, url: _Url = None, as_json:
     """
     with Client(url) as client:
         if plot is not None:
-            figure.suffix_of(plot)  # refused before a long wait
+            drawing.check(plot)  # refused before a long wait
         try:
             watch_to_its_end(client, calibration_id, as_json=as_json)
         except typer.Exit:  # it has failed, or Ctrl-C ended the watch: the trials are there all the same

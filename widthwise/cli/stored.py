@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from widthwise.cli import console, options
+from widthwise.cli import console, drawing, options
 from widthwise.cli.results import show_result
 from widthwise.client import Calibration, Client
 from widthwise.client.progress import counted
@@ -41,15 +41,18 @@ def list_calibrations(
         _show_list(found)
 
 
-def show(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
+def show(*, calibration_id: _Id, plot: drawing.Plot = None, url: _Url = None, as_json: _AsJson = False) -> None:
     """Show a calibration: its name and note, how far it is, and what it measured.
 
     \b
     Examples:
       widthwise calibrate show ID
+      widthwise calibrate show ID --plot loss.pdf
     """
     with Client(url) as client:
         found = client.calibration(calibration_id)
+        if plot is not None:
+            drawing.draw_calibration(client, calibration_id, plot)
     if as_json:
         console.print_json(found)
         return
