@@ -45,7 +45,7 @@ def loss(outputs: Any, _batch: Any) -> Any:
 
 
 def checked(make: Callable[[int], Any], scheme: str, **words: Any) -> CoordinateReport:
-    given = {"widths": WIDTHS, "batch": INPUTS, "optimizer": "adam", "loss": loss, **words}
+    given = {"widths": WIDTHS, "batch": INPUTS, "optimizer": "adam", "loss": loss, "steps": 8, **words}
     return widthwise.torch.coordinate_check(make, parameterization=scheme, **given)
 
 
@@ -76,6 +76,15 @@ def test_a_llama_with_its_plan_passes(scheme: str) -> None:
     assert len(report.check.judgements) == 2 * 9
     # norms and whole blocks are measured, and theory says nothing of them
     assert {found.layer for found in report.check.sizes} > {"model.norm", "model.layers.0"}
+
+
+def test_tied_weights_and_logits_that_start_small_pass() -> None:
+    """The slope of the logits' change begins at −½ and rises, so that its mean alone would be an error's."""
+    base = Base(learning_rate=0.003, init_std=0.18)
+    words = {"widths": (32, 64, 128), "batch": TEXT, "loss": None, "optimizer": "adamw", "base": base}
+    report = checked(lambda width: llama(width, depth=1, tied=True), "mup", **words, steps=16)
+    assert report.outcome == "pass", report
+    assert "model.embed_tokens" in {found.layer for found in report.check.judgements}
 
 
 def test_a_script_that_follows_the_plan_passes() -> None:
