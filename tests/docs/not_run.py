@@ -1,7 +1,7 @@
 """What of the documentation's code is not run as it stands there, each with the reason: the only such list.
 
-By page (as a pattern of fnmatch): how a command begins, and why it isn't run here. If another test runs a page's Python,
-that test is named.
+By page (as a pattern of fnmatch): how a command begins, and why it isn't run here. If another test runs a page's
+Python, that test is named.
 """
 
 #: Commands that are left out. An entry that matches no command of its pages fails a test.
