@@ -17,7 +17,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test test-models test-trainers check ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
+.PHONY: help install demo serve test test-models test-trainers check docs docs-serve ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,8 +44,9 @@ demo: $(STAMP)  ## see all of it in a minute or two: transfer, calibrate, transf
 serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT=8000)
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
+# In the order of names, so that the unit tests, which are quick, come last and three processes end together.
 test: $(STAMP)  ## run the test suite, without the part that needs PyTorch
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --ignore tests/models --ignore tests/trainers
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/models --ignore tests/trainers
 	@echo "tests/models needs PyTorch and model libraries: make test-models installs them and runs it"
 
 test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model libraries, and read 80 models
@@ -77,7 +78,18 @@ check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-ci: check test test-models test-trainers  ## what CI runs: check, then every test
+docs: $(VENV)/.docs  ## build the documentation into build/site; every link in it has to lead somewhere
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The documentation is in build/site: open build/site/index.html, or make docs-serve for its search too"
+
+docs-serve: docs  ## serve the documentation on http://127.0.0.1:8080 until Ctrl-C (a browser searches no page on a disk)
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8080
+
+$(VENV)/.docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[docs]'
+	@touch $@
+
+ci: check docs test test-models test-trainers  ## what CI runs: check, then every test
 
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .

@@ -49,7 +49,7 @@ def main() -> None:
     ]
     spec = _specification(*PICTURED, options)
     trials = [Trial.from_dict(trial) for trial in bank.trials(spec)]
-    picture = learning_rate_plot(CalibrationSpec.from_dict(spec), trials)
+    picture = learning_rate_plot(CalibrationSpec.from_dict(spec), trials).svg()
     write_result(
         "muon",
         "Muon's three scales over width",

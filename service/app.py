@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from service.advice.routes import router as advice
 from service.advice.schemas import AdviceRequest
 from service.auth.guard import Guard, make_guard
+from service.calibrations.figures import router as calibration_figures
 from service.calibrations.pictures import Pictures
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
@@ -35,6 +36,7 @@ from service.observability.tracing import Tracing, start_tracing
 from service.parameterizations.routes import router as parameterizations
 from service.settings import Settings
 from service.store import Store, open_store, upgrade
+from service.sweeps.figures import router as sweep_figures
 from service.sweeps.fits import Fits
 from service.sweeps.routes import router as sweeps
 from service.sweeps.schemas import PredictionsBody, RunsUpload, SweepUpload
@@ -137,8 +139,8 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    first = (transfers, exports, advice, parameterizations, calibrations)
-    for router in (*first, sweeps, exponents, workers, health, dashboard):
+    first = (transfers, exports, advice, parameterizations, calibrations, calibration_figures)
+    for router in (*first, sweeps, sweep_figures, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
     bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)

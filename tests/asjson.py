@@ -12,6 +12,7 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Measurement, Trial
 from widthwise.estimate.parts import alignments, coordinates, gamma, gradients, horizon
 from widthwise.figures import sweep, widths
+from widthwise.figures.figure import Figure
 from widthwise.search import rounds
 
 Json = Mapping[str, Any]
@@ -101,11 +102,11 @@ def run_flops(spec: Json, width: int, **options: Any) -> float:
     return cost.run_flops(spec_of(spec), width, **options)
 
 
-def learning_rate_plot(spec: Json, trials: Sequence[Json], result: Json | None = None) -> str:
+def learning_rate_plot(spec: Json, trials: Sequence[Json], result: Json | None = None) -> Figure:
     """`sweep.learning_rate_plot`."""
     return sweep.learning_rate_plot(spec_of(spec, trials), trials_of(trials), result)
 
 
-def width_plot(spec: Json, trials: Sequence[Json]) -> str:
+def width_plot(spec: Json, trials: Sequence[Json]) -> Figure:
     """`widths.width_plot`."""
     return widths.width_plot(spec_of(spec, trials), trials_of(trials))

@@ -5,10 +5,11 @@
                     base=Base(width=256, learning_rate=0.003), target=Target(width=4096))
     plan.layer("hidden").learning_rate.value
 
-Importing this package loads neither a web framework nor JAX, PyTorch or scipy; `widthwise.Sweep` loads scipy when it is
-first used.
+Importing this package loads neither a web framework nor JAX, PyTorch or scipy; `widthwise.Sweep` loads scipy, and
+`widthwise.Client` and `widthwise.AsyncClient` load httpx, when they are first used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from widthwise.caution import Caution
@@ -33,14 +34,17 @@ from widthwise.version import VERSION
 from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 
 if TYPE_CHECKING:
+    from widthwise.client import AsyncClient, Client
     from widthwise.sweeps.asking import Sweep
 
 __version__ = VERSION
 
 __all__ = [
     "Alignment",
+    "AsyncClient",
     "Base",
     "Caution",
+    "Client",
     "ComputedMultiplier",
     "EstimateError",
     "Exponents",
@@ -75,10 +79,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import `Sweep` when it is first asked for."""
-    if name == "Sweep":
-        from widthwise.sweeps.asking import Sweep
+#: Names that are imported when they are first asked for, and from where.
+_LATER = {
+    "AsyncClient": "widthwise.client",
+    "Client": "widthwise.client",
+    "Sweep": "widthwise.sweeps.asking",
+}
 
-        return Sweep
+
+def __getattr__(name: str) -> Any:
+    """Import a name that loads a large library when it is first asked for."""
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

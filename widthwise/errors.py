@@ -5,11 +5,21 @@ WidthwiseError                  any of those below; never a bug
 │   └── UnplacedTensorsError    tensors with a role or fan axes that don't follow from the input
 ├── EstimateError               too little data for the estimate
 └── ServiceError                the HTTP service answered with an error, or could not be reached
+    ├── UnreachableServiceError no answer came
+    ├── ServiceAccessError      401, 403: the API key is missing, not accepted, or lacks a scope
+    ├── ServiceNotFoundError    404: there is nothing under that identifier
+    ├── ServiceConflictError    409: the state of the resource does not allow it now
+    ├── ServiceLimitError       429: over a limit or a quota; `retry_after` says how long
+    ├── ServiceRequestError     any other 4xx, 422 above all: `errors` lists each fault
+    ├── ServiceFailureError     5xx: the service failed or is not ready
+    ├── CalibrationEndedError   `wait`: the calibration failed or was cancelled
+    └── StillRunningError       `wait`: the calibration had not ended in time
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class WidthwiseError(Exception):
@@ -79,10 +89,75 @@ class ServiceError(WidthwiseError):
         message: str,
         *,
         status: int | None = None,
-        problem: dict[str, object] | None = None,
+        problem: dict[str, Any] | None = None,
         retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status  #: HTTP status, None if the service could not be reached
         self.problem = problem or {}  #: the RFC 9457 body, if there was one
         self.retry_after_seconds = retry_after_seconds  #: how long the service asks to wait, if it does
+        self.attempts = 1  #: how often the request was sent
+
+    @property
+    def slug(self) -> str:
+        """The kind of problem, such as "invalid-request"; the service explains it at /problems/<slug>."""
+        return str(self.problem.get("type", "")).rpartition("/")[2]
+
+    @property
+    def detail(self) -> str:
+        """What was wrong this time, in the service's words; the whole message if it said nothing."""
+        return str(self.problem.get("detail") or self)
+
+    @property
+    def errors(self) -> tuple[Mapping[str, Any], ...]:
+        """Each fault of the request: `pointer` or `field`, `message`, and `value` if it is small."""
+        return tuple(self.problem.get("errors") or ())
+
+    @property
+    def retry_after(self) -> float | None:
+        """How many seconds the service asks to wait, if it does."""
+        return self.retry_after_seconds
+
+
+class UnreachableServiceError(ServiceError):
+    """No answer came; `refused` if nothing was sent, since nobody listens there."""
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class ServiceAccessError(ServiceError):
+    """401 or 403: the API key is missing, not accepted, or lacks a scope."""
+
+
+class ServiceNotFoundError(ServiceError):
+    """404: there is nothing under that identifier."""
+
+
+class ServiceConflictError(ServiceError):
+    """409: the state of the resource does not allow it now."""
+
+
+class ServiceLimitError(ServiceError):
+    """429: over a limit or a quota; `retry_after` says how long to wait."""
+
+
+class ServiceRequestError(ServiceError):
+    """Any other 4xx, 422 above all: the request is not valid, and `errors` lists each fault."""
+
+
+class ServiceFailureError(ServiceError):
+    """5xx: the service failed or is not ready."""
+
+
+class CalibrationEndedError(ServiceError):
+    """The calibration failed or was cancelled; `calibration` is its last state."""
+
+    def __init__(self, message: str, calibration: Any) -> None:
+        super().__init__(message)
+        self.calibration = calibration
+
+
+class StillRunningError(ServiceError, TimeoutError):
+    """The calibration had not ended in time; it keeps running."""

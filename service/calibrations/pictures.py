@@ -5,8 +5,9 @@ from collections.abc import Callable
 from threading import Lock
 
 from service.store import StoredCalibration
+from widthwise.figures.figure import Figure
 
-KEPT = 64  # plots of about 30 kB (chosen): both plots of every calibration that a page shows
+KEPT = 64  # plots of about 50 kB, with their numbers (chosen): both plots of every calibration that a page shows
 
 _Key = tuple[str, str, int]
 
@@ -20,10 +21,10 @@ class Pictures:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._drawn: OrderedDict[_Key, str] = OrderedDict()
+        self._drawn: OrderedDict[_Key, Figure] = OrderedDict()
         self._lock = Lock()
 
-    def kept(self, kind: str, calibration: StoredCalibration) -> str | None:
+    def kept(self, kind: str, calibration: StoredCalibration) -> Figure | None:
         """Return the plot of a calibration as it was read if it is cached."""
         key = kind, calibration.id, calibration.last_event
         with self._lock:
@@ -31,7 +32,7 @@ class Pictures:
                 self._drawn.move_to_end(key)
             return self._drawn.get(key)
 
-    def of(self, kind: str, calibration: StoredCalibration, draw: Callable[[], str]) -> str:
+    def of(self, kind: str, calibration: StoredCalibration, draw: Callable[[], Figure]) -> Figure:
         """Return the plot of a calibration as it was read; `draw` is called only if it is not cached."""
         kept = self.kept(kind, calibration)
         if kept is not None:

@@ -49,8 +49,8 @@ class LargeTransfers:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the child; None while there is none."""
-        return None if self._child is None else self._child.pid
+        """The process id of the child; None while there is none, also after one was killed."""
+        return self._child.pid if self._child is not None and self._child.lives else None
 
     async def answer(
         self,

@@ -14,10 +14,11 @@ from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_body, validated
 from service.sweeps.fits import fits_for
+from service.transfers.answer import PlanBody
 from service.transfers.examples import EXAMPLES
 from service.transfers.large import LARGE_BYTES, LargeTransfers
 from service.transfers.measured import NOTHING, FromMeasurements, measured, names_measurements
-from service.transfers.schemas import PlanBody, TransferBody
+from service.transfers.schemas import TransferBody
 from widthwise.exports.registry import EXPORTS
 from widthwise.transfers.transfer import plan_of
 

@@ -210,6 +210,7 @@ def test_unknown_addresses_are_404(client: Client, path: str) -> None:
         ("GET", "/events"),
         ("GET", "/plot.svg"),
         ("GET", "/widths.svg"),
+        ("GET", "/widths.pdf"),
         ("POST", "/cancel"),
         ("POST", "/finish"),
     ],

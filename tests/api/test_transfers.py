@@ -8,8 +8,9 @@ import pytest
 
 from service.app import create_app
 from service.settings import Settings
+from service.transfers.answer import PlanBody
 from service.transfers.examples import EXAMPLES
-from service.transfers.schemas import MAX_TENSORS, PlanBody, TransferBody
+from service.transfers.schemas import MAX_TENSORS, TransferBody
 from tests.api.client import Client, client_of, problem
 from tests.api.samples import CONTRACT, changed, finished, submit
 from widthwise.errors import InvalidInputError

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from rich.console import Console
@@ -123,6 +124,26 @@ def test_shows_what_was_measured(run: Run, url: str, finish: Callable[..., str])
     assert {"none", "shift"} <= {row[0] for row in rows if row}
     assert "Warning (small_widths)" in ran.err
     assert identifier in ran.err  # how to use it
+
+
+def test_draws_what_was_measured(
+    run: Run, url: str, finish: Callable[..., str], client: Client, tmp_path: Path
+) -> None:
+    identifier, file = finish(), tmp_path / "loss.svg"
+    ran = run("calibrate", "watch", identifier, "--plot", file, "--url", url)
+    assert ran.code == 0, ran.err
+    other = tmp_path / "loss-widths.svg"
+    assert f"Drew {file} and {other}." in ran.err
+    with urlopen(f"{url}/v1/calibrations/{identifier}/plot.svg") as answer:  # noqa: S310  our own server
+        assert answer.read() == file.read_bytes()  # one drawing, here and there
+    with urlopen(f"{url}/v1/calibrations/{identifier}/widths.svg") as answer:  # noqa: S310
+        assert answer.read() == other.read_bytes()
+    refused = run("calibrate", "watch", identifier, "--plot", tmp_path / "loss.jpg", "--url", url)
+    assert ".svg, .pdf, .png, .csv" in refused.err
+    ended = client.submit_calibration(spec())["id"]
+    client.cancel(ended)
+    assert run("calibrate", "watch", ended, "--plot", tmp_path / "none.csv", "--url", url).code == 1
+    assert (tmp_path / "none.csv").exists()
 
 
 @pytest.mark.usefixtures("worker")

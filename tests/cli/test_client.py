@@ -1,6 +1,5 @@
 """The HTTP client: what it asks, what it gives, and what it says when something is wrong."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -9,7 +8,7 @@ import pytest
 
 from tests.cli.bowl import spec
 from widthwise.client import PAGE_SIZE, Client
-from widthwise.errors import ServiceError
+from widthwise.errors import CalibrationEndedError, ServiceError
 
 PLAN = {
     "parameterization": "standard",
@@ -40,12 +39,33 @@ def scripted(answers: list[httpx.Response | Exception]) -> Callable[[httpx.Reque
 
 
 def state(name: str, **headers: str) -> httpx.Response:
-    return httpx.Response(200, json={"id": "cal_1", "state": name}, headers={"Retry-After": "0", **headers})
+    return httpx.Response(200, json=calibration(name), headers={"Retry-After": "0", **headers})
+
+
+def calibration(state: str) -> dict[str, Any]:
+    """What the service answers about one, with what every version of it has."""
+    return {
+        "id": "cal_1",
+        "state": state,
+        "reason": "no reason",
+        "created_at": "2026-11-01T00:00:00Z",
+        "started_at": None,
+        "finished_at": None,
+        "spec": {},
+        "progress": {"trials_done": 1, "trials_total": 4, "shards": {}},
+        "estimate": {"trials": 4, "shards": 2, "training_steps": 8, "flops": 1e9},
+        "result": None,
+    }
+
+
+def exponent(number: int) -> dict[str, Any]:
+    estimate = {"value": 1.0, "standard_error": None, "interval": None, "degrees_of_freedom": 0, "theory": None}
+    return {"id": str(number), "quantity": "learning_rate", "role": "hidden", "widths": [64, 128], **estimate}
 
 
 def test_transfers(client: Client) -> None:
     plan = client.transfer(PLAN)
-    learning_rates = {layer["role"]: layer["learning_rate"]["value"] for layer in plan["layers"]}
+    learning_rates = {layer.role: layer.learning_rate.value for layer in plan.layers}
     assert learning_rates == {
         "embedding": 0.003,
         "hidden": 0.0001875,
@@ -78,7 +98,7 @@ def test_lists_trials_exponents_and_calibrations(client: Client, finish: Callabl
 
 
 def test_reads_every_page() -> None:
-    pages = {None: ([{"id": 1}, {"id": 2}], "next"), "next": ([{"id": 3}], None)}
+    pages = {None: ([exponent(1), exponent(2)], "next"), "next": ([exponent(3)], None)}
     asked = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -87,7 +107,7 @@ def test_reads_every_page() -> None:
         return httpx.Response(200, json={"items": items, "next_cursor": cursor})
 
     with client_of(answer) as client:
-        assert [item["id"] for item in client.exponents(role="hidden", optimizer=None)] == [1, 2, 3]
+        assert [item["id"] for item in client.exponents(role="hidden", optimizer=None)] == ["1", "2", "3"]
     limit = str(PAGE_SIZE)
     assert asked == [{"role": "hidden", "limit": limit}, {"role": "hidden", "limit": limit, "cursor": "next"}]
 
@@ -100,7 +120,8 @@ def test_watching_ends_with_the_calibration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "pause"), [("0", 0), ("2.5", 2.5), ("-1", 0), ("86400", 60), ("Wed, 21 Oct 2026 07:28:00 GMT", 1)]
+    ("asked", "pause"),
+    [("0", 0), ("2.5", 2.5), ("-1", 0), ("86400", 60), ("Wed, 21 Oct 1998 07:28:00 GMT", 0), ("soon", 1)],
 )
 def test_watching_waits_as_long_as_the_service_asks_within_a_minute(asked: str, pause: float) -> None:
     pauses: list[float] = []
@@ -113,8 +134,13 @@ def test_watching_waits_as_long_as_the_service_asks_within_a_minute(asked: str, 
 def test_watching_outlives_a_restart_of_the_service() -> None:
     pauses: list[float] = []
     gone, starting = httpx.ConnectError("refused"), httpx.Response(503, json={"title": "not ready"})
-    with client_of(scripted([state("running"), gone, starting, state("failed")]), pauses.append) as client:
-        assert client.wait("cal_1")["state"] == "failed"
+    answers: list[httpx.Response | Exception] = [state("running"), gone, starting, state("failed")]
+    with (
+        client_of(scripted(answers), pauses.append) as client,
+        pytest.raises(CalibrationEndedError, match="cal_1 failed: no reason") as ended,
+    ):
+        client.wait("cal_1")
+    assert ended.value.calibration.state == "failed"
     assert pauses == [0, 1, 1]  # Retry-After, then a second for each look in vain
 
 
@@ -197,7 +223,7 @@ def test_an_identifier_stays_in_its_place() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.raw_path.decode())
-        return httpx.Response(200, content=json.dumps({"state": "queued"}))
+        return httpx.Response(200, json=calibration("queued"))
 
     with client_of(answer) as client:
         client.calibration("../exponents?x")

@@ -85,6 +85,11 @@ def test_a_figure_is_written(run: Run, tmp_path: Path) -> None:
     file, figure = write(tmp_path / "runs.csv", runs()), tmp_path / "sweep.svg"
     assert run("fit", file, "--holdout", "tokens=max", "--plot", str(figure)).code == 0
     assert "Held out: 3 of 3 intervals hold" in figure.read_text(encoding="utf-8")
+    for suffix, head in (("pdf", b"%PDF-"), ("png", b"\x89PNG"), ("csv", b"mark,")):
+        other = figure.with_suffix(f".{suffix}")
+        assert run("fit", file, "--plot", str(other)).code == 0
+        assert other.read_bytes().startswith(head)
+    assert ".svg, .pdf, .png, .csv" in run("fit", file, "--plot", str(tmp_path / "sweep.jpg")).err
     refused = run("fit", file, "--plot", str(tmp_path / "missing" / "sweep.svg"))
     assert refused.code == 1
     assert "sweep.svg can't be written: No such file or directory" in refused.err

@@ -1,17 +1,16 @@
 """The README: its commands, its requests and its snippets run as they stand there."""
 
-import json
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
 from tests.cli.conftest import Run
 from tests.cli.test_help import COMMANDS
+from tests.docs.running import sent
 from widthwise.client import DEFAULT_URL, Client
 from widthwise.folding import folded
 
@@ -73,37 +72,11 @@ def test_its_requests_run(url: str, client: Client, monkeypatch: pytest.MonkeyPa
     assert len(requests) == 8
     identifier = ""
     for words in requests:
-        answer = curl([word.replace(DEFAULT_URL, url).replace("$ID", identifier) for word in words])
+        answer = sent([word.replace(DEFAULT_URL, url).replace("$ID", identifier) for word in words[1:]])
         assert answer.is_success, (words, answer.text)
         if answer.status_code == 202:
             identifier = answer.json()["id"]
     assert client.calibration(identifier)["state"] == "cancelled"
-
-
-def curl(words: list[str]) -> httpx.Response:
-    """Send what a curl command line with -s, -X, -H and -d sends."""
-    method, headers, body, address = None, {}, None, ""
-    rest = iter(words[1:])
-    for word in rest:
-        match word:
-            case "-s":
-                continue
-            case "-X":
-                method = next(rest)
-            case "-H":
-                name, value = next(rest).split(": ", 1)
-                headers[name] = value
-            case "-d":
-                given = next(rest)
-                body = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
-            case _:
-                assert not word.startswith("-"), word
-                address = word
-    if body is not None:
-        json.loads(body)
-    return httpx.request(
-        method or ("GET" if body is None else "POST"), address, headers=headers, content=body, trust_env=False
-    )
 
 
 def test_the_optax_snippet() -> None:
@@ -124,5 +97,5 @@ def test_the_client_snippet(url: str) -> None:
     snippet = next(block for block in blocks("python") if "Client" in block)
     names: dict[str, Any] = {}
     exec(snippet.replace(DEFAULT_URL, url), names)  # noqa: S102
-    assert names["plan"]["layers"]
+    assert names["plan"].layers
     assert isinstance(names["measured"], list)

@@ -12,8 +12,8 @@ from tests.cli.conftest import Run
 from tests.cli.test_fit import LEVEL, OVER_TOKENS, OVER_WIDTH, runs, write
 from widthwise import Sweep
 from widthwise.client import Client
+from widthwise.client.calls import FIT_SECONDS
 from widthwise.errors import ServiceError
-from widthwise.sweep_client import FIT_SECONDS
 
 
 @pytest.fixture
@@ -174,8 +174,9 @@ def test_a_fit_may_take_longer_than_other_answers() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         waited[request.url.path] = request.extensions["timeout"]["read"]
         page = {"items": [], "next_cursor": None}
-        plan = {"layers": [], "tensors": []}
-        fit = {"optima": [], "law": [], "warnings": [], "predictions": [], "held_out": None}
+        plan = {"layers": [], "tensors": [], "rules": [], "provenance": {}}
+        fit = {"sweep": {}, "optima": [], "law": [], "scatter": 0.1, "saturation_batch": None, "shape": {}}
+        fit |= {"warnings": [], "predictions": [], "held_out": None}
         return httpx.Response(200, json={**page, **plan, **fit})
 
     with Client("http://127.0.0.1:1", transport=httpx.MockTransport(answer), timeout_seconds=7.0) as client:

@@ -1,5 +1,6 @@
 """`widthwise transfer`: the same plan as the service's, as a table or JSON, and clear refusals."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -34,21 +35,21 @@ CONTRACT = [
 def test_options_give_the_plan_of_the_contract(run: Run, client: Client) -> None:
     ran = run("transfer", *CONTRACT, "--json")
     assert ran.code == 0
-    assert json.loads(ran.out) == client.transfer(EXAMPLES["contract"]["value"])
+    assert json.loads(ran.out) == client.transfer(EXAMPLES["contract"]["value"]).to_dict()
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_a_request_on_stdin_gives_the_services_plan(run: Run, client: Client, name: str) -> None:
     request = EXAMPLES[name]["value"]
     ran = run("transfer", "-", "--json", stdin=json.dumps(request))
-    assert json.loads(ran.out) == client.transfer(request)
+    assert json.loads(ran.out) == client.transfer(request).to_dict()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_examples_give_the_services_plan(run: Run, client: Client, path: Path) -> None:
     ran = run("transfer", path, "--json")
     assert ran.code == 0, ran.err
-    assert json.loads(ran.out) == client.transfer(json.loads(path.read_text(encoding="utf-8")))
+    assert json.loads(ran.out) == client.transfer(json.loads(path.read_text(encoding="utf-8"))).to_dict()
     assert run("transfer", path).code == 0
 
 
@@ -333,3 +334,21 @@ def test_numbers_are_converted_at_one_size(run: Run) -> None:
     assert run("convert", "alpha", "32", "--rank", "16", "--from", "lora", "--to", "rslora").out.startswith("8  ")
     assert run("convert", "rate", "1", "--from", "adamw", "--to", "muon_rms", "--shape", "4096").code == 2
     assert run("convert", "rate", "1", "--from", "lion", "--to", "muon_rms", "--shape", "4x4").code == 1
+
+
+def test_the_quantities_are_drawn_over_width(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "plan.csv"
+    ran = run("transfer", *CONTRACT, "--plot", file)
+    assert ran.code == 0, ran.err
+    rows = [row for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if row["role"] == "hidden"]
+    assert [(row["width"], float(row["value"])) for row in rows if row["quantity"] == "learning_rate"] == [
+        ("256", 0.003),
+        ("4096", 0.0001875),
+    ]
+    assert run("transfer", *CONTRACT, "--plot", tmp_path / "plan.svg").code == 0
+    asked = json.loads(FILES[0].read_text(encoding="utf-8"))
+    for end in ("base", "target"):
+        del asked[end]["width"]  # the tensors tell it, and each has its own
+    refused = run("transfer", "-", "--plot", file, stdin=json.dumps(asked))
+    assert refused.code == 1
+    assert "name the width of base and target" in refused.err

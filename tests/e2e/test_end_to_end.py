@@ -80,7 +80,7 @@ def until_none_is_left(data_dir: Path, seconds: float) -> dict[int, str]:
 def test_transfer_calibrate_query_and_transfer_again(service: tuple[subprocess.Popen[str], Client, Path]) -> None:
     process, client, data_dir = service
     assert client.health()["status"] == "ready"
-    theory = client.transfer(TRANSFER)
+    theory = client.transfer(TRANSFER).to_dict()
 
     submitted = client.submit_calibration(SPEC, idempotency_key="end-to-end")
     assert submitted["progress"]["trials_total"] == submitted["estimate"]["trials"] >= 15
@@ -118,7 +118,7 @@ def test_transfer_calibrate_query_and_transfer_again(service: tuple[subprocess.P
         assert interval is not None
         assert interval[0] < measured[role]["value"] < interval[1]
 
-    calibrated = client.transfer({**TRANSFER, "exponents": {"source": "calibration", "id": submitted["id"]}})
+    calibrated = client.transfer({**TRANSFER, "exponents": {"source": "calibration", "id": submitted["id"]}}).to_dict()
     assert calibrated["provenance"]["exponents"]["calibration_id"] == submitted["id"]
     for before, after in zip(theory["layers"], calibrated["layers"], strict=True):
         if after["role"] in measured:

@@ -8,7 +8,7 @@ from torch import nn
 
 import widthwise.torch
 from tests.models.small import BASE, llama, plan_of
-from widthwise import Base, InvalidInputError, UnplacedTensorsError
+from widthwise import Base, ComputedMultiplier, InvalidInputError, UnplacedTensorsError
 
 NO_STD = Base(learning_rate=0.002, epsilon=1e-8)
 
@@ -103,6 +103,36 @@ def test_what_is_not_drawn_around_zero_stays() -> None:
     wider = Net(128)
     with pytest.raises(UnplacedTensorsError, match=r"'hidden\.1\.weight': the base's values are not drawn around 0"):
         widthwise.torch.init_(wider, plan_of(base, wider, BATCH, base=NO_STD), base)
+
+
+#: The code multiplies what these make by √width, so that an equivalent model starts them smaller as it grows.
+MULTIPLIED = [ComputedMultiplier(power=0.5, of="fan_out", tensors=["norm.weight", "hidden.0.bias"])]
+
+
+def test_a_gain_that_the_plan_multiplies_starts_so_many_times_as_large() -> None:
+    base, model = Net(64), Net(256)
+    nn.init.constant_(model.norm.weight, 3.0)
+    nn.init.zeros_(model.hidden[0].bias)
+    plan = plan_of(base, model, BATCH, code_multipliers=MULTIPLIED)
+    assert plan.tensor("norm.weight").init_std.multiplier == 0.5
+    for _ in range(2):  # the second call finds what the first one wrote
+        assert widthwise.torch.init_(model, plan)["norm.weight"] is None
+        assert torch.equal(model.norm.weight, torch.full((256,), 1.5))
+        assert not model.hidden[0].bias.any()
+    nn.init.ones_(model.norm.weight)
+    widthwise.torch.init_(model, plan)
+    assert torch.equal(model.norm.weight, torch.full((256,), 0.5))
+
+
+def test_a_bias_that_is_drawn_has_the_bases_std_times_the_plans_multiplier() -> None:
+    """PyTorch draws biases by the fan-in: what the target has follows the width already."""
+    base, model = Net(64), Net(256)
+    plan = plan_of(base, model, BATCH, code_multipliers=MULTIPLIED)
+    with pytest.raises(UnplacedTensorsError, match=r"'hidden\.0\.bias': its init × 0\.5 .* its entries differ"):
+        widthwise.torch.init_(model, plan)
+    done = widthwise.torch.init_(model, plan, base, generator=seeded())
+    assert done["hidden.0.bias"] == pytest.approx(rms(base.hidden[0].bias) / 2)
+    assert rms(model.hidden[0].bias) == pytest.approx(rms(base.hidden[0].bias) / 2, rel=0.2)
 
 
 def test_frozen_parameters_stay_and_half_precision_is_drawn() -> None:

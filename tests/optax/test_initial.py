@@ -10,7 +10,7 @@ import pytest
 
 import widthwise.optax
 from tests.optax.plans import BASE, SHAPES, exported, parameters
-from widthwise import Plan
+from widthwise import ComputedMultiplier, Plan
 from widthwise.errors import InvalidInputError
 from widthwise.folding import folded
 
@@ -97,6 +97,22 @@ def test_an_unknown_std_is_measured_in_the_base() -> None:
             assert rms(found[tensor.name]) == pytest.approx(std, rel=4 / np.sqrt(2 * found[tensor.name].size))
     with pytest.raises(InvalidInputError, match=r"the base's 'up' has mean 1 and RMS 1: it is not drawn around 0"):
         widthwise.optax.init(plan, parameters(), KEY, {**base, "up": np.ones(BASE["up"])})
+
+
+def test_a_gain_that_the_plan_multiplies_starts_so_many_times_as_large() -> None:
+    """As `widthwise.torch.init_` does: one number is multiplied; entries that differ have the base's RMS."""
+    plan = exported(code_multipliers=[ComputedMultiplier(power=0.5, of="fan_out", tensors=["gain"])])
+    assert plan.tensor("gain").init_std.multiplier == 0.5
+    params = {**parameters(), "gain": jnp.full(32, 3.0)}
+    np.testing.assert_array_equal(widthwise.optax.init(plan, params, KEY)["gain"], jnp.full(32, 1.5))
+    inside = jax.jit(lambda leaves: widthwise.optax.init(plan, leaves, KEY))(params)
+    np.testing.assert_array_equal(inside["gain"], jnp.full(32, 1.5))
+    assert "multiplies the init of 'gain' by 0.5, and its entries differ: give base_params" in refused(
+        plan, parameters()
+    )
+    base = {name: np.random.default_rng(1).normal(size=shape) for name, shape in BASE.items()}
+    drawn = widthwise.optax.init(plan, parameters(), KEY, base)["gain"]
+    assert rms(drawn) == pytest.approx(rms(base["gain"]) / 2, rel=0.5)
 
 
 def refused(plan: Plan, params: Any, **options: Any) -> str:

@@ -40,6 +40,7 @@ _FAULT = re.compile(r"\.errors\[\d+\]$|\.tensors\[\d+\]$")
 _LIST_OF_PROSE = re.compile(r"\.(?:reasons|notes)\[\d+\]$")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 _SVG_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_SVG_SUFFIX = re.compile(r"(?<=widthwise-)([a-z]+)-[0-9a-f]{8}")
 _ID = re.compile(r"\b(?:cal|shd|tri|exp|mea)_[0-9a-f]{24}\b")
 
 
@@ -133,7 +134,8 @@ def _numbers(prose: str) -> Counter[float]:
 
 
 def _same_picture(recorded: str, now: str) -> bool:
-    """The same elements with the same numbers, to a hundredth of a pixel."""
+    """The same elements with the same numbers, to a hundredth of a pixel; the suffixes of ids follow from them."""
+    recorded, now = (_SVG_SUFFIX.sub("", picture) for picture in (recorded, now))
     if _SVG_NUMBER.sub("#", recorded) != _SVG_NUMBER.sub("#", now):
         return False
     pairs = zip(_SVG_NUMBER.findall(recorded), _SVG_NUMBER.findall(now), strict=True)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.asjson import fit_calibration, learning_rate_plot
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
+from tests.unit.layout import check_layout
+from widthwise.figures.panel import WIDTH
 
 SVG = "{http://www.w3.org/2000/svg}"
 NO_VALUE = re.compile(r"\b(nan|inf|None)\b")
@@ -20,9 +22,9 @@ FULL_SPEC = SPEC | {"steps": 200, "proxy": {"architecture": "mlp", "dataset": "p
 
 def draw(trials: list[dict[str, Any]], *, spec: dict[str, Any] = FULL_SPEC, result: Any = None) -> ElementTree.Element:
     """The parsed picture, after checks that hold for every picture."""
-    text = learning_rate_plot(spec, trials, result)
+    text = learning_rate_plot(spec, trials, result).svg()
     assert not NO_VALUE.search(text)
-    root = ElementTree.fromstring(text)  # noqa: S314  our own text
+    root = check_layout(text)
     assert root.tag == f"{SVG}svg"
     assert root.find(f"{SVG}title") is not None
     return root
@@ -55,8 +57,8 @@ def test_a_finished_calibration_shows_widths_optima_intervals_and_drift() -> Non
 def test_marks_stay_inside_the_frame() -> None:
     root = draw(sweep(np.random.default_rng(0), noise=0.03))
     for circle in root.iter(f"{SVG}circle"):
-        assert 0 < float(circle.attrib["cx"]) < 900
-        assert 0 < float(circle.attrib["cy"]) < 560
+        assert 0 < float(circle.attrib["cx"]) < WIDTH
+        assert 0 < float(circle.attrib["cy"]) < float(root.attrib["height"])
 
 
 def test_the_fitted_vertex_lies_where_the_axis_says() -> None:
@@ -100,7 +102,7 @@ def test_divergences_are_crosses_at_their_learning_rates() -> None:
         "width 64, learning rate 0.03125: 2 of 2 seeds diverged",
         "width 64, learning rate 0.0625: 2 of 2 seeds diverged",
     ]
-    assert "no loss" in texts(root)
+    assert "loss (nats); above the frame: no loss" in texts(root)
 
 
 def test_a_picture_without_trials_says_so() -> None:

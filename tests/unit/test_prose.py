@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("widthwise", "service", "workers", "migrations", "testbed", "benchmarks", "tests")
+FOLDERS = ("widthwise", "service", "workers", "migrations", "testbed", "benchmarks", "docs_site", "tests")
 
 #: What is not written here, and what to write instead.
 PHRASES = {

@@ -1,5 +1,7 @@
 """The picture of a transfer, read back as XML."""
 
+import csv
+import io
 import math
 import re
 from typing import Any
@@ -7,8 +9,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tests.asjson import width_plot
+from tests.asjson import fit_calibration, width_plot
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
+from tests.unit.layout import check_layout
 from widthwise.figures.widths import NAMES
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -16,9 +19,9 @@ FULL_SPEC = SPEC | {"steps": 200, "proxy": {"architecture": "mlp", "dataset": "p
 
 
 def draw(trials: list[dict[str, Any]]) -> ElementTree.Element:
-    text = width_plot(FULL_SPEC, trials)
+    text = width_plot(FULL_SPEC, trials).svg()
     assert not re.search(r"\b(nan|inf|None)\b", text)
-    return ElementTree.fromstring(text)  # noqa: S314  our own text
+    return check_layout(text)
 
 
 def texts(root: ElementTree.Element) -> list[str]:
@@ -37,9 +40,14 @@ def at(widths: dict[int, float]) -> list[dict[str, Any]]:
 
 def test_a_drift_is_drawn_as_the_power_law_that_was_chosen() -> None:
     root = draw(at({32: -6.0, 64: -7.0, 128: -8.0, 256: -9.0}))
-    assert any(text.startswith(f"Chosen: {NAMES['power']}") for text in texts(root))
-    for name in NAMES.values():
-        assert name in texts(root)
+    said = next(each.text or "" for each in root.iter(f"{SVG}desc"))
+    assert re.fullmatch(
+        r"Chosen: power of width, as widths left out are missed by 0\.\d\d octaves \(by theory: \d\.\d\d\); "
+        r"the optima alone go as width\^\(-1\.00 ± 0\.\d\d\)",
+        said,
+    )
+    assert said in " ".join(texts(root))  # broken into lines
+    assert {NAMES["none"], NAMES["shift"], f"{NAMES['power']} (chosen)"} <= set(texts(root))
     laws = [path for path in root.iter(f"{SVG}path") if path.attrib.get("stroke-width") == "2.4"]
     assert len(laws) == 1  # one law is in force
     points = [tuple(map(float, point.split())) for point in re.split("[ML]", laws[0].attrib["d"]) if point.strip()]
@@ -54,7 +62,7 @@ def test_every_optimum_lies_where_the_axes_say() -> None:
         if t.attrib["text-anchor"] == "middle" and re.fullmatch(r"\d+", t.text or "")
     }
     marks = [p.attrib["d"] for p in root.iter(f"{SVG}path") if p.attrib["d"].endswith("Z")]
-    for width, mark in zip((32, 64, 128), marks, strict=True):
+    for width, mark in zip((32, 64, 128), marks[:3], strict=True):  # after these, the key's
         xs = [float(point.split()[0]) for point in re.split("[ML]", mark.rstrip(" Z")) if point]
         assert math.isclose((min(xs) + max(xs)) / 2, ticks[width], abs_tol=0.2)
 
@@ -71,3 +79,18 @@ def test_noisy_trials_of_a_running_calibration_draw() -> None:
     rng = np.random.default_rng(0)
     for kept in (0.2, 0.6, 1.0):
         draw([each for each in sweep(rng, widths=(8, 16, 32), seeds=2) if rng.random() < kept])
+
+
+def test_predictions_at_two_four_and_sixteen_times_the_largest_width_are_marks_and_rows() -> None:
+    spec, trials = FULL_SPEC, at({32: -6.0, 64: -7.0, 128: -8.0, 256: -9.0})
+    figure = width_plot(spec, trials)
+    shown = texts(check_layout(figure.svg()))
+    result = fit_calibration(SPEC, trials)
+    rows = [row for row in csv.DictReader(io.StringIO(figure.csv())) if row["mark"] == "prediction"]
+    for factor, row in zip((2, 4, 16), rows, strict=True):
+        assert f"{256 * factor} (×{factor})" in shown
+        found = result.predict(256 * factor)
+        assert math.isclose(float(row["learning_rate"]), 2.0**found.log2_learning_rate)
+        assert found.interval is not None
+        assert math.isclose(float(row["low"]), 2.0 ** found.interval[0])
+        assert f"{float(row['low']):.3g} to {float(row['high']):.3g}" in shown

@@ -18,7 +18,7 @@ def test_it_holds_the_engine_and_what_that_reads_of_the_library() -> None:
     assert {"widthwise/theory/stability.py", "widthwise/theory/scaling.py", "widthwise/calibration/cost.py"} <= names
     # what `from widthwise import transfer` leads to, through the package that hands it on
     assert {"widthwise/transfers/transfer.py", "widthwise/tensors/placement.py", "widthwise/model.py"} <= names
-    assert not names & {"widthwise/client.py", "widthwise/cli/calibrate.py", "widthwise/estimate/calibration.py"}
+    assert not names & {"widthwise/client/sync.py", "widthwise/cli/calibrate.py", "widthwise/estimate/calibration.py"}
     assert list(sources()) == sorted(names)
 
 
@@ -41,7 +41,7 @@ def add(source: Path, line: str) -> None:
 
 def test_a_changed_source_changes_it_and_another_file_does_not(copied: Path) -> None:
     assert digest(copied) == code_sha256()
-    add(copied / "widthwise/client.py", "# a remark")
+    add(copied / "widthwise/client/sync.py", "# a remark")
     assert digest(copied) == code_sha256()
     add(copied / "widthwise/theory/scaling.py", "# a remark")
     changed = digest(copied)

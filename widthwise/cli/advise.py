@@ -1,5 +1,6 @@
 """`widthwise advise`: what to choose for a scale-up, and what each choice rests on."""
 
+from collections.abc import Mapping
 from textwrap import fill
 from typing import Annotated, Any
 
@@ -58,7 +59,7 @@ def advise(
     if may_change:
         case["may_change"] = [each.value for each in may_change]
     if url is None:
-        found = advised(AdviceCase.from_dict(case))
+        found: Mapping[str, Any] = advised(AdviceCase.from_dict(case))
     else:
         from widthwise.client import Client
 
@@ -70,7 +71,7 @@ def advise(
     _show(found)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: Mapping[str, Any]) -> None:
     table = console.new_table("", "choice", "loss", "basis", "calibrations", left=2)
     for line in found["options"]:
         rates = "one rate" if line["alignment"] is None else f"{line['alignment']} alignment, ε {line['epsilon']}"

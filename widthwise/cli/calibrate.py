@@ -1,15 +1,17 @@
 """`widthwise calibrate`: submit, extend, watch, cancel and compare calibrations."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from widthwise.cli import console, options, specification, words
+from widthwise.cli import console, drawing, options, specification, words
 from widthwise.cli.results import show_comparison
 from widthwise.cli.submit import submit
 from widthwise.cli.watching import show, submit_and_watch, watch_to_its_end
 from widthwise.client import Client
+from widthwise.figures import figure
 
 DEFAULT = "submit"
 #: Commands that used to be options of `widthwise calibrate`; the options work until the next release.
@@ -66,6 +68,13 @@ def about() -> None:
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The calibration's id.")]
 _Url = Annotated[str | None, options.url()]
+_Plot = Annotated[
+    Path | None,
+    drawing.plot(
+        f"Draw loss over learning rate into FILE, and the best rate over width next to it, {drawing.FORMATS}.",
+        options.OUTPUT,
+    ),
+]
 _AsJson = Annotated[bool, options.as_json("Print the service's JSON unchanged.")]
 
 
@@ -109,16 +118,26 @@ def extend(
 
 
 @calibrate.command()
-def watch(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
+def watch(*, calibration_id: _Id, plot: _Plot = None, url: _Url = None, as_json: _AsJson = False) -> None:
     """Show the progress of a calibration until it has ended, then its results.
 
     \b
     Examples:
       widthwise calibrate watch ID
       widthwise calibrate watch ID --json
+      widthwise calibrate watch ID --plot loss.pdf
     """
     with Client(url) as client:
-        watch_to_its_end(client, calibration_id, as_json=as_json)
+        if plot is not None:
+            figure.suffix_of(plot)  # refused before a long wait
+        try:
+            watch_to_its_end(client, calibration_id, as_json=as_json)
+        except typer.Exit:  # it has failed, or Ctrl-C ended the watch: the trials are there all the same
+            if plot is not None:
+                drawing.draw_calibration(client, calibration_id, plot)
+            raise
+        if plot is not None:
+            drawing.draw_calibration(client, calibration_id, plot)
 
 
 @calibrate.command()

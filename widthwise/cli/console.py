@@ -30,8 +30,8 @@ def _console(*, stderr: bool) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """Write one JSON document to stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Write one JSON document to stdout; an answer of the client is a mapping, though not a dict."""
+    sys.stdout.write(json.dumps(value, indent=2, allow_nan=False, default=dict) + "\n")
 
 
 def say(text: str) -> None:

@@ -88,7 +88,7 @@ def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
         f"POST /v1/transfers: GPT-2 small (width {base['width']}) is tuned; what does GPT-2 XL "
         f"({target['width']}) need, for its real shapes?",
     )
-    theory = client.transfer(request)
+    theory = client.transfer(request).to_dict()
     # Gains and biases are most of the lines and all alike; the row `vector` covers them.
     matrices = [tensor for tensor in theory["tensors"] if tensor["role"] not in ("vector", "scalar")]
     show_plan({**theory, "tensors": matrices})
@@ -121,7 +121,7 @@ def tour(client: Client, out: Console, request: Mapping[str, Any]) -> None:
         "4. Transfer again, with the measured exponents",
         f'POST /v1/transfers with "exponents": {{"source": "calibration", "id": "{calibration["id"]}"}}',
     )
-    measured = client.transfer({**request, "exponents": {"source": "calibration", "id": calibration["id"]}})
+    measured = client.transfer({**request, "exponents": {"source": "calibration", "id": calibration["id"]}}).to_dict()
     _compare(theory, measured, ratio=target["width"] / base["width"])
     console.warn([warning for warning in measured["warnings"] if warning not in theory["warnings"]])
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from widthwise.cli import console, options, sweep_options
+from widthwise.cli import console, drawing, options, sweep_options
 from widthwise.cli.sweep_tables import range_of, show_fit, show_held_out, show_predictions, values_of
-from widthwise.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from widthwise.sweeps import SweepFit, SweepPrediction
@@ -47,11 +46,8 @@ def fit(
     holdout: Annotated[str | None, sweep_options.holdout(_ASKED)] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(
-            "--plot",
-            metavar="FILE.svg",
-            help="Draw the cells' curves, the best rate over each axis, and what was held out.",
-            rich_help_panel=_OUTPUT,
+        drawing.plot(
+            f"Draw the cells' curves, the best rate over each axis, and what was held out, {drawing.FORMATS}.", _OUTPUT
         ),
     ] = None,
     as_json: Annotated[bool, options.as_json("Print one JSON object.", _OUTPUT)] = False,
@@ -91,7 +87,7 @@ def fit(
     predictions = [found.predict(**sweep_options.place(text, words)) for text in predict or ()]
     held = () if holdout is None else hold_out(runs, *sweep_options.end(holdout), prescribed=prescribed or ())
     if plot is not None:
-        _write(plot, sweep_report(found, predictions=predictions, held_out=held))
+        sweep_report(found, predictions=predictions, held_out=held).save(plot)
     if as_json:
         console.print_json({**_to_dict(found, predictions, held), "export": _export(export)})
         return
@@ -113,13 +109,6 @@ def _export(export: "Export") -> dict[str, Any] | None:
     if not export.tool:
         return None
     return {"tool": export.tool, "columns": dict(export.columns), "left_out": export.left_out}
-
-
-def _write(file: Path, figure: str) -> None:
-    try:
-        file.write_text(figure, encoding="utf-8")
-    except OSError as error:
-        raise InvalidInputError(f"{file} can't be written: {error.strerror}", field="plot") from None
 
 
 def _to_dict(

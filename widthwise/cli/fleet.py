@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from widthwise.cli import console, options
-from widthwise.cli.progress import duration
 from widthwise.client import Client
+from widthwise.client.progress import duration
 
 
 def fleet(

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from widthwise.client import FINAL_STATES, Calibration, Client
+from widthwise.client.progress import counted, line_of
 
 LINE_SECONDS = 5.0  # chosen: between two lines of progress if there is no terminal to redraw
-BAR_CHARACTERS = 30
 
 
 class ProgressView(Protocol):
@@ -54,7 +54,7 @@ class _Bar:
         self._task = progress.add_task("", state="queued", text="", total=None)
 
     def update(self, done: int, total: int, seconds_left: float | None, state: str) -> None:
-        text = _counted(done, total, seconds_left, state)
+        text = counted(done, total, seconds_left, state)
         self._progress.update(self._task, completed=done, total=total or None, state=state, text=text)
 
 
@@ -72,20 +72,4 @@ class _Lines:
         if self._last == (done, state) or (now - self._printed < LINE_SECONDS and not final):
             return
         self._last, self._printed = (done, state), now
-        filled = BAR_CHARACTERS * done // max(total, done, 1)
-        bar = "#" * filled + "." * (BAR_CHARACTERS - filled)
-        self._out.print(f"{state:9} {escape(f'[{bar}]')} {_counted(done, total, seconds_left, state)}", soft_wrap=True)
-
-
-def _counted(done: int, total: int, seconds_left: float | None, state: str) -> str:
-    text = f"{done}/{total} trials" if total else f"{done} trials"
-    if state == "running" and seconds_left is not None and done < total:
-        text += f", about {duration(seconds_left)} left"
-    return text
-
-
-def duration(seconds: float) -> str:
-    """Return a rough duration as text: 40 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        self._out.print(escape(line_of(done, total, seconds_left, state)), soft_wrap=True)

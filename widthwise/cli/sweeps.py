@@ -2,13 +2,13 @@
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from widthwise.cli import console, options, sweep_options, words
 from widthwise.cli.sweep_tables import show_fit, show_held_out, show_predictions, show_runs, show_sweep, show_sweeps
-from widthwise.client import Client
+from widthwise.client import Client, FittedSweep
 from widthwise.errors import ServiceError
 from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization
 
@@ -157,7 +157,7 @@ def show(*, sweep_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
     with Client(url) as client:
         sweep = client.sweep(sweep_id)
         try:
-            fit: dict[str, Any] | None = client.fit_sweep(sweep_id)
+            fit: FittedSweep | None = client.fit_sweep(sweep_id)
         except ServiceError as error:
             if error.status != _CONFLICT:  # no runs, or none that can be fitted
                 raise

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from widthwise.cli import console, options, words
+from widthwise.cli import console, drawing, options, words
 from widthwise.cli.models import model_part
 from widthwise.cli.plans import show_plan
 from widthwise.explained import listed
@@ -131,6 +131,7 @@ def transfer(
         bool,
         typer.Option("--every-tensor", help="A line for each tensor, repeated blocks too.", rich_help_panel=_OUTPUT),
     ] = False,
+    plot: Annotated[Path | None, drawing.plot(f"Draw the quantities over width, {drawing.FORMATS}.", _OUTPUT)] = None,
     as_json: Annotated[bool, options.as_json("The plan as the service answers it.", _OUTPUT)] = False,
 ) -> None:
     """Return every hyperparameter of a larger model, from those tuned on a small one.
@@ -189,6 +190,8 @@ def transfer(
     if named := words.rules(rule, "--rule"):
         asked["rules"] = _merged(asked.get("rules"), named)
     plan = _answer(asked, url=url, remote=any(each is not None for each in (url, calibration, sweep)))
+    if plot is not None:
+        drawing.draw_transfer(plan, asked, plot)
     if as_json:
         console.print_json(plan)
         return
@@ -233,5 +236,5 @@ def _answer(asked: dict[str, Any], *, url: str | None, remote: bool) -> dict[str
         from widthwise.client import Client
 
         with Client(url) as client:
-            return client.transfer(asked)
+            return client.transfer(asked).to_dict()
     return plan_of(TransferRequest.from_dict(asked)).to_dict()

@@ -6,9 +6,10 @@ from uuid import uuid4
 import typer
 
 from widthwise.cli import console
-from widthwise.cli.progress import duration, follow
+from widthwise.cli.progress import follow
 from widthwise.cli.results import show_result
 from widthwise.client import Calibration, Client
+from widthwise.client.progress import duration
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended, so neither 0 nor 1 fits
 

@@ -101,12 +101,15 @@ def log_of(key: str) -> Callable[[Mapping[str, Any]], float | None]:
 
 
 def read(spec: CalibrationSpec, measurements: Sequence[Measurement], kind: Measured) -> Readings | None:
-    """Return the readings of `kind`; None if the specification does not ask for it.
+    """Return the readings of `kind`; None if the specification does not ask for it. Raises as `readings_of` does."""
+    return readings_of(measurements, kind) if kind in spec.measure else None
+
+
+def readings_of(measurements: Sequence[Measurement], kind: Measured) -> Readings:
+    """Return the readings of `kind`, whatever measured them.
 
     Raises InvalidInputError for a record that does not have the form of a measurement.
     """
-    if kind not in spec.measure:
-        return None
     by_step: dict[int, dict[tuple[int, int], Tensors]] = {}
     diverged = []
     try:

@@ -9,16 +9,19 @@ import numpy as np
 
 from widthwise.estimate.shape import CurveShape, phi
 from widthwise.figures.axes import Axes
-from widthwise.figures.panel import LABEL, TICK, Tick, clipped, described, draw_panel, fitting
-from widthwise.figures.svg import FAINT, INK, PAPER, add, arrow, cross, diamond, path, ramp, text
-from widthwise.figures.ticks import linear_ticks, log_ticks, short
+from widthwise.figures.colours import FAINT, INK, PAPER, ramp
+from widthwise.figures.lettering import wrapped
+from widthwise.figures.panel import TICK, clipped, described, draw_panel, room_for
+from widthwise.figures.svg import add, arrow, cross, diamond, path, text
+from widthwise.figures.ticks import log_ticks, loss_ticks
 from widthwise.sweeps.cell import SweepCell
 from widthwise.sweeps.fit import SweepFit
 from widthwise.sweeps.optimum import CellOptimum
 
 MOST = 12  # panels (chosen): six rows of two
-COLUMNS, LEFT, GAP, DESCENT = 2, 46, 8, 3  # of panels; pixels left of and above each
+COLUMNS, LEFT, GAP, DESCENT = 2, 50, 12, 3  # of panels; pixels left of and above each
 HEIGHT, LINE = 118, 14  # pixels of a frame, and of a line of words
+MOST_LINES = 6  # over a frame
 BELOW = 40  # pixels under a frame
 SHADE = ramp(0.4)
 SKEWS = np.linspace(-2, 2, 9)  # standard deviations of s over cells, that a cell's curve may take
@@ -27,17 +30,17 @@ SKEWS = np.linspace(-2, 2, 9)  # standard deviations of s over cells, that a cel
 def draw_cells(root: Element, fit: SweepFit, top: float, width: float) -> float:
     """Draw a panel for each cell, or for a dozen of them; return where they end."""
     shown = _shown(fit)
-    varying = _varying([cell.axes for cell in fit.cells])
-    lines = max(len(varying), 1)
     each = width / COLUMNS
+    varying, room = _varying([cell.axes for cell in fit.cells]), each - LEFT - GAP
+    words = [", ".join(f"{name} {described(fit.cells[index].axes[name])}" for name in varying) for index in shown]
+    heads = [wrapped(one, room, TICK)[:MOST_LINES] for one in words]
+    lines = max(map(len, heads), default=1)
     for place, index in enumerate(shown):
         row, column = divmod(place, COLUMNS)
         above = top + row * (lines * LINE + DESCENT + HEIGHT + BELOW)
         left, right = column * each + LEFT, (column + 1) * each - GAP
-        axes = fit.cells[index].axes
-        for line, name in enumerate(varying):
-            words = fitting(f"{name} {described(axes[name])}", right - left, LABEL)
-            text(root, left, above + LINE * (line + 0.75), words, size=LABEL)
+        for line, head in enumerate(heads[place]):
+            text(root, left, above + LINE * (line + 0.75), head, size=TICK)
         frame = above + lines * LINE + DESCENT
         _draw_cell(root, fit, index, (left, right, frame, frame + HEIGHT))
     rows = math.ceil(len(shown) / COLUMNS)
@@ -75,16 +78,10 @@ def _draw_cell(root: Element, fit: SweepFit, index: int, frame: tuple[float, flo
     bottom, top = min(float(cell.losses.min()), curve.level), float(cell.losses.max())
     pad = max(0.12 * (top - bottom), 2e-4 * top)
     left, right, above, below = frame
+    losses = loss_ticks(bottom - pad, top + 1.6 * pad, 4)
+    left += room_for(losses, LEFT) - LEFT
     axes = Axes(low - margin, high + margin, bottom - pad, top + 1.6 * pad, left, right, above, below)
-    rates = log_ticks(2.0**axes.x_low, 2.0**axes.x_high, right - left, TICK)
-    losses = linear_ticks(axes.y_low, axes.y_high, 4)
-    decimals = _decimals(losses)
-    draw_panel(
-        root,
-        axes,
-        [Tick(math.log2(rate), short(rate)) for rate in rates],
-        [Tick(loss, f"{loss:.{decimals}f}") for loss in losses],
-    )
+    draw_panel(root, axes, log_ticks(2.0**axes.x_low, 2.0**axes.x_high, right - left, TICK), losses)
     group = clipped(root, axes, f"widthwise-cell-{index}")
     x_P = np.linspace(min(float(cell.x.min()), at), max(float(cell.x.max()), at), 49)
     y_P = curve.level + curve.curvature * phi(x_P - at, curve.skew)
@@ -141,8 +138,3 @@ def _with_skew(cell: SweepCell, at: float, shape: CurveShape, skew: float) -> tu
     missed = float(weight_P @ (cell.losses - level - curvature * rise_P) ** 2 - np.log(weight_P).sum())
     missed += ((skew - shape.skew) / shape.skew_spread) ** 2 + prior * (curvature - shape.curvature) ** 2
     return missed, _Curve(level, curvature, skew)
-
-
-def _decimals(ticks: Sequence[float]) -> int:
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.1
-    return max(0, -math.floor(math.log10(step) + 1e-9))

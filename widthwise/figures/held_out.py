@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from widthwise.figures.axes import Axes
-from widthwise.figures.panel import TICK, Tick, clipped, described, draw_panel
-from widthwise.figures.svg import FAINT, INK, PAPER, add, path, ramp
-from widthwise.figures.ticks import log_ticks, short
+from widthwise.figures.colours import FAINT, INK, MISSED, PAPER, ramp
+from widthwise.figures.panel import TICK, clipped, described, draw_panel
+from widthwise.figures.svg import add, path
+from widthwise.figures.ticks import log_ticks
 from widthwise.sweeps.holdout import HeldOutCell
 
 SIDE, LEFT, BELOW = 300, 64, 50  # pixels
-GOOD, MISSED = ramp(0.4), "#b3261e"
+GOOD = ramp(0.4)
 
 
 def draw_held_out(root: Element, held: Sequence[HeldOutCell], top: float) -> float:
@@ -20,9 +21,9 @@ def draw_held_out(root: Element, held: Sequence[HeldOutCell], top: float) -> flo
     low, high = math.log2(min(ends)), math.log2(max(ends))
     margin = max(0.06 * (high - low), 0.3)
     axes = Axes(low - margin, high + margin, low - margin, high + margin, LEFT, LEFT + SIDE, top, top + SIDE)
-    values = log_ticks(2.0**axes.x_low, 2.0**axes.x_high, SIDE, TICK)
-    ticks = [Tick(math.log2(value), short(value)) for value in values]
-    draw_panel(root, axes, ticks, ticks, ("observed best learning rate", "predicted"))
+    ends_of = 2.0**axes.x_low, 2.0**axes.x_high
+    across, up = log_ticks(*ends_of, SIDE, TICK), log_ticks(*ends_of, SIDE, TICK, upright=True)
+    draw_panel(root, axes, across, up, ("observed best learning rate", "predicted"))
     group = clipped(root, axes, "widthwise-held-out")
     path(group, axes, [(axes.x_low, axes.x_low), (axes.x_high, axes.x_high)], stroke=INK, **{"stroke-width": 1.2})
     for octave in (-1, 1):

@@ -8,21 +8,22 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from widthwise.figures.axes import Axes
-from widthwise.figures.panel import LABEL, TICK, Tick, clipped, described, draw_panel, fitting
-from widthwise.figures.svg import FAINT, GRID, INK, PAPER, add, arrow, diamond, path, ramp, text
-from widthwise.figures.ticks import log_ticks, short
+from widthwise.figures.colours import BAND, FAINT, INK, LIGHT_BAND, PAPER, ramp
+from widthwise.figures.lettering import fitting, wrapped
+from widthwise.figures.panel import EDGE, LABEL, TICK, clipped, described, draw_panel
+from widthwise.figures.svg import add, arrow, diamond, path, text
+from widthwise.figures.ticks import Tick, log_ticks
 from widthwise.sweeps.cell import Floats
 from widthwise.sweeps.fit import SweepFit
 from widthwise.sweeps.optimum import CellOptimum
 from widthwise.sweeps.prediction import SweepPrediction
 
 Place = Mapping[str, float | str]
-HEIGHT, LEFT, RIGHT, ABOVE, BELOW = 190, 64, 12, 34, 50
+HEIGHT, LEFT, RIGHT, ABOVE, BELOW, LINE = 190, 64, 14, 46, 50, 14
 POINTS = 25  # of each band
 HALF = 0.3  # of the distance between two words: the length of a band on either side
 MOST_LEVELS = 8  # words with room for a label (chosen)
-UPRIGHT = 3.0  # times the pixels of an upright axis: its labels take a line, not their length
-SHADE, BAND = ramp(0.4), "#c9d4e6"
+SHADE = ramp(0.4)
 FEW_PIXELS = 3.0  # shorter error bars hide behind their mark
 
 
@@ -68,7 +69,7 @@ class _Part:
             each = pixels / len(self.levels) - TICK
             return [Tick(k, fitting(level, each, TICK)) for k, level in enumerate(self.levels)]
         low, high = self.span()
-        return [Tick(math.log2(value), short(value)) for value in log_ticks(2.0**low, 2.0**high, pixels, TICK)]
+        return log_ticks(2.0**low, 2.0**high, pixels, TICK)
 
     def _predicted(self, value: float | str) -> SweepPrediction:
         return self.fit.predict(**{**self.centre, self.name: value})
@@ -78,10 +79,21 @@ def draw_axes(root: Element, fit: SweepFit, predictions: Sequence[SweepPredictio
     """Draw a panel for each axis on which cells differ; return where they end."""
     centre = middle(fit)
     for name in moving(fit):
-        frame = (LEFT, width - RIGHT, top + ABOVE, top + ABOVE + HEIGHT)
-        _draw_axis(root, _Part(fit, predictions, name, centre), frame)
-        top += ABOVE + HEIGHT + BELOW
+        part = _Part(fit, predictions, name, centre)
+        above = _head(root, part, top, width - EDGE - RIGHT)
+        _draw_axis(root, part, (LEFT, width - RIGHT, above, above + HEIGHT))
+        top = above + HEIGHT + BELOW
     return top
+
+
+def _head(root: Element, part: _Part, top: float, room: float) -> float:
+    """Write which axis the panel is over, and where on the others; return where the frame begins."""
+    text(root, EDGE, top + 14, f"over {fitting(part.name, room - 40, LABEL, bold=True)}", size=LABEL, weight="600")
+    rest = ", ".join(f"{other} {described(value)}" for other, value in part.centre.items() if other != part.name)
+    lines = wrapped(f"carried by the law to {rest}", room, TICK) if rest else []
+    for number, line in enumerate(lines):
+        text(root, EDGE, top + 14 + LINE * (number + 1), line, size=TICK, fill=FAINT)
+    return top + ABOVE + LINE * len(lines)
 
 
 def moving(fit: SweepFit) -> list[str]:
@@ -126,18 +138,13 @@ def _draw_axis(root: Element, part: _Part, frame: tuple[float, float, float, flo
     ends += [math.log2(one.learning_rate) + shift for one, shift in zip(part.predictions, asked, strict=True)]
     margin = max(0.08 * (max(ends) - min(ends)), 0.4)  # at least .4 octave, or noise would look like a law
     axes = Axes(*part.span(), min(ends) - margin, max(ends) + margin, left, right, above, below)
-    rest = ", ".join(f"{other} {described(value)}" for other, value in part.centre.items() if other != name)
-    text(root, left, above - 20, f"over {fitting(name, right - left, LABEL)}", size=LABEL, weight="600")
-    if rest:
-        text(root, left, above - 6, fitting(f"carried by the law to {rest}", right - left, TICK), size=TICK, fill=FAINT)
-    upright = log_ticks(2.0**axes.y_low, 2.0**axes.y_high, UPRIGHT * (below - above), TICK)
-    rates = [Tick(math.log2(value), short(value)) for value in upright]
+    rates = log_ticks(2.0**axes.y_low, 2.0**axes.y_high, below - above, TICK, upright=True)
     label = fitting(name if part.levels else f"{name} (log scale)", right - left, LABEL)
     draw_panel(root, axes, part.ticks(right - left), rates, (label, "best learning rate"))
     group = clipped(root, axes, f"widthwise-axis-{moving(fit).index(name)}")
     for piece in pieces:
         x_P = [x for x, _ in piece]
-        _draw_band(group, axes, x_P, [one.interval for _, one in piece], GRID)
+        _draw_band(group, axes, x_P, [one.interval for _, one in piece], LIGHT_BAND)
         _draw_band(group, axes, x_P, [one.law_interval for _, one in piece], BAND)
         path(
             group,

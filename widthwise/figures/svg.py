@@ -1,21 +1,12 @@
-"""The parts that every plot of a calibration is made of: elements, text, marks and colours."""
+"""The parts that every figure is made of: elements, text and marks."""
 
-import math
-import re
+import hashlib
 from collections.abc import Sequence
 from typing import Protocol
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-INK, FAINT, GRID, PAPER = (
-    "#1f2430",
-    "#5b6273",
-    "#e4e7ee",
-    "#ffffff",
-)  # with its own background, so that it fits any page
-#: viridis without its yellow end, which is too light for lines on white; ordered in lightness, so it reads in
-#: grey and with any colour blindness (van der Walt and Smith 2015).
-RAMP = ((0x44, 0x01, 0x54), (0x41, 0x44, 0x87), (0x2A, 0x78, 0x8E), (0x22, 0xA0, 0x84), (0x5F, 0xB0, 0x3C))
-NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
+from widthwise.figures.colours import INK, add_dark_page
+from widthwise.figures.lettering import clean
 
 
 class Scales(Protocol):
@@ -28,43 +19,41 @@ class Scales(Protocol):
         """From the top."""
 
 
-def document(width: int, height: int, title: str) -> Element:
-    """Return an empty plot on its own background, with a title for screen readers."""
+def document(width: int, title: str) -> Element:
+    """Return an empty drawing, with a title for screen readers."""
     root = Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {width} {height}",
             "width": str(width),
-            "height": str(height),
             "role": "img",
             "font-family": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
             "font-size": "12",
             "fill": INK,
         },
     )
-    SubElement(root, "title").text = title
+    SubElement(root, "title").text = clean(title)
     return root
 
 
-def tick_step(span: float) -> float:
-    """Return a round step, 1, 2 or 5 times a power of ten, that makes four to ten ticks."""
-    rough = span / 8
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough)
+def written(root: Element, height: float) -> str:
+    """Return the drawing as text, once its height is known."""
+    root.set("height", f"{height:.0f}")
+    root.set("viewBox", f"0 0 {root.get('width')} {height:.0f}")
+    add_dark_page(root)
+    _name_apart(root)
+    indent(root)
+    return tostring(root, encoding="unicode")
 
 
-def ramp(position: float) -> str:
-    """Return a colour of the ramp: 0 for the smallest width, 1 for the largest."""
-    at = position * (len(RAMP) - 1)
-    k = min(int(at), len(RAMP) - 2)
-    mixed = (round(a + (b - a) * (at - k)) for a, b in zip(RAMP[k], RAMP[k + 1], strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
-
-
-def clean(text: str) -> str:
-    """Return text without the characters that XML does not allow, even escaped."""
-    return NOT_XML.sub("�", text)
+def _name_apart(root: Element) -> None:
+    """Add a suffix to ids, since a notebook has many figures in one document."""
+    suffix = hashlib.sha256(tostring(root)).hexdigest()[:8]
+    for each in root.iter():
+        if "id" in each.attrib:
+            each.set("id", f"{each.get('id')}-{suffix}")
+        if clip := each.get("clip-path"):
+            each.set("clip-path", clip.replace(")", f"-{suffix})"))
 
 
 def add(parent: Element, tag: str, **attributes: float | str) -> Element:
@@ -88,7 +77,7 @@ def text(
     """Add one line of text at a point."""
     style: dict[str, float | str] = {"font-size": size, "text-anchor": anchor, "font-weight": weight, "stroke": "none"}
     element = add(parent, "text", x=x, y=y, fill=fill, **style)
-    element.text = words
+    element.text = clean(words)
     return element
 
 
@@ -99,9 +88,11 @@ def path(parent: Element, axes: Scales, points: Sequence[tuple[float, float]], *
         add(parent, "path", d=f"M{steps}", **style)
 
 
-def key_line(parent: Element, x: float, y: float, **style: str) -> Element:
-    """Add a short line for a legend."""
-    return add(parent, "line", x1=x, x2=x + 20, y1=y - 4, y2=y - 4, **style)
+def key_line(parent: Element, x: float, y: float, *, stroke: str = "", width: float = 0, dashes: str = "") -> Element:
+    """Add a short line for a legend; what is not given is that of the group."""
+    style: dict[str, float | str] = {"stroke": stroke, "stroke-width": width or "", "stroke-dasharray": dashes}
+    given = {name: value for name, value in style.items() if value != ""}
+    return add(parent, "line", x1=x, x2=x + 20, y1=y, y2=y, **given)
 
 
 def diamond(parent: Element, x: float, y: float, fill: str, stroke: str) -> Element:

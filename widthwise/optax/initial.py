@@ -34,9 +34,11 @@ def init(
 ) -> Any:
     """Return new parameters of the shapes of `params`: each tensor drawn with the plan's init std.
 
-    Vectors and scalars (gains, biases) keep what `params` holds, × the multiplier of their init, since a plan has them
-    relative to the base's. Shapes are enough for all other leaves (`jax.ShapeDtypeStruct`). A leaf's entries depend on
-    the key and its name, not on the other leaves.
+    Vectors and scalars (gains, biases) keep what `params` holds. If the plan multiplies their init, the one number that
+    all entries hold is multiplied: an equivalent model starts every parameter so many times as large. Entries that
+    differ are drawn as a matrix is, by the base's own RMS, since they may follow the width already. Shapes are enough
+    for all other leaves (`jax.ShapeDtypeStruct`). A leaf's entries depend on the key and its name, not on the other
+    leaves.
 
     base_params: the base's parameters as its own init makes them, needed if the plan has no init std: then a tensor
     gets the RMS of the base's leaf of the same name, × the plan's multiplier.
@@ -72,16 +74,41 @@ def _initial(tensor: TensorPlan, leaf: Any, key: Any, distribution: Distribution
                 "a bias's 0); give the parameters that the model's own init makes",
                 field="params",
             )
-        return leaf if std.multiplier == 1 else leaf * jnp.asarray(std.multiplier, leaf.dtype)
+        if std.multiplier == 1:
+            return leaf
+        if _is_constant(leaf):
+            return leaf * jnp.asarray(std.multiplier, leaf.dtype)
+        scale = _vector_std(tensor, measured)
+    else:
+        scale = _std(tensor, measured)
     own = jax.random.fold_in(key, zlib.crc32(canonical(tensor.name).encode()))
-    return distribution(own, leaf.shape, leaf.dtype) * jnp.asarray(_std(tensor, measured), leaf.dtype)
+    return distribution(own, leaf.shape, leaf.dtype) * jnp.asarray(scale, leaf.dtype)
+
+
+def _is_constant(leaf: Any) -> bool:
+    """Whether all entries are one number; those of a traced leaf are not known, and count as one."""
+    return isinstance(leaf, jax.core.Tracer) or bool(jnp.all(leaf == leaf.ravel()[0]))
+
+
+def _vector_std(tensor: TensorPlan, measured: Mapping[str, Any]) -> float:
+    """The std of a gain or bias that is drawn: the base's own × the plan's multiplier."""
+    if canonical(tensor.name) not in measured:
+        raise InvalidInputError(
+            f"the plan multiplies the init of {tensor.name!r} by {tensor.init_std.multiplier:.4g}, and its entries "
+            "differ: give base_params, in which a std is measured if they are drawn around 0, or params that hold one "
+            "number there",
+            field="params",
+        )
+    return _measured_std(tensor, measured)
 
 
 def _std(tensor: TensorPlan, measured: Mapping[str, Any]) -> float:
     """The plan's std, or what the base's own values have × the plan's multiplier."""
-    value, multiplier, _ = tensor.init_std
-    if value is not None:
-        return value
+    value, _, _ = tensor.init_std
+    return _measured_std(tensor, measured) if value is None else value
+
+
+def _measured_std(tensor: TensorPlan, measured: Mapping[str, Any]) -> float:
     base = measured.get(canonical(tensor.name))
     if base is None:
         raise InvalidInputError(
@@ -97,7 +124,7 @@ def _std(tensor: TensorPlan, measured: Mapping[str, Any]) -> float:
             "a std says nothing of it; give base.init_std",
             field="base.init_std",
         )
-    return rms * multiplier
+    return rms * tensor.init_std.multiplier
 
 
 def _refuse_model_multipliers(plan: Plan, in_model: Collection[str]) -> None:

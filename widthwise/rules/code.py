@@ -28,8 +28,9 @@ from widthwise.errors import InvalidInputError
 from widthwise.rules.contract import NO_CHANGES, Case, Changes, Factors, Subject
 from widthwise.rules.in_force import ExponentsInForce, Scheme
 from widthwise.tensors.multipliers import FIELD, CodePower, of_tensors
-from widthwise.theory.optimizers import GRADIENT, decay_mode_in_force, epsilon_power, update_scale
+from widthwise.theory.optimizers import decay_mode_in_force, epsilon_power, update_scale
 from widthwise.theory.parameterization import ZERO, RoleExponents, shift
+from widthwise.theory.update_scale import GRADIENT
 from widthwise.vocabulary import QuantityName, Role, WeightDecayMode
 
 _NOTHING = CodePower(0.0, 0.0)

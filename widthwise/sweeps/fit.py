@@ -96,6 +96,14 @@ class SweepFit:
             "warnings": [caution._asdict() for caution in self.warnings],
         }
 
+    def _repr_html_(self) -> str:
+        from widthwise import notebook
+        from widthwise.figures.sweep_report import sweep_report
+
+        optima = notebook.optima([(one.axes, one.learning_rate, one.interval, one.edge) for one in self.optima])
+        law = notebook.law([(one.name, one.value, one.interval) for one in self.law])
+        return optima + law + notebook.warnings(self.warnings) + notebook.picture(sweep_report(self))
+
     def _place(self, axes: Mapping[str, float | str]) -> Place:
         """Return the axes in the order of the cells', after checking that they are the same ones."""
         names = list(self.cells[0].axes)

@@ -18,8 +18,9 @@ from itertools import pairwise
 
 from widthwise.errors import InvalidInputError
 from widthwise.theory.alignment import Alignment, AlignmentLike, Number, RoleAlignment, parse
-from widthwise.theory.optimizers import UpdateScale, update_scale
+from widthwise.theory.optimizers import update_scale
 from widthwise.theory.parameterization import HALF, ZERO, RoleExponents, in_form, init_exponents
+from widthwise.theory.update_scale import UpdateScale
 from widthwise.vocabulary import Form, Optimizer, Parameterization, Role
 
 

@@ -3,10 +3,24 @@
 from widthwise.torch.adam_atan2 import AdamAtan2
 from widthwise.torch.attach import attach
 from widthwise.torch.check import check
+from widthwise.torch.coordinates import coordinate_check
 from widthwise.torch.init import init_
+from widthwise.torch.measure import measure
 from widthwise.torch.multipliers import apply_multipliers, multipliers
 from widthwise.torch.param_groups import param_groups
 from widthwise.torch.plan import plan
 from widthwise.torch.trace import trace
 
-__all__ = ["AdamAtan2", "apply_multipliers", "attach", "check", "init_", "multipliers", "param_groups", "plan", "trace"]
+__all__ = [
+    "AdamAtan2",
+    "apply_multipliers",
+    "attach",
+    "check",
+    "coordinate_check",
+    "init_",
+    "measure",
+    "multipliers",
+    "param_groups",
+    "plan",
+    "trace",
+]

@@ -17,6 +17,7 @@ from widthwise.transfers.plan import Plan, TensorPlan
 from widthwise.vocabulary import Role
 
 _UNDRAWN = (Role.VECTOR, Role.SCALAR)  # gains start at 1 and biases at 0: a std says nothing of either
+_SCALED = "_widthwise_scaled"  #: of a parameter: the number that it held, and the one that was written
 #: Standard errors by which the mean of zero-mean draws may be off (chosen): one parameter in 10⁹.
 _STANDARD_ERRORS = 6
 
@@ -27,8 +28,10 @@ def init_(
     """Draw every trainable matrix and table in place, with the plan's std, and return what was done by name.
 
     The std of each tensor that was drawn, from a normal distribution around 0; None for one that keeps what the model's
-    own initialiser made: gains and biases, which no std describes, and matrices that don't start around 0. A tied
-    weight is drawn once, a table's padding row stays 0, frozen parameters are left alone. Shards (DTensor) get their
+    own initialiser made: gains and biases, which no std describes, and matrices that don't start around 0. If the plan
+    multiplies the init of a gain or bias, the one number that all its entries hold is multiplied: an equivalent model
+    starts every parameter so many times as large. A tied weight is drawn once, a table's padding row stays 0, frozen
+    parameters are left alone. Shards (DTensor) get their
     part of what one process draws, so that the weights don't depend on how the model is sharded.
 
     base_model: the base with the weights that its own initialiser made, needed if the base's `init_std` was not given:
@@ -47,12 +50,15 @@ def init_(
     if problems:
         raise UnplacedTensorsError(problems)
     paddings = _padding_rows(model)
+    scaled = {tensor.name: tensor.init_std.multiplier for tensor in trained(plan) if tensor.role in _UNDRAWN}
     with torch.no_grad():
         for name, parameter in parameters.items():
             std = stds[name]
             if std is not None:
                 _draw(parameter, std, generator, paddings.get(id(parameter)))
                 parameter._is_hf_initialized = True  # transformers leaves such a parameter alone
+            elif scaled.get(name, 1) != 1:
+                _scale(parameter, scaled[name])
     return stds
 
 
@@ -65,7 +71,7 @@ def planned_stds(
     found: dict[str, float | None] = {}
     for tensor in trained(plan):
         if tensor.name in parameters:
-            std = _std(tensor, measured)
+            std = _std(tensor, measured, parameters[tensor.name])
             if isinstance(std, str):
                 problems.append((tensor.name, std))
             else:
@@ -73,13 +79,19 @@ def planned_stds(
     return found, problems
 
 
-def _std(tensor: TensorPlan, measured: "_Measured | None") -> float | str | None:
-    """The std to draw with, None to leave a tensor as it is, or what is unknown."""
+def _std(tensor: TensorPlan, measured: "_Measured | None", parameter: nn.Parameter) -> float | str | None:
+    """The std to draw with, None to leave a tensor as it is or to scale its one number, or what is unknown."""
     value, multiplier, _ = tensor.init_std
     if tensor.role in _UNDRAWN:
-        if multiplier == 1:
+        if multiplier == 1 or parameter.is_meta or _constant(parameter) is not None:
             return None
-        return f"its init × {multiplier:.4g} is a gain's or a bias's; set it in the model's own initialiser"
+        draws = None if measured is None else measured.of(tensor.name)
+        if draws is not None and draws.is_around_zero():
+            return draws.rms * multiplier
+        return (
+            f"its init × {multiplier:.4g} is a gain's or a bias's, and its entries differ: give base_model, in which "
+            "a std is measured if they are drawn around 0, or set it in the model's own initialiser"
+        )
     if value is not None:
         return value
     if measured is None:
@@ -155,6 +167,25 @@ def _draw(parameter: Any, std: float, generator: torch.Generator | None, padding
         drawn[padding] = 0
     drawn = drawn.to(parameter.device, parameter.dtype)
     parameter.copy_(sharded_like(parameter, drawn))
+
+
+def _constant(parameter: Any) -> float | None:
+    """The one number that all entries of a parameter hold; None if they differ."""
+    whole = whole_of(parameter.detach())
+    least, most = float(whole.min()), float(whole.max())
+    return least if least == most else None
+
+
+def _scale(parameter: Any, multiplier: float) -> None:
+    """Multiply what the model's own initialiser made; a second call finds what the first one wrote."""
+    own = _constant(parameter)
+    before, written = getattr(parameter, _SCALED, (own, None))
+    if own == written:
+        own = before
+    assert own is not None  # noqa: S101 - other values have a std or are refused
+    parameter.fill_(own * multiplier)
+    setattr(parameter, _SCALED, (own, _constant(parameter)))
+    parameter._is_hf_initialized = True
 
 
 def _padding_rows(model: nn.Module) -> dict[int, int]:

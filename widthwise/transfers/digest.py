@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from widthwise.errors import InvalidInputError
@@ -19,7 +19,7 @@ def canonical(value: Any) -> str:
     >>> canonical({"b": [1.0, 2.5e-8], "a": None})
     '{"a":null,"b":[1,2.5e-08]}'
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return json.dumps(_plain(value, {}), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest_of(plan: Mapping[str, Any]) -> str:
@@ -47,11 +47,15 @@ def check_digest(plan: Mapping[str, Any]) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+def _plain(value: Any, known: dict[int, tuple[Any, Any]]) -> Any:
+    """known: objects and what they became, by identity, since the tensors of a plan share theirs."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each) for each in value]
-    return value
+    if value is None or isinstance(value, str | int):
+        return value
+    if id(value) not in known:
+        if isinstance(value, Mapping):
+            known[id(value)] = value, {str(name): _plain(each, known) for name, each in value.items()}
+        else:
+            known[id(value)] = value, [_plain(each, known) for each in value]
+    return known[id(value)][1]

@@ -175,6 +175,11 @@ class Plan:
         """SHA-256 of the plan's canonical JSON; every export of the plan carries it."""
         return digest_of(self.to_dict())
 
+    def _repr_html_(self) -> str:
+        from widthwise.transfers.shown import plan_html
+
+        return plan_html(self)
+
     def to_json(self) -> str:
         """Return the plan as JSON with its digest, in one form whatever made it."""
         return json.dumps(with_digest(self.to_dict()), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)

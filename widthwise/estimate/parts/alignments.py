@@ -29,7 +29,7 @@ from widthwise.estimate.readings import Readings, read
 from widthwise.estimate.slopes import Slope
 from widthwise.theory.alignment import Alignment, RoleAlignment
 from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
-from widthwise.vocabulary import ExponentQuantity, ExponentRole, Measured, Role
+from widthwise.vocabulary import ExponentQuantity, ExponentRole, Form, Measured, Optimizer, Parameterization, Role
 
 ROLES = (Role.HIDDEN, Role.READOUT)  # an embedding's input is an index, so there is no sum
 QUANTITIES = (ExponentQuantity.ALPHA, ExponentQuantity.OMEGA, ExponentQuantity.U)
@@ -60,6 +60,14 @@ class AlignmentPart:
     log_alignment: Mapping[str, Mapping[int, Mapping[int, float]]]  #: A by role, step and width
     logits: float | None  #: exponent by which the trained logits move with these learning rates; 0 is non-trivial
     feature_change: tuple[float, ...]  #: r of embedding and hidden with these learning rates; 0 is feature learning
+
+    @property
+    def used(self) -> dict[str, dict[str, float]] | None:
+        """Return α, ω and u by role as a transfer or a sweep takes them; None if one could not be fitted."""
+        found: dict[str, dict[str, float]] = {}
+        for exponent in self.measured:
+            found.setdefault(exponent.role.value, {})[exponent.quantity.value] = exponent.used
+        return found if len(self.measured) == len(ROLES) * len(QUANTITIES) else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready values, all finite."""
@@ -103,7 +111,13 @@ def fit_alignment(spec: CalibrationSpec, measurements: Sequence[Measurement]) ->
     readings = read(spec, measurements, Measured.ALIGNMENT)
     if readings is None:
         return None
-    declared = spec.parsed_alignment
+    return fit_readings(readings, spec.parameterization, spec.optimizer, spec.form, spec.parsed_alignment)
+
+
+def fit_readings(
+    readings: Readings, parameterization: Parameterization, optimizer: Optimizer, form: Form, declared: Alignment
+) -> AlignmentPart:
+    """Fit the same for some readings, whatever measured them. declared: for theory's values alone."""
     measured = tuple(
         found
         for role in ROLES
@@ -123,8 +137,8 @@ def fit_alignment(spec: CalibrationSpec, measurements: Sequence[Measurement]) ->
     feature_change: tuple[float, ...] = ()
     known = [estimate.standard_error for estimate in stored if estimate is not None]
     if len(known) == len(ROLES) * len(QUANTITIES):
-        rates = _stable_rates(spec, measured, known, declared)
-        program = solve(spec.parameterization, spec.optimizer, _alignment([found.used for found in measured]))
+        rates = _stable_rates(parameterization, optimizer, form, measured, errors=known, declared=declared)
+        program = solve(parameterization, optimizer, _alignment([found.used for found in measured]))
         logits, feature_change = _rounded(program.logits), tuple(_rounded(r) for r in program.r)
     return AlignmentPart(
         exponents=(*(estimate for estimate in stored if estimate is not None), *rates),
@@ -187,11 +201,16 @@ def _alignment(values: Sequence[float]) -> Alignment:
 
 
 def _stable_rates(
-    spec: CalibrationSpec, measured: Sequence[AlignmentExponent], errors: Sequence[float], declared: Alignment
+    kind: Parameterization,
+    optimizer: Optimizer,
+    form: Form,
+    measured: Sequence[AlignmentExponent],
+    *,
+    errors: Sequence[float],
+    declared: Alignment,
 ) -> tuple[ExponentEstimate, ...]:
-    """Return c by role from the linear program, in the specification's form, with the alignment's errors."""
-    kind, optimizer = spec.parameterization, spec.optimizer
-    theory = theoretical_exponents(kind, optimizer, declared, form=spec.form)
+    """Return c by role from the linear program, in a form, with the alignment's errors."""
+    theory = theoretical_exponents(kind, optimizer, declared, form=form)
     plain = largest_stable(kind, optimizer, declared)
     best = largest_stable(kind, optimizer, _alignment([found.used for found in measured]))
     slopes = [found.value for found in measured]

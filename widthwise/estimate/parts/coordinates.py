@@ -29,9 +29,10 @@ from widthwise.caution import Caution
 from widthwise.estimate.exponent import ExponentEstimate
 from widthwise.estimate.readings import Readings, log_of, read
 from widthwise.estimate.slopes import Slope
+from widthwise.theory.alignment import Alignment
 from widthwise.theory.parameterization import init_exponents
 from widthwise.theory.stability import solve
-from widthwise.vocabulary import Measured, Role
+from widthwise.vocabulary import Measured, Optimizer, Parameterization, Role
 
 # Exponents of the theory are multiples of ½, so an error moves a slope by ½ or more: the check distinguishes a slope
 # from its neighbours ±½, and deviations of less than half that are finite width.
@@ -142,6 +143,17 @@ def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]
     readings = read(spec, measurements, Measured.COORDINATES)
     if readings is None:
         return None
+    expected = expected_slopes(spec.parameterization, spec.optimizer, spec.parsed_alignment, tied=spec.proxy.tied)
+    return judge(readings, spec.parameterization, expected)
+
+
+def judge(
+    readings: Readings, parameterization: Parameterization, expected: Mapping[tuple[str, str], float]
+) -> CoordinateCheck:
+    """Fit slopes over width of every layer in some readings, whatever measured them, and say whether theory holds.
+
+    expected: as `expected_slopes` returns it; a layer of any other role is fitted and not judged.
+    """
     steps = list(readings.snapshots)
     sizes = tuple(
         SizeAtStep(name, role, size, step, slope, verdict(slope))
@@ -152,7 +164,6 @@ def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]
         if not (size == "output_change" and step == 0)
         and (slope := readings.slope([step], [name], log_of(size))) is not None
     )
-    expected = _expected(spec)
     judgements = []
     for name, role in _layers(readings, steps).items():
         start = [entry for entry in sizes if (entry.layer, entry.size, entry.step) == (name, "output", 0)]
@@ -162,7 +173,7 @@ def check_coordinates(spec: CalibrationSpec, measurements: Sequence[Measurement]
             judgements.append(_start(start[0], theory))
         if mean is not None and (theory := expected.get(("output_change", role))) is not None:
             judgements.append(_change(changes, mean, theory))
-    return _overall(spec, readings, tuple(judgements), sizes)
+    return _overall(parameterization, readings, tuple(judgements), sizes)
 
 
 def _layers(readings: Readings, steps: Sequence[int]) -> dict[str, str]:
@@ -198,11 +209,16 @@ def _change(changes: Sequence[SizeAtStep], mean: Slope, expected: float) -> Judg
     return Judgement(layer, role, "output_change", None, mean, expected, outcome)
 
 
-def _expected(spec: CalibrationSpec) -> Mapping[tuple[str, str], float]:
-    """Return theory's slopes by (size, role): of outputs at init, and of their change by training."""
-    init = init_exponents(spec.parameterization)
-    alignment = spec.parsed_alignment
-    program = solve(spec.parameterization, spec.optimizer, alignment)
+def expected_slopes(
+    parameterization: Parameterization, optimizer: Optimizer, alignment: Alignment, *, tied: bool = False
+) -> dict[tuple[str, str], float]:
+    """Return theory's slopes by (size, role): of outputs at init, and of their change by training.
+
+    tied: the readout uses the embedding table. One learning rate then serves two uses, and the table may move too
+    little for one of them, so that nothing is expected of it.
+    """
+    init = init_exponents(parameterization)
+    program = solve(parameterization, optimizer, alignment)
     readout = init[Role.READOUT]
     expected = {
         ("output", Role.EMBEDDING.value): 0.0,
@@ -212,7 +228,7 @@ def _expected(spec: CalibrationSpec) -> Mapping[tuple[str, str], float]:
         ("output_change", Role.HIDDEN.value): _zero(-program.r[-1]),
         ("output_change", Role.READOUT.value): _zero(-program.logits),
     }
-    if spec.proxy.tied:  # one learning rate serves two uses, and the table may move too little for one of them
+    if tied:
         del expected["output_change", Role.EMBEDDING.value]
     return expected
 
@@ -223,7 +239,10 @@ def _zero(value: float) -> float:
 
 
 def _overall(
-    spec: CalibrationSpec, readings: Readings, judgements: tuple[Judgement, ...], sizes: tuple[SizeAtStep, ...]
+    parameterization: Parameterization,
+    readings: Readings,
+    judgements: tuple[Judgement, ...],
+    sizes: tuple[SizeAtStep, ...],
 ) -> CoordinateCheck:
     """Return the outcome: fail if any judged size fails, pass if all pass."""
     failed = [found for found in judgements if found.outcome == "fail"]
@@ -234,7 +253,7 @@ def _overall(
         warnings.append(
             Caution(
                 "coordinate_check_failed",
-                f"Activations do not scale as theory predicts for {spec.parameterization}: {'; '.join(reasons)}.",
+                f"Activations do not scale as theory predicts for {parameterization}: {'; '.join(reasons)}.",
             )
         )
     elif unsure or not judgements:

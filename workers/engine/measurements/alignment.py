@@ -13,9 +13,9 @@ from math import log
 
 import jax
 
+from widthwise.calibration.looks import along_the_run
 from widthwise.vocabulary import Measured
 from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, Numbers
-from workers.engine.measurements.looks import along_the_run
 from workers.engine.measurements.norms import rms
 from workers.engine.proxies.contract import Tape, Use
 

@@ -2,9 +2,9 @@
 
 import jax
 
+from widthwise.calibration.looks import powers_of_two
 from widthwise.vocabulary import Measured
 from workers.engine.measurements.kind import MeasurementKind
-from workers.engine.measurements.looks import powers_of_two
 from workers.engine.measurements.norms import rms
 from workers.engine.proxies.contract import Tape
 

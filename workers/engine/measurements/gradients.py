@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from widthwise.calibration.looks import init_and_along_the_run
 from widthwise.optax.planned import PlannedState
 from widthwise.vocabulary import Measured
 from workers.engine.measurements.kind import MeasuredTensor, MeasurementKind, Numbers
-from workers.engine.measurements.looks import init_and_along_the_run
 from workers.engine.measurements.norms import rms
 from workers.engine.optimizers import ADAM_B2
 from workers.engine.proxies.contract import Params
