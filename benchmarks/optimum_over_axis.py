@@ -194,7 +194,7 @@ def picture(axis: str, bank: Bank, places: Sequence[Place]) -> str:
         for trial in bank.trials(place.spec)
         if trial["width"] == place.width and _is_on_grid(trial["learning_rate"])
     ]
-    return sweep_report(fit_sweep(runs))
+    return sweep_report(fit_sweep(runs)).svg()
 
 
 def _is_on_grid(rate: float) -> bool:
