@@ -33,7 +33,7 @@ from widthwise.estimate.optimum import Optimum
 
 WIDTH = 32
 BETAS = {"beta1": 0.95, "beta2": 0.995}  # at the base: 1 − β × 16 leaves both in range, and β₂^16 is above β₁²
-SHORT = {"beta1": 0.95, "beta2": 0.98}  # β₂^8 is below β₁², where Adam is no longer stable
+SHORT = {"beta1": 0.95, "beta2": 0.98}  # β₂^8 is below β₁²: Zhang et al. 2026, 2603.02092, need β₁ < √β₂
 CENTRE = -6.5  # log2 of Adam's best rate at the smallest batch, about
 NOISE_SCALES = 2.0 ** np.linspace(3, 18, 601)  # looked through: windows
 
@@ -69,7 +69,8 @@ def main() -> None:
         *table("batch", rows),
         "",
         f"Adam, β (0.95, 0.995) at the base, SP, width {WIDTH}, {options.windows:,} windows of one predicted byte, "
-        f"{seeds} seeds; base: batch {base}. `square_root` moves both β with the batch, `half_life` β₂ alone, and "
+        f"{seeds} seeds; base: batch {base}. `square_root` moves both β with the batch, `half_life` β₂ alone. "
+        "From .98 it is below β₁² from batch 256 on, where Adam is not shown to converge (2603.02092). "
         "`surge` and the line without a rule of η are read from the trials of `half_life`, which has their β₂. "
         f"`surge` has a noise scale of {scale:.0f} windows, fitted to the best rates at batch "
         f"{', '.join(map(str, fitted))}; the others test it. ± is a 95 % interval over seeds. Trials were run at "

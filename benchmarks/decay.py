@@ -50,7 +50,8 @@ def main() -> None:
         "",
         f"At width {options.widths[-1]}, at the base's best rate and λ, a rule loses so many nats against η·λ kept: "
         + "; ".join(f"{rule} {each}" for rule, each in lost.items())
-        + ".",
+        + ". λ is chosen so large that the rules differ within a short run: less decay then has the lower loss, which "
+        "says nothing of the best λ. Where the best rate lies is what tells the rules apart.",
         "",
         f"muP, AdamW, β (0.9, 0.98), λ {options.weight_decay:g} at the base, {options.steps} steps of 256 predictions, "
         f"{seeds} seeds; base: width {options.widths[0]}. Negative: better. ± is a 95 % interval over seeds. Trials "

@@ -1,9 +1,10 @@
 """Does the best learning rate stay where it is while the depth grows, with and without CompleteP?
 
     python -m benchmarks.depth
+    python -m benchmarks.depth --architectures mlp transformer     # five times as long
     python -m benchmarks.depth --depths 2 4 --steps 50 --seeds 2 --dry      # a minute, to see what it does
 
-Two language models at one width: the MLP (a norm after each block of one matrix) and the transformer (a norm before
+The MLP language model at one width (a norm after each block of one matrix), and if asked the transformer (a norm before
 each block of several). The base has the first depth. Trials are kept in the bank, so a second call is quick.
 """
 
@@ -83,7 +84,7 @@ def _places(architecture: str, name: str, options: argparse.Namespace) -> list[P
 def _options() -> argparse.Namespace:
     parser = axis_arguments(__doc__, seeds=3)
     parser.add_argument("--depths", type=int, nargs="+", default=[2, 4, 8, 16])
-    parser.add_argument("--architectures", nargs="+", choices=list(PROXIES), default=list(PROXIES))
+    parser.add_argument("--architectures", nargs="+", choices=list(PROXIES), default=["mlp"])
     parser.add_argument("--rules", nargs="+", choices=list(RULES), default=["none", "completep", "completep, α ½"])
     return parser.parse_args()
 

@@ -3,7 +3,7 @@
     python -m benchmarks.parameterizations
     python -m benchmarks.parameterizations --widths 32 64 --steps 50 --seeds 2 --dry      # a minute
 
-The MLP language model under Adam, with theory's rate for each tensor, and SP with one global rate beside them. At the
+The MLP language model under Adam, with theory's rate for each tensor, and SP with one global rate besides. At the
 base width all are one model. Under Adam SP and NTK are equivalent with their rates per tensor, and so are muP and
 mean-field (2407.05872, section 2.2): NTK and mean-field are therefore trained at the best rate of the other of their
 pair alone, which shows that only rounding is between them. Trials are kept in the bank.
