@@ -125,9 +125,10 @@ async def ask_about_calibrations(client: AsyncClient) -> None:
     exponents = [one async for one in client.exponents(calibration_id=finished.id)]
     assert {one.role for one in exponents} >= {one.role for one in finished.exponents}
     report = await client.report(finished.id)
-    assert report.plot.startswith("<svg")
-    assert (await client.download_plot(finished.id, "csv")).startswith(b"mark,")
-    assert (await client.download_width_plot(finished.id, "pdf")).startswith(b"%PDF")
+    assert report.plot.text.startswith("<svg")
+    assert report.width_plot is not None
+    for draw in (client.plot, client.width_plot):
+        assert (await draw(finished.id, suffix="csv")).media_type == "text/csv"
     named = await client.label_calibration(finished.id, {"name": "wide", "note": "before the tokenizer"})
     assert (named.name, named.note) == ("wide", "before the tokenizer")
     assert [one.id async for one in client.calibrations(name="wide")] == [finished.id]
@@ -156,7 +157,7 @@ async def ask_about_sweeps(client: AsyncClient) -> None:
     predicted = await client.predict_sweep(sweep.id, [{"width": 512}], holdout=("width", "max"))
     assert isinstance(predicted.predictions[0], SweepPrediction)
     assert predicted.predictions[0].published
-    assert (await client.draw_sweep(sweep.id)).startswith(b"<svg")
+    assert (await client.plot_sweep(sweep.id)).text.startswith("<svg")
     await client.delete_sweep(sweep.id)
 
 

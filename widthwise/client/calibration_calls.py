@@ -14,8 +14,9 @@ from widthwise.client.calibrations import (
     KeptMeasurement,
     KeptTrial,
 )
+from widthwise.client.catalogue import DrawnFigure
 from widthwise.client.progress import ProgressLine
-from widthwise.client.reading import content, many, nothing, one, pages, svg
+from widthwise.client.reading import figure, many, nothing, one, pages
 from widthwise.client.retries import retry_after_seconds
 from widthwise.client.steps import Clock, Item, Listing, Pause, Reply, Request, Steps
 from widthwise.errors import CalibrationEndedError, ServiceError, StillRunningError
@@ -124,24 +125,14 @@ def shards(calibration_id: str) -> Request[list[CalibrationShard]]:
     return Request("GET", f"{_address(calibration_id)}/shards", many(CalibrationShard))
 
 
-def plot(calibration_id: str) -> Request[str]:
-    """Return the plot of loss over learning rate, by width, as SVG."""
-    return Request("GET", f"{_address(calibration_id)}/plot.svg", svg)
+def plot(calibration_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
+    """Return the plot of loss over learning rate, by width. suffix: svg, pdf, png or csv."""
+    return Request("GET", f"{_address(calibration_id)}/plot.{quote(suffix, safe='')}", figure)
 
 
-def width_plot(calibration_id: str) -> Request[str]:
-    """Return the plot of the best learning rate over width as SVG."""
-    return Request("GET", f"{_address(calibration_id)}/widths.svg", svg)
-
-
-def download_plot(calibration_id: str, suffix: str) -> Request[bytes]:
-    """Return the figure of `plot` for print ("pdf", "png"), or its numbers ("csv")."""
-    return Request("GET", f"{_address(calibration_id)}/plot.{quote(suffix, safe='')}", content)
-
-
-def download_width_plot(calibration_id: str, suffix: str) -> Request[bytes]:
-    """Return the figure of `width_plot` for print ("pdf", "png"), or its numbers ("csv")."""
-    return Request("GET", f"{_address(calibration_id)}/widths.{quote(suffix, safe='')}", content)
+def width_plot(calibration_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
+    """Return the plot of the best learning rate over width. suffix: svg, pdf, png or csv."""
+    return Request("GET", f"{_address(calibration_id)}/widths.{quote(suffix, safe='')}", figure)
 
 
 def report(calibration_id: str) -> Steps[CalibrationReport]:
@@ -149,7 +140,7 @@ def report(calibration_id: str) -> Steps[CalibrationReport]:
     found = yield from calibration(calibration_id)
     sweep = yield from plot(calibration_id)
     widths = (yield from width_plot(calibration_id)) if found.state == "succeeded" else None
-    return CalibrationReport(found.raw, found, sweep, widths)
+    return CalibrationReport(found, sweep, widths)
 
 
 def watch(calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Listing[Calibration]:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from widthwise.client.answer import Answer, UnexpectedAnswerError
+from widthwise.client.catalogue import DrawnFigure
 from widthwise.client.steps import Item, Listing, Reply, Request
 from widthwise.errors import InvalidInputError
 from widthwise.transfers.plan import Plan
 
 PAGE_SIZE = 500  # the service's largest page
+FIGURES = frozenset({"image/svg+xml", "application/pdf", "image/png", "text/csv"})
 
 A = TypeVar("A", bound=Answer)
 
@@ -55,16 +57,12 @@ def text(reply: Reply) -> str:
     return reply.content.decode("utf-8", "replace")
 
 
-def svg(reply: Reply) -> str:
-    """Read a figure."""
-    if "svg" not in reply.headers.get("content-type", ""):
+def figure(reply: Reply) -> DrawnFigure:
+    """Read a figure in any of its formats."""
+    media_type = reply.headers.get("content-type", "").partition(";")[0]
+    if media_type not in FIGURES:
         raise UnexpectedAnswerError(": not a figure")
-    return text(reply)
-
-
-def content(reply: Reply) -> bytes:
-    """Return a file as it is."""
-    return reply.content
+    return DrawnFigure(media_type, reply.content)
 
 
 def nothing(reply: Reply) -> None:
