@@ -72,6 +72,10 @@ def _read(path: str) -> Plan:
         raise InvalidInputError(
             f"{path} is a request for a transfer, not a plan; make the plan first: widthwise transfer {path} --json"
         )
+    if "provenance" not in value:
+        raise InvalidInputError(
+            f"{path} is not a plan, since it has no 'provenance'; make one: widthwise transfer REQUEST --json"
+        )
     return Plan.from_dict(value)
 
 

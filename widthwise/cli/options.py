@@ -55,6 +55,12 @@ def alignment(help_text: str) -> Any:
     return word(AlignmentName, help_text, panel=SETTING)
 
 
+def block_size(panel: str = SETTING) -> Any:
+    """--block-size."""
+    help_text = "Of Shampoo's and SOAP's preconditioners (one block a matrix unless given)."
+    return typer.Option(min=1, help=help_text, rich_help_panel=panel)
+
+
 def readout_omega() -> Any:
     """--readout-omega."""
     return typer.Option(help="ω of the readout, 0.5 to 1 (the alignment's own unless given).", rich_help_panel=SETTING)

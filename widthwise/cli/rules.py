@@ -20,6 +20,7 @@ def rules(
         str | None,
         typer.Option(help="Show what each rule would make of this transfer's request (JSON).", metavar="FILE"),
     ] = None,
+    block_size: Annotated[int | None, options.block_size()] = None,
     as_json: Annotated[bool, options.as_json("Print the rules as JSON.")] = False,
 ) -> None:
     """List the rules for experts, rank, depth, batch, tokens, schedule and weight decay, with their sources.
@@ -34,8 +35,10 @@ def rules(
     if compare is not None:
         if about is None:
             raise typer.BadParameter("name what the rules to compare are about", param_hint="ABOUT")
-        _show_compared(known_word(About, about, "ABOUT"), compare, as_json=as_json)
+        _show_compared(known_word(About, about, "ABOUT"), compare, block_size, as_json=as_json)
         return
+    if block_size is not None:
+        raise typer.BadParameter("changes no formula; give it with --compare", param_hint="'--block-size'")
     shown = list(About) if about is None else [known_word(About, about, "ABOUT")]
     if as_json:
         console.print_json(
@@ -60,8 +63,8 @@ def rules(
                 console.paragraph(text, indent=f"  {label:18}", hanging=" " * 20)
 
 
-def _show_compared(about: About, path: str, *, as_json: bool) -> None:
-    asked = words.read_request(path) | {"alternatives": [about.value]}
+def _show_compared(about: About, path: str, block_size: int | None, *, as_json: bool) -> None:
+    asked = words.read_request(path) | words.given({"block_size": block_size}) | {"alternatives": [about.value]}
     found = plan_of(TransferRequest.from_dict(asked)).to_dict()["alternatives"][about.value]
     if as_json:
         console.print_json(found)
