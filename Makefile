@@ -17,7 +17,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test test-models test-trainers check docs docs-serve ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
+.PHONY: help install demo serve test test-models test-trainers test-browser pictures check docs docs-serve ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,7 +46,7 @@ serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT
 
 # In the order of names, so that the unit tests, which are quick, come last and three processes end together.
 test: $(STAMP)  ## run the test suite, without the part that needs PyTorch
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/models --ignore tests/trainers
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/models --ignore tests/trainers --ignore tests/browser
 	@echo "tests/models needs PyTorch and model libraries: make test-models installs them and runs it"
 
 test-models: $(VENV)/.models  ## run tests/models: install PyTorch and model libraries, and read 80 models
@@ -72,6 +72,24 @@ $(TRAINERS)/.installed: $(STAMP) requirements/trainers.txt requirements/trainers
 		-c requirements/constraints.txt -r requirements/trainers-alone.txt
 	@touch $@
 
+test-browser: $(VENV)/.browser  ## run tests/browser: install Chromium and Playwright's library, and use the page as a reader does
+	@$(BIN)/python -m pytest tests/browser
+
+pictures: $(VENV)/.browser  ## draw the pictures of the page in docs/pictures again
+	@$(BIN)/python -m tests.browser.pictures
+
+# Debian's browser, driven by the library alone: Playwright's own browsers are not on PyPI.
+$(VENV)/.browser: $(STAMP) requirements/browser.txt
+	@command -v chromium > /dev/null || { \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
+			echo "tests/browser needs Chromium as \`chromium\`: apt-get install chromium" >&2; exit 1; fi; \
+		echo "Installing Chromium; this takes a minute or two."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-noto-core fonts-dejavu-core > /dev/null; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-c requirements/constraints.txt -r requirements/browser.txt
+	@touch $@
+
 check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -89,7 +107,7 @@ $(VENV)/.docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[docs]'
 	@touch $@
 
-ci: check docs test test-models test-trainers  ## what CI runs: check, then every test
+ci: check docs test test-models test-trainers test-browser  ## what CI runs: check, then every test
 
 format: $(STAMP)  ## put the code into the house's format
 	@$(BIN)/ruff format .
@@ -108,7 +126,7 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second compare
 
 # The pages of docs/results. Each is a target of its own: `make horizon` measures that page again and writes it.
 SCIENCE := known_truth known_exponents searches measured_exponents early_stopping utilisation horizon transfer_slopes muon \
-	depth decay batch_size token_rules parameterizations held_out_width held_out_width_256 cost plan_cost optax_leaves
+	depth decay batch_size token_rules parameterizations held_out_width held_out_width_256 cost plan_cost import_time optax_leaves
 MODELS := real_models tracing param_groups
 SERVICE := service_transfers service_large service_submit unread_answers service_exponents service_claim database_growth \
 	scaling soak

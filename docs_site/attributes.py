@@ -19,7 +19,7 @@ class Comments(Extension):
     def on_attribute(self, *, attr: Attribute, **_: Any) -> None:
         """Take the docstring of one attribute from its comment, if it has one."""
         if attr.docstring is None and attr.lineno is not None:
-            lines = attr.lines_collection[attr.filepath]  # type: ignore[index]  # attributes of packages have one file
+            lines = attr.lines_collection[attr.filepath]
             said = _said(lines, attr.lineno - 1, (attr.endlineno or attr.lineno) - 1)
             attr.docstring = Docstring(said, lineno=attr.lineno, parent=attr) if said else None
 

@@ -61,7 +61,7 @@ def _exported(package: str) -> dict[str, str]:
     tree = ast.parse((ROOT / package.replace(".", "/") / "__init__.py").read_text(encoding="utf-8"))
     imported = {
         alias.asname or alias.name: node.module
-        for node in tree.body
+        for node in ast.walk(tree)  # those that are imported later stand under `if TYPE_CHECKING`
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }

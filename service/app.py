@@ -10,11 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from service.advice.routes import router as advice
 from service.advice.schemas import AdviceRequest
 from service.auth.guard import Guard, make_guard
+from service.calibrations.event_routes import router as events
 from service.calibrations.figures import router as calibration_figures
+from service.calibrations.labels import ExtensionRequest, LabelsBody, SubmissionBody
+from service.calibrations.outcome_routes import router as outcomes
 from service.calibrations.pictures import Pictures
 from service.calibrations.routes import router as calibrations
 from service.calibrations.schemas import TrialsUpload
-from service.calibrations.specification import Extension, SpecificationBody
 from service.dashboard.routes import router as dashboard
 from service.doorbell import make_doorbell
 from service.exponents.routes import router as exponents
@@ -139,10 +141,10 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    first = (transfers, exports, advice, parameterizations, calibrations, calibration_figures)
+    first = (transfers, exports, advice, parameterizations, calibrations, outcomes, calibration_figures, events)
     for router in (*first, sweeps, sweep_figures, exponents, workers, health, dashboard):
         app.router.routes.extend(router.routes)
-    calibration_bodies = (SpecificationBody, Extension, TrialsUpload)
+    calibration_bodies = (SubmissionBody, ExtensionRequest, LabelsBody, TrialsUpload)
     bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # When it is opened to other machines, clients use the name of a proxy or of the host.

@@ -13,6 +13,8 @@ from testbed.databases import GivenPostgres, PostgresServer, SqliteFiles, own_po
 
 HAS_MODELS = find_spec("transformers") is not None
 collect_ignore = ["trainers"] if HAS_MODELS else ["models", "trainers"]
+if find_spec("playwright") is None:
+    collect_ignore.append("browser")
 
 
 def pytest_report_header() -> list[str]:

@@ -5,37 +5,37 @@
                     base=Base(width=256, learning_rate=0.003), target=Target(width=4096))
     plan.layer("hidden").learning_rate.value
 
-Importing this package loads neither a web framework nor JAX, PyTorch or scipy; `widthwise.Sweep` loads scipy, and
-`widthwise.Client` and `widthwise.AsyncClient` load httpx, when they are first used.
+Each name is imported when it is first used, so importing this package costs a few milliseconds. None of it loads a web
+framework, JAX or PyTorch; `widthwise.Sweep` loads scipy, `widthwise.Client` and `widthwise.AsyncClient` load httpx.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from widthwise.caution import Caution
-from widthwise.errors import (
-    EstimateError,
-    InvalidInputError,
-    ServiceError,
-    UnplacedTensorsError,
-    WidthwiseError,
-)
-from widthwise.model import Base, Target
-from widthwise.rules.exponents import Exponents
-from widthwise.tensors.multipliers import ComputedMultiplier
-from widthwise.tensors.placement import Tensor
-from widthwise.theory.alignment import Alignment, RoleAlignment
-from widthwise.theory.parameterization import RoleExponents, convert, init_exponents, shift
-from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
-from widthwise.transfers.plan import LayerPlan, Plan, Quantity, TensorPlan
-from widthwise.transfers.request import TransferRequest
-from widthwise.transfers.transfer import transfer
 from widthwise.version import VERSION
-from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 
 if TYPE_CHECKING:
+    from widthwise.caution import Caution
     from widthwise.client import AsyncClient, Client
+    from widthwise.errors import (
+        EstimateError,
+        InvalidInputError,
+        ServiceError,
+        UnplacedTensorsError,
+        WidthwiseError,
+    )
+    from widthwise.model import Base, Target
+    from widthwise.rules.exponents import Exponents
     from widthwise.sweeps.asking import Sweep
+    from widthwise.tensors.multipliers import ComputedMultiplier
+    from widthwise.tensors.placement import Tensor
+    from widthwise.theory.alignment import Alignment, RoleAlignment
+    from widthwise.theory.parameterization import RoleExponents, convert, init_exponents, shift
+    from widthwise.theory.stability import largest_stable, solve, theoretical_exponents
+    from widthwise.transfers.plan import LayerPlan, Plan, Quantity, TensorPlan
+    from widthwise.transfers.request import TransferRequest
+    from widthwise.transfers.transfer import transfer
+    from widthwise.vocabulary import Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
 
 __version__ = VERSION
 
@@ -79,16 +79,34 @@ __all__ = [
 ]
 
 
-#: Names that are imported when they are first asked for, and from where.
-_LATER = {
-    "AsyncClient": "widthwise.client",
-    "Client": "widthwise.client",
-    "Sweep": "widthwise.sweeps.asking",
+#: What each module has; a module is imported when one of its names is first asked for.
+_MODULES = {
+    "caution": ("Caution",),
+    "client": ("AsyncClient", "Client"),
+    "errors": ("EstimateError", "InvalidInputError", "ServiceError", "UnplacedTensorsError", "WidthwiseError"),
+    "model": ("Base", "Target"),
+    "rules.exponents": ("Exponents",),
+    "sweeps.asking": ("Sweep",),
+    "tensors.multipliers": ("ComputedMultiplier",),
+    "tensors.placement": ("Tensor",),
+    "theory.alignment": ("Alignment", "RoleAlignment"),
+    "theory.parameterization": ("RoleExponents", "convert", "init_exponents", "shift"),
+    "theory.stability": ("largest_stable", "solve", "theoretical_exponents"),
+    "transfers.plan": ("LayerPlan", "Plan", "Quantity", "TensorPlan"),
+    "transfers.request": ("TransferRequest",),
+    "transfers.transfer": ("transfer",),
+    "vocabulary": ("Form", "Layout", "Optimizer", "Parameterization", "Role", "WeightDecayMode"),
 }
+_LATER = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name that loads a large library when it is first asked for."""
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a name when it is first asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

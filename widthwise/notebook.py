@@ -44,10 +44,10 @@ def _cells(row: Sequence[object], words: int) -> str:
     )
 
 
-def picture(svg: str) -> str:
-    """Return an SVG as an image, so that nothing in it can run or restyle the page."""
-    data = b64encode(svg.encode()).decode()
-    return f'<img alt="figure" style="max-width:100%" src="data:image/svg+xml;base64,{data}"/>'
+def picture(drawing: str | bytes, media_type: str = "image/svg+xml") -> str:
+    """Return a drawing as an image, so that nothing in an SVG can run or restyle the page."""
+    data = b64encode(drawing.encode() if isinstance(drawing, str) else drawing).decode()
+    return f'<img alt="figure" style="max-width:100%" src="data:{escape(media_type)};base64,{data}"/>'
 
 
 def warnings(cautions: Iterable[Caution]) -> str:

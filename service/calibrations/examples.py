@@ -52,6 +52,11 @@ EXTENSION_EXAMPLES: dict[str, dict[str, Any]] = {
     "seeds": {"summary": "More seeds per learning rate, on a finer mesh", "value": {"seeds": 4, "mesh": 0.25}},
 }
 
+LABELS_EXAMPLES: dict[str, dict[str, Any]] = {
+    "name": {"summary": "A name and a note", "value": {"name": "muP, wide", "note": "Before the new tokenizer."}},
+    "note": {"summary": "Without the note; the name stays", "value": {"note": None}},
+}
+
 UPLOAD_EXAMPLES: dict[str, dict[str, Any]] = {
     "trials": {
         "summary": "Two runs at one width, one of which diverged",

@@ -16,7 +16,7 @@ _SPEC = TypeAdapter(SpecificationBody)
 def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
     """Return the specification of an extension; raises RefusedInputError (422), which says what to change."""
     base, known = spec.base_width, set(spec.widths)
-    given = more.model_dump(exclude_none=True)
+    given = more.model_dump(exclude_none=True, include=set(Extension.model_fields))
     if not given:
         raise _refused(
             "", "adds nothing; give widths, seeds or mesh, or of an information search precision or budget", None

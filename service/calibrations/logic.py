@@ -99,6 +99,8 @@ def calibration_body(calibration: StoredCalibration) -> dict[str, Any]:
     address = f"/v1/calibrations/{calibration.id}"
     return {
         "id": calibration.id,
+        "name": calibration.name,
+        "note": calibration.note,
         "state": calibration.state,
         "runner": calibration.runner,
         "created_at": calibration.created_at,

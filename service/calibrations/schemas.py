@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.calibrations.labels import CalibrationName
 from service.calibrations.specification import LearningRate, ProxyWidth
 from service.http.fields import REQUEST, Cursor, Limit
 from service.http.numbers import Whole
@@ -89,6 +90,8 @@ class CalibrationBody(BaseModel):
     """A calibration: what was asked, how far it is, and what was measured."""
 
     id: str
+    name: str | None = Field(None, description="What people call it; several may have the same name.")
+    note: str | None = Field(None, description="What people noted about it.")
     state: CalibrationState
     runner: Runner
     created_at: datetime
@@ -164,6 +167,7 @@ class Listing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: CalibrationState | None = Field(None, description="Only calibrations in this state.")
+    name: CalibrationName | None = Field(None, description="Only calibrations with exactly this name.")
     cursor: Cursor | None = None
     limit: Limit = 50
 

@@ -230,7 +230,7 @@ class SpecificationBody(BaseModel):
 
     def to_spec(self) -> CalibrationSpec:
         """The library's specification: what is stored, with its default learning rates and horizons."""
-        return CalibrationSpec.from_dict(self.model_dump(mode="json"))
+        return CalibrationSpec.from_dict(self.model_dump(mode="json", include=set(SpecificationBody.model_fields)))
 
 
 class Extension(BaseModel):

@@ -1,21 +1,36 @@
 """The dashboard's page: its lists of words are those of the library."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 
+from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.theory.optimizers import OPTIMIZERS
-from widthwise.vocabulary import AlignmentName, Optimizer, Parameterization
+from widthwise.vocabulary import AlignmentName, Layout, Optimizer, Parameterization
 
+#: By list of the form: the rules that it offers.
+RULES: Mapping[str, About] = {
+    "depth_rule": About.DEPTH,
+    "batch_rule": About.BATCH,
+    "tokens_rule": About.TOKENS,
+    "decay_rule": About.WEIGHT_DECAY,
+}
 #: Of each list of the form by its name: every word, with what the page calls it.
 CHOICES: Mapping[str, Mapping[str, str]] = {
     "parameterization": {word.value: word.meaning for word in Parameterization},
     "optimizer": {word.value: record.label for word, record in OPTIMIZERS.items()},
     "alignment": {word.value: word.value for word in AlignmentName},
+    "layout": {word.value: word.meaning for word in Layout},
+    **{name: {word: word.replace("_", " ") for word in BY_WORD[about]} for name, about in RULES.items()},
 }
 CHOSEN = {Optimizer.ADAM.value}  # the words that the form begins with, where they are not the first of their list
+_OF_TRAINING = frozenset(
+    {"timescale", "power_lines"}
+)  # rules of decay that need the batch and the tokens, but set neither
 
-_LIST = re.compile(r'(<select name="(\w+)">)<!-- options -->')
+#: A list may begin with an option of the page's, such as "none", and a list to compare with has the words of its other.
+_LIST = re.compile(r'(<select name="(?:compare_)?(\w+)">(<option value="">[^<]*</option>)?)<!-- options -->')
 
 
 def dashboard_page(template: str, choices: Mapping[str, Mapping[str, str]] = CHOICES) -> str:
@@ -24,11 +39,23 @@ def dashboard_page(template: str, choices: Mapping[str, Mapping[str, str]] = CHO
     >>> dashboard_page('<select name="fruit"><!-- options --></select>', {"fruit": {"fig": "Fig"}})
     '<select name="fruit"><option value="fig">Fig</option></select>'
     """
-    return _LIST.sub(lambda found: found[1] + _options(choices[found[2]]), template)
+    return _LIST.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=not found[3]), template)
 
 
-def _options(words: Mapping[str, str]) -> str:
+def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:
+    """first: whether the list begins with a word, so that one may be chosen from the start."""
+    about = RULES.get(name)
     return "".join(
-        f'<option value="{escape(word)}"{" selected" if word in CHOSEN else ""}>{escape(label)}</option>'
+        f'<option value="{escape(word)}"{" selected" if first and word in CHOSEN else ""}'
+        f"{''.join(_said(about, word)) if about else ''}>{escape(label)}</option>"
         for word, label in words.items()
     )
+
+
+def _said(about: About, word: str) -> Iterator[str]:
+    """What the page needs of a rule: its formula with the source, and the sizes that it needs at both ends."""
+    rule = BY_WORD[about][word]
+    yield f' title="{escape(f"{rule.formula} ({rule.source})")}"'
+    needs = sorted({*rule.covers, *({"batch_tokens", "tokens"} if word in _OF_TRAINING else ())})
+    if needs:
+        yield f' data-needs="{escape(" ".join(needs))}"'

@@ -12,15 +12,9 @@ from service.errors import ALL_ERRORS, NoSuchResourceError
 router = APIRouter(include_in_schema=False)
 
 _FOLDER = Path(__file__).parent
-_ASSETS = {
-    "page.css": "text/css",
-    "icon.svg": "image/svg+xml",
-    "calibrations.js": "text/javascript",
-    "dashboard.js": "text/javascript",
-    "elements.js": "text/javascript",
-    "service.js": "text/javascript",
-    "workers.js": "text/javascript",
-}
+_TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
+#: Every asset by its name: served are the files that were there at the start, and nothing that a path could reach.
+_ASSETS = {path.name: path for path in (_FOLDER / "assets").iterdir() if path.suffix in _TYPES}
 #: No inline script or style, nothing from another origin, no framing. blob: is for a plot fetched with a key.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -33,12 +27,12 @@ _HEADERS = {
 
 @cache
 def _asset(name: str) -> bytes:
-    return (_FOLDER / name).read_bytes()
+    return _ASSETS[name].read_bytes()
 
 
 @cache
 def _dashboard() -> str:
-    return dashboard_page(_asset("index.html").decode())
+    return dashboard_page((_FOLDER / "index.html").read_text(encoding="utf-8"))
 
 
 def _page(content: str | bytes) -> Response:
@@ -62,7 +56,7 @@ async def get_asset(name: str) -> Response:
     """Return a style sheet, script or image of the pages."""
     if name not in _ASSETS:
         raise NoSuchResourceError("There is no such asset.")
-    return Response(_asset(name), headers=_HEADERS, media_type=_ASSETS[name])
+    return Response(_asset(name), headers=_HEADERS, media_type=_TYPES[_ASSETS[name].suffix])
 
 
 @router.get("/problems/{slug}")

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 
 from service.auth.caller import Caller, Scope
 from service.auth.guard import Guard
@@ -94,3 +94,13 @@ CalibrateStore = Annotated[Store, Depends(_calibrate_store)]
 
 #: The caller, for a route that reads but needs no store; None if API keys are disabled.
 Reader = Annotated[Caller | None, Depends(_reader)]
+
+#: What tells a submission from its repetition.
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="Identifies this submission: repeated with the same body, it creates nothing and returns the first "
+        "response; with another body it is refused (IETF draft-ietf-httpapi-idempotency-key-header-07).",
+    ),
+]

@@ -39,7 +39,7 @@ from service.store.database.records import (
 )
 from service.store.database.schema import check_schema, current_revision, head_revision, upgrade
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
-from service.store.database.validation import LIMIT_MAXIMUM
+from service.store.database.validation import LIMIT_MAXIMUM, NAME_MAXIMUM, NOTE_MAXIMUM
 from service.store.results import provenance
 from service.store.results.comparing import ComparedTrials
 from service.store.results.sweep_runs import GivenRun, StoredRun
@@ -55,6 +55,8 @@ __all__ = [
     "ATTEMPTS_MAXIMUM",
     "FINAL_CALIBRATION_STATES",
     "LIMIT_MAXIMUM",
+    "NAME_MAXIMUM",
+    "NOTE_MAXIMUM",
     "ApiKey",
     "Backlog",
     "CalibrationProgress",

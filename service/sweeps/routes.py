@@ -7,9 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from service.calibrations.routes import IdempotencyKey
 from service.errors import RefusedInputError
-from service.http.dependencies import CalibrateStore, ReadStore
+from service.http.dependencies import CalibrateStore, IdempotencyKey, ReadStore
 from service.http.identifiers import SweepId
 from service.http.lanes import Heavy
 from service.http.openapi import error_responses, json_body

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tests.api.client import Client, problem
 
 PAGES = ["/", "/docs", "/problems/not-found"]
-FOLDER = Path(__file__).parents[2] / "service" / "dashboard"
+FOLDER = Path(__file__).parents[2] / "service" / "dashboard" / "assets"
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
 
 
@@ -106,6 +106,6 @@ def test_the_reference_names_every_operation_and_schema(client: Client, app: Fas
     assert "curl" in text
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "index.html", "routes.py", "..%2froutes.py", "%00"])
+@pytest.mark.parametrize("name", ["nothing.js", "index.html", "routes.py", "..%2froutes.py", "..%2findex.html", "%00"])
 def test_other_files_are_not_served(client: Client, name: str) -> None:
     problem(client.get(f"/assets/{name}"), 404, "not-found")

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.api.samples import CONTRACT, bowl, spec
 from widthwise import AsyncClient, Client, Plan, TransferRequest
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
+from widthwise.client.calibrations import KeptTrial
 from widthwise.errors import (
     ServiceConflictError,
     ServiceError,
@@ -124,11 +125,18 @@ async def ask_about_calibrations(client: AsyncClient) -> None:
     exponents = [one async for one in client.exponents(calibration_id=finished.id)]
     assert {one.role for one in exponents} >= {one.role for one in finished.exponents}
     report = await client.report(finished.id)
-    assert report.plot.startswith("<svg")
+    assert report.plot.text.startswith("<svg")
+    assert report.width_plot is not None
+    for draw in (client.plot, client.width_plot):
+        assert (await draw(finished.id, suffix="csv")).media_type == "text/csv"
+    named = await client.label_calibration(finished.id, {"name": "wide", "note": "before the tokenizer"})
+    assert (named.name, named.note) == ("wide", "before the tokenizer")
+    assert [one.id async for one in client.calibrations(name="wide")] == [finished.id]
     extended = await client.extend_calibration(finished.id, {"seeds": 3})
     assert extended.extends == finished.id
     assert (await client.compare(finished.id, extended.id)).this == finished.id
-    worked = await client.submit_calibration(spec())
+    worked = await client.submit_calibration(spec(), name="narrow")
+    assert worked.name == "narrow"
     assert {shard.state for shard in await client.shards(worked.id)} == {"queued"}
     with pytest.raises(ServiceConflictError):
         await client.retry(worked.id)
@@ -149,6 +157,7 @@ async def ask_about_sweeps(client: AsyncClient) -> None:
     predicted = await client.predict_sweep(sweep.id, [{"width": 512}], holdout=("width", "max"))
     assert isinstance(predicted.predictions[0], SweepPrediction)
     assert predicted.predictions[0].published
+    assert (await client.plot_sweep(sweep.id)).text.startswith("<svg")
     await client.delete_sweep(sweep.id)
 
 
@@ -161,6 +170,9 @@ def test_both_clients_have_the_same_methods() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
+    assert inspect.signature(Client.transfer).return_annotation is Plan
+    assert inspect.signature(Client.trials).return_annotation == Iterator[KeptTrial]
+    assert inspect.signature(AsyncClient.trials).return_annotation == AsyncIterator[KeptTrial]
     assert len(methods(Client)) > 30
     assert all(inspect.getdoc(getattr(Client, name)) for name in methods(Client))
 

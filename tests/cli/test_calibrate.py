@@ -19,7 +19,7 @@ from testbed.waiting import PATIENCE_SECONDS
 from tests.cli.bowl import spec
 from tests.cli.conftest import Run
 from widthwise.cli.progress import follow
-from widthwise.cli.specification import EXTENDED, PROXY, SETTING
+from widthwise.cli.specification import EXTENDED, LABELS, PROXY, SETTING
 from widthwise.cli.submit import submit
 from widthwise.client import Client, ServiceError
 
@@ -140,6 +140,9 @@ def test_draws_what_was_measured(
         assert answer.read() == other.read_bytes()
     refused = run("calibrate", "watch", identifier, "--plot", tmp_path / "loss.jpg", "--url", url)
     assert ".svg, .pdf, .png, .csv" in refused.err
+    shown = run("calibrate", "show", identifier, "--plot", tmp_path / "shown.csv", "--url", url)
+    assert shown.code == 0, shown.err
+    assert (tmp_path / "shown-widths.csv").read_text(encoding="utf-8").startswith("mark,law,width,")
     ended = client.submit_calibration(spec())["id"]
     client.cancel(ended)
     assert run("calibrate", "watch", ended, "--plot", tmp_path / "none.csv", "--url", url).code == 1
@@ -219,7 +222,7 @@ def test_a_command_refuses_the_options_that_it_does_not_take(
     for option in refused:
         ran = run("calibrate", *words, *option.split(), "--url", url)
         assert ran.code == 2, option
-        assert f"No such option: {option.split()[0]}" in ran.err, ran.err
+        assert f"there is no option {option.split()[0]}" in ran.err, ran.err
     assert run("calibrate", *words, *" ".join(refused).split(), "--url", url).code == 2
     ran = run("calibrate", *words, "--json", "--url", url)
     assert ran.code == 1
@@ -245,7 +248,7 @@ def test_without_a_commands_name_it_submits(run: Run, url: str) -> None:
 
 
 def test_every_option_has_its_place() -> None:
-    places = (*SETTING, *EXTENDED, *PROXY, "spec", "detach", "key", "url", "as_json")
+    places = (*SETTING, *EXTENDED, *PROXY, *LABELS, "spec", "detach", "key", "url", "as_json")
     assert sorted(places) == sorted(inspect.signature(submit).parameters)
 
 

@@ -1,6 +1,7 @@
 """`widthwise export`: the file on standard output or on disk, what is left out on standard error, and refusals."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,5 +64,5 @@ def test_refusals_say_what_to_do(run: Run, saved: Path, tmp_path: Path) -> None:
 
 def test_the_list_names_every_form(run: Run) -> None:
     shown = run("export", "--list")
-    assert all(f"\n {name} " in shown.out for name in EXPORTS)
+    assert all(re.search(rf"^ ?{name}\s", shown.out, re.MULTILINE) for name in EXPORTS)
     assert [row["name"] for row in json.loads(run("export", "--list", "--json").out)] == list(EXPORTS)

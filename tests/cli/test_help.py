@@ -17,7 +17,11 @@ from widthwise.version import VERSION
 GROUP = typer.main.get_command(app)
 COMMANDS = GROUP.list_commands(typer.Context(GROUP))  # type: ignore[attr-defined]  # it is a group
 KEYS = ("keys create", "keys list", "keys revoke")
-CALIBRATE = tuple(f"calibrate {name}" for name in ("submit", "extend", "watch", "cancel", "delete", "compare"))
+CALIBRATIONS = (
+    *("submit", "extend", "watch", "cancel", "compare"),
+    *("list", "show", "rename", "note", "delete"),
+)
+CALIBRATE = tuple(f"calibrate {name}" for name in CALIBRATIONS)
 CONVERT = ("convert rate", "convert decay", "convert alpha")
 SWEEPS = tuple(f"sweeps {name}" for name in ("create", "add", "list", "show", "runs", "predict", "delete"))
 

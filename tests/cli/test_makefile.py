@@ -67,7 +67,7 @@ def test_the_constraints_pin_and_name_no_address() -> None:
 def test_the_tests_of_models_are_left_to_a_target_of_their_own() -> None:
     python = f"PYTHON={sys.executable}"
     without, with_models = make("--dry-run", python, "test").stdout, make("--dry-run", python, "test-models").stdout
-    assert "--ignore tests/models --ignore tests/trainers" in without
+    assert "--ignore tests/models --ignore tests/trainers --ignore tests/browser" in without
     assert "make test-models" in without
     assert "[models]" not in without
     assert "-e '.[models,optuna,ray]'" in with_models
@@ -79,7 +79,7 @@ def test_the_trainers_have_an_environment_of_their_own() -> None:
     assert ".venv-trainers/bin/python -m pytest --confcutdir tests/trainers tests/trainers" in shown
     assert "--no-deps" in shown
     pins = (ROOT / "requirements" / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
-    for name in ("trainers.txt", "trainers-alone.txt"):
+    for name in ("trainers.txt", "trainers-alone.txt", "browser.txt"):
         lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
         packages = [line.split("#")[0].strip().replace("_", "-") for line in lines if not line.startswith("#")]
         assert [package for package in packages if f"\n{package}==" not in pins] == []
@@ -89,7 +89,7 @@ def test_ci_runs_the_same_commands() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert [line for line in script.splitlines() if line.startswith("make ")] == ["make ci"]
     assert re.search(
-        r"^ci: check docs test test-models test-trainers\b",
+        r"^ci: check docs test test-models test-trainers test-browser\b",
         (ROOT / "Makefile").read_text(encoding="utf-8"),
         re.MULTILINE,
     )

@@ -148,8 +148,7 @@ def test_repeated_blocks_share_a_line_unless_asked(run: Run) -> None:
     path = next(path for path in FILES if "gpt2" in path.stem)
     count = len(json.loads(path.read_text(encoding="utf-8"))["tensors"])
     short, long = run("transfer", path).out, run("transfer", path, "--every-tensor").out
-    # the count is on the name's line, or below it where the column is narrower than both
-    assert re.search(r"^ transformer\.h\.\*\.attn\.c_attn\.weight (.*\n )?\(×48\) ", short, re.MULTILINE)
+    assert re.search(r"^ ?transformer\.h\.\*\.attn\.c_attn\.weight \(×48\) ", short, re.MULTILINE)
     assert len(short.splitlines()) < 50
     assert len(long.splitlines()) > count
 
@@ -352,3 +351,34 @@ def test_the_quantities_are_drawn_over_width(run: Run, tmp_path: Path) -> None:
     refused = run("transfer", "-", "--plot", file, stdin=json.dumps(asked))
     assert refused.code == 1
     assert "name the width of base and target" in refused.err
+
+
+def test_blocks_of_preconditioners_are_an_option(run: Run, tmp_path: Path) -> None:
+    soap = ("-p", "mup", "-o", "soap", "--base-width", 256, "--target-width", 1024, "--lr", 0.003)
+    one, many = (
+        json.loads(run("transfer", *soap, *more, "--json").out)["layers"][1]["learning_rate"]
+        for more in ((), ("--block-size", 128))
+    )
+    asked = {
+        **{"parameterization": "mup", "optimizer": "soap", "block_size": 128},
+        **{"base": {"width": 256, "learning_rate": 0.003}, "target": {"width": 1024}},
+    }
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    assert json.loads(run("transfer", file, "--json").out)["layers"][1]["learning_rate"] == many
+    assert one["value"] != many["value"]
+    assert json.loads(run("transfer", file, "--block-size", 64, "--json").out)["layers"][1]["role"] == "hidden"
+    refused = run("transfer", *soap[:3], "adamw", *soap[4:], "--block-size", 128)
+    assert refused.code == 1
+    assert "block_size is 128, and AdamW preconditions no blocks" in refused.err
+
+
+def test_rules_are_compared_with_blocks(run: Run, tmp_path: Path) -> None:
+    base = {"width": 256, "learning_rate": 0.003, "weight_decay": 0.1}
+    asked = {"parameterization": "mup", "optimizer": "soap", "base": base, "target": {"width": 1024}}
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    compare = ("rules", "weight_decay", "--compare", file, "--json")
+    found = [json.loads(run(*compare, *more).out)["rules"] for more in ((), ("--block-size", 128))]
+    assert found[0] != found[1]
+    assert run("rules", "--block-size", 128).code == 2

@@ -14,7 +14,7 @@ PAGES = sorted(
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         *(ROOT / "docs").rglob("*.md"),
-        *ROOT.glob("*/README.md"),
+        *ROOT.glob("*/README.*"),
     )
 )
 #: Libraries that `make test` lacks: a page whose Python imports one is run by `make test-models`.

@@ -1,7 +1,7 @@
 """What of the documentation's code is not run as it stands there, each with the reason: the only such list.
 
-By page (as a pattern of fnmatch): how a command begins, and why it isn't run here. A page may be run by a test of its
-own, which is named then.
+By page (as a pattern of fnmatch): how a command begins, and why it isn't run here. If another test runs a page's
+Python, that test is named.
 """
 
 #: Commands that are left out. An entry that matches no command of its pages fails a test.
@@ -35,7 +35,7 @@ COMMANDS = {
 PYTHON = {
     ("docs/sweeps.md", "from ray import tune"): "starts Ray's own processes; tests/models/test_integrations.py does",
 }
-#: Pages whose Python is run, and its results looked at, by a test of their own.
+#: Pages whose Python another test runs, and looks at its results.
 ELSEWHERE = {
     "docs/optax.md": "tests/models/test_optax.py",
 }

@@ -6,11 +6,14 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from docs_site.figures import FIGURES, FOLDER
 from docs_site.links import anchors, links
 from tests.docs.blocks import PAGES, ROOT
 
 #: The form of arXiv's identifiers since April 2007: two digits of year, month, and four or five of a number.
 ARXIV = re.compile(r"\d{2}(0[1-9]|1[0-2])\.\d{4,5}(v\d+)?")
+#: Fits end at other last digits on other machines: pixels are compared as numbers.
+NUMBER = r"(-?\d+\.?\d*)"
 CHECKED = [*PAGES, "CHANGELOG.md", "SECURITY.md", "distributions/server/README.md", "tests/failures/README.md"]
 
 
@@ -50,7 +53,7 @@ def _fault(page: Path, link: str) -> str | None:
         ("https://arxiv.org/abs/2407.05872", None),
         ("security.md#owners", None),
         ("#what-every-export-does", None),
-        ("no_such_page.md", "no such file"),
+        ("no_such_file.json", "no such file"),
         ("security.md#no-such-heading", "no such heading"),
         ("ftp://example.org", "no address"),
         ("results", "no such file"),
@@ -71,11 +74,21 @@ def test_every_page_of_docs_is_in_the_navigation() -> None:
 
 
 def test_every_figure_of_docs_is_shown_and_made_by_a_command() -> None:
-    """A figure lies next to the page that shows it, which names its command; docs/figures has its own."""
+    """By a benchmark that the page next to it names, or by docs_site/figures.py."""
     for figure in sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".svg", ".png", ".jpg")):
-        showing = [page for page in PAGES if (ROOT / page).parent / figure.name in _shown(page)]
-        assert showing, figure.name
-        assert any("python -m benchmarks." in (ROOT / page).read_text(encoding="utf-8") for page in showing)
+        showing = [page for page in PAGES if figure in _shown(page)]
+        assert showing, f"no page shows {figure.name}"
+        if figure.parent == FOLDER:
+            assert figure.name in FIGURES
+        else:
+            assert any("python -m benchmarks." in (ROOT / page).read_text(encoding="utf-8") for page in showing)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_what_its_code_draws(name: str) -> None:
+    drawn, committed = (re.split(NUMBER, text) for text in (FIGURES[name](), (FOLDER / name).read_text("utf-8")))
+    assert drawn[::2] == committed[::2], "draw it again: python -m docs_site.figures"
+    assert [float(each) for each in drawn[1::2]] == pytest.approx([float(each) for each in committed[1::2]], abs=1.0)
 
 
 def _shown(page: str) -> set[Path]:

@@ -41,7 +41,7 @@ def revision(request: pytest.FixtureRequest) -> str:
 def test_every_released_revision_is_here() -> None:
     assert max(RELEASED) == f"{int(head_revision()) - 1:04}"
     tables = {revision: {table for table, _ in rows} for revision, rows in RELEASED.items()}
-    assert set(metadata.tables) - tables["0004"] == set()  # 0005 and 0006 make none
+    assert set(metadata.tables) - tables["0004"] == set()  # 0005, 0006 and 0007 make none
     assert tables["0004"] - tables["0003"] == {"housekeeping", "sweep_runs"}
     assert tables["0003"] - tables["0002"] == {"api_keys", "exponent_families", "sweeps"}
     assert tables["0002"] - tables["0001"] == {"measurements"}
@@ -106,7 +106,10 @@ def test_the_service_goes_on_with_them(databases: Databases, revision: str) -> N
     # a table of another kind had their name before 0004
     sweeps = store.sweeps.page().items
     assert [sweep.name for sweep in sweeps] == (["mine"] if revision >= "0004" else [])
-    assert [run.unused for sweep in sweeps for run in store.sweeps.runs(sweep.id).items] == [{} for _ in sweeps]
+    unused = {"dropout": 0.1} if revision >= "0006" else {}
+    assert [run.unused for sweep in sweeps for run in store.sweeps.runs(sweep.id).items] == [unused for _ in sweeps]
+    assert (done.name, done.note) == (None, None)  # since 0007
+    assert store.calibrations.label("cal_done", {"name": "old"}).name == "old"
     if revision != "0001":
         more = store.calibrations.get("cal_more")
         assert (more.extends, more.rounds, more.progress.trials_done) == ("cal_done", 3, 1)

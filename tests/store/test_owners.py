@@ -23,6 +23,7 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
     "calibrations.shards": lambda store, one: store.calibrations.shards(one),
     "calibrations.events": lambda store, one: store.calibrations.events(one),
     "calibrations.upload": lambda store, one: store.calibrations.upload(one, UPLOAD),
+    "calibrations.label": lambda store, one: store.calibrations.label(one, {"name": "mine", "note": None}),
     "calibrations.delete": lambda store, one: store.calibrations.delete(one),
     "calibrations.finish": lambda store, one: store.calibrations.finish(one),
     "trials.page": lambda store, one: store.trials.page(one),

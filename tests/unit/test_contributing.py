@@ -24,6 +24,7 @@ TO_ADD = {
     "a guard against a failure",
     "a model that a trace must read right",
     "a form that plans are exported in",
+    "a page of the documentation",
     "a page of results",
 }
 

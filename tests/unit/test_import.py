@@ -43,3 +43,21 @@ def test_docstring_examples() -> None:
     assert [name for name, result in results.items() if result.failed] == []
     assert [name for name, result in results.items() if result.attempted == 0] == []
     assert sum(result.attempted for result in results.values()) >= 13  # fewer: the search lost a package
+
+
+def test_each_name_can_be_the_first_that_is_imported() -> None:
+    """Nothing hides an import that only works after another one; each is tried in a new process."""
+    program = """if True:
+        import os, sys, widthwise
+        for name in widthwise._MODULES:
+            child = os.fork()
+            if not child:
+                __import__(f"widthwise.{name}")
+                os._exit(0)
+            if os.waitpid(child, 0)[1]:
+                print(name)
+        assert widthwise.Role.HIDDEN and "widthwise.rules" not in sys.modules, "one name brought all others"
+        assert set(widthwise.__all__) <= set(dir(widthwise))
+    """
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)

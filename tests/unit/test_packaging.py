@@ -148,3 +148,19 @@ def test_an_editable_install_imports_the_checkout(borrowed: Path, tmp_path: Path
         where = [str(python), "-c", f"import {name}; print({name}.__path__[0])"]
         told = subprocess.run(where, capture_output=True, text=True, check=False, cwd=tmp_path, env={})
         assert told.stdout.strip() == str(ROOT / name), told.stderr
+
+
+def test_nothing_replaces_a_torch_that_is_there() -> None:
+    """No dependency names torch, and no extra names a version of it: pip keeps the user's own build."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert not [each for each in project["dependencies"] if each.startswith("torch")]
+    extras = [each for every in project["optional-dependencies"].values() for each in every if each.startswith("torch")]
+    assert set(extras) == {"torch"}
+
+
+def test_without_torch_one_is_told_how_to_install_it() -> None:
+    code = "import sys; sys.modules['torch'] = None; import widthwise.torch"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert "widthwise.torch needs PyTorch, which Widthwise never installs" in ran.stderr.splitlines()[-1]
+    assert "`pip install widthwise` in the same environment" in ran.stderr

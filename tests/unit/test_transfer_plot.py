@@ -57,7 +57,7 @@ def test_a_plan_of_tensors_alone_has_nothing_to_draw() -> None:
         transfer_plot(Plan(layers=(), tensors=(), warnings=(), provenance={}), 1, 2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(list(Parameterization)),
     st.sampled_from(list(Optimizer)),

@@ -1,11 +1,9 @@
 """`widthwise advise`: what to choose for a scale-up, and what each choice rests on."""
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from widthwise.advice import AdviceCase
 from widthwise.advice import advise as advised
@@ -84,23 +82,18 @@ def _show(found: Mapping[str, Any]) -> None:
     console.show(f"By published loss at {size / 1e9:.3g}B parameters", table)
     first = found["options"][:1]
     for each in (each for line in first for each in line["rests_on"]):
-        _say(f"First line: {each['statement']}" + (f" ({each['source']})" if each["source"] else ""))
-    _say(found["explanation"])
+        console.paragraph(f"First line: {each['statement']}" + (f" ({each['source']})" if each["source"] else ""))
+    console.paragraph(found["explanation"])
     for rule in found["rules"]:
-        _say(f"Rule of {rule['about']}: {rule['rule']} ({rule['rests_on']}). {rule['why']}")
+        console.paragraph(f"Rule of {rule['about']}: {rule['rule']} ({rule['rests_on']}). {rule['why']}")
     for name, told in found["proxy"].items():
         if told["value"] is not None:
-            _say(f"Proxy {name} {told['value']}: {told['why']}")
+            console.paragraph(f"Proxy {name} {told['value']}: {told['why']}")
     calibration = found["calibration"]
     if calibration["specification"] is None:
-        _say(f"Calibration: {calibration['refused']}")
+        console.paragraph(f"Calibration: {calibration['refused']}")
     else:
         cost = f"{calibration['trials']} runs, {calibration['flops']:.2g} operations"
-        _say(f"Calibration: {cost}; {calibration['settles']}")
+        console.paragraph(f"Calibration: {cost}; {calibration['settles']}")
     for each in found["thin"]:
-        _say(f"Thin: {each}")
-
-
-def _say(text: str) -> None:
-    out = console.stdout()
-    out.print(escape(fill(text, out.width, subsequent_indent="    ")))
+        console.paragraph(f"Thin: {each}")

@@ -22,6 +22,7 @@ from widthwise.cli.fleet import fleet
 from widthwise.cli.rules import rules
 from widthwise.cli.sweeps import sweeps
 from widthwise.cli.transfer import transfer
+from widthwise.cli.usage import UsageError, usage_message
 from widthwise.errors import WidthwiseError
 from widthwise.version import VERSION
 
@@ -77,12 +78,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII-only pipe gets "?" for ×, not a traceback
     try:
-        app(args=None if arguments is None else list(arguments))
+        code = app(args=None if arguments is None else list(arguments), prog_name=app.info.name, standalone_mode=False)
         sys.stdout.flush()  # here, while a full disk can still be reported
+    except UsageError as error:
+        sys.exit(_misused(error))
+    except typer.Abort:
+        console.fail("stopped before it was done; nothing more was changed")
+        sys.exit(1)
     except WidthwiseError as error:
         console.fail(str(error))
         sys.exit(1)
     except OSError as error:
         console.fail(f"the results can't be written: {error.strerror or error}")
         os._exit(1)  # otherwise the interpreter would try to write them again and fail with a traceback
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _misused(error: Exception) -> int:
+    """Say what is wrong with the command line; return the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # nothing is wrong: its message is the help
+        sys.stdout.write(str(getattr(error, "message", "")))
+    else:
+        console.fail(usage_message(error))
+    return 2

@@ -1,6 +1,5 @@
-"""`widthwise calibrate`: submit, extend, watch, cancel and compare calibrations."""
+"""`widthwise calibrate`: submit, extend, watch, list, name, cancel, delete and compare calibrations."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,10 +7,10 @@ from typer.core import TyperGroup
 
 from widthwise.cli import console, drawing, options, specification, words
 from widthwise.cli.results import show_comparison
+from widthwise.cli.stored import delete, list_calibrations, note, rename, show
 from widthwise.cli.submit import submit
-from widthwise.cli.watching import show, submit_and_watch, watch_to_its_end
+from widthwise.cli.watching import show_state, submit_and_watch, watch_to_its_end
 from widthwise.client import Client
-from widthwise.figures import figure
 
 DEFAULT = "submit"
 #: Commands that used to be options of `widthwise calibrate`; the options work until the next release.
@@ -49,7 +48,9 @@ def with_command(arguments: list[str]) -> list[str]:
 
 
 calibrate = typer.Typer(name="calibrate", cls=_SubmitsByDefault, no_args_is_help=True, rich_markup_mode="rich")
-calibrate.command()(submit)
+for _command in (submit, show, rename, note, delete):
+    calibrate.command()(_command)
+calibrate.command("list")(list_calibrations)
 
 
 @calibrate.callback()
@@ -68,13 +69,6 @@ def about() -> None:
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The calibration's id.")]
 _Url = Annotated[str | None, options.url()]
-_Plot = Annotated[
-    Path | None,
-    drawing.plot(
-        f"Draw loss over learning rate into FILE, and the best rate over width next to it, {drawing.FORMATS}.",
-        options.OUTPUT,
-    ),
-]
 _AsJson = Annotated[bool, options.as_json("Print the service's JSON unchanged.")]
 
 
@@ -91,6 +85,8 @@ def extend(
     budget: Annotated[
         float | None, typer.Option(help="Floating-point operations in all; of an information search.")
     ] = None,
+    name: Annotated[str | None, options.calibration_name()] = None,
+    note: Annotated[str | None, options.note()] = None,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: _Url = None,
@@ -107,6 +103,7 @@ def extend(
       widthwise calibrate extend ID --precision 0.6
     """
     given = {"widths": widths, "seeds": seeds, "mesh": mesh, "precision": precision, "budget": budget}
+    given |= {"name": name, "note": note}
     asked = specification.extension(words.given(given))
     submit_and_watch(
         lambda client, key: client.extend_calibration(calibration_id, asked, idempotency_key=key),
@@ -118,7 +115,7 @@ def extend(
 
 
 @calibrate.command()
-def watch(*, calibration_id: _Id, plot: _Plot = None, url: _Url = None, as_json: _AsJson = False) -> None:
+def watch(*, calibration_id: _Id, plot: drawing.Plot = None, url: _Url = None, as_json: _AsJson = False) -> None:
     """Show the progress of a calibration until it has ended, then its results.
 
     \b
@@ -129,7 +126,7 @@ def watch(*, calibration_id: _Id, plot: _Plot = None, url: _Url = None, as_json:
     """
     with Client(url) as client:
         if plot is not None:
-            figure.suffix_of(plot)  # refused before a long wait
+            drawing.check(plot)  # refused before a long wait
         try:
             watch_to_its_end(client, calibration_id, as_json=as_json)
         except typer.Exit:  # it has failed, or Ctrl-C ended the watch: the trials are there all the same
@@ -149,20 +146,7 @@ def cancel(*, calibration_id: _Id, url: _Url = None, as_json: _AsJson = False) -
       widthwise calibrate cancel ID
     """
     with Client(url) as client:
-        show(client.cancel(calibration_id), as_json=as_json)
-
-
-@calibrate.command()
-def delete(*, calibration_id: _Id, url: _Url = None) -> None:
-    """Delete a calibration that has ended, with its trials and exponents.
-
-    \b
-    Examples:
-      widthwise calibrate delete ID
-    """
-    with Client(url) as client:
-        client.delete(calibration_id)
-    console.say(f"Deleted {calibration_id}.")
+        show_state(client.cancel(calibration_id), as_json=as_json)
 
 
 @calibrate.command()

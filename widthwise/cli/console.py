@@ -4,11 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from textwrap import fill
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from widthwise.cli.tables import Table, fits, laid_out
 
 PIPE_WIDTH = 132  # columns if there is no terminal (chosen): a plan's table fits without wrapping
 
@@ -54,20 +57,37 @@ def warn(warnings: Iterable[Mapping[str, Any]]) -> None:
 
 def new_table(*columns: str, left: int = 1) -> Table:
     """Return an empty table; its first `left` columns are words, the others numbers."""
-    from rich.box import SIMPLE_HEAD
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(columns):
-        words = index < left
-        table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
-    return table
+    return Table(columns, left)
 
 
-def show(title: str, table: Table) -> None:
-    """Print a table on stdout under its title."""
+def show(title: str, *tables: Table) -> None:
+    """Print a table on stdout under its title: of several forms, the first that fits, otherwise the last."""
     out = stdout()
-    out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
-    out.print(table)
+    table = next((each for each in tables if fits(each, out.width)), tables[-1])
+    laid = laid_out(table, out.width)
+    _lines(out, [title], style="bold")
+    _lines(out, ["", *laid.head], style="bold")
+    _lines(out, [*laid.rows, ""])
+
+
+def _lines(out: Console, lines: Iterable[str], style: str = "") -> None:
+    """Print lines as they are, however long: the terminal wraps what is wider, and nothing is cut."""
+    for line in lines:
+        out.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def paragraph(text: str, *, indent: str = "", hanging: str = "    ") -> None:
+    """Print a text on stdout, wrapped between words, with further lines indented."""
+    out = stdout()
+    wrapped = fill(
+        text,
+        out.width,
+        initial_indent=indent,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    _lines(out, [wrapped])
 
 
 def number(value: float | None) -> str:
@@ -84,3 +104,15 @@ def signed(value: float) -> str:
 def between(interval: Iterable[float] | None) -> str:
     """Return an interval of exponents; a dash if there is none."""
     return "–" if interval is None else " to ".join(signed(end) for end in interval)
+
+
+def asks(*, yes: bool) -> bool:
+    """Return whether a command asks before it deletes: on a terminal, unless --yes was given."""
+    return not yes and sys.stdin.isatty()
+
+
+def confirm(question: str) -> None:
+    """Ask before something is deleted; exit code 1 unless the answer is yes."""
+    if not typer.confirm(question, err=True):
+        fail("nothing was deleted")
+        raise typer.Exit(1)

@@ -1,11 +1,11 @@
 """--plot: the figures of what a command shows, in the format that the file's name ends in."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from widthwise.cli import console
+from widthwise.cli import console, options
 from widthwise.client import Client
 
 FORMATS = "as .svg, .pdf or .png, or their numbers as .csv"
@@ -14,6 +14,22 @@ FORMATS = "as .svg, .pdf or .png, or their numbers as .csv"
 def plot(help_text: str, panel: str | None = None) -> Any:
     """--plot FILE."""
     return typer.Option("--plot", metavar="FILE", help=help_text, rich_help_panel=panel)
+
+
+#: --plot, of every command that shows a calibration.
+Plot = Annotated[
+    Path | None,
+    plot(
+        f"Draw loss over learning rate into FILE, and the best rate over width next to it, {FORMATS}.", options.OUTPUT
+    ),
+]
+
+
+def check(file: Path) -> None:
+    """Refuse a name that ends in no format, before a long wait."""
+    from widthwise.figures.figure import suffix_of
+
+    suffix_of(file)
 
 
 def draw_calibration(client: Client, calibration_id: str, file: Path) -> None:

@@ -72,6 +72,10 @@ def _read(path: str) -> Plan:
         raise InvalidInputError(
             f"{path} is a request for a transfer, not a plan; make the plan first: widthwise transfer {path} --json"
         )
+    if "provenance" not in value:
+        raise InvalidInputError(
+            f"{path} is not a plan, since it has no 'provenance'; make one: widthwise transfer REQUEST --json"
+        )
     return Plan.from_dict(value)
 
 
@@ -103,5 +107,5 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     table = console.new_table("name", "trainer", "versions", "carries", left=4)
     for row in rows:
         carried = ", ".join(name.replace("_", " ") for name in row["carries"])
-        table.add_row(row["name"], escape(row["trainer"]), escape(row["versions"]), carried)
+        table.add_row(row["name"], row["trainer"], row["versions"], carried)
     console.show("Forms of a plan", table)

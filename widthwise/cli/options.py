@@ -55,6 +55,12 @@ def alignment(help_text: str) -> Any:
     return word(AlignmentName, help_text, panel=SETTING)
 
 
+def block_size(panel: str = SETTING) -> Any:
+    """--block-size."""
+    help_text = "Of Shampoo's and SOAP's preconditioners (one block a matrix unless given)."
+    return typer.Option(min=1, help=help_text, rich_help_panel=panel)
+
+
 def readout_omega() -> Any:
     """--readout-omega."""
     return typer.Option(help="ω of the readout, 0.5 to 1 (the alignment's own unless given).", rich_help_panel=SETTING)
@@ -84,6 +90,21 @@ def url() -> Any:
 def as_json(help_text: str, panel: str = OUTPUT) -> Any:
     """--json: what the service gives, as it is."""
     return typer.Option("--json", help=help_text, rich_help_panel=panel)
+
+
+def calibration_name() -> Any:
+    """--name of a calibration."""
+    return typer.Option("--name", help="A name for people; not part of the specification.", rich_help_panel=OUTPUT)
+
+
+def note() -> Any:
+    """--note of a calibration."""
+    return typer.Option("--note", help="Anything worth remembering.", rich_help_panel=OUTPUT)
+
+
+def yes() -> Any:
+    """--yes, of what deletes."""
+    return typer.Option("--yes", help="Don't ask.")
 
 
 def detach() -> Any:

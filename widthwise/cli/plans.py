@@ -5,14 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from widthwise.cli import console
+from widthwise.cli.tables import Table
 from widthwise.theory.optimizers import OPTIMIZERS, Optimizer, WeightDecayMode
 
 JsonObject = Mapping[str, Any]
-
-WIDE = 120  # columns of a terminal from which every column has room; a narrower one gets fewer and shorter ones
 
 #: Heading of each quantity in a wide and in a narrow table, in the order of the columns; a column is left out where no
 #: row has anything to say.
@@ -29,12 +27,11 @@ _NUMBER = re.compile(r"\d+")
 def show_plan(plan: JsonObject, *, every_tensor: bool = False) -> None:
     """Print a plan in the shape of POST /v1/transfers, without its warnings; every_tensor: a line for each tensor."""
     out = console.stdout()
-    wide = out.width >= WIDE
     if plan["layers"]:
-        console.show("By role", _layer_table(plan["layers"], wide=wide))
-    if plan["tensors"]:
-        table = _tensor_table(plan["tensors"], every_tensor=every_tensor, wide=wide)
-        console.show(f"By tensor ({len(plan['tensors'])})", table)
+        console.show("By role", *(_layer_table(plan["layers"], wide=wide) for wide in (True, False)))
+    if tensors := plan["tensors"]:
+        tables = (_tensor_table(tensors, every_tensor=every_tensor, wide=wide) for wide in (True, False))
+        console.show(f"By tensor ({len(tensors)})", *tables)
     for line in (*_model_lines(plan.get("model") or {}), *_training_lines(plan.get("training") or {})):
         out.print(escape(line))
     out.print(escape(provenance(plan["provenance"])), soft_wrap=True)
@@ -98,7 +95,7 @@ def _layer_table(rows: Sequence[JsonObject], *, wide: bool) -> Table:
     shown = _shown(rows)
     columns = [heading for name in shown for heading in (_QUANTITIES[name][0], "×")]
     columns = columns if wide else [_QUANTITIES[name][1] for name in shown]
-    table = console.new_table("role", *columns, "lr ∝ width^" if wide else "power")
+    table = console.new_table("role", *columns, "lr ∝ width^")
     for row in rows:
         pairs = _cells(row, shown)
         cells = [cell for pair in pairs for cell in pair] if wide else ["\n".join(filter(None, p)) for p in pairs]
@@ -110,16 +107,12 @@ def _tensor_table(tensors: Sequence[JsonObject], *, every_tensor: bool, wide: bo
     groups = [(tensor["name"], 1, tensor) for tensor in tensors] if every_tensor else _grouped(tensors)
     shown = _shown([tensor for _, _, tensor in groups])
     headings = [_QUANTITIES[name][0 if wide else 1] for name in shown]
-    words = ("tensor", "role") if wide else ("tensor",)
-    fans = ("fan in → out",) if wide else ()
-    table = console.new_table(*words, *fans, *headings, left=len(words))
+    table = console.new_table("tensor", "role", "fan in → out", *headings, left=2)
     for name, count, tensor in groups:
-        label = escape(name) + (f" [dim](×{count})[/]" if count > 1 else "")
+        label = f"{name} (×{count})" if count > 1 else name
         role = tensor["role"] + (" (tied)" if tensor.get("tied_to") else "")
         cells = [value or multiplier for value, multiplier in _cells(tensor, shown)]
-        if wide:
-            cells = [role, f"{tensor['fan_in']} → {tensor['fan_out']}", *cells]
-        table.add_row(label, *cells)
+        table.add_row(label, role, f"{tensor['fan_in']} → {tensor['fan_out']}", *cells)
     return table
 
 

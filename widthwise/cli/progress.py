@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from widthwise.client import FINAL_STATES, Calibration, Client
-from widthwise.client.progress import counted, line_of
+from widthwise.client.progress import line_of, with_time_left
 
 LINE_SECONDS = 5.0  # chosen: between two lines of progress if there is no terminal to redraw
 
@@ -54,7 +54,7 @@ class _Bar:
         self._task = progress.add_task("", state="queued", text="", total=None)
 
     def update(self, done: int, total: int, seconds_left: float | None, state: str) -> None:
-        text = counted(done, total, seconds_left, state)
+        text = with_time_left(done, total, seconds_left, state)
         self._progress.update(self._task, completed=done, total=total or None, state=state, text=text)
 
 

@@ -1,11 +1,9 @@
 """`widthwise rules`: the rules beyond width that a transfer can name."""
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from widthwise.cli import console, options, words
 from widthwise.rules.beyond_width.named import About
@@ -22,6 +20,7 @@ def rules(
         str | None,
         typer.Option(help="Show what each rule would make of this transfer's request (JSON).", metavar="FILE"),
     ] = None,
+    block_size: Annotated[int | None, options.block_size()] = None,
     as_json: Annotated[bool, options.as_json("Print the rules as JSON.")] = False,
 ) -> None:
     """List the rules for experts, rank, depth, batch, tokens, schedule and weight decay, with their sources.
@@ -36,8 +35,10 @@ def rules(
     if compare is not None:
         if about is None:
             raise typer.BadParameter("name what the rules to compare are about", param_hint="ABOUT")
-        _show_compared(known_word(About, about, "ABOUT"), compare, as_json=as_json)
+        _show_compared(known_word(About, about, "ABOUT"), compare, block_size, as_json=as_json)
         return
+    if block_size is not None:
+        raise typer.BadParameter("changes no formula; give it with --compare", param_hint="'--block-size'")
     shown = list(About) if about is None else [known_word(About, about, "ABOUT")]
     if as_json:
         console.print_json(
@@ -59,11 +60,11 @@ def rules(
         out.print(f"{each.value}: {each.meaning}", style="bold")
         for word, rule in BY_WORD[each].items():
             for label, text in ((word, rule.formula), ("", rule.source), ("", f"holds: {rule.holds}")):
-                out.print(escape(fill(text, out.width, initial_indent=f"  {label:18}", subsequent_indent=" " * 20)))
+                console.paragraph(text, indent=f"  {label:18}", hanging=" " * 20)
 
 
-def _show_compared(about: About, path: str, *, as_json: bool) -> None:
-    asked = words.read_request(path) | {"alternatives": [about.value]}
+def _show_compared(about: About, path: str, block_size: int | None, *, as_json: bool) -> None:
+    asked = words.read_request(path) | words.given({"block_size": block_size}) | {"alternatives": [about.value]}
     found = plan_of(TransferRequest.from_dict(asked)).to_dict()["alternatives"][about.value]
     if as_json:
         console.print_json(found)
@@ -79,7 +80,7 @@ def _show_compared(about: About, path: str, *, as_json: bool) -> None:
         assumed = f"refused: {row['refused']}" if row["refused"] else row["holds"]
         if assumed:
             text = f"{row['rule']}: {row['formula']} ({row['source']}). {assumed}"
-            out.print(escape(fill(text, out.width, subsequent_indent="    ")))
+            console.paragraph(text)
     for role, factor in found["apart"].items():
         out.print(f"The rules differ by up to ×{console.number(factor)} in η·λ of {role} tensors.")
 

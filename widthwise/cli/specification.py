@@ -13,6 +13,8 @@ SETTING = (
 )
 #: The fields that an extension can change; all others stay as in its calibration.
 EXTENDED = ("widths", "seeds", "mesh", "precision", "budget")
+#: For people; not part of the specification.
+LABELS = ("name", "note")
 PROXY = (
     *("architecture", "depth", "head_dim", "sequence_length", "batch_size", "dataset"),
     *("feed_forward", "qk_norm", "tied"),
@@ -38,7 +40,7 @@ def specification(given: Mapping[str, Any]) -> dict[str, Any]:
     else:
         words.require({_option(name): given.get(name) for name in _REQUIRED})
         asked = {}
-    asked |= _fields(given, (*SETTING, *EXTENDED))
+    asked |= _fields(given, (*SETTING, *EXTENDED, *LABELS))
     proxy = _fields(given, PROXY)
     if proxy:
         before = asked.get("proxy")
@@ -49,7 +51,7 @@ def specification(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def extension(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of POST /v1/calibrations/{id}/extensions; typer.BadParameter if an option is invalid."""
-    return _fields(given, EXTENDED)
+    return _fields(given, (*EXTENDED, *LABELS))
 
 
 def _fields(given: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -147,6 +147,8 @@ def submit(
             "--tied/--no-tied", help="One table for embedding and readout; for the transformer.", rich_help_panel=_PROXY
         ),
     ] = None,
+    name: Annotated[str | None, options.calibration_name()] = None,
+    note: Annotated[str | None, options.note()] = None,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: Annotated[str | None, options.url()] = None,

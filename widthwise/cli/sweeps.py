@@ -234,13 +234,17 @@ def predict(
 
 
 @sweeps.command()
-def delete(*, sweep_id: _Id, url: _Url = None) -> None:
-    """Delete a sweep and its runs.
+def delete(*, sweep_id: _Id, yes: Annotated[bool, options.yes()] = False, url: _Url = None) -> None:
+    """Delete a sweep and its runs. Asks first on a terminal.
 
     \b
     Examples:
       widthwise sweeps delete ID
+      widthwise sweeps delete ID --yes
     """
     with Client(url) as client:
+        if console.asks(yes=yes):
+            found = client.sweep(sweep_id)
+            console.confirm(f"Delete {found['name']} ({sweep_id}) with its {found['runs']} runs?")
         client.delete_sweep(sweep_id)
     console.say(f"Deleted {sweep_id}.")

@@ -108,6 +108,7 @@ def transfer(
         Layout | None,
         options.word(Layout, f"Axis order of the file's matrices that name no axes. {listed(Layout)}.", panel=_BASE),
     ] = None,
+    block_size: Annotated[int | None, options.block_size(_SETTING)] = None,
     rule: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,6 +151,8 @@ def transfer(
       widthwise transfer examples/gpt2_small_to_xl.json -p mup --json
       widthwise transfer -p mup -o adamw --base-width 256 --target-width 1024 \\
           --lr 0.003 --size depth=8:32 --rule depth=completep
+      widthwise transfer -p mup -o soap --base-width 256 --target-width 1024 \\
+          --lr 0.003 --block-size 128
       widthwise transfer request.json --calibration ID
       widthwise transfer request.json --sweep ID
     """
@@ -162,6 +165,7 @@ def transfer(
         "form": form,
         "weight_decay_mode": weight_decay_mode,
         "layout": layout,
+        "block_size": block_size,
         "exponents": _measured(calibration, sweep),
     }
     base = {

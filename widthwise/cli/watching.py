@@ -9,7 +9,7 @@ from widthwise.cli import console
 from widthwise.cli.progress import follow
 from widthwise.cli.results import show_result
 from widthwise.client import Calibration, Client
-from widthwise.client.progress import duration
+from widthwise.client.progress import counted, duration
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended, so neither 0 nor 1 fits
 
@@ -25,7 +25,7 @@ def submit_and_watch(
         submitted = send(client, key or uuid4().hex)
         console.say(f"Calibration {submitted['id']}: {_cost(submitted)}.")
         if detach or submitted["spec"].get("runner") == "external":
-            show(submitted, as_json=as_json)
+            show_state(submitted, as_json=as_json)
         else:
             watch_to_its_end(client, submitted["id"], as_json=as_json)
 
@@ -41,13 +41,13 @@ def watch_to_its_end(client: Client, calibration_id: str, *, as_json: bool) -> N
         )
         console.say(f"or stop it with: widthwise calibrate cancel {rest}")
         raise typer.Exit(INTERRUPTED) from None
-    show(calibration, as_json=as_json)
+    show_state(calibration, as_json=as_json)
     if calibration["state"] != "succeeded":
         console.fail(f"the calibration {calibration['state']}: {calibration['reason'] or 'on request'}")
         raise typer.Exit(1)
 
 
-def show(calibration: Calibration, *, as_json: bool) -> None:
+def show_state(calibration: Calibration, *, as_json: bool) -> None:
     """Print a calibration's results, or its progress."""
     if as_json:
         console.print_json(calibration)
@@ -57,8 +57,11 @@ def show(calibration: Calibration, *, as_json: bool) -> None:
             console.say(f"Use them: widthwise transfer FILE --calibration {calibration['id']}")
     else:
         progress = calibration["progress"]
-        done = f"{progress['trials_done']}/{progress['trials_total']}"
-        console.stdout().print(f"{calibration['id']}  {calibration['state']}  {done} trials", soft_wrap=True)
+        done = counted(progress["trials_done"], progress["trials_total"])
+        name = "" if calibration.get("name") is None else f"  {calibration['name']}"
+        console.stdout().print(
+            f"{calibration['id']}{name}  {calibration['state']}  {done}", soft_wrap=True, markup=False
+        )
 
 
 def _cost(calibration: Calibration) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from widthwise.errors import InvalidInputError
+from widthwise.jsontext import SHOWN, json_fault
 
 STDIN = "-"
 FILE_LIMIT = 64 << 20  # bytes of one request file (chosen): about 400,000 tensors; guards against the wrong file
@@ -120,10 +121,18 @@ def read_request(path: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{name} is not JSON: {error}") from None
+        advice = "convert it from YAML to JSON" if name.endswith((".yaml", ".yml")) else "give a JSON object"
+        raise InvalidInputError(f"{name} can't be read: {json_fault(text, error)}; {advice}") from None
     if not isinstance(value, dict):
-        raise InvalidInputError(f"{name} contains a JSON {type(value).__name__}; give an object, as in the examples")
+        raise InvalidInputError(f"{name} contains {_kind(value)}; give an object, as in the examples")
     return value
+
+
+def _kind(value: Any) -> str:
+    """Return what a JSON value is, with its beginning."""
+    text = json.dumps(value)
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return f"a list, {shown}" if isinstance(value, list) else f"the value {shown}"
 
 
 def _file_text(path: Path) -> str:
@@ -132,4 +141,4 @@ def _file_text(path: Path) -> str:
 
 
 def _refuse_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a JSON number")
+    raise ValueError(f"{constant} is not a number in JSON, which knows finite ones only")

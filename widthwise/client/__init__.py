@@ -12,7 +12,7 @@ shown to users unchanged.
 
 from widthwise.client.asynchronous import AsyncClient
 from widthwise.client.calibrations import FINAL_STATES, Calibration, CalibrationReport, Exponent, Progress
-from widthwise.client.catalogue import Advice, ExportedPlan, ExportForm, FleetWorker, Health, TheorySetting
+from widthwise.client.catalogue import Advice, DrawnFigure, ExportedPlan, ExportForm, FleetWorker, Health, TheorySetting
 from widthwise.client.connection import DEFAULT_URL, URL_VARIABLE, service_url
 from widthwise.client.core import KEY_VARIABLE
 from widthwise.client.reading import PAGE_SIZE
@@ -33,6 +33,7 @@ __all__ = [
     "Calibration",
     "CalibrationReport",
     "Client",
+    "DrawnFigure",
     "Exponent",
     "ExportForm",
     "ExportedPlan",

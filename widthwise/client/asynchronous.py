@@ -16,6 +16,7 @@ from widthwise.client.connection import (
     reply_of,
     request_options,
     service_url,
+    without_userinfo,
 )
 from widthwise.client.core import Core
 from widthwise.client.methods import awaited, iterated_later
@@ -40,9 +41,10 @@ class AsyncClient:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         """Prepare requests to the service at `base_url`; the arguments are those of `Client`."""
-        self.url = service_url(base_url).rstrip("/")
+        url = service_url(base_url).rstrip("/")
+        self.url = without_userinfo(url)
         key = checked_key(api_key)
-        self._http = httpx.AsyncClient(**http_options(self.url, key, timeout_seconds), transport=transport)
+        self._http = httpx.AsyncClient(**http_options(url, key, timeout_seconds), transport=transport)
         self._core = Core(key, retries or Retries())
         self._sleep = sleep
 
@@ -118,6 +120,7 @@ class AsyncClient:
     extend_calibration = awaited(calibration_calls.extend_calibration)
     calibration = awaited(calibration_calls.calibration)
     calibrations = iterated_later(calibration_calls.calibrations)
+    label_calibration = awaited(calibration_calls.label_calibration)
     cancel = awaited(calibration_calls.cancel)
     delete = awaited(calibration_calls.delete)
     retry = awaited(calibration_calls.retry)
@@ -140,4 +143,5 @@ class AsyncClient:
     sweep_runs = iterated_later(sweep_calls.sweep_runs)
     fit_sweep = awaited(sweep_calls.fit_sweep)
     predict_sweep = awaited(sweep_calls.predict_sweep)
+    plot_sweep = awaited(sweep_calls.plot_sweep)
     delete_sweep = awaited(sweep_calls.delete_sweep)

@@ -14,8 +14,9 @@ from widthwise.client.calibrations import (
     KeptMeasurement,
     KeptTrial,
 )
+from widthwise.client.catalogue import DrawnFigure
 from widthwise.client.progress import ProgressLine
-from widthwise.client.reading import many, nothing, one, pages, text
+from widthwise.client.reading import figure, many, nothing, one, pages
 from widthwise.client.retries import retry_after_seconds
 from widthwise.client.steps import Clock, Item, Listing, Pause, Reply, Request, Steps
 from widthwise.errors import CalibrationEndedError, ServiceError, StillRunningError
@@ -28,16 +29,20 @@ TOO_MANY, NOT_READY = 429, (None, 502, 503, 504)
 
 
 def submit_calibration(
-    spec: Mapping[str, Any] | CalibrationSpec, *, idempotency_key: str | None = None
+    spec: Mapping[str, Any] | CalibrationSpec,
+    *,
+    name: str | None = None,
+    note: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Request[Calibration]:
     """Queue a calibration. Repeating the same key and specification returns the first one and queues nothing.
 
+    name, note: for people; `label_calibration` changes them later.
+
     Without a key the client makes one, so that its retries queue nothing twice.
     """
-    body = spec
-    if isinstance(spec, CalibrationSpec):  # the service takes no empty list for what a specification does not use
-        body = {name: value for name, value in spec.to_dict().items() if value not in (None, [], ())}
-    return Request("POST", PATH, _CALIBRATION, body=body, headers=_key(idempotency_key))
+    labels = {word: value for word, value in (("name", name), ("note", note)) if value is not None}
+    return Request("POST", PATH, _CALIBRATION, body={**_body(spec), **labels}, headers=_key(idempotency_key))
 
 
 def extend_calibration(
@@ -56,9 +61,14 @@ def calibration(calibration_id: str) -> Request[Calibration]:
     return Request("GET", _address(calibration_id), _CALIBRATION)
 
 
-def calibrations(*, state: str | None = None) -> Listing[Calibration]:
-    """Return every calibration, newest first, page by page."""
-    return pages(PATH, {"state": state}, Calibration)
+def calibrations(*, state: str | None = None, name: str | None = None) -> Listing[Calibration]:
+    """Return every calibration, newest first, page by page; with exactly this name, if one is given."""
+    return pages(PATH, {"state": state, "name": name}, Calibration)
+
+
+def label_calibration(calibration_id: str, labels: Mapping[str, str | None]) -> Request[Calibration]:
+    """Set the `name` or the `note` of a calibration; None removes it, and what is left out stays."""
+    return Request("PATCH", _address(calibration_id), _CALIBRATION, body=labels)
 
 
 def cancel(calibration_id: str) -> Request[Calibration]:
@@ -115,14 +125,14 @@ def shards(calibration_id: str) -> Request[list[CalibrationShard]]:
     return Request("GET", f"{_address(calibration_id)}/shards", many(CalibrationShard))
 
 
-def plot(calibration_id: str) -> Request[str]:
-    """Return the plot of loss over learning rate, by width, as SVG."""
-    return Request("GET", f"{_address(calibration_id)}/plot.svg", text)
+def plot(calibration_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
+    """Return the plot of loss over learning rate, by width. suffix: svg, pdf, png or csv."""
+    return Request("GET", f"{_address(calibration_id)}/plot.{quote(suffix, safe='')}", figure)
 
 
-def width_plot(calibration_id: str) -> Request[str]:
-    """Return the plot of the best learning rate over width as SVG."""
-    return Request("GET", f"{_address(calibration_id)}/widths.svg", text)
+def width_plot(calibration_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
+    """Return the plot of the best learning rate over width. suffix: svg, pdf, png or csv."""
+    return Request("GET", f"{_address(calibration_id)}/widths.{quote(suffix, safe='')}", figure)
 
 
 def report(calibration_id: str) -> Steps[CalibrationReport]:
@@ -130,7 +140,7 @@ def report(calibration_id: str) -> Steps[CalibrationReport]:
     found = yield from calibration(calibration_id)
     sweep = yield from plot(calibration_id)
     widths = (yield from width_plot(calibration_id)) if found.state == "succeeded" else None
-    return CalibrationReport(found.raw, found, sweep, widths)
+    return CalibrationReport(found, sweep, widths)
 
 
 def watch(calibration_id: str, *, outage_seconds: float = OUTAGE_SECONDS) -> Listing[Calibration]:
@@ -230,6 +240,13 @@ def _with_pause(reply: Reply) -> tuple[Calibration, float]:
 
     asked = retry_after_seconds(reply.headers.get("retry-after"), datetime.now(UTC))
     return _CALIBRATION(reply), POLL_SECONDS if asked is None else min(asked, MAX_POLL_SECONDS)
+
+
+def _body(spec: Mapping[str, Any] | CalibrationSpec) -> Mapping[str, Any]:
+    if not isinstance(spec, CalibrationSpec):
+        return spec
+    # The service takes no empty list for what a specification does not use.
+    return {name: value for name, value in spec.to_dict().items() if value not in (None, [], ())}
 
 
 def _address(calibration_id: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from widthwise import notebook
 from widthwise.caution import Caution
 from widthwise.client.answer import Answer
+from widthwise.client.catalogue import DrawnFigure
 
 if TYPE_CHECKING:
     from widthwise.calibration.spec import CalibrationSpec
@@ -88,6 +89,8 @@ class Calibration(Answer):
     estimate: CalibrationEstimate
     result: Mapping[str, Any] | None  #: optima, drift, exponents and warnings as JSON, once succeeded
     runner: str = "worker"
+    name: str | None = None
+    note: str | None = None
     cancel_requested: bool = False
     extends: str | None = None  #: the calibration whose trials it started with
     rounds: int = 0
@@ -123,16 +126,16 @@ class Calibration(Answer):
         return calibration_html(self)
 
 
-@dataclass(frozen=True, eq=False)
-class CalibrationReport(Answer):
-    """A calibration with its figures as SVG; a notebook shows both."""
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration with its figures; a notebook shows both."""
 
     calibration: Calibration
-    plot: str = field(repr=False)  #: loss over learning rate, by width
-    width_plot: str | None = field(default=None, repr=False)  #: best rate over width; None before it has succeeded
+    plot: DrawnFigure  #: loss over learning rate, by width
+    width_plot: DrawnFigure | None = None  #: best rate over width; None before it has succeeded
 
     def _repr_html_(self) -> str:
-        figures = [notebook.picture(one) for one in (self.plot, self.width_plot) if one]
+        figures = [one._repr_html_() for one in (self.plot, self.width_plot) if one is not None]
         return calibration_html(self.calibration) + "".join(figures)
 
 
@@ -215,7 +218,7 @@ class CalibrationComparison(Answer):
 def calibration_html(calibration: Calibration) -> str:
     """Return a calibration as HTML: its progress, or the tables of its result."""
     progress = calibration.progress
-    head = f"Calibration {calibration.id}: {calibration.state}"
+    head = f"Calibration {calibration.name or calibration.id}: {calibration.state}"
     head += f", {progress.trials_done} of {progress.trials_total} trials" if progress.trials_total else ""
     parts = [notebook.heading(head)]
     if calibration.reason:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from widthwise.client.answer import UnexpectedAnswerError
 from widthwise.client.calibrations import Exponent
 from widthwise.client.catalogue import Advice, ExportedPlan, ExportForm, FleetWorker, Health, TheorySetting
 from widthwise.client.reading import json_of, many, one, pages, plan, text
@@ -78,12 +79,14 @@ def _transfer(request: Mapping[str, Any], query: Mapping[str, str], read: Any) -
 
 
 def _exported(reply: Reply) -> ExportedPlan:
+    if "widthwise-plan" not in reply.headers:
+        raise UnexpectedAnswerError(": not an exported plan")
     lost = reply.headers.get("widthwise-not-expressed", "")
     _, _, name = reply.headers.get("content-disposition", "").partition("filename=")
     return ExportedPlan(
         file_name=name.strip('"'),
         media_type=reply.headers.get("content-type", "").partition(";")[0],
-        text=reply.content.decode(),
-        plan_digest=reply.headers.get("widthwise-plan", ""),
+        text=text(reply),
+        plan_digest=reply.headers["widthwise-plan"],
         not_expressed=tuple(name.strip() for name in lost.split(",") if name.strip()),
     )

@@ -1,8 +1,9 @@
 """What the service answers besides calibrations and sweeps: advice, exports, theory, workers, its state."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from widthwise import notebook
@@ -95,6 +96,28 @@ class ExportedPlan:
     text: str
     plan_digest: str
     not_expressed: tuple[str, ...]  #: quantities that the plan changes and the file does not have
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure as the service drew it; a notebook shows SVG and PNG."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The figure as text, if it is SVG or CSV."""
+        return self.content.decode("utf-8", "replace")
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure into a file, whatever its name ends in."""
+        Path(path).write_bytes(self.content)
+
+    def _repr_html_(self) -> str:
+        if self.media_type.startswith("image/"):
+            return notebook.picture(self.content, self.media_type)
+        return notebook.paragraph(f"A figure as {self.media_type}, {len(self.content)} bytes: save(path) writes it")
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,13 @@ def service_url(url: str | None = None) -> str:
     return url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
 
 
+def without_userinfo(url: str) -> str:
+    """Return a URL without the name and password that it may hold, for messages."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
 def checked_key(given: str | None) -> str:
     """Return the API key: the given one, else WIDTHWISE_API_KEY, else none. Raises ServiceError for what is none."""
     key = (given if given is not None else os.environ.get(KEY_VARIABLE, "")).strip()
@@ -54,7 +61,9 @@ def http_options(url: str, key: str, timeout_seconds: float) -> dict[str, Any]:
     except OSError as error:
         raise ServiceError(f"SSL_CERT_FILE names {authority}, which can't be read: {error.strerror}") from None
     except (ValueError, httpx.InvalidURL) as error:
-        raise ServiceError(f"{url!r} is not the URL of a service ({error}); give one such as {DEFAULT_URL}") from None
+        raise ServiceError(
+            f"{without_userinfo(url)!r} is not the URL of a service ({error}); give one such as {DEFAULT_URL}"
+        ) from None
 
 
 def request_options(sent: Sent, usual: httpx.Timeout) -> dict[str, Any]:
@@ -73,7 +82,7 @@ def request_options(sent: Sent, usual: httpx.Timeout) -> dict[str, Any]:
 def reply_of(response: httpx.Response) -> Reply:
     """Return what came back."""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Reply(response.status_code, headers, response.content, str(response.url))
+    return Reply(response.status_code, headers, response.content, without_userinfo(str(response.url)))
 
 
 #: What sending may raise; ValueError: a header or host that is not ASCII.

@@ -3,9 +3,10 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from types import GenericAlias
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, get_args, get_origin
 
-from widthwise.client.steps import Listing, OneAnswer
+from widthwise.client.steps import Item, Listing, OneAnswer
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +43,7 @@ def answered(call: Callable[P, OneAnswer[T]]) -> Callable[Concatenate[Blocking, 
     def method(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.finished(call(*args, **kwargs))
 
-    return _signed(method, call)
+    return _signed(method, call, _answer(call))
 
 
 def iterated(call: Callable[P, Listing[T]]) -> Callable[Concatenate[Blocking, P], Iterator[T]]:
@@ -52,7 +53,7 @@ def iterated(call: Callable[P, Listing[T]]) -> Callable[Concatenate[Blocking, P]
     def method(self: Blocking, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return self.listed(call(*args, **kwargs))
 
-    return _signed(method, call)
+    return _signed(method, call, GenericAlias(Iterator, (_item(call),)))
 
 
 def awaited(call: Callable[P, OneAnswer[T]]) -> Callable[Concatenate[Awaited, P], Coroutine[Any, Any, T]]:
@@ -62,7 +63,7 @@ def awaited(call: Callable[P, OneAnswer[T]]) -> Callable[Concatenate[Awaited, P]
     async def method(self: Awaited, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.finished(call(*args, **kwargs))
 
-    return _signed(method, call)
+    return _signed(method, call, _answer(call))
 
 
 def iterated_later(call: Callable[P, Listing[T]]) -> Callable[Concatenate[Awaited, P], AsyncIterator[T]]:
@@ -72,16 +73,28 @@ def iterated_later(call: Callable[P, Listing[T]]) -> Callable[Concatenate[Awaite
     def method(self: Awaited, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         return self.listed(call(*args, **kwargs))
 
-    return _signed(method, call)
+    return _signed(method, call, GenericAlias(AsyncIterator, (_item(call),)))
 
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-def _signed(method: M, call: Callable[..., Any]) -> M:
-    """Return the method with the signature that `help` shows: the call's, after `self`."""
+def _signed(method: M, call: Callable[..., Any], returned: Any) -> M:
+    """Return the method with the signature that `help` shows: the call's, after `self`, and what it returns."""
     signature = inspect.signature(call)
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     parameters = [itself, *signature.parameters.values()]
-    method.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # any function has it
+    shown = signature.replace(parameters=parameters, return_annotation=returned)
+    method.__signature__ = shown  # type: ignore[attr-defined]  # any function has it
     return method
+
+
+def _answer(call: Callable[..., Any]) -> Any:
+    """Return the type of a call's answer: the last argument of its `Request[T]` or `Steps[T]`."""
+    return get_args(inspect.signature(call).return_annotation)[-1]
+
+
+def _item(call: Callable[..., Any]) -> Any:
+    """Return the type of a listing's items: the argument of the `Item[T]` among what it yields."""
+    yielded = get_args(get_args(inspect.signature(call).return_annotation)[0])
+    return next(get_args(one)[0] for one in yielded if get_origin(one) is Item)

@@ -37,12 +37,17 @@ def line_of(done: int, total: int, seconds_left: float | None, state: str) -> st
     """Return a calibration's progress as one line, with a bar."""
     filled = BAR_CHARACTERS * done // max(total, done, 1)
     bar = "#" * filled + "." * (BAR_CHARACTERS - filled)
-    return f"{state:9} [{bar}] {counted(done, total, seconds_left, state)}"
+    return f"{state:9} [{bar}] {with_time_left(done, total, seconds_left, state)}"
 
 
-def counted(done: int, total: int, seconds_left: float | None, state: str) -> str:
+def counted(done: int, total: int) -> str:
+    """Return how many trials are done, of how many; an external runner does not say of how many."""
+    return f"{done}/{total} trials" if total else f"{done} trials"
+
+
+def with_time_left(done: int, total: int, seconds_left: float | None, state: str) -> str:
     """Return how many trials are done, and how long the rest takes if that is known."""
-    text = f"{done}/{total} trials" if total else f"{done} trials"
+    text = counted(done, total)
     if state == "running" and seconds_left is not None and done < total:
         text += f", about {duration(seconds_left)} left"
     return text

@@ -1,15 +1,17 @@
-"""Reads the body of a reply: JSON of a known type, a page of a listing, text, or nothing."""
+"""Reads the body of a reply: JSON of a known type, a page of a listing, text, a file, or nothing."""
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from widthwise.client.answer import Answer, UnexpectedAnswerError
+from widthwise.client.catalogue import DrawnFigure
 from widthwise.client.steps import Item, Listing, Reply, Request
 from widthwise.errors import InvalidInputError
 from widthwise.transfers.plan import Plan
 
 PAGE_SIZE = 500  # the service's largest page
+FIGURES = frozenset({"image/svg+xml", "application/pdf", "image/png", "text/csv"})
 
 A = TypeVar("A", bound=Answer)
 
@@ -52,7 +54,15 @@ def plan(reply: Reply) -> Plan:
 
 def text(reply: Reply) -> str:
     """Read text."""
-    return reply.content.decode()
+    return reply.content.decode("utf-8", "replace")
+
+
+def figure(reply: Reply) -> DrawnFigure:
+    """Read a figure in any of its formats."""
+    media_type = reply.headers.get("content-type", "").partition(";")[0]
+    if media_type not in FIGURES:
+        raise UnexpectedAnswerError(": not a figure")
+    return DrawnFigure(media_type, reply.content)
 
 
 def nothing(reply: Reply) -> None:

@@ -7,7 +7,8 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from widthwise.client.calls import FIT_SECONDS
-from widthwise.client.reading import nothing, one, pages
+from widthwise.client.catalogue import DrawnFigure
+from widthwise.client.reading import figure, nothing, one, pages
 from widthwise.client.steps import Listing, Request, Steps
 from widthwise.client.sweeps import AppendedRuns, FittedSweep, KeptRun, KeptSweep, SweepPredictions
 
@@ -88,6 +89,12 @@ def predict_sweep(
         body["holdout"] = {"axis": holdout[0], "end": holdout[1]}
     path, read = f"{_address(sweep_id)}/predictions", one(SweepPredictions)
     return Request("POST", path, read, body=body, patience_seconds=FIT_SECONDS)
+
+
+def plot_sweep(sweep_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
+    """Return the plot of a sweep: its cells, and the best rate over each axis. suffix: svg, pdf, png or csv."""
+    path = f"{_address(sweep_id)}/plot.{quote(suffix, safe='')}"
+    return Request("GET", path, figure, patience_seconds=FIT_SECONDS)
 
 
 def delete_sweep(sweep_id: str) -> Request[None]:

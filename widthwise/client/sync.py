@@ -16,6 +16,7 @@ from widthwise.client.connection import (
     reply_of,
     request_options,
     service_url,
+    without_userinfo,
 )
 from widthwise.client.core import Core
 from widthwise.client.methods import answered, iterated
@@ -48,9 +49,10 @@ class Client:
         transport: how requests are sent, for instance to an application in this process.
         sleep: called with the seconds to wait; for instance the wait of a threading.Event.
         """
-        self.url = service_url(base_url).rstrip("/")
+        url = service_url(base_url).rstrip("/")
+        self.url = without_userinfo(url)
         key = checked_key(api_key)
-        self._http = httpx.Client(**http_options(self.url, key, timeout_seconds), transport=transport)
+        self._http = httpx.Client(**http_options(url, key, timeout_seconds), transport=transport)
         self._core = Core(key, retries or Retries())
         self._sleep = sleep
 
@@ -127,6 +129,7 @@ class Client:
     extend_calibration = answered(calibration_calls.extend_calibration)
     calibration = answered(calibration_calls.calibration)
     calibrations = iterated(calibration_calls.calibrations)
+    label_calibration = answered(calibration_calls.label_calibration)
     cancel = answered(calibration_calls.cancel)
     delete = answered(calibration_calls.delete)
     retry = answered(calibration_calls.retry)
@@ -149,4 +152,5 @@ class Client:
     sweep_runs = iterated(sweep_calls.sweep_runs)
     fit_sweep = answered(sweep_calls.fit_sweep)
     predict_sweep = answered(sweep_calls.predict_sweep)
+    plot_sweep = answered(sweep_calls.plot_sweep)
     delete_sweep = answered(sweep_calls.delete_sweep)

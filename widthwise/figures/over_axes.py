@@ -170,7 +170,7 @@ def _draw_band(
 ) -> None:
     rim = [(x, math.log2(high)) for x, (_, high) in zip(x_P, spans, strict=True)]
     rim += [(x, math.log2(low)) for x, (low, _) in reversed(list(zip(x_P, spans, strict=True)))]
-    path(group, axes, rim, fill=fill, stroke="none")
+    path(group, axes, rim, fill=fill, stroke="none", opacity=0.8)  # the grid stays in sight
 
 
 def _draw_optimum(group: Element, axes: Axes, optimum: CellOptimum, at: float, shift: float) -> None:

@@ -99,7 +99,7 @@ def _details(spec: CalibrationSpec, optima: Sequence[WidthOptimum], result: Mapp
     if drift:
         interval = drift.get("interval")
         span = f" (95 %: {-interval[1]:+.2f} to {-interval[0]:+.2f})" if interval else " (two widths: no interval)"
-        lines.append(f"best learning rate ∝ width^({0.0 - drift['value']:+.2f}){span}")
+        lines.append(f"best learning rate goes as width^({0.0 - drift['value']:+.2f}){span}")
     return lines
 
 

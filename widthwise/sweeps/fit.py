@@ -102,7 +102,7 @@ class SweepFit:
 
         optima = notebook.optima([(one.axes, one.learning_rate, one.interval, one.edge) for one in self.optima])
         law = notebook.law([(one.name, one.value, one.interval) for one in self.law])
-        return optima + law + notebook.warnings(self.warnings) + notebook.picture(sweep_report(self))
+        return optima + law + notebook.warnings(self.warnings) + notebook.picture(sweep_report(self).svg())
 
     def _place(self, axes: Mapping[str, float | str]) -> Place:
         """Return the axes in the order of the cells', after checking that they are the same ones."""

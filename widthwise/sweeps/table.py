@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from widthwise.errors import InvalidInputError
+from widthwise.jsontext import json_fault
 from widthwise.sweeps.optuna_storage import is_sqlite, read_study
 
 Row = Mapping[str, Any]
@@ -41,7 +42,7 @@ def _json_list(text: str, file: Path) -> list[Row]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise InvalidInputError(f"{file} is not JSON: {error}", field="file") from None
+        raise InvalidInputError(f"{file} can't be read: {json_fault(text, error)}", field="file") from None
     return [_object(row, file, number) for number, row in enumerate(found, start=1)]
 
 
@@ -52,7 +53,8 @@ def _json_lines(text: str, file: Path) -> list[Row]:
             try:
                 rows.append(_object(json.loads(line), file, number))
             except ValueError as error:
-                raise InvalidInputError(f"{file}, line {number}: not JSON: {error}", field="file") from None
+                fault = json_fault(line, error).replace("line 1, ", "")
+                raise InvalidInputError(f"{file}, line {number}: {fault}", field="file") from None
     return rows
 
 

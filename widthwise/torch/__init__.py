@@ -1,5 +1,16 @@
 """PyTorch models: read from one forward pass, a plan from one to another, and the plan put into training."""
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise  # an installed PyTorch that is broken
+    raise ModuleNotFoundError(
+        "widthwise.torch needs PyTorch, which Widthwise never installs: install the build for your machine "
+        "(https://pytorch.org/get-started/locally), then `pip install widthwise` in the same environment",
+        name="torch",
+    ) from None
+
 from widthwise.torch.adam_atan2 import AdamAtan2
 from widthwise.torch.attach import attach
 from widthwise.torch.check import check

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from widthwise import notebook
 from widthwise.calibration.trial import Measurement
 from widthwise.estimate.parts.alignments import AlignmentPart
 from widthwise.estimate.parts.coordinates import CoordinateCheck, Judgement
+from widthwise.torch.text_table import text_table
 
+_HEAD = ("", "layer", "role", "size", "slope over width", "theory")
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?"}
 
 
@@ -44,24 +46,15 @@ class CoordinateReport:
         }
 
     def __str__(self) -> str:
-        rows = [self._head(), *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([self._title(), *lines, *self.reasons, *self.check.notes])
+        return "\n".join([self._title(), *text_table([_HEAD, *self._rows()]), *self.reasons, *self.check.notes])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in self._head())
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self._rows())
-        said = "".join(f"<p>{escape(line)}</p>" for line in (*self.reasons, *self.check.notes))
-        return f"<p><b>{escape(self._title())}</b></p><table><tr>{head}</tr>{rows}</table>{said}"
+        said = "".join(map(notebook.paragraph, (*self.reasons, *self.check.notes)))
+        return notebook.table(self._title(), _HEAD, self._rows(), words=4) + said
 
     def _title(self) -> str:
         widths = ", ".join(map(str, self.check.widths))
         return f"coordinate check: {self.outcome} (widths {widths})"
-
-    @staticmethod
-    def _head() -> tuple[str, ...]:
-        return ("", "layer", "role", "size", "slope over width", "theory")
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for found in self.check.judgements:

@@ -59,7 +59,7 @@ def coordinate_check(
     optimizer: Optimizer | str,
     base: Base | None = None,
     loss: Loss | None = None,
-    steps: int = 8,
+    steps: int = 32,
     seeds: int = 2,
     batches: Sequence[Inputs] = (),
     make_optimizer: MakeOptimizer | None = None,

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from widthwise import notebook
 from widthwise.torch.checked import number
+from widthwise.torch.text_table import text_table
 from widthwise.vocabulary import Role
 
 _LOWEST, _HIGHEST = 0.5, 1.0  # random and aligned: what lies outside is a constant factor of one width
@@ -66,18 +67,10 @@ class ModelMeasurement:
         }
 
     def __str__(self) -> str:
-        rows = [_HEAD, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
+        return "\n".join(text_table([_HEAD, *self._rows()]))
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr>{''.join(f'<{kind}>{escape(cell)}</{kind}>' for cell in row)}</tr>"
-            for kind, row in [("th", _HEAD), *(("td", row) for row in self._rows())]
-        )
-        return f"<table>{rows}</table>"
+        return notebook.table("Gradients and alignment", _HEAD, self._rows(), words=2)
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for each in self.tensors:

@@ -63,6 +63,8 @@ class StoredCalibration:
     environments: tuple[JsonObject, ...] = ()  #: each distinct device, versions and code that ran a part of it
     expected: JsonObject | None = None  #: the estimated time when it was created; None for older rows
     owner: str = ""  #: "" if no API key was required
+    name: str | None = None  #: for people; several may have the same
+    note: str | None = None  #: for people
 
     @property
     def spec(self) -> CalibrationSpec:

@@ -9,12 +9,15 @@ from typing import Any
 
 from service.store.database.engine import dump_json
 from service.store.database.records import JsonObject
+from service.store.database.tables import CALIBRATION_NAME_LENGTH
 from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import InvalidInputError
 
 LIMIT_MAXIMUM = 500  # rows of one page (chosen): about 100 kB of JSON
 REASON_MAXIMUM = 4000  # characters of a stored reason (chosen): both ends of a traceback
 IDEMPOTENCY_KEY_MAXIMUM = 255  # the column's length
+NAME_MAXIMUM = CALIBRATION_NAME_LENGTH  # characters
+NOTE_MAXIMUM = 2000  # characters of a calibration's note (chosen): a paragraph or two
 
 
 def checked_spec(spec: JsonObject) -> tuple[dict[str, Any], str]:
@@ -95,6 +98,17 @@ def checked_key(key: str | None) -> str | None:
             field="Idempotency-Key",
         )
     return key
+
+
+def checked_labels(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the name and the note of a calibration, as far as they are given; None is neither."""
+    longest = {"name": NAME_MAXIMUM, "note": NOTE_MAXIMUM}
+    for field, text in given.items():
+        if text is not None and not (1 <= len(text) <= longest[field] and storable(text)):
+            raise InvalidInputError(
+                f"The {field} has {len(text)} characters; give 1 to {longest[field]} printable ones.", field=field
+            )
+    return dict(given)
 
 
 def checked_widths(trials: Sequence[Trial], widths: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ from service.store.database.records import JsonObject
 from service.store.database.states import CalibrationState
 from service.store.database.tables import calibrations
 from service.store.database.transitions import EVENT_BYTES, add_first_event
-from service.store.database.validation import checked_key
+from service.store.database.validation import checked_key, checked_labels
 from service.store.work import rounds
 from service.store.work.progress import expected_time
 from service.store.work.rounds import Planner
@@ -50,11 +50,13 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Who submits a calibration, and with which request."""
+    """Who submits a calibration, with which request, and how people call it."""
 
     owner: str = ""
     idempotency_key: str | None = None
     request_id: str | None = None
+    name: str | None = None
+    note: str | None = None
 
 
 _BY_KEY = sa.select(calibrations).where(
@@ -117,6 +119,7 @@ def insert(
 ) -> tuple[sa.Row[Any], list[str], bool]:
     """Insert a calibration and its shards; return its row, the shards' ids, and whether it already existed."""
     checked_key(submission.idempotency_key)
+    labels = checked_labels({"name": submission.name, "note": submission.note})
     values = {
         "id": new_id("cal"),
         "state": CalibrationState.QUEUED,
@@ -135,6 +138,7 @@ def insert(
         "flops": beginning.flops,
         "environments": list(beginning.environments),
         "expected": beginning.expected,
+        **labels,
     }
     created = connection.execute(_inserted(connection.dialect.name), values).one_or_none()
     if created is None:

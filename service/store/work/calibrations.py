@@ -12,7 +12,7 @@ from service.store.database.records import CreatedCalibration, Event, JsonObject
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
 from service.store.database.tables import calibrations, events, shards
 from service.store.database.transitions import EVENT_BYTES, lock_calibration, move_calibration, move_shard
-from service.store.database.validation import LIMIT_MAXIMUM, checked_spec
+from service.store.database.validation import LIMIT_MAXIMUM, checked_labels, checked_spec
 from service.store.database.view import View
 from service.store.results import trials as trial_rows
 from service.store.work import beginning, extensions, progress, retry
@@ -36,15 +36,22 @@ class Calibrations:
         self._followup = followup
 
     def create(
-        self, spec: JsonObject, *, idempotency_key: str | None = None, request_id: str | None = None
+        self,
+        spec: JsonObject,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        idempotency_key: str | None = None,
+        request_id: str | None = None,
     ) -> CreatedCalibration:
         """Store a calibration and the shards of its first round in one transaction.
 
         spec: the full specification, with every default filled in. If this owner has used the key before, the same
         specification returns the existing row (`replayed`), and another one raises IdempotencyConflictError.
+        name, note: for people. They are not part of the specification: a replay returns those that the row has.
         request_id: stored for the workers' logs.
         """
-        submission = Submission(self._view.owner, idempotency_key, request_id)
+        submission = Submission(self._view.owner, idempotency_key, request_id, name, note)
         plain, digest = checked_spec(spec)
         before = self._submitted_before(submission, digest, None)
         if before is not None:
@@ -66,15 +73,17 @@ class Calibrations:
         parent_id: str,
         spec: JsonObject,
         *,
+        name: str | None = None,
+        note: str | None = None,
         idempotency_key: str | None = None,
         request_id: str | None = None,
     ) -> CreatedCalibration:
         """Store a calibration that starts with every trial and measurement of a succeeded one.
 
         spec: the parent's specification, extended, with every default filled in; only trials that the parent lacks
-        are run. StateConflictError unless the parent has succeeded. The key works as in `create`.
+        are run. StateConflictError unless the parent has succeeded. The other arguments are those of `create`.
         """
-        submission = Submission(self._view.owner, idempotency_key, request_id)
+        submission = Submission(self._view.owner, idempotency_key, request_id, name, note)
         with self._database.read() as connection:
             self._view.require(connection, parent_id)
         _, digest = checked_spec(spec)
@@ -124,14 +133,21 @@ class Calibrations:
             return read_calibration(connection, calibration_id)
 
     def page(
-        self, *, state: CalibrationState | None = None, cursor: str | None = None, limit: int = 50
+        self,
+        *,
+        state: CalibrationState | None = None,
+        name: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
     ) -> Page[StoredCalibration]:
-        """Return calibrations, newest first. limit: 1 to LIMIT_MAXIMUM."""
+        """Return calibrations, newest first. name: exactly this one. limit: 1 to LIMIT_MAXIMUM."""
         query = sa.select(calibrations)
         if self._view.sees is not None:
             query = query.where(calibrations.c.owner == self._view.sees)
         if state is not None:
             query = query.where(calibrations.c.state == state)
+        if name is not None:
+            query = query.where(calibrations.c.name == checked_labels({"name": name})["name"])
         with self._database.read() as connection:
             rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
             counted = progress.of(connection, rows.items)
@@ -158,6 +174,16 @@ class Calibrations:
         self._followup.ring(shard_ids)
         if not shard_ids:
             self._followup.follow_or_leave(calibration_id)
+        return self.get(calibration_id)
+
+    def label(self, calibration_id: str, labels: Mapping[str, str | None]) -> StoredCalibration:
+        """Set its name, its note or both; None removes one, and what is not given stays. It may be in any state."""
+        checked = checked_labels(labels)
+        with self._database.write() as connection:
+            self._view.require(connection, calibration_id)
+            if checked:
+                this = calibrations.c.id == calibration_id
+                connection.execute(sa.update(calibrations).where(this).values(**checked))
         return self.get(calibration_id)
 
     def delete(self, calibration_id: str) -> None:

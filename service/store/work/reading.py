@@ -46,6 +46,8 @@ def calibration_of(row: sa.Row[Any], counted: dict[str, CalibrationProgress]) ->
         environments=tuple(row.environments or ()),
         expected=row.expected,
         owner=row.owner,
+        name=row.name,
+        note=row.note,
     )
 
 

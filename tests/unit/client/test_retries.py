@@ -239,6 +239,19 @@ def test_the_key_is_in_no_log_message_or_name(script: Script, client: Client, ca
     assert [text for text in shown if KEY in text] == []
 
 
+def test_a_password_in_the_address_is_not_shown(script: Script) -> None:
+    url = script.url.replace("://", "://user:secret@")
+    script.answers = [(404, {}, {}), (200, {}, {})]
+    with Client(url) as client:
+        for _ in range(2):
+            with pytest.raises(ServiceError, match=script.url) as failed:
+                client.workers()
+            assert "secret" not in str(failed.value) + repr(client) + client.url
+    with pytest.raises(ServiceError) as refused:
+        Client("ftp://user:secret@host")
+    assert "secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("header", [None, "soon", "inf", "nan"])
 def test_what_says_nothing_is_no_time(header: str | None) -> None:
     assert retry_after_seconds(header, datetime.now(UTC)) is None

@@ -8,7 +8,7 @@ import pytest
 
 from widthwise import Base, Plan, Target, Tensor, transfer
 from widthwise.client.calibrations import Calibration, CalibrationReport
-from widthwise.client.catalogue import FleetWorker
+from widthwise.client.catalogue import DrawnFigure, FleetWorker
 from widthwise.client.progress import ProgressLine
 from widthwise.client.sweeps import FittedSweep, KeptSweep, SweepPredictions
 from widthwise.notebook import MOST_ROWS, picture, table
@@ -73,7 +73,7 @@ SHOWN = {
     "measured": measured,
     "fit": answered,
     "fit here": fitted,
-    "report": lambda: CalibrationReport({}, measured(), f"<svg><title>{EVIL}</title></svg>"),
+    "report": lambda: CalibrationReport(measured(), DrawnFigure("image/svg+xml", f"<svg>{EVIL}</svg>".encode())),
     "sweep": lambda: KeptSweep.read(
         {
             **{"id": "swp_1", "created_at": "2026-11-01T00:00:00Z", "name": EVIL, "notes": EVIL, "revision": 1},

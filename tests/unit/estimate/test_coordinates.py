@@ -84,6 +84,32 @@ def test_changes_may_shrink_by_less_than_a_wrong_exponent_and_may_not_grow() -> 
     assert checked("standard", {("first", "output_change"): 0.3}, noise=0.003).outcome == "fail"
 
 
+@pytest.mark.parametrize(
+    ("parameterization", "drift", "outcome"),
+    [
+        ("mup", (-0.5, -0.45, -0.4, -0.3), "pass"),
+        ("mup", (-0.5, -0.5, -0.5, -0.5), "fail"),
+        ("mup", (-0.5, -0.45, -0.45, -0.4), "fail"),
+        ("standard", (-0.5, -0.45, -0.4, -0.3), "fail"),  # its logits start large, so nothing excuses small changes
+    ],
+)
+def test_changes_of_logits_that_start_small_are_judged_after_the_transient(
+    parameterization: str, drift: tuple[float, ...], outcome: str
+) -> None:
+    start = LOGITS_AT_INIT[parameterization]
+    powers = {0: {"readout": {"output": start}}} | {
+        step: {"readout": {"output": start, "output_change": power}}
+        for step, power in zip(STEPS[1:], drift, strict=True)
+    }
+    spec = specification(parameterization=parameterization)
+    found = check_coordinates(spec, records("coordinates", powers, noise=0.003))
+    assert found is not None
+    assert found.outcome == outcome
+    unsure = check_coordinates(spec, records("coordinates", powers, noise=0.3, seeds=1))
+    assert unsure is not None
+    assert unsure.outcome != "pass"
+
+
 def test_growth_at_one_step_fails_and_shrinking_at_one_does_not() -> None:
     for power, outcome in ((0.5, "fail"), (-0.5, "pass")):
         powers = {

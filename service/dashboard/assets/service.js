@@ -7,6 +7,8 @@ const KEY = "widthwise-api-key";
 const FIRST_PAUSE_MS = 1000; // after a stream breaks; doubled after each further failure
 const LAST_PAUSE_MS = 30000;
 
+const UNREACHABLE = 503; // no answer at all: as from a service that is down for a moment
+
 const listeners = [];
 
 export function key() {
@@ -24,32 +26,42 @@ export function onKeyWanted(listener) {
 }
 
 export class Refused extends Error {
-  constructor(status, detail, retryAfter) {
+  constructor(status, detail, retryAfter, errors = []) {
     super(detail);
     this.status = status;
+    this.errors = errors; // of each field: its pointer or path, and what is wrong
     this.retryAfterMs = retryAfter > 0 ? 1000 * retryAfter : 0;
   }
 }
 
-async function send(path, options = {}) {
+/** The service's answer to a request; throws Refused with its reason. */
+export async function send(path, options = {}) {
   const used = key();
   const headers = { ...options.headers };
   if (used) headers.Authorization = `Bearer ${used}`;
-  const answer = await fetch(path, { ...options, headers });
+  const answer = await fetch(path, { ...options, headers }).catch((error) => {
+    throw error.name === "AbortError" ? error : new Refused(UNREACHABLE, "the service does not answer");
+  });
   if (answer.ok) return answer;
   let detail = `status ${answer.status}`;
+  let errors = [];
   try {
-    detail = (await answer.json()).detail || detail;
+    ({ detail = detail, errors = errors } = await answer.json());
   } catch { /* a proxy's error page: the status is enough */ }
   if (answer.status === 401 && used === key()) {
     setKey(null); // sending a wrong key repeatedly would exhaust this address's limit of failed keys
     for (const listener of listeners) listener(used ? detail : "");
   }
-  throw new Refused(answer.status, detail, Number(answer.headers.get("Retry-After")));
+  throw new Refused(answer.status, detail, Number(answer.headers.get("Retry-After")), errors);
 }
 
 export async function ask(path, options) {
   return (await send(path, options)).json();
+}
+
+/** Options that send a body as JSON. */
+export function posted(body, signal) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
 }
 
 /** Load a picture into an image. An SVG in an <img> never runs scripts, whatever it contains. */

@@ -1,13 +1,17 @@
 // The calibrations: the list, and the pictures, exponents, shards and events of the chosen one.
 
-import { ago, badge, byId, element, fill, interval, number, showWarnings, tell } from "/assets/elements.js";
+import { fromAddress, intoAddress } from "/assets/address.js";
+import { badge, byId, fill, make, tell, warningNodes } from "/assets/elements.js";
+import { morph } from "/assets/morph.js";
+import { ago, interval, number } from "/assets/numbers.js";
 import { ask, follow, picture } from "/assets/service.js";
 
 const TOGETHER_MS = 1000; // events come in bursts: read the shards once for all events of a second
 const EVENTS_SHOWN = 8;
 const FINAL = ["succeeded", "failed", "cancelled"];
 
-let chosen = location.hash.slice(1) || null; // so that links can point to a calibration: /#ID
+let chosen = fromAddress("calibration"); // so that links can point to a calibration: /#ID
+let items = []; // as last read
 let followed = null; // the calibration whose events are followed, and how to stop following
 let refreshList = () => {};
 
@@ -15,55 +19,57 @@ const calibrationState = (item) => badge(item.state, item.cancel_requested && !i
 
 function progress(item) {
   const { trials_done: done, trials_total: total } = item.progress;
-  const box = element("span", undefined, "progress");
-  const bar = element("progress");
-  bar.max = Math.max(total, 1);
-  bar.value = done;
-  bar.setAttribute("aria-label", `${done} of ${total} trials`);
-  box.append(bar, ` ${done}/${total}`);
-  return box;
+  if (total === 0) return `${done}`; // an external runner did not say how many there will be
+  return make("span", { class: "progress" }, make("progress", { max: total, value: done, "aria-label": `${done} of ${total} trials` }), ` ${done}/${total}`);
 }
 
 /** Read and show the list; returns the calibrations with usable exponents. `refresh` requests another reading soon. */
 export async function showCalibrations(refresh) {
   refreshList = refresh;
-  const { items } = await ask("/v1/calibrations?limit=50");
-  show(items);
+  ({ items } = await ask("/v1/calibrations?limit=50"));
+  show();
   return items.filter((item) => item.result && item.result.exponents.length > 0);
 }
 
-function show(items) {
+function show() {
   byId("no-calibrations").hidden = items.length > 0;
   byId("calibrations").hidden = items.length === 0;
   byId("detail").hidden = items.length === 0;
   // Show the newest calibration with a result, or else the newest, until the user chooses another.
   if (!items.some((item) => item.id === chosen)) chosen = ((items.find((item) => item.result) || items[0]) ?? { id: null }).id;
-  const lines = fill(
+  fill(
     byId("calibrations"),
     [["Calibration"], ["State"], ["Trials"], ["Setting"], ["Proxy"], ["Widths"], ["Submitted"]],
     items.map((item) => {
       const { spec } = item;
       const alignment = typeof spec.alignment === "string" ? spec.alignment : "measured";
-      return [
-        element("code", item.id), calibrationState(item), progress(item), `${spec.parameterization}, ${spec.optimizer}, ${alignment}`,
-        `${spec.proxy.architecture}, ${spec.proxy.dataset}`, spec.widths.join(" "), new Date(item.created_at).toLocaleString(),
-      ];
+      const isChosen = item.id === chosen;
+      return {
+        key: item.id, class: isChosen ? "choice chosen" : "choice",
+        cells: [
+          make("button", { type: "button", class: "link", "data-calibration": item.id, "aria-pressed": String(isChosen) }, item.id),
+          calibrationState(item), progress(item), `${spec.parameterization}, ${spec.optimizer}, ${alignment}`,
+          `${spec.proxy.architecture}, ${spec.proxy.dataset}`, spec.widths.join(" "), new Date(item.created_at).toLocaleString(),
+        ],
+      };
     }),
   );
-  items.forEach((item, index) => {
-    const line = lines[index];
-    line.className = item.id === chosen ? "choice chosen" : "choice";
-    line.tabIndex = 0;
-    const choose = () => { chosen = item.id; history.replaceState(null, "", `#${chosen}`); tell("detail-error", ""); show(items); };
-    line.addEventListener("click", choose);
-    line.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(); });
-    if (item.id === chosen) showDetail(item);
-  });
+  const item = items.find((each) => each.id === chosen);
+  if (item) showDetail(item);
 }
+
+byId("calibrations").addEventListener("click", ({ target }) => {
+  const id = target.closest("tr.choice")?.dataset.key;
+  if (!id) return;
+  chosen = id;
+  intoAddress({ calibration: id });
+  tell("detail-error", "");
+  show();
+});
 
 function showDetail(item) {
   const active = !FINAL.includes(item.state);
-  byId("detail-title").replaceChildren(element("code", item.id), " ", calibrationState(item));
+  morph(byId("detail-title"), [make("code", {}, item.id), document.createTextNode(" "), calibrationState(item)]);
   byId("retry").hidden = item.state !== "failed";
   byId("cancel").hidden = !active || item.cancel_requested;
   tell("detail-reason", item.reason);
@@ -86,18 +92,21 @@ function showResult(result) {
   fill(
     byId("exponents"),
     [["Quantity"], ["Role"], ["Exponent", true], ["95 % interval", true], ["Theory", true]],
-    result.exponents.map((found) => [
-      found.quantity.replaceAll("_", " "), found.role, number(found.value), interval(found.interval),
-      found.theory === null ? "–" : number(found.theory),
-    ]),
+    result.exponents.map((found) => ({
+      key: `${found.quantity} ${found.role}`,
+      cells: [found.quantity.replaceAll("_", " "), found.role, number(found.value), interval(found.interval), found.theory === null ? "–" : number(found.theory)],
+    })),
   );
   fill(
     byId("laws"),
     [["Law over width"], ["Error, octaves", true], ["Chosen"]],
-    (result.candidates || []).map((law) => [
-      { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" }[law.name] || law.name,
-      law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? chosenLaw(law, result.raw_slope) : "",
-    ]),
+    (result.candidates || []).map((law) => ({
+      key: law.name,
+      cells: [
+        { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" }[law.name] || law.name,
+        law.out_of_sample_error === null ? "–" : number(law.out_of_sample_error, 2), law.chosen ? chosenLaw(law, result.raw_slope) : "",
+      ],
+    })),
   );
   fill(
     byId("optima"),
@@ -107,10 +116,10 @@ function showResult(result) {
       const rate = number(found.learning_rate);
       // Results stored before bounds were have only the edge of the grid.
       const best = !side ? rate : found.bound ? side + number(found.bound) : `edge, ${rate}`;
-      return [String(found.width), best, interval(found.interval), number(found.loss)];
+      return { key: found.width, cells: [String(found.width), best, interval(found.interval), number(found.loss)] };
     }),
   );
-  showWarnings("detail-warnings", result.warnings);
+  morph(byId("detail-warnings"), warningNodes(result.warnings));
 }
 
 // A law with theory's drift was not refuted; the slope of the optima alone says how far they are from it.
@@ -120,37 +129,31 @@ function chosenLaw(law, slope) {
 }
 
 async function showShards(item) {
-  const { items } = await ask(item.links.shards);
+  const { items: shards } = await ask(item.links.shards);
   if (item.id !== chosen) return;
-  byId("shards").closest("section").hidden = items.length === 0;
-  const lines = fill(
+  byId("shards").closest("section").hidden = shards.length === 0;
+  fill(
     byId("shards"),
     [["Shard", true], ["Work"], ["State"], ["Attempt", true], ["Worker"]],
-    items.map((shard) => {
+    shards.map((shard) => {
       const seeds = shard.seeds.length === 1 ? `seed ${shard.seeds[0]}` : `${shard.seeds.length} seeds`;
       const rates = shard.learning_rates.length === 1 ? "1 learning rate" : `${shard.learning_rates.length} learning rates`;
-      return [
-        String(shard.position + 1), `${shard.kind}, width ${shard.width}, ${shard.role ? `${shard.role}, ` : ""}${rates}, ${seeds}`,
-        badge(shard.state), `${shard.attempts} of ${shard.attempts_maximum}`, shardWorker(shard),
-      ];
+      const work = make("span", {}, `${shard.kind}, width ${shard.width}, ${shard.role ? `${shard.role}, ` : ""}${rates}, ${seeds}`);
+      if (shard.reason) work.append(make("br"), make("small", { class: "reason" }, shard.reason));
+      return {
+        key: shard.position, class: shard.state === "running" && shard.worker?.state === "stale" ? "stale" : null,
+        cells: [String(shard.position + 1), work, badge(shard.state), `${shard.attempts} of ${shard.attempts_maximum}`, shardWorker(shard)],
+      };
     }),
   );
-  items.forEach((shard, index) => {
-    if (shard.state === "running" && shard.worker?.state === "stale") lines[index].className = "stale";
-    if (shard.reason) {
-      const why = element("small", shard.reason, "reason");
-      lines[index].children[1].append(element("br"), why);
-    }
-  });
 }
 
 function shardWorker(shard) {
   if (!shard.worker) return "–";
-  const box = element("span");
-  box.append(element("code", shard.worker.id));
+  const box = make("span", {}, make("code", {}, shard.worker.id));
   if (shard.state === "running" && shard.worker.state === "stale") {
     const left = shard.lease_seconds > 0 ? `another takes over in ${Math.ceil(shard.lease_seconds)} s` : "the next free worker takes over";
-    box.append(" ", badge("stale"), element("br"), element("small", `last seen ${ago(shard.worker.seconds_since_seen)}; ${left}`));
+    box.append(" ", badge("stale"), make("br"), make("small", {}, `last seen ${ago(shard.worker.seconds_since_seen)}; ${left}`));
   }
   return box;
 }
@@ -180,8 +183,7 @@ function showEvent(kind, data) {
     round: () => "planned more shards",
   }[kind];
   if (!text) return;
-  const line = element("li");
-  line.append(element("small", new Date(data.created_at).toLocaleTimeString()), ` ${text()}`);
+  const line = make("li", {}, make("small", {}, new Date(data.created_at).toLocaleTimeString()), ` ${text()}`);
   const list = byId("events");
   list.closest("section").hidden = false;
   list.prepend(line);

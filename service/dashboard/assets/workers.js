@@ -1,6 +1,7 @@
 // The workers: what each one runs, and which have stopped reporting.
 
-import { ago, badge, byId, element, fill } from "/assets/elements.js";
+import { badge, byId, fill, make } from "/assets/elements.js";
+import { ago } from "/assets/numbers.js";
 import { ask } from "/assets/service.js";
 
 const SHOWN_SECONDS = 3600; // a worker that stopped longer ago is not shown
@@ -14,19 +15,19 @@ export async function showWorkers() {
   shown.sort((one, other) => order[one.state] - order[other.state] || one.id.localeCompare(other.id));
   byId("no-workers").hidden = shown.length > 0;
   byId("workers").hidden = shown.length === 0;
-  const lines = fill(
+  fill(
     byId("workers"),
     [["Worker"], ["State"], ["Device"], ["Runs"], ["Shards", true], ["Trials", true], ["Last seen", true]],
-    shown.map((worker) => [
-      element("code", worker.id), badge(worker.state), worker.device || "–",
-      worker.calibration_id ? element("code", worker.calibration_id) : "–",
-      String(count(worker.totals, "shards")), String(count(worker.totals, "trials")), ago(worker.seconds_since_seen),
-    ]),
+    shown.map((worker) => ({
+      key: worker.id, class: worker.state,
+      title: `${worker.host}, ${Object.entries(worker.versions).map((pair) => pair.join(" ")).join(", ") || "versions unknown"}`,
+      cells: [
+        make("code", {}, worker.id), badge(worker.state), worker.device || "–",
+        worker.calibration_id ? make("code", {}, worker.calibration_id) : "–",
+        String(count(worker.totals, "shards")), String(count(worker.totals, "trials")), ago(worker.seconds_since_seen),
+      ],
+    })),
   );
-  shown.forEach((worker, index) => {
-    lines[index].className = worker.state;
-    lines[index].title = `${worker.host}, ${Object.entries(worker.versions).map((pair) => pair.join(" ")).join(", ") || "versions unknown"}`;
-  });
   const told = ["running", "idle", "stale"].map((state) => [state, shown.filter((worker) => worker.state === state).length]);
   byId("workers-summary").textContent = told.filter(([, number]) => number).map(([state, number]) => `${number} ${state}`).join(", ");
 }

@@ -1,0 +1,149 @@
+// The calculator's fields: their values, which of them apply, their sliders, and what is wrong with each.
+
+import { fromAddress, intoAddress } from "/assets/address.js";
+import { byId, make } from "/assets/elements.js";
+
+export const form = byId("transfer");
+
+const named = () => [...new Set([...form.elements].map((control) => control.name).filter(Boolean))];
+const offered = (control, value) => [...control.options].some((option) => option.value === value);
+
+/** What the fields hold, as text, by name. */
+export function values() {
+  return Object.fromEntries(named().map((name) => [name, form.elements[name].value.trim()]));
+}
+
+const begins = values(); // what stands in the page's source: an address holds only what differs
+
+/** Put what the address holds into the fields. */
+export function readAddress() {
+  for (const name of named()) put(name, fromAddress(name) ?? begins[name] ?? "");
+}
+
+/** Put a value into a field. A choice that is not offered yet, since its list is still to come, is kept as it is. */
+export function put(name, value) {
+  const control = form.elements[name];
+  if (control.nodeName === "SELECT" && value && !offered(control, value)) control.append(make("option", { value, "data-awaited": true }, value));
+  control.value = value;
+}
+
+/** Replace the choices of a list, each [value, label, attributes]; what is chosen stays chosen. */
+export function offer(name, choices) {
+  const control = form.elements[name];
+  const chosen = control.value;
+  control.replaceChildren(...choices.map(([value, label, attributes = {}]) => make("option", { value, ...attributes }, label)));
+  if (offered(control, chosen)) control.value = chosen;
+  else if (chosen) put(name, chosen);
+}
+
+/** Write what the fields hold into the address; false if it would be too long. */
+export function writeAddress() {
+  return intoAddress(Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value === (begins[name] ?? "") ? null : value])));
+}
+
+/** What a rule needs to know beyond the width: depth, batch_tokens, tokens. */
+function needed(state) {
+  const rules = ["depth_rule", "batch_rule", "tokens_rule", "decay_rule"].map((name) => form.elements[name].selectedOptions[0]);
+  const needs = new Set(rules.flatMap((option) => (option?.dataset.needs || "").split(" ")));
+  return {
+    depth: state.model === "architecture" || (state.model === "roles" && needs.has("depth")),
+    batch: needs.has("batch_tokens"), tokens: needs.has("tokens"),
+  };
+}
+
+/** Which fields apply to a state: a function of a condition such as “model=files”, “model!=files” or “depth”. */
+export function applies(state) {
+  const needs = needed(state);
+  return (condition) => {
+    const [, name, not, word] = /^(\w+?)(?:(!?)=(\w+))?$/.exec(condition);
+    if (word !== undefined) return (state[name] === word) !== Boolean(not);
+    return needs[name] ?? Boolean(state[name]);
+  };
+}
+
+/** Show the fields that apply, what each chosen rule says, and where the sliders stand. */
+export function showFields(state) {
+  const holds = applies(state);
+  for (const box of document.querySelectorAll("[data-when]")) box.hidden = !holds(box.dataset.when);
+  for (const name of ["depth_rule", "batch_rule", "tokens_rule", "decay_rule"]) {
+    const control = form.elements[name];
+    note(control, "formula", control.selectedOptions[0]?.title || "");
+  }
+  for (const slider of document.querySelectorAll("input[type=range]")) place(slider);
+}
+
+// sliders ---------------------------------------------------------------------
+
+/** The stops of a slider: a few for each octave, rounded to a multiple. */
+function stops(name, text) {
+  const [low, high, perOctave, multiple] = text.split(" ").map(Number);
+  const head = Number(form.elements.head_dim.value);
+  const round = name === "target_width" && form.elements.model.value === "architecture" && head >= 1 ? Math.round(head) : multiple;
+  const last = Math.round(Math.log2(high / low) * perOctave);
+  const all = Array.from({ length: last + 1 }, (_, index) => Math.max(round, Math.round((low * 2 ** (index / perOctave)) / round) * round));
+  return [...new Set(all)];
+}
+
+function place(slider) {
+  const control = form.elements[slider.dataset.of];
+  const all = stops(control.name, control.dataset.slider);
+  const value = Number(control.value);
+  const far = (stop) => Math.abs(Math.log2(stop / value));
+  const nearest = value > 0 ? all.reduce((best, stop, index) => (far(stop) < far(all[best]) ? index : best), 0) : 0;
+  slider.max = all.length - 1;
+  if (Number(slider.value) !== nearest) slider.value = nearest;
+  slider.setAttribute("aria-valuetext", control.value);
+}
+
+function addSlider(control) {
+  const label = control.closest("label").firstChild.textContent;
+  const slider = make("input", { type: "range", min: 0, step: 1, "data-of": control.name, "aria-label": `${label}, slider` });
+  const box = make("div", { class: "slider", "data-when": control.closest("label").dataset.when });
+  control.closest("label").replaceWith(box);
+  control.dataset.label = label;
+  box.append(labelled(control, label), slider);
+  slider.addEventListener("input", () => {
+    control.value = stops(control.name, control.dataset.slider)[slider.value];
+    control.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+}
+
+const labelled = (control, label) => make("label", {}, label, control);
+
+for (const control of document.querySelectorAll("[data-slider]")) addSlider(control);
+
+// what is wrong ---------------------------------------------------------------
+
+/** What the page calls a field. */
+export function labelOf(name) {
+  const control = form.elements[name];
+  return (control instanceof Element ? control.closest("label")?.firstChild.textContent.trim() : "") || name;
+}
+
+/** Put a text under a field, and tell the field of it; an empty one takes it away. */
+function note(control, kind, text) {
+  const id = `${kind}-${control.name}`;
+  let place = byId(id);
+  if (!place && !text) return;
+  if (!place) {
+    place = make("span", { id, class: kind });
+    control.after(place);
+  }
+  if (place.textContent !== text) place.textContent = text;
+  place.hidden = !text;
+  const described = [...control.parentNode.querySelectorAll(":scope > span[id]:not([hidden])")].map((each) => each.id).join(" ");
+  if (described) control.setAttribute("aria-describedby", described);
+  else control.removeAttribute("aria-describedby");
+}
+
+/** Mark the fields that problems name, each { field, message }, and no others. */
+export function markProblems(problems) {
+  for (const name of named()) {
+    const control = form.elements[name];
+    if (!(control instanceof Element)) continue;
+    const found = problems.filter((problem) => problem.field === name);
+    note(control, "problem", found.map((problem) => problem.message).join(" "));
+    if (found.length > 0) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
+  }
+}

@@ -1,0 +1,84 @@
+// The table of a plan: each number is a button that opens to where it comes from; two plans stand line by line.
+
+import { byId, fill, make } from "/assets/elements.js";
+import { number } from "/assets/numbers.js";
+import { NAMES, QUANTITIES, differs, rowsOf } from "/assets/plan.js";
+
+const ROWS = 150; // chosen: more are a file to download rather than a table to read
+
+const HEADINGS = [["For"], ...NAMES.map((name) => [QUANTITIES[name], true])];
+
+function valueButton(row, name, side, other, opened) {
+  const quantity = row.quantities[name];
+  if (!quantity) return "none";
+  const id = `${row.key}|${name}|${side}`;
+  const unlike = other && differs(quantity, other.quantities[name]);
+  return make(
+    "button", { type: "button", class: unlike ? "value differs" : "value", "data-open": id, "aria-expanded": String(opened === id), "aria-controls": "explanation" },
+    unlike ? make("span", { class: "mark", role: "img", "aria-label": "differs" }) : null,
+    quantity.value === null ? null : make("span", { class: "amount" }, number(quantity.value)),
+    make("small", {}, `×${number(quantity.multiplier, 3)}`),
+  );
+}
+
+function line(row, side, title, other, opened) {
+  const label = make("span", { class: "who" },
+    title ? make("small", { class: `side ${side}` }, title) : null,
+    make("span", { class: "name" }, row.label,
+      row.names.length > 1 ? make("small", {}, ` ×${row.names.length}`) : null,
+      row.names.length > 0 ? make("small", { class: "role" }, row.role) : null));
+  return { key: `${row.key}|${side}`, class: `${side} ${row.role}`, cells: [label, ...NAMES.map((name) => valueButton(row, name, side, other, opened))] };
+}
+
+let current = null; // the number that Tab reaches; the arrow keys lead to the others
+
+const buttons = () => [...byId("layers").querySelectorAll("[data-open]")];
+
+function reach(button) {
+  current = button?.dataset.open ?? null;
+  for (const each of buttons()) each.tabIndex = each === button ? 0 : -1;
+}
+
+/** The number that an arrow key leads to from a button; null at the edge. */
+function beside(button, key) {
+  const cell = button.closest("td");
+  const line = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[key];
+  const next = line ? cell.parentNode[line]?.cells[cell.cellIndex] : cell[{ ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[key]];
+  return next?.querySelector("[data-open]") ?? null;
+}
+
+byId("layers").addEventListener("focusin", ({ target }) => reach(target.closest("[data-open]")));
+byId("layers").addEventListener("keydown", (event) => {
+  if (!event.key.startsWith("Arrow") || event.altKey || event.ctrlKey || event.metaKey) return;
+  event.preventDefault(); // the page would scroll
+  beside(event.target, event.key)?.focus();
+});
+
+/** Show one plan, or two line by line. plans: { side, title, plan }; opened: the number that is open. */
+export function showLayers(plans, opened) {
+  const [first, second] = plans.map(({ plan }) => rowsOf(plan));
+  const others = new Map((second ?? []).map((row) => [row.key, row]));
+  const title = (index) => (plans.length > 1 ? plans[index].title : "");
+  const lines = first.slice(0, ROWS).flatMap((row) => {
+    const other = others.get(row.key);
+    others.delete(row.key);
+    const own = line(row, plans[0].side, title(0), other, opened);
+    return other ? [own, line(other, plans[1].side, title(1), row, opened)] : [own];
+  });
+  if (plans.length > 1) for (const row of [...others.values()].slice(0, ROWS)) lines.push(line(row, plans[1].side, title(1), undefined, opened));
+  const table = byId("layers");
+  table.classList.toggle("compared", plans.length > 1);
+  table.classList.toggle("tensors", first.some((row) => row.names.length > 0));
+  fill(table, HEADINGS, lines);
+  const all = buttons();
+  reach(all.find((button) => button.dataset.open === current) ?? all[0]);
+  return first.length > ROWS ? `${first.length - ROWS} more rows are in the file below.` : "";
+}
+
+/** The row and quantity that an opened number stands for; null if the plans no longer have it. */
+export function find(plans, opened) {
+  const [key, name, side] = (opened || "").split("|");
+  const found = plans.find((each) => each.side === side);
+  const row = found && rowsOf(found.plan).find((each) => each.key === key);
+  return row?.quantities[name] ? { ...found, row, name, quantity: row.quantities[name] } : null;
+}

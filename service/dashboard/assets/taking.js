@@ -1,0 +1,76 @@
+// Taking a plan along: copied or downloaded in any form that a trainer reads.
+
+import { byId, make, prose, tell } from "/assets/elements.js";
+import { form, offer } from "/assets/fields.js";
+import { morph } from "/assets/morph.js";
+import { ask, posted, send } from "/assets/service.js";
+
+let forms = [];
+let bodyOfPlan = () => null; // the body of the transfer that is shown; null while there is none
+
+/** Read the forms; `body` returns the body of the plan to take, or null. */
+export async function readForms(body) {
+  bodyOfPlan = body;
+  if (forms.length === 0) forms = (await ask("/v1/exports")).items;
+  offer("export", forms.map((each) => [each.name, each.trainer === "any program" ? each.file_name : `${each.trainer}: ${each.file_name}`]));
+  showForm();
+}
+
+/** Show how the chosen form is used. */
+export function showForm() {
+  const chosen = forms.find((each) => each.name === form.elements.export.value);
+  const use = chosen ? [chosen.versions && `For ${chosen.trainer} ${chosen.versions}.`, chosen.use].filter(Boolean).join(" ") : "";
+  morph(byId("export-use"), prose(use));
+  byId("lossy-choice").hidden = true;
+  byId("lossy").checked = false;
+  tell("export-error", "");
+  tell("export-told", "");
+}
+
+async function written() {
+  const body = bodyOfPlan();
+  if (body === null) throw new Error("There is no plan to write: the numbers above are not those of the form.");
+  const query = new URLSearchParams({ export: form.elements.export.value, allow_lossy: byId("lossy").checked });
+  const answer = await send(`/v1/transfers?${query}`, posted(body));
+  return { text: await answer.text(), lost: answer.headers.get("Widthwise-Not-Expressed"), type: answer.headers.get("Content-Type") };
+}
+
+async function take(action) {
+  tell("export-error", "");
+  tell("export-told", "");
+  try {
+    const file = await written();
+    const done = await action(file);
+    tell("export-told", file.lost ? `${done} It leaves out: ${file.lost}.` : done);
+  } catch (error) {
+    tell("export-error", error.message);
+    if (error.status === 422 && error.message.includes("lossy")) byId("lossy-choice").hidden = false;
+  }
+}
+
+async function copied(text) {
+  if (!navigator.clipboard) throw new Error("This browser allows a page to copy on https and on this machine alone; download the file instead.");
+  await navigator.clipboard.writeText(text);
+}
+
+const fileName = () => forms.find((each) => each.name === form.elements.export.value).file_name;
+
+byId("copy").addEventListener("click", () => take(async ({ text }) => {
+  await copied(text);
+  return `${fileName()} is copied.`;
+}));
+byId("download").addEventListener("click", () => take(({ text, type }) => {
+  const address = URL.createObjectURL(new Blob([text], { type }));
+  make("a", { href: address, download: fileName() }).click();
+  URL.revokeObjectURL(address);
+  return `${fileName()} is downloaded.`;
+}));
+byId("copy-link").addEventListener("click", async () => {
+  try {
+    await copied(location.toString());
+    tell("export-told", "The link is copied; it opens this page as it stands.");
+  } catch (error) {
+    tell("export-error", error.message);
+  }
+});
+form.elements.export.addEventListener("change", showForm);

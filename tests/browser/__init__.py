@@ -1,0 +1,1 @@
+"""The page as a reader meets it: a real browser, a real service."""

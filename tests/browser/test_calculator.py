@@ -1,0 +1,235 @@
+"""The calculator: every way to a plan, and everything that can be done with one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request, Route, expect
+
+from tests.browser.reader import Reader
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 1024,
+    "vocab_size": 1000,
+}
+
+
+def test_the_plan_follows_the_fields(reader: Reader) -> None:
+    reader.open()
+    reader.shows("hidden", "1.875e-4")  # 0.003 ÷ 16
+    reader.field("Learning rate").fill("0.006")
+    reader.shows("hidden", "3.75e-4")
+    reader.field("Parameterization").select_option("mup")
+    reader.shows("embedding", "0.0015")  # ∝ width^−½
+    reader.field("Weight decay").fill("0.1")
+    reader.shows("hidden", "1.6", "Weight decay")
+
+
+def test_the_slider_moves_the_target(reader: Reader) -> None:
+    reader.open()
+    slider = reader.field("Width to train at, slider")
+    expect(slider).to_have_attribute("aria-valuetext", "4096")
+    slider.press("End")
+    expect(reader.field("Width to train at")).to_have_value("65536")
+    reader.shows("hidden", "1.172e-5")
+    expect(reader.page.locator("#curves svg").first).to_contain_text("65536")
+    assert "target_width=65536" in reader.page.url
+
+
+def test_every_quantity_is_drawn_over_width(reader: Reader) -> None:
+    reader.open()
+    pictures = reader.page.get_by_role("img", name="over width")
+    expect(pictures).to_have_count(5)
+    expect(pictures.first).to_have_accessible_name(
+        "Learning rate over width: embedding, vector, scalar constant; hidden, readout ∝ width^−1"
+    )
+
+
+def test_an_architecture_has_tensors_and_a_depth(reader: Reader) -> None:
+    reader.open()
+    reader.page.get_by_text("Architecture", exact=True).first.click()
+    expect(reader.rows().filter(has_text="self_attn.q_proj.weight")).to_contain_text("×32")
+    expect(reader.page.locator("#warnings")).to_contain_text("depth_changed")
+    reader.field("Depth to train at").fill("4")
+    expect(reader.rows().filter(has_text="self_attn.q_proj.weight")).to_contain_text("×4")
+    reader.page.get_by_text("Beyond width").click()
+    reader.field("Depth rule").select_option("completep")
+    expect(reader.page.locator("#formula-depth_rule")).to_contain_text("CompleteP")
+    expect(reader.page.locator("#warnings")).not_to_contain_text("depth_changed")
+    reader.page.get_by_text("For the model and its training as a whole").click()
+    expect(reader.page.locator("#whole")).to_contain_text("attention scale")
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2", "gpt_neox", "bert", "vit"])
+def test_every_architecture_is_understood(reader: Reader, kind: str) -> None:
+    reader.open(f"model=architecture&kind={kind}&target_depth=8")
+    reader.shows("hidden", "1.875e-4")
+    expect(reader.page.locator("#transfer-error")).to_be_hidden()
+
+
+def test_a_pair_of_config_files(reader: Reader, tmp_path: Path) -> None:
+    reader.open()
+    reader.page.get_by_text("Files", exact=True).click()
+    for label, width in (("Read the tuned model from a file", 256), ("Read the model to train from a file", 1024)):
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps({**LLAMA, "hidden_size": width, "intermediate_size": 4 * width}), encoding="utf-8")
+        reader.page.get_by_label(label).set_input_files(file)
+    reader.shows("hidden", "7.5e-4")
+    expect(reader.page.locator("#curves svg").first).to_contain_text("1024")
+
+
+def safetensors(path: Path, width: int) -> Path:
+    """A file that holds a header alone, as long as one with weights says it is."""
+    shapes = {"embed.weight": [1000, width], "mix.weight": [width, width], "head.weight": [1000, width]}
+    header = json.dumps(
+        {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()}
+    )
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    return path
+
+
+def test_the_headers_of_a_pair_of_safetensors(reader: Reader, tmp_path: Path, allowed: list[str]) -> None:
+    allowed.append("422")  # before the roles are said
+    reader.open()
+    reader.page.get_by_text("Files", exact=True).click()
+    reader.page.get_by_label("Read the tuned model from a file").set_input_files(
+        safetensors(tmp_path / "a.safetensors", 256)
+    )
+    expect(reader.field("Tuned model")).to_have_value(
+        "embed.weight: 1000 256\nmix.weight: 256 256\nhead.weight: 1000 256"
+    )
+    reader.field("Model to train").fill("embed.weight: 1000 1024\nmix.weight: 1024 1024\nhead.weight: [1000, 1024]")
+    expect(reader.page.locator("#problem-base_file")).to_contain_text("can't be placed")
+    reader.field("Roles that the shapes leave open").fill("embed.*: embedding\nhead.*: readout")
+    reader.field("Axes of matrices").select_option("out_in")
+    reader.shows("hidden", "7.5e-4")
+    expect(reader.rows()).to_have_count(3)
+
+
+def test_pasted_nonsense_is_told_at_its_field(reader: Reader) -> None:
+    reader.open("model=files&base_file=nonsense&target_file=x")
+    expect(reader.page.locator("#problem-base_file")).to_contain_text("Tuned model has the line “nonsense”")
+
+
+def test_a_number_opens_to_where_it_comes_from(reader: Reader) -> None:
+    reader.open("parameterization=mup&optimizer=adamw&depth_rule=completep")
+    reader.number("hidden", "Epsilon").click()
+    opened = reader.page.get_by_role("region", name="Where the number comes from")
+    expect(opened).to_contain_text("1.563e-10 = 1e-8 × 0.0625 × 0.25")
+    expect(opened).to_contain_text("depth: CompleteP, Dey et al. 2025")
+    expect(opened).to_contain_text("∝ width^−1 (exponent 1)")
+    expect(opened).to_contain_text("Everett et al. 2024")
+    expect(opened).to_contain_text("small_base_width")
+    reader.field("Width to train at").fill("512")
+    expect(opened).to_contain_text("1.25e-9 = ")  # it follows
+    opened.get_by_role("button", name="Close").click()
+    expect(opened).to_be_hidden()
+    assert reader.focused() == "hidden|epsilon|first"
+
+
+def test_two_prescriptions_side_by_side(reader: Reader) -> None:
+    reader.open("weight_decay=0.1")
+    reader.field("Against parameterization").select_option("mup")
+    reader.shows("embedding", "7.5e-4", side="second")
+    reader.shows("embedding", "0.003")
+    different = reader.number("embedding", side="second")
+    expect(different.get_by_role("img", name="differs")).to_be_visible()
+    expect(reader.number("hidden", side="second").get_by_role("img", name="differs")).to_have_count(0)
+    expect(reader.page.locator(".legend").first).to_contain_text("muP: embedding, readout")
+    reader.field("Its optimizer").select_option("sgd")
+    expect(reader.page.locator("#layers")).to_contain_text("muP, SGD")
+
+
+def test_the_address_holds_the_whole_state(reader: Reader) -> None:
+    reader.open()
+    reader.field("Optimizer").select_option("adamw")
+    reader.field("Weight decay").fill("0.05")
+    reader.field("Against parameterization").select_option("ntk")
+    reader.page.get_by_text("Beyond width").click()
+    reader.field("Batch rule").select_option("square_root")
+    reader.field("Tokens per batch").fill("524288")
+    reader.number("readout", "Weight decay").click()
+    expect(reader.page.locator("#layers")).to_contain_text("NTK")
+    table, address = reader.rows().all_inner_texts(), reader.page.url
+    reader.open(address.partition("#")[2])
+    expect(reader.field("Tokens per batch")).to_have_value("524288")
+    expect(reader.number("readout", "Weight decay")).to_have_attribute("aria-expanded", "true")
+    assert reader.rows().all_inner_texts() == table
+    reader.page.get_by_role("button", name="Start over").click()
+    reader.shows("hidden", "1.875e-4")
+    expect(reader.field("Optimizer")).to_have_value("adam")
+
+
+def test_an_error_names_its_field_and_greys_the_numbers(reader: Reader, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open()
+    answer = reader.page.locator("#answer")
+    for wrong, told in (
+        ("-1", "Learning rate must be greater than 0, not -1."),
+        ("much", "Learning rate must be a number"),
+    ):
+        reader.field("Learning rate").fill(wrong)
+        expect(reader.page.locator("#problem-learning_rate")).to_contain_text(told)
+        expect(reader.field("Learning rate")).to_have_attribute("aria-invalid", "true")
+        expect(answer).to_have_class("void")
+        expect(reader.page.get_by_role("alert").filter(has_text=told)).to_contain_text("The grey numbers")
+    reader.page.get_by_role("button", name="Copy", exact=True).click()
+    expect(reader.page.locator("#export-error")).to_contain_text("There is no plan to write")
+    reader.field("Learning rate").fill("0.003")
+    expect(answer).not_to_have_class("void")
+    expect(reader.page.locator("#problem-learning_rate")).to_be_hidden()
+
+
+def rate(request: Request) -> float | None:
+    """The base's learning rate in the body of a transfer."""
+    return json.loads(request.post_data)["base"]["learning_rate"] if request.post_data else None
+
+
+def test_an_answer_that_comes_too_late_is_not_shown(reader: Reader, page: Page) -> None:
+    reader.open()
+
+    def hold(route: Route) -> None:
+        if rate(route.request) != 0.1:
+            route.continue_()
+
+    page.route("**/v1/transfers", hold)
+    with page.expect_request(lambda request: rate(request) == 0.1):
+        reader.field("Learning rate").fill("0.1")
+    with page.expect_event(
+        "requestfailed", lambda request: rate(request) == 0.1
+    ):  # broken off, since nobody waits for it
+        reader.field("Learning rate").fill("0.2")
+    reader.shows("embedding", "0.2")
+
+
+@pytest.mark.parametrize(
+    ("form", "part"), [("json", '"digest"'), ("csv", "name,role,fan_in"), ("torch", "import torch")]
+)
+def test_a_plan_is_copied_in_any_form(reader: Reader, form: str, part: str) -> None:
+    reader.open("model=architecture&target_depth=8&optimizer=adamw&weight_decay=0.1&init_std=0.02")
+    expect(reader.field("Form").locator("option")).to_have_count(16)
+    reader.field("Form").select_option(form)
+    reader.page.get_by_role("button", name="Copy", exact=True).click()
+    expect(reader.page.locator("#export-told")).to_contain_text("is copied.")
+    assert part in reader.page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_plan_is_downloaded(reader: Reader) -> None:
+    reader.open()
+    reader.field("Form").select_option("yaml")
+    with reader.page.expect_download() as started:
+        reader.page.get_by_role("button", name="Download").click()
+    assert started.value.suggested_filename == "plan.yaml"
+    assert "layers:" in Path(started.value.path()).read_text(encoding="utf-8")
+
+
+def test_a_form_that_refuses_says_why(reader: Reader, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open()
+    reader.field("Form").select_option("torch")
+    reader.page.get_by_role("button", name="Copy", exact=True).click()
+    expect(reader.page.locator("#export-error")).to_contain_text("lists no tensors")
