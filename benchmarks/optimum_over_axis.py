@@ -165,11 +165,11 @@ def table(axis: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     lines += [f"| rule | {head} | drift | 95 % | the best rate |", "|---|" + "---|" * (len(values) + 3)]
     for row in rows:
         best = " | ".join(f"{2**log2:.3g}" for log2 in row["optima_log2"])
-        interval, verdict = "none", "two points say nothing"
+        interval, verdict = "none", "two points can't tell"
         if row["interval"] is not None:
             low, high = row["interval"]
             interval = f"{low:+.2f} to {high:+.2f}"
-            verdict = "stays" if low <= 0 <= high else "moves"
+            verdict = "may stay" if low <= 0 <= high else "moves"
         lines.append(f"| {row['name']} | {best} | {row['slope']:+.2f} | {interval} | {verdict} |")
     lines += [
         "",
