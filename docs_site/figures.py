@@ -4,54 +4,24 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from xml.etree.ElementTree import indent, tostring
 
 from widthwise import Base, Target, transfer
-from widthwise.figures.axes import Axes
-from widthwise.figures.panel import LABEL, Tick, draw_panel
-from widthwise.figures.svg import GRID, PAPER, add, document, key_line, path, ramp, text
+from widthwise.figures.figure import Figure
 from widthwise.figures.sweep_report import sweep_report
+from widthwise.figures.transfer import transfer_plot
 from widthwise.sweeps import SweepRun, fit_sweep
-from widthwise.vocabulary import Optimizer, Parameterization
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
-_WIDTH, _HEIGHT, _PANEL = 940, 324, 160  # pixels
-_OCTAVES = 4  # from width 512 to 8192
 
 
-def learning_rates() -> str:
-    """Draw the multiplier of AdamW's learning rate over width, for each parameterization and role."""
-    root = document(_WIDTH, _HEIGHT, "AdamW's learning rate over width, by role")
-    add(root, "rect", width=_WIDTH, height=_HEIGHT, rx=6, fill=PAPER, stroke=GRID)
-    x_ticks = [Tick(octave, str(512 * 2**octave)) for octave in range(0, _OCTAVES + 1, 2)]
-    for place, parameterization in enumerate(Parameterization):
-        left = 70 + place * (_PANEL + 60)
-        axes = Axes(0, _OCTAVES, -_OCTAVES - 0.4, 0.4, left, left + _PANEL, 46, 236)
-        y_ticks = [Tick(-octave, f"×1/{2**octave}" if octave else "×1") for octave in range(_OCTAVES + 1)]
-        draw_panel(root, axes, x_ticks, y_ticks, ("width", ""))
-        text(root, left, 30, parameterization.value, size=15, weight="600")
-        for line, (slope, roles) in enumerate(_slopes(parameterization).items()):
-            style = {"stroke": ramp(line / 2), "stroke-width": "2.4", "fill": "none"}
-            path(root, axes, [(0, 0), (_OCTAVES, slope * _OCTAVES)], **style)
-            key_line(root, left, 290 + 18 * line, **style)
-            text(root, left + 28, 290 + 18 * line, f"{roles}: width^{slope:g}", size=LABEL)
-    indent(root)
-    return tostring(root, encoding="unicode") + "\n"
+def plan() -> Figure:
+    """Draw the plan that docs/reading_a_plan.md explains."""
+    base = Base(width=512, learning_rate=0.004, epsilon=1e-8, weight_decay=0.1, init_std=0.02)
+    found = transfer(parameterization="mup", optimizer="adamw", base=base, target=Target(width=2048))
+    return transfer_plot(found, 512, 2048)
 
 
-def _slopes(parameterization: Parameterization) -> Mapping[float, str]:
-    """Return the roles by the power of width that their rate goes with."""
-    target = Target(width=512 * 2**_OCTAVES)
-    base = Base(width=512, learning_rate=1.0)
-    plan = transfer(parameterization=parameterization, optimizer=Optimizer.ADAMW, base=base, target=target)
-    slopes: dict[float, list[str]] = {}
-    for role in ("embedding", "hidden", "readout"):
-        multiplier = plan.layer(role).learning_rate.multiplier
-        slopes.setdefault(math.log2(multiplier) / _OCTAVES, []).append(role)
-    return {slope: ", ".join(roles) for slope, roles in slopes.items()}
-
-
-def sweep() -> str:
+def sweep() -> Figure:
     """Draw a sweep over width and tokens, of losses whose optimum moves as width^-0.5 · tokens^-0.25."""
     runs = [
         SweepRun(2.0**octave, _loss(octave, width, tokens) + 0.001 * seed, {"width": width, "tokens": tokens}, seed)
@@ -60,7 +30,7 @@ def sweep() -> str:
         if abs(octave - _best(width, tokens)) <= 2
     ]
     fit = fit_sweep(runs)
-    return sweep_report(fit, predictions=[fit.predict(width=8192.0, tokens=16e9)]) + "\n"
+    return sweep_report(fit, predictions=[fit.predict(width=8192.0, tokens=16e9)])
 
 
 def _loss(octave: int, width: float, tokens: float) -> float:
@@ -72,14 +42,14 @@ def _best(width: float, tokens: float) -> float:
 
 
 #: By the name of its file.
-FIGURES: Mapping[str, Callable[[], str]] = {"learning_rates.svg": learning_rates, "sweep.svg": sweep}
+FIGURES: Mapping[str, Callable[[], Figure]] = {"plan.svg": plan, "sweep.svg": sweep}
 
 
 def main() -> None:
     """Write every figure."""
     FOLDER.mkdir(exist_ok=True)
     for name, draw in FIGURES.items():
-        (FOLDER / name).write_text(draw(), encoding="utf-8")
+        draw().save(FOLDER / name)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     while waiting:
         for target in targets(ROOT / waiting.pop()):
             name = target.relative_to(ROOT).as_posix()
-            if name not in names:
+            if name not in names and target.is_file():  # the build names what leads nowhere
                 names.add(name)
                 waiting += [name] if name.endswith(".md") else []
     for name in sorted(names):

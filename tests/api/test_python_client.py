@@ -140,6 +140,7 @@ async def ask_about_calibrations(client: AsyncClient) -> None:
     assert {shard.state for shard in await client.shards(worked.id)} == {"queued"}
     with pytest.raises(ServiceConflictError):
         await client.retry(worked.id)
+    assert (await client.report(worked.id)).width_plot is None
     assert (await client.cancel(worked.id)).ended
     await client.delete(worked.id)
     assert worked.id not in [one.id async for one in client.calibrations()]

@@ -1,11 +1,14 @@
 """The calculator: every way to a plan, and everything that can be done with one."""
 
 import json
+import re
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 
 LLAMA = {
@@ -37,7 +40,7 @@ def test_the_slider_moves_the_target(reader: Reader) -> None:
     expect(reader.field("Width to train at")).to_have_value("65536")
     reader.shows("hidden", "1.172e-5")
     expect(reader.page.locator("#curves svg").first).to_contain_text("65536")
-    assert "target_width=65536" in reader.page.url
+    expect(reader.page).to_have_url(re.compile("target_width=65536"))
 
 
 def test_every_quantity_is_drawn_over_width(reader: Reader) -> None:
@@ -154,6 +157,7 @@ def test_the_address_holds_the_whole_state(reader: Reader) -> None:
     reader.field("Tokens per batch").fill("524288")
     reader.number("readout", "Weight decay").click()
     expect(reader.page.locator("#layers")).to_contain_text("NTK")
+    expect(reader.page).to_have_url(re.compile("target_batch=524288"))
     table, address = reader.rows().all_inner_texts(), reader.page.url
     reader.open(address.partition("#")[2])
     expect(reader.field("Tokens per batch")).to_have_value("524288")
@@ -218,6 +222,14 @@ def test_a_plan_is_copied_in_any_form(reader: Reader, form: str, part: str) -> N
     assert part in reader.page.evaluate("navigator.clipboard.readText()")
 
 
+def test_the_link_is_copied_as_the_page_stands(reader: Reader) -> None:
+    reader.open()
+    reader.field("Learning rate").fill("0.007")
+    reader.page.get_by_role("button", name="Copy the link").click()
+    expect(reader.page.locator("#export-told")).to_contain_text("The link is copied")
+    assert reader.page.evaluate("navigator.clipboard.readText()") == f"{reader.address}/#learning_rate=0.007"
+
+
 def test_a_plan_is_downloaded(reader: Reader) -> None:
     reader.open()
     reader.field("Form").select_option("yaml")
@@ -233,3 +245,20 @@ def test_a_form_that_refuses_says_why(reader: Reader, allowed: list[str]) -> Non
     reader.field("Form").select_option("torch")
     reader.page.get_by_role("button", name="Copy", exact=True).click()
     expect(reader.page.locator("#export-error")).to_contain_text("lists no tensors")
+
+
+def test_the_plan_follows_a_slider_that_does_not_rest(reader: Reader, page: Page) -> None:
+    reader.open()
+    box = reader.field("Width to train at, slider").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    widths: set[str] = set()
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while len(widths) <= 3 and time.monotonic() < deadline:  # never long enough in one place for a reader who types
+        for tenth in (0, 1, 2, 3, 4, 3, 2, 1):
+            page.mouse.move(box["x"] + box["width"] * (0.5 + tenth / 10), middle)
+            widths.add(reader.number("hidden").inner_text())
+    page.mouse.up()
+    assert len(widths) > 3

@@ -129,7 +129,7 @@ def test_the_end_of_an_axis_is_held_out_and_scored(run: Run, tmp_path: Path) -> 
         (None, (), "can't be read: No such file or directory"),
         ("learning_rate,loss\n", (), "holds no run"),
         ("learning_rate,loss\n1e-3,2,4\n", (), "row 1 has more values than the header"),
-        ('{"learning_rate": 1e-3}\n{"learning', (), "line 2: not JSON"),
+        ('{"learning_rate": 1e-3}\n{"learning', (), "line 2: it is not JSON"),
         ("[1, 2]", (), "row 1 is 1; give an object"),
         ("lr,loss\n1e-3,2\n", (), "there is no column 'learning_rate' for learning_rate; name one of 'lr', 'loss'"),
         ("learning_rate,loss\n1e-3,2\n", ("--column", "loss=eval"), "there is no column 'eval' for loss"),

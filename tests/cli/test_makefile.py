@@ -85,6 +85,14 @@ def test_the_trainers_have_an_environment_of_their_own() -> None:
         assert [package for package in packages if f"\n{package}==" not in pins] == []
 
 
+def test_the_page_is_tried_in_a_browser_that_is_installed_if_root_may() -> None:
+    shown = make("--dry-run", f"PYTHON={sys.executable}", "test-browser").stdout
+    assert "-m pytest tests/browser" in shown
+    assert "command -v chromium" in shown
+    assert "apt-get install -y -qq --no-install-recommends" in shown
+    assert "-r requirements/browser.txt" in shown
+
+
 def test_ci_runs_the_same_commands() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert [line for line in script.splitlines() if line.startswith("make ")] == ["make ci"]

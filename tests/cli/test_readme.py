@@ -1,7 +1,6 @@
-"""The README: its commands, its requests and its snippets run as they stand there."""
+"""The README: its table, its demo and what its snippet for optax comes to; tests/docs runs every block of it."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.cli.test_help import COMMANDS
-from tests.docs.running import sent
-from widthwise.client import DEFAULT_URL, Client
 from widthwise.folding import folded
 
 ROOT = Path(__file__).parents[2]
@@ -20,16 +17,6 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-
-
-def commands(program: str) -> list[list[str]]:
-    """The shell commands that start with a program, each as its words, across lines."""
-    found = []
-    for block in blocks("bash"):
-        for command in re.split(rf"^(?={program} )", block, flags=re.MULTILINE):
-            if command.startswith(f"{program} "):
-                found.append(shlex.split(command.replace("\\\n", "")))
-    return found
 
 
 def test_it_opens_with_the_two_commands() -> None:
@@ -50,33 +37,12 @@ def test_files_that_it_names_exist() -> None:
         assert (ROOT / path).exists(), path
 
 
-@pytest.mark.parametrize("words", commands("widthwise"), ids=" ".join)
-def test_its_commands_run(run: Run, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    ran = run(*words[1:])
-    assert ran.code == 0, ran.err
-    assert ran.out
-
-
 def test_the_demos_table_is_what_the_command_prints(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     printed = [line.split() for line in run("transfer", "examples/gpt2_small_to_xl.json").out.splitlines()]
     shown = [line.split() for line in TEXT.splitlines() if re.match(r"    (role|embedding|hidden|readout) ", line)]
     assert len(shown) == 4
     assert all(line in printed for line in shown)
-
-
-def test_its_requests_run(url: str, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    requests = commands("curl")
-    assert len(requests) == 8
-    identifier = ""
-    for words in requests:
-        answer = sent([word.replace(DEFAULT_URL, url).replace("$ID", identifier) for word in words[1:]])
-        assert answer.is_success, (words, answer.text)
-        if answer.status_code == 202:
-            identifier = answer.json()["id"]
-    assert client.calibration(identifier)["state"] == "cancelled"
 
 
 def test_the_optax_snippet() -> None:
@@ -91,11 +57,3 @@ def test_the_optax_snippet() -> None:
             step = -made / 100 * tensor.learning_rate.value * (1 + tensor.weight_decay.value * params[tensor.name])
             np.testing.assert_allclose(updates[tensor.name], step, rtol=1e-4)
             assert np.std(params[tensor.name]) == pytest.approx(tensor.init_std.value, rel=0.02)
-
-
-def test_the_client_snippet(url: str) -> None:
-    snippet = next(block for block in blocks("python") if "Client" in block)
-    names: dict[str, Any] = {}
-    exec(snippet.replace(DEFAULT_URL, url), names)  # noqa: S102
-    assert names["plan"].layers
-    assert isinstance(names["measured"], list)

@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.cli import bowl
+from widthwise.calibration.spec import CalibrationSpec
+from widthwise.calibration.trial import Trial
+
 
 def _losses() -> Iterator[dict[str, float]]:
     """Yield runs whose best learning rate falls with size and with tokens."""
@@ -68,6 +72,13 @@ def _sweeps(folder: Path) -> dict[str, Any]:
     return {"train": train, "objective": objective}
 
 
+def _calibration(folder: Path) -> dict[str, Any]:
+    """Return a calibration's specification and its trials."""
+    spec = CalibrationSpec.from_dict(bowl.spec())
+    trials = [Trial.from_dict({**trial, "status": "completed"}, "trial") for trial in bowl.trials(spec.widths, 0.25)]
+    return {"spec": spec, "trials": trials}
+
+
 def _rules(folder: Path) -> dict[str, Any]:
     """Write the request whose rules are compared."""
     shutil.copy(folder / "examples" / "gpt2_small_to_xl.json", folder / "request.json")
@@ -75,4 +86,8 @@ def _rules(folder: Path) -> dict[str, Any]:
 
 
 #: By page, what writes its files into a folder and returns its names.
-GIVEN: Mapping[str, Callable[[Path], dict[str, Any]]] = {"docs/sweeps.md": _sweeps, "docs/rules.md": _rules}
+GIVEN: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+    "docs/calibration.md": _calibration,
+    "docs/sweeps.md": _sweeps,
+    "docs/rules.md": _rules,
+}

@@ -29,7 +29,7 @@ COMMANDS = {
     ("docs/calibration.md", "curl -s -X POST $URL/v1/calibrations/$ID/finish"): (
         "refuses to fit the two trials of the example; tests/api/test_calibrations.py finishes whole sweeps"
     ),
-    ("docs/*.md", "pip install"): "installs a package; tests/unit/test_packaging.py holds the extras",
+    ("*.md", "pip install"): "installs a package; tests/unit/test_packaging.py holds the extras",
 }
 #: Blocks of Python that are left out, by how they begin.
 PYTHON = {

@@ -133,7 +133,7 @@ def _is_printed(block: Block, printed: str) -> None:
 def runnable(page: str) -> bool:
     """Whether anything of a page is run here."""
     return any(
-        not left_out(block, code)
+        not left_out(block, code) and not (block.kind == "python" and page in not_run.ELSEWHERE)
         for block in blocks(page)
         for code in (block.commands if block.kind == "shell" else [block.text])
     )

@@ -74,19 +74,21 @@ def test_every_page_of_docs_is_in_the_navigation() -> None:
 
 
 def test_every_figure_of_docs_is_shown_and_made_by_a_command() -> None:
-    """By a benchmark that the page next to it names, or by docs_site/figures.py."""
+    """By a benchmark that the page next to it names, by docs_site/figures.py or by tests/browser/pictures.py."""
     for figure in sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".svg", ".png", ".jpg")):
         showing = [page for page in PAGES if figure in _shown(page)]
         assert showing, f"no page shows {figure.name}"
         if figure.parent == FOLDER:
             assert figure.name in FIGURES
+        elif figure.parent.name == "pictures":
+            assert f'"{figure.name}"' in (ROOT / "tests/browser/pictures.py").read_text(encoding="utf-8")
         else:
             assert any("python -m benchmarks." in (ROOT / page).read_text(encoding="utf-8") for page in showing)
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_what_its_code_draws(name: str) -> None:
-    drawn, committed = (re.split(NUMBER, text) for text in (FIGURES[name](), (FOLDER / name).read_text("utf-8")))
+    drawn, committed = (re.split(NUMBER, text) for text in (FIGURES[name]().svg(), (FOLDER / name).read_text("utf-8")))
     assert drawn[::2] == committed[::2], "draw it again: python -m docs_site.figures"
     assert [float(each) for each in drawn[1::2]] == pytest.approx([float(each) for each in committed[1::2]], abs=1.0)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -49,9 +50,18 @@ def checked(make: Callable[[int], Any], scheme: str, **words: Any) -> Coordinate
     return widthwise.torch.coordinate_check(make, parameterization=scheme, **given)
 
 
+@cache
+def passed(scheme: str) -> CoordinateReport:
+    return checked(Mlp, scheme, base=BASE)
+
+
+@cache
+def plan(scheme: str, width: int) -> Plan:
+    return plan_of(Mlp(32), Mlp(width), INPUTS, base=BASE, parameterization=scheme, optimizer="adam")
+
+
 def planned(scheme: str, width: int) -> tuple[Mlp, Plan]:
-    model = Mlp(width)
-    return model, plan_of(Mlp(32), model, INPUTS, base=BASE, parameterization=scheme, optimizer="adam")
+    return Mlp(width), plan(scheme, width)
 
 
 def trained(model: nn.Module, plan: Plan) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -60,7 +70,7 @@ def trained(model: nn.Module, plan: Plan) -> tuple[nn.Module, torch.optim.Optimi
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_an_mlp_with_its_plan_passes(scheme: str) -> None:
-    report = checked(Mlp, scheme, base=BASE)
+    report = passed(scheme)
     assert report.outcome == "pass", report
     assert {found.layer for found in report.check.judgements} == {"read", "hidden.0", "hidden.1", "head"}
     assert len(report.measurements) == 2 * 8  # of coordinates, and of alignment
@@ -82,7 +92,7 @@ def test_tied_weights_and_logits_that_start_small_pass() -> None:
     """The slope of the logits' change begins at −½ and rises, so that its mean alone would be an error's."""
     base = Base(learning_rate=0.003, init_std=0.18)
     words = {"widths": (32, 64, 128), "batch": TEXT, "loss": None, "optimizer": "adamw", "base": base}
-    report = checked(lambda width: llama(width, depth=1, tied=True), "mup", **words, steps=16)
+    report = checked(lambda width: llama(width, depth=1, tied=True), "mup", **words, steps=12)
     assert report.outcome == "pass", report
     assert "model.embed_tokens" in {found.layer for found in report.check.judgements}
 
@@ -167,7 +177,7 @@ def failed(report: CoordinateReport) -> set[tuple[str, str]]:
 
 
 def test_alignment_is_the_slope_over_width_and_a_plan_follows_it() -> None:
-    report = checked(Mlp, "standard", base=BASE)
+    report = passed("standard")
     measured = report.alignment
     assert measured is not None
     stable = {each.role: each.value for each in report.aligned.exponents if each.quantity == "max_stable_learning_rate"}
@@ -183,7 +193,7 @@ def test_alignment_is_the_slope_over_width_and_a_plan_follows_it() -> None:
 
 
 def test_it_is_a_table_in_print_and_in_a_notebook() -> None:
-    report = checked(Mlp, "mup", base=BASE)
+    report = passed("mup")
     lines = str(report).splitlines()
     assert lines[0] == "coordinate check: pass (widths 32, 64, 128, 256)"
     assert sum(line.startswith("✓") for line in lines) == 8

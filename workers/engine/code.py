@@ -52,7 +52,7 @@ def _defining(module: str, name: str) -> Path | None:
     file = _module(module)
     if file is None or file.name != "__init__.py":
         return file
-    for node in ast.parse(file.read_bytes()).body:
+    for node in ast.walk(ast.parse(file.read_bytes())):  # names that are imported later stand under `if TYPE_CHECKING`
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             for alias in node.names:
                 if name == (alias.asname or alias.name):

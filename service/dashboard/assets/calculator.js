@@ -15,7 +15,8 @@ import { Refused, ask, posted } from "/assets/service.js";
 import { readForms, showForm } from "/assets/taking.js";
 
 const TYPING_MS = 200; // a pause in typing before the plan is requested
-const DRAGGING_MS = 40; // the same while a slider moves
+const DRAGGING_MS = 120; // between requests while a slider moves (chosen): under a key's limit of 600 a minute
+const RESTING_MS = 300; // before the address is written (chosen): browsers refuse one that changes with every move
 
 let state = null; // what the fields held when the plans were asked for
 let bodies = []; // of the plans that are asked for: one, or two to compare
@@ -23,6 +24,7 @@ let shown = []; // the plans on the page: { side, title, plan }
 let isVoid = true; // whether the fields ask for something else than what is shown
 let opened = null; // the number that is open: row, quantity and side
 let calibrations = [];
+let resting = 0;
 
 const word = (name) => form.elements[name].selectedOptions[0]?.textContent ?? "";
 
@@ -104,13 +106,16 @@ function showWhole(plan) {
 
 const askPlans = live(plans, showOutcome);
 
-function changed(pauseMs) {
+function changed(pauseMs, steadily = false) {
   const now = values();
   showFields(now);
   if (["depth_rule", "batch_rule", "tokens_rule", "decay_rule"].some((name) => now[name])) byId("beyond").open = true;
   offerCalibrations();
-  askPlans(pauseMs);
-  if (!writeAddress()) tell("export-told", "The files are too long for a link: the address does not hold them.");
+  askPlans(pauseMs, steadily);
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    if (!writeAddress()) tell("export-told", "The files are too long for a link: the address does not hold them.");
+  }, RESTING_MS);
 }
 
 /** Ask for the plan of what the fields hold now. */
@@ -144,7 +149,9 @@ for (const control of form.elements) if (control.name && control.type !== "radio
 
 const onInput = (event) => {
   if (event.target.type === "file" || event.target.name === "export") return;
-  changed(event.target.type === "range" || event.target.dataset.slider ? DRAGGING_MS : TYPING_MS);
+  if (event.target.type === "range") return; // it tells its field, which tells us
+  const drags = !event.isTrusted && event.target.dataset.slider !== undefined;
+  changed(drags ? DRAGGING_MS : TYPING_MS, drags);
 };
 form.addEventListener("input", onInput);
 byId("results").addEventListener("input", onInput);

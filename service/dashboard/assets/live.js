@@ -8,22 +8,38 @@ const RETRY_MS = 1000; // when the service says that it is busy, and not for how
 /**
  * A function that asks after a pause. `question` is called when the pause is over and gets a signal that aborts when it is
  * asked again; its outcome goes to `shown`, unless another question has been asked in the meantime.
+ *
+ * Asked again, it waits for the pause to begin anew, as for a reader who types. With `steadily` it does not, as for one who
+ * drags: the question that waits will read what is newest, and one that is on its way is let home first.
  */
 export function live(question, shown) {
   let timer = 0;
-  let running = null;
-  function ask(pauseMs) {
+  let running = null; // what aborts the question that is on its way
+  let next = null; // the pause after which to ask once it is home
+
+  function ask(pauseMs, steadily = false) {
+    if (steadily && running) next = pauseMs;
+    if (steadily && (running || timer)) return;
     clearTimeout(timer);
     timer = setTimeout(run, pauseMs);
   }
+
   async function run() {
+    timer = 0;
+    next = null;
     running?.abort();
     const mine = (running = new AbortController());
-    const outcome = await question(mine.signal);
-    if (mine !== running || mine.signal.aborted) return;
-    const busy = outcome.flatMap((each) => (each.error instanceof Refused && each.error.status === TOO_MANY ? [each.error] : []))[0];
-    if (busy) ask(busy.retryAfterMs || RETRY_MS);
+    let outcome;
+    try {
+      outcome = await question(mine.signal);
+    } finally {
+      if (mine === running) running = null;
+    }
+    if (mine.signal.aborted) return;
+    const busy = outcome.map(({ error }) => error).find((error) => error instanceof Refused && error.status === TOO_MANY);
+    if (busy) next = busy.retryAfterMs || RETRY_MS;
     shown(outcome);
+    if (next !== null && !timer) ask(next);
   }
   return ask;
 }

@@ -1,7 +1,7 @@
 // Taking a plan along: copied or downloaded in any form that a trainer reads.
 
 import { byId, make, prose, tell } from "/assets/elements.js";
-import { form, offer } from "/assets/fields.js";
+import { form, offer, writeAddress } from "/assets/fields.js";
 import { morph } from "/assets/morph.js";
 import { ask, posted, send } from "/assets/service.js";
 
@@ -66,6 +66,7 @@ byId("download").addEventListener("click", () => take(({ text, type }) => {
   return `${fileName()} is downloaded.`;
 }));
 byId("copy-link").addEventListener("click", async () => {
+  writeAddress(); // it is written when the fields have come to rest
   try {
     await copied(location.toString());
     tell("export-told", "The link is copied; it opens this page as it stands.");
