@@ -187,7 +187,7 @@ def without(*names: str) -> dict[str, Any]:
     [
         ("{", "not JSON"),
         ("[1]", "give an object"),
-        (json.dumps(without()).replace("0.003", "NaN"), "not a JSON number"),
+        (json.dumps(without()).replace("0.003", "NaN"), "NaN is not a number in JSON"),
         (json.dumps(without()).replace("0.003", "1e999"), "base.learning_rate is inf"),
         (json.dumps(without("optimizer")), "optimizer is missing"),
         (json.dumps(without("base")), "learning_rate is missing"),
