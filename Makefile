@@ -96,8 +96,9 @@ check: $(STAMP)  ## format, lint, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Not --quiet: it hides the warnings from --strict too, and every link would pass.
 docs: $(VENV)/.docs  ## build the documentation into build/site; every link in it has to lead somewhere
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "The documentation is in build/site: open build/site/index.html, or make docs-serve for its search too"
 
 docs-serve: docs  ## serve the documentation on http://127.0.0.1:8080 until Ctrl-C (a browser searches no page on a disk)
