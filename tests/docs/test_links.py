@@ -70,6 +70,7 @@ def test_every_page_of_docs_is_in_the_navigation() -> None:
     pages = {page for page in PAGES if re.fullmatch(r"docs/[^/]+\.md", page)}
     assert sorted(page for page in pages if f": {page}\n" not in navigation) == []
     named = re.findall(r": (docs/\S+\.md|README\.md)$", navigation, re.MULTILINE)
+    assert len(named) == len(set(named))
     assert [page for page in named if not page.startswith("docs/reference/") and not (ROOT / page).exists()] == []
 
 
