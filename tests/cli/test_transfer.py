@@ -13,6 +13,7 @@ from service.transfers.examples import EXAMPLES
 from tests.cli.conftest import Run
 from widthwise.client import Client
 from widthwise.theory.optimizers import default_decay_modes
+from widthwise.transfers.digest import with_digest
 from widthwise.vocabulary import Optimizer
 
 FILES = sorted((Path(__file__).parents[2] / "examples").glob("*.json"))
@@ -35,21 +36,21 @@ CONTRACT = [
 def test_options_give_the_plan_of_the_contract(run: Run, client: Client) -> None:
     ran = run("transfer", *CONTRACT, "--json")
     assert ran.code == 0
-    assert json.loads(ran.out) == client.transfer(EXAMPLES["contract"]["value"]).to_dict()
+    assert json.loads(ran.out) == with_digest(client.transfer(EXAMPLES["contract"]["value"]).to_dict())
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_a_request_on_stdin_gives_the_services_plan(run: Run, client: Client, name: str) -> None:
     request = EXAMPLES[name]["value"]
     ran = run("transfer", "-", "--json", stdin=json.dumps(request))
-    assert json.loads(ran.out) == client.transfer(request).to_dict()
+    assert json.loads(ran.out) == with_digest(client.transfer(request).to_dict())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_examples_give_the_services_plan(run: Run, client: Client, path: Path) -> None:
     ran = run("transfer", path, "--json")
     assert ran.code == 0, ran.err
-    assert json.loads(ran.out) == client.transfer(json.loads(path.read_text(encoding="utf-8"))).to_dict()
+    assert json.loads(ran.out) == with_digest(client.transfer(json.loads(path.read_text(encoding="utf-8"))).to_dict())
     assert run("transfer", path).code == 0
 
 

@@ -10,6 +10,7 @@ from widthwise.cli.models import model_part
 from widthwise.cli.plans import show_plan
 from widthwise.explained import listed
 from widthwise.theory.optimizers import default_decay_modes
+from widthwise.transfers.digest import with_digest
 from widthwise.transfers.request import TransferRequest
 from widthwise.transfers.transfer import plan_of
 from widthwise.vocabulary import AlignmentName, Form, Layout, Optimizer, Parameterization, WeightDecayMode
@@ -133,7 +134,7 @@ def transfer(
         typer.Option("--every-tensor", help="A line for each tensor, repeated blocks too.", rich_help_panel=_OUTPUT),
     ] = False,
     plot: Annotated[Path | None, drawing.plot(f"Draw the quantities over width, {drawing.FORMATS}.", _OUTPUT)] = None,
-    as_json: Annotated[bool, options.as_json("The plan as the service answers it.", _OUTPUT)] = False,
+    as_json: Annotated[bool, options.as_json("The plan with its digest, for `widthwise export`.", _OUTPUT)] = False,
 ) -> None:
     """Return every hyperparameter of a larger model, from those tuned on a small one.
 
@@ -197,7 +198,7 @@ def transfer(
     if plot is not None:
         drawing.draw_transfer(plan, asked, plot)
     if as_json:
-        console.print_json(plan)
+        console.print_json(with_digest(plan))
         return
     show_plan(plan, every_tensor=every_tensor)
     console.warn(plan["warnings"])
