@@ -96,6 +96,7 @@ def bodies(identifier: str, own: str) -> dict[str, dict[str, Any]]:
     return {
         "compareCalibrations": {"params": {"other": own}},
         "extendCalibration": {"json": {"seeds": 3}},
+        "labelCalibration": {"json": {"name": "mine now"}},
         "uploadTrials": {"json": {"trials": bowl()}},
     }
 
@@ -120,14 +121,16 @@ def test_anothers_calibration_is_not_there(app: FastAPI, alice: Keyed, bob: Keye
             options = bodies(identifier, own).get(name, {})
             answers = []
             for asked in (identifier, f"cal_{'0' * 24}"):
-                answer = bob.request(method, path.replace("{calibration_id}", asked), **options)
+                answer = bob.request(
+                    method, path.replace("{calibration_id}", asked).replace("{suffix}", "csv"), **options
+                )
                 told = problem(answer, 404, "not-found")
                 answers.append(json.dumps(told).replace(asked, "ID"))
             assert answers[0] == answers[1], (method, path)
     told = bob.get(f"/v1/calibrations/{own}/comparison", params={"other": theirs})
     problem(told, 404, "not-found")
     after = [store.calibrations.get(identifier) for identifier in (theirs, running)]
-    assert [(c.state, c.last_event) for c in after] == [(c.state, c.last_event) for c in before]
+    assert [(c.state, c.last_event, c.name) for c in after] == [(c.state, c.last_event, c.name) for c in before]
     assert bob.get(f"/v1/calibrations/{own}").status_code == 200
     assert alice.get(f"/v1/calibrations/{theirs}/events").status_code == 200
 
