@@ -97,6 +97,8 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.asked = 0
 
     def __call__(self) -> float:
+        self.asked += 1
         return self.now

@@ -257,6 +257,8 @@ def test_an_open_stream_ends_with_its_key(settings: Settings, store: Store) -> N
         stream = threading.Thread(target=lambda: ended.append(client.get(address, headers=bearer(key))))
         stream.start()
         until(lambda: app.state.streams.open == 1)
+        asked = clock.asked
+        until(lambda: clock.asked > asked + 1)  # it counts as open before it begins to watch its key
         clock.now += CACHE_SECONDS
         until(lambda: len(counted.keys.found) == 2)  # once when it was admitted, once since
         store.keys.revoke(key.key_id)

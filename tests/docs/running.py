@@ -21,6 +21,7 @@ from tests.docs import not_run
 from tests.docs.blocks import ROOT, Block, blocks
 from tests.docs.given import GIVEN
 from widthwise.cli import main
+from widthwise.cli.console import PIPE_WIDTH
 from widthwise.client import DEFAULT_URL
 
 
@@ -40,7 +41,7 @@ class Reader:
         if given is not None:
             self.names |= given(self.folder)
         done = 0
-        with _inside(self.folder, WIDTHWISE_URL=self.url, URL=self.url):
+        with _inside(self.folder, WIDTHWISE_URL=self.url, URL=self.url, COLUMNS=str(PIPE_WIDTH)):
             for block in blocks(page):
                 done += self._python(block) if block.kind == "python" else self._shell(block)
         return done

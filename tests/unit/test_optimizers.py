@@ -69,6 +69,7 @@ OF_A_FEW = {
     "widthwise/exports/record.py": "those that trainers other than PyTorch have",
     "widthwise/exports/torch_text.py": "those that torch.optim has",
     "widthwise/optax/optimizers.py": "those that optax has, a function for each",
+    "widthwise/torch/coordinates.py": "those that PyTorch has, a class for each",
 }
 
 
