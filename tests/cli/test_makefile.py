@@ -9,6 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+def would_run(target: str) -> str:
+    """What a target runs where nothing is installed yet."""
+    return make("--dry-run", "--always-make", f"PYTHON={sys.executable}", target).stdout
+
+
 def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
@@ -65,8 +70,7 @@ def test_the_constraints_pin_and_name_no_address() -> None:
 
 
 def test_the_tests_of_models_are_left_to_a_target_of_their_own() -> None:
-    python = f"PYTHON={sys.executable}"
-    without, with_models = make("--dry-run", python, "test").stdout, make("--dry-run", python, "test-models").stdout
+    without, with_models = would_run("test"), would_run("test-models")
     assert "--ignore tests/models --ignore tests/trainers --ignore tests/browser" in without
     assert "make test-models" in without
     assert "[models]" not in without
@@ -75,7 +79,7 @@ def test_the_tests_of_models_are_left_to_a_target_of_their_own() -> None:
 
 
 def test_the_trainers_have_an_environment_of_their_own() -> None:
-    shown = make("--dry-run", f"PYTHON={sys.executable}", "test-trainers").stdout
+    shown = would_run("test-trainers")
     assert ".venv-trainers/bin/python -m pytest --confcutdir tests/trainers tests/trainers" in shown
     assert "--no-deps" in shown
     pins = (ROOT / "requirements" / "constraints.txt").read_text(encoding="utf-8").lower().replace("_", "-")
@@ -86,7 +90,7 @@ def test_the_trainers_have_an_environment_of_their_own() -> None:
 
 
 def test_the_page_is_tried_in_a_browser_that_is_installed_if_root_may() -> None:
-    shown = make("--dry-run", f"PYTHON={sys.executable}", "test-browser").stdout
+    shown = would_run("test-browser")
     assert "-m pytest tests/browser" in shown
     assert "command -v chromium" in shown
     assert "apt-get install -y -qq --no-install-recommends" in shown
