@@ -18,7 +18,7 @@ def plan() -> Figure:
     """Draw the plan that docs/reading_a_plan.md explains."""
     base = Base(width=512, learning_rate=0.004, epsilon=1e-8, weight_decay=0.1, init_std=0.02)
     found = transfer(parameterization="mup", optimizer="adamw", base=base, target=Target(width=2048))
-    return transfer_plot(found, 512, 2048)
+    return transfer_plot(found)
 
 
 def sweep() -> Figure:

@@ -25,7 +25,7 @@ def plan(base: int, target: int, **setting: str) -> Plan:
 
 def test_every_role_has_a_line_in_every_panel_that_moves() -> None:
     found = plan(256, 4096)
-    figure = transfer_plot(found, 256, 4096)
+    figure = transfer_plot(found)
     root = check_layout(figure.svg())
     titles = [element.text or "" for element in root.iter(f"{SVG}title")]
     hidden = found.layer("hidden").learning_rate
@@ -42,7 +42,7 @@ def test_every_role_has_a_line_in_every_panel_that_moves() -> None:
 
 
 def test_equal_lines_lie_next_to_each_other() -> None:
-    root = check_layout(transfer_plot(plan(256, 4096), 256, 4096).svg())
+    root = check_layout(transfer_plot(plan(256, 4096)).svg())
     lines = [
         tuple(line.attrib[end] for end in ("x1", "y1", "x2", "y2"))
         for group in root.iter(f"{SVG}g")
@@ -54,7 +54,7 @@ def test_equal_lines_lie_next_to_each_other() -> None:
 
 def test_a_plan_of_tensors_alone_has_nothing_to_draw() -> None:
     with pytest.raises(InvalidInputError, match="name the width of base and target"):
-        transfer_plot(Plan(layers=(), tensors=(), warnings=(), provenance={}), 1, 2)
+        transfer_plot(Plan(layers=(), tensors=(), warnings=(), provenance={}))
 
 
 @settings(max_examples=25, deadline=None)
@@ -71,6 +71,6 @@ def test_every_setting_is_laid_out(
         found = plan(base, target, parameterization=parameterization.value, optimizer=optimizer.value)
     except InvalidInputError:  # a parameterization that this optimizer has no exponents for
         return
-    figure = transfer_plot(found, base, target)
+    figure = transfer_plot(found)
     check_layout(figure.svg())
     assert {row[0] for row in figure.rows} <= set(QUANTITIES)

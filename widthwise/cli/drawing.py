@@ -48,16 +48,9 @@ def draw_calibration(client: Client, calibration_id: str, file: Path) -> None:
     console.say(f"Drew {file} and {other}.")
 
 
-def draw_transfer(plan: dict[str, Any], asked: dict[str, Any], file: Path) -> None:
+def draw_transfer(plan: dict[str, Any], file: Path) -> None:
     """Draw how each quantity of a plan goes from the base's width to the target's."""
-    from widthwise.errors import InvalidInputError
     from widthwise.figures.transfer import transfer_plot
     from widthwise.transfers.plan import Plan
 
-    base, target = ((asked.get(end) or {}).get("width") for end in ("base", "target"))
-    if base is None or target is None:
-        raise InvalidInputError(
-            "a figure is drawn over width: name the width of base and target (--base-width, --target-width)",
-            field="plot",
-        )
-    transfer_plot(Plan.from_dict(plan), base, target).save(file)
+    transfer_plot(Plan.from_dict(plan)).save(file)

@@ -196,7 +196,7 @@ def transfer(
         asked["rules"] = _merged(asked.get("rules"), named)
     plan = _answer(asked, url=url, remote=any(each is not None for each in (url, calibration, sweep)))
     if plot is not None:
-        drawing.draw_transfer(plan, asked, plot)
+        drawing.draw_transfer(plan, plot)
     if as_json:
         console.print_json(with_digest(plan))
         return

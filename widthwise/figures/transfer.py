@@ -41,14 +41,19 @@ class _Line:
         return ramp(self.place / max(self.roles - 1, 1))
 
 
-def transfer_plot(plan: Plan, base_width: int, target_width: int) -> Figure:
+def transfer_plot(plan: Plan) -> Figure:
     """Draw every quantity that the transfer changes over width, both log, with a line for each role.
 
     A quantity without a value at the base is drawn in multiples of it. Each line joins base and target, so it has the
-    slope of everything that the plan changes. Raises `InvalidInputError` for a plan without roles.
+    slope of everything that the plan changes. Raises `InvalidInputError` for a plan that names no widths.
     """
-    if not plan.layers:
-        raise InvalidInputError("this plan has no roles to draw: name the width of base and target", field="plot")
+    widths = plan.provenance.get("widths")
+    if not plan.layers or widths is None:
+        raise InvalidInputError(
+            "a figure is drawn over width: name the width of base and target (--base-width, --target-width)",
+            field="plot",
+        )
+    base_width, target_width = widths
     lines = {name: _lines(plan.layers, name) for name in QUANTITIES}
     moving = [name for name, found in lines.items() if any(line.base != line.target for line in found)]
     still = [name for name, found in lines.items() if found and name not in moving]

@@ -1,4 +1,4 @@
-"""A plan as a notebook shows it: each role's and tensor's numbers, next to their ratio to the base."""
+"""A plan as a notebook shows it: its figure, and each role's and tensor's numbers next to their ratio to the base."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +16,10 @@ def plan_html(plan: "Plan") -> str:
     """Return a plan as HTML: its rules, a table of roles, one of tensors, what belongs to the model, its warnings."""
     rules = "; ".join(f"{note.name} ({note.source})" for note in plan.rules)
     parts = [notebook.heading("Plan"), notebook.paragraph(f"Rules: {rules}")] if rules else [notebook.heading("Plan")]
+    if plan.layers and "widths" in plan.provenance:
+        from widthwise.figures.transfer import transfer_plot  # when a notebook asks: figures draw plans
+
+        parts.append(notebook.picture(transfer_plot(plan).svg()))
     if plan.layers:
         parts.append(_table("By role", ("role",), [((layer.role.value,), layer) for layer in plan.layers]))
     if plan.tensors:

@@ -212,7 +212,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
             *(caution for _, found in applied for caution in found.cautions),
             *laws.cautions,
         ),
-        provenance={**_provenance(in_force.provenance, chosen), **laws.provenance},
+        provenance={**_provenance(in_force.provenance, case.widths, chosen), **laws.provenance},
         rules=tuple(RuleNote(name, found.source) for name, found in named),
         model=model_plan(base, target, layers, tensor_plans, changes, qk_norm=request.qk_norm),
         training=_training_plan(base, changes),
@@ -276,8 +276,15 @@ def _layers(case: Case, values: Mapping[Role, _Values], rules: _InForce, names: 
         yield LayerPlan(role, *_quantities(subject, values[role], rules, names[role]))
 
 
-def _provenance(words: Mapping[str, Any], chosen: Sequence[NamedRule]) -> Mapping[str, Any]:
-    return {**words, "rules": {rule.about.value: rule.to_choice() for rule in chosen}} if chosen else words
+def _provenance(
+    words: Mapping[str, Any], widths: tuple[int, int] | None, chosen: Sequence[NamedRule]
+) -> Mapping[str, Any]:
+    found = dict(words)
+    if widths is not None:
+        found["widths"] = list(widths)
+    if chosen:
+        found["rules"] = {rule.about.value: rule.to_choice() for rule in chosen}
+    return found
 
 
 def _in_blocks(request: TransferRequest, placements: Sequence[Placement]) -> Sequence[bool | None]:

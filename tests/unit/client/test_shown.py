@@ -110,6 +110,7 @@ def test_a_notebook_shows_a_table_in_which_nothing_runs(name: str) -> None:
 def test_a_plan_shows_each_role_and_tensor() -> None:
     shown = plan()._repr_html_()
     assert shown.count("<table>") == 2
+    assert shown.count("data:image/svg+xml;base64,") == 1
     for words in ("hidden", "0.00075", "×0.25", "h.0", "Table"):
         assert words in shown, words
 
