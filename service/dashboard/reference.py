@@ -7,6 +7,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
+from service.dashboard.bar import bar
 from service.errors import ALL_ERRORS, ApiError
 
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -15,8 +16,7 @@ _HEAD = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/assets/page.css"></head><body>
-<header class="bar"><a class="brand" href="/">Widthwise</a>
-<nav><a href="/">Dashboard</a><a href="/docs">API</a><a href="/openapi.json">OpenAPI</a></nav></header>
+{bar}
 """
 _Schema = Mapping[str, Any]
 
@@ -31,14 +31,14 @@ def _written(text: str) -> str:
     document = json.loads(text)
     return "".join(
         (
-            _HEAD.format(title="Widthwise API"),
+            _HEAD.format(title="Widthwise API", bar=bar("/docs")),
             '<div class="reference"><aside>',
             *_contents(document),
             "</aside><main><h1>API reference <small>",
             escape(document["info"]["version"]),
             "</small></h1><p>",
             _prose(document["info"].get("description", "")),
-            "</p>",
+            "</p><p>As a document for tools: <a href='/openapi.json'>openapi.json</a>.</p>",
             *_operations(document),
             "<h2 id='problems'>Problems</h2><p>Every error is an <code>application/problem+json</code> document "
             "(RFC 9457); its <code>type</code> is one of these.</p><table><tr><th>Status</th><th>Type</th>"
@@ -58,7 +58,7 @@ def _written(text: str) -> str:
 def problem_page(kind: type[ApiError]) -> str:
     """Return the page that a problem's type links to."""
     return (
-        _HEAD.format(title=escape(kind.title))
+        _HEAD.format(title=escape(kind.title), bar=bar())
         + f'<main class="single"><h1>{escape(kind.title)} <small>{kind.status}</small></h1>'
         f"<p>{_prose(kind.explanation)}</p><p><a href='/docs#problems'>All problem types</a></p>"
         "</main></body></html>"

@@ -1,20 +1,16 @@
-"""The pages for a browser, all served from here: the dashboard, the API reference and the problem types."""
+"""The pages for a browser, all served from here: those that ask the API, its reference and the problem types."""
 
-from functools import cache
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
 
-from service.dashboard.page import dashboard_page
+from service.dashboard.assets import ASSETS, TYPES, asset
 from service.dashboard.reference import problem_page, reference_page
+from service.dashboard.views import VIEWS, view_page
 from service.errors import ALL_ERRORS, NoSuchResourceError
 
 router = APIRouter(include_in_schema=False)
 
-_FOLDER = Path(__file__).parent
-_TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
-#: Every asset by its name: served are the files that were there at the start, and nothing that a path could reach.
-_ASSETS = {path.name: path for path in (_FOLDER / "assets").iterdir() if path.suffix in _TYPES}
 #: No inline script or style, nothing from another origin, no framing. blob: is for a plot fetched with a key.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -25,24 +21,19 @@ _HEADERS = {
 }
 
 
-@cache
-def _asset(name: str) -> bytes:
-    return _ASSETS[name].read_bytes()
-
-
-@cache
-def _dashboard() -> str:
-    return dashboard_page((_FOLDER / "index.html").read_text(encoding="utf-8"))
-
-
-def _page(content: str | bytes) -> Response:
+def _page(content: str) -> Response:
     return Response(content, headers=_HEADERS, media_type="text/html")
 
 
-@router.get("/")
-async def get_dashboard() -> Response:
-    """Return the dashboard."""
-    return _page(_dashboard())
+def _get_view(name: str) -> Callable[[], Awaitable[Response]]:
+    async def get_view() -> Response:
+        return _page(view_page(name))
+
+    return get_view
+
+
+for _name, _view in VIEWS.items():
+    router.add_api_route(_view.path, _get_view(_name), name=_name)
 
 
 @router.get("/docs")
@@ -51,12 +42,12 @@ async def get_docs(request: Request) -> Response:
     return _page(reference_page(request.app.openapi()))
 
 
-@router.get("/assets/{name}")
+@router.get("/assets/{name:path}")
 async def get_asset(name: str) -> Response:
     """Return a style sheet, script or image of the pages."""
-    if name not in _ASSETS:
+    if name not in ASSETS:
         raise NoSuchResourceError("There is no such asset.")
-    return Response(_asset(name), headers=_HEADERS, media_type=_TYPES[_ASSETS[name].suffix])
+    return Response(asset(name), headers=_HEADERS, media_type=TYPES[ASSETS[name].suffix])
 
 
 @router.get("/problems/{slug}")

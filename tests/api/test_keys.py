@@ -19,6 +19,7 @@ from service.auth.caller import Caller, Scope
 from service.auth.guard import CACHE_SECONDS, TOUCH_SECONDS, Guard
 from service.auth.limits import Limits
 from service.auth.tokens import DUMMY_DIGEST, Token, digest_of, make_token, matches, parse_token
+from service.dashboard.views import VIEWS
 from service.errors import UnauthorizedError
 from service.settings import Settings
 from service.store import Store
@@ -30,7 +31,7 @@ from tests.api.samples import spec, submit
 #: Requests that ask and store nothing, although they have a body.
 ASKING = ("/v1/transfers", "/v1/advice", "/v1/sweeps/swp_none/predictions")
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
-OPEN_PAGES = {"/", "/docs", "/assets/{name}", "/problems/{slug}"}
+OPEN_PAGES = {"/docs", "/assets/{name:path}", "/problems/{slug}", *(view.path for view in VIEWS.values())}
 
 
 @pytest.fixture

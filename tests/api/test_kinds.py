@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dashboard.page import dashboard_page
+from service.dashboard.choices import with_choices
 from tests.api.client import Client
 from widthwise import vocabulary
 from widthwise.calibration.corpora import CORPORA
@@ -39,7 +39,7 @@ def test_the_lists_of_the_page_are_the_vocabularies(client: Client) -> None:
 
 
 def test_a_label_is_escaped() -> None:
-    page = dashboard_page('<select name="x"><!-- options --></select>', {"x": {'a"': "<b>"}})
+    page = with_choices('<select name="x"><!-- options --></select>', {"x": {'a"': "<b>"}})
     assert page == '<select name="x"><option value="a&quot;">&lt;b&gt;</option></select>'
 
 
@@ -84,7 +84,7 @@ import json, sys
 from pathlib import Path
 from typer.testing import CliRunner
 from service.app import create_app
-from service.dashboard.page import dashboard_page
+from service.dashboard.views import view_page
 from service.settings import Settings
 from widthwise.cli.app import app
 from widthwise.errors import InvalidInputError
@@ -105,7 +105,7 @@ plan = widthwise.transfer(
 )
 print(json.dumps({
     "document": schemas["Optimizer"]["enum"],
-    "page": dashboard_page(Path(sys.argv[1], "service/dashboard/index.html").read_text()),
+    "page": view_page("calculator"),
     "help": run("transfer", "--help"),
     "measured": run("calibrate", "submit", "--help"),
     "described": json.dumps(schemas),

@@ -1,21 +1,21 @@
 """The pages for a browser: offline, strict, and complete."""
 
 import re
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
+from service.dashboard.assets import ASSETS, needed_by
+from service.dashboard.bar import PAGES as BAR
+from service.dashboard.views import VIEWS
 from tests.api.client import Client, problem
 
-PAGES = ["/", "/docs", "/problems/not-found"]
-FOLDER = Path(__file__).parents[2] / "service" / "dashboard" / "assets"
-SCRIPTS = sorted(path.name for path in FOLDER.glob("*.js"))
+VIEW_PATHS = {name: view.path.replace("{id}", "00000000-0000-4000-8000-000000000000") for name, view in VIEWS.items()}
+PAGES = [*VIEW_PATHS.values(), "/docs", "/problems/not-found"]
+SCRIPTS = [name for name in ASSETS if name.endswith(".js")]
 
 
-@pytest.mark.parametrize(
-    "path", [*PAGES, *(f"/assets/{name}" for name in SCRIPTS), "/assets/page.css", "/assets/icon.svg"]
-)
+@pytest.mark.parametrize("path", [*PAGES, *(f"/assets/{name}" for name in ASSETS)])
 def test_nothing_comes_from_elsewhere(client: Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
@@ -72,24 +72,46 @@ def test_what_a_script_imports_is_there(client: Client, name: str) -> None:
             assert re.search(found, exported.text, re.M), (imported, address)
 
 
-def test_every_element_that_a_script_asks_for_is_on_the_page(client: Client) -> None:
-    there = set(re.findall(r' id="([^"]+)"', client.get("/").text))
-    for name in SCRIPTS:
-        script = client.get(f"/assets/{name}").text
-        asked = set(re.findall(r'(?:byId|tell|showWarnings)\("([\w-]+)"', script))
-        assert asked <= there, name
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_element_that_a_script_asks_for_is_on_its_page(client: Client, name: str) -> None:
+    there = set(re.findall(r' id="([^"]+)"', client.get(VIEW_PATHS[name]).text))
+    entry = f"{name}/{name}.js"
+    for script in (entry, *needed_by(entry)):
+        asked = set(re.findall(r'(?:byId|tell|showWarnings)\("([\w-]+)"', client.get(f"/assets/{script}").text))
+        assert asked <= there, script
+
+
+def test_every_script_is_needed_by_a_page() -> None:
+    entries = [f"{name}/{name}.js" for name in VIEWS]
+    assert {*entries, *(script for entry in entries for script in needed_by(entry))} == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_page_loads_its_modules_at_once(client: Client, name: str) -> None:
+    """A browser that has to read a module to learn of the next needs a round trip for each."""
+    loaded = re.findall(r'<link rel="modulepreload" href="/assets/([^"]+)">', client.get(VIEW_PATHS[name]).text)
+    assert {"shared/page.js", "shared/service.js"} <= set(loaded)
+    assert len(loaded) == len(set(loaded))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_bar_is_on_every_page(client: Client, path: str) -> None:
+    bar = client.get(path).text.split("<nav")[1].split("</nav>")[0]
+    assert re.findall(r'href="([^"]+)"', bar) == list(BAR)
+    marked = re.findall(r'href="([^"]+)" aria-current="page"', bar)
+    assert marked == ([] if path.startswith("/problems") else ["/" + path.split("/")[1]])
 
 
 def test_the_key_travels_in_a_header_alone(client: Client) -> None:
     """Not in an address, which stands in logs and in the history; not kept beyond the tab; and one place sends it."""
     scripts = {name: client.get(f"/assets/{name}").text for name in SCRIPTS}
     together = "".join(scripts.values())
-    assert "sessionStorage" in scripts["service.js"]
+    assert "sessionStorage" in scripts["shared/service.js"]
     assert not re.search(r"localStorage|document\.cookie|indexedDB|EventSource\(|XMLHttpRequest|sendBeacon", together)
-    assert [name for name, text in scripts.items() if re.search(r"\bfetch\(", text)] == ["service.js"]
-    assert scripts["service.js"].count("await fetch(") == 1
+    assert [name for name, text in scripts.items() if re.search(r"\bfetch\(", text)] == ["shared/service.js"]
+    assert scripts["shared/service.js"].count("await fetch(") == 1
     assert re.findall(r"\$\{used\}.*|.*\$\{key.*", together) == ["${used}`;"]
-    assert "headers.Authorization = `Bearer ${used}`;" in scripts["service.js"]
+    assert "headers.Authorization = `Bearer ${used}`;" in scripts["shared/service.js"]
     assert 'type="password"' in client.get("/").text
     # what an image or a link loads by itself carries no header
     assert not re.search(r"\.src = (?!URL\.createObjectURL)", together)

@@ -21,6 +21,10 @@ class Reader:
         self.page.goto(f"{self.address}/#{state}")
         expect(self.page.locator("#layers tbody tr, #transfer-error:not([hidden])").first).to_be_visible()
 
+    def visit(self, path: str) -> None:
+        """Open another page of the service."""
+        self.page.goto(f"{self.address}{path}")
+
     def field(self, label: str) -> Locator:
         """The field of a label."""
         return self.page.get_by_label(label, exact=True)
@@ -41,6 +45,5 @@ class Reader:
     def focused(self) -> Any:
         """What the focus is on: its id, name or text."""
         return self.page.evaluate(
-            "(({id, name, dataset, textContent}) => dataset.open || dataset.calibration || name || id || textContent)"
-            "(document.activeElement)"
+            "(({id, name, dataset, textContent}) => dataset.open || name || id || textContent)(document.activeElement)"
         )

@@ -117,8 +117,9 @@ def test_with_the_server_every_command_is_there(server: Fresh) -> None:
         assert server.run("widthwise", command, "--help").returncode == 0, command
     migrated = server.run("widthwise", "migrate", "--data-dir", "data")
     assert migrated.returncode == 0, migrated.stderr
-    page = server.packages / "service" / "dashboard" / "index.html"
-    assert page.read_bytes() == (ROOT / "service" / "dashboard" / "index.html").read_bytes()
+    pages = {path.relative_to(ROOT) for path in (ROOT / "service" / "dashboard").rglob("*") if path.is_file()}
+    for path in sorted(path for path in pages if path.suffix in (".html", ".js", ".css", ".svg")):
+        assert (server.packages / path).read_bytes() == (ROOT / path).read_bytes()
 
 
 def test_both_have_one_version(wheels: dict[str, Path]) -> None:

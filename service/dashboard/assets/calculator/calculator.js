@@ -1,21 +1,23 @@
 // The calculator: what the fields hold goes to the service as it changes, and what it answers is shown.
 
-import { fromAddress, intoAddress } from "/assets/address.js";
-import { showCurves } from "/assets/curves.js";
-import { byId, make, tell, warningNodes } from "/assets/elements.js";
-import { explain } from "/assets/explanation.js";
-import { form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/fields.js";
-import { find, showLayers } from "/assets/layers.js";
-import { live, outcomeOf } from "/assets/live.js";
-import { textOf, widthOf } from "/assets/models.js";
-import { morph } from "/assets/morph.js";
-import { number } from "/assets/numbers.js";
-import { Unreadable, bodyOf, problemsOf } from "/assets/request.js";
-import { Refused, ask, posted } from "/assets/service.js";
-import { readForms, showForm } from "/assets/taking.js";
+import { fromAddress, intoAddress } from "/assets/shared/address.js";
+import { showCurves } from "/assets/calculator/curves.js";
+import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
+import { explain } from "/assets/calculator/explanation.js";
+import { form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { find, showLayers } from "/assets/calculator/layers.js";
+import { live, outcomeOf } from "/assets/shared/live.js";
+import { textOf, widthOf } from "/assets/calculator/models.js";
+import { morph } from "/assets/shared/morph.js";
+import { number } from "/assets/shared/numbers.js";
+import { begin, refresh } from "/assets/shared/page.js";
+import { Unreadable, bodyOf, problemsOf } from "/assets/calculator/request.js";
+import { Refused, ask, posted } from "/assets/shared/service.js";
+import { readForms, showForm } from "/assets/calculator/taking.js";
 
 const TYPING_MS = 200; // a pause in typing before the plan is requested
 const DRAGGING_MS = 120; // between requests while a slider moves (chosen): under a key's limit of 600 a minute
+const CALIBRATIONS_MS = 15_000; // between readings of the calibrations that are offered (chosen): one rarely ends
 const RESTING_MS = 300; // before the address is written (chosen): browsers refuse one that changes with every move
 
 let state = null; // what the fields held when the plans were asked for
@@ -119,14 +121,15 @@ function changed(pauseMs, steadily = false) {
 }
 
 /** Ask for the plan of what the fields hold now. */
-export function calculate() {
+function calculate() {
   changed(0);
   readForms(() => (isVoid ? null : bodies[0])).catch(() => {}); // the list is read again with a key
 }
 
-/** Take the calibrations with usable exponents: those of the fields' setting are offered. */
-export function takeCalibrations(measured) {
-  calibrations = measured;
+/** Read the calibrations with usable exponents: those of the fields' setting are offered. */
+async function readCalibrations() {
+  const { items } = await ask("/v1/calibrations?state=succeeded&limit=200");
+  calibrations = items.filter((item) => item.result.exponents.length > 0);
   offerCalibrations();
 }
 
@@ -195,5 +198,11 @@ window.addEventListener("hashchange", () => { // a link was pasted into the addr
   changed(0);
 });
 
-readAddress();
-opened = fromAddress("open");
+// Before it had a page of its own, a calibration stood here after the #.
+if (fromAddress("calibration")) location.replace(`/calibrations/${encodeURIComponent(fromAddress("calibration"))}`);
+else {
+  readAddress();
+  opened = fromAddress("open");
+  begin(calculate);
+  refresh(CALIBRATIONS_MS, readCalibrations);
+}

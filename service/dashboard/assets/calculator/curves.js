@@ -1,9 +1,9 @@
 // Pictures of each quantity over width: a line for the roles that share it, the base hollow and the target full.
 
-import { byId, draw, make } from "/assets/elements.js";
-import { morph } from "/assets/morph.js";
-import { number, power } from "/assets/numbers.js";
-import { NAMES, QUANTITIES, baseOf } from "/assets/plan.js";
+import { byId, draw, make } from "/assets/shared/elements.js";
+import { morph } from "/assets/shared/morph.js";
+import { number, power } from "/assets/shared/numbers.js";
+import { NAMES, QUANTITIES, baseOf } from "/assets/calculator/plan.js";
 
 const WIDTH = 270;
 const HEIGHT = 175;

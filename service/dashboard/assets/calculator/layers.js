@@ -1,8 +1,8 @@
 // The table of a plan: each number is a button that opens to where it comes from; two plans stand line by line.
 
-import { byId, fill, make } from "/assets/elements.js";
-import { number } from "/assets/numbers.js";
-import { NAMES, QUANTITIES, differs, rowsOf } from "/assets/plan.js";
+import { byId, fill, make } from "/assets/shared/elements.js";
+import { number } from "/assets/shared/numbers.js";
+import { NAMES, QUANTITIES, differs, rowsOf } from "/assets/calculator/plan.js";
 
 const ROWS = 150; // chosen: more are a file to download rather than a table to read
 

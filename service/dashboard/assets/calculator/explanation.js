@@ -1,9 +1,9 @@
 // One number of a plan, opened: its formula, the factor of each rule with its source, its exponent, reason and cautions.
 
-import { byId, make, warningNodes } from "/assets/elements.js";
-import { morph } from "/assets/morph.js";
-import { number, power } from "/assets/numbers.js";
-import { QUANTITIES, baseOf } from "/assets/plan.js";
+import { byId, make, warningNodes } from "/assets/shared/elements.js";
+import { morph } from "/assets/shared/morph.js";
+import { number, power } from "/assets/shared/numbers.js";
+import { QUANTITIES, baseOf } from "/assets/calculator/plan.js";
 
 function formula({ quantity }) {
   const factors = Object.values(quantity.factors);

@@ -1,7 +1,7 @@
 // The body of a transfer, from what the fields hold; and the field that an error of the service is about.
 
-import { applies, labelOf } from "/assets/fields.js";
-import { configOf, modelOf, rolesOf } from "/assets/models.js";
+import { applies, labelOf } from "/assets/calculator/fields.js";
+import { configOf, modelOf, rolesOf } from "/assets/calculator/models.js";
 
 /** By the path of a request: the field that holds its value, for the prescription and for the one it is compared with. */
 const FIELDS = {

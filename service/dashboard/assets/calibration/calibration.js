@@ -1,75 +1,23 @@
-// The calibrations: the list, and the pictures, exponents, shards and events of the chosen one.
+// One calibration: its pictures, exponents, shards and events.
 
-import { fromAddress, intoAddress } from "/assets/address.js";
-import { badge, byId, fill, make, tell, warningNodes } from "/assets/elements.js";
-import { morph } from "/assets/morph.js";
-import { ago, interval, number } from "/assets/numbers.js";
-import { ask, follow, picture } from "/assets/service.js";
+import { badge, byId, fill, make, tell, warningNodes } from "/assets/shared/elements.js";
+import { morph } from "/assets/shared/morph.js";
+import { ago, interval, number } from "/assets/shared/numbers.js";
+import { refresh } from "/assets/shared/page.js";
+import { ask, follow, picture } from "/assets/shared/service.js";
+import { hasEnded, stateOf } from "/assets/shared/states.js";
 
+const READ_MS = 5000; // between readings (chosen); what happens to it arrives at once, as an event
 const TOGETHER_MS = 1000; // events come in bursts: read the shards once for all events of a second
 const EVENTS_SHOWN = 8;
-const FINAL = ["succeeded", "failed", "cancelled"];
 
-let chosen = fromAddress("calibration"); // so that links can point to a calibration: /#ID
-let items = []; // as last read
-let followed = null; // the calibration whose events are followed, and how to stop following
-let refreshList = () => {};
-
-const calibrationState = (item) => badge(item.state, item.cancel_requested && !item.finished_at ? "cancelling" : item.state);
-
-function progress(item) {
-  const { trials_done: done, trials_total: total } = item.progress;
-  if (total === 0) return `${done}`; // an external runner did not say how many there will be
-  return make("span", { class: "progress" }, make("progress", { max: total, value: done, "aria-label": `${done} of ${total} trials` }), ` ${done}/${total}`);
-}
-
-/** Read and show the list; returns the calibrations with usable exponents. `refresh` requests another reading soon. */
-export async function showCalibrations(refresh) {
-  refreshList = refresh;
-  ({ items } = await ask("/v1/calibrations?limit=50"));
-  show();
-  return items.filter((item) => item.result && item.result.exponents.length > 0);
-}
-
-function show() {
-  byId("no-calibrations").hidden = items.length > 0;
-  byId("calibrations").hidden = items.length === 0;
-  byId("detail").hidden = items.length === 0;
-  // Show the newest calibration with a result, or else the newest, until the user chooses another.
-  if (!items.some((item) => item.id === chosen)) chosen = ((items.find((item) => item.result) || items[0]) ?? { id: null }).id;
-  fill(
-    byId("calibrations"),
-    [["Calibration"], ["State"], ["Trials"], ["Setting"], ["Proxy"], ["Widths"], ["Submitted"]],
-    items.map((item) => {
-      const { spec } = item;
-      const alignment = typeof spec.alignment === "string" ? spec.alignment : "measured";
-      const isChosen = item.id === chosen;
-      return {
-        key: item.id, class: isChosen ? "choice chosen" : "choice",
-        cells: [
-          make("button", { type: "button", class: "link", "data-calibration": item.id, "aria-pressed": String(isChosen) }, item.id),
-          calibrationState(item), progress(item), `${spec.parameterization}, ${spec.optimizer}, ${alignment}`,
-          `${spec.proxy.architecture}, ${spec.proxy.dataset}`, spec.widths.join(" "), new Date(item.created_at).toLocaleString(),
-        ],
-      };
-    }),
-  );
-  const item = items.find((each) => each.id === chosen);
-  if (item) showDetail(item);
-}
-
-byId("calibrations").addEventListener("click", ({ target }) => {
-  const id = target.closest("tr.choice")?.dataset.key;
-  if (!id) return;
-  chosen = id;
-  intoAddress({ calibration: id });
-  tell("detail-error", "");
-  show();
-});
+const id = decodeURIComponent(location.pathname.split("/").pop());
+const address = `/v1/calibrations/${encodeURIComponent(id)}`;
+let followed = null; // how to stop following the events
 
 function showDetail(item) {
-  const active = !FINAL.includes(item.state);
-  morph(byId("detail-title"), [make("code", {}, item.id), document.createTextNode(" "), calibrationState(item)]);
+  const active = !hasEnded(item);
+  morph(byId("detail-title"), [make("code", {}, item.id), document.createTextNode(" "), stateOf(item)]);
   byId("retry").hidden = item.state !== "failed";
   byId("cancel").hidden = !active || item.cancel_requested;
   tell("detail-reason", item.reason);
@@ -82,7 +30,7 @@ function showDetail(item) {
     showShards(item).catch((error) => tell("detail-error", error.message));
   }
   showResult(item.result || { exponents: [], optima: [], warnings: [] });
-  if (followed?.id !== item.id) watch(item);
+  if (!followed) watch(item);
 }
 
 function showResult(result) {
@@ -130,7 +78,6 @@ function chosenLaw(law, slope) {
 
 async function showShards(item) {
   const { items: shards } = await ask(item.links.shards);
-  if (item.id !== chosen) return;
   byId("shards").closest("section").hidden = shards.length === 0;
   fill(
     byId("shards"),
@@ -160,17 +107,16 @@ function shardWorker(shard) {
 
 /** Follow the events of the calibration while it is shown. */
 function watch(item) {
-  followed?.stop.abort();
-  followed = { id: item.id, stop: new AbortController() };
+  followed = new AbortController();
   byId("events").replaceChildren();
   byId("events").closest("section").hidden = true;
-  if (FINAL.includes(item.state)) return;
+  if (hasEnded(item)) return;
   const mine = followed;
   let pending = 0;
-  follow(item.links.events, mine.stop.signal, (kind, data) => {
+  follow(item.links.events, mine.signal, (kind, data) => {
     if (mine !== followed) return;
     showEvent(kind, data);
-    pending ||= setTimeout(() => { pending = 0; refreshList(); }, TOGETHER_MS);
+    pending ||= setTimeout(() => { pending = 0; read(); }, TOGETHER_MS);
   });
 }
 
@@ -191,17 +137,17 @@ function showEvent(kind, data) {
 }
 
 /** After a retry or a new key: read everything again, including the events. */
-export function startOver() {
+function startOver() {
   byId("detail").dataset.shown = "";
-  followed?.stop.abort();
+  followed?.abort();
   followed = null;
-  refreshList();
+  read();
 }
 
 async function change(action, button) {
   button.disabled = true;
   try {
-    await ask(`/v1/calibrations/${encodeURIComponent(chosen)}/${action}`, { method: "POST" });
+    await ask(`${address}/${action}`, { method: "POST" });
     tell("detail-error", "");
     startOver();
   } catch (error) {
@@ -212,3 +158,5 @@ async function change(action, button) {
 }
 
 for (const action of ["retry", "cancel"]) byId(action).addEventListener("click", (event) => change(action, event.currentTarget));
+
+const read = refresh(READ_MS, async () => showDetail(await ask(address)));

@@ -1,13 +1,10 @@
-// The dashboard: the API key, and the periodic refresh.
+// What every page has: the API key, what is read again and again, and whether the service answers.
 
-import { calculate, takeCalibrations } from "/assets/calculator.js";
-import { showCalibrations, startOver } from "/assets/calibrations.js";
-import { byId, tell } from "/assets/elements.js";
-import { ask, key, onKeyWanted, repeat, setKey } from "/assets/service.js";
-import { showWorkers } from "/assets/workers.js";
+import { byId, tell } from "/assets/shared/elements.js";
+import { ask, key, onKeyWanted, repeat, setKey } from "/assets/shared/service.js";
 
-const CALIBRATIONS_MS = 3000; // between readings of the list; events of the shown calibration arrive at once
-const WORKERS_MS = 5000;
+const readings = []; // each reads once more, at once
+const starts = [];
 
 function trouble(error) {
   const text = error === null || error.status === 401 ? "" : `not connected: ${error.message}`;
@@ -15,13 +12,17 @@ function trouble(error) {
   if (byId("status").textContent !== text) byId("status").textContent = text;
 }
 
-const readCalibrations = repeat(CALIBRATIONS_MS, async () => takeCalibrations(await showCalibrations(() => readCalibrations())), trouble);
-const readWorkers = repeat(WORKERS_MS, showWorkers, trouble);
+/** Read now and every so often. Returns what reads once more, at once. */
+export function refresh(everyMs, action) {
+  const again = repeat(everyMs, action, trouble);
+  readings.push(again);
+  return again;
+}
 
-function readAll() {
-  startOver();
-  readWorkers();
-  calculate();
+/** Do it now, and again with a new key. */
+export function begin(action) {
+  starts.push(action);
+  action();
 }
 
 onKeyWanted((reason) => {
@@ -45,9 +46,7 @@ byId("key-form").addEventListener("submit", async (event) => {
   byId("key-card").hidden = true;
   document.body.classList.remove("locked");
   byId("forget-key").hidden = false;
-  readAll();
+  for (const each of [...starts, ...readings]) each();
 });
 byId("forget-key").addEventListener("click", () => { setKey(null); location.reload(); });
 byId("forget-key").hidden = !key();
-
-calculate();

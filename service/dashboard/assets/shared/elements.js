@@ -1,6 +1,6 @@
 // Nodes, tables and messages. All text is set as text and never parsed as HTML.
 
-import { morph } from "/assets/morph.js";
+import { morph } from "/assets/shared/morph.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,9 +1,9 @@
 // Taking a plan along: copied or downloaded in any form that a trainer reads.
 
-import { byId, make, prose, tell } from "/assets/elements.js";
-import { form, offer, writeAddress } from "/assets/fields.js";
-import { morph } from "/assets/morph.js";
-import { ask, posted, send } from "/assets/service.js";
+import { byId, make, prose, tell } from "/assets/shared/elements.js";
+import { form, offer, writeAddress } from "/assets/calculator/fields.js";
+import { morph } from "/assets/shared/morph.js";
+import { ask, posted, send } from "/assets/shared/service.js";
 
 let forms = [];
 let bodyOfPlan = () => null; // the body of the transfer that is shown; null while there is none

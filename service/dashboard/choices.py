@@ -1,4 +1,4 @@
-"""The dashboard's page: its lists of words are those of the library."""
+"""The lists of the pages' forms: their words are those of the library."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -33,10 +33,10 @@ _OF_TRAINING = frozenset(
 _LIST = re.compile(r'(<select name="(?:compare_)?(\w+)">(<option value="">[^<]*</option>)?)<!-- options -->')
 
 
-def dashboard_page(template: str, choices: Mapping[str, Mapping[str, str]] = CHOICES) -> str:
-    """Return the page with an option for each word, in every list that its template leaves open.
+def with_choices(template: str, choices: Mapping[str, Mapping[str, str]] = CHOICES) -> str:
+    """Return a page with an option for each word, in every list that its template leaves open.
 
-    >>> dashboard_page('<select name="fruit"><!-- options --></select>', {"fruit": {"fig": "Fig"}})
+    >>> with_choices('<select name="fruit"><!-- options --></select>', {"fruit": {"fig": "Fig"}})
     '<select name="fruit"><option value="fig">Fig</option></select>'
     """
     return _LIST.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=not found[3]), template)

@@ -1,7 +1,7 @@
 // The calculator's fields: their values, which of them apply, their sliders, and what is wrong with each.
 
-import { fromAddress, intoAddress } from "/assets/address.js";
-import { byId, make } from "/assets/elements.js";
+import { fromAddress, intoAddress } from "/assets/shared/address.js";
+import { byId, make } from "/assets/shared/elements.js";
 
 export const form = byId("transfer");
 

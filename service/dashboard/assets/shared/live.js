@@ -1,6 +1,6 @@
 // Live answers: the newest question alone counts, and one that is no longer asked is broken off.
 
-import { Refused } from "/assets/service.js";
+import { Refused } from "/assets/shared/service.js";
 
 const TOO_MANY = 429;
 const RETRY_MS = 1000; // when the service says that it is busy, and not for how long

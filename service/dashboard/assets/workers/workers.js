@@ -1,14 +1,16 @@
 // The workers: what each one runs, and which have stopped reporting.
 
-import { badge, byId, fill, make } from "/assets/elements.js";
-import { ago } from "/assets/numbers.js";
-import { ask } from "/assets/service.js";
+import { badge, byId, fill, make } from "/assets/shared/elements.js";
+import { ago } from "/assets/shared/numbers.js";
+import { refresh } from "/assets/shared/page.js";
+import { ask } from "/assets/shared/service.js";
 
+const WORKERS_MS = 5000; // between readings
 const SHOWN_SECONDS = 3600; // a worker that stopped longer ago is not shown
 
 const count = (totals, name) => Object.values(totals[name] || {}).reduce((sum, each) => sum + (Number(each) || 0), 0);
 
-export async function showWorkers() {
+async function showWorkers() {
   const { items } = await ask("/v1/workers");
   const shown = items.filter((worker) => worker.state !== "stopped" || worker.seconds_since_seen < SHOWN_SECONDS);
   const order = { running: 0, idle: 1, stale: 2, stopped: 3 };
@@ -31,3 +33,5 @@ export async function showWorkers() {
   const told = ["running", "idle", "stale"].map((state) => [state, shown.filter((worker) => worker.state === state).length]);
   byId("workers-summary").textContent = told.filter(([, number]) => number).map(([state, number]) => `${number} ${state}`).join(", ");
 }
+
+refresh(WORKERS_MS, showWorkers);

@@ -1,0 +1,66 @@
+"""The pages that ask the API: each a piece of HTML in `views`, with a script and perhaps a style of its own."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from service.dashboard.assets import ASSETS, needed_by
+from service.dashboard.bar import bar
+from service.dashboard.choices import with_choices
+
+_FOLDER = Path(__file__).parent
+_TERM = re.compile(r"<!-- term ([\w-]+) -->")
+
+
+@dataclass(frozen=True)
+class View:
+    """A page: where it is found, what it is called, and the page of the bar that it belongs to."""
+
+    path: str
+    title: str
+    bar: str
+
+
+#: By name: `views/NAME.html` is its content, `assets/NAME/NAME.js` its script, `assets/NAME/NAME.css` its style if any.
+VIEWS: Mapping[str, View] = {
+    "calculator": View("/", "Transfer", "/"),
+    "calibrations": View("/calibrations", "Calibrations", "/calibrations"),
+    "calibration": View("/calibrations/{id}", "Calibration", "/calibrations"),
+    "sweeps": View("/sweeps", "Sweeps", "/sweeps"),
+    "sweep": View("/sweeps/{id}", "Sweep", "/sweeps"),
+    "exponents": View("/exponents", "Exponents", "/exponents"),
+    "workers": View("/workers", "Workers and queue", "/workers"),
+}
+
+
+@cache
+def view_page(name: str) -> str:
+    """Return the HTML of a view. It is the same for everybody: what is in it comes from the API."""
+    view = VIEWS[name]
+    content = with_choices((_FOLDER / "views" / f"{name}.html").read_text(encoding="utf-8"))
+    shell = (_FOLDER / "shell.html").read_text(encoding="utf-8")
+    page = (
+        shell.replace("<!-- title -->", escape(view.title))
+        .replace("<!-- assets -->", _assets(name))
+        .replace("<!-- bar -->", bar(view.bar))
+        .replace("<!-- view -->", content)
+    )
+    return _TERM.sub(lambda found: _term(found[1]), page)
+
+
+def _assets(name: str) -> str:
+    """The modules are named in the head, so that a browser need not read one to learn of the next."""
+    style, script = f"{name}/{name}.css", f"{name}/{name}.js"
+    lines = [f'<link rel="stylesheet" href="/assets/{style}">'] if style in ASSETS else []
+    lines += [f'<link rel="modulepreload" href="/assets/{each}">' for each in needed_by(script)]
+    lines.append(f'<script src="/assets/{script}" type="module"></script>')
+    return "\n".join(lines)
+
+
+def _term(word: str) -> str:
+    """A link to a term in the guide's glossary, beside the word itself."""
+    said = escape(word.replace("-", " "))
+    return f'<a class="term" href="/guide/glossary.html#{word}" target="guide" aria-label="What is {said}?">?</a>'
