@@ -235,11 +235,11 @@ class RulesBody(BaseModel):
 
     def measured(self) -> list[About]:
         """What the sweep of the transfer is to say."""
-        return [About(name) for name, choice in dict(self).items() if choice in ("measured", {"rule": "measured"})]
+        return [About(name) for name, choice in vars(self).items() if choice in ("measured", {"rule": "measured"})]
 
     def chosen(self) -> dict[str, Any]:
         """The library's choices."""
-        return {name: choice for name, choice in dict(self).items() if choice is not None}
+        return {name: choice for name, choice in vars(self).items() if choice is not None}
 
 
 class TransferBody(BaseModel):
@@ -293,17 +293,17 @@ class TransferBody(BaseModel):
 
     def library_base(self) -> Base:
         """The library's base."""
-        return Base(**dict(self.base))
+        return Base(**vars(self.base))
 
     def library_target(self) -> Target:
         """The library's target."""
-        return Target(**dict(self.target))
+        return Target(**vars(self.target))
 
     def to_request(
         self, exponents: Exponents | None = None, rules: Mapping[str, NamedRule] = MappingProxyType({})
     ) -> TransferRequest:
         """The library's request; exponents: those that a calibration or a sweep measured. rules: that a sweep did."""
-        given = dict(self)
+        given = vars(self)
         alignment = self.alignment
         base, target = self.library_base(), self.library_target()
         words = {

@@ -146,7 +146,7 @@ class TrainingPlan(NamedTuple):
     cooldown_share: TrainingQuantity | None = None
 
 
-_AS_AT_THE_BASE = TrainingPlan()
+AS_AT_THE_BASE = TrainingPlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Plan:
     provenance: Mapping[str, Any]
     rules: tuple[RuleNote, ...] = ()  #: in force, in the order of their reasons
     model: ModelPlan = _NO_MODEL
-    training: TrainingPlan = _AS_AT_THE_BASE
+    training: TrainingPlan = AS_AT_THE_BASE
     alternatives: Mapping[str, Any] = field(default_factory=dict)  #: every rule, by what the request asks to compare
 
     def layer(self, role: Role | str) -> LayerPlan:
@@ -210,8 +210,7 @@ class Plan:
         def quantities(of: LayerPlan | TensorPlan) -> dict[str, Any]:
             key = id(of.quantities)
             if key not in seen:
-                found: dict[str, Any] = {name: _to_dict(of, name) for name in QUANTITIES}
-                seen[key] = {**found, "reason": of.reason}
+                seen[key] = {**_to_dict(of.quantities, of.by_rule), "reason": of.reason}
             return seen[key]
 
         return {
@@ -265,16 +264,20 @@ class Plan:
             provenance=dict(plan.object("provenance").values),
             rules=tuple(RuleNote(each.text("name"), each.text("source")) for each in _objects(plan, "rules")),
             model=_model(plan.object("model")) if plan.has("model") else _NO_MODEL,
-            training=_training(plan.object("training")) if plan.has("training") else _AS_AT_THE_BASE,
+            training=_training(plan.object("training")) if plan.has("training") else AS_AT_THE_BASE,
             alternatives=dict(plan.object("alternatives").values) if plan.has("alternatives") else {},
         )
 
 
-def _to_dict(of: LayerPlan | TensorPlan, name: QuantityName) -> dict[str, Any] | None:
-    if name not in of.quantities:
-        return None
-    value, multiplier, exponent = of.quantities[name]
-    return {"value": value, "multiplier": multiplier, "exponent": exponent, "factors": of.factors(name)}
+def _to_dict(quantities: Mapping[QuantityName, Quantity], by_rule: RuleFactors) -> dict[str, Any]:
+    found: dict[str, Any] = dict.fromkeys(QUANTITIES)  # null where the optimizer has none
+    for name, (value, multiplier, exponent) in quantities.items():
+        found[name] = {"value": value, "multiplier": multiplier, "exponent": exponent, "factors": {}}
+    for rule, factors in by_rule.items():
+        for name, factor in factors.items():
+            if found[name] is not None:
+                found[name]["factors"][rule] = factor
+    return found
 
 
 def _model(fields: Fields) -> ModelPlan:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, reduce
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +17,6 @@ from widthwise.rules.contract import (
     Case,
     ChangeName,
     Changes,
-    Factors,
     Rule,
     RuleInForce,
     Subject,
@@ -37,6 +36,7 @@ from widthwise.transfers.alternatives import alternatives
 from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.model_quantities import model_plan
 from widthwise.transfers.plan import (
+    AS_AT_THE_BASE,
     LayerPlan,
     Plan,
     Quantity,
@@ -296,6 +296,8 @@ def _in_blocks(request: TransferRequest, placements: Sequence[Placement]) -> Seq
 
 
 def _training_plan(base: Base, changes: Changes) -> TrainingPlan:
+    if not changes:
+        return AS_AT_THE_BASE
     values: dict[ChangeName, float | None] = {"beta1": base.beta1, "beta2": base.beta2}
     values.update(schedule_of(base).items())
 
@@ -340,15 +342,19 @@ def _quantities(
     subject: Subject, values: _Values, rules: _InForce, names: Sequence[QuantityName]
 ) -> tuple[Mapping[QuantityName, Quantity], RuleFactors, str]:
     """Every quantity of one subject as the product of the rules' factors; these factors; the reasons in one line."""
-    found: list[tuple[str, Factors]] = []
     multipliers: _Numbers = {}
+    exponents: _Numbers = {}
+    by_rule: dict[str, _Numbers] = {}
+    reasons: list[str] = []
     for rule_name, rule in rules:
-        factors = rule.factors(subject, multipliers)
-        found.append((rule_name, factors))
-        if factors.multipliers:
-            multipliers = _product(multipliers, factors.multipliers) if multipliers else factors.multipliers
-    by_rule = {name: factors.multipliers for name, factors in found if factors.multipliers}
-    exponents = reduce(_sum, (factors.exponents for _, factors in found))
+        own, reason, own_exponents = rule.factors(subject, multipliers)
+        if own:
+            by_rule[rule_name] = own
+            multipliers = _product(multipliers, own) if multipliers else own
+        if own_exponents:
+            exponents = _sum(exponents, own_exponents) if exponents else own_exponents
+        if reason:
+            reasons.append(reason)
     quantities: dict[QuantityName, Quantity] = {}
     for name in names:
         value, multiplier = values[name], multipliers.get(name, 1.0)
@@ -356,7 +362,7 @@ def _quantities(
         if transferred == math.inf:
             raise OverflowError  # a product does not raise as a power does
         quantities[name] = Quantity(None if value is None else transferred, multiplier, exponents.get(name, 0.0))
-    return quantities, by_rule, "; ".join([factors.reason for _, factors in found if factors.reason])
+    return quantities, by_rule, "; ".join(reasons)
 
 
 def _product(one: _Numbers, other: _Numbers) -> _Numbers:
@@ -364,7 +370,7 @@ def _product(one: _Numbers, other: _Numbers) -> _Numbers:
 
 
 def _sum(one: _Numbers, other: _Numbers) -> _Numbers:
-    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES} if other else one
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in QUANTITIES}
 
 
 @cache
