@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from service.guide.site import Guide
@@ -21,11 +22,11 @@ FILES = {
 }
 
 
-def build_guide(folder: Path) -> Guide:
+def build_guide(folder: Path, files: Mapping[str, str] = FILES) -> Guide:
     """Write a small site into a folder; return the guide that it is."""
-    for name, text in FILES.items():
+    for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     (folder / "files.json").write_text(json.dumps(digests), encoding="utf-8")
     return Guide(folder, ADVICE)

@@ -121,8 +121,10 @@ def test_a_guide_may_be_built_again_while_the_service_runs(client: Client, folde
     assert client.get("/guide/").status_code == 404
     shutil.rmtree(folder)
     assert "The guide is not built here" in client.get("/guide/").text
-    build_guide(folder)
-    assert client.get("/guide/").headers["etag"] == before
+    build_guide(folder, {**FILES, "index.html": "<!doctype html>changed", "new.html": "<!doctype html>new"})
+    changed = client.get("/guide/", headers={"If-None-Match": before})
+    assert (changed.status_code, changed.text) == (200, "<!doctype html>changed")
+    assert client.get("/guide/new.html").status_code == 200
 
 
 def test_the_guide_of_a_checkout_is_the_one_that_make_docs_writes() -> None:
