@@ -106,7 +106,7 @@ docs: $(VENV)/.docs  ## build the documentation into build/site; every link in i
 
 # Where it is needed and nobody asked for it: built again only if a page has changed. Its references of the code may be
 # older than the code; `make docs` writes everything.
-$(SITE): $(wildcard docs/*.md docs/*/*.md docs_site/*.py) README.md mkdocs.yml | $(VENV)/.docs
+$(SITE): $(wildcard docs/*.md docs/*/*.md docs_site/*.py docs_site/*.css) README.md mkdocs.yml | $(VENV)/.docs
 	@echo "Building the guide from docs/."
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 

@@ -1,9 +1,13 @@
 """The guide as a reader uses it: opened, searched, followed from page to page, with nothing in the console."""
 
+from typing import Any
+
 import pytest
-from playwright.sync_api import Page, Response, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Response, expect
 
 from service.guide.terms import TERMS
+from tests.browser.chromium import PATIENCE_MS
 
 PAGES = ["docs/theory.html", "docs/results/depth.html", "docs/reference/http.html", "docs/training.html"]
 
@@ -56,6 +60,34 @@ def test_a_link_of_a_page_leads_to_the_word(page: Page, service: str) -> None:
     heading = page.locator("#finite-width-shift")
     expect(heading).to_be_in_viewport()
     assert heading.evaluate("(it) => it === document.querySelector(':target')")
+
+
+def test_links_to_words_lead_there_on_a_phone_too(page: Page, service: str) -> None:
+    """The service's pages open one guide: the second link moves within the page that the first one opened."""
+    page.set_viewport_size({"width": 380, "height": 800})
+    for word in ("alignment", "seed", "mesh"):
+        opened(page, f"{service}{TERMS[word]}")
+        page.wait_for_timeout(500)  # what moves the page away does so after it has arrived
+        expect(page.locator(f"#{word}")).to_be_in_viewport()
+
+
+def test_a_wide_formula_does_not_widen_the_page(page: Page, service: str) -> None:
+    page.set_viewport_size({"width": 380, "height": 800})
+    opened(page, f"{service}/guide/docs/theory.html")
+    assert page.evaluate("document.documentElement.scrollWidth") == 380
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_has_no_barrier(browser: Browser, service: str, scheme: Any) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    for name in ("", "docs/glossary.html", "docs/theory.html", "docs/training.html"):
+        opened(page, f"{service}/guide/{name}")
+        found = Axe().run(page).response["violations"]
+        grave = [each for each in found if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == [], name
+    context.close()
 
 
 def test_its_colours_can_be_changed_and_stay(page: Page, service: str) -> None:
