@@ -32,12 +32,28 @@ ARG JAX_EXTRA=cuda12
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt "jax[${JAX_EXTRA}]"
 
+# The documentation, which the API serves as its guide. Its references are written from the code, so it is built next to
+# what the code depends on; MkDocs stays in this stage.
+FROM build-service AS guide
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt ".[docs]"
+COPY mkdocs.yml CONTRIBUTING.md SECURITY.md ./
+COPY tests/failures/README.md tests/failures/README.md
+COPY docs docs
+COPY docs_site docs_site
+COPY widthwise widthwise
+COPY service service
+COPY workers workers
+COPY migrations migrations
+RUN /opt/widthwise/bin/python -m mkdocs build --strict
+
 # The code alone, as two wheels: the same for all three.
 FROM build AS code
 COPY widthwise widthwise
 COPY service service
 COPY workers workers
 COPY migrations migrations
+COPY --from=guide /src/build/site build/site
 RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheels . distributions/server
 
 FROM build-service AS installed-service

@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TRAINERS := .venv-trainers
 STAMP := $(VENV)/.installed
+SITE := build/site/files.json
 DATA_DIR ?= widthwise-data
 PORT ?= 8000
 SWEEPS ?= build/public_sweeps.csv
@@ -17,7 +18,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	if $$python -c '$(NEW_ENOUGH)' 2>/dev/null; then echo $$python; break; fi; done)
 
-.PHONY: help install demo serve test test-models test-trainers test-browser pictures check docs docs-serve ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
+.PHONY: help install demo serve test test-models test-trainers test-browser pictures check docs docs-serve wheels ci format audit mutants bench bench-science bench-service evidence accelerator pages secrets soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -41,11 +42,13 @@ $(STAMP): pyproject.toml distributions/server/pyproject.toml requirements/constr
 demo: $(STAMP)  ## see all of it in a minute or two: transfer, calibrate, transfer again
 	@$(BIN)/widthwise demo --data-dir $(DATA_DIR)
 
-serve: $(STAMP)  ## serve the page, the API and local workers until Ctrl-C (PORT=8000)
+# The first time it builds the guide too, which takes ten seconds; without a network it serves all the same.
+serve: $(STAMP)  ## serve the page, the API, the guide and local workers until Ctrl-C (PORT=8000)
+	@$(MAKE) --no-print-directory $(SITE) || echo "The guide could not be built; the rest is served without it." >&2
 	@$(BIN)/widthwise serve --data-dir $(DATA_DIR) --port $(PORT)
 
 # In the order of names, so that the unit tests, which are quick, come last and three processes end together.
-test: $(STAMP)  ## run the test suite, without the part that needs PyTorch
+test: $(STAMP) $(SITE)  ## run the test suite, without the part that needs PyTorch
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/models --ignore tests/trainers --ignore tests/browser
 	@echo "tests/models needs PyTorch and model libraries: make test-models installs them and runs it"
 
@@ -72,7 +75,7 @@ $(TRAINERS)/.installed: $(STAMP) requirements/trainers.txt requirements/trainers
 		-c requirements/constraints.txt -r requirements/trainers-alone.txt
 	@touch $@
 
-test-browser: $(VENV)/.browser  ## run tests/browser: install Chromium and Playwright's library, and use the page as a reader does
+test-browser: $(VENV)/.browser $(SITE)  ## run tests/browser: install Chromium and Playwright's library, and use the page as a reader does
 	@$(BIN)/python -m pytest tests/browser
 
 pictures: $(VENV)/.browser  ## draw the pictures of the page in docs/pictures again
@@ -100,6 +103,18 @@ check: $(STAMP)  ## format, lint, types and import contracts
 docs: $(VENV)/.docs  ## build the documentation into build/site; every link in it has to lead somewhere
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "The documentation is in build/site: open build/site/index.html, or make docs-serve for its search too"
+
+# Where it is needed and nobody asked for it: built again only if a page has changed. Its references of the code may be
+# older than the code; `make docs` writes everything.
+$(SITE): $(wildcard docs/*.md docs/*/*.md docs_site/*.py docs_site/*.css) README.md mkdocs.yml | $(VENV)/.docs
+	@echo "Building the guide from docs/."
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# Both are built with what .venv has, so that no other version of anything is downloaded.
+wheels: docs  ## build both wheels into dist/, the server's with the guide inside
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir dist . distributions/server
+	@ls dist/*.whl
 
 docs-serve: docs  ## serve the documentation on http://127.0.0.1:8080 until Ctrl-C (a browser searches no page on a disk)
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8080

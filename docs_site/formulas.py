@@ -15,5 +15,7 @@ def on_page_content(content: str, **_: object) -> str:
 
 def _mathml(written: str) -> str:
     text = html.unescape(written).strip()
-    display = text.startswith(r"\[")
-    return str(convert(text[2:-2].strip(), display="block" if display else "inline"))
+    if not text.startswith(r"\["):
+        return str(convert(text[2:-2].strip(), display="inline"))
+    formula = convert(text[2:-2].strip(), display="block")
+    return f'<div class="formula" tabindex="0">{formula}</div>'  # it scrolls by itself where it is wider than the page

@@ -19,6 +19,8 @@ REFERENCE = {
     "docs/reference/http.md": http.page,
     "docs/reference/commands.md": commands.page,
 }
+#: Of the site's own files, those that stand in docs_site, by their address.
+_ASSETS = {"assets/site.css": "site.css"}
 _FOLDERS = ("docs/decisions", "docs/results")  # every page of these stands in the navigation, under its README
 
 
@@ -57,6 +59,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         file.inclusion = InclusionLevel.INCLUDED if name in shown else InclusionLevel.NOT_IN_NAV
         kept.append(file)
     kept += [File.generated(config, name, content=write()) for name, write in REFERENCE.items()]
+    for name, own in _ASSETS.items():
+        kept.append(File.generated(config, name, abs_src_path=str(Path(__file__).parent / own)))
     return Files(kept)
 
 

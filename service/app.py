@@ -22,6 +22,8 @@ from service.doorbell import make_doorbell
 from service.exponents.routes import router as exponents
 from service.exports.routes import router as exports
 from service.fleet.routes import router as workers
+from service.guide.routes import router as guide
+from service.guide.site import built_guide
 from service.health.broker import BrokerProbe
 from service.health.routes import router as health
 from service.http import openapi, problems
@@ -135,6 +137,7 @@ def create_app(
     app.state.answers = answers = Answers(of_one=settings.unsent_bytes_per_owner, of_all=settings.unsent_bytes)
     app.state.large = large = LargeTransfers(max_body_bytes=settings.max_body_bytes)
     app.state.metrics = metrics = Metrics(guard, streams, answers, connections, lane)
+    app.state.guide = built_guide()
     app.state.scrapers = {}
     app.state.broker_probe = BrokerProbe(settings)
     app.state.stream_seconds = stream_seconds
@@ -142,7 +145,7 @@ def create_app(
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
     first = (transfers, exports, advice, parameterizations, calibrations, outcomes, calibration_figures, events)
-    for router in (*first, sweeps, sweep_figures, exponents, workers, health, dashboard):
+    for router in (*first, sweeps, sweep_figures, exponents, workers, health, dashboard, guide):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SubmissionBody, ExtensionRequest, LabelsBody, TrialsUpload)
     bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)

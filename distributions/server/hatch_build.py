@@ -1,4 +1,4 @@
-"""Puts the folders at the top of the repository into the server's wheel.
+"""Puts the folders at the top of the repository into the server's wheel, and the guide if it is built.
 
 Not into an editable install: hatchling would copy there what is listed statically, and the copies would hide the
 checkout.
@@ -20,3 +20,10 @@ class RepositoryFolders(BuildHookInterface):  # type: ignore[type-arg]  # hatchl
         if version == "standard":
             top = Path(self.root).parents[1]
             build_data["force_include"].update({str(top / name): name for name in PACKAGES})
+            # Built before, by `make docs`: its references are written from the installed server, which a wheel's own
+            # build environment does not have.
+            site = top / "build" / "site"
+            if (site / "files.json").is_file():
+                build_data["force_include"][str(site)] = "service/guide/site"
+            else:
+                self.app.display_warning("this wheel has no guide: run `make docs` first, or build it by `make wheels`")

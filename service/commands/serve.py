@@ -183,6 +183,7 @@ def _announce(settings: "Settings", address: str) -> None:
         f"Widthwise {VERSION} serves at {address}",
         f"  page      {address}/",
         f"  docs      {address}/docs",
+        f"  guide     {address}/guide/",
         f"  API       {address}/v1/transfers, /v1/calibrations, /v1/exponents, …",
         f"  database  {database}",
         f"  workers   {workers}",

@@ -57,10 +57,15 @@ def _written(text: str) -> str:
 
 def problem_page(kind: type[ApiError]) -> str:
     """Return the page that a problem's type links to."""
+    return plain_page(kind.title, kind.status, kind.explanation, "/docs#problems", "All problem types")
+
+
+def plain_page(title: str, status: int, text: str, address: str, link: str) -> str:
+    """Return a page of a few words. address, link: where its one link leads, and what it says."""
     return (
-        _HEAD.format(title=escape(kind.title), bar=bar())
-        + f'<main class="single"><h1>{escape(kind.title)} <small>{kind.status}</small></h1>'
-        f"<p>{_prose(kind.explanation)}</p><p><a href='/docs#problems'>All problem types</a></p>"
+        _HEAD.format(title=escape(title), bar=bar())
+        + f'<main class="single"><h1>{escape(title)} <small>{status}</small></h1>'
+        f"<p>{_prose(text)}</p><p><a href='{address}'>{escape(link)}</a></p>"
         "</main></body></html>"
     )
 

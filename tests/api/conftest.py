@@ -6,10 +6,12 @@ import pytest
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.guide.site import Guide
 from service.settings import Settings, load_settings
 from service.store import Store, open_store
 from testbed.databases import SqliteFiles
 from tests.api.client import Client, client_of
+from tests.api.guides import build_guide
 
 
 @pytest.fixture
@@ -26,10 +28,18 @@ def store(settings: Settings) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.fixture(scope="session")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Guide:
+    """A small guide, so that no test of the API needs `make docs`."""
+    return build_guide(tmp_path_factory.mktemp("guide"))
+
+
 @pytest.fixture
-def app(settings: Settings, store: Store) -> FastAPI:
+def app(settings: Settings, store: Store, guide: Guide) -> FastAPI:
     """The application; its streams last no longer than a test may."""
-    return create_app(settings, store, stream_seconds=5.0, poll_seconds=0.02)
+    app = create_app(settings, store, stream_seconds=5.0, poll_seconds=0.02)
+    app.state.guide = guide
+    return app
 
 
 @pytest.fixture

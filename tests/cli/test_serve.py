@@ -65,7 +65,7 @@ def test_serves_on_a_free_port_until_it_is_told_to_stop(tmp_path: Path, number: 
         assert process.wait(30) == 0
         assert process.stderr is not None
         out, err = process.stdout.read(), process.stderr.read()
-    assert f"  page      {address[1]}/\n  docs      {address[1]}/docs\n" in out
+    assert f"  page      {address[1]}/\n  docs      {address[1]}/docs\n  guide     {address[1]}/guide/\n" in out
     assert "Traceback" not in err
     assert (tmp_path / "new" / "widthwise.db").exists()
 

@@ -59,6 +59,19 @@ def installed(name: str) -> str:
     return "\n".join(run for stage in lineage(source) for run in stage.every("RUN"))
 
 
+def copied(stage: Stage, folder: Path) -> None:
+    """Copy into a folder what a stage copies from the repository, itself and those that it is made from."""
+    for copy in (copy for each in reversed(lineage(stage.name)) for copy in each.every("COPY")):
+        *sources, to = copy.split()
+        for source in sources:
+            place = folder / (source if to == "./" else to)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / source, place)
+
+
 def test_the_targets_of_the_compose_files_are_its_images() -> None:
     asked = {
         read(name, GIVEN).services[s]["build"]["target"] for name in COMPOSE_FILES for s in ("worker", "gpu-worker")
@@ -119,21 +132,35 @@ def test_what_is_installed(target: str) -> None:
 
 def test_the_dependencies_are_installed_without_the_code(tmp_path: Path) -> None:
     """So a change of code leaves that layer as it is; both projects can be built from what is copied before it."""
-    for copy in STAGES["build"].every("COPY"):
-        *sources, to = copy.split()
-        for source in sources:
-            place = tmp_path / (source if to == "./" else to)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, place)
-            else:
-                shutil.copy(ROOT / source, place)
+    copied(STAGES["build"], tmp_path)
     assert {path.name for path in tmp_path.rglob("*.py")} == {"__init__.py", "version.py", "hatch_build.py"}
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation"]
     projects = [str(tmp_path), str(tmp_path / "distributions" / "server")]
     ran = subprocess.run([*build, "--wheel-dir", str(tmp_path), *projects], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert len(list(tmp_path.glob("*.whl"))) == len(projects)
+
+
+def test_the_guide_is_built_from_what_its_stage_copies(tmp_path: Path) -> None:
+    """Every page that a page links to is there, or the strict build fails, and with it every image's."""
+    stage = STAGES["guide"]
+    copied(stage, tmp_path)
+    *_, build = stage.every("RUN")
+    program, *words = build.split()
+    assert program == "/opt/widthwise/bin/python"
+    ran = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, f"make docs installs what this needs\n{ran.stdout}{ran.stderr}"
+    (brought,) = re.findall(r"--from=guide /src/(\S+) (\S+)", "\n".join(STAGES["code"].every("COPY")))
+    assert brought == ("build/site", "build/site")
+    assert (tmp_path / brought[0] / "files.json").is_file()
+
+
+def test_mkdocs_is_in_no_image() -> None:
+    with_it = {name for name in STAGES if any("[docs]" in run for run in STAGES[name].every("RUN"))}
+    assert with_it == {"guide"}
+    assert [name for name in STAGES if STAGES[name].parent == "guide"] == []
+    brought = [copy for stage in STAGES.values() for copy in stage.every("COPY") if "--from=guide" in copy]
+    assert len(brought) == 1  # the pages, into the wheel
 
 
 def test_the_accelerators_extra_is_one_of_jax() -> None:

@@ -25,6 +25,7 @@ TO_ADD = {
     "a model that a trace must read right",
     "a form that plans are exported in",
     "a page of the documentation",
+    "a word that the service's pages explain",
     "a page of results",
 }
 

@@ -122,6 +122,36 @@ def test_with_the_server_every_command_is_there(server: Fresh) -> None:
         assert (server.packages / path).read_bytes() == (ROOT / path).read_bytes()
 
 
+def test_the_server_brings_the_guide_that_was_built(server: Fresh) -> None:
+    """All of it, so that it can be read without a network and without MkDocs; the library stays without."""
+    built = ROOT / "build" / "site"
+    assert (built / "files.json").is_file(), "this needs the built documentation: make docs"
+    site = server.packages / "service" / "guide" / "site"
+    names = {path.relative_to(built) for path in built.rglob("*") if path.is_file()}
+    assert {path.relative_to(site) for path in site.rglob("*") if path.is_file()} == names
+    assert all((site / name).read_bytes() == (built / name).read_bytes() for name in names)
+    code = (
+        "import sys; sys.modules['mkdocs'] = None; from service.guide.site import built_guide; guide = built_guide(); "
+        "print(guide.folder, guide.is_built(), guide.file('docs/glossary.html').media_type)"
+    )
+    ran = server.run("python", "-c", code)
+    assert ran.stdout.split() == [str(site), "True", "text/html"], ran.stderr
+
+
+def test_without_a_guide_a_server_says_where_one_comes_from(server: Fresh, tmp_path: Path) -> None:
+    """As one installed from a checkout where nothing was built."""
+    moved = server.packages / "service" / "guide" / "site"
+    moved.rename(tmp_path / "site")
+    try:
+        code = (
+            "from service.guide.site import built_guide; guide = built_guide(); print(guide.is_built(), guide.advice)"
+        )
+        ran = server.run("python", "-c", code)
+    finally:
+        (tmp_path / "site").rename(moved)
+    assert ran.stdout.startswith("False This server came without a guide: run `make docs`"), ran.stderr
+
+
 def test_both_have_one_version(wheels: dict[str, Path]) -> None:
     assert {path.name.split("-")[1] for path in wheels.values()} == {VERSION}
     server = tomllib.loads((PROJECTS[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]

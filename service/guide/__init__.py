@@ -1,0 +1,1 @@
+"""The guide: the documentation as a site, served under /guide."""
