@@ -9,7 +9,7 @@ TYPES = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 #: Every asset by its name under /assets: those that were there at the start, and nothing that a path could reach.
 ASSETS = {path.relative_to(FOLDER).as_posix(): path for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES}
 
-_IMPORT = re.compile(r'^import .*? from "/assets/([^"]+)";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import (?:.*? from )?"/assets/([^"]+)";$', re.MULTILINE)
 
 
 @cache

@@ -4,7 +4,7 @@ import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { showCurves } from "/assets/calculator/curves.js";
 import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
 import { explain } from "/assets/calculator/explanation.js";
-import { form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { ROLES, RULES, VALUES, form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
 import { textOf, widthOf } from "/assets/calculator/models.js";
@@ -111,13 +111,21 @@ const askPlans = live(plans, showOutcome);
 function changed(pauseMs, steadily = false) {
   const now = values();
   showFields(now);
-  if (["depth_rule", "batch_rule", "tokens_rule", "decay_rule"].some((name) => now[name])) byId("beyond").open = true;
   offerCalibrations();
   askPlans(pauseMs, steadily);
   clearTimeout(resting);
   resting = setTimeout(() => {
     if (!writeAddress()) tell("export-told", "The files are too long for a link: the address does not hold them.");
   }, RESTING_MS);
+}
+
+/** Open what is folded away and holds something. */
+function unfold(now) {
+  const some = (names) => names.some((name) => now[name]);
+  if (some(RULES)) byId("beyond").open = true;
+  if (some(["schedule_rule", "experts_rule", "rank_rule"])) byId("more-rules").open = true;
+  if (some(["weight_decay_mode", "readout_omega", "form", "block_size"])) byId("more-training").open = true;
+  if (some(VALUES.flatMap((name) => ROLES.map((role) => `${name}_${role}`)))) byId("by-role").open = true;
 }
 
 /** Ask for the plan of what the fields hold now. */
@@ -193,6 +201,7 @@ byId("explanation").addEventListener("click", ({ target }) => {
 
 window.addEventListener("hashchange", () => { // a link was pasted into the address
   readAddress();
+  unfold(values());
   opened = fromAddress("open");
   showForm();
   changed(0);
@@ -202,6 +211,7 @@ window.addEventListener("hashchange", () => { // a link was pasted into the addr
 if (fromAddress("calibration")) location.replace(`/calibrations/${encodeURIComponent(fromAddress("calibration"))}`);
 else {
   readAddress();
+  unfold(values());
   opened = fromAddress("open");
   begin(calculate);
   refresh(CALIBRATIONS_MS, readCalibrations);
