@@ -5,6 +5,7 @@ import { showCurves } from "/assets/calculator/curves.js";
 import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
 import { explain } from "/assets/calculator/explanation.js";
 import { ROLES, RULES, VALUES, form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { offerFigures } from "/assets/calculator/figures.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
 import { textOf, widthOf } from "/assets/calculator/models.js";
@@ -16,13 +17,12 @@ import { Refused, ask, posted } from "/assets/shared/service.js";
 import { readForms, showForm } from "/assets/calculator/taking.js";
 
 const TYPING_MS = 200; // a pause in typing before the plan is requested
-const DRAGGING_MS = 120; // between requests while a slider moves (chosen): under a key's limit of 600 a minute
+const DRAGGING_MS = 120; // for each plan, while a slider moves (chosen): under a key's limit of 600 requests a minute
 const CALIBRATIONS_MS = 15_000; // between readings of the calibrations that are offered (chosen): one rarely ends
 const RESTING_MS = 300; // before the address is written (chosen): browsers refuse one that changes with every move
 
 let state = null; // what the fields held when the plans were asked for
-let bodies = []; // of the plans that are asked for: one, or two to compare
-let shown = []; // the plans on the page: { side, title, plan }
+let shown = []; // the plans on the page: { side, title, plan, body }
 let isVoid = true; // whether the fields ask for something else than what is shown
 let opened = null; // the number that is open: row, quantity and side
 let calibrations = [];
@@ -41,18 +41,18 @@ function titles() {
 async function plans(signal) {
   state = values();
   const sides = state.compare_parameterization ? [false, true] : [false];
-  bodies = [];
   byId("answer").setAttribute("aria-busy", "true");
   return Promise.all(sides.map((compared) => outcomeOf(async () => {
     const body = bodyOf(state, compared);
-    bodies.push(body);
-    return ask("/v1/transfers", posted(body, signal));
+    return { body, plan: await ask("/v1/transfers", posted(body, signal)) };
   }, [Refused, Unreadable])));
 }
 
 function showOutcome(outcomes) {
   byId("answer").setAttribute("aria-busy", "false");
   if (outcomes.some(({ error }) => error?.status === 401)) return; // the page asks for a key
+  byId("answer").classList.remove("awaited"); // its room is taken
+  readForms(() => (isVoid ? null : shown[0].body)).catch(() => {}); // after what the page is for
   const problems = outcomes.flatMap(({ error }, index) => (error ? problemsOf(error, state, index > 0) : []));
   markProblems(problems);
   isVoid = Boolean(outcomes[0].error);
@@ -60,9 +60,10 @@ function showOutcome(outcomes) {
   const above = [...new Set(problems.map((problem) => problem.message))].join(" ");
   tell("transfer-error", above && isVoid && shown.length > 0 ? `${above} The grey numbers answer what the fields held before.` : above);
   if (isVoid) return;
+  byId("answer-hint").hidden = false;
   const names = titles();
   const isFirst = shown.length === 0;
-  shown = outcomes.map(({ value }, index) => ({ side: index > 0 ? "second" : "first", title: names[index], plan: value })).filter(({ plan }) => plan);
+  shown = outcomes.map(({ value }, index) => ({ side: index > 0 ? "second" : "first", title: names[index], ...value })).filter(({ plan }) => plan);
   if (shown.length === 1) shown[0].title = "";
   showPlans();
   if (isFirst) revealOpened();
@@ -83,6 +84,7 @@ function showPlans() {
   byId("warnings").hidden = found !== null; // they stand within what is open
   morph(byId("warnings"), warningNodes(shown.flatMap((each) => each.plan.warnings).filter((each, index, all) => all.findIndex((other) => other.message === each.message) === index)));
   showCurves(shown, ...widths());
+  offerFigures(shown);
   showWhole(plan);
   const { exponents, weight_decay_mode: mode } = plan.provenance;
   const source = exponents.source === "theory" ? `Exponents from theory: ${exponents.reference}.` : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}.`;
@@ -93,7 +95,7 @@ function showPlans() {
 
 /** The widths of both models, as far as the page knows them. */
 function widths() {
-  const [{ model, base, target }] = bodies;
+  const { model, base, target } = shown[0].body;
   return model ? [widthOf(model.base), widthOf(model.target)] : [base.width, target.width];
 }
 
@@ -131,7 +133,6 @@ function unfold(now) {
 /** Ask for the plan of what the fields hold now. */
 function calculate() {
   changed(0);
-  readForms(() => (isVoid ? null : bodies[0])).catch(() => {}); // the list is read again with a key
 }
 
 /** Read the calibrations with usable exponents: those of the fields' setting are offered. */
@@ -162,7 +163,7 @@ const onInput = (event) => {
   if (event.target.type === "file" || event.target.name === "export") return;
   if (event.target.type === "range") return; // it tells its field, which tells us
   const drags = !event.isTrusted && event.target.dataset.slider !== undefined;
-  changed(drags ? DRAGGING_MS : TYPING_MS, drags);
+  changed(drags ? DRAGGING_MS * (form.elements.compare_parameterization.value ? 2 : 1) : TYPING_MS, drags);
 };
 form.addEventListener("input", onInput);
 byId("results").addEventListener("input", onInput);

@@ -110,6 +110,7 @@ function addSlider(control) {
   const slider = make("input", { type: "range", min: 0, step: 1, "data-of": control.name, "aria-label": `${labelOf(control.name)}, slider` });
   const box = make("div", { class: "slider", "data-when": label.dataset.when });
   delete label.dataset.when;
+  label.hidden = false;
   label.replaceWith(box);
   box.append(label, slider);
   slider.addEventListener("input", () => {

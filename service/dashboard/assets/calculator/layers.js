@@ -29,8 +29,7 @@ function line(row, side, title, other, opened) {
   const label = make("span", { class: "who" },
     title ? make("small", { class: `side ${side}` }, title) : null,
     make("span", { class: "name" }, row.names.length > 0 ? row.label : termLink(row.role, row.role),
-      row.names.length > 1 ? make("small", {}, ` ×${row.names.length}`) : null,
-      row.names.length > 0 ? make("small", { class: "role" }, termLink(row.role, row.role)) : null));
+      row.names.length > 0 && (side === "first" || !other) ? make("small", { class: "role" }, row.names.length > 1 ? `×${row.names.length} ` : "", termLink(row.role, row.role)) : null));
   return { key: `${row.key}|${side}`, class: `${side} ${row.role}`, cells: [label, ...NAMES.map((name) => valueButton(row, name, side, other, opened))] };
 }
 
