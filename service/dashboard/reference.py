@@ -7,6 +7,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
+from service.dashboard.assets import with_release
 from service.dashboard.bar import bar
 from service.errors import ALL_ERRORS, ApiError
 
@@ -31,7 +32,7 @@ def _written(text: str) -> str:
     document = json.loads(text)
     return "".join(
         (
-            _HEAD.format(title="Widthwise API", bar=bar("/docs")),
+            with_release(_HEAD).format(title="Widthwise API", bar=bar("/docs")),
             '<div class="reference"><aside>',
             *_contents(document),
             "</aside><main><h1>API reference <small>",
@@ -58,7 +59,7 @@ def _written(text: str) -> str:
 def problem_page(kind: type[ApiError]) -> str:
     """Return the page that a problem's type links to."""
     return (
-        _HEAD.format(title=escape(kind.title), bar=bar())
+        with_release(_HEAD).format(title=escape(kind.title), bar=bar())
         + f'<main class="single"><h1>{escape(kind.title)} <small>{kind.status}</small></h1>'
         f"<p>{_prose(kind.explanation)}</p><p><a href='/docs#problems'>All problem types</a></p>"
         "</main></body></html>"

@@ -7,7 +7,7 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from service.dashboard.assets import ASSETS, needed_by
+from service.dashboard.assets import ASSETS, needed_by, with_release
 from service.dashboard.bar import bar
 from service.dashboard.choices import with_choices, with_roles
 
@@ -48,7 +48,7 @@ def view_page(name: str) -> str:
         .replace("<!-- bar -->", bar(view.bar))
         .replace("<!-- view -->", content)
     )
-    return _TERM.sub(lambda found: _term(found[1]), page)
+    return with_release(_TERM.sub(lambda found: _term(found[1]), page))
 
 
 def _assets(name: str) -> str:
