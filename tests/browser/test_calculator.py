@@ -4,10 +4,14 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from tests.api.client import Client
+from tests.api.test_sweeps import uploaded
 from tests.browser.reader import Reader
 
 LLAMA = {
@@ -171,6 +175,17 @@ def test_a_choice_brings_its_fields(reader: Reader, allowed: list[str]) -> None:
     reader.page.get_by_text("For the model and its training as a whole").click()
     expect(reader.page.locator("#whole")).to_contain_text("warmup steps800")
     expect(reader.page.locator("#whole")).to_contain_text("route scale8")
+
+
+def test_the_exponents_of_a_sweep_are_offered_in_its_setting(reader: Reader) -> None:
+    with httpx.Client(base_url=reader.address, trust_env=False, timeout=60) as api:
+        sweep = uploaded(cast(Client, api), name="my sweep", parameterization="ntk", optimizer="sgd")
+    reader.open("parameterization=ntk")
+    expect(reader.page.locator("#offered")).to_contain_text("measured in another setting")
+    reader.field("Optimizer").select_option("sgd")
+    reader.field("Exponents").select_option(label="my sweep: sweep of 20 runs")
+    expect(reader.page.locator("#provenance")).to_contain_text("measured by the sweep my sweep")
+    expect(reader.page).to_have_url(re.compile(f"exponents=sweep%3A{sweep}"))
 
 
 def test_two_prescriptions_side_by_side(reader: Reader) -> None:

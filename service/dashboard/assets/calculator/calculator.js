@@ -4,7 +4,7 @@ import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { showCurves } from "/assets/calculator/curves.js";
 import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
 import { explain } from "/assets/calculator/explanation.js";
-import { ROLES, RULES, VALUES, form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { ROLES, RULES, VALUES, form, labelOf, markProblems, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
 import { offerFigures } from "/assets/calculator/figures.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
@@ -14,18 +14,18 @@ import { number } from "/assets/shared/numbers.js";
 import { begin, refresh } from "/assets/shared/page.js";
 import { Unreadable, bodyOf, problemsOf } from "/assets/calculator/request.js";
 import { Refused, ask, posted } from "/assets/shared/service.js";
+import { offerSources, readSources, sourceOf } from "/assets/calculator/sources.js";
 import { readForms, showForm } from "/assets/calculator/taking.js";
 
 const TYPING_MS = 200; // a pause in typing before the plan is requested
 const DRAGGING_MS = 120; // for each plan, while a slider moves (chosen): under a key's limit of 600 requests a minute
-const CALIBRATIONS_MS = 15_000; // between readings of the calibrations that are offered (chosen): one rarely ends
+const SOURCES_MS = 15_000; // between readings of the calibrations and sweeps that are offered (chosen): one rarely ends
 const RESTING_MS = 300; // before the address is written (chosen): browsers refuse one that changes with every move
 
 let state = null; // what the fields held when the plans were asked for
 let shown = []; // the plans on the page: { side, title, plan, body }
 let isVoid = true; // whether the fields ask for something else than what is shown
 let opened = null; // the number that is open: row, quantity and side
-let calibrations = [];
 let resting = 0;
 
 const word = (name) => form.elements[name].selectedOptions[0]?.textContent ?? "";
@@ -87,8 +87,7 @@ function showPlans() {
   offerFigures(shown);
   showWhole(plan);
   const { exponents, weight_decay_mode: mode } = plan.provenance;
-  const source = exponents.source === "theory" ? `Exponents from theory: ${exponents.reference}.` : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}.`;
-  tell("provenance", `${source} × means target ÷ base. Weight decay is ${mode}. ${more}`);
+  tell("provenance", `${sourceOf(exponents)} × means target ÷ base. Weight decay is ${mode}. ${more}`);
   const hidden = plan.layers.find((layer) => layer.role === "hidden")?.learning_rate;
   if (hidden) tell("told", `Learning rate of hidden matrices: ${number(hidden.value)}.`);
 }
@@ -113,7 +112,7 @@ const askPlans = live(plans, showOutcome);
 function changed(pauseMs, steadily = false) {
   const now = values();
   showFields(now);
-  offerCalibrations();
+  offerSources();
   askPlans(pauseMs, steadily);
   clearTimeout(resting);
   resting = setTimeout(() => {
@@ -133,26 +132,6 @@ function unfold(now) {
 /** Ask for the plan of what the fields hold now. */
 function calculate() {
   changed(0);
-}
-
-/** Read the calibrations with usable exponents: those of the fields' setting are offered. */
-async function readCalibrations() {
-  const { items } = await ask("/v1/calibrations?state=succeeded&limit=200");
-  calibrations = items.filter((item) => item.result.exponents.length > 0);
-  offerCalibrations();
-}
-
-let offers = "";
-function offerCalibrations() {
-  const now = values();
-  const fits = calibrations.filter(({ spec }) => ["parameterization", "optimizer", "alignment"].every((name) => spec[name] === now[name]));
-  const others = calibrations.length - fits.length;
-  tell("offered", others > 0 ? `${others} more ${others === 1 ? "calibration was" : "calibrations were"} measured in another setting.` : "");
-  const choices = [["", "theory"], ...fits.map((item) => [item.id, `${item.spec.proxy.architecture}, ${item.spec.proxy.dataset}, widths ${Math.min(...item.spec.widths)} to ${Math.max(...item.spec.widths)}, ${new Date(item.created_at).toLocaleDateString()}`])];
-  const version = JSON.stringify(choices);
-  if (version === offers) return; // a list that is rebuilt while it is open closes
-  offers = version;
-  offer("exponents", choices);
 }
 
 // what a reader does ----------------------------------------------------------
@@ -215,5 +194,5 @@ else {
   unfold(values());
   opened = fromAddress("open");
   begin(calculate);
-  refresh(CALIBRATIONS_MS, readCalibrations);
+  refresh(SOURCES_MS, readSources);
 }

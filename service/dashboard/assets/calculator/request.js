@@ -1,6 +1,7 @@
 // The body of a transfer, from what the fields hold; and the field that an error of the service is about.
 
 import { ROLES, VALUES, applies, labelOf } from "/assets/calculator/fields.js";
+import { exponentsOf } from "/assets/calculator/sources.js";
 import { configOf, modelOf, rolesOf } from "/assets/calculator/models.js";
 
 /** By the path of a request: the field that holds its value, for the prescription and for the one it is compared with. */
@@ -119,7 +120,7 @@ export function bodyOf(state, compared = false) {
     }
   }
   const body = { parameterization: state.parameterization, optimizer: state.optimizer, alignment: state.alignment, base, target };
-  if (state.exponents && !compared) body.exponents = { source: "calibration", id: state.exponents };
+  if (state.exponents && !compared) body.exponents = exponentsOf(state.exponents);
   for (const name of ["readout_omega", "block_size"]) if (state[name] && (name !== "block_size" || holds(name))) body[name] = numeric(state, name);
   if (state.weight_decay_mode) body.weight_decay_mode = state.weight_decay_mode;
   if (state.form && state.parameterization === "mup") body.form = state.form;
