@@ -114,6 +114,10 @@ def test_the_headers_of_a_pair_of_safetensors(reader: Reader, tmp_path: Path, al
     reader.field("Axes of matrices").select_option("out_in")
     reader.shows("hidden", "7.5e-4")
     expect(reader.rows()).to_have_count(3)
+    expect(reader.page.locator("#curves")).to_be_hidden()  # a list of shapes states no width
+    reader.field("Tuned width").fill("256")
+    reader.field("Width to train").fill("1024")
+    expect(reader.page.locator("#curves svg").first).to_contain_text("1024")
 
 
 def test_pasted_nonsense_is_told_at_its_field(reader: Reader) -> None:

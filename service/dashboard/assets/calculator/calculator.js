@@ -8,7 +8,7 @@ import { ROLES, RULES, VALUES, form, labelOf, markProblems, put, readAddress, sh
 import { offerFigures } from "/assets/calculator/figures.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
-import { textOf, widthOf } from "/assets/calculator/models.js";
+import { textOf } from "/assets/calculator/models.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { begin, refresh } from "/assets/shared/page.js";
@@ -83,19 +83,13 @@ function showPlans() {
   explain(found);
   byId("warnings").hidden = found !== null; // they stand within what is open
   morph(byId("warnings"), warningNodes(shown.flatMap((each) => each.plan.warnings).filter((each, index, all) => all.findIndex((other) => other.message === each.message) === index)));
-  showCurves(shown, ...widths());
+  showCurves(shown, ...(plan.provenance.widths ?? []));
   offerFigures(shown);
   showWhole(plan);
   const { exponents, weight_decay_mode: mode } = plan.provenance;
   tell("provenance", `${sourceOf(exponents)} × means target ÷ base. Weight decay is ${mode}. ${more}`);
   const hidden = plan.layers.find((layer) => layer.role === "hidden")?.learning_rate;
   if (hidden) tell("told", `Learning rate of hidden matrices: ${number(hidden.value)}.`);
-}
-
-/** The widths of both models, as far as the page knows them. */
-function widths() {
-  const { model, base, target } = shown[0].body;
-  return model ? [widthOf(model.base), widthOf(model.target)] : [base.width, target.width];
 }
 
 function showWhole(plan) {

@@ -1,6 +1,6 @@
 // The table of a plan: each number is a button that opens to where it comes from; two plans stand line by line.
 
-import { byId, fill, make } from "/assets/shared/elements.js";
+import { breakable, byId, fill, make } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
 import { NAMES, QUANTITIES, TERMS, differs, rowsOf } from "/assets/calculator/plan.js";
 import { termLink } from "/assets/shared/terms.js";
@@ -28,7 +28,7 @@ function valueButton(row, name, side, other, opened) {
 function line(row, side, title, other, opened) {
   const label = make("span", { class: "who" },
     title ? make("small", { class: `side ${side}` }, title) : null,
-    make("span", { class: "name" }, row.names.length > 0 ? row.label : termLink(row.role, row.role),
+    make("span", { class: "name" }, ...(row.names.length > 0 ? breakable(row.label) : [termLink(row.role, row.role)]),
       row.names.length > 0 && (side === "first" || !other) ? make("small", { class: "role" }, row.names.length > 1 ? `×${row.names.length} ` : "", termLink(row.role, row.role)) : null));
   return { key: `${row.key}|${side}`, class: `${side} ${row.role}`, cells: [label, ...NAMES.map((name) => valueButton(row, name, side, other, opened))] };
 }

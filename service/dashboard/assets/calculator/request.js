@@ -19,6 +19,7 @@ const FIELDS = {
   "model.base": "base_file", "model.target": "target_file", "model.roles": "roles", tensors: "base_file", layout: "layout",
 };
 const COMPARED = { parameterization: "compare_parameterization", optimizer: "compare_optimizer", alignment: "compare_alignment" };
+const OF_FILES = { base_width: "file_base_width", target_width: "file_target_width" };
 const OF_ARCHITECTURE = { base_file: "base_width", target_file: "target_width" };
 
 /** What a field holds that is no number or no model: found before the service is asked. */
@@ -125,7 +126,10 @@ export function bodyOf(state, compared = false) {
   if (state.weight_decay_mode) body.weight_decay_mode = state.weight_decay_mode;
   if (state.form && state.parameterization === "mup") body.form = state.form;
   if (state.model !== "roles") body.model = modelFor(state);
-  if (state.model === "files" && state.layout) body.layout = state.layout;
+  if (state.model === "files") {
+    if (state.layout) body.layout = state.layout;
+    for (const [end, size] of [["base", base], ["target", target]]) if (state[`file_${end}_width`]) size.width = numeric(state, `file_${end}_width`);
+  }
   const rules = rulesFor(state, read);
   if (Object.keys(rules).length > 0) body.rules = rules;
   if (compared) {
@@ -152,6 +156,7 @@ function fieldOf(path, state, compared) {
     let field = FIELDS[part];
     if (!field) continue;
     if (compared && COMPARED[part] && state[COMPARED[part]]) field = COMPARED[part];
+    if (state.model === "files") field = OF_FILES[field] ?? field;
     if (state.model === "architecture") field = OF_ARCHITECTURE[field] ?? field;
     return state.model === "roles" && field === "base_file" ? null : field;
   }

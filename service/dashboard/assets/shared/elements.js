@@ -30,6 +30,11 @@ export function prose(text) {
   return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : document.createTextNode(part)));
 }
 
+/** A dotted name as nodes that break after its parts, and not within a word. */
+export function breakable(name) {
+  return name.split(/(?<=[._/])/).flatMap((part, index) => (index > 0 ? [make("wbr"), part] : [part]));
+}
+
 export function badge(state, text = state) {
   return make("span", { class: `state ${state}` }, text);
 }
