@@ -62,14 +62,15 @@ def test_a_service_that_is_gone_is_told(reader: Reader, page: Page, allowed: lis
     allowed.append("ERR_CONNECTION_REFUSED")
     reader.open()
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
-    expect(page.get_by_role("status").filter(has_text="not connected")).to_be_visible()
     reader.field("Learning rate").fill("0.5")
     expect(page.locator("#transfer-error")).to_contain_text("The service does not answer")
+    expect(page.get_by_role("status").filter(has_text="not connected")).to_be_visible()
     expect(page.locator("#answer")).to_have_class("void")
     page.unroute("**/v1/**")
     reader.shows("embedding", "0.5")  # it asks again by itself
     expect(page.locator("#answer")).not_to_have_class("void")
     expect(page.locator("#transfer-error")).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="not connected")).to_be_hidden()
 
 
 def test_it_is_read_without_javascript(browser: Browser, service: str) -> None:

@@ -13,7 +13,7 @@ import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { begin, refresh } from "/assets/shared/page.js";
 import { Unreadable, bodyOf, problemsOf } from "/assets/calculator/request.js";
-import { Refused, ask, posted } from "/assets/shared/service.js";
+import { Refused, UNREACHABLE, ask, posted } from "/assets/shared/service.js";
 import { offerSources, readSources, sourceOf } from "/assets/calculator/sources.js";
 import { readForms, showForm } from "/assets/calculator/taking.js";
 
@@ -27,6 +27,8 @@ let shown = []; // the plans on the page: { side, title, plan, body }
 let isVoid = true; // whether the fields ask for something else than what is shown
 let opened = null; // the number that is open: row, quantity and side
 let resting = 0;
+let isGone = false; // whether the service does not answer
+let readAgain = () => {};
 
 const word = (name) => form.elements[name].selectedOptions[0]?.textContent ?? "";
 
@@ -53,6 +55,9 @@ function showOutcome(outcomes) {
   if (outcomes.some(({ error }) => error?.status === 401)) return; // the page asks for a key
   byId("answer").classList.remove("awaited"); // its room is taken
   readForms(() => (isVoid ? null : shown[0].body)).catch(() => {}); // after what the page is for
+  const wasGone = isGone;
+  isGone = outcomes.some(({ error }) => error?.status === UNREACHABLE);
+  if (isGone !== wasGone) readAgain(); // the page's status says so at once, and not when it reads next
   const problems = outcomes.flatMap(({ error }, index) => (error ? problemsOf(error, state, index > 0) : []));
   markProblems(problems);
   isVoid = Boolean(outcomes[0].error);
@@ -188,5 +193,5 @@ else {
   unfold(values());
   opened = fromAddress("open");
   begin(calculate);
-  refresh(SOURCES_MS, readSources);
+  readAgain = refresh(SOURCES_MS, readSources);
 }
