@@ -39,7 +39,6 @@ def with_release(text: str) -> str:
     return text.replace('"/assets/', f'"/assets/{release()}/')
 
 
-@cache
 def found(path: str) -> tuple[str, bytes, bool] | None:
     """Return the name and the content of what a path under /assets names, and whether it may be kept for good.
 
@@ -49,10 +48,14 @@ def found(path: str) -> tuple[str, bytes, bool] | None:
     name = path[of_release.end() :] if of_release else path
     if name not in ASSETS:
         return None
-    content = asset(name)
-    if of_release and name.endswith(".js"):
-        content = with_release(content.decode("utf-8")).encode()
+    content = _of_release(name) if of_release else asset(name)
     return name, content, of_release is not None and of_release[1] == release()
+
+
+@cache
+def _of_release(name: str) -> bytes:
+    content = asset(name)
+    return with_release(content.decode("utf-8")).encode() if name.endswith(".js") else content
 
 
 @cache

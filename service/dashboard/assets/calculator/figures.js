@@ -8,6 +8,7 @@ import { save } from "/assets/shared/saving.js";
 const FORMATS = ["svg", "pdf", "png", "csv"];
 
 let shown = [];
+let isDrawing = false;
 
 /** Offer the figure of each plan that is shown. plans: { title, body }. */
 export function offerFigures(plans) {
@@ -19,16 +20,17 @@ export function offerFigures(plans) {
 
 byId("figures").addEventListener("click", async ({ target }) => {
   const { format, plan } = target.dataset;
-  if (!format) return;
+  if (!format || isDrawing) return;
   tell("figure-error", "");
-  target.disabled = true;
+  isDrawing = true;
+  target.setAttribute("aria-busy", "true");
   try {
     const answer = await send(`/v1/transfers/plot.${format}`, posted(shown[plan].body));
     save(await answer.blob(), shown.length > 1 ? `plan-${Number(plan) + 1}.${format}` : `plan.${format}`);
   } catch (error) {
     tell("figure-error", error.message);
   } finally {
-    target.disabled = false;
-    target.focus();
+    isDrawing = false;
+    target.removeAttribute("aria-busy");
   }
 });
