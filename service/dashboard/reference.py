@@ -7,6 +7,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any
 
+from service.dashboard.assets import with_release
 from service.dashboard.bar import bar
 from service.errors import ALL_ERRORS, ApiError
 
@@ -31,7 +32,7 @@ def _written(text: str) -> str:
     document = json.loads(text)
     return "".join(
         (
-            _HEAD.format(title="Widthwise API", bar=bar("/docs")),
+            with_release(_HEAD).format(title="Widthwise API", bar=bar("/docs")),
             '<div class="reference"><aside>',
             *_contents(document),
             "</aside><main><h1>API reference <small>",
@@ -63,7 +64,7 @@ def problem_page(kind: type[ApiError]) -> str:
 def plain_page(title: str, status: int, text: str, address: str, link: str) -> str:
     """Return a page of a few words. address, link: where its one link leads, and what it says."""
     return (
-        _HEAD.format(title=escape(title), bar=bar())
+        with_release(_HEAD).format(title=escape(title), bar=bar())
         + f'<main class="single"><h1>{escape(title)} <small>{status}</small></h1>'
         f"<p>{_prose(text)}</p><p><a href='{address}'>{escape(link)}</a></p>"
         "</main></body></html>"

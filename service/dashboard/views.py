@@ -7,9 +7,9 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-from service.dashboard.assets import ASSETS, needed_by
+from service.dashboard.assets import ASSETS, needed_by, with_release
 from service.dashboard.bar import bar
-from service.dashboard.choices import with_choices
+from service.dashboard.choices import with_choices, with_roles
 
 _FOLDER = Path(__file__).parent
 _TERM = re.compile(r"<!-- term ([\w-]+) -->")
@@ -40,7 +40,7 @@ VIEWS: Mapping[str, View] = {
 def view_page(name: str) -> str:
     """Return the HTML of a view. It is the same for everybody: what is in it comes from the API."""
     view = VIEWS[name]
-    content = with_choices((_FOLDER / "views" / f"{name}.html").read_text(encoding="utf-8"))
+    content = with_choices(with_roles((_FOLDER / "views" / f"{name}.html").read_text(encoding="utf-8")))
     shell = (_FOLDER / "shell.html").read_text(encoding="utf-8")
     page = (
         shell.replace("<!-- title -->", escape(view.title))
@@ -48,7 +48,7 @@ def view_page(name: str) -> str:
         .replace("<!-- bar -->", bar(view.bar))
         .replace("<!-- view -->", content)
     )
-    return _TERM.sub(lambda found: _term(found[1]), page)
+    return with_release(_TERM.sub(lambda found: _term(found[1]), page))
 
 
 def _assets(name: str) -> str:
@@ -63,4 +63,5 @@ def _assets(name: str) -> str:
 def _term(word: str) -> str:
     """A link to a term in the guide's glossary, beside the word itself."""
     said = escape(word.replace("-", " "))
-    return f'<a class="term" href="/guide/glossary.html#{word}" target="guide" aria-label="What is {said}?">?</a>'
+    address = f'href="/guide/glossary.html#{word}" target="guide" rel="help"'
+    return f'<a class="term" {address} aria-label="What is {said}?">?</a>'

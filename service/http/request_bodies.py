@@ -40,6 +40,10 @@ BODY_SECONDS = 60.0  # for a body to arrive in whole (chosen): 8 MiB over 1.2 Mb
 MAX_OUTLINE_BYTES = 1 << 16
 _ONE_AT_A_TIME = CapacityLimiter(1)
 
+#: By member of a body: its members that may hold any object, such as a config.json or the shapes of a model. Pydantic
+#: has no faults to list in one.
+_FREE = {"model": ("base", "target")}
+
 #: Objects and lists in a body over that size: 100,000 tensors of four lists each, and what is outside of them. Even an
 #: empty one, of 3 bytes, takes 64 in Python and 90 in Pydantic's parser: 8 MiB of nested ones took 570 MiB (measured).
 MAX_CONTAINERS = 600_000
@@ -138,7 +142,7 @@ def _validated(adapter: TypeAdapter[T], body: bytes) -> T:
 
 
 def _validated_large(adapter: TypeAdapter[T], body: bytes) -> T:
-    """Validate the body with its lists cut to their first item, and then whole.
+    """Validate the body with its lists cut to their first item and its models emptied, and then whole.
 
     Pydantic keeps the whole object with each member that is missing or unknown: 8 MiB took 13 seconds and 1.2 GB
     (measured), which this bounds to one parse. Beyond the first item the models stop at the first fault of a list.
@@ -152,14 +156,24 @@ def _validated_large(adapter: TypeAdapter[T], body: bytes) -> T:
         return _validated(adapter, body)  # not JSON, and that is all there is to say
     if isinstance(document, dict):
         _check_entries(document)
-        document = {name: value[:1] if isinstance(value, list) else value for name, value in document.items()}
+        document = {name: _cut(name, value) for name, value in document.items()}
     outline = to_json(document, inf_nan_mode="constants")
     if len(outline) > MAX_OUTLINE_BYTES:
         raise BodyTooLargeError(
-            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's list of tensors, trials or runs: send less."
+            f"More than {MAX_OUTLINE_BYTES} bytes are outside the body's models and its list of tensors, trials or "
+            "runs: send less."
         )
     _validated(adapter, outline)
     return _validated(adapter, body)
+
+
+def _cut(name: str, value: Any) -> Any:
+    """Return a member of a body without what may be long."""
+    if isinstance(value, list):
+        return value[:1]
+    if name in _FREE and isinstance(value, dict):
+        return {key: {} if key in _FREE[name] and isinstance(one, dict) else one for key, one in value.items()}
+    return value
 
 
 def _check_containers(body: bytes) -> None:

@@ -22,8 +22,9 @@ from service.http.answers import PART
 from service.http.lanes import Lane
 from service.settings import without_settings
 from service.transfers.measured import FromMeasurements
-from service.transfers.packed import PLAN, Asked, Crashed, Packed
+from service.transfers.packed import PLAN, Asked, Crashed, Drawing, Packed
 from service.transfers.schemas import TransferBody
+from widthwise.figures.figure import Figure
 
 #: Bodies over this size are large (chosen): some 1,600 tensors, which take as long as others may have to wait.
 LARGE_BYTES = 1 << 17
@@ -64,12 +65,29 @@ class LargeTransfers:
         measured_of: returns what the calibration or sweep measured that a request names; its tensors are left out.
         Raises the errors of a small one, and BusyError (503) if the child ended before its answer.
         """
+        packed = await self._found(owner, body, measured_of, choice)
+        assert isinstance(packed, Packed)  # noqa: S101  the choice asked
+        return PackedResponse(packed)
+
+    async def figure(self, owner: str, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements]) -> Figure:
+        """Return the figure of the plan for a body. Parameters and errors are those of `answer`."""
+        figure = await self._found(owner, body, measured_of, Drawing())
+        assert isinstance(figure, Figure)  # noqa: S101  the choice asked
+        return figure
+
+    async def _found(
+        self,
+        owner: str,
+        body: bytes,
+        measured_of: Callable[[TransferBody], FromMeasurements],
+        choice: ExportChoice | Drawing,
+    ) -> Packed | Figure:
         async with self.lane.place(owner):
             if self._ending is not None:
                 self._ending.cancel()
-            packed = await self.lane.in_thread(partial(self._ask, body, measured_of, choice))
+            found = await self.lane.in_thread(partial(self._ask, body, measured_of, choice))
             self._ending = asyncio.get_running_loop().call_later(self._idle_seconds, self.close)
-        return PackedResponse(packed)
+        return found
 
     def close(self) -> None:
         """End the child."""
@@ -80,8 +98,8 @@ class LargeTransfers:
             self._child = None
 
     def _ask(
-        self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements], choice: ExportChoice
-    ) -> Packed:
+        self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements], choice: ExportChoice | Drawing
+    ) -> Packed | Figure:
         if self._child is not None and not self._child.lives:
             self._child.end()
             self._child = None
@@ -132,8 +150,8 @@ class _Child:
         return self._process.pid
 
     def ask(
-        self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements], choice: ExportChoice
-    ) -> Packed | ApiError | Crashed:
+        self, body: bytes, measured_of: Callable[[TransferBody], FromMeasurements], choice: ExportChoice | Drawing
+    ) -> Packed | Figure | ApiError | Crashed:
         """Return what became of a body. Raises EOFError or OSError if the child ended or takes too long."""
         self._connection.send(choice)
         self._connection.send_bytes(body)
@@ -145,7 +163,7 @@ class _Child:
             finally:
                 self._connection.send(answer_to_child)
             found = self._receive()
-        answer: Packed | ApiError | Crashed = found
+        answer: Packed | Figure | ApiError | Crashed = found
         return answer
 
     def _receive(self) -> Any:

@@ -19,7 +19,8 @@ from pathlib import Path
 from service.errors import ApiError
 from service.exports.schemas import ExportChoice
 from service.transfers.measured import FromMeasurements
-from service.transfers.packed import Asked, Crashed, Packed, answered
+from service.transfers.packed import Asked, Crashed, Drawing, Packed, answered
+from widthwise.figures.figure import Figure
 
 NICE = 5  # below the service itself (chosen), whose requests take milliseconds
 BODIES = 64  # times the largest body: how much memory an answer may take (measured: the worst takes 40)
@@ -39,9 +40,9 @@ def main() -> int:
     gc.freeze()  # what the imports made stays: walking it took a quarter of a second after each answer
     with suppress(EOFError, BrokenPipeError):
         while True:
-            choice: ExportChoice = connection.recv()
+            choice: ExportChoice | Drawing = connection.recv()
             body = connection.recv_bytes()
-            found: Packed | ApiError | Crashed | None
+            found: Packed | Figure | ApiError | Crashed | None
             try:
                 found = answered(body, ask, choice)
             except Exception:  # noqa: BLE001  the service logs it

@@ -14,9 +14,17 @@ from service.transfers.measured import NOTHING, FromMeasurements, names_measurem
 from service.transfers.schemas import TransferBody
 from widthwise.errors import WidthwiseError
 from widthwise.exports.exporting import Exported, export
+from widthwise.figures.figure import Figure
+from widthwise.figures.transfer import transfer_plot
 from widthwise.transfers.transfer import plan_of
 
 LEVEL = 1  # of zlib, 0 to 9 (measured): 84 MB become 0.6 MB in 0.8 s
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The choice of a plan's figure, which the service encodes itself."""
+
 
 PLAN = ExportChoice(export=None, allow_lossy=False)  #: the plan itself
 
@@ -48,8 +56,8 @@ class Crashed:
 
 
 def answered(
-    body: bytes, ask: Callable[[Asked], FromMeasurements | None], choice: ExportChoice = PLAN
-) -> Packed | ApiError | None:
+    body: bytes, ask: Callable[[Asked], FromMeasurements | None], choice: ExportChoice | Drawing = PLAN
+) -> Packed | Figure | ApiError | None:
     """Return the plan for a body in a form, or why there is none; None if the question was not answered."""
     try:
         request = validated(_TRANSFER, body)
@@ -61,6 +69,8 @@ def answered(
                 return None
             found = told
         plan = plan_of(request.to_request(*found))
+        if isinstance(choice, Drawing):
+            return transfer_plot(plan)
         if choice.export is not None:
             return _file(export(plan, choice.export, allow_lossy=choice.allow_lossy))
         text = json_response(plan.to_dict()).body

@@ -1,15 +1,18 @@
 """POST /v1/transfers: from a tuned base to every hyperparameter of the target."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, Literal
 
 from anyio import from_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import TypeAdapter
 
 from service.auth.caller import Caller
 from service.exports.schemas import ExportChoice
 from service.http.dependencies import Reader, store_of
-from service.http.lanes import sender_of
+from service.http.figures import PRINTED, figure_response, figure_responses
+from service.http.lanes import Heavy, sender_of
 from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_body, validated
@@ -71,9 +74,35 @@ async def create_transfer(request: Request, caller: Reader, choice: Annotated[Ex
     return json_response(plan_of(transfer.to_request(*found)).to_dict())
 
 
-async def _large(request: Request, caller: Caller | None, body: bytes, choice: ExportChoice) -> Response:
-    def measured_of(transfer: TransferBody) -> FromMeasurements:
-        return from_thread.run(measured, transfer, store_of(request, caller), fits_for(request))
-
+@router.post(
+    "/v1/transfers/plot.{suffix}",
+    operation_id="drawTransfer",
+    summary="Draw a transfer over width",
+    response_class=Response,
+    responses=figure_responses(
+        "The quantities that the plan changes, each from the base's width to the target's, with a line for each role.",
+        *("svg", "pdf", "png", "csv"),
+        errors=(400, 404, 409, 413, 415, 422, 429, 503),
+    ),
+    openapi_extra=json_body(TransferBody, EXAMPLES),
+)
+async def draw_transfer(
+    request: Request,
+    caller: Reader,
+    heavy: Heavy,
+    suffix: Annotated[Literal["svg", "pdf", "png", "csv"], Path(description=f"`svg` to show; {PRINTED}")],
+) -> Response:
+    """Draw the plan that `POST /v1/transfers` answers to the same body; 422 if it names no widths."""
+    body = await read_body(request, ANY_BYTES)
     large: LargeTransfers = request.app.state.large
-    return await large.answer(sender_of(request), body, measured_of, choice)
+    figure = await large.figure(sender_of(request), body, _measured_of(request, caller))
+    return figure_response(await heavy.run(partial(figure.encoded, suffix)), suffix, "plan")
+
+
+async def _large(request: Request, caller: Caller | None, body: bytes, choice: ExportChoice) -> Response:
+    large: LargeTransfers = request.app.state.large
+    return await large.answer(sender_of(request), body, _measured_of(request, caller), choice)
+
+
+def _measured_of(request: Request, caller: Caller | None) -> Callable[[TransferBody], FromMeasurements]:
+    return lambda transfer: from_thread.run(measured, transfer, store_of(request, caller), fits_for(request))

@@ -83,6 +83,28 @@ def test_what_makes_a_body_large_is_its_list(client: Client, body: bytes, status
     assert len(found.content) < 10_000
 
 
+def test_a_model_may_be_as_long_as_a_list(client: Client) -> None:
+    """The shapes of a hundred layers, as a header of safetensors has them, are over the bound of what is not a list."""
+
+    def shapes(width: int) -> dict[str, list[int]]:
+        layers = {f"transformer.decoder.layers.{n}.attention.output.weight": [width, width] for n in range(1000)}
+        return {"embed.weight": [1000, width], **layers, "head.weight": [1000, width]}
+
+    roles = {"embed*": "embedding", "head*": "readout"}
+    model = {"base": {"shapes": shapes(64)}, "target": {"shapes": shapes(256)}, "roles": roles}
+    body = {**CONTRACT, "model": model, "layout": "out_in"}
+    assert len(json.dumps(body)) > 2 * LARGE
+    answer = client.post("/v1/transfers", json=body)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["tensors"]) == 1002
+    found = problem(
+        client.post("/v1/transfers", json={**body, "surprise": 1, "model": {**model, "base": 1}}),
+        422,
+        "invalid-request",
+    )
+    assert [each["pointer"] for each in found["errors"]] == ["#/model/base", "#/surprise"]
+
+
 def test_a_million_faults_take_the_memory_of_one_parse() -> None:
     """Without the outline pydantic keeps the whole body with each missing member: 1.2 GB and 13 seconds."""
     unknown = b"{" + b",".join(b'"%d": 1' % n for n in range(600_000)) + b"}"

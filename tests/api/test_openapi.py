@@ -22,6 +22,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
     found = {f"{method.upper()} {path}" for path, method, _ in operations(document)}
     assert found == {
         "POST /v1/transfers",
+        "POST /v1/transfers/plot.{suffix}",
         "GET /v1/parameterizations",
         "POST /v1/calibrations",
         "GET /v1/calibrations",

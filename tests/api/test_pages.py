@@ -5,7 +5,7 @@ import re
 import pytest
 from fastapi import FastAPI
 
-from service.dashboard.assets import ASSETS, needed_by
+from service.dashboard.assets import ASSETS, needed_by, release
 from service.dashboard.bar import PAGES as BAR
 from service.dashboard.views import VIEWS
 from tests.api.client import Client, problem
@@ -89,9 +89,39 @@ def test_every_script_is_needed_by_a_page() -> None:
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_page_loads_its_modules_at_once(client: Client, name: str) -> None:
     """A browser that has to read a module to learn of the next needs a round trip for each."""
-    loaded = re.findall(r'<link rel="modulepreload" href="/assets/([^"]+)">', client.get(VIEW_PATHS[name]).text)
+    address = rf'<link rel="modulepreload" href="/assets/{release()}/([^"]+)">'
+    loaded = re.findall(address, client.get(VIEW_PATHS[name]).text)
     assert {"shared/page.js", "shared/service.js"} <= set(loaded)
     assert len(loaded) == len(set(loaded))
+
+
+def test_assets_are_kept_for_good_at_addresses_that_change_with_them(client: Client) -> None:
+    """And only there: a page itself is asked for each time, and says which assets are its own."""
+    page = client.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    waiting = set(re.findall(r'(?:href|src)="(/assets/[^"]+)"', page.text))
+    seen: set[str] = set()
+    while waiting:
+        address = waiting.pop()
+        seen.add(address)
+        asset = client.get(address)
+        assert "immutable" in asset.headers["cache-control"], address
+        waiting |= set(re.findall(r'"(/assets/[^"]+)"', asset.text)) - seen
+    assert len(seen) > 20
+    old = client.get("/assets/0123456789ab/shared/page.js")
+    assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
+    assert f"/assets/{release()}/" in old.text
+
+
+def test_pages_and_assets_are_packed_for_who_takes_them_so(client: Client) -> None:
+    for path in ("/", "/docs", "/assets/page.css"):
+        packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+        plain = client.get(path, headers={"Accept-Encoding": "identity"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert "content-encoding" not in plain.headers
+        assert packed.text == plain.text
+        assert int(packed.headers["content-length"]) < len(plain.content) / 2
+        assert packed.headers["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize("path", PAGES)

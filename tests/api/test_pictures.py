@@ -91,3 +91,37 @@ def test_a_sweep_is_drawn_in_every_format_and_again_only_after_new_runs(client: 
 def test_a_sweep_without_runs_is_not_drawn(client: Client) -> None:
     identifier = uploaded(client, [])
     assert "has no runs yet" in problem(client.get(f"/v1/sweeps/{identifier}/plot.svg"), 409, "conflict")["detail"]
+
+
+PLAN = {
+    "parameterization": "mup",
+    "optimizer": "adam",
+    "base": {"width": 256, "learning_rate": 0.003},
+    "target": {"width": 1024},
+}
+
+
+def test_a_plan_is_drawn_in_every_format(client: Client) -> None:
+    for suffix, head in (
+        ("svg", b"<svg"),
+        ("pdf", b"%PDF-"),
+        ("png", b"\x89PNG"),
+        ("csv", b"quantity,unit,role,width,"),
+    ):
+        answer = client.post(f"/v1/transfers/plot.{suffix}", json=PLAN)
+        assert answer.status_code == 200
+        assert answer.content.startswith(head)
+    assert answer.headers["content-disposition"] == 'attachment; filename="plan.csv"'
+    rate = client.post("/v1/transfers", json=PLAN).json()["layers"][1]["learning_rate"]["value"]
+    assert f"learning_rate,value,hidden,1024,{rate}," in answer.text
+
+
+def test_a_plan_that_is_not_drawn_says_why(client: Client) -> None:
+    wrong = {**PLAN, "base": {"width": 256, "learning_rate": -1}}
+    found = problem(client.post("/v1/transfers/plot.svg", json=wrong), 422, "invalid-request")
+    assert found["errors"][0]["pointer"] == "#/base/learning_rate"
+    shapes = [{"name": "mix", "base_shape": [8, 8], "target_shape": [16, 16], "fan_in_axes": [0], "fan_out_axes": [1]}]
+    without = {**PLAN, "base": {"learning_rate": 0.003}, "target": {}, "tensors": shapes}
+    assert (
+        "name the width" in problem(client.post("/v1/transfers/plot.svg", json=without), 422, "invalid-input")["detail"]
+    )

@@ -99,6 +99,7 @@ async def ask_the_service(client: AsyncClient) -> None:
     assert plan == Plan.from_dict(plan_of(TransferRequest.from_dict(CONTRACT)).to_dict())
     file = await client.export_plan(CONTRACT, "yaml")
     assert (file.file_name.endswith(".yaml"), file.plan_digest) == (True, plan.digest)
+    assert (await client.plot_transfer(CONTRACT, suffix="csv")).text.startswith("quantity,unit,role,width,")
     assert {"yaml", "csv"} <= {form.name for form in await client.exports()}
     advice = await client.advise({"optimizer": "adamw", "base": {"width": 256}, "target": {"width": 4096}})
     assert advice.options[0].rank == 1

@@ -4,10 +4,14 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
+import httpx
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from tests.api.client import Client
+from tests.api.test_sweeps import uploaded
 from tests.browser.reader import Reader
 
 LLAMA = {
@@ -110,6 +114,10 @@ def test_the_headers_of_a_pair_of_safetensors(reader: Reader, tmp_path: Path, al
     reader.field("Axes of matrices").select_option("out_in")
     reader.shows("hidden", "7.5e-4")
     expect(reader.rows()).to_have_count(3)
+    expect(reader.page.locator("#curves")).to_be_hidden()  # a list of shapes states no width
+    reader.field("Tuned width").fill("256")
+    reader.field("Width to train").fill("1024")
+    expect(reader.page.locator("#curves svg").first).to_contain_text("1024")
 
 
 def test_pasted_nonsense_is_told_at_its_field(reader: Reader) -> None:
@@ -131,6 +139,57 @@ def test_a_number_opens_to_where_it_comes_from(reader: Reader) -> None:
     opened.get_by_role("button", name="Close").click()
     expect(opened).to_be_hidden()
     assert reader.focused() == "hidden|epsilon|first"
+
+
+def test_a_role_has_values_of_its_own(reader: Reader, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open()
+    reader.page.get_by_text("By role", exact=True).last.click()
+    reader.field("hidden: learning rate").fill("0.01")
+    reader.shows("hidden", "6.25e-4")  # 0.01 ÷ 16
+    reader.shows("embedding", "0.003")
+    reader.field("vector: epsilon").fill("-1")
+    expect(reader.page.locator("#problem-epsilon_vector")).to_contain_text("Vector: epsilon must be greater than")
+    reader.open("learning_rate_hidden=0.01&learning_rate=")
+    expect(reader.field("hidden: learning rate")).to_be_visible()  # what holds something is unfolded
+    expect(reader.page.locator("#problem-learning_rate")).to_contain_text("Learning rate is empty")
+
+
+def test_a_choice_brings_its_fields(reader: Reader, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open("parameterization=mup&optimizer=soap&weight_decay_mode=independent&form=table_8&weight_decay=0.1")
+    reader.field("Block size").fill("128")
+    reader.number("hidden").click()
+    opened = reader.page.get_by_role("region", name="Where the number comes from")
+    expect(opened).to_contain_text("blocks")
+    expect(reader.page.locator("#provenance")).to_contain_text("Weight decay is independent")
+    reader.shows("readout", "0.0625", "Multiplier")  # 1/m is table 8's
+    reader.page.get_by_text("Beyond width").click()
+    reader.page.get_by_text("More rules").click()
+    reader.field("Schedule rule").select_option("keep_share")
+    expect(reader.page.locator("#problem-base_steps")).to_contain_text("Tuned steps")
+    for label, steps in (("Tuned steps", "1000"), ("Steps to train", "8000"), ("Tuned warm-up", "100")):
+        reader.field(label).fill(steps)
+    reader.field("Rule for experts").select_option("complete_mue")
+    for label, experts in (("Tuned experts", 8), ("Experts to train", 64), ("Tuned active", 2), ("Active to train", 8)):
+        reader.field(label).fill(str(experts))
+    expect(reader.page.locator("#problem-experts_rule")).to_contain_text("derived for Adam's update")
+    reader.field("Optimizer").select_option("adam")  # its fields leave, and what they hold is not sent
+    expect(reader.field("Block size")).to_be_hidden()
+    reader.page.get_by_text("For the model and its training as a whole").click()
+    expect(reader.page.locator("#whole")).to_contain_text("warmup steps800")
+    expect(reader.page.locator("#whole")).to_contain_text("route scale8")
+
+
+def test_the_exponents_of_a_sweep_are_offered_in_its_setting(reader: Reader) -> None:
+    with httpx.Client(base_url=reader.address, trust_env=False, timeout=60) as api:
+        sweep = uploaded(cast(Client, api), name="my sweep", parameterization="ntk", optimizer="sgd")
+    reader.open("parameterization=ntk")
+    expect(reader.page.locator("#offered")).to_contain_text("measured in another setting")
+    reader.field("Optimizer").select_option("sgd")
+    reader.field("Exponents").select_option(label="my sweep: sweep of 20 runs")
+    expect(reader.page.locator("#provenance")).to_contain_text("measured by the sweep my sweep")
+    expect(reader.page).to_have_url(re.compile(f"exponents=sweep%3A{sweep}"))
 
 
 def test_two_prescriptions_side_by_side(reader: Reader) -> None:
@@ -236,6 +295,22 @@ def test_a_plan_is_downloaded(reader: Reader) -> None:
         reader.page.get_by_role("button", name="Download").click()
     assert started.value.suggested_filename == "plan.yaml"
     assert "layers:" in Path(started.value.path()).read_text(encoding="utf-8")
+
+
+def test_the_figure_is_downloaded_in_every_format(reader: Reader, page: Page, allowed: list[str]) -> None:
+    allowed.append("429")
+    reader.open("compare_parameterization=mup")
+    figures = page.get_by_role("group", name="Download the figure of muP")
+    for format_, head in (("SVG", b"<svg"), ("PDF", b"%PDF-"), ("PNG", b"\x89PNG"), ("CSV", b"quantity,unit,")):
+        with page.expect_download() as started:
+            figures.get_by_role("button", name=format_).click()
+        assert started.value.suggested_filename == f"plan-2.{format_.lower()}"
+        content = Path(started.value.path()).read_bytes()
+        assert content.startswith(head)
+    assert b"learning_rate,value,embedding,4096,0.00075" in content
+    page.route("**/plot.svg", lambda route: route.fulfill(status=429, json={"detail": "It is busy."}))
+    figures.get_by_role("button", name="SVG").click()
+    expect(page.locator("#figure-error")).to_have_text("It is busy.")
 
 
 def test_a_form_that_refuses_says_why(reader: Reader, allowed: list[str]) -> None:

@@ -47,6 +47,26 @@ def test_a_plan_by_keyboard_alone(reader: Reader, page: Page) -> None:
     expect(page.locator("#export-told")).to_contain_text("plan.yaml is copied.")
 
 
+def test_every_term_is_reached(reader: Reader, page: Page) -> None:
+    page.context.route("**/guide/**", lambda route: route.fulfill(body="The guide", content_type="text/html"))
+    reader.open()
+    keys = page.keyboard
+    reader.field("Alignment").focus()
+    with page.expect_popup() as opened:
+        keys.press("F1")
+    expect(opened.value).to_have_url(f"{reader.address}/guide/glossary.html#alignment")
+    reader.number("hidden").focus()
+    keys.press("ArrowLeft")
+    assert reader.focused() == "hidden"
+    for key, term in (("ArrowUp", "embedding"), ("ArrowUp", "Role"), ("ArrowRight", "Learning rate")):
+        keys.press(key)
+        assert reader.focused() == term
+    keys.press("Enter")  # in the tab that is open
+    expect(opened.value).to_have_url(f"{reader.address}/guide/glossary.html#learning-rate")
+    keys.press("ArrowDown")
+    assert reader.focused() == "embedding|learning_rate|first"
+
+
 def test_the_skip_link_leads_to_the_results(reader: Reader, page: Page) -> None:
     reader.open()
     page.keyboard.press("Tab")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, Page, Response, Route, expect
 
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
@@ -62,9 +62,54 @@ def test_a_service_that_is_gone_is_told(reader: Reader, page: Page, allowed: lis
     allowed.append("ERR_CONNECTION_REFUSED")
     reader.open()
     page.route("**/v1/**", lambda route: route.abort("connectionrefused"))
-    expect(page.get_by_role("status").filter(has_text="not connected")).to_be_visible()
     reader.field("Learning rate").fill("0.5")
     expect(page.locator("#transfer-error")).to_contain_text("The service does not answer")
+    expect(page.get_by_role("status").filter(has_text="not connected")).to_be_visible()
+    expect(page.locator("#answer")).to_have_class("void")
     page.unroute("**/v1/**")
-    reader.field("Learning rate").fill("0.25")
-    reader.shows("embedding", "0.25")
+    reader.shows("embedding", "0.5")  # it asks again by itself
+    expect(page.locator("#answer")).not_to_have_class("void")
+    expect(page.locator("#transfer-error")).to_be_hidden()
+    expect(page.get_by_role("status").filter(has_text="not connected")).to_be_hidden()
+
+
+def test_it_is_read_without_javascript(browser: Browser, service: str) -> None:
+    context = browser.new_context(viewport={"width": 380, "height": 800}, java_script_enabled=False)
+    page = context.new_page()
+    for path in ("/", "/calibrations"):
+        page.goto(f"{service}{path}")
+        expect(page.get_by_role("heading", name="This page needs JavaScript")).to_be_visible()
+        expect(page.locator("main form:visible, main table:visible, .skip:visible")).to_have_count(0)
+        assert page.locator("main").bounding_box()["height"] < 800  # type: ignore[index]
+    page.get_by_role("main").get_by_role("link", name="API").click()
+    expect(page.get_by_role("heading", name="API reference")).to_be_visible()
+    context.close()
+
+
+def test_a_key_is_asked_for_and_a_wrong_one_refused(reader: Reader, page: Page, allowed: list[str]) -> None:
+    allowed.append("401")
+    seen = []
+
+    def guard(route: Route) -> None:
+        given = route.request.headers.get("authorization")
+        seen.append(given)
+        if given == "Bearer ww_right":
+            route.continue_(headers={k: v for k, v in route.request.headers.items() if k != "authorization"})
+        else:
+            route.fulfill(status=401, json={"detail": "This key is not known." if given else "A key is needed."})
+
+    page.route("**/v1/**", guard)
+    reader.visit("/#learning_rate=0.5")
+    key = page.get_by_label("Key", exact=True)
+    expect(key).to_be_visible()
+    expect(page.locator("#results")).to_be_hidden()
+    key.fill("ww_wrong")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.locator("#key-error")).to_have_text("This key is not known.")
+    assert seen.count("Bearer ww_wrong") == 1  # a wrong key counts against the address
+    key.fill("ww_right")
+    page.keyboard.press("Enter")
+    reader.shows("embedding", "0.5")
+    expect(reader.field("Form").locator("option")).to_have_count(16)
+    page.get_by_role("button", name="Forget the API key").click()
+    expect(key).to_be_visible()

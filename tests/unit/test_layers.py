@@ -75,6 +75,7 @@ LAYERS = {
             "fastapi",
             "uvicorn",
             "sqlalchemy",
+            "playwright",
             "redis",
         ),
         *("cosmic_ray", "hypothesis", "pytest"),

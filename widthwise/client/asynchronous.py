@@ -110,6 +110,7 @@ class AsyncClient:
     metrics = awaited(calls.metrics)
     transfer = awaited(calls.transfer)
     export_plan = awaited(calls.export_plan)
+    plot_transfer = awaited(calls.plot_transfer)
     exports = awaited(calls.exports)
     advise = awaited(calls.advise)
     parameterizations = awaited(calls.parameterizations)

@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from widthwise.client.answer import UnexpectedAnswerError
 from widthwise.client.calibrations import Exponent
-from widthwise.client.catalogue import Advice, ExportedPlan, ExportForm, FleetWorker, Health, TheorySetting
-from widthwise.client.reading import json_of, many, one, pages, plan, text
+from widthwise.client.catalogue import (
+    Advice,
+    DrawnFigure,
+    ExportedPlan,
+    ExportForm,
+    FleetWorker,
+    Health,
+    TheorySetting,
+)
+from widthwise.client.reading import figure, json_of, many, one, pages, plan, text
 from widthwise.client.steps import Listing, Reply, Request, Steps
 from widthwise.transfers.plan import Plan
 
@@ -41,6 +50,11 @@ def export_plan(request: Mapping[str, Any], to: str, *, allow_lossy: bool = Fals
     return _transfer(request, {"export": to, "allow_lossy": "true" if allow_lossy else "false"}, _exported)
 
 
+def plot_transfer(request: Mapping[str, Any], *, suffix: str = "svg") -> Request[DrawnFigure]:
+    """Return the plot of a request's plan over width. suffix: svg, pdf, png or csv."""
+    return _transfer(request, {}, figure, f"/v1/transfers/plot.{quote(suffix, safe='')}")
+
+
 def exports() -> Request[list[ExportForm]]:
     """Return every form in which a plan can be exported."""
     return Request("GET", "/v1/exports", many(ExportForm))
@@ -72,10 +86,12 @@ def workers() -> Request[list[FleetWorker]]:
     return Request("GET", "/v1/workers", many(FleetWorker))
 
 
-def _transfer(request: Mapping[str, Any], query: Mapping[str, str], read: Any) -> Request[Any]:
+def _transfer(
+    request: Mapping[str, Any], query: Mapping[str, str], read: Any, path: str = "/v1/transfers"
+) -> Request[Any]:
     fits = isinstance(asked := request.get("exponents"), Mapping) and asked.get("source") == "sweep"
     patience = FIT_SECONDS if fits else None
-    return Request("POST", "/v1/transfers", read, body=request, query=query, patience_seconds=patience)
+    return Request("POST", path, read, body=request, query=query, patience_seconds=patience)
 
 
 def _exported(reply: Reply) -> ExportedPlan:

@@ -119,6 +119,7 @@ class Client:
     metrics = answered(calls.metrics)
     transfer = answered(calls.transfer)
     export_plan = answered(calls.export_plan)
+    plot_transfer = answered(calls.plot_transfer)
     exports = answered(calls.exports)
     advise = answered(calls.advise)
     parameterizations = answered(calls.parameterizations)

@@ -4,29 +4,31 @@ import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { showCurves } from "/assets/calculator/curves.js";
 import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
 import { explain } from "/assets/calculator/explanation.js";
-import { form, labelOf, markProblems, offer, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { ROLES, RULES, VALUES, form, labelOf, markProblems, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { offerFigures } from "/assets/calculator/figures.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
-import { textOf, widthOf } from "/assets/calculator/models.js";
+import { textOf } from "/assets/calculator/models.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { begin, refresh } from "/assets/shared/page.js";
 import { Unreadable, bodyOf, problemsOf } from "/assets/calculator/request.js";
-import { Refused, ask, posted } from "/assets/shared/service.js";
+import { Refused, UNREACHABLE, ask, posted } from "/assets/shared/service.js";
+import { offerSources, readSources, sourceOf } from "/assets/calculator/sources.js";
 import { readForms, showForm } from "/assets/calculator/taking.js";
 
 const TYPING_MS = 200; // a pause in typing before the plan is requested
-const DRAGGING_MS = 120; // between requests while a slider moves (chosen): under a key's limit of 600 a minute
-const CALIBRATIONS_MS = 15_000; // between readings of the calibrations that are offered (chosen): one rarely ends
+const DRAGGING_MS = 120; // for each plan, while a slider moves (chosen): under a key's limit of 600 requests a minute
+const SOURCES_MS = 15_000; // between readings of the calibrations and sweeps that are offered (chosen): one rarely ends
 const RESTING_MS = 300; // before the address is written (chosen): browsers refuse one that changes with every move
 
 let state = null; // what the fields held when the plans were asked for
-let bodies = []; // of the plans that are asked for: one, or two to compare
-let shown = []; // the plans on the page: { side, title, plan }
+let shown = []; // the plans on the page: { side, title, plan, body }
 let isVoid = true; // whether the fields ask for something else than what is shown
 let opened = null; // the number that is open: row, quantity and side
-let calibrations = [];
 let resting = 0;
+let isGone = false; // whether the service does not answer
+let readAgain = () => {};
 
 const word = (name) => form.elements[name].selectedOptions[0]?.textContent ?? "";
 
@@ -41,18 +43,21 @@ function titles() {
 async function plans(signal) {
   state = values();
   const sides = state.compare_parameterization ? [false, true] : [false];
-  bodies = [];
   byId("answer").setAttribute("aria-busy", "true");
   return Promise.all(sides.map((compared) => outcomeOf(async () => {
     const body = bodyOf(state, compared);
-    bodies.push(body);
-    return ask("/v1/transfers", posted(body, signal));
+    return { body, plan: await ask("/v1/transfers", posted(body, signal)) };
   }, [Refused, Unreadable])));
 }
 
 function showOutcome(outcomes) {
   byId("answer").setAttribute("aria-busy", "false");
   if (outcomes.some(({ error }) => error?.status === 401)) return; // the page asks for a key
+  byId("answer").classList.remove("awaited"); // its room is taken
+  readForms(() => (isVoid ? null : shown[0].body)).catch(() => {}); // after what the page is for
+  const wasGone = isGone;
+  isGone = outcomes.some(({ error }) => error?.status === UNREACHABLE);
+  if (isGone !== wasGone) readAgain(); // the page's status says so at once, and not when it reads next
   const problems = outcomes.flatMap(({ error }, index) => (error ? problemsOf(error, state, index > 0) : []));
   markProblems(problems);
   isVoid = Boolean(outcomes[0].error);
@@ -60,9 +65,10 @@ function showOutcome(outcomes) {
   const above = [...new Set(problems.map((problem) => problem.message))].join(" ");
   tell("transfer-error", above && isVoid && shown.length > 0 ? `${above} The grey numbers answer what the fields held before.` : above);
   if (isVoid) return;
+  byId("answer-hint").hidden = false;
   const names = titles();
   const isFirst = shown.length === 0;
-  shown = outcomes.map(({ value }, index) => ({ side: index > 0 ? "second" : "first", title: names[index], plan: value })).filter(({ plan }) => plan);
+  shown = outcomes.map(({ value }, index) => ({ side: index > 0 ? "second" : "first", title: names[index], ...value })).filter(({ plan }) => plan);
   if (shown.length === 1) shown[0].title = "";
   showPlans();
   if (isFirst) revealOpened();
@@ -82,19 +88,13 @@ function showPlans() {
   explain(found);
   byId("warnings").hidden = found !== null; // they stand within what is open
   morph(byId("warnings"), warningNodes(shown.flatMap((each) => each.plan.warnings).filter((each, index, all) => all.findIndex((other) => other.message === each.message) === index)));
-  showCurves(shown, ...widths());
+  showCurves(shown, ...(plan.provenance.widths ?? []));
+  offerFigures(shown);
   showWhole(plan);
   const { exponents, weight_decay_mode: mode } = plan.provenance;
-  const source = exponents.source === "theory" ? `Exponents from theory: ${exponents.reference}.` : `Learning-rate exponents measured by ${exponents.calibration_id} at widths ${exponents.widths.join(", ")}.`;
-  tell("provenance", `${source} × means target ÷ base. Weight decay is ${mode}. ${more}`);
+  tell("provenance", `${sourceOf(exponents)} × means target ÷ base. Weight decay is ${mode}. ${more}`);
   const hidden = plan.layers.find((layer) => layer.role === "hidden")?.learning_rate;
   if (hidden) tell("told", `Learning rate of hidden matrices: ${number(hidden.value)}.`);
-}
-
-/** The widths of both models, as far as the page knows them. */
-function widths() {
-  const [{ model, base, target }] = bodies;
-  return model ? [widthOf(model.base), widthOf(model.target)] : [base.width, target.width];
 }
 
 function showWhole(plan) {
@@ -111,8 +111,7 @@ const askPlans = live(plans, showOutcome);
 function changed(pauseMs, steadily = false) {
   const now = values();
   showFields(now);
-  if (["depth_rule", "batch_rule", "tokens_rule", "decay_rule"].some((name) => now[name])) byId("beyond").open = true;
-  offerCalibrations();
+  offerSources();
   askPlans(pauseMs, steadily);
   clearTimeout(resting);
   resting = setTimeout(() => {
@@ -120,30 +119,18 @@ function changed(pauseMs, steadily = false) {
   }, RESTING_MS);
 }
 
+/** Open what is folded away and holds something. */
+function unfold(now) {
+  const some = (names) => names.some((name) => now[name]);
+  if (some(RULES)) byId("beyond").open = true;
+  if (some(["schedule_rule", "experts_rule", "rank_rule"])) byId("more-rules").open = true;
+  if (some(["weight_decay_mode", "readout_omega", "form", "block_size"])) byId("more-training").open = true;
+  if (some(VALUES.flatMap((name) => ROLES.map((role) => `${name}_${role}`)))) byId("by-role").open = true;
+}
+
 /** Ask for the plan of what the fields hold now. */
 function calculate() {
   changed(0);
-  readForms(() => (isVoid ? null : bodies[0])).catch(() => {}); // the list is read again with a key
-}
-
-/** Read the calibrations with usable exponents: those of the fields' setting are offered. */
-async function readCalibrations() {
-  const { items } = await ask("/v1/calibrations?state=succeeded&limit=200");
-  calibrations = items.filter((item) => item.result.exponents.length > 0);
-  offerCalibrations();
-}
-
-let offers = "";
-function offerCalibrations() {
-  const now = values();
-  const fits = calibrations.filter(({ spec }) => ["parameterization", "optimizer", "alignment"].every((name) => spec[name] === now[name]));
-  const others = calibrations.length - fits.length;
-  tell("offered", others > 0 ? `${others} more ${others === 1 ? "calibration was" : "calibrations were"} measured in another setting.` : "");
-  const choices = [["", "theory"], ...fits.map((item) => [item.id, `${item.spec.proxy.architecture}, ${item.spec.proxy.dataset}, widths ${Math.min(...item.spec.widths)} to ${Math.max(...item.spec.widths)}, ${new Date(item.created_at).toLocaleDateString()}`])];
-  const version = JSON.stringify(choices);
-  if (version === offers) return; // a list that is rebuilt while it is open closes
-  offers = version;
-  offer("exponents", choices);
 }
 
 // what a reader does ----------------------------------------------------------
@@ -154,7 +141,7 @@ const onInput = (event) => {
   if (event.target.type === "file" || event.target.name === "export") return;
   if (event.target.type === "range") return; // it tells its field, which tells us
   const drags = !event.isTrusted && event.target.dataset.slider !== undefined;
-  changed(drags ? DRAGGING_MS : TYPING_MS, drags);
+  changed(drags ? DRAGGING_MS * (form.elements.compare_parameterization.value ? 2 : 1) : TYPING_MS, drags);
 };
 form.addEventListener("input", onInput);
 byId("results").addEventListener("input", onInput);
@@ -193,6 +180,7 @@ byId("explanation").addEventListener("click", ({ target }) => {
 
 window.addEventListener("hashchange", () => { // a link was pasted into the address
   readAddress();
+  unfold(values());
   opened = fromAddress("open");
   showForm();
   changed(0);
@@ -202,7 +190,8 @@ window.addEventListener("hashchange", () => { // a link was pasted into the addr
 if (fromAddress("calibration")) location.replace(`/calibrations/${encodeURIComponent(fromAddress("calibration"))}`);
 else {
   readAddress();
+  unfold(values());
   opened = fromAddress("open");
   begin(calculate);
-  refresh(CALIBRATIONS_MS, readCalibrations);
+  readAgain = refresh(SOURCES_MS, readSources);
 }

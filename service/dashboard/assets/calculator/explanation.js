@@ -1,9 +1,10 @@
 // One number of a plan, opened: its formula, the factor of each rule with its source, its exponent, reason and cautions.
 
-import { byId, make, warningNodes } from "/assets/shared/elements.js";
+import { breakable, byId, make, warningNodes } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number, power } from "/assets/shared/numbers.js";
-import { QUANTITIES, baseOf } from "/assets/calculator/plan.js";
+import { QUANTITIES, TERMS, baseOf } from "/assets/calculator/plan.js";
+import { termLink } from "/assets/shared/terms.js";
 
 function formula({ quantity }) {
   const factors = Object.values(quantity.factors);
@@ -26,7 +27,7 @@ export function explain(found) {
   if (row.names.length > 1) facts.push(["Tensors", `${row.names.length}, from ${row.names[0]} to ${row.names.at(-1)}`]);
   morph(place, [
     make("header", {},
-      make("h3", {}, `${QUANTITIES[name]}, ${row.label}${title ? ` (${title})` : ""}`),
+      make("h3", {}, `${QUANTITIES[name]}, `, ...breakable(row.label), `${title ? ` (${title})` : ""} `, termLink(TERMS[name])),
       make("button", { type: "button", class: "plain", "data-close": true }, "Close")),
     make("dl", {}, ...facts.flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)])),
     ...warningNodes(plan.warnings),

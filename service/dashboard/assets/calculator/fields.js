@@ -5,8 +5,15 @@ import { byId, make } from "/assets/shared/elements.js";
 
 export const form = byId("transfer");
 
+/** The lists whose choices bring fields along: rules, and an optimizer that cuts matrices into blocks. */
+export const RULES = ["depth_rule", "batch_rule", "tokens_rule", "decay_rule", "schedule_rule", "experts_rule", "rank_rule"];
+
 const named = () => [...new Set([...form.elements].map((control) => control.name).filter(Boolean))];
 const offered = (control, value) => [...control.options].some((option) => option.value === value);
+
+/** The tuned values that may differ by role, and the roles: a field such as learning_rate_hidden holds one. */
+export const VALUES = ["learning_rate", "epsilon", "weight_decay", "init_std"];
+export const ROLES = named().map((name) => /^learning_rate_(\w+)$/.exec(name)?.[1]).filter(Boolean);
 
 /** What the fields hold, as text, by name. */
 export function values() {
@@ -41,13 +48,15 @@ export function writeAddress() {
   return intoAddress(Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value === (begins[name] ?? "") ? null : value])));
 }
 
-/** What a rule needs to know beyond the width: depth, batch_tokens, tokens. */
+/** What the choices need to know beyond the width: depth, batch_tokens, tokens and so on. A model tells some of it. */
 function needed(state) {
-  const rules = ["depth_rule", "batch_rule", "tokens_rule", "decay_rule"].map((name) => form.elements[name].selectedOptions[0]);
-  const needs = new Set(rules.flatMap((option) => (option?.dataset.needs || "").split(" ")));
+  const chosen = [...RULES, "optimizer"].map((name) => form.elements[name].selectedOptions[0]);
+  const needs = new Set(chosen.flatMap((option) => (option?.dataset.needs || "").split(" ")));
   return {
+    ...Object.fromEntries(["steps", "experts", "shared_experts", "rank", "block_size"].map((name) => [name, needs.has(name)])),
     depth: state.model === "architecture" || (state.model === "roles" && needs.has("depth")),
     batch: needs.has("batch_tokens"), tokens: needs.has("tokens"),
+    parameters: state.model === "roles" && needs.has("parameters"),
   };
 }
 
@@ -65,10 +74,11 @@ export function applies(state) {
 export function showFields(state) {
   const holds = applies(state);
   for (const box of document.querySelectorAll("[data-when]")) box.hidden = !holds(box.dataset.when);
-  for (const name of ["depth_rule", "batch_rule", "tokens_rule", "decay_rule"]) {
+  for (const name of RULES) {
     const control = form.elements[name];
     note(control, "formula", control.selectedOptions[0]?.title || "");
   }
+  for (const name of VALUES) for (const role of ROLES) form.elements[`${name}_${role}`].placeholder = state[name];
   for (const slider of document.querySelectorAll("input[type=range]")) place(slider);
 }
 
@@ -96,19 +106,18 @@ function place(slider) {
 }
 
 function addSlider(control) {
-  const label = control.closest("label").firstChild.textContent;
-  const slider = make("input", { type: "range", min: 0, step: 1, "data-of": control.name, "aria-label": `${label}, slider` });
-  const box = make("div", { class: "slider", "data-when": control.closest("label").dataset.when });
-  control.closest("label").replaceWith(box);
-  control.dataset.label = label;
-  box.append(labelled(control, label), slider);
+  const label = control.closest("label");
+  const slider = make("input", { type: "range", min: 0, step: 1, "data-of": control.name, "aria-label": `${labelOf(control.name)}, slider` });
+  const box = make("div", { class: "slider", "data-when": label.dataset.when });
+  delete label.dataset.when;
+  label.hidden = false;
+  label.replaceWith(box);
+  box.append(label, slider);
   slider.addEventListener("input", () => {
     control.value = stops(control.name, control.dataset.slider)[slider.value];
     control.dispatchEvent(new Event("input", { bubbles: true }));
   });
 }
-
-const labelled = (control, label) => make("label", {}, label, control);
 
 for (const control of document.querySelectorAll("[data-slider]")) addSlider(control);
 
@@ -120,6 +129,8 @@ export function labelOf(name) {
   return (control instanceof Element ? control.closest("label")?.firstChild.textContent.trim() : "") || name;
 }
 
+const KINDS = ["problem", "formula"]; // of texts under a field
+
 /** Put a text under a field, and tell the field of it; an empty one takes it away. */
 function note(control, kind, text) {
   const id = `${kind}-${control.name}`;
@@ -127,11 +138,11 @@ function note(control, kind, text) {
   if (!place && !text) return;
   if (!place) {
     place = make("span", { id, class: kind });
-    control.after(place);
+    (control.closest(".by-role .line") ?? control).after(place); // a cell of that table has no room
   }
   if (place.textContent !== text) place.textContent = text;
   place.hidden = !text;
-  const described = [...control.parentNode.querySelectorAll(":scope > span[id]:not([hidden])")].map((each) => each.id).join(" ");
+  const described = KINDS.map((each) => byId(`${each}-${control.name}`)).filter((each) => each && !each.hidden).map((each) => each.id).join(" ");
   if (described) control.setAttribute("aria-describedby", described);
   else control.removeAttribute("aria-describedby");
 }
@@ -143,7 +154,9 @@ export function markProblems(problems) {
     if (!(control instanceof Element)) continue;
     const found = problems.filter((problem) => problem.field === name);
     note(control, "problem", found.map((problem) => problem.message).join(" "));
-    if (found.length > 0) control.setAttribute("aria-invalid", "true");
-    else control.removeAttribute("aria-invalid");
+    if (found.length > 0) {
+      control.setAttribute("aria-invalid", "true");
+      for (let box = control.closest("details"); box; box = box.parentNode.closest("details")) box.open = true;
+    } else control.removeAttribute("aria-invalid");
   }
 }

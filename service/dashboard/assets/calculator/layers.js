@@ -1,12 +1,16 @@
 // The table of a plan: each number is a button that opens to where it comes from; two plans stand line by line.
 
-import { byId, fill, make } from "/assets/shared/elements.js";
+import { breakable, byId, fill, make } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
-import { NAMES, QUANTITIES, differs, rowsOf } from "/assets/calculator/plan.js";
+import { NAMES, QUANTITIES, TERMS, differs, rowsOf } from "/assets/calculator/plan.js";
+import { termLink } from "/assets/shared/terms.js";
 
 const ROWS = 150; // chosen: more are a file to download rather than a table to read
 
-const HEADINGS = [["For"], ...NAMES.map((name) => [QUANTITIES[name], true])];
+const headings = (ofTensors) => [
+  ofTensors ? ["Tensor"] : ["Role", false, termLink("role", "Role")],
+  ...NAMES.map((name) => [QUANTITIES[name], true, termLink(TERMS[name], QUANTITIES[name])]),
+];
 
 function valueButton(row, name, side, other, opened) {
   const quantity = row.quantities[name];
@@ -24,32 +28,39 @@ function valueButton(row, name, side, other, opened) {
 function line(row, side, title, other, opened) {
   const label = make("span", { class: "who" },
     title ? make("small", { class: `side ${side}` }, title) : null,
-    make("span", { class: "name" }, row.label,
-      row.names.length > 1 ? make("small", {}, ` ×${row.names.length}`) : null,
-      row.names.length > 0 ? make("small", { class: "role" }, row.role) : null));
+    make("span", { class: "name" }, ...(row.names.length > 0 ? breakable(row.label) : [termLink(row.role, row.role)]),
+      row.names.length > 0 && (side === "first" || !other) ? make("small", { class: "role" }, row.names.length > 1 ? `×${row.names.length} ` : "", termLink(row.role, row.role)) : null));
   return { key: `${row.key}|${side}`, class: `${side} ${row.role}`, cells: [label, ...NAMES.map((name) => valueButton(row, name, side, other, opened))] };
 }
 
-let current = null; // the number that Tab reaches; the arrow keys lead to the others
+let current = null; // the number that Tab reaches; the arrow keys lead to the others, and to the terms around them
 
 const buttons = () => [...byId("layers").querySelectorAll("[data-open]")];
 
 function reach(button) {
   current = button?.dataset.open ?? null;
   for (const each of buttons()) each.tabIndex = each === button ? 0 : -1;
+  for (const each of byId("layers").querySelectorAll("a")) each.tabIndex = -1;
 }
 
-/** The number that an arrow key leads to from a button; null at the edge. */
-function beside(button, key) {
-  const cell = button.closest("td");
-  const line = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[key];
-  const next = line ? cell.parentNode[line]?.cells[cell.cellIndex] : cell[{ ArrowLeft: "previousElementSibling", ArrowRight: "nextElementSibling" }[key]];
-  return next?.querySelector("[data-open]") ?? null;
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+/** The number or term that an arrow key leads to from another; null at the edge. A place without either is passed over. */
+function beside(from, key) {
+  const [down, right] = STEPS[key];
+  const { rows } = byId("layers");
+  const cell = from.closest("td, th");
+  for (let row = cell.parentNode.rowIndex + down, column = cell.cellIndex + right; ; row += down, column += right) {
+    const next = rows[row]?.cells[column];
+    if (!next) return null;
+    const found = next.querySelector("[data-open], a");
+    if (found) return found;
+  }
 }
 
-byId("layers").addEventListener("focusin", ({ target }) => reach(target.closest("[data-open]")));
+byId("layers").addEventListener("focusin", ({ target }) => { if (target.closest("[data-open]")) reach(target.closest("[data-open]")); });
 byId("layers").addEventListener("keydown", (event) => {
-  if (!event.key.startsWith("Arrow") || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (!(event.key in STEPS) || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault(); // the page would scroll
   beside(event.target, event.key)?.focus();
 });
@@ -68,8 +79,9 @@ export function showLayers(plans, opened) {
   if (plans.length > 1) for (const row of [...others.values()].slice(0, ROWS)) lines.push(line(row, plans[1].side, title(1), undefined, opened));
   const table = byId("layers");
   table.classList.toggle("compared", plans.length > 1);
-  table.classList.toggle("tensors", first.some((row) => row.names.length > 0));
-  fill(table, HEADINGS, lines);
+  const ofTensors = first.some((row) => row.names.length > 0);
+  table.classList.toggle("tensors", ofTensors);
+  fill(table, headings(ofTensors), lines);
   const all = buttons();
   reach(all.find((button) => button.dataset.open === current) ?? all[0]);
   return first.length > ROWS ? `${first.length - ROWS} more rows are in the file below.` : "";

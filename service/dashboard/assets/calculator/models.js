@@ -25,11 +25,6 @@ export function configOf(kind, size) {
   return { model_type: kind, ...CONFIGS[kind](size) };
 }
 
-/** The width that a config.json states; null if it is a list of shapes or names its width otherwise. */
-export function widthOf(model) {
-  return model.hidden_size ?? model.n_embd ?? model.d_model ?? null;
-}
-
 /** What a text describes: a config.json, names with shapes, or a header of safetensors. Throws an Error that says what is wrong. */
 export function modelOf(text) {
   const found = text.trimStart().startsWith("{") ? parsed(text) : { shapes: shapeLines(text) };

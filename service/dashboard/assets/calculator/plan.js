@@ -4,6 +4,10 @@ export const QUANTITIES = {
   learning_rate: "Learning rate", epsilon: "Epsilon", init_std: "Init std", forward_multiplier: "Multiplier", weight_decay: "Weight decay",
 };
 export const NAMES = Object.keys(QUANTITIES);
+/** The entry of each quantity in the guide's glossary. */
+export const TERMS = {
+  learning_rate: "learning-rate", epsilon: "epsilon", init_std: "init-std", forward_multiplier: "multiplier", weight_decay: "weight-decay",
+};
 
 /** The rows of a plan: { key, role, label, names, quantities, reason }. */
 export function rowsOf(plan) {

@@ -1,19 +1,25 @@
 // The body of a transfer, from what the fields hold; and the field that an error of the service is about.
 
-import { applies, labelOf } from "/assets/calculator/fields.js";
+import { ROLES, VALUES, applies, labelOf } from "/assets/calculator/fields.js";
+import { exponentsOf } from "/assets/calculator/sources.js";
 import { configOf, modelOf, rolesOf } from "/assets/calculator/models.js";
 
 /** By the path of a request: the field that holds its value, for the prescription and for the one it is compared with. */
 const FIELDS = {
   "base.width": "base_width", "base.depth": "base_depth", "base.batch_tokens": "base_batch", "base.tokens": "base_tokens",
   "base.learning_rate": "learning_rate", "base.epsilon": "epsilon", "base.weight_decay": "weight_decay", "base.init_std": "init_std",
+  "base.beta1": "beta1", "base.beta2": "beta2", "base.steps": "base_steps", "base.warmup_steps": "warmup_steps", "base.cooldown_steps": "cooldown_steps",
+  ...Object.fromEntries(VALUES.flatMap((name) => ROLES.map((role) => [`base.${name}.${role}`, `${name}_${role}`]))),
+  ...Object.fromEntries(["experts", "active_experts", "shared_experts", "rank", "lora_alpha", "parameters"].flatMap((name) => ["base", "target"].map((end) => [`${end}.${name}`, `${end}_${name}`]))),
+  "target.steps": "target_steps",
   "target.width": "target_width", "target.depth": "target_depth", "target.batch_tokens": "target_batch", "target.tokens": "target_tokens",
-  parameterization: "parameterization", optimizer: "optimizer", alignment: "alignment", "exponents.id": "exponents", readout_omega: "exponents",
+  parameterization: "parameterization", optimizer: "optimizer", alignment: "alignment", "exponents.id": "exponents", readout_omega: "readout_omega", form: "form", weight_decay_mode: "weight_decay_mode", block_size: "block_size",
   "rules.depth": "depth_rule", "rules.batch": "batch_rule", "rules.batch.exponent": "batch_exponent", "rules.batch.noise_scale": "noise_scale",
-  "rules.tokens": "tokens_rule", "rules.tokens.exponent": "tokens_exponent", "rules.weight_decay": "decay_rule",
+  "rules.tokens": "tokens_rule", "rules.tokens.exponent": "tokens_exponent", "rules.weight_decay": "decay_rule", "rules.schedule": "schedule_rule", "rules.experts": "experts_rule", "rules.rank": "rank_rule",
   "model.base": "base_file", "model.target": "target_file", "model.roles": "roles", tensors: "base_file", layout: "layout",
 };
 const COMPARED = { parameterization: "compare_parameterization", optimizer: "compare_optimizer", alignment: "compare_alignment" };
+const OF_FILES = { base_width: "file_base_width", target_width: "file_target_width" };
 const OF_ARCHITECTURE = { base_file: "base_width", target_file: "target_width" };
 
 /** What a field holds that is no number or no model: found before the service is asked. */
@@ -68,29 +74,69 @@ function rulesFor(state, read) {
   if (state.tokens_rule) rules.tokens = state.tokens_rule;
   if (state.tokens_rule === "horizon") rules.tokens = { rule: "horizon", exponent: read("tokens_exponent") };
   if (state.decay_rule) rules.weight_decay = state.decay_rule;
+  for (const name of ["schedule", "experts", "rank"]) if (state[`${name}_rule`]) rules[name] = state[`${name}_rule`];
   return rules;
+}
+
+/** By what brings them onto the page: sizes of both ends, and values of the base, that a reader may leave empty. */
+const OPTIONAL_SIZES = {
+  batch: [[], ["beta1", "beta2"]],
+  parameters: [["parameters"], []],
+  steps: [["steps"], ["warmup_steps", "cooldown_steps"]],
+  experts: [["experts", "active_experts"], []],
+  shared_experts: [["shared_experts"], []],
+  rank: [["rank", "lora_alpha"], []],
+};
+
+/** A tuned value: one number, or a number by role where one of the roles has its own. */
+function tunedValue(state, name) {
+  const own = ROLES.filter((role) => state[`${name}_${role}`]);
+  const others = ROLES.length > own.length && name === "learning_rate" ? required(state, name) : state[name] ? numeric(state, name) : undefined;
+  if (own.length === 0) return others;
+  return Object.fromEntries(ROLES.map((role) => [role, own.includes(role) ? numeric(state, `${name}_${role}`) : others]).filter(([, value]) => value !== undefined));
 }
 
 /** The body of a transfer. `compared` asks for the prescription that the first is compared with. Throws Unreadable. */
 export function bodyOf(state, compared = false) {
   const holds = applies(state);
   const read = (name) => required(state, name);
-  const base = { learning_rate: read("learning_rate") };
+  const base = {};
   const target = {};
-  for (const name of ["epsilon", "weight_decay", "init_std"]) if (state[name]) base[name] = numeric(state, name);
+  for (const name of VALUES) {
+    const tuned = tunedValue(state, name);
+    if (tuned !== undefined) base[name] = tuned;
+  }
   const sizes = { width: state.model === "roles", depth: state.model === "roles" && holds("depth"), batch: holds("batch"), tokens: holds("tokens") };
   for (const name of Object.keys(sizes).filter((each) => sizes[each])) {
     const field = name === "batch" ? "batch_tokens" : name;
     base[field] = read(`base_${name}`);
     target[field] = read(`target_${name}`);
   }
+  for (const [need, [ofBoth, ofBase]] of Object.entries(OPTIONAL_SIZES)) {
+    if (!holds(need)) continue; // what is left empty, the service asks for where it needs it
+    for (const name of ofBase) if (state[name]) base[name] = numeric(state, name);
+    for (const name of ofBoth) {
+      if (state[`base_${name}`]) base[name] = numeric(state, `base_${name}`);
+      if (state[`target_${name}`]) target[name] = numeric(state, `target_${name}`);
+    }
+  }
   const body = { parameterization: state.parameterization, optimizer: state.optimizer, alignment: state.alignment, base, target };
-  if (state.exponents && !compared) body.exponents = { source: "calibration", id: state.exponents };
+  if (state.exponents && !compared) body.exponents = exponentsOf(state.exponents);
+  for (const name of ["readout_omega", "block_size"]) if (state[name] && (name !== "block_size" || holds(name))) body[name] = numeric(state, name);
+  if (state.weight_decay_mode) body.weight_decay_mode = state.weight_decay_mode;
+  if (state.form && state.parameterization === "mup") body.form = state.form;
   if (state.model !== "roles") body.model = modelFor(state);
-  if (state.model === "files" && state.layout) body.layout = state.layout;
+  if (state.model === "files") {
+    if (state.layout) body.layout = state.layout;
+    for (const [end, size] of [["base", base], ["target", target]]) if (state[`file_${end}_width`]) size.width = numeric(state, `file_${end}_width`);
+  }
   const rules = rulesFor(state, read);
   if (Object.keys(rules).length > 0) body.rules = rules;
-  if (compared) for (const [name, field] of Object.entries(COMPARED)) if (state[field]) body[name] = state[field];
+  if (compared) {
+    for (const [name, field] of Object.entries(COMPARED)) if (state[field]) body[name] = state[field];
+    if (body.parameterization !== state.parameterization) delete body.form; // it is one of muP's
+    if (body.optimizer !== state.optimizer) delete body.block_size;
+  }
   return body;
 }
 
@@ -110,6 +156,7 @@ function fieldOf(path, state, compared) {
     let field = FIELDS[part];
     if (!field) continue;
     if (compared && COMPARED[part] && state[COMPARED[part]]) field = COMPARED[part];
+    if (state.model === "files") field = OF_FILES[field] ?? field;
     if (state.model === "architecture") field = OF_ARCHITECTURE[field] ?? field;
     return state.model === "roles" && field === "base_file" ? null : field;
   }

@@ -1,17 +1,22 @@
 // Taking a plan along: copied or downloaded in any form that a trainer reads.
 
-import { byId, make, prose, tell } from "/assets/shared/elements.js";
+import { byId, prose, tell } from "/assets/shared/elements.js";
 import { form, offer, writeAddress } from "/assets/calculator/fields.js";
 import { morph } from "/assets/shared/morph.js";
+import { save } from "/assets/shared/saving.js";
 import { ask, posted, send } from "/assets/shared/service.js";
 
 let forms = [];
 let bodyOfPlan = () => null; // the body of the transfer that is shown; null while there is none
 
-/** Read the forms; `body` returns the body of the plan to take, or null. */
+let asked = null;
+
+/** Read the forms, once; `body` returns the body of the plan to take, or null. */
 export async function readForms(body) {
   bodyOfPlan = body;
-  if (forms.length === 0) forms = (await ask("/v1/exports")).items;
+  if (forms.length > 0 || asked) return;
+  asked = ask("/v1/exports").finally(() => { asked = null; });
+  forms = (await asked).items;
   offer("export", forms.map((each) => [each.name, each.trainer === "any program" ? each.file_name : `${each.trainer}: ${each.file_name}`]));
   showForm();
 }
@@ -60,9 +65,7 @@ byId("copy").addEventListener("click", () => take(async ({ text }) => {
   return `${fileName()} is copied.`;
 }));
 byId("download").addEventListener("click", () => take(({ text, type }) => {
-  const address = URL.createObjectURL(new Blob([text], { type }));
-  make("a", { href: address, download: fileName() }).click();
-  URL.revokeObjectURL(address);
+  save(new Blob([text], { type }), fileName());
   return `${fileName()} is downloaded.`;
 }));
 byId("copy-link").addEventListener("click", async () => {

@@ -30,17 +30,22 @@ export function prose(text) {
   return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : document.createTextNode(part)));
 }
 
+/** A dotted name as nodes that break after its parts, and not within a word. */
+export function breakable(name) {
+  return name.split(/(?<=[._/])/).flatMap((part, index) => (index > 0 ? [make("wbr"), part] : [part]));
+}
+
 export function badge(state, text = state) {
   return make("span", { class: `state ${state}` }, text);
 }
 
 /**
- * Fill a table. headings: [text, is a number]; rows: { key, cells, ...attributes }, cells of texts and nodes.
+ * Fill a table. headings: [text, is a number, a node instead of the text]; rows: { key, cells, ...attributes }, cells of texts and nodes.
  *
  * The roles are stated, since narrow screens show a row as a block, and a browser then forgets that it was a row.
  */
 export function fill(table, headings, rows) {
-  const head = make("tr", { role: "row" }, ...headings.map(([text, isNumber]) => make("th", { scope: "col", role: "columnheader", class: isNumber ? "number" : null }, text)));
+  const head = make("tr", { role: "row" }, ...headings.map(([text, isNumber, node]) => make("th", { scope: "col", role: "columnheader", class: isNumber ? "number" : null }, node ?? text)));
   const lines = rows.map(({ key, cells, ...attributes }) => make("tr", { role: "row", "data-key": key, ...attributes }, ...cells.map((cell, index) => {
     const [label, isNumber] = headings[index];
     if (index === 0) return make("th", { scope: "row", role: "rowheader", class: isNumber ? "number" : null, "data-label": label }, cell);

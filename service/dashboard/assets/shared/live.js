@@ -2,8 +2,9 @@
 
 import { Refused } from "/assets/shared/service.js";
 
-const TOO_MANY = 429;
-const RETRY_MS = 1000; // when the service says that it is busy, and not for how long
+const PASSING = [429, 503]; // it is busy, or does not answer
+const RETRY_MS = 1000; // when the service does not say for how long; doubled after each further failure
+const LAST_RETRY_MS = 8000;
 
 /**
  * A function that asks after a pause. `question` is called when the pause is over and gets a signal that aborts when it is
@@ -16,6 +17,7 @@ export function live(question, shown) {
   let timer = 0;
   let running = null; // what aborts the question that is on its way
   let next = null; // the pause after which to ask once it is home
+  let failures = 0; // one after another
 
   function ask(pauseMs, steadily = false) {
     if (steadily && running) next = pauseMs;
@@ -36,8 +38,9 @@ export function live(question, shown) {
       if (mine === running) running = null;
     }
     if (mine.signal.aborted) return;
-    const busy = outcome.map(({ error }) => error).find((error) => error instanceof Refused && error.status === TOO_MANY);
-    if (busy) next = busy.retryAfterMs || RETRY_MS;
+    const busy = outcome.map(({ error }) => error).find((error) => error instanceof Refused && PASSING.includes(error.status));
+    failures = busy ? failures + 1 : 0;
+    if (busy) next = busy.retryAfterMs || Math.min(RETRY_MS * 2 ** (failures - 1), LAST_RETRY_MS);
     shown(outcome);
     if (next !== null && !timer) ask(next);
   }

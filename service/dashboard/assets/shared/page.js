@@ -1,6 +1,7 @@
 // What every page has: the API key, what is read again and again, and whether the service answers.
 
 import { byId, tell } from "/assets/shared/elements.js";
+import "/assets/shared/terms.js";
 import { ask, key, onKeyWanted, repeat, setKey } from "/assets/shared/service.js";
 
 const readings = []; // each reads once more, at once

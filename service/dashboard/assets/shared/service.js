@@ -7,7 +7,7 @@ const KEY = "widthwise-api-key";
 const FIRST_PAUSE_MS = 1000; // after a stream breaks; doubled after each further failure
 const LAST_PAUSE_MS = 30000;
 
-const UNREACHABLE = 503; // no answer at all: as from a service that is down for a moment
+export const UNREACHABLE = 503; // no answer at all: as from a service that is down for a moment
 
 const listeners = [];
 
