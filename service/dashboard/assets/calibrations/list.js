@@ -11,6 +11,7 @@ import { hasEnded, progress, stateOf } from "/assets/shared/states.js";
 
 const LIST_MS = 3000; // between readings of the list
 const SHORT = 12; // characters of an identifier in the list (chosen): no two in sight are alike
+const REASON = 160; // characters of a failure's reason (chosen): two or three lines
 const MANY_WIDTHS = 5; // more are shown by their ends
 
 const filter = byId("filter");
@@ -18,12 +19,13 @@ let pages = 1; // that the reader has asked for
 let turn = 0;
 let wordFor = (name, value) => value;
 
+const begun = (text) => (text.length > REASON ? `${text.slice(0, REASON)}…` : text);
 const short = (id) => `${id.slice(0, SHORT)}…`; // its page has all of it
 const minus = (text) => text.replace("-", "−");
 
 /** How the best learning rate of hidden matrices moves with width: the exponent with its standard error, and whether it is theory's. */
 function found(item) {
-  if (item.state === "failed") return make("small", { class: "reason" }, item.reason || "failed");
+  if (item.state === "failed") return make("small", { class: "reason" }, begun(item.reason || "failed"));
   if (!item.result) return "–";
   const { exponents, candidates } = item.result;
   const hidden = exponents.find(({ quantity, role }) => quantity === "learning_rate" && role === "hidden") ?? exponents.find(({ quantity }) => quantity === "learning_rate");
