@@ -151,6 +151,7 @@ def test_an_error_is_told_at_its_field_with_the_numbers(reader: Reader, page: Pa
     reader.field("Widths").fill("64, x")
     expect(problem_of(reader, "Widths")).to_have_text("Widths must be a number, such as 200 or 1e-8, not “x”.")
     expect(page.locator("#estimate")).to_have_class("void")
+    expect(page.locator("#specification")).to_have_text("")  # not what the fields held before
     reader.field("Widths").fill("64")
     expect(problem_of(reader, "Widths")).to_have_text("Give at least 2 of them, not 1.")
     reader.field("Widths").fill(", ".join(str(16 * width) for width in range(1, 17)))

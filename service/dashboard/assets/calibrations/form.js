@@ -84,13 +84,14 @@ function showDefaults(spec) {
 }
 
 function showSpecification() {
+  let asked = null;
   try {
-    const asked = body();
-    byId("command").textContent = commandFor(asked);
-    byId("specification").textContent = JSON.stringify(asked, null, 2);
+    asked = body();
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error; // the field says so
   }
+  byId("command").textContent = asked ? commandFor(asked) : "";
+  byId("specification").textContent = asked ? JSON.stringify(asked, null, 2) : "";
 }
 
 function changed(pauseMs) {
@@ -183,7 +184,6 @@ async function start() {
     byId("start").setAttribute("aria-busy", "true");
     const options = posted(asked);
     const made = await ask("/v1/calibrations", { ...options, headers: { ...options.headers, "Idempotency-Key": submission.key } });
-    submission = null;
     location.assign(`/calibrations/${made.id}`);
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Unreadable)) throw error;
@@ -198,6 +198,7 @@ async function start() {
 
 async function copied(text, what) {
   try {
+    if (text === "") throw new Error("there is none while a field can’t be read");
     if (!navigator.clipboard) throw new Error("this browser allows a page to copy on https and on this machine alone");
     await navigator.clipboard.writeText(text);
     tell("copied", `${what} is copied.`);
@@ -238,6 +239,7 @@ byId("fill").addEventListener("click", async () => {
   }
 });
 window.addEventListener("hashchange", readAddress);
+window.addEventListener("pageshow", (event) => { if (event.persisted) submission = null; }); // who comes back and starts it again means another
 
 const readWorkers = refresh(WORKERS_MS, showWorkers);
 begin(readAddress);
