@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ def calibration_body(calibration: StoredCalibration) -> dict[str, Any]:
             "shards": {state.value: count for state, count in calibration.progress.shards.items()},
             "seconds_left": calibration.progress.seconds_left,
         },
-        "estimate": estimate(calibration),
+        "estimate": _estimate(calibration),
         "result": calibration.result,
         "links": {
             "self": address,
@@ -151,14 +151,21 @@ def measurement_body(row: MeasurementRow) -> dict[str, Any]:
     return {"id": row.id, "created_at": row.created_at, **measured}
 
 
-def estimate(calibration: StoredCalibration) -> dict[str, Any]:
-    """Return what was expected of a calibration before it began (`schemas.Estimate`).
+def estimate_body(spec: CalibrationSpec, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON form of an estimate, whether its calibration is stored or not (`schemas.EstimateBody`)."""
+    estimate = _external_estimate(spec) if spec.runner is Runner.EXTERNAL else _worker_estimate(expected)
+    return {"spec": spec.to_dict(), "estimate": estimate}
 
-    The operations are the sum of what the trials report if none ends early, without those of measurements.
-    """
+
+def _estimate(calibration: StoredCalibration) -> dict[str, Any]:
+    """What was expected of a calibration before it began (`schemas.Estimate`)."""
     if calibration.runner == Runner.EXTERNAL:
         return _external_estimate(calibration.spec)
-    expected = expected_of(calibration.expected, calibration.stored_spec)
+    return _worker_estimate(expected_of(calibration.expected, calibration.stored_spec))
+
+
+def _worker_estimate(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """The operations are the sum of what the trials report if none ends early, without those of measurements."""
     return {name: expected.get(name) for name in Estimate.model_fields} | {"upper_bound": "upper_bound" in expected}
 
 

@@ -1,4 +1,4 @@
-"""The calibration routes: submit, extend, list, show, name, cancel, retry and delete."""
+"""The calibration routes: submit, estimate, extend, list, show, name, cancel, retry and delete."""
 
 from functools import partial
 from typing import Annotated
@@ -14,7 +14,7 @@ from service.calibrations.documents import ACCEPTED, NO_CACHE, RETRIED, SHOWN, a
 from service.calibrations.examples import EXTENSION_EXAMPLES, LABELS_EXAMPLES, SPEC_EXAMPLES
 from service.calibrations.extension import extended
 from service.calibrations.labels import ExtensionRequest, LabelsBody, SubmissionBody
-from service.calibrations.schemas import CalibrationBody, CalibrationPage, Listing
+from service.calibrations.schemas import CalibrationBody, CalibrationPage, EstimateBody, Listing
 from service.http.dependencies import CalibrateStore, IdempotencyKey, ReadStore
 from service.http.identifiers import CalibrationId
 from service.http.lanes import Heavy
@@ -22,6 +22,7 @@ from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import read_json
 from service.settings import Settings
+from widthwise.calibration.spec import CalibrationSpec
 
 router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
 
@@ -45,13 +46,7 @@ async def create_calibration(
 
     The response is sent after the job is stored, and includes an estimate of its trials, cost and time.
     """
-    submitted = await read_json(request, _SUBMISSION)
-    spec = submitted.to_spec()
-    logic.check_spec(spec)
-    settings: Settings = request.app.state.settings
-    check_caps(spec, settings)
-    if settings.workers:  # they read the folder of these settings; of workers elsewhere nothing is known here
-        await run_in_threadpool(logic.check_corpus, spec, settings.corpora_dir)
+    submitted, spec = await _asked(request)
     create = partial(
         store.calibrations.create,
         spec.to_dict(),
@@ -61,6 +56,36 @@ async def create_calibration(
         request_id=request.state.request_id,
     )
     return accepted(await to_thread.run_sync(create, limiter=request.app.state.submitting))
+
+
+@router.post(
+    "/estimates",
+    operation_id="estimateCalibration",
+    summary="Estimate a calibration",
+    responses={200: {"model": EstimateBody}, **error_responses(400, 413, 415, 422, 429, 503)},
+    openapi_extra=json_body(SubmissionBody, SPEC_EXAMPLES),
+)
+async def estimate_calibration(request: Request, store: ReadStore, heavy: Heavy) -> Response:
+    """Return what a submission of the same body would take: trials, operations, and time if the rate is known.
+
+    Nothing is stored and nothing runs. What a submission would refuse, its caps and quotas included, is refused here
+    in the same words; the answer's `spec` has every default filled in.
+    """
+    _, spec = await _asked(request)
+    expected = await heavy.run(partial(store.calibrations.expect, spec.to_dict()))
+    return json_response(logic.estimate_body(spec, expected), headers=NO_CACHE)
+
+
+async def _asked(request: Request) -> tuple[SubmissionBody, CalibrationSpec]:
+    """Read a submission and refuse what could not run, before anything is planned."""
+    submitted = await read_json(request, _SUBMISSION)
+    spec = submitted.to_spec()
+    logic.check_spec(spec)
+    settings: Settings = request.app.state.settings
+    check_caps(spec, settings)
+    if settings.workers:  # they read the folder of these settings; of workers elsewhere nothing is known here
+        await run_in_threadpool(logic.check_corpus, spec, settings.corpora_dir)
+    return submitted, spec
 
 
 @router.post(

@@ -74,6 +74,13 @@ class Estimate(BaseModel):
     workers: int | None = Field(None, description="Workers among whom the time was shared: those alive at the time.")
 
 
+class EstimateBody(BaseModel):
+    """What a specification would ask for, if it were submitted now."""
+
+    spec: dict[str, Any] = Field(description="The specification, with every default filled in.")
+    estimate: Estimate
+
+
 class Links(BaseModel):
     """Addresses of what belongs to a calibration."""
 

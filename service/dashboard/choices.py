@@ -5,10 +5,29 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from types import MappingProxyType
 
+from service.store import CalibrationState
+from widthwise.calibration.corpora import CORPORA
+from widthwise.calibration.spec import DEFAULTS
+from widthwise.explained import Explained
 from widthwise.rules.beyond_width.named import About
 from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.theory.optimizers import OPTIMIZERS, update_scale
-from widthwise.vocabulary import AlignmentName, Form, Layout, Optimizer, Parameterization, Role, WeightDecayMode
+from widthwise.vocabulary import (
+    AlignmentName,
+    Architecture,
+    EpsilonRule,
+    FeedForward,
+    Form,
+    Layout,
+    LearningRateRule,
+    Measured,
+    Optimizer,
+    Parameterization,
+    Role,
+    Runner,
+    Search,
+    WeightDecayMode,
+)
 
 #: By list of the form: the rules that it offers.
 RULES: Mapping[str, About] = {
@@ -20,6 +39,13 @@ RULES: Mapping[str, About] = {
     "rank_rule": About.RANK,
     "decay_rule": About.WEIGHT_DECAY,
 }
+#: By list of the form: the vocabulary whose words it explains when one is chosen.
+MEANINGS: Mapping[str, type[Explained]] = {
+    "search": Search,
+    "architecture": Architecture,
+    "learning_rate_rule": LearningRateRule,
+    "epsilon_rule": EpsilonRule,
+}
 #: Of each list of the form by its name: every word, with what the page calls it.
 CHOICES: Mapping[str, Mapping[str, str]] = {
     "parameterization": {word.value: word.meaning for word in Parameterization},
@@ -29,6 +55,12 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     "form": {word.value: word.value.replace("_", " ") for word in Form},
     "weight_decay_mode": {word.value: f"{word.value}: {word.meaning}" for word in WeightDecayMode},
     **{name: {word: word.replace("_", " ") for word in BY_WORD[about]} for name, about in RULES.items()},
+    "runner": {word.value: word.meaning for word in Runner},
+    "measure": {word.value: word.meaning for word in Measured},
+    **{name: {word.value: word.value.replace("_", " ") for word in words} for name, words in MEANINGS.items()},
+    "feed_forward": {word.value: word.value for word in FeedForward},
+    "state": {word.value: word.value for word in CalibrationState},
+    "dataset": CORPORA,
 }
 CHOSEN = {Optimizer.ADAM.value}  # the words that the form begins with, where they are not the first of their list
 #: Sizes that a rule reads at both ends, besides those that it covers.
@@ -41,6 +73,11 @@ _READ: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 
+#: Words to suggest for a field that takes others too, and words of which several may be ticked.
+_SUGGESTIONS = re.compile(r'(<datalist id="(\w+)">)<!-- options -->')
+_CHECKS = re.compile(r"<!-- checks (\w+) -->")
+_TICKED = frozenset(DEFAULTS.measure)
+
 #: A list may begin with an option of the page's, such as "none", and a list to compare with has the words of its other.
 _LIST = re.compile(r'(<select name="(?:compare_)?(\w+)">(<option value="">[^<]*</option>)?)<!-- options -->')
 _EACH_ROLE = re.compile(r"<!-- each role -->(.*?)<!-- /each role -->", re.DOTALL)
@@ -52,7 +89,17 @@ def with_choices(template: str, choices: Mapping[str, Mapping[str, str]] = CHOIC
     >>> with_choices('<select name="fruit"><!-- options --></select>', {"fruit": {"fig": "Fig"}})
     '<select name="fruit"><option value="fig">Fig</option></select>'
     """
-    return _LIST.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=not found[3]), template)
+    page = _LIST.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=not found[3]), template)
+    page = _SUGGESTIONS.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=False), page)
+    return _CHECKS.sub(lambda found: _checks(found[1], choices[found[1]]), page)
+
+
+def _checks(name: str, words: Mapping[str, str]) -> str:
+    return "".join(
+        f'<label class="check"><input type="checkbox" name="{name}" value="{escape(word)}"'
+        f"{' checked' if word in _TICKED else ''}> {escape(label)}</label>"
+        for word, label in words.items()
+    )
 
 
 def with_roles(template: str) -> str:
@@ -74,13 +121,15 @@ def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:
 
 
 def _said(name: str, word: str) -> Iterator[str]:
-    """What the page needs of a choice: a rule's formula with the source, and the fields that the choice brings."""
+    """What the page needs of a choice: its meaning, or a rule's formula with the source, and the fields it brings."""
+    needs: list[str] = []
     if name in RULES:
         rule = BY_WORD[RULES[name]][word]
         yield f' title="{escape(f"{rule.formula} ({rule.source})")}"'
         needs = sorted(rule.covers | _READ.get(word, frozenset()))
-    else:
-        cuts = name == "optimizer" and update_scale(Optimizer(word), Role.HIDDEN).preconditioner is not None
-        needs = ["block_size"] if cuts else []
+    elif name in MEANINGS:
+        yield f' title="{escape(MEANINGS[name](word).meaning)}"'
+    elif name == "optimizer" and update_scale(Optimizer(word), Role.HIDDEN).preconditioner is not None:
+        needs = ["block_size"]
     if needs:
         yield f' data-needs="{escape(" ".join(needs))}"'

@@ -29,7 +29,13 @@ from tests.api.keyed import PEPPER, Clock, CountedKeys, CountedStore, Keyed, bea
 from tests.api.samples import spec, submit
 
 #: Requests that ask and store nothing, although they have a body.
-ASKING = ("/v1/transfers", "/v1/transfers/plot.{suffix}", "/v1/advice", "/v1/sweeps/swp_none/predictions")
+ASKING = (
+    "/v1/transfers",
+    "/v1/transfers/plot.{suffix}",
+    "/v1/advice",
+    "/v1/calibrations/estimates",
+    "/v1/sweeps/swp_none/predictions",
+)
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
 OPEN_PAGES = {
     "/docs",

@@ -25,6 +25,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "POST /v1/transfers/plot.{suffix}",
         "GET /v1/parameterizations",
         "POST /v1/calibrations",
+        "POST /v1/calibrations/estimates",
         "GET /v1/calibrations",
         "GET /v1/calibrations/{calibration_id}",
         "DELETE /v1/calibrations/{calibration_id}",

@@ -110,8 +110,10 @@ async def ask_the_service(client: AsyncClient) -> None:
 
 async def ask_about_calibrations(client: AsyncClient) -> None:
     asked = CalibrationSpec.from_dict(spec(runner="external"))
+    estimated = await client.estimate_calibration(asked)
     submitted = await client.submit_calibration(asked)
-    assert submitted.spec == asked
+    assert submitted.spec == estimated.spec == asked
+    assert submitted.estimate == estimated.estimate
     with pytest.raises(ServiceConflictError):
         await client.finish(submitted.id)
     await client.upload_trials(submitted.id, bowl())

@@ -49,6 +49,17 @@ def test_submits_what_the_options_say(run: Run, url: str, client: Client) -> Non
     assert f"{estimate['trials']} trials in {estimate['shards']} shards" in ran.err
 
 
+def test_an_estimate_submits_nothing(run: Run, url: str, client: Client) -> None:
+    before = [one.id for one in client.calibrations()]
+    ran = run("calibrate", *OPTIONS, "--estimate", "--url", url)
+    told = json.loads(run("calibrate", *OPTIONS, "--estimate", "--json", "--url", url).out)
+    assert [one.id for one in client.calibrations()] == before
+    assert ran.code == 0, ran.err
+    assert f"{told['estimate']['trials']} trials in {told['estimate']['shards']} shards" in ran.out
+    made = json.loads(run("calibrate", *OPTIONS, "--detach", "--json", "--url", url).out)
+    assert told == {"spec": made["spec"], "estimate": made["estimate"]}
+
+
 def test_every_option_reaches_the_specification(run: Run, url: str) -> None:
     options = (
         "--search grid --mesh 0.25 --measure learning_rate,gamma,horizon --horizons 5,10,20 --no-early-stopping "
@@ -248,7 +259,7 @@ def test_without_a_commands_name_it_submits(run: Run, url: str) -> None:
 
 
 def test_every_option_has_its_place() -> None:
-    places = (*SETTING, *EXTENDED, *PROXY, *LABELS, "spec", "detach", "key", "url", "as_json")
+    places = (*SETTING, *EXTENDED, *PROXY, *LABELS, "spec", "estimate", "detach", "key", "url", "as_json")
     assert sorted(places) == sorted(inspect.signature(submit).parameters)
 
 

@@ -7,7 +7,7 @@ import typer
 from widthwise.calibration.corpora import CORPORA, FILE_PREFIX
 from widthwise.calibration.spec import DEFAULTS
 from widthwise.cli import options, specification, words
-from widthwise.cli.watching import submit_and_watch
+from widthwise.cli.watching import show_estimate, submit_and_watch
 from widthwise.explained import listed
 from widthwise.vocabulary import (
     AlignmentName,
@@ -149,6 +149,12 @@ def submit(
     ] = None,
     name: Annotated[str | None, options.calibration_name()] = None,
     note: Annotated[str | None, options.note()] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Print what it would take, and submit nothing.", rich_help_panel=options.OUTPUT
+        ),
+    ] = False,
     detach: Annotated[bool, options.detach()] = False,
     key: Annotated[str | None, options.idempotency_key()] = None,
     url: Annotated[str | None, options.url()] = None,
@@ -170,9 +176,13 @@ def submit(
           --measure learning_rate,epsilon,alignment,coordinates
       widthwise calibrate submit -p mup -o adam --widths 32,64,128,256 --seeds 3 \\
           --search information --precision 0.8 --target-width 1024
+      widthwise calibrate submit spec.json --estimate
       widthwise calibrate submit spec.json --detach
     """
     asked = specification.specification(words.given(locals()))  # all given options, by name
+    if estimate:
+        show_estimate(asked, url=url, as_json=as_json)
+        return
     submit_and_watch(
         lambda client, key: client.submit_calibration(asked, idempotency_key=key),
         url=url,

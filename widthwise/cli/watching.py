@@ -1,6 +1,7 @@
 """Watches a submitted calibration until it has ended, and shows its results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import uuid4
 
 import typer
@@ -8,7 +9,7 @@ import typer
 from widthwise.cli import console
 from widthwise.cli.progress import follow
 from widthwise.cli.results import show_result
-from widthwise.client import Calibration, Client
+from widthwise.client import Calibration, Client, EstimatedCalibration
 from widthwise.client.progress import counted, duration
 
 INTERRUPTED = 130  # the shell's code for Ctrl-C: the calibration has not ended, so neither 0 nor 1 fits
@@ -28,6 +29,16 @@ def submit_and_watch(
             show_state(submitted, as_json=as_json)
         else:
             watch_to_its_end(client, submitted["id"], as_json=as_json)
+
+
+def show_estimate(asked: Mapping[str, Any], *, url: str | None, as_json: bool) -> None:
+    """Print what a calibration would take, without submitting it."""
+    with Client(url) as client:
+        found = client.estimate_calibration(asked)
+    if as_json:
+        console.print_json(found)
+    else:
+        console.stdout().print(f"{_cost(found)}.", soft_wrap=True, markup=False)
 
 
 def watch_to_its_end(client: Client, calibration_id: str, *, as_json: bool) -> None:
@@ -64,8 +75,8 @@ def show_state(calibration: Calibration, *, as_json: bool) -> None:
         )
 
 
-def _cost(calibration: Calibration) -> str:
-    estimate = calibration["estimate"]
+def _cost(found: Calibration | EstimatedCalibration) -> str:
+    estimate = found["estimate"]
     seconds = estimate.get("seconds")
     time = "" if seconds is None else f", about {duration(seconds)} with {estimate['workers']} workers"
     most = "at most " if estimate.get("upper_bound") else ""

@@ -11,7 +11,14 @@ shown to users unchanged.
 """
 
 from widthwise.client.asynchronous import AsyncClient
-from widthwise.client.calibrations import FINAL_STATES, Calibration, CalibrationReport, Exponent, Progress
+from widthwise.client.calibrations import (
+    FINAL_STATES,
+    Calibration,
+    CalibrationReport,
+    EstimatedCalibration,
+    Exponent,
+    Progress,
+)
 from widthwise.client.catalogue import Advice, DrawnFigure, ExportedPlan, ExportForm, FleetWorker, Health, TheorySetting
 from widthwise.client.connection import DEFAULT_URL, URL_VARIABLE, service_url
 from widthwise.client.core import KEY_VARIABLE
@@ -34,6 +41,7 @@ __all__ = [
     "CalibrationReport",
     "Client",
     "DrawnFigure",
+    "EstimatedCalibration",
     "Exponent",
     "ExportForm",
     "ExportedPlan",

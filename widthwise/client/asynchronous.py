@@ -118,6 +118,7 @@ class AsyncClient:
     workers = awaited(calls.workers)
 
     submit_calibration = awaited(calibration_calls.submit_calibration)
+    estimate_calibration = awaited(calibration_calls.estimate_calibration)
     extend_calibration = awaited(calibration_calls.extend_calibration)
     calibration = awaited(calibration_calls.calibration)
     calibrations = iterated_later(calibration_calls.calibrations)

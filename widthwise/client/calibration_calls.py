@@ -11,6 +11,7 @@ from widthwise.client.calibrations import (
     CalibrationComparison,
     CalibrationReport,
     CalibrationShard,
+    EstimatedCalibration,
     KeptMeasurement,
     KeptTrial,
 )
@@ -43,6 +44,11 @@ def submit_calibration(
     """
     labels = {word: value for word, value in (("name", name), ("note", note)) if value is not None}
     return Request("POST", PATH, _CALIBRATION, body={**_body(spec), **labels}, headers=_key(idempotency_key))
+
+
+def estimate_calibration(spec: Mapping[str, Any] | CalibrationSpec) -> Request[EstimatedCalibration]:
+    """Return what a calibration would take, and store nothing; whatever `submit_calibration` refuses is refused too."""
+    return Request("POST", f"{PATH}/estimates", one(EstimatedCalibration), body=_body(spec))
 
 
 def extend_calibration(

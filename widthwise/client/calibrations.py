@@ -41,6 +41,20 @@ class CalibrationEstimate(Answer):
 
 
 @dataclass(frozen=True, eq=False)
+class EstimatedCalibration(Answer):
+    """What a specification would ask for, if it were submitted now."""
+
+    estimate: CalibrationEstimate
+
+    @property
+    def spec(self) -> "CalibrationSpec":
+        """The specification, with every default filled in."""
+        from widthwise.calibration.spec import CalibrationSpec
+
+        return CalibrationSpec.from_dict(self.raw["spec"])
+
+
+@dataclass(frozen=True, eq=False)
 class Exponent(Answer):
     """A measured exponent; `quantity` says what is proportional to which power."""
 

@@ -127,6 +127,7 @@ class Client:
     workers = answered(calls.workers)
 
     submit_calibration = answered(calibration_calls.submit_calibration)
+    estimate_calibration = answered(calibration_calls.estimate_calibration)
     extend_calibration = answered(calibration_calls.extend_calibration)
     calibration = answered(calibration_calls.calibration)
     calibrations = iterated(calibration_calls.calibrations)

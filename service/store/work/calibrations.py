@@ -68,6 +68,14 @@ class Calibrations:
         self._followup.ring(shard_ids)
         return CreatedCalibration(created, replayed=replayed)
 
+    def expect(self, spec: JsonObject) -> JsonObject:
+        """Return what `create` would expect of a specification, and store nothing; QuotaExceededError as there."""
+        plain, digest = checked_spec(spec)
+        self._require_room(spec)
+        begun = beginning.begin(plain, digest, self._followup.planner)
+        with self._database.read() as connection:
+            return beginning.timed(connection, begun).expected
+
     def extend(
         self,
         parent_id: str,
