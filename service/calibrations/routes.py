@@ -108,7 +108,7 @@ async def extend_calibration(
 )
 def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) -> Response:
     """Return calibrations, newest first, in pages."""
-    page = store.calibrations.page(state=listing.state, name=listing.name, cursor=listing.cursor, limit=listing.limit)
+    page = store.calibrations.page(**dict(listing))
     items = [logic.calibration_body(calibration) for calibration in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=NO_CACHE)
 

@@ -45,6 +45,17 @@ def test_an_information_search_runs_round_by_round_and_says_why_it_ended(client:
     assert found["progress"]["trials_total"] == found["progress"]["trials_done"] < found["estimate"]["trials"]
 
 
+def test_a_list_of_what_extends_a_calibration(client: Client) -> None:
+    parent, other = finished(client), finished(client)
+    address = f"/v1/calibrations/{parent}/extensions"
+    made = [client.post(address, json={"seeds": seeds}).json()["id"] for seeds in (3, 4)]
+    found = client.get("/v1/calibrations", params={"extends": parent}).json()
+    assert [item["id"] for item in found["items"]] == made[::-1]
+    assert client.get("/v1/calibrations", params={"extends": other}).json()["items"] == []
+    assert client.get("/v1/calibrations", params={"extends": parent, "state": "failed"}).json()["items"] == []
+    problem(client.get("/v1/calibrations", params={"extends": "no id"}), 422, "invalid-request")
+
+
 def test_an_information_search_is_extended_by_precision_or_budget(client: Client, store: Store) -> None:
     parent = run(client, store, search="information", precision=4.0)
     address = f"/v1/calibrations/{parent}/extensions"

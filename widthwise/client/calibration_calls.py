@@ -61,9 +61,14 @@ def calibration(calibration_id: str) -> Request[Calibration]:
     return Request("GET", _address(calibration_id), _CALIBRATION)
 
 
-def calibrations(*, state: str | None = None, name: str | None = None) -> Listing[Calibration]:
-    """Return every calibration, newest first, page by page; with exactly this name, if one is given."""
-    return pages(PATH, {"state": state, "name": name}, Calibration)
+def calibrations(
+    *, state: str | None = None, name: str | None = None, extends: str | None = None
+) -> Listing[Calibration]:
+    """Return every calibration, newest first, page by page; with exactly this name, if one is given.
+
+    extends: only the extensions of the calibration with this id.
+    """
+    return pages(PATH, {"state": state, "name": name, "extends": extends}, Calibration)
 
 
 def label_calibration(calibration_id: str, labels: Mapping[str, str | None]) -> Request[Calibration]:

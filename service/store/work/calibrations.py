@@ -137,10 +137,14 @@ class Calibrations:
         *,
         state: CalibrationState | None = None,
         name: str | None = None,
+        extends: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[StoredCalibration]:
-        """Return calibrations, newest first. name: exactly this one. limit: 1 to LIMIT_MAXIMUM."""
+        """Return calibrations, newest first. name: exactly this one. extends: only extensions of this calibration.
+
+        limit: 1 to LIMIT_MAXIMUM.
+        """
         query = sa.select(calibrations)
         if self._view.sees is not None:
             query = query.where(calibrations.c.owner == self._view.sees)
@@ -148,6 +152,8 @@ class Calibrations:
             query = query.where(calibrations.c.state == state)
         if name is not None:
             query = query.where(calibrations.c.name == checked_labels({"name": name})["name"])
+        if extends is not None:
+            query = query.where(calibrations.c.extends == extends)
         with self._database.read() as connection:
             rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
             counted = progress.of(connection, rows.items)
