@@ -15,7 +15,6 @@ export function showActions(found) {
   const { spec } = item;
   const isUsable = item.state === "succeeded" && item.result.exponents.length > 0 && typeof spec.alignment === "string";
   const setting = new URLSearchParams({ exponents: item.id, parameterization: spec.parameterization, optimizer: spec.optimizer, alignment: spec.alignment });
-  const active = document.activeElement;
   byId("use").hidden = !isUsable;
   byId("use").setAttribute("href", `/#${setting}`);
   byId("template").setAttribute("href", `/calibrations#from=${item.id}`);
@@ -23,12 +22,24 @@ export function showActions(found) {
   byId("finish").hidden = item.runner !== "external" || hasEnded(item);
   byId("extend").hidden = item.state !== "succeeded";
   byId("cancel").hidden = hasEnded(item) || item.cancel_requested;
-  if (active?.hidden && active.closest("#actions")) byId("name").focus({ preventScroll: true }); // rather than the page's top
 }
 
 /** What an action's refusal says, with what a reader can do about it. */
 export function refusal(error) {
   return error.status === 403 ? `${error.message} Ask the operator for such a key; “Forget the API key” above lets you enter it.` : error.message;
+}
+
+/** Do something that a button asks for, once at a time. A disabled button loses the focus, which is given back. */
+export async function whileBusy(button, action) {
+  const had = document.activeElement === button;
+  button.disabled = true;
+  try {
+    await action();
+  } finally {
+    button.disabled = false;
+    const isLost = [document.body, button.closest("dialog")].includes(document.activeElement);
+    if (had && isLost) (button.hidden ? byId("name") : button).focus({ preventScroll: true });
+  }
 }
 
 let act = null; // what happens once the reader is sure
@@ -48,7 +59,6 @@ function askFirst({ heading, text, yes, action }) {
 }
 
 async function sure() {
-  byId("sure-yes").disabled = true;
   try {
     await act();
     byId("sure").close();
@@ -56,28 +66,23 @@ async function sure() {
     tell("sure-error", refusal(error));
     const others = [...new Set(error.message.match(IDENTIFIER) ?? [])].filter((id) => id !== item.id);
     morph(byId("sure-links"), others.flatMap((id) => [make("a", { "data-key": id, href: `/calibrations/${id}` }, id), document.createTextNode(" ")]));
-  } finally {
-    byId("sure-yes").disabled = false;
   }
 }
 
-async function atOnce(button, path, told, changed) {
-  button.disabled = true;
+async function atOnce(path, told, changed) {
   tell("action-error", "");
   try {
     changed(await ask(`/v1/calibrations/${item.id}/${path}`, { method: "POST" }));
     byId("action-told").textContent = told;
   } catch (error) {
     tell("action-error", refusal(error));
-  } finally {
-    button.disabled = false;
   }
 }
 
 /** Let a reader act. changed: is called with the calibration as it is after an action. */
 export function offerActions(changed) {
-  byId("retry").addEventListener("click", ({ currentTarget }) => atOnce(currentTarget, "retry", "Its failed shards are queued again.", changed));
-  byId("finish").addEventListener("click", ({ currentTarget }) => atOnce(currentTarget, "finish", "Its trials are fitted.", changed));
+  byId("retry").addEventListener("click", ({ currentTarget }) => whileBusy(currentTarget, () => atOnce("retry", "Its failed shards are queued again.", changed)));
+  byId("finish").addEventListener("click", ({ currentTarget }) => whileBusy(currentTarget, () => atOnce("finish", "Its trials are fitted.", changed)));
   byId("cancel").addEventListener("click", () => askFirst({
     heading: "Cancel this calibration?",
     text: `It ends without a fit and can't go on. ${plural(item.progress.trials_done, "trial")} that it has run stay; to run the rest, submit it again from its template.`,
@@ -99,7 +104,7 @@ export function offerActions(changed) {
     });
   });
   byId("sure-no").addEventListener("click", () => byId("sure").close());
-  byId("sure-yes").addEventListener("click", sure);
+  byId("sure-yes").addEventListener("click", ({ currentTarget }) => whileBusy(currentTarget, sure));
   byId("sure").addEventListener("close", () => {
     if (document.activeElement === document.body) byId("name").focus({ preventScroll: true }); // what opened it no longer applies
   });

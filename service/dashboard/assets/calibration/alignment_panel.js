@@ -9,8 +9,8 @@ import { panelFigure } from "/assets/calibration/panel_picture.js";
 import { remarks } from "/assets/calibration/results.js";
 import { between, signed, waiting } from "/assets/calibration/words.js";
 
-const NAMES = { alpha: "α: update with activations", omega: "ω: weights with the change of activations", u: "u: update with that change" };
 const SYMBOLS = { alpha: "α", omega: "ω", u: "u" };
+const MEANING = "α: the update with the activations; ω: the initial weights with the activations' change; u: the update with that change.";
 const RANDOM = 0.5; // exponent of a sum of random signs
 const ALIGNED = 1; // of terms that all agree
 
@@ -21,16 +21,17 @@ export function showAlignment(item, measurements) {
   if (byId("alignment").hidden) return;
   const widest = Math.max(...runs.map((run) => run.width));
   remarks(byId("alignment-told"), [
+    MEANING,
     part ? "Exponents over width, step by step. ½ is a sum of random signs, 1 full alignment; the largest of each, held to that range, decides how large a learning rate stays stable." : null,
     part && part.logits !== null ? `With the largest stable learning rates, logits move as width^(${signed(-part.logits)}) (0: neither growing nor vanishing), features as width^(${part.feature_change.map((r) => signed(-r)).join(") and (")}) of embedding and hidden.` : null,
     !part && runs.length > 0 ? `Readings at width ${widest}, of one width alone; the exponents over width come with the fit at the end.` : null,
     !part && runs.length === 0 ? waiting(item, hasEnded(item)) : null,
   ]);
   const series = part ? fitted(part) : raw(runs.filter((run) => run.width === widest));
-  morph(byId("alignment-pictures"), Object.keys(NAMES).map((name) => {
+  morph(byId("alignment-pictures"), Object.keys(SYMBOLS).map((name) => {
     const lines = series.filter((line) => line.quantity === name);
     return panelFigure({
-      key: name, title: `${NAMES[name]}, over steps`, lines, x: { log: false, ticks: true }, y: { log: false, least: 0.6, marks: [RANDOM, ALIGNED] },
+      key: name, title: `${SYMBOLS[name]} over steps`, lines, x: { log: false, ticks: true }, y: { log: false, least: 0.6, marks: [RANDOM, ALIGNED] },
       told: `${SYMBOLS[name]} over steps: ${lines.map(({ look, points }) => `${look} ${points.map(([step, value]) => `${signed(value)} at ${step}`).join(", ")}`).join("; ")}`,
       legend: lines.map(({ look }) => ({ look, name: look })),
     });
@@ -52,7 +53,7 @@ const fitted = (part) => part.measured.map((found) => ({
 
 /** What the runs of one width read, averaged over tensors and seeds. */
 function raw(runs) {
-  const seen = runs.flatMap((run) => run.data.snapshots.flatMap(({ step, tensors }) => Object.values(tensors).flatMap((tensor) => Object.keys(NAMES).map((quantity) => ({ quantity, role: tensor.role, step, value: tensor[quantity] }))))).filter(({ value, role }) => value !== null && value !== undefined && role !== "embedding");
+  const seen = runs.flatMap((run) => run.data.snapshots.flatMap(({ step, tensors }) => Object.values(tensors).flatMap((tensor) => Object.keys(SYMBOLS).map((quantity) => ({ quantity, role: tensor.role, step, value: tensor[quantity] }))))).filter(({ value, role }) => value !== null && value !== undefined && role !== "embedding");
   return [...grouped(seen, ({ quantity, role }) => `${quantity} ${role}`).values()].map((all) => ({
     quantity: all[0].quantity, look: all[0].role,
     points: [...grouped(all, ({ step }) => step)].sort(([one], [other]) => one - other).map(([step, each]) => [step, mean(each.map(({ value }) => value))]),

@@ -3,7 +3,7 @@
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
 import { ask, posted } from "/assets/shared/service.js";
-import { refusal } from "/assets/calibration/actions.js";
+import { refusal, whileBusy } from "/assets/calibration/actions.js";
 import { nameOf } from "/assets/calibration/head.js";
 
 const FINEST = 1 / 16; // octaves: the service takes no finer mesh
@@ -85,14 +85,11 @@ async function submit() {
     mark([wrong]);
     return;
   }
-  byId("extension-yes").disabled = true;
   try {
     const made = await ask(`/v1/calibrations/${item.id}/extensions`, posted(more));
     location.assign(`/calibrations/${made.id}`);
   } catch (error) {
     mark(problems(error));
-  } finally {
-    byId("extension-yes").disabled = false;
   }
 }
 
@@ -102,6 +99,6 @@ export function offerExtension(current) {
   byId("extension-no").addEventListener("click", () => byId("extending").close());
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    submit();
+    whileBusy(byId("extension-yes"), submit);
   });
 }

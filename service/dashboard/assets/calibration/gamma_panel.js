@@ -16,7 +16,6 @@ export function showGamma(item, trials) {
   if (byId("gamma").hidden) return;
   remarks(byId("gamma-told"), [
     part && Object.keys(part.base?.gamma ?? {}).length > 0 ? `Constants to tune a model of width ${part.base.width} with: ${Object.entries(part.base.gamma).map(([role, gamma]) => `${role} ×${number(gamma, 3)}`).join(", ")}.` : null,
-    ...(part?.drift ?? []).map((found) => `γ of ${found.role} goes as width^(−d) with d = ${signed(found.value)}, 95 % interval ${between(found.interval)}: ${THEORYS.includes(found.law) ? "theory, not refuted" : "measured"} (${LAWS[found.law] ?? found.law}).`),
     !part && swept.length > 0 ? "The best γ tried so far; intervals come with the fit at the end." : null,
     !part && swept.length === 0 ? (hasEnded(item) ? waiting(item, true) : "Waits: γ is swept around the best learning rate, once that is known.") : null,
   ]);
@@ -30,6 +29,10 @@ export function showGamma(item, trials) {
     told: `Best γ over width: ${found.map((each) => `${each.role} at ${each.width} ${bounded(each, "gamma")}`).join(", ")}`,
     legend: lines.map(({ look }) => ({ look, name: look })),
   })].filter(Boolean));
+  byId("gamma-drift").hidden = !part || part.drift.length === 0;
+  fill(byId("gamma-drift"), [["Role"], ["γ ∝ width^(−d), d", true], ["95 % interval", true], ["Its learning rate over width"]], (part?.drift ?? []).map((each) => ({
+    key: each.role, cells: [each.role, signed(each.value), between(each.interval), THEORYS.includes(each.law) ? `${LAWS[each.law]}: not refuted` : `${LAWS[each.law] ?? each.law}: measured`],
+  })));
   byId("gamma-table").hidden = found.length === 0;
   fill(byId("gamma-table"), [["Role"], ["Width", true], [part ? "γ" : "Best γ tried", true], ["95 % interval", true], ["Base learning rate", true], ["Loss", true]], found.map((each) => ({
     key: `${each.role} ${each.width}`, cells: [each.role, String(each.width), bounded(each, "gamma"), interval(each.interval), number(each.learning_rate, 3), number(each.loss)],

@@ -2,6 +2,7 @@
 
 import { byId, tell } from "/assets/shared/elements.js";
 import { ask, posted } from "/assets/shared/service.js";
+import { refusal } from "/assets/calibration/actions.js";
 
 /** Let a reader edit both. current: returns the calibration as it was read last; shown: is called with what it is then. */
 export function editLabels(address, current, shown) {
@@ -28,7 +29,7 @@ export function editLabels(address, current, shown) {
         shown(await ask(address, { ...posted({ [label]: field.value.trim() || null }), method: "PATCH" }));
         leave();
       } catch (refused) {
-        tell(error, refused.message);
+        tell(error, refusal(refused));
       }
     });
   }

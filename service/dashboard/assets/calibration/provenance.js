@@ -62,12 +62,14 @@ function showTimes(trials) {
   const groups = [...grouped(trials, (trial) => `${kindOf(trial)} ${trial.width}`)].map(([key, all]) => ({ key, kind: kindOf(all[0]), width: all[0].width, all }));
   groups.sort((one, other) => Object.keys(KINDS).indexOf(one.kind) - Object.keys(KINDS).indexOf(other.kind) || one.width - other.width);
   byId("times-part").hidden = groups.length === 0;
-  fill(byId("times"), [["Width", true], ["Of"], ["Trials", true], ["Completed", true], ["Stopped", true], ["Diverged", true], ["Failed", true], ["Median time", true], ["Time", true], ["FLOPs", true]], groups.map(({ key, kind, width, all }) => {
+  const ends = ["completed", "stopped", "diverged", "failed"].filter((status) => trials.some((trial) => trial.status === status));
+  const columns = ends.map((status) => [`${status[0].toUpperCase()}${status.slice(1)}`, true]);
+  fill(byId("times"), [["Width", true], ["Of"], ["Trials", true], ...columns, ["Median time", true], ["Time", true], ["FLOPs", true]], groups.map(({ key, kind, width, all }) => {
     const count = (status) => String(all.filter((trial) => trial.status === status).length);
     const seconds = all.map((trial) => trial.seconds).filter((value) => value !== null);
     const flops = all.map((trial) => trial.flops).filter((value) => value !== null);
     return { key, cells: [
-      String(width), KINDS[kind], String(all.length), count("completed"), count("stopped"), count("diverged"), count("failed"),
+      String(width), KINDS[kind], String(all.length), ...ends.map(count),
       seconds.length > 0 ? duration(median(seconds)) : "–", seconds.length > 0 ? duration(seconds.reduce((one, other) => one + other, 0)) : "–", flops.length > 0 ? number(flops.reduce((one, other) => one + other, 0), 3) : "–",
     ] };
   }));

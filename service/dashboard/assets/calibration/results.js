@@ -69,8 +69,9 @@ function showLaws({ candidates = [], drift, raw_slope: slope }) {
 
 function showPredictions(predictions) {
   byId("predictions-part").hidden = predictions.length === 0;
-  fill(byId("predictions"), [["Width", true], ["Learning rate", true], ["95 % interval", true], ["Held below a divergence"]], predictions.map((found) => ({
-    key: found.width, cells: [String(found.width), number(found.learning_rate, 3), interval(found.interval), found.ceiling === null || found.ceiling === undefined ? "" : `at ${number(found.ceiling, 3)}`],
+  const isHeld = predictions.some((found) => found.ceiling);
+  fill(byId("predictions"), [["Width", true], ["Learning rate", true], ["95 % interval", true], ...(isHeld ? [["Held below a divergence", true]] : [])], predictions.map((found) => ({
+    key: found.width, cells: [String(found.width), number(found.learning_rate, 3), interval(found.interval), ...(isHeld ? [number(found.ceiling, 3)] : [])],
   })));
 }
 

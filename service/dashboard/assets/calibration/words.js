@@ -36,7 +36,8 @@ export function bounded(optimum, name = "learning_rate") {
 
 /** A slope with its error, signed as text is. */
 export function signed(value, digits = 2) {
-  return `${value < 0 ? "−" : ""}${Math.abs(value).toFixed(digits)}`;
+  const size = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(size) !== 0 ? `−${size}` : size;
 }
 
 /** An interval of exponents: two decimals are enough. */
