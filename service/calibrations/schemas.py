@@ -75,6 +75,14 @@ class Estimate(BaseModel):
     workers: int | None = Field(None, description="Workers among whom the time was shared: those alive at the time.")
 
 
+class ExtensionEstimateBody(BaseModel):
+    """What an extension would ask of workers, if it were submitted now."""
+
+    spec: dict[str, Any] = Field(description="The extended specification, with every default filled in.")
+    shared_trials: int = Field(description="Trials that it would begin with.")
+    estimate: Estimate = Field(description="Of what is missing; nothing where an external runner trains.")
+
+
 class Links(BaseModel):
     """Addresses of what belongs to a calibration."""
 

@@ -29,7 +29,12 @@ from tests.api.keyed import PEPPER, Clock, CountedKeys, CountedStore, Keyed, bea
 from tests.api.samples import spec, submit
 
 #: Requests that ask and store nothing, although they have a body.
-ASKING = ("/v1/transfers", "/v1/advice", "/v1/sweeps/swp_none/predictions")
+ASKING = (
+    "/v1/transfers",
+    "/v1/advice",
+    "/v1/calibrations/cal_none/extensions/estimates",
+    "/v1/sweeps/swp_none/predictions",
+)
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}
 OPEN_PAGES = {"/docs", "/assets/{name:path}", "/problems/{slug}", *(view.path for view in VIEWS.values())}
 

@@ -212,8 +212,8 @@ def test_a_panel_waits_and_another_is_absent(visit: Any, idle: Idle) -> None:
 def test_a_failed_one_says_why_and_is_retried(visit: Any, idle: Idle) -> None:
     identifier = idle.failed("The device ran out of memory.")
     page = visit(identifier)
-    expect(page.locator("#failures")).to_contain_text("The device ran out of memory.")
-    expect(page.locator("#failures .failure")).to_have_count(1)  # once for all shards
+    expect(page.locator("#reason")).to_contain_text("The device ran out of memory.")
+    expect(page.locator("#failures .failure")).to_have_count(0)  # the same is not said twice
     button(page, "Retry the failed shards").click()
     expect(page.locator("#state")).to_have_text(re.compile("queued|running"))
     expect(button(page, "Retry the failed shards")).to_be_hidden()
@@ -319,6 +319,9 @@ def test_an_extension_by_keyboard_alone(visit: Any, idle: Idle, allowed: list[st
     keys.type("3")
     tab_to(page, "name")
     keys.type("wider")
+    expect(page.locator("#extension-cost")).to_have_text(
+        re.compile(r"^It runs \d+ further trials, .*; \d+ trials are there")
+    )
     keys.press("Enter")
     expect(page.locator("h2#name")).to_have_text("wider")
     expect(fact(page, "Extends")).to_have_text(parent)

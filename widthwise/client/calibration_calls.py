@@ -11,6 +11,7 @@ from widthwise.client.calibrations import (
     CalibrationComparison,
     CalibrationReport,
     CalibrationShard,
+    EstimatedExtension,
     KeptMeasurement,
     KeptTrial,
 )
@@ -54,6 +55,11 @@ def extend_calibration(
     """
     path, headers = f"{_address(calibration_id)}/extensions", _key(idempotency_key)
     return Request("POST", path, _CALIBRATION, body=more, headers=headers)
+
+
+def estimate_extension(calibration_id: str, more: Mapping[str, Any]) -> Request[EstimatedExtension]:
+    """Return what an extension would run, and store nothing; whatever `extend_calibration` refuses is refused too."""
+    return Request("POST", f"{_address(calibration_id)}/extensions/estimates", one(EstimatedExtension), body=more)
 
 
 def calibration(calibration_id: str) -> Request[Calibration]:

@@ -101,6 +101,18 @@ class Calibrations:
             self._followup.follow_or_leave(identifier)  # there may be nothing left to run
         return CreatedCalibration(self.get(identifier), replayed=replayed)
 
+    def expect_extension(self, parent_id: str, spec: JsonObject) -> tuple[JsonObject, int]:
+        """Return what `extend` would expect to run, and the trials that it would begin with; nothing is stored.
+
+        StateConflictError and QuotaExceededError as there.
+        """
+        with self._database.read() as connection:
+            self._view.require(connection, parent_id)
+        self._require_room(spec, parent_id)
+        with self._database.read() as connection:
+            begun = extensions.begin_extension(connection, parent_id, spec, self._followup.planner)
+            return beginning.timed(connection, begun).expected, begun.shared
+
     def _require_room(self, spec: JsonObject, parent_id: str | None = None) -> None:
         """Raise QuotaExceededError if the owner may not have what workers would run for a specification."""
         if self._view.quotas == NO_QUOTAS:

@@ -46,7 +46,7 @@ function show() {
   byId("whole").hidden = false;
   showHead(item, children);
   showActions(item);
-  showFailures(shards);
+  showFailures(item, shards);
   showPictures(item);
   showResults(item, trials);
   showCoordinates(item, measurements);

@@ -1,12 +1,15 @@
-// The form that extends a calibration: further widths, more seeds, a finer mesh; of an information search, more precision.
+// The form that extends a calibration: further widths, more seeds, a finer mesh, and what they would take.
 
 import { byId, make, tell } from "/assets/shared/elements.js";
+import { live, outcomeOf } from "/assets/shared/live.js";
 import { number } from "/assets/shared/numbers.js";
-import { ask, posted } from "/assets/shared/service.js";
+import { Refused, ask, posted } from "/assets/shared/service.js";
 import { refusal, whileBusy } from "/assets/calibration/actions.js";
-import { nameOf } from "/assets/calibration/head.js";
+import { expected, nameOf } from "/assets/calibration/head.js";
+import { plural } from "/assets/calibration/words.js";
 
 const FINEST = 1 / 16; // octaves: the service takes no finer mesh
+const TYPING_MS = 250; // a pause in typing before the estimate is asked for
 const FIELDS = ["widths", "seeds", "mesh", "precision", "budget", "name"];
 const form = byId("extension");
 
@@ -24,6 +27,7 @@ function open(found) {
   form.elements.mesh.replaceChildren(...meshes.map((mesh, index) => make("option", { value: index ? mesh : "" }, index ? number(mesh) : `${number(mesh)}, as it is`)));
   byId("extending-heading").textContent = `Extend ${nameOf(item)}`;
   mark([]);
+  tell("extension-cost", "");
   byId("extending").showModal();
   form.elements.widths.focus();
 }
@@ -65,6 +69,10 @@ function mark(found) {
     control.setAttribute("aria-describedby", `problem-${name}`);
   }
   tell("extension-error", found.filter(([field]) => !FIELDS.includes(field)).map(([, message]) => message).join(" "));
+}
+
+/** Lead to the first field that is wrong. */
+function leadTo(found) {
   const first = FIELDS.find((name) => found.some(([field]) => field === name));
   if (first) form.elements[first].focus();
 }
@@ -76,6 +84,25 @@ function problems(error) {
   return named.length > 0 ? named : [[null, refusal(error)]];
 }
 
+/** What the fields ask for would take, as they change; nothing is said of fields that a reader has not finished. */
+async function estimate(signal) {
+  let more;
+  try {
+    more = wanted();
+  } catch {
+    return [{}];
+  }
+  return [await outcomeOf(() => ask(`/v1/calibrations/${item.id}/extensions/estimates`, posted(more, signal)), [Refused])];
+}
+
+function showEstimate([{ value, error }]) {
+  mark(error ? problems(error) : []);
+  const isOurs = value && value.spec.runner !== "external";
+  tell("extension-cost", isOurs ? `It runs ${expected(value.estimate, true)}; ${plural(value.shared_trials, "trial is", "trials are")} there already.` : "");
+}
+
+const askEstimate = live(estimate, showEstimate);
+
 async function submit() {
   mark([]);
   let more;
@@ -83,6 +110,7 @@ async function submit() {
     more = wanted();
   } catch (wrong) {
     mark([wrong]);
+    leadTo([wrong]);
     return;
   }
   try {
@@ -90,12 +118,14 @@ async function submit() {
     location.assign(`/calibrations/${made.id}`);
   } catch (error) {
     mark(problems(error));
+    leadTo(problems(error));
   }
 }
 
 /** Let a reader extend. current: returns the calibration as it was read last. */
 export function offerExtension(current) {
   byId("extend").addEventListener("click", () => open(current()));
+  form.addEventListener("input", () => askEstimate(TYPING_MS));
   byId("extension-no").addEventListener("click", () => byId("extending").close());
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -39,9 +39,9 @@ function howFar(item) {
   return [...(bar ? [bar] : []), make("span", {}, said.join(" · "))];
 }
 
-/** The shards that failed, each reason once. */
-export function showFailures(shards) {
-  const failed = grouped(shards.filter((shard) => shard.reason && shard.state !== "succeeded"), (shard) => shard.reason);
+/** The shards whose attempts failed, each reason once, and none that the calibration's own reason has. */
+export function showFailures(item, shards) {
+  const failed = grouped(shards.filter((shard) => shard.reason && shard.state !== "succeeded" && !item.reason?.includes(shard.reason)), (shard) => shard.reason);
   morph(byId("failures"), [...failed].map(([reason, all]) => make("p", { class: "failure", "data-key": reason },
     make("strong", {}, all.length === 1 ? `Shard ${all[0].position + 1}, width ${all[0].width}` : `${all.length} shards, widths ${[...new Set(all.map((shard) => shard.width))].join(", ")}`),
     `${all.every((shard) => shard.state === "failed") ? " failed" : ""}: ${reason}`)));
@@ -56,10 +56,10 @@ function facts(item, children) {
     ["Setting", setting(spec), spec.learning_rate_rule === "global" ? ", one learning rate for all tensors" : ""],
     ["Proxy", `${spec.proxy.architecture === "mlp" ? "MLP" : spaced(spec.proxy.architecture)} on ${proxy.dataset}: ${parts.join(", ")}`],
     ["Widths", spec.widths.join(", ")],
-    ["Runs", `${spec.steps} steps, ${plural(spec.seeds, "seed")}`, rates.length > 0 ? `, ${rates.length} learning rates from ${number(rates[0], 3)} to ${number(rates.at(-1), 3)}` : ""],
+    ["Runs", `${spec.steps} steps, ${plural(spec.seeds, "seed")}`, rates.length > 0 ? `, ${rates.length} learning rates from ` : "", rates.length > 0 ? make("span", { class: "unbroken" }, `${number(rates[0], 3)} to ${number(rates.at(-1), 3)}`) : ""],
     ["Search", item.runner === "external" ? "trained elsewhere, uploaded" : searched(spec)],
     ["Measures", spec.measure.map(spaced).join(", ")],
-    ["Expected", expected(estimate)],
+    ["Expected", expected(estimate, item.extends !== null && item.runner !== "external")],
     ["Submitted", when(item.created_at)],
   ];
   if (item.extends) found.push(["Extends", link(item.extends)]);
@@ -73,7 +73,8 @@ function searched(spec) {
   return [spec.search, ...asked, `mesh of ${number(spec.mesh)} octaves`, !spec.early_stopping && "no early stopping"].filter(Boolean).join(", ");
 }
 
-function expected(estimate) {
-  const said = [plural(estimate.trials, "trial"), `${number(estimate.flops, 3)} FLOPs`, estimate.seconds !== null && `${duration(estimate.seconds)}${estimate.workers ? ` on ${plural(estimate.workers, "worker")}` : ""}`];
+/** What an estimate says in a few words. isMore: it is of what comes on top of trials that are there. */
+export function expected(estimate, isMore) {
+  const said = [plural(estimate.trials, isMore ? "further trial" : "trial"), `${number(estimate.flops, 3)} FLOPs`, estimate.seconds !== null && `${duration(estimate.seconds)}${estimate.workers ? ` on ${plural(estimate.workers, "worker")}` : ""}`];
   return `${estimate.upper_bound ? "at most " : ""}${said.filter(Boolean).join(", ")}`;
 }

@@ -50,6 +50,7 @@ function facts(item, trials, shards) {
   return found;
 }
 
+const plus = (one, other) => one + other;
 const sum = (trials, name) => trials.reduce((total, trial) => total + trial[name], 0);
 
 function median(values) {
@@ -63,14 +64,15 @@ function showTimes(trials) {
   groups.sort((one, other) => Object.keys(KINDS).indexOf(one.kind) - Object.keys(KINDS).indexOf(other.kind) || one.width - other.width);
   byId("times-part").hidden = groups.length === 0;
   const ends = ["completed", "stopped", "diverged", "failed"].filter((status) => trials.some((trial) => trial.status === status));
+  const isTimed = trials.some((trial) => trial.seconds !== null); // not where they were uploaded
   const columns = ends.map((status) => [`${status[0].toUpperCase()}${status.slice(1)}`, true]);
-  fill(byId("times"), [["Width", true], ["Of"], ["Trials", true], ...columns, ["Median time", true], ["Time", true], ["FLOPs", true]], groups.map(({ key, kind, width, all }) => {
+  fill(byId("times"), [["Width", true], ["Of"], ["Trials", true], ...columns, ...(isTimed ? [["Median time", true], ["Time", true], ["FLOPs", true]] : [])], groups.map(({ key, kind, width, all }) => {
     const count = (status) => String(all.filter((trial) => trial.status === status).length);
     const seconds = all.map((trial) => trial.seconds).filter((value) => value !== null);
     const flops = all.map((trial) => trial.flops).filter((value) => value !== null);
     return { key, cells: [
       String(width), KINDS[kind], String(all.length), ...ends.map(count),
-      seconds.length > 0 ? duration(median(seconds)) : "–", seconds.length > 0 ? duration(seconds.reduce((one, other) => one + other, 0)) : "–", flops.length > 0 ? number(flops.reduce((one, other) => one + other, 0), 3) : "–",
+      ...(isTimed ? [seconds.length > 0 ? duration(median(seconds)) : "–", seconds.length > 0 ? duration(seconds.reduce(plus, 0)) : "–", flops.length > 0 ? number(flops.reduce(plus, 0), 3) : "–"] : []),
     ] };
   }));
 }
