@@ -296,7 +296,7 @@ def test_name_and_note_by_keyboard_alone(visit: Any, idle: Idle) -> None:
 
 def test_an_extension_by_keyboard_alone(visit: Any, idle: Idle, allowed: list[str]) -> None:
     allowed.append("422")
-    parent = idle.finished()
+    parent = idle.worked()
     page = visit(parent)
     keys = page.keyboard
     tab_to(page, "extend")
