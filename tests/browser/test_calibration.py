@@ -28,7 +28,7 @@ EVERYTHING: dict[str, Any] = {
     "seeds": 1,
     "steps": 8,
     "search": "grid",
-    "learning_rates": [0.002, 0.008, 0.03],
+    "learning_rates": [0.02, 0.08, 0.3, 1.2],
     "proxy": {"architecture": "mlp", "depth": 1, "batch_size": 16},
     "measure": ["learning_rate", "gamma", "epsilon", "alignment", "coordinates", "horizon"],
     "horizons": [4, 8],
@@ -309,6 +309,7 @@ def test_an_extension_by_keyboard_alone(visit: Any, idle: Idle, allowed: list[st
     for wrong, told in (("wide", "Widths are whole numbers"), ("64", "is already included")):
         keys.press("Control+A")
         keys.type(wrong)
+        tab_to(page, "extension-yes")
         keys.press("Enter")
         expect(page.locator("#problem-widths")).to_contain_text(told)
         assert focus(page) == "widths"

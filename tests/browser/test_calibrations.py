@@ -80,4 +80,4 @@ def test_a_refresh_leaves_the_focus_and_the_selection(reader: Reader, page: Page
 def test_an_old_link_leads_to_the_calibrations_page(reader: Reader, page: Page, calibration: str) -> None:
     page.goto(f"{reader.address}/#{calibration}")
     expect(page).to_have_url(f"{reader.address}/calibrations/{calibration}")
-    expect(page.locator("#detail-title")).to_contain_text(calibration)
+    expect(page.locator("#name")).to_have_text(calibration)

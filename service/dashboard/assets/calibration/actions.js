@@ -13,7 +13,8 @@ let item = null; // as it was read last
 export function showActions(found) {
   item = found;
   const { spec } = item;
-  const isUsable = item.state === "succeeded" && item.result.exponents.length > 0 && typeof spec.alignment === "string";
+  const isSayable = typeof spec.alignment === "string" && spec.readout_omega === null; // in the form of a transfer
+  const isUsable = item.state === "succeeded" && item.result.exponents.length > 0 && isSayable;
   const setting = new URLSearchParams({ exponents: item.id, parameterization: spec.parameterization, optimizer: spec.optimizer, alignment: spec.alignment });
   byId("use").hidden = !isUsable;
   byId("use").setAttribute("href", `/#${setting}`);
