@@ -25,8 +25,8 @@ const READ_MS = 5000; // between readings (chosen); what happens to it arrives a
 const TOGETHER_MS = 1000; // events come in bursts: read once for all events of a second
 const CHILDREN = 50; // extensions to read, of which few are shown (chosen)
 
-const id = decodeURIComponent(location.pathname.split("/").pop());
-const address = `/v1/calibrations/${encodeURIComponent(id)}`;
+const id = location.pathname.split("/").pop(); // encoded, if it is no identifier
+const address = `/v1/calibrations/${id}`;
 const trialsOf = gathering(`${address}/trials`);
 const measurementsOf = gathering(`${address}/measurements`);
 
@@ -77,7 +77,7 @@ async function readAll() {
     const found = await ask(address);
     if (mine !== turn) return;
     const isNew = found.state !== state;
-    if (isNew) children = (await ask(`/v1/calibrations?extends=${encodeURIComponent(id)}&limit=${CHILDREN}`)).items;
+    if (isNew) children = (await ask(`/v1/calibrations?extends=${id}&limit=${CHILDREN}`)).items;
     const measures = found.spec.measure.some((kind) => ["epsilon", "alignment", "coordinates"].includes(kind));
     const hasMore = isNew || !hasEnded(found);
     const parts = hasMore ? await Promise.all([trialsOf(isNew), measures ? measurementsOf(isNew) : [], ask(found.links.shards)]) : null;

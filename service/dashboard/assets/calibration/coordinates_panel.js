@@ -18,7 +18,7 @@ export function showCoordinates(item, measurements) {
   remarks(byId("coordinates-told"), [
     part && make("p", { class: "verdict" }, badge(part.outcome), ` ${part.reasons.join("; ")}.`),
     ...(part?.notes ?? []),
-    runs.length > 0 ? "RMS over a probe batch. Dashed: the output at init. Lines: how far training has moved it, darker with the steps; level lines keep their size as the model grows." : null,
+    runs.length > 0 ? "RMS over a probe batch. Dashed: the output at init. Lines: how far training has moved it, stronger with the steps; level lines keep their size as the model grows." : null,
     part || runs.length > 0 ? null : waiting(item, hasEnded(item)),
     !part && runs.length > 0 ? "The verdict comes with the fit at the end." : null,
   ]);

@@ -35,7 +35,7 @@ function verdict(needs) {
   const worst = inForce.reduce((one, other) => (one.epsilon / one.largest_epsilon >= other.epsilon / other.largest_epsilon ? one : other));
   const share = worst.epsilon / worst.largest_epsilon;
   const where = `that of the ${worst.role} tensors at width ${worst.width}`;
-  return share > 1 ? `Epsilon is too large: ${where} is ${number(share, 2)} times what is harmless.` : `Every epsilon in force is harmless: the closest to its limit, ${where}, is ${number(share, 2)} times the limit.`;
+  return share > 1 ? `Epsilon is too large: ${where} is ${number(share, 2)} times what is harmless.` : `Every epsilon in force is harmless: the closest to its limit, ${where}, is ${number(share, 2)} of it.`;
 }
 
 /** Gradients at the first step that has any, as measured: each dot is the mean over tensors and seeds. */
