@@ -62,7 +62,7 @@ function show() {
 /** There is none, or none that this key may see: asking again would not help, unless with another key. */
 function showMissing() {
   absent = key();
-  followed?.abort();
+  unfollow();
   byId("reading").hidden = true;
   byId("whole").hidden = true;
   byId("missing").hidden = false;
@@ -90,10 +90,17 @@ async function readAll() {
     show();
   } catch (error) {
     if (error.status === 404 || error.status === 422) return showMissing();
+    if (error.status === 401) unfollow(); // until there is a key
     if (item && error.status !== 401) tell("stale", `${error.message[0].toUpperCase()}${error.message.slice(1)}: the page shows what it read last, and goes on trying.`);
     if (!item) byId("reading").textContent = `The calibration can't be read yet: ${error.message}. The page goes on trying.`;
     throw error;
   }
+}
+
+/** The next that is shown is followed anew. */
+function unfollow() {
+  followed?.abort();
+  followed = null;
 }
 
 /** Follow the events of the calibration, and read what they tell of. */
@@ -110,11 +117,7 @@ function watch() {
 function changed(found) {
   item = { ...item, ...found };
   show();
-  if (hasEnded(found)) followed?.abort();
-  else if (state !== found.state) {
-    followed?.abort();
-    followed = null;
-  }
+  if (hasEnded(found) || state !== found.state) unfollow();
   state = null;
   read();
 }
