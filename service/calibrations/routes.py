@@ -12,9 +12,15 @@ from service.calibrations import logic
 from service.calibrations.caps import check_caps
 from service.calibrations.documents import ACCEPTED, NO_CACHE, RETRIED, SHOWN, accepted, will_run
 from service.calibrations.examples import EXTENSION_EXAMPLES, LABELS_EXAMPLES, SPEC_EXAMPLES
-from service.calibrations.extension import extended
+from service.calibrations.extension import extended, extension_estimate
 from service.calibrations.labels import ExtensionRequest, LabelsBody, SubmissionBody
-from service.calibrations.schemas import CalibrationBody, CalibrationPage, EstimateBody, Listing
+from service.calibrations.schemas import (
+    CalibrationBody,
+    CalibrationPage,
+    EstimateBody,
+    ExtensionEstimateBody,
+    Listing,
+)
 from service.http.dependencies import CalibrateStore, IdempotencyKey, ReadStore
 from service.http.identifiers import CalibrationId
 from service.http.lanes import Heavy
@@ -22,6 +28,7 @@ from service.http.openapi import error_responses, json_body
 from service.http.problems import json_response
 from service.http.request_bodies import read_json
 from service.settings import Settings
+from service.store import Store
 from widthwise.calibration.spec import CalibrationSpec
 
 router = APIRouter(prefix="/v1/calibrations", tags=["calibrations"])
@@ -108,14 +115,10 @@ async def extend_calibration(
     Add widths (above the smallest), a larger number of seeds, or a finer mesh. The original does not change; 409
     unless it has succeeded.
     """
-    more = await read_json(request, _EXTENSION)
-    parent = await run_in_threadpool(store.calibrations.get, calibration_id)
-    spec = extended(parent.spec, more).to_spec()
-    logic.check_spec(spec)
-    check_caps(spec, request.app.state.settings)
+    more, spec = await _extended(request, calibration_id, store)
     extend = partial(
         store.calibrations.extend,
-        parent.id,
+        calibration_id,
         spec.to_dict(),
         name=more.name,
         note=more.note,
@@ -123,6 +126,35 @@ async def extend_calibration(
         request_id=request.state.request_id,
     )
     return accepted(await heavy.run(extend))
+
+
+@router.post(
+    "/{calibration_id}/extensions/estimates",
+    operation_id="estimateExtension",
+    summary="Estimate an extension",
+    responses={200: {"model": ExtensionEstimateBody}, **error_responses(400, 404, 409, 413, 415, 422, 429, 503)},
+    openapi_extra=json_body(ExtensionRequest, EXTENSION_EXAMPLES),
+)
+async def estimate_extension(
+    request: Request, calibration_id: CalibrationId, store: ReadStore, heavy: Heavy
+) -> Response:
+    """Return what an extension of the same body would run: trials, operations, and time if the rate is known.
+
+    Nothing is stored and nothing runs. What an extension would be refused for is refused here in the same words.
+    """
+    _, spec = await _extended(request, calibration_id, store)
+    expected, shared = await heavy.run(partial(store.calibrations.expect_extension, calibration_id, spec.to_dict()))
+    return json_response(extension_estimate(spec, expected, shared), headers=NO_CACHE)
+
+
+async def _extended(request: Request, calibration_id: str, store: Store) -> tuple[ExtensionRequest, CalibrationSpec]:
+    """Read what a calibration is to have more of; refuse what could not run, before anything is planned."""
+    more = await read_json(request, _EXTENSION)
+    parent = await run_in_threadpool(store.calibrations.get, calibration_id)
+    spec = extended(parent.spec, more).to_spec()
+    logic.check_spec(spec)
+    check_caps(spec, request.app.state.settings)
+    return more, spec
 
 
 @router.get(
@@ -133,7 +165,7 @@ async def extend_calibration(
 )
 def list_calibrations(store: ReadStore, listing: Annotated[Listing, Query()]) -> Response:
     """Return calibrations, newest first, in pages."""
-    page = store.calibrations.page(state=listing.state, name=listing.name, cursor=listing.cursor, limit=listing.limit)
+    page = store.calibrations.page(**dict(listing))
     items = [logic.calibration_body(calibration) for calibration in page.items]
     return json_response({"items": items, "next_cursor": page.next_cursor}, headers=NO_CACHE)
 

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from service.calibrations.labels import CalibrationName
 from service.calibrations.specification import LearningRate, ProxyWidth
 from service.http.fields import REQUEST, Cursor, Limit
+from service.http.identifiers import IDENTIFIER_PATTERN
 from service.http.numbers import Whole
 from service.store import LIMIT_MAXIMUM, CalibrationState, ShardState
 from widthwise.vocabulary import MEASURED_BY_RUNS, Runner, TrialStatus
@@ -79,6 +80,14 @@ class EstimateBody(BaseModel):
 
     spec: dict[str, Any] = Field(description="The specification, with every default filled in.")
     estimate: Estimate
+
+
+class ExtensionEstimateBody(BaseModel):
+    """What an extension would ask of workers, if it were submitted now."""
+
+    spec: dict[str, Any] = Field(description="The extended specification, with every default filled in.")
+    shared_trials: int = Field(description="Trials that it would begin with.")
+    estimate: Estimate = Field(description="Of what is missing; nothing where an external runner trains.")
 
 
 class Links(BaseModel):
@@ -175,6 +184,9 @@ class Listing(BaseModel):
 
     state: CalibrationState | None = Field(None, description="Only calibrations in this state.")
     name: CalibrationName | None = Field(None, description="Only calibrations with exactly this name.")
+    extends: Annotated[str, StringConstraints(pattern=IDENTIFIER_PATTERN)] | None = Field(
+        None, description="Only extensions of the calibration with this identifier."
+    )
     cursor: Cursor | None = None
     limit: Limit = 50
 

@@ -6,7 +6,7 @@ import pytest
 
 from service.calibrations.comparison import ComparisonBody
 from service.calibrations.examples import EXTENSION_EXAMPLES
-from service.calibrations.schemas import CalibrationBody, MeasurementPage, TrialPage
+from service.calibrations.schemas import CalibrationBody, ExtensionEstimateBody, MeasurementPage, TrialPage
 from service.store import Store
 from tests.api.client import Client, problem
 from tests.api.samples import bowl, finished, spec, submit
@@ -43,6 +43,44 @@ def test_an_information_search_runs_round_by_round_and_says_why_it_ended(client:
     assert (ended["ended_by"], ended["target_width"]) == ("precision", 512)
     assert ended["half_width"] <= 4.0
     assert found["progress"]["trials_total"] == found["progress"]["trials_done"] < found["estimate"]["trials"]
+
+
+def test_an_estimate_says_what_an_extension_will_say(client: Client, store: Store) -> None:
+    parent = run(client, store)
+    address = f"/v1/calibrations/{parent}/extensions"
+    before = client.get("/v1/calibrations").json()
+    for more in ({"widths": [512]}, {"seeds": 4, "mesh": 0.25}):
+        estimated = client.post(f"{address}/estimates", json=more)
+        assert estimated.status_code == 200, estimated.text
+        body = ExtensionEstimateBody.model_validate_json(estimated.content)
+        assert client.get("/v1/calibrations").json() == before
+        made = client.post(address, json=more).json()
+        assert estimated.json()["estimate"] == made["estimate"]
+        assert (body.spec, body.shared_trials) == (made["spec"], made["progress"]["trials_done"])
+        assert 0 < body.estimate.trials < made["progress"]["trials_total"]
+        client.post(f"/v1/calibrations/{made['id']}/cancel")
+        before = client.get("/v1/calibrations").json()
+
+
+@pytest.mark.parametrize("more", [{}, {"widths": [64]}, {"seeds": 1}, {"mesh": 1}, {"seeds": 0}])
+def test_an_estimate_is_refused_as_its_extension_is(client: Client, more: dict[str, Any]) -> None:
+    address = f"/v1/calibrations/{finished(client)}/extensions"
+    refused, also = client.post(address, json=more), client.post(f"{address}/estimates", json=more)
+    assert refused.status_code == also.status_code == 422
+    assert (refused.json()["detail"], refused.json()["errors"]) == (also.json()["detail"], also.json()["errors"])
+    running = submit(client)
+    problem(client.post(f"/v1/calibrations/{running}/extensions/estimates", json={"seeds": 3}), 409, "conflict")
+
+
+def test_a_list_of_what_extends_a_calibration(client: Client) -> None:
+    parent, other = finished(client), finished(client)
+    address = f"/v1/calibrations/{parent}/extensions"
+    made = [client.post(address, json={"seeds": seeds}).json()["id"] for seeds in (3, 4)]
+    found = client.get("/v1/calibrations", params={"extends": parent}).json()
+    assert [item["id"] for item in found["items"]] == made[::-1]
+    assert client.get("/v1/calibrations", params={"extends": other}).json()["items"] == []
+    assert client.get("/v1/calibrations", params={"extends": parent, "state": "failed"}).json()["items"] == []
+    problem(client.get("/v1/calibrations", params={"extends": "no id"}), 422, "invalid-request")
 
 
 def test_an_information_search_is_extended_by_precision_or_budget(client: Client, store: Store) -> None:

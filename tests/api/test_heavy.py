@@ -160,6 +160,7 @@ def test_every_heavy_route_takes_the_lane(settings: Settings, store: Store) -> N
             client.get(f"{address}/plot.svg"),
             client.get(f"{address}/widths.svg"),
             client.post(f"{address}/extensions", json={"widths": [512]}),
+            client.post(f"{address}/extensions/estimates", json={"widths": [512]}),
             client.post(f"{address}/finish"),
             client.post(f"/v1/calibrations/{external}/trials", json=many),
         )

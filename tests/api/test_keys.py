@@ -34,6 +34,7 @@ ASKING = (
     "/v1/transfers/plot.{suffix}",
     "/v1/advice",
     "/v1/calibrations/estimates",
+    "/v1/calibrations/cal_none/extensions/estimates",
     "/v1/sweeps/swp_none/predictions",
 )
 OPEN_OPERATIONS = {"GET /livez", "GET /readyz"}

@@ -34,6 +34,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "GET /v1/calibrations/{calibration_id}/measurements",
         "GET /v1/calibrations/{calibration_id}/comparison",
         "POST /v1/calibrations/{calibration_id}/extensions",
+        "POST /v1/calibrations/{calibration_id}/extensions/estimates",
         "GET /v1/calibrations/{calibration_id}/events",
         "GET /v1/calibrations/{calibration_id}/plot.svg",
         "GET /v1/calibrations/{calibration_id}/widths.svg",

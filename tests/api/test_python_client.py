@@ -135,6 +135,9 @@ async def ask_about_calibrations(client: AsyncClient) -> None:
     named = await client.label_calibration(finished.id, {"name": "wide", "note": "before the tokenizer"})
     assert (named.name, named.note) == ("wide", "before the tokenizer")
     assert [one.id async for one in client.calibrations(name="wide")] == [finished.id]
+    assert [one.id async for one in client.calibrations(extends=finished.id)] == []
+    estimated = await client.estimate_extension(finished.id, {"seeds": 3})
+    assert (estimated.spec.seeds, estimated.shared_trials) == (3, finished.progress.trials_done)
     extended = await client.extend_calibration(finished.id, {"seeds": 3})
     assert extended.extends == finished.id
     assert (await client.compare(finished.id, extended.id)).this == finished.id

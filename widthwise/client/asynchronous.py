@@ -120,6 +120,7 @@ class AsyncClient:
     submit_calibration = awaited(calibration_calls.submit_calibration)
     estimate_calibration = awaited(calibration_calls.estimate_calibration)
     extend_calibration = awaited(calibration_calls.extend_calibration)
+    estimate_extension = awaited(calibration_calls.estimate_extension)
     calibration = awaited(calibration_calls.calibration)
     calibrations = iterated_later(calibration_calls.calibrations)
     label_calibration = awaited(calibration_calls.label_calibration)

@@ -12,6 +12,7 @@ from widthwise.client.calibrations import (
     CalibrationReport,
     CalibrationShard,
     EstimatedCalibration,
+    EstimatedExtension,
     KeptMeasurement,
     KeptTrial,
 )
@@ -62,14 +63,24 @@ def extend_calibration(
     return Request("POST", path, _CALIBRATION, body=more, headers=headers)
 
 
+def estimate_extension(calibration_id: str, more: Mapping[str, Any]) -> Request[EstimatedExtension]:
+    """Return what an extension would run, and store nothing; whatever `extend_calibration` refuses is refused too."""
+    return Request("POST", f"{_address(calibration_id)}/extensions/estimates", one(EstimatedExtension), body=more)
+
+
 def calibration(calibration_id: str) -> Request[Calibration]:
     """Return one calibration."""
     return Request("GET", _address(calibration_id), _CALIBRATION)
 
 
-def calibrations(*, state: str | None = None, name: str | None = None) -> Listing[Calibration]:
-    """Return every calibration, newest first, page by page; with exactly this name, if one is given."""
-    return pages(PATH, {"state": state, "name": name}, Calibration)
+def calibrations(
+    *, state: str | None = None, name: str | None = None, extends: str | None = None
+) -> Listing[Calibration]:
+    """Return every calibration, newest first, page by page; with exactly this name, if one is given.
+
+    extends: only the extensions of the calibration with this id.
+    """
+    return pages(PATH, {"state": state, "name": name, "extends": extends}, Calibration)
 
 
 def label_calibration(calibration_id: str, labels: Mapping[str, str | None]) -> Request[Calibration]:

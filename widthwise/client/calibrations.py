@@ -78,6 +78,21 @@ class Exponent(Answer):
 
 
 @dataclass(frozen=True, eq=False)
+class EstimatedExtension(Answer):
+    """What an extension would ask of workers, if it were submitted now."""
+
+    estimate: CalibrationEstimate  #: of what is missing
+    shared_trials: int  #: that it would begin with
+
+    @property
+    def spec(self) -> "CalibrationSpec":
+        """The extended specification, with every default filled in."""
+        from widthwise.calibration.spec import CalibrationSpec
+
+        return CalibrationSpec.from_dict(self.raw["spec"])
+
+
+@dataclass(frozen=True, eq=False)
 class BestRate(Answer):
     """The best base learning rate of one width."""
 

@@ -129,6 +129,7 @@ class Client:
     submit_calibration = answered(calibration_calls.submit_calibration)
     estimate_calibration = answered(calibration_calls.estimate_calibration)
     extend_calibration = answered(calibration_calls.extend_calibration)
+    estimate_extension = answered(calibration_calls.estimate_extension)
     calibration = answered(calibration_calls.calibration)
     calibrations = iterated(calibration_calls.calibrations)
     label_calibration = answered(calibration_calls.label_calibration)

@@ -109,6 +109,18 @@ class Calibrations:
             self._followup.follow_or_leave(identifier)  # there may be nothing left to run
         return CreatedCalibration(self.get(identifier), replayed=replayed)
 
+    def expect_extension(self, parent_id: str, spec: JsonObject) -> tuple[JsonObject, int]:
+        """Return what `extend` would expect to run, and the trials that it would begin with; nothing is stored.
+
+        StateConflictError and QuotaExceededError as there.
+        """
+        with self._database.read() as connection:
+            self._view.require(connection, parent_id)
+        self._require_room(spec, parent_id)
+        with self._database.read() as connection:
+            begun = extensions.begin_extension(connection, parent_id, spec, self._followup.planner)
+            return beginning.timed(connection, begun).expected, begun.shared
+
     def _require_room(self, spec: JsonObject, parent_id: str | None = None) -> None:
         """Raise QuotaExceededError if the owner may not have what workers would run for a specification."""
         if self._view.quotas == NO_QUOTAS:
@@ -145,10 +157,14 @@ class Calibrations:
         *,
         state: CalibrationState | None = None,
         name: str | None = None,
+        extends: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[StoredCalibration]:
-        """Return calibrations, newest first. name: exactly this one. limit: 1 to LIMIT_MAXIMUM."""
+        """Return calibrations, newest first. name: exactly this one. extends: only extensions of this calibration.
+
+        limit: 1 to LIMIT_MAXIMUM.
+        """
         query = sa.select(calibrations)
         if self._view.sees is not None:
             query = query.where(calibrations.c.owner == self._view.sees)
@@ -156,6 +172,8 @@ class Calibrations:
             query = query.where(calibrations.c.state == state)
         if name is not None:
             query = query.where(calibrations.c.name == checked_labels({"name": name})["name"])
+        if extends is not None:
+            query = query.where(calibrations.c.extends == extends)
         with self._database.read() as connection:
             rows = page(connection, query, calibrations, _same, cursor=cursor, limit=limit, newest_first=True)
             counted = progress.of(connection, rows.items)
