@@ -6,6 +6,8 @@ from html import escape
 
 from widthwise.rules.beyond_width.named import About
 from widthwise.rules.beyond_width.registry import BY_WORD
+from widthwise.sweeps.exports import NAMES, UNFINISHED
+from widthwise.sweeps.run import FIELDS, FINISHED, NUMBER_AXES
 from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.vocabulary import AlignmentName, Layout, Optimizer, Parameterization
 
@@ -23,6 +25,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     "alignment": {word.value: word.value for word in AlignmentName},
     "layout": {word.value: word.meaning for word in Layout},
     **{name: {word: word.replace("_", " ") for word in BY_WORD[about]} for name, about in RULES.items()},
+    "meaning": {word: word.replace("_", " ") for word in (*FIELDS, *NUMBER_AXES)},
 }
 CHOSEN = {Optimizer.ADAM.value}  # the words that the form begins with, where they are not the first of their list
 _OF_TRAINING = frozenset(
@@ -47,7 +50,7 @@ def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:
     about = RULES.get(name)
     return "".join(
         f'<option value="{escape(word)}"{" selected" if first and word in CHOSEN else ""}'
-        f"{''.join(_said(about, word)) if about else ''}>{escape(label)}</option>"
+        f"{''.join(_said(about, word)) if about else _column(word) if name == 'meaning' else ''}>{escape(label)}</option>"
         for word, label in words.items()
     )
 
@@ -59,3 +62,10 @@ def _said(about: About, word: str) -> Iterator[str]:
     needs = sorted({*rule.covers, *({"batch_tokens", "tokens"} if word in _OF_TRAINING else ())})
     if needs:
         yield f' data-needs="{escape(" ".join(needs))}"'
+
+
+def _column(word: str) -> str:
+    """What the page needs of a field of a run: the names that a table has for it, and the words of a status."""
+    kind = "axis" if word in NUMBER_AXES else "field"
+    ended = f' data-finished="{" ".join(FINISHED)}" data-unfinished="{" ".join(UNFINISHED)}"' if word == "status" else ""
+    return f' data-kind="{kind}" data-names="{" ".join(NAMES.get(word, (word, "state")))}"{ended}'

@@ -1,0 +1,32 @@
+// An upload as its reader sees it: how far it is, how to stop it, and what became of it.
+
+import { byId, tell } from "/assets/shared/elements.js";
+
+const FORBIDDEN = 403;
+
+/** Do `action(told, signal)` while the progress of `all` runs is shown; `failed` gets an error. Returns the value or null. */
+export async function sending(all, action, failed) {
+  const stop = new AbortController();
+  const stopNow = () => stop.abort();
+  tell("send-error", "");
+  byId("send").disabled = true;
+  byId("sending").hidden = false;
+  byId("stop").addEventListener("click", stopNow);
+  const told = (done) => {
+    byId("sent").max = all;
+    byId("sent").value = done;
+    byId("sent-words").textContent = `${done.toLocaleString("en")} of ${all.toLocaleString("en")} runs are sent.`;
+  };
+  told(0);
+  try {
+    return await action(told, stop.signal);
+  } catch (error) {
+    const reason = error.name === "AbortError" ? "You stopped it." : error.status === FORBIDDEN ? `${error.message} Uploading needs a key with scope calibrate.` : error.message;
+    tell("send-error", failed(reason, error));
+    return null;
+  } finally {
+    byId("stop").removeEventListener("click", stopNow);
+    byId("send").disabled = false;
+    byId("sending").hidden = true;
+  }
+}
