@@ -4,7 +4,7 @@ import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { ask, posted, Refused } from "/assets/shared/service.js";
-import { placeCells, signed, title } from "/assets/sweep/words.js";
+import { amount, placeCells, signed, title } from "/assets/sweep/words.js";
 
 const form = byId("hold-out");
 let address = "";
@@ -15,7 +15,7 @@ export function offerHoldout(sweep, to) {
   address = to;
   const moving = Object.entries(sweep.axes).filter(([, { low, high, levels }]) => !levels && low < high);
   form.closest("section").hidden = moving.length === 0;
-  const choices = moving.flatMap(([name, { low, high }]) => [[`max ${name}`, `the largest ${title(name)} (${number(high)})`], [`min ${name}`, `the smallest ${title(name)} (${number(low)})`]]);
+  const choices = moving.flatMap(([name, { low, high }]) => [[`max ${name}`, `the largest ${title(name)} (${amount(high)})`], [`min ${name}`, `the smallest ${title(name)} (${amount(low)})`]]);
   const select = form.elements.holdout;
   const chosen = select.value;
   morph(select, choices.map(([value, label]) => make("option", { value, "data-key": value }, label)));

@@ -40,7 +40,7 @@ function axisNode(fit, name, isPrescribed) {
   const doubled = `Twice the ${title(name)}: ${factor(2 ** one.value)} the rate (95 %: ${factor(low)} to ${factor(high)})`;
   const weak = one.learnt < MOSTLY_PRIOR ? ` Mostly what was expected before any data: the runs removed ${share(one.learnt)} of that doubt.` : "";
   const beyond = isPrescribed ? " This is beyond what the parameterization prescribes." : "";
-  return make("p", { class: "axis-law" }, make("span", { class: "exponent" }, make("strong", {}, title(name)), make("code", {}, exponent(one))), make("span", {}, `${doubled}${sure ? "." : "; no effect is possible too."}${beyond}${weak}`));
+  return make("p", { class: "axis-law" }, make("span", { class: "exponent" }, make("strong", {}, title(name)), make("code", {}, exponent(one))), make("span", {}, `${doubled}${sure ? "." : "; no effect at all is possible too."}${beyond}${weak}`));
 }
 
 function groupNode(fit, name) {

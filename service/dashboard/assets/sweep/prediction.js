@@ -5,7 +5,7 @@ import { live, outcomeOf } from "/assets/shared/live.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { ask, posted, Refused } from "/assets/shared/service.js";
-import { title } from "/assets/sweep/words.js";
+import { amount, title } from "/assets/sweep/words.js";
 
 const TYPING_MS = 250; // a pause in typing
 const DRAGGING_MS = 30;
@@ -33,8 +33,12 @@ function fillLevels(select, levels) {
   if (levels.includes(chosen)) select.value = chosen;
 }
 
-/** Twice the largest value: a run that is not made yet. */
-const begins = (high) => Number((2 * high).toPrecision(3));
+/** The value at which a slider stands: whole octaves of the smallest one are exact, as 2048 is, and others are rounded. */
+function valueAt(position, low) {
+  const octaves = position - Math.log2(low);
+  const whole = Math.round(octaves);
+  return Math.abs(octaves - whole) < 1e-6 ? low * 2 ** whole : Number((2 ** position).toPrecision(3));
+}
 
 function fieldOf([name, { low, high, levels }]) {
   if (levels) {
@@ -42,7 +46,7 @@ function fieldOf([name, { low, high, levels }]) {
     fillLevels(select, levels);
     return make("label", {}, title(name), select);
   }
-  const field = make("input", { name: `axis ${name}`, inputmode: "decimal", value: String(begins(high)), "aria-describedby": `reach ${name}`.replaceAll(" ", "-") });
+  const field = make("input", { name: `axis ${name}`, inputmode: "decimal", value: String(2 * high), "aria-describedby": `reach ${name}`.replaceAll(" ", "-") });
   const slider = make("input", { type: "range", min: Math.log2(low) - 1, max: Math.log2(high * AHEAD), step: 1 / STEPS, "aria-label": `${title(name)}, as a slider`, "data-axis": name });
   return make("div", { class: "axis-field" }, make("label", {}, title(name), field), slider, make("span", { class: "hint reach", id: `reach ${name}`.replaceAll(" ", "-") }));
 }
@@ -56,7 +60,7 @@ function showReach(name) {
   const value = Number(fieldFor(name).value);
   const far = value > high ? value / high : value < low ? low / value : 1;
   const place = document.getElementById(`reach ${name}`.replaceAll(" ", "-"));
-  const covers = low === high ? `the runs have ${number(low, 4)} alone` : `the runs cover ${number(low, 4)} to ${number(high, 4)}`;
+  const covers = low === high ? `the runs have ${amount(low)} alone` : `the runs cover ${amount(low)} to ${amount(high)}`;
   place.textContent = far > 1.0001 ? `extrapolated by ×${number(far, 3)}; ${covers}` : covers;
   place.classList.toggle("beyond", far > 1.0001);
   const slider = sliderFor(name);
@@ -70,7 +74,7 @@ function wrong() {
     const bad = !levels && !(Number(field.value.replaceAll(",", "")) > 0);
     if (bad) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
-    if (bad) return `${title(name)} is “${field.value}”; give a number above 0, such as ${number(axes[name].high)}.`;
+    if (bad) return `${title(name)} is “${field.value}”; give a number above 0, such as ${amount(axes[name].high)}.`;
   }
   return "";
 }
@@ -112,7 +116,7 @@ form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("input", (event) => {
   const { axis } = event.target.dataset;
   if (axis) {
-    fieldFor(axis).value = String(Number((2 ** Number(event.target.value)).toPrecision(3)));
+    fieldFor(axis).value = String(valueAt(Number(event.target.value), axes[axis].low));
     showReach(axis);
     question(DRAGGING_MS, true);
     return;

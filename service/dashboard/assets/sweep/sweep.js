@@ -9,7 +9,7 @@ import { offerHoldout } from "/assets/sweep/holdout.js";
 import { lawNodes } from "/assets/sweep/law.js";
 import { showOptima } from "/assets/sweep/optima.js";
 import { offerPlace } from "/assets/sweep/prediction.js";
-import { title } from "/assets/sweep/words.js";
+import { amount, title } from "/assets/sweep/words.js";
 import { beginIntake, emptied, ready, taken } from "/assets/sweeps/intake.js";
 import { sending } from "/assets/sweeps/sending.js";
 import { addRuns } from "/assets/sweeps/upload.js";
@@ -56,7 +56,7 @@ function showSweep() {
 
 function covered({ levels, low, high }) {
   if (levels) return levels.join(", ");
-  return low === high ? `${number(low)} in every run` : `${number(low)} to ${number(high)} (×${number(high / low, 3)})`;
+  return low === high ? `${amount(low)} in every run` : `${amount(low)} to ${amount(high)} (×${number(high / low, 3)})`;
 }
 
 async function showFit() {

@@ -2,7 +2,9 @@
 
 import { number } from "/assets/shared/numbers.js";
 
-export const amount = (value) => (typeof value === "string" ? value : number(value, 4));
+const IN_FULL = 1e7; // integers below are written out (chosen): 32768 is no 32770
+
+export const amount = (value) => (typeof value === "string" || (Number.isInteger(value) && value < IN_FULL) ? String(value) : number(value, 4));
 
 /** The cells of a table that name a place. */
 export const placeCells = (names, axes) => names.map((name) => amount(axes[name]));

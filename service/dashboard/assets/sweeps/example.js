@@ -23,12 +23,12 @@ export function exampleTable() {
       const scatter = 0.15 * random();
       const best = Math.log2(0.004) - 0.8 * Math.log2(width / 256) - 0.25 * Math.log2(tokens / 1e9) + scatter;
       const lowest = 2.2 + 1.6 * (width / 128) ** -0.3 + 0.3 * (tokens / 1e9) ** -0.25;
-      for (let step = -2; step <= 2; step += 1) {
+      for (let step = -2; step <= 3; step += 1) {
         const rate = 2 ** (Math.round(best) + step);
         const away = Math.log2(rate) - best;
         const rise = 0.024 * 4 * (Math.exp(away / 2) - 1 - away / 2);
         for (const seed of SEEDS) {
-          const loss = away > 2.3 ? "nan" : (lowest + rise + NOISE * random()).toFixed(4);
+          const loss = away > 2.5 ? "nan" : (lowest + rise + NOISE * random()).toFixed(4);
           lines.push([width, tokens, rate.toPrecision(4), seed, loss].join(","));
         }
       }

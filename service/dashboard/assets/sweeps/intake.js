@@ -2,8 +2,9 @@
 
 import { byId, fill, make, prose, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
+import { amount } from "/assets/sweep/words.js";
 import { guessed, KEPT, OUT, OWN, WORDS } from "/assets/sweeps/meanings.js";
-import { axisName, isAxis, problemsOf, readingOf, runsOf, summary, wordsInLoss } from "/assets/sweeps/rows.js";
+import { axisName, contradiction, isAxis, problemsOf, readingOf, runsOf, summary, wordsInLoss } from "/assets/sweeps/rows.js";
 import { readTable, Unreadable } from "/assets/sweeps/table.js";
 
 const SHOWN = 3; // values of a column that are shown: its first ones
@@ -30,14 +31,12 @@ export function beginIntake({ before = () => null, changed = () => {} }) {
 /** The runs as they are to be sent, with how to read them; null if the reader must say something first, who is told. */
 export function ready() {
   if (!table) return null;
-  const { problems } = check();
+  const { problems, reading, found } = check();
   if (problems.size > 0) {
-    const line = lines.find(({ column }) => problems.has(column.name));
-    (line ? line.select : lines[0].select).focus();
+    (lines.find(({ column }) => problems.has(column.name)) || lines[0]).select.focus();
     return null;
   }
-  const reading = readingBefore() || readingOf(columns);
-  return { reading, found: runsOf(table, columns, byId("words-diverged").checked, reading) };
+  return { reading, found };
 }
 
 /** Forget the table. */
@@ -60,7 +59,7 @@ export async function takeText(text, from) {
     const read = await readTable(text);
     table = read;
     name = from;
-    columns = guessed(table, readingBefore());
+    columns = await guessed(table, readingBefore());
     byId("words-diverged").checked = false;
     showColumns();
     byId("meaning-of-columns").hidden = false;
@@ -84,6 +83,15 @@ async function takeFile(file) {
     return;
   }
   await takeText(await file.text(), file.name);
+}
+
+/** How many values a column has, and from which to which. */
+function spread({ values, isNumeric }) {
+  if (values.size === 0) return "blank";
+  const numbers = isNumeric ? [...values].map(Number).filter(Number.isFinite) : [];
+  const [low, high] = numbers.reduce(([least, most], each) => [Math.min(least, each), Math.max(most, each)], [Infinity, -Infinity]);
+  if (values.size === 1) return "one";
+  return `${values.size.toLocaleString("en")}${low < high ? `, from ${amount(low)} to ${amount(high)}` : ""}`;
 }
 
 const short = (text) => (text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 1)}…` : text);
@@ -115,20 +123,25 @@ function lineOf(column, index) {
 function showColumns() {
   lines = columns.map(lineOf);
   byId("columns").replaceChildren(); // the fields are new
-  fill(byId("columns"), [["Column"], ["First rows"], ["Different values", true], ["Meaning"]], lines.map(({ column, select, scale, axis, problem }, index) => {
+  fill(byId("columns"), [["Column"], ["First rows"], ["Values"], ["Meaning"]], lines.map(({ column, select, scale, axis, problem }, index) => {
     const first = table.rows.slice(0, SHOWN).map((row) => short(String(row[column.name] ?? "") || "–")).join(" · ");
     return {
       key: String(index),
-      cells: [make("code", {}, column.name || "(no name)"), make("span", { class: "first" }, first), String(column.values.size), make("span", { class: "meaning" }, select, scale, axis, problem)],
+      cells: [make("code", {}, column.name || "(no name)"), make("span", { class: "first" }, first), spread(column), make("span", { class: "meaning" }, select, scale, axis, problem)],
     };
   }));
 }
 
+/** The problems, told at their columns, and the runs if there are none. */
 function check() {
   const wordsDiverged = byId("words-diverged").checked;
   const problems = problemsOf(table, columns, wordsDiverged);
+  const reading = readingBefore() || readingOf(columns);
+  const found = problems.size > 0 ? null : runsOf(table, columns, wordsDiverged, reading);
+  const contradicts = found && contradiction(found, columns, reading);
+  if (contradicts) problems.set("", contradicts);
   for (const { column, select, scale, axis, problem } of lines) {
-    const text = problems.get(column.name) || "";
+    const text = column.name === "" ? "" : problems.get(column.name) || "";
     problem.textContent = text;
     problem.hidden = !text;
     if (text) select.setAttribute("aria-invalid", "true");
@@ -136,23 +149,21 @@ function check() {
     scale.hidden = column.meaning !== "learning_rate";
     axis.hidden = column.meaning !== OWN && column.meaning !== WORDS;
   }
-  return { problems, wordsDiverged };
+  tell("columns-problem", problems.get("") || "");
+  return { problems, reading, found };
 }
 
 function changed() {
   const words = wordsInLoss(table, columns);
   const runs = [...words.values()].reduce((sum, each) => sum + each, 0);
   byId("words-choice").hidden = words.size === 0;
-  byId("words-said").textContent = `Count the ${runs} runs whose loss is ${[...words.keys()].slice(0, 3).map((word) => `“${short(word)}”`).join(", ")} as diverged`;
-  const { problems, wordsDiverged } = check();
-  tell("columns-problem", problems.get("") || "");
+  byId("words-said").textContent = `Count ${runs === 1 ? "the run" : `the ${runs} runs`} whose loss is ${[...words.keys()].slice(0, SHOWN).map((word) => `“${short(word)}”`).join(", ")} as diverged`;
+  const { problems, reading, found } = check();
   const size = `${table.rows.length.toLocaleString("en")} rows and ${columns.length} columns in ${name}.`;
-  if (problems.size > 0) {
-    const open = problems.size - (problems.has("") ? 1 : 0);
-    tell("table-told", open > 0 ? `${size} ${open === 1 ? "One column needs" : `${open} columns need`} a word from you.` : size);
-  } else {
-    const reading = readingBefore() || readingOf(columns);
-    const found = runsOf(table, columns, wordsDiverged, reading);
+  const open = problems.size - (problems.has("") ? 1 : 0);
+  if (open > 0) tell("table-told", `${size} ${open === 1 ? "One column needs" : `${open} columns need`} a word from you.`);
+  else if (problems.size > 0) tell("table-told", size);
+  else {
     const { runs: all, cells, axes, diverged } = summary(found, columns, reading);
     const left = found.unfinished > 0 ? ` ${found.unfinished} did not end by themselves and are left out.` : "";
     tell("table-told", `${size} They are ${all.toLocaleString("en")} runs in ${cells} ${cells === 1 ? "cell" : "cells"} over ${axes.join(", ") || "no axis"}; ${diverged} diverged.${left}`);

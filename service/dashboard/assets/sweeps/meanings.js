@@ -3,8 +3,12 @@
 // A meaning is a field of a run, an axis, or one of the words below; "" is open, and the reader is asked.
 
 import { byId } from "/assets/shared/elements.js";
+import { turns } from "/assets/sweeps/table.js";
 
-export const OWN = "own axis", WORDS = "own axis of words", KEPT = "kept", OUT = "left out";
+export const OWN = "own axis";
+export const WORDS = "own axis of words";
+export const KEPT = "kept";
+export const OUT = "left out";
 export const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 export const LONGEST_NAME = 100; // characters of a column that the service takes
 
@@ -37,27 +41,35 @@ function read() {
   }]));
 }
 
-function valuesOf(rows, name) {
-  const found = new Set();
+const NUMBERS = /^[+-]?(?:nan|inf|infinity)$/i;
+const MOSTLY = 0.5; // of the values of an axis are numbers, or its name deceives; those that aren't are told
+
+/** A column with its values, of which `numbers` are numbers. */
+function described(rows, name) {
+  const values = new Set();
   for (const row of rows) {
     const text = textOf(row[name]);
-    if (text) found.add(text);
+    if (text) values.add(text);
   }
-  return found;
+  let numbers = 0;
+  for (const text of values) if (NUMBER.test(text) || NUMBERS.test(text)) numbers += 1;
+  return { name, values, isNumeric: numbers === values.size, isMostlyNumeric: numbers >= MOSTLY * values.size, meaning: null, scale: "", axis: name, question: "" };
 }
 
 export const textOf = (value) => (value === null || value === undefined ? "" : String(value).trim());
 
 /**
- * The columns of a table, each { name, values, isNumeric, meaning, scale, axis, question }. `reading`: how the rows of a sweep
+ * The columns of a table, each { name, values, isNumeric, meaning, scale, axis, question …}. `reading`: how the rows of a sweep
  * are read that the table is added to; its columns then mean what they meant.
  */
-export function guessed({ columns, rows }, reading = null) {
+export async function guessed({ columns, rows }, reading = null) {
   const words = known();
-  const read = columns.map((name) => {
-    const values = valuesOf(rows, name);
-    return { name, values, isNumeric: [...values].every((each) => NUMBER.test(each) || /^[+-]?(?:nan|inf|infinity)$/i.test(each)), meaning: null, scale: "", axis: name, question: "" };
-  });
+  const turn = turns();
+  const read = [];
+  for (const name of columns) {
+    read.push(described(rows, name));
+    await turn();
+  }
   const taken = new Set();
   const say = (column, meaning, more = {}) => {
     Object.assign(column, { meaning, ...more });
@@ -78,7 +90,7 @@ export function guessed({ columns, rows }, reading = null) {
     const direct = names.map((name) => fits(name, false)).find(Boolean);
     const asLogarithm = meaning === "learning_rate" && !direct ? names.map((name) => fits(name, true)).find(Boolean) : null;
     const column = direct || asLogarithm;
-    if (!column || (words.get(meaning).isAxis && !column.isNumeric)) continue;
+    if (!column || (words.get(meaning).isAxis && !column.isMostlyNumeric)) continue;
     say(column, meaning, asLogarithm ? { scale: LOGARITHMS[scaled.get(column).logarithm] || "ask" } : {});
     const most = [...column.values].filter((each) => NUMBER.test(each));
     if (meaning === "learning_rate" && !asLogarithm && most.length > 0 && most.every((each) => Number(each) <= 0)) column.scale = "ask";

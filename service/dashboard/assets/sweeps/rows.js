@@ -3,6 +3,8 @@
 import { known, KEPT, LONGEST_NAME, NUMBER, OUT, OWN, textOf, WORDS } from "/assets/sweeps/meanings.js";
 
 const POWERS = { log2: (x) => 2 ** x, ln: Math.exp, log10: (x) => 10 ** x };
+const MOST_TOLD = 3; // rows with a fault, by number
+const LONGEST_TOLD = 40; // characters of a value
 const NO_LOSS = /^[+-]?(?:nan|inf|infinity)$/i;
 
 /** The column of each meaning; one that has several is not read at all. */
@@ -107,14 +109,16 @@ function faultOf(column, rows, columns, wordsDiverged) {
 
 function faultIn(column, rows, check, status) {
   const wrong = [];
-  let count = 0;
+  const blank = [];
   for (const [index, row] of rows.entries()) {
     const text = textOf(row[column.name]);
     if (isUnfinished(row, status) || check.holds(text)) continue;
-    count += 1;
-    if (wrong.length < 3) wrong.push(`row ${index + 1} has ${text === "" ? "nothing" : `“${text.slice(0, 40)}”`}`);
+    if (text === "") blank.push(index + 1);
+    else wrong.push(`“${text.slice(0, LONGEST_TOLD)}” in row ${index + 1}`);
   }
-  return count === 0 ? "" : `${wrong.join(", ")}${count > wrong.length ? ` and ${count - wrong.length} more` : ""}; ${check.wants}.`;
+  const some = (all) => `${all.slice(0, MOST_TOLD).join(", ")}${all.length > MOST_TOLD ? ` and ${all.length - MOST_TOLD} more` : ""}`;
+  const told = [wrong.length > 0 ? some(wrong) : "", blank.length > 0 ? `nothing in row ${some(blank)}` : ""].filter(Boolean).join("; ");
+  return told && `${told}: ${check.wants}.`.replace(/^n/, "N");
 }
 
 function checkOf({ meaning, scale }, wordsDiverged) {
@@ -123,8 +127,9 @@ function checkOf({ meaning, scale }, wordsDiverged) {
   if (meaning === "loss") return { holds: (text) => text === "" || NO_LOSS.test(text) || (NUMBER.test(text) ? Number(text) > 0 : wordsDiverged), wants: "give a loss above 0, or nothing if the run diverged" };
   if (meaning === "seed") return { holds: (text) => text === "" || (NUMBER.test(text) && Number.isInteger(Number(text))), wants: "give whole numbers, or leave the column out" };
   if (meaning === "status" || meaning === KEPT) return null;
-  if (meaning === WORDS) return { holds: (text) => text !== "", wants: "give a word, or leave the column out" };
-  return { holds: isPositive, wants: "give a number above 0" };
+  if (meaning === "learning_rate") return { holds: isPositive, wants: "give a number above 0" };
+  if (meaning === WORDS) return { holds: (text) => text !== "", wants: "give a word in every row, or leave the column out" };
+  return { holds: isPositive, wants: "give a number above 0 in every row, or leave the column out" };
 }
 
 /** The words that stand where a loss should be. */
@@ -149,4 +154,24 @@ export function summary({ runs }, columns, reading) {
   const ended = (run) => !run[status] || finished.includes(run[status].toLowerCase());
   const diverged = runs.filter((run) => run[loss] === null || !ended(run)).length;
   return { runs: runs.length, cells: cells.size, axes: axes.map(axisName), diverged };
+}
+
+/** Two rows that are one run by axes, rate and seed, with different losses, which the service refuses; "" if there are none. */
+export function contradiction({ runs, rows }, columns, reading) {
+  const key = (name) => reading.columns[name] ?? name;
+  const [rate, loss, seed] = ["learning_rate", "loss", "seed"].map(key);
+  const axes = columns.filter(isAxis).map((column) => keyOf(column, reading));
+  const kept = columns.filter(({ meaning }) => meaning === KEPT).map(({ name }) => name);
+  const found = new Map();
+  for (const [index, run] of runs.entries()) {
+    if (run[seed] === null || run[seed] === undefined) continue;
+    const place = [...axes.map((name) => run[name]), Number(run[rate]), run[seed]].join("\n");
+    const other = found.get(place);
+    if (other === undefined) found.set(place, index);
+    else if (runs[other][loss] !== run[loss]) {
+      const differ = kept.filter((name) => runs[other][name] !== run[name]);
+      return `Rows ${rows[other]} and ${rows[index]} are one run by their axes, learning rate and seed, but their losses differ. ${differ.length > 0 ? `They differ in ${differ.join(", ")}: is that an axis?` : "Which axis is missing?"}`;
+    }
+  }
+  return "";
 }

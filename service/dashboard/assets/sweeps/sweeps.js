@@ -2,9 +2,9 @@
 
 import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
-import { number } from "/assets/shared/numbers.js";
 import { refresh } from "/assets/shared/page.js";
 import { ask } from "/assets/shared/service.js";
+import { amount } from "/assets/sweep/words.js";
 import { exampleTable } from "/assets/sweeps/example.js";
 import { beginIntake, ready, taken, takeText } from "/assets/sweeps/intake.js";
 import { sending } from "/assets/sweeps/sending.js";
@@ -39,7 +39,7 @@ async function showList() {
   })));
 }
 
-const covered = ({ levels, low, high }) => (levels ? levels.join("/") : low === high ? number(low, 3) : `${number(low, 3)}–${number(high, 3)}`);
+const covered = ({ levels, low, high }) => (levels ? levels.join("/") : low === high ? amount(low) : `${amount(low)}–${amount(high)}`);
 
 function showAbout() {
   const found = taken();

@@ -8,7 +8,7 @@ const TURN_MS = 12; // of reading before the page has its turn (chosen): under a
 export class Unreadable extends Error {}
 
 /** Let the page have its turn if the reader had a long one. */
-function turns() {
+export function turns() {
   let began = performance.now();
   return async () => {
     if (performance.now() - began < TURN_MS) return;
