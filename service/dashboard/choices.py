@@ -50,7 +50,8 @@ def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:
     about = RULES.get(name)
     return "".join(
         f'<option value="{escape(word)}"{" selected" if first and word in CHOSEN else ""}'
-        f"{''.join(_said(about, word)) if about else _column(word) if name == 'meaning' else ''}>{escape(label)}</option>"
+        f"{''.join(_said(about, word)) if about else ''}{_column(word) if name == 'meaning' else ''}>{escape(label)}"
+        "</option>"
         for word, label in words.items()
     )
 
@@ -67,5 +68,7 @@ def _said(about: About, word: str) -> Iterator[str]:
 def _column(word: str) -> str:
     """What the page needs of a field of a run: the names that a table has for it, and the words of a status."""
     kind = "axis" if word in NUMBER_AXES else "field"
-    ended = f' data-finished="{" ".join(FINISHED)}" data-unfinished="{" ".join(UNFINISHED)}"' if word == "status" else ""
+    ended = (
+        f' data-finished="{" ".join(FINISHED)}" data-unfinished="{" ".join(UNFINISHED)}"' if word == "status" else ""
+    )
     return f' data-kind="{kind}" data-names="{" ".join(NAMES.get(word, (word, "state")))}"{ended}'

@@ -46,7 +46,7 @@ function fieldOf([name, { low, high, levels }]) {
     fillLevels(select, levels);
     return make("label", {}, title(name), select);
   }
-  const field = make("input", { name: `axis ${name}`, inputmode: "decimal", value: String(2 * high), "aria-describedby": `reach ${name}`.replaceAll(" ", "-") });
+  const field = make("input", { name: `axis ${name}`, inputmode: "decimal", value: String(high), "aria-describedby": `reach ${name}`.replaceAll(" ", "-") });
   const slider = make("input", { type: "range", min: Math.log2(low) - 1, max: Math.log2(high * AHEAD), step: 1 / STEPS, "aria-label": `${title(name)}, as a slider`, "data-axis": name });
   return make("div", { class: "axis-field" }, make("label", {}, title(name), field), slider, make("span", { class: "hint reach", id: `reach ${name}`.replaceAll(" ", "-") }));
 }

@@ -11,6 +11,7 @@ import { showOptima } from "/assets/sweep/optima.js";
 import { offerPlace } from "/assets/sweep/prediction.js";
 import { amount, title } from "/assets/sweep/words.js";
 import { beginIntake, emptied, ready, taken } from "/assets/sweeps/intake.js";
+import { isListed } from "/assets/sweeps/meanings.js";
 import { sending } from "/assets/sweeps/sending.js";
 import { addRuns } from "/assets/sweeps/upload.js";
 
@@ -63,13 +64,13 @@ async function showFit() {
   const { revision, runs, cells } = sweep;
   fitting = revision;
   byId("fitted").classList.toggle("void", fitted >= 0);
-  tell("fitting", `Fitting ${runs} runs in ${cells} cells. The first time takes some seconds; the fit is then kept.`);
+  tell("fitting", `Fitting ${runs} runs in ${cells} cells. The first time takes seconds, and half a minute for a thousand cells; the fit is then kept.`);
   try {
     const fit = await ask(`${address}/fit`);
     fitted = fit.sweep.revision;
     tell("refusal", "");
     byId("fitted").hidden = false;
-    morph(byId("law"), lawNodes(fit, sweep.reading.prescribed));
+    morph(byId("law"), [...lawNodes(fit, sweep.reading.prescribed), ...inTransfers()]);
     showOptima(fit);
     offerPlace(sweep, address);
     offerHoldout(sweep, address);
@@ -85,6 +86,14 @@ async function showFit() {
     byId("fitted").classList.remove("void");
     tell("fitting", "");
   }
+}
+
+/** How a transfer takes the exponent over width from here, if it can. */
+function inTransfers() {
+  const { parameterization, optimizer } = sweep.reading;
+  if (!sweep.axes.width || sweep.axes.width.levels) return [];
+  if (!parameterization || !optimizer) return [make("p", { class: "hint" }, "A transfer can follow this exponent over width if the sweep says its parameterization and optimizer when it is uploaded.")];
+  return [make("p", { class: "hint" }, "A transfer follows this exponent over width: ", make("code", {}, `widthwise transfer request.json --sweep ${id}`))];
 }
 
 function refusal(message, runs) {
@@ -131,6 +140,19 @@ byId("delete-now").addEventListener("click", async () => {
   }
 });
 
+/** What is wrong if the table's axes are not the sweep's: once it has runs, all have the same ones. */
+function otherAxes() {
+  const { columns, groups, without } = sweep.reading;
+  const there = taken().axes.map(({ name }) => name);
+  const has = Object.keys(sweep.axes);
+  const axes = sweep.runs > 0 ? has : [...there.filter((name) => isListed(name) && !without.includes(name)), ...Object.keys(columns), ...groups];
+  const missing = has.filter((name) => !there.includes(name));
+  const more = there.filter((name) => !axes.includes(name));
+  if (missing.length > 0) return `The sweep's axes are ${has.join(", ")}. Say which column is ${missing.join(", ")}.`;
+  if (more.length > 0) return `The sweep has no axis ${more.join(", ")}: leave that column out, or upload the table as a sweep of its own.`;
+  return "";
+}
+
 byId("adding").addEventListener("submit", async (event) => {
   event.preventDefault();
   const found = ready();
@@ -139,11 +161,9 @@ byId("adding").addEventListener("submit", async (event) => {
     return;
   }
   const { runs } = found.found;
-  const expected = Object.keys(sweep.axes);
-  const missing = expected.filter((name) => !taken().axes.some((axis) => axis.name === name));
-  const more = taken().axes.map(({ name }) => name).filter((name) => expected.length > 0 && !expected.includes(name));
-  if (missing.length > 0 || more.length > 0) {
-    tell("send-error", `The sweep's axes are ${expected.join(", ") || "none"}. ${missing.length > 0 ? `Say which column is ${missing.join(", ")}.` : `It has no axis ${more.join(", ")}: leave that column out, or make a sweep of its own.`}`);
+  const fault = otherAxes();
+  if (fault) {
+    tell("send-error", fault);
     return;
   }
   tell("added", "");
@@ -156,7 +176,7 @@ byId("adding").addEventListener("submit", async (event) => {
 });
 
 beginIntake({
-  before: () => (sweep?.runs ? sweep.reading : null),
+  before: () => sweep?.reading,
   changed: () => { byId("adding").hidden = !taken(); },
 });
 const again = refresh(READ_MS, read);

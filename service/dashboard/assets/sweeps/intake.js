@@ -19,8 +19,12 @@ let name = ""; // of the file
 let readingBefore = () => null; // how the sweep's rows are read that the runs are added to
 let onChange = () => {};
 
-/** What the page has: the name of the file, and its axes; null without a table. */
-export const taken = () => (table ? { name, axes: columns.filter(isAxis).map((column) => ({ name: axisName(column), isNumeric: column.meaning !== WORDS })) } : null);
+/** What the page has: the name of the file, its axes, and the columns with one value; null without a table. */
+export function taken() {
+  if (!table) return null;
+  const axes = columns.filter(isAxis).map((column) => ({ name: axisName(column), isNumeric: column.meaning !== WORDS }));
+  return { table, name, axes, single: new Map(columns.filter(({ values }) => values.size === 1).map((column) => [column.name, [...column.values][0]])) };
+}
 
 /** Begin. `before` returns how earlier rows were read, or null; `changed` is called when the table or a meaning changes. */
 export function beginIntake({ before = () => null, changed = () => {} }) {

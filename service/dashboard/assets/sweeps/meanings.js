@@ -33,6 +33,9 @@ export function known() {
   return (words ||= read());
 }
 
+/** Whether an axis is one that the service reads by its name. */
+export const isListed = (name) => Boolean(known().get(name)?.isAxis);
+
 function read() {
   const options = [...byId("meanings").content.querySelectorAll("option")];
   return new Map(options.map(({ value, textContent, dataset }) => [value, {
@@ -99,10 +102,11 @@ export async function guessed({ columns, rows }, reading = null) {
     const objective = read.find((column) => column.name === "value" && column.meaning === null); // Optuna's
     if (objective && read.some(({ name }) => name.startsWith("params_"))) say(objective, "loss");
   }
+  const asks = !reading || Object.keys(reading.columns).length === 0; // else it was answered when the sweep was made
   let kept = 0;
   for (const column of read.filter(({ meaning }) => meaning === null)) {
     const name = plain(column.name);
-    if (!reading && column.isNumeric && column.values.size > 1 && Object.hasOwn(OPEN, name)) Object.assign(column, { meaning: "", question: OPEN[name] });
+    if (asks && column.isNumeric && column.values.size > 1 && Object.hasOwn(OPEN, name)) Object.assign(column, { meaning: "", question: OPEN[name] });
     else if (column.values.size > 0 && column.values.size <= Math.max(rows.length, 2) / 2 && nameable(column) && kept < MOST_KEPT) {
       column.meaning = KEPT;
       kept += 1;

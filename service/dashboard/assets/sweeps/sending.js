@@ -21,8 +21,8 @@ export async function sending(all, action, failed) {
   try {
     return await action(told, stop.signal);
   } catch (error) {
-    const reason = error.name === "AbortError" ? "You stopped it." : error.status === FORBIDDEN ? `${error.message} Uploading needs a key with scope calibrate.` : error.message;
-    tell("send-error", failed(reason, error));
+    const why = error.name === "AbortError" ? "You stopped it." : error.status === FORBIDDEN ? `${error.message} Uploading needs a key with scope calibrate.` : error.message;
+    tell("send-error", failed(/[.!?]$/.test(why) ? why : `${why}.`, error).replace(/^./, (first) => first.toUpperCase()));
     return null;
   } finally {
     byId("stop").removeEventListener("click", stopNow);

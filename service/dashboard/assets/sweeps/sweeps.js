@@ -15,6 +15,7 @@ const PAGE = 50;
 
 const about = byId("about-sweep");
 let pages = 1; // that are shown
+let shown = null; // the table whose setting was taken over
 let nameOfFile = ""; // from which the name was taken, unless the reader gave one
 
 async function showList() {
@@ -46,6 +47,13 @@ function showAbout() {
   byId("about-sweep").hidden = !found;
   if (!found) return;
   if (about.elements.name.value === nameOfFile) about.elements.name.value = nameOfFile = found.name.replace(/\.[^.]+$/, "").replace(/[\x00-\x1f\x7f]/g, " ").slice(0, 200);
+  if (shown !== found.table) {
+    shown = found.table;
+    for (const field of ["parameterization", "optimizer"]) { // a table that says its setting says it in one word
+      const word = found.single.get(field);
+      about.elements[field].value = [...about.elements[field].options].some(({ value }) => value === word) ? word : "";
+    }
+  }
   const axes = found.axes.filter(({ isNumeric, name }) => isNumeric && name);
   byId("prescribed-part").hidden = axes.length === 0;
   morph(byId("prescribed"), axes.map(({ name }) => make("label", { class: "check", "data-key": name }, make("input", { type: "checkbox", name: "prescribed", value: name }), name)));
