@@ -7,7 +7,8 @@ import { factor, minus, title } from "/assets/sweep/words.js";
 const MOSTLY_PRIOR = 0.5; // share of the prior's variance that the data removed, as in widthwise.sweeps.cautions
 
 const share = (learnt) => `${Math.round(100 * learnt)} %`;
-const exponent = ({ value, interval: [low, high] }) => minus(`${value.toFixed(2)} ± ${((high - low) / 2).toFixed(2)}`);
+const fixed = (value) => minus((Number(value.toFixed(2)) || 0).toFixed(2)); // || 0: no −0.00
+const exponent = ({ value, interval: [low, high] }) => minus(`${fixed(value)} ± ${((high - low) / 2).toFixed(2)}`);
 const entry = (fit, name) => fit.law.find((one) => one.name === name);
 
 /** The geometric mean of an axis over the cells: the place to which the law's level belongs. */
@@ -27,9 +28,9 @@ export function lawNodes(fit, prescribed) {
       : "the batch at which the best rate stops growing moves with the tokens, so batch and tokens act together; the other axes act by themselves."));
   }
   nodes.push(make("p", { class: "law-formula" }, ...formula(fit, numbers, groups)));
-  if (groups.length > 0) nodes.push(make("p", { class: "hint" }, "×offset stands for the factor of each word, as above."));
-  nodes.push(make("p", {}, `Single cells scatter by ${fit.scatter.toFixed(2)} octaves about it (${factor(2 ** fit.scatter)}), more than their curves explain: no cell lies on a law.`));
-  nodes.push(make("p", { class: "hint" }, "± is half of the 95 % interval."));
+  if (groups.length > 0) nodes.push(make("p", { class: "hint" }, "The offset is the factor of a word, as above."));
+  if (fit.optima.length > 1) nodes.push(make("p", {}, `Single cells scatter by ${fit.scatter.toFixed(2)} octaves about it (${factor(2 ** fit.scatter)}), more than their curves explain: no cell lies on a law.`));
+  if (numbers.length > 0) nodes.push(make("p", { class: "hint" }, "± is half of the 95 % interval."));
   return [...nodes, ...warningNodes(fit.warnings)];
 }
 
@@ -59,15 +60,15 @@ function saturationNodes(fit) {
 
 function formula(fit, numbers, groups) {
   const nodes = [`rate ≈ ${number(2 ** entry(fit, "level").value, 3)}`];
-  for (const name of numbers) nodes.push(" · (", make("i", {}, title(name)), ` / ${number(middle(fit, name), 3)})`, make("sup", {}, minus(entry(fit, name).value.toFixed(2))));
+  for (const name of numbers) nodes.push(" · (", make("i", {}, title(name)), ` / ${number(middle(fit, name), 3)})`, make("sup", {}, fixed(entry(fit, name).value)));
   if (groups.length > 0) nodes.push(` · offset of ${groups.map(title).join(", ")}`);
   if (fit.saturation_batch) {
     const q = Math.exp(entry(fit, "log_sharpness").value);
     const p = entry(fit, "batch_exponent").value;
     const moves = entry(fit, "saturation_exponent");
-    nodes.push(" · (1 + (", make("i", {}, "B"), make("sub", {}, "c"), " / ", make("i", {}, "batch"), ")", make("sup", {}, number(q, 2)), ")", make("sup", {}, minus((-p / q).toFixed(2))));
+    nodes.push(" · (1 + (", make("i", {}, "B"), make("sub", {}, "c"), " / ", make("i", {}, "batch"), ")", make("sup", {}, number(q, 2)), ")", make("sup", {}, fixed(-p / q)));
     nodes.push(", ", make("i", {}, "B"), make("sub", {}, "c"), ` = ${number(fit.saturation_batch.value, 3)}`);
-    if (moves) nodes.push(" · (", make("i", {}, "tokens"), ` / ${number(middle(fit, "tokens"), 3)})`, make("sup", {}, minus(moves.value.toFixed(2))));
+    if (moves) nodes.push(" · (", make("i", {}, "tokens"), ` / ${number(middle(fit, "tokens"), 3)})`, make("sup", {}, fixed(moves.value)));
   }
   return nodes;
 }

@@ -15,7 +15,7 @@ let sorted = null; // { name, down }; null: as the service has them
 export function showOptima(fit) {
   optima = fit.optima;
   const edges = optima.filter(({ edge }) => edge).length;
-  tell("optima-told", `${optima.length - edges} of ${optima.length} cells bracket their optimum${edges ? `; in ${edges} the lowest loss is at the edge of the rates tried, and the optimum may lie beyond` : ""}.`);
+  tell("optima-told", `${optima.length - edges} of ${optima.length} ${optima.length === 1 ? "cell brackets its" : "cells bracket their"} optimum${edges ? `; in ${edges} the lowest loss is at the edge of the rates tried, and the optimum may lie beyond` : ""}.`);
   draw();
 }
 
