@@ -167,8 +167,8 @@ def test_a_dropped_file_becomes_a_sweep_with_its_law_and_a_prediction(reader: Re
     page.wait_for_url(SWEEP)
     expect(page.locator("#optima tbody tr")).to_have_count(3)
     expect(page.locator("#law")).to_contain_text("Twice the width: ×0.")
-    expect(page.locator("#plot")).to_have_js_property("complete", True)
-    page.wait_for_function("document.getElementById('plot').naturalWidth > 0")
+    expect(page.locator("#plot[src]")).to_have_js_property("complete", True)
+    expect(page.locator("#plot")).not_to_have_js_property("naturalWidth", 0)
 
     rate = page.locator("#prediction .rate strong")
     expect(rate).to_have_text(re.compile(r"^0\.00[12]"))

@@ -23,9 +23,11 @@ const id = decodeURIComponent(location.pathname.split("/").pop());
 const address = `/v1/sweeps/${encodeURIComponent(id)}`;
 let sweep = null;
 let fitted = -1; // the revision whose fit, or refusal, is shown
+let leaving = false; // while it is deleted: what is gone is not read
 let fitting = null; // the revision that is being fitted
 
 async function read() {
+  if (leaving) return;
   try {
     sweep = await ask(address);
   } catch (error) {
@@ -132,10 +134,12 @@ byId("keep").addEventListener("click", () => {
   byId("delete").focus();
 });
 byId("delete-now").addEventListener("click", async () => {
+  leaving = true;
   try {
     await send(address, { method: "DELETE" });
     location.assign("/sweeps");
   } catch (error) {
+    leaving = false;
     tell("sweep-error", error.status === FORBIDDEN ? `${error.message} Deleting needs a key with scope calibrate.` : error.message);
   }
 });
