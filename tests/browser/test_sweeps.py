@@ -205,7 +205,7 @@ def test_what_is_wrong_is_told_at_its_column_and_what_is_open_is_asked(
     reader.visit("/sweeps")
     text = (
         "log_lr,loss,d_model,bs,status\n-5,3.1,128,32,finished\n-4,diverged,128,32,finished\n"
-        "-3,3,x,64,finished\n-2,1,,64,running\n"
+        "-3,3,x,64,finished\n-2,1,,64,running\n,,64,64,failed\n"
     )
     choose(page, "wrong.csv", text)
     problem = page.locator("#columns .problem")
@@ -227,7 +227,7 @@ def test_what_is_wrong_is_told_at_its_column_and_what_is_open_is_asked(
     reader.field("Name of the axis bs").fill("sequences")
     meaning(page, "d_model").select_option("left out")
     expect(page.locator("#table-told")).to_contain_text(
-        "3 runs in 2 cells over sequences; 1 diverged. 1 did not end by themselves and are left out."
+        "3 runs in 2 cells over sequences; 1 diverged. 2 did not end by themselves or have no learning rate"
     )
     page.get_by_role("button", name="Upload and fit").click()
     page.wait_for_url(SWEEP)

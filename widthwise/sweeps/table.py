@@ -22,8 +22,8 @@ def read_rows(path: Path | str, *, study: str | None = None) -> list[Row]:
 
     A SQLite database is Optuna's storage. A file that begins with "[" is a JSON list, one that begins with "{" has an
     object on each line, and any other is CSV with a header; commas, semicolons and tabs are told apart, and rows in
-    which everything is blank are left out. Raises
-    `InvalidInputError` for a file that can't be read, holds no row, or holds something else.
+    which everything is blank are left out. Raises `InvalidInputError` for a file that can't be read, holds no row, or
+    holds something else.
     """
     file = Path(path)
     if is_sqlite(file):

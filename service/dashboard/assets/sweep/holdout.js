@@ -58,6 +58,6 @@ function show(score) {
   );
   morph(byId("held"), [
     make("p", {}, `Half of the ${count} predictions are within ${number(score.median_octaves, 2)} octaves of what was best; they lose ${number(regret, 2)} nats on average, and ${score.covered} of ${count} intervals hold the optimum.`),
-    make("div", { class: "scroll" }, table),
+    make("div", { class: "scroll tall", tabindex: 0, role: "group", "aria-label": "Cells" }, table),
   ]);
 }

@@ -169,7 +169,7 @@ function changed() {
   else if (problems.size > 0) tell("table-told", size);
   else {
     const { runs: all, cells, axes, diverged } = summary(found, columns, reading);
-    const left = found.unfinished > 0 ? ` ${found.unfinished} did not end by themselves and are left out.` : "";
+    const left = found.unfinished > 0 ? ` ${found.unfinished} did not end by themselves or have no learning rate, and are left out.` : "";
     tell("table-told", `${size} They are ${all.toLocaleString("en")} runs in ${cells} ${cells === 1 ? "cell" : "cells"} over ${axes.join(", ") || "no axis"}; ${diverged} diverged.${left}`);
   }
   onChange();

@@ -33,9 +33,11 @@ export function readingOf(columns) {
   return { columns: named, groups, without };
 }
 
-/** Runs that did not end by themselves: their loss is not that of a whole run. */
-function isUnfinished(row, status) {
-  return status !== undefined && known().get("status").unfinished.includes(textOf(row[status.name]).toLowerCase());
+/** Runs that did not end by themselves, whose loss is not that of a whole run, or that failed before they had a rate. */
+function isUnfinished(row, meant) {
+  const [status, rate] = ["status", "learning_rate"].map((name) => meant.get(name));
+  if (!status) return false;
+  return known().get("status").unfinished.includes(textOf(row[status.name]).toLowerCase()) || (rate !== undefined && textOf(row[rate.name]) === "");
 }
 
 /** By which name the service reads a column: a sweep that has runs reads later ones as it read the first. */
@@ -48,13 +50,12 @@ function keyOf(column, reading) {
 /** The runs of a table, with the row of each, and how many did not end by themselves. `reading`: how the service reads them. */
 export function runsOf({ rows }, columns, wordsDiverged, reading) {
   const meant = byMeaning(columns);
-  const status = meant.get("status");
   const rate = meant.get("learning_rate");
   const fields = columns.filter(({ meaning }) => ![KEPT, OUT, ""].includes(meaning)).map((column) => [column, keyOf(column, reading)]);
   const others = columns.filter(({ meaning, name }) => meaning === KEPT && (!known().has(name) || known().get(name).isAxis)).map((column) => [column, column.name]);
   const found = { runs: [], rows: [], unfinished: 0 };
   for (const [index, row] of rows.entries()) {
-    if (isUnfinished(row, status)) {
+    if (isUnfinished(row, meant)) {
       found.unfinished += 1;
       continue;
     }
@@ -101,18 +102,18 @@ export function problemsOf({ rows }, columns, wordsDiverged) {
 function faultOf(column, rows, columns, wordsDiverged) {
   const check = checkOf(column, wordsDiverged);
   if (!check) return "";
-  const status = byMeaning(columns).get("status");
-  const asked = [column.meaning, column.scale, wordsDiverged, status?.name].join("\n");
-  if (column.asked !== asked) Object.assign(column, { asked, fault: faultIn(column, rows, check, status) });
+  const meant = byMeaning(columns);
+  const asked = [column.meaning, column.scale, wordsDiverged, meant.get("status")?.name, meant.get("learning_rate")?.name].join("\n");
+  if (column.asked !== asked) Object.assign(column, { asked, fault: faultIn(column, rows, check, meant) });
   return column.fault;
 }
 
-function faultIn(column, rows, check, status) {
+function faultIn(column, rows, check, meant) {
   const wrong = [];
   const blank = [];
   for (const [index, row] of rows.entries()) {
     const text = textOf(row[column.name]);
-    if (isUnfinished(row, status) || check.holds(text)) continue;
+    if (isUnfinished(row, meant) || check.holds(text)) continue;
     if (text === "") blank.push(index + 1);
     else wrong.push(`“${text.slice(0, LONGEST_TOLD)}” in row ${index + 1}`);
   }
