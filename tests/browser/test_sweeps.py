@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
@@ -271,7 +271,7 @@ def test_an_upload_goes_in_parts_and_one_that_fails_or_is_stopped_leaves_nothing
     requests: list[str] = []
     page.on("request", lambda request: requests.append(f"{request.method} {request.url.removeprefix(service)}"))
     reader.visit("/sweeps")
-    rates = [0.001 * 1.001**k for k in range(2500)]
+    rates = [0.001 * 1.001**k for k in range(4500)]
     rates[2470] = 1e7  # which the service alone refuses, in the second part
     choose(page, "parts.csv", "\n".join(["lr,loss,width", *(f"{rate},3,128" for rate in rates)]))
     page.get_by_role("button", name="Upload and fit").click()
@@ -281,10 +281,14 @@ def test_an_upload_goes_in_parts_and_one_that_fails_or_is_stopped_leaves_nothing
     parts = [re.sub("swp_[0-9a-f]+", "ID", line) for line in requests if not line.startswith("GET")]
     assert parts == ["POST /v1/sweeps", "POST /v1/sweeps/ID/runs", "DELETE /v1/sweeps/ID"]
 
-    page.route("**/runs", lambda _: None)  # a service that takes its time
+    held: list[Route] = []
+    choose(page, "parts.csv", "\n".join(["lr,loss,width", *(f"{rate},3,128" for rate in rates if rate < 1)]))
+    page.route("**/runs", lambda route: held.append(route))  # noqa: PLW0108  Playwright marks what it is given
     page.get_by_role("button", name="Upload and fit").click()
-    expect(page.locator("#sent-words")).to_have_text("2,000 of 2,500 runs are sent.")
+    expect(page.locator("#sent-words")).to_have_text("2,000 of 4,499 runs are sent.")
     page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#sent-words")).to_contain_text("Stopping")
+    held[0].continue_()
     expect(page.locator("#send-error")).to_have_text("You stopped it. Nothing is stored.")
     assert "parts" not in names(service)
 

@@ -12,7 +12,7 @@ import { offerPlace } from "/assets/sweep/prediction.js";
 import { amount, title } from "/assets/sweep/words.js";
 import { beginIntake, emptied, ready, taken } from "/assets/sweeps/intake.js";
 import { isListed } from "/assets/sweeps/meanings.js";
-import { sending } from "/assets/sweeps/sending.js";
+import { isUnknown, sending } from "/assets/sweeps/sending.js";
 import { addRuns } from "/assets/sweeps/upload.js";
 
 const READ_MS = 10_000; // between readings (chosen): runs may arrive from elsewhere
@@ -157,6 +157,13 @@ function otherAxes() {
   return "";
 }
 
+function whatIsThere(error) {
+  const { stored = 0 } = error;
+  if (isUnknown(error)) return "A part of the runs may be stored: drop the file again once the service answers, and they count once.";
+  if (stored === 0) return "None of the file's runs is stored.";
+  return `The first ${stored.toLocaleString("en")} runs of the file are stored; drop the file again once it is right, and they count once.`;
+}
+
 byId("adding").addEventListener("submit", async (event) => {
   event.preventDefault();
   const found = ready();
@@ -171,8 +178,7 @@ byId("adding").addEventListener("submit", async (event) => {
     return;
   }
   tell("added", "");
-  const added = await sending(runs.length, (told, signal) => addRuns(id, found.found, told, signal), (reason, { stored = 0 }) => (
-    `${reason} ${stored > 0 ? `The first ${stored.toLocaleString("en")} runs of the file are stored; drop the file again once it is right, and they count once.` : "None of the file's runs is stored."}`));
+  const added = await sending(runs.length, (told, signal) => addRuns(id, found.found, told, signal), (reason, error) => `${reason} ${whatIsThere(error)}`);
   if (added === null) return;
   emptied();
   tell("added", `${added} of ${runs.length} runs were new.`);

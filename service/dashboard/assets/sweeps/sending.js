@@ -3,11 +3,18 @@
 import { byId, tell } from "/assets/shared/elements.js";
 
 const FORBIDDEN = 403;
+const UNREACHABLE = 503;
+
+/** Whether nobody knows what became of the last part: its answer was lost. */
+export const isUnknown = ({ status }) => status === UNREACHABLE;
 
 /** Do `action(told, signal)` while the progress of `all` runs is shown; `failed` gets an error. Returns the value or null. */
 export async function sending(all, action, failed) {
   const stop = new AbortController();
-  const stopNow = () => stop.abort();
+  const stopNow = () => {
+    stop.abort();
+    byId("sent-words").textContent = "Stopping after the part that is on its way…";
+  };
   tell("send-error", "");
   byId("send").disabled = true;
   byId("sending").hidden = false;

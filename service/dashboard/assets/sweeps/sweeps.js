@@ -7,7 +7,7 @@ import { ask } from "/assets/shared/service.js";
 import { amount } from "/assets/sweep/words.js";
 import { exampleTable } from "/assets/sweeps/example.js";
 import { beginIntake, ready, taken, takeText } from "/assets/sweeps/intake.js";
-import { sending } from "/assets/sweeps/sending.js";
+import { isUnknown, sending } from "/assets/sweeps/sending.js";
 import { createSweep } from "/assets/sweeps/upload.js";
 
 const LIST_MS = 10_000; // between readings of the list (chosen): sweeps change when somebody uploads
@@ -78,9 +78,14 @@ about.addEventListener("submit", async (event) => {
   const body = { name: name.value.trim(), ...found.reading, prescribed: prescribed() };
   for (const field of [notes, parameterization, optimizer]) if (field.value.trim()) body[field.name] = field.value.trim();
   if (prescribed().includes("width")) body.alignment = alignment.value;
-  const sweep = await sending(found.found.runs.length, (told, signal) => createSweep(body, found.found, told, signal), (reason, { left }) => `${reason} ${left ? `A part of the runs is stored as “${left.name}” and could not be deleted; delete it in the list below.` : "Nothing is stored."}`);
+  const sweep = await sending(found.found.runs.length, (told, signal) => createSweep(body, found.found, told, signal), (reason, error) => `${reason} ${whatIsLeft(error)}`);
   if (sweep) location.assign(`/sweeps/${sweep.id}`);
 });
+function whatIsLeft(error) {
+  if (error.left) return `A part of the runs is stored as “${error.left.name}” and could not be deleted; delete it from its page, in the list below.`;
+  return isUnknown(error) ? "A part may be stored all the same: look at the list below once the service answers." : "Nothing is stored.";
+}
+
 byId("example").addEventListener("click", () => takeText(exampleTable(), "the example"));
 byId("more-sweeps").addEventListener("click", () => { pages += 1; again(); });
 

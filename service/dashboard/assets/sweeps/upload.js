@@ -1,4 +1,6 @@
 // Runs on their way to the service, in parts. A new sweep is there with all of its runs or not at all.
+//
+// A part that is on its way is never broken off, since nobody would know whether it is stored: a stop comes after it.
 
 import { ask, posted, Refused, send } from "/assets/shared/service.js";
 
@@ -38,7 +40,7 @@ export async function createSweep(body, { runs, rows }, told, signal) {
   const first = JSON.stringify({ ...body, runs: runs.slice(0, PART) });
   let sweep = null;
   try {
-    sweep = await patiently(() => ask("/v1/sweeps", { method: "POST", headers, body: first, signal }), signal);
+    sweep = await patiently(() => ask("/v1/sweeps", { method: "POST", headers, body: first }), signal);
     told(Math.min(PART, runs.length));
     await rest(sweep.id, { runs, rows }, PART, told, signal);
   } catch (error) {
@@ -58,7 +60,8 @@ async function rest(id, { runs, rows }, begin, told, signal) {
   let added = 0;
   for (let at = begin; at < runs.length; at += PART) {
     try {
-      const answer = await patiently(() => ask(`/v1/sweeps/${id}/runs`, posted({ runs: runs.slice(at, at + PART) }, signal)), signal);
+      signal.throwIfAborted();
+      const answer = await patiently(() => ask(`/v1/sweeps/${id}/runs`, posted({ runs: runs.slice(at, at + PART) })), signal);
       added += answer.added;
     } catch (error) {
       const numbered = inTheFile(error, rows.slice(at, at + PART));
