@@ -11,6 +11,8 @@ from widthwise.calibration.spec import DEFAULTS
 from widthwise.explained import Explained
 from widthwise.rules.beyond_width.named import About
 from widthwise.rules.beyond_width.registry import BY_WORD
+from widthwise.sweeps.exports import NAMES, UNFINISHED
+from widthwise.sweeps.run import FIELDS, FINISHED, NUMBER_AXES
 from widthwise.theory.optimizers import OPTIMIZERS, update_scale
 from widthwise.vocabulary import (
     AlignmentName,
@@ -61,6 +63,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     "feed_forward": {word.value: word.value for word in FeedForward},
     "state": {word.value: word.value for word in CalibrationState},
     "dataset": CORPORA,
+    "meaning": {word: word.replace("_", " ") for word in (*FIELDS, *NUMBER_AXES)},
 }
 CHOSEN = {Optimizer.ADAM.value}  # the words that the form begins with, where they are not the first of their list
 #: Sizes that a rule reads at both ends, besides those that it covers.
@@ -131,5 +134,16 @@ def _said(name: str, word: str) -> Iterator[str]:
         yield f' title="{escape(MEANINGS[name](word).meaning)}"'
     elif name == "optimizer" and update_scale(Optimizer(word), Role.HIDDEN).preconditioner is not None:
         needs = ["block_size"]
+    elif name == "meaning":
+        yield _column(word)
     if needs:
         yield f' data-needs="{escape(" ".join(needs))}"'
+
+
+def _column(word: str) -> str:
+    """What the page needs of a field of a run: the names that a table has for it, and the words of a status."""
+    kind = "axis" if word in NUMBER_AXES else "field"
+    ended = (
+        f' data-finished="{" ".join(FINISHED)}" data-unfinished="{" ".join(UNFINISHED)}"' if word == "status" else ""
+    )
+    return f' data-kind="{kind}" data-names="{" ".join(NAMES.get(word, (word, "state")))}"{ended}'

@@ -12,6 +12,7 @@ from service.dashboard.bar import bar
 from service.dashboard.choices import with_choices, with_roles
 
 _FOLDER = Path(__file__).parent
+_PART = re.compile(r"<!-- part (\w+) -->\n")
 _TERM = re.compile(r"<!-- term ([\w-]+) -->")
 
 
@@ -25,6 +26,7 @@ class View:
 
 
 #: By name: `views/NAME.html` is its content, `assets/NAME/NAME.js` its script, `assets/NAME/NAME.css` its style if any.
+#: What several pages have is in `views/parts`.
 VIEWS: Mapping[str, View] = {
     "calculator": View("/", "Transfer", "/"),
     "calibrations": View("/calibrations", "Calibrations", "/calibrations"),
@@ -40,13 +42,15 @@ VIEWS: Mapping[str, View] = {
 def view_page(name: str) -> str:
     """Return the HTML of a view. It is the same for everybody: what is in it comes from the API."""
     view = VIEWS[name]
-    content = with_choices(with_roles((_FOLDER / "views" / f"{name}.html").read_text(encoding="utf-8")))
+    views = _FOLDER / "views"
+    parts = (views / f"{name}.html").read_text(encoding="utf-8")
+    content = _PART.sub(lambda found: (views / "parts" / f"{found[1]}.html").read_text(encoding="utf-8"), parts)
     shell = (_FOLDER / "shell.html").read_text(encoding="utf-8")
     page = (
         shell.replace("<!-- title -->", escape(view.title))
         .replace("<!-- assets -->", _assets(name))
         .replace("<!-- bar -->", bar(view.bar))
-        .replace("<!-- view -->", content)
+        .replace("<!-- view -->", with_choices(with_roles(content)))
     )
     return with_release(_TERM.sub(lambda found: _term(found[1]), page))
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ def read_rows(path: Path | str, *, study: str | None = None) -> list[Row]:
     study: the name of the study, if the file is Optuna's SQLite storage and has several.
 
     A SQLite database is Optuna's storage. A file that begins with "[" is a JSON list, one that begins with "{" has an
-    object on each line, and any other is CSV with a header; commas, semicolons and tabs are told apart. Raises
-    `InvalidInputError` for a file that can't be read, holds no row, or holds something else.
+    object on each line, and any other is CSV with a header; commas, semicolons and tabs are told apart, and rows in
+    which everything is blank are left out. Raises `InvalidInputError` for a file that can't be read, holds no row, or
+    holds something else.
     """
     file = Path(path)
     if is_sqlite(file):
@@ -65,9 +67,10 @@ def _object(row: Any, file: Path, number: int) -> Row:
 
 
 def _csv(text: str, file: Path) -> list[Row]:
-    header = text.lstrip().partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    rows = list(csv.DictReader(io.StringIO(text.lstrip()), delimiter=separator))
+    text = re.sub(r"\A\s*\n", "", text)  # a tab before the first name is a column without one
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    read = csv.DictReader(io.StringIO(text), delimiter=separator)
+    rows = [row for row in read if any(str(cell or "").strip() for cell in row.values())]
     for number, row in enumerate(rows, start=1):
         if None in row:
             raise InvalidInputError(f"{file}: row {number} has more values than the header has columns", field="file")
