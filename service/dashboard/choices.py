@@ -7,7 +7,16 @@ from html import escape
 from widthwise.rules.beyond_width.named import About
 from widthwise.rules.beyond_width.registry import BY_WORD
 from widthwise.theory.optimizers import OPTIMIZERS
-from widthwise.vocabulary import AlignmentName, Layout, Optimizer, Parameterization
+from widthwise.vocabulary import (
+    AlignmentKind,
+    AlignmentName,
+    Architecture,
+    ExponentQuantity,
+    ExponentRole,
+    Layout,
+    Optimizer,
+    Parameterization,
+)
 
 #: By list of the form: the rules that it offers.
 RULES: Mapping[str, About] = {
@@ -22,7 +31,15 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     "optimizer": {word.value: record.label for word, record in OPTIMIZERS.items()},
     "alignment": {word.value: word.value for word in AlignmentName},
     "layout": {word.value: word.meaning for word in Layout},
+    "quantity": {word.value: word.value.replace("_", " ") for word in ExponentQuantity},
+    "exponent_role": {word.value: word.value for word in ExponentRole},
+    "alignment_kind": {word.value: word.value for word in AlignmentKind},
+    "proxy_architecture": {word.value: word.value for word in Architecture},
     **{name: {word: word.replace("_", " ") for word in BY_WORD[about]} for name, about in RULES.items()},
+}
+#: Of a list that has them: what each word means.
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "quantity": {word.value: f"{word.meaning}, ∝ {word.law}" for word in ExponentQuantity},
 }
 CHOSEN = {Optimizer.ADAM.value}  # the words that the form begins with, where they are not the first of their list
 _OF_TRAINING = frozenset(
@@ -47,9 +64,14 @@ def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:
     about = RULES.get(name)
     return "".join(
         f'<option value="{escape(word)}"{" selected" if first and word in CHOSEN else ""}'
-        f"{''.join(_said(about, word)) if about else ''}>{escape(label)}</option>"
+        f"{''.join(_said(about, word)) if about else _meant(name, word)}>{escape(label)}</option>"
         for word, label in words.items()
     )
+
+
+def _meant(name: str, word: str) -> str:
+    meaning = MEANINGS.get(name, {}).get(word)
+    return f' title="{escape(meaning)}"' if meaning else ""
 
 
 def _said(about: About, word: str) -> Iterator[str]:

@@ -138,7 +138,9 @@ function offerCalibrations() {
   const now = values();
   const fits = calibrations.filter(({ spec }) => ["parameterization", "optimizer", "alignment"].every((name) => spec[name] === now[name]));
   const others = calibrations.length - fits.length;
-  tell("offered", others > 0 ? `${others} more ${others === 1 ? "calibration was" : "calibrations were"} measured in another setting.` : "");
+  const other = calibrations.find((item) => item.id === now.exponents && !fits.includes(item))?.spec; // of a link, or of before
+  const elsewhere = others > 0 ? `${others} more ${others === 1 ? "calibration was" : "calibrations were"} measured in another setting.` : "";
+  tell("offered", other ? `The chosen calibration was measured in another setting: ${other.parameterization}, ${other.optimizer}, ${typeof other.alignment === "string" ? other.alignment : "an alignment by role"}.` : elsewhere);
   const choices = [["", "theory"], ...fits.map((item) => [item.id, `${item.spec.proxy.architecture}, ${item.spec.proxy.dataset}, widths ${Math.min(...item.spec.widths)} to ${Math.max(...item.spec.widths)}, ${new Date(item.created_at).toLocaleDateString()}`])];
   const version = JSON.stringify(choices);
   if (version === offers) return; // a list that is rebuilt while it is open closes
