@@ -15,9 +15,12 @@ from widthwise.sweeps.exports import NAMES, UNFINISHED
 from widthwise.sweeps.run import FIELDS, FINISHED, NUMBER_AXES
 from widthwise.theory.optimizers import OPTIMIZERS, update_scale
 from widthwise.vocabulary import (
+    AlignmentKind,
     AlignmentName,
     Architecture,
     EpsilonRule,
+    ExponentQuantity,
+    ExponentRole,
     FeedForward,
     Form,
     Layout,
@@ -42,11 +45,15 @@ RULES: Mapping[str, About] = {
     "decay_rule": About.WEIGHT_DECAY,
 }
 #: By list of the form: the vocabulary whose words it explains when one is chosen.
-MEANINGS: Mapping[str, type[Explained]] = {
+EXPLAINED: Mapping[str, type[Explained]] = {
     "search": Search,
     "architecture": Architecture,
     "learning_rate_rule": LearningRateRule,
     "epsilon_rule": EpsilonRule,
+}
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    **{name: {word.value: word.meaning for word in words} for name, words in EXPLAINED.items()},
+    "quantity": {word.value: f"{word.meaning}, ∝ {word.law}" for word in ExponentQuantity},
 }
 #: Of each list of the form by its name: every word, with what the page calls it.
 CHOICES: Mapping[str, Mapping[str, str]] = {
@@ -56,10 +63,14 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
     "layout": {word.value: word.meaning for word in Layout},
     "form": {word.value: word.value.replace("_", " ") for word in Form},
     "weight_decay_mode": {word.value: f"{word.value}: {word.meaning}" for word in WeightDecayMode},
+    "quantity": {word.value: word.value.replace("_", " ") for word in ExponentQuantity},
+    "exponent_role": {word.value: word.value for word in ExponentRole},
+    "alignment_kind": {word.value: word.value for word in AlignmentKind},
+    "proxy_architecture": {word.value: word.value for word in Architecture},
     **{name: {word: word.replace("_", " ") for word in BY_WORD[about]} for name, about in RULES.items()},
     "runner": {word.value: word.meaning for word in Runner},
     "measure": {word.value: word.meaning for word in Measured},
-    **{name: {word.value: word.value.replace("_", " ") for word in words} for name, words in MEANINGS.items()},
+    **{name: {word.value: word.value.replace("_", " ") for word in words} for name, words in EXPLAINED.items()},
     "feed_forward": {word.value: word.value for word in FeedForward},
     "state": {word.value: word.value for word in CalibrationState},
     "dataset": CORPORA,
@@ -131,7 +142,7 @@ def _said(name: str, word: str) -> Iterator[str]:
         yield f' title="{escape(f"{rule.formula} ({rule.source})")}"'
         needs = sorted(rule.covers | _READ.get(word, frozenset()))
     elif name in MEANINGS:
-        yield f' title="{escape(MEANINGS[name](word).meaning)}"'
+        yield f' title="{escape(MEANINGS[name][word])}"'
     elif name == "optimizer" and update_scale(Optimizer(word), Role.HIDDEN).preconditioner is not None:
         needs = ["block_size"]
     elif name == "meaning":

@@ -28,6 +28,7 @@ def exponent_body(row: ExponentRow) -> dict[str, Any]:
         "widths": list(row.widths),
         "source": row.source,
         "calibration_id": row.calibration_id,
+        "calibration_name": row.calibration_name,
         "parameterization": row.parameterization,
         "optimizer": row.optimizer,
         "alignment": row.alignment,

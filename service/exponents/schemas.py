@@ -61,6 +61,7 @@ class ExponentBody(BaseModel):
     widths: list[int] = Field(description="Widths that the estimate is based on.")
     source: str
     calibration_id: str
+    calibration_name: str | None = Field(None, description="What people call the calibration.")
     parameterization: str
     optimizer: str
     alignment: AlignmentKind

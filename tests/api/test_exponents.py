@@ -100,6 +100,19 @@ def test_by_calibration(client: Client) -> None:
     assert len(items) == 4
 
 
+def test_the_name_of_the_calibration_is_told_as_it_is_now(client: Client) -> None:
+    identifier = client.get("/v1/calibrations").json()["items"][-1]["id"]
+
+    def names() -> set[str | None]:
+        items = client.get("/v1/exponents").json()["items"]
+        return {item["calibration_name"] for item in items if item["calibration_id"] == identifier}
+
+    assert names() == {None}
+    for name in ("first", "second", None):
+        assert client.request("PATCH", f"/v1/calibrations/{identifier}", json={"name": name}).status_code == 200
+        assert names() == {name}
+
+
 def everything() -> CalibrationResult:
     """The fit of a calibration that measures all there is: searched to its end, on losses and sizes that are known."""
     asked = spec(

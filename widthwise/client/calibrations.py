@@ -75,6 +75,7 @@ class Exponent(Answer):
     architecture: str = ""
     dataset: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    calibration_name: str | None = None  #: what people call it now
 
 
 @dataclass(frozen=True, eq=False)

@@ -166,6 +166,7 @@ class ExponentRow:
     architecture: str
     dataset: str
     provenance: JsonObject  #: specification digest, and device and versions of each kind that ran a shard
+    calibration_name: str | None = None  #: what people call the calibration now
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from service.store.database.clock import now
 from service.store.database.identifiers import new_id
 from service.store.database.paging import decode_cursor, page_of
 from service.store.database.records import ExponentFilter, ExponentRow, Page
-from service.store.database.tables import exponents
+from service.store.database.tables import calibrations, exponents
 from service.store.database.validation import checked_limit
 from service.store.database.view import View
 from service.store.results.exponent_families import family_of
@@ -81,10 +81,17 @@ class StoredExponents:
         with self._view.database.read() as connection:
             # one extra row shows whether another page follows
             found = read_rows(connection, self._view.sees, where or ExponentFilter(), after, limit + 1)
-            return page_of(exponents, found, _read, limit)
+            names = _names(connection, {row.calibration_id for row in found})
+            return page_of(exponents, found, lambda row: _read(row, names.get(row.calibration_id)), limit)
 
 
-def _read(row: sa.Row[Any]) -> ExponentRow:
+def _names(connection: sa.Connection, identifiers: set[str]) -> dict[str, str | None]:
+    """Return what calibrations are called. A name may change at any time, so no exponent stores it."""
+    query = sa.select(calibrations.c.id, calibrations.c.name).where(calibrations.c.id.in_(identifiers))
+    return {row.id: row.name for row in connection.execute(query)}
+
+
+def _read(row: sa.Row[Any], calibration_name: str | None) -> ExponentRow:
     return ExponentRow(
         id=row.id,
         calibration_id=row.calibration_id,
@@ -104,4 +111,5 @@ def _read(row: sa.Row[Any]) -> ExponentRow:
         architecture=row.architecture,
         dataset=row.dataset,
         provenance=row.provenance,
+        calibration_name=calibration_name,
     )

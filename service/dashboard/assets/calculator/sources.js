@@ -6,7 +6,7 @@ import { ask } from "/assets/shared/service.js";
 
 const SWEEP = "sweep:"; // before a sweep's id, where a calibration has its id alone
 
-let sources = []; // { value, label, fits }
+let sources = []; // { value, label, fits, setting }
 
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const day = (item) => new Date(item.created_at).toLocaleDateString();
@@ -18,6 +18,7 @@ function ofCalibration(item) {
     value: item.id,
     label: item.name ? `${item.name}: ${measured}` : `${measured}, ${day(item)}`,
     fits: (now) => ["parameterization", "optimizer", "alignment"].every((name) => spec[name] === now[name]),
+    setting: `${spec.parameterization}, ${spec.optimizer}, ${typeof spec.alignment === "string" ? spec.alignment : "an alignment by role"}`,
   };
 }
 
@@ -28,6 +29,7 @@ function ofSweep(item) {
     value: SWEEP + item.id,
     label: `${item.name}: sweep of ${plural(item.runs, "run")}`,
     fits: (now) => named.every((name) => reading[name] === now[name]),
+    setting: named.map((name) => reading[name]).join(", "),
   };
 }
 
@@ -48,7 +50,9 @@ export function offerSources() {
   const now = values();
   const fitting = sources.filter(({ fits }) => fits(now));
   const others = sources.length - fitting.length;
-  tell("offered", others > 0 ? `${others} more ${others === 1 ? "was" : "were"} measured in another setting.` : "");
+  const other = sources.find(({ value }) => value === now.exponents && !fitting.some((each) => each.value === value)); // of a link, or of before
+  const elsewhere = others > 0 ? `${others} more ${others === 1 ? "was" : "were"} measured in another setting.` : "";
+  tell("offered", other ? `The chosen one was measured in another setting: ${other.setting}.` : elsewhere);
   const choices = [["", "theory"], ...fitting.map(({ value, label }) => [value, label])];
   const version = JSON.stringify(choices);
   if (version === offers) return; // a list that is rebuilt while it is open closes

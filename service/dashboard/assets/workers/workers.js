@@ -1,37 +1,53 @@
-// The workers: what each one runs, and which have stopped reporting.
+// Workers and queue: who trains, what waits, and what failed.
 
-import { badge, byId, fill, make } from "/assets/shared/elements.js";
-import { ago } from "/assets/shared/numbers.js";
+import { byId } from "/assets/shared/elements.js";
 import { refresh } from "/assets/shared/page.js";
 import { ask } from "/assets/shared/service.js";
+import { showFailures } from "/assets/workers/failures.js";
+import { showFleet } from "/assets/workers/fleet.js";
+import { showQueue } from "/assets/workers/queue.js";
 
-const WORKERS_MS = 5000; // between readings
-const SHOWN_SECONDS = 3600; // a worker that stopped longer ago is not shown
+const READ_MS = 5000; // between readings
+const ACTIVE = 200; // calibrations of the queue that are read (chosen): more than anybody looks through
+const FAILED = 10; // failed calibrations (chosen); a retry begins on the page of the calibration
+const LOOKED_INTO = 20; // calibrations whose shards are read (chosen): a request each
 
-const count = (totals, name) => Object.values(totals[name] || {}).reduce((sum, each) => sum + (Number(each) || 0), 0);
+const ended = new Map(); // shards of failed calibrations by id and end: they change with a retry alone
+let shown = null; // what the reader saw last
 
-async function showWorkers() {
-  const { items } = await ask("/v1/workers");
-  const shown = items.filter((worker) => worker.state !== "stopped" || worker.seconds_since_seen < SHOWN_SECONDS);
-  const order = { running: 0, idle: 1, stale: 2, stopped: 3 };
-  shown.sort((one, other) => order[one.state] - order[other.state] || one.id.localeCompare(other.id));
-  byId("no-workers").hidden = shown.length > 0;
-  byId("workers").hidden = shown.length === 0;
-  fill(
-    byId("workers"),
-    [["Worker"], ["State"], ["Device"], ["Runs"], ["Shards", true], ["Trials", true], ["Last seen", true]],
-    shown.map((worker) => ({
-      key: worker.id, class: worker.state,
-      title: `${worker.host}, ${Object.entries(worker.versions).map((pair) => pair.join(" ")).join(", ") || "versions unknown"}`,
-      cells: [
-        make("code", {}, worker.id), badge(worker.state), worker.device || "–",
-        worker.calibration_id ? make("code", {}, worker.calibration_id) : "–",
-        String(count(worker.totals, "shards")), String(count(worker.totals, "trials")), ago(worker.seconds_since_seen),
-      ],
-    })),
-  );
-  const told = ["running", "idle", "stale"].map((state) => [state, shown.filter((worker) => worker.state === state).length]);
-  byId("workers-summary").textContent = told.filter(([, number]) => number).map(([state, number]) => `${number} ${state}`).join(", ");
+const list = (state, limit) => ask(`/v1/calibrations?${new URLSearchParams({ state, limit })}`);
+
+async function shardsOf(item) {
+  const version = `${item.id} ${item.finished_at}`;
+  if (ended.has(version)) return ended.get(version);
+  const { items } = await ask(item.links.shards).catch((error) => {
+    if (error.status === 404) return { items: [] }; // deleted since it was listed
+    throw error;
+  });
+  if (item.state === "failed") ended.set(version, items);
+  return items;
 }
 
-refresh(WORKERS_MS, showWorkers);
+async function read() {
+  const [fleet, running, queued, failed] = await Promise.all([ask("/v1/workers"), list("running", ACTIVE), list("queued", ACTIVE), list("failed", FAILED)]);
+  const active = [...running.items, ...queued.items].sort((one, other) => one.created_at.localeCompare(other.created_at) || one.id.localeCompare(other.id));
+  const busy = active.filter(({ runner, progress: { shards } }) => runner !== "external" && (shards.running > 0 || shards.failed > 0 || shards.queued > 0));
+  const looked = [...busy, ...failed.items].slice(0, LOOKED_INTO);
+  const shards = new Map(await Promise.all(looked.map(async (item) => [item.id, await shardsOf(item)])));
+  shown = { workers: fleet.items, active, failed: failed.items, hasMore: failed.next_cursor !== null, shards };
+  show();
+}
+
+function show() {
+  if (shown === null) return;
+  const { workers, active, failed, hasMore, shards } = shown;
+  const calibrations = new Map(active.map((item) => [item.id, item]));
+  const byShard = new Map([...shards.values()].flat().map((shard) => [shard.id, shard]));
+  const alive = showFleet(workers, calibrations, byShard);
+  showQueue(active, workers, alive, Date.now());
+  showFailures([...failed, ...active], shards, hasMore);
+  for (const note of document.querySelectorAll(".reading")) note.hidden = true;
+}
+
+byId("stopped").addEventListener("change", show);
+refresh(READ_MS, read);
