@@ -35,7 +35,9 @@ def on_post_build(config: MkDocsConfig) -> None:
     _copy_licence(site)
     paths = sorted(path for path in site.rglob("*") if path.is_file())
     digests = {path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    (site / LIST).write_text(json.dumps(digests, indent=1), encoding="utf-8")
+    unfinished = site / f"{LIST}.new"
+    unfinished.write_text(json.dumps(digests, indent=1), encoding="utf-8")
+    unfinished.replace(site / LIST)  # in one step: a service may be reading it
 
 
 def _finish(page: Path, site: Path) -> None:
