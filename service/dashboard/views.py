@@ -10,6 +10,7 @@ from pathlib import Path
 from service.dashboard.assets import ASSETS, needed_by, with_release
 from service.dashboard.bar import bar
 from service.dashboard.choices import with_choices, with_roles
+from service.dashboard.terms import term_link
 
 _FOLDER = Path(__file__).parent
 _PART = re.compile(r"<!-- part (\w+) -->\n")
@@ -52,7 +53,7 @@ def view_page(name: str) -> str:
         .replace("<!-- bar -->", bar(view.bar))
         .replace("<!-- view -->", with_choices(with_roles(content)))
     )
-    return with_release(_TERM.sub(lambda found: _term(found[1]), page))
+    return with_release(_TERM.sub(lambda found: term_link(found[1]), page))
 
 
 def _assets(name: str) -> str:
@@ -62,10 +63,3 @@ def _assets(name: str) -> str:
     lines += [f'<link rel="modulepreload" href="/assets/{each}">' for each in needed_by(script)]
     lines.append(f'<script src="/assets/{script}" type="module"></script>')
     return "\n".join(lines)
-
-
-def _term(word: str) -> str:
-    """A link to a term in the guide's glossary, beside the word itself."""
-    said = escape(word.replace("-", " "))
-    address = f'href="/guide/glossary.html#{word}" target="guide" rel="help"'
-    return f'<a class="term" {address} aria-label="What is {said}?">?</a>'

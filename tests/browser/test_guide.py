@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response, expect
 
-from service.guide.terms import TERMS
+from service.dashboard.terms import GLOSSARY
 from tests.browser.chromium import PATIENCE_MS
 
 PAGES = ["docs/theory.html", "docs/results/depth.html", "docs/reference/http.html", "docs/training.html"]
@@ -52,11 +52,11 @@ def test_the_search_finds_a_word_of_the_glossary(page: Page, service: str) -> No
     page.keyboard.type("noise scale")
     found = page.locator('.md-search-result a[href*="glossary.html#noise-scale"]')
     found.first.click()
-    page.wait_for_url(f"{service}{TERMS['noise-scale']}")
+    page.wait_for_url(f"{service}{GLOSSARY}#noise-scale")
 
 
 def test_a_link_of_a_page_leads_to_the_word(page: Page, service: str) -> None:
-    opened(page, f"{service}{TERMS['shift']}")
+    opened(page, f"{service}{GLOSSARY}#finite-width-shift")
     heading = page.locator("#finite-width-shift")
     expect(heading).to_be_in_viewport()
     assert heading.evaluate("(it) => it === document.querySelector(':target')")
@@ -66,7 +66,7 @@ def test_links_to_words_lead_there_on_a_phone_too(page: Page, service: str) -> N
     """The service's pages open one guide: the second link moves within the page that the first one opened."""
     page.set_viewport_size({"width": 380, "height": 800})
     for word in ("alignment", "seed", "mesh"):
-        opened(page, f"{service}{TERMS[word]}")
+        opened(page, f"{service}{GLOSSARY}#{word}")
         page.wait_for_timeout(500)  # what moves the page away does so after it has arrived
         expect(page.locator(f"#{word}")).to_be_in_viewport()
 

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from docs_site.links import anchors
+from service.dashboard.assets import ASSETS, asset
+from service.dashboard.terms import GLOSSARY
+from service.dashboard.views import VIEWS, view_page
 from service.guide.site import TYPES
-from service.guide.terms import TERMS
 from tests.docs.blocks import ROOT
+from widthwise.vocabulary import Role
 
 SITE = ROOT / "build" / "site"
-GLOSSARY = ROOT / "docs" / "glossary.md"
+MARKDOWN = ROOT / "docs" / "glossary.md"
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +67,31 @@ def test_it_comes_with_the_licence_of_the_theme(listed: dict[str, str]) -> None:
     assert "Permission is hereby granted" in (SITE / "assets/mkdocs-material-license.txt").read_text(encoding="utf-8")
 
 
-def test_every_word_has_a_heading_in_the_glossary_and_every_heading_a_word() -> None:
-    addresses = {address.partition("#")[0] for address in TERMS.values()}
-    assert addresses == {f"/guide/{GLOSSARY.relative_to(ROOT).with_suffix('.html')}"}
-    assert {address.partition("#")[2] for address in TERMS.values()} == anchors(GLOSSARY) - {"glossary"}
+def linked() -> dict[str, set[str]]:
+    """By page and by script, the words that it links to the glossary."""
+    pages = {name: set(re.findall(rf'"{GLOSSARY}#([^"]+)"', view_page(name))) for name in VIEWS}
+    scripts = {name: asset(name).decode("utf-8") for name in ASSETS if name.endswith(".js")}
+    named = {name: set(re.findall(r'termLink\("([^"]+)"', text)) for name, text in scripts.items()}
+    of_quantities = re.findall(r'"([^"]+)"', scripts["calculator/plan.js"].split("TERMS = {")[1].split("}")[0])
+    return {**pages, **named, "calculator/plan.js": set(of_quantities), "roles": {role.value for role in Role}}
 
 
-def test_every_address_of_a_word_is_in_the_built_glossary(listed: dict[str, str]) -> None:
+def test_every_word_that_is_linked_has_an_entry() -> None:
+    words = linked()
+    assert len(set().union(*words.values())) > 40  # fewer: the search lost the links
+    assert {name: found - anchors(MARKDOWN) for name, found in words.items() if found - anchors(MARKDOWN)} == {}
+
+
+def test_scripts_and_pages_link_to_one_glossary() -> None:
+    assert f'const GLOSSARY = "{GLOSSARY}";' in asset("shared/terms.js").decode("utf-8")
+    assert f"/guide/{MARKDOWN.relative_to(ROOT).with_suffix('.html')}" == GLOSSARY
+
+
+def test_every_entry_is_in_the_built_glossary(listed: dict[str, str]) -> None:
     text = (SITE / "docs/glossary.html").read_text(encoding="utf-8")
-    there = set(re.findall(r'<h2 id="([^"]+)"', text))
-    assert {address.partition("#")[2] for address in TERMS.values()} == there
-
-
-@pytest.mark.parametrize("word", TERMS)
-def test_a_word_is_written_as_pages_write_it(word: str) -> None:
-    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", word)
+    assert set(re.findall(r'<h2 id="([^"]+)"', text)) == anchors(MARKDOWN) - {"glossary"}
 
 
 def test_the_glossary_is_in_the_order_of_its_words() -> None:
-    headings = re.findall(r"^## (.+)$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    headings = re.findall(r"^## (.+)$", MARKDOWN.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == sorted(headings, key=str.lower)

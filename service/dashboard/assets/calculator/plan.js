@@ -6,7 +6,7 @@ export const QUANTITIES = {
 export const NAMES = Object.keys(QUANTITIES);
 /** The entry of each quantity in the guide's glossary. */
 export const TERMS = {
-  learning_rate: "learning-rate", epsilon: "epsilon", init_std: "init-std", forward_multiplier: "multiplier", weight_decay: "weight-decay",
+  learning_rate: "learning-rate", epsilon: "epsilon", init_std: "init-std", forward_multiplier: "forward-multiplier", weight_decay: "weight-decay",
 };
 
 /** The rows of a plan: { key, role, label, names, quantities, reason }. */

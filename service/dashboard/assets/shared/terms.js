@@ -5,9 +5,11 @@
 
 import { make } from "/assets/shared/elements.js";
 
+const GLOSSARY = "/guide/docs/glossary.html";
+
 /** A link to a term such as "weight-decay". With a text the text is the link, else it is a "?" beside one. */
 export function termLink(word, text = null) {
-  const address = `/guide/glossary.html#${word}`;
+  const address = `${GLOSSARY}#${word}`;
   if (text !== null) return make("a", { class: "term said", href: address, target: "guide", rel: "help" }, text);
   return make("a", { class: "term", href: address, target: "guide", rel: "help", "aria-label": `What is ${word.replaceAll("-", " ")}?` }, "?");
 }
