@@ -6,16 +6,16 @@ from types import MappingProxyType
 _GLOSSARY = "/guide/docs/glossary.html"
 #: Each has a heading of its own there: the word in small letters, with hyphens.
 _WORDS = """
-    alignment ask-and-tell attention-scale axis base batch batch-rule bound budget calibration cell
-    coordinate-check degrees-of-freedom depth depth-rule digest divergence drift early-stopping edge embedding
-    epsilon epsilon-rule exponent export extension extrapolation fan-in-and-fan-out finite-width-shift folding
-    form forward-multiplier gamma gradient-rms group head-width hidden holdout horizon information-search
-    init-std interval law layout learning-rate learning-rate-rule learnt mesh multiplier noise-scale octave
-    optimizer optimum out-of-sample-error parameterization placement plan precision prediction prescribed
-    provenance proxy published-law quantity raw-slope reading readout regret role round rule runner
-    saturation-batch scalar scatter search seed shard shrinkage stack sweep target telescope text tied tokens
-    training-length-rule transfer trial vector warning weight-decay weight-decay-mode weight-decay-rule width
-    worker
+    alignment ask-and-tell attention-scale axis base batch batch-rule beta block-size bound budget calibration
+    cell coordinate-check degrees-of-freedom depth depth-rule digest divergence drift early-stopping edge
+    embedding epsilon epsilon-rule experts exponent export extension extrapolation fan-in-and-fan-out
+    finite-width-shift folding form forward-multiplier gamma gradient-rms group head-width hidden holdout
+    horizon information-search init-std interval law layout learning-rate learning-rate-rule learnt mesh
+    multiplier noise-scale octave optimizer optimum out-of-sample-error parameterization placement plan
+    precision prediction prescribed provenance proxy published-law quantity rank raw-slope reading readout
+    readout-omega regret role round rule runner saturation-batch scalar scatter schedule search seed shard
+    shrinkage stack sweep target telescope text tied tokens training-length-rule transfer trial vector warning
+    weight-decay weight-decay-mode weight-decay-rule width worker
 """
 #: Words that are explained under another one.
 _UNDER = {
