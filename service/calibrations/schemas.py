@@ -84,6 +84,7 @@ class Links(BaseModel):
     events: str
     plot: str
     widths: str
+    fit: str
 
 
 class CalibrationBody(BaseModel):

@@ -1,4 +1,4 @@
-"""The fit of the trials that a calibration has so far, and what a picture of it shows beside its result."""
+"""The fit of the trials that a calibration has so far, and what a picture of it shows besides its result."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The fit of a calibration's trials so far: as its result has it, and what pictures need beside."""
+"""The fit of a calibration's trials so far: as its result has it, and what pictures need besides."""
 
 import math
 import re
