@@ -4,8 +4,9 @@ import { badge, byId, fill, make, tell, warningNodes } from "/assets/shared/elem
 import { morph } from "/assets/shared/morph.js";
 import { ago, interval, number } from "/assets/shared/numbers.js";
 import { refresh } from "/assets/shared/page.js";
-import { ask, follow, picture } from "/assets/shared/service.js";
+import { ask, follow } from "/assets/shared/service.js";
 import { hasEnded, stateOf } from "/assets/shared/states.js";
+import { pictureEvent, showPictures } from "/assets/calibration/pictures.js";
 
 const READ_MS = 5000; // between readings (chosen); what happens to it arrives at once, as an event
 const TOGETHER_MS = 1000; // events come in bursts: read the shards once for all events of a second
@@ -24,12 +25,10 @@ function showDetail(item) {
   const version = `${item.id}-${item.progress.trials_done}-${item.state}`;
   if (byId("detail").dataset.shown !== version) {
     byId("detail").dataset.shown = version;
-    for (const [name, path] of [["plot", item.links.plot], ["widths", item.links.widths]]) {
-      picture(byId(name), path).catch((error) => { byId(name).alt = `Could not load the picture: ${error.message}`; byId("detail").dataset.shown = ""; });
-    }
     showShards(item).catch((error) => tell("detail-error", error.message));
   }
   showResult(item.result || { exponents: [], optima: [], warnings: [] });
+  showPictures(item);
   if (!followed) watch(item);
 }
 
@@ -116,6 +115,7 @@ function watch(item) {
   follow(item.links.events, mine.signal, (kind, data) => {
     if (mine !== followed) return;
     showEvent(kind, data);
+    pictureEvent(kind, data);
     pending ||= setTimeout(() => { pending = 0; read(); }, TOGETHER_MS);
   });
 }
