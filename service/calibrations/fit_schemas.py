@@ -36,7 +36,9 @@ class MeanBody(BaseModel):
 class ParabolaBody(BaseModel):
     """Loss = `loss` + `curvature` · (log2 learning rate − `log2_learning_rate`)²."""
 
-    log2_learning_rate: float = Field(description="Of the vertex; the optimum lies apart from it if a skew was corrected.")
+    log2_learning_rate: float = Field(
+        description="Of the vertex; the optimum lies apart from it if a skew was corrected."
+    )
     loss: float
     curvature: float = Field(description="Nats per octave².")
     window: Rates = Field(description="The learning rates that it was fitted to.")
@@ -55,8 +57,8 @@ class FittedWidthBody(BaseModel):
     width: int
     optimum: dict[str, Any] | None = Field(description="As in the calibration's `result`; null if it has none.")
     edge: Literal["final", "provisional"] | None = Field(
-        description="Of an optimum that is only bounded: `final` if no further learning rate was planned on that side, "
-        "`provisional` if runs may be missing there, since it has not ended or ended early; null if it is bracketed."
+        description="Of an optimum that is only bounded: `final` if the calibration has succeeded, `provisional` if it "
+        "has not ended or ended early, so that runs on that side may be missing; null if it is bracketed."
     )
     remark: str = Field(description="Where the optimum lies, or why there is none, in words.")
     completed: int
@@ -73,7 +75,10 @@ class ChoiceBody(BaseModel):
 
     law: Literal["none", "shift", "power"] | None = Field(description="null if no width has an optimum in its grid.")
     name: str | None = Field(description="The law in words.")
-    theorys: bool = Field(description="Whether its exponent is theory's: not refuted, which is not measured.")
+    standing: Literal["measured", "not_refuted", "untested"] | None = Field(
+        description="Of its exponent: measured; theory's, which the optima did not refute; theory's, since one optimum "
+        "tests nothing."
+    )
     sentence: str = Field(description="What was chosen and why, with the slope of the optima alone and its error.")
 
 

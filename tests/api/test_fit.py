@@ -30,7 +30,7 @@ def test_of_one_that_has_succeeded_it_says_what_the_result_says(client: Client) 
     found = fit_of(client, identifier)
     assert {name: found[name] for name in SAME} == {name: shown["result"][name] for name in SAME}
     assert found["choice"]["law"] == "power"
-    assert found["choice"]["theorys"] is False
+    assert found["choice"]["standing"] == "measured"
     assert shown["links"]["fit"] == f"/v1/calibrations/{identifier}/fit"
 
 

@@ -77,7 +77,7 @@ LAYERS = {
             "sqlalchemy",
             "redis",
         ),
-        *("cosmic_ray", "hypothesis", "pytest"),
+        *("cosmic_ray", "hypothesis", "playwright", "pytest"),
     },
 }
 

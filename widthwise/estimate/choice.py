@@ -7,8 +7,13 @@ from widthwise.estimate.candidate import Name
 from widthwise.estimate.candidates import Candidates
 
 NAMES: Mapping[Name, str] = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "power of width"}
-#: Laws with theory's exponent. It was not measured: the data merely don't refute it.
-THEORYS: frozenset[Name] = frozenset({"none", "shift"})
+
+
+def standing(laws: Candidates) -> str:
+    """Return whether the exponent was measured, or is theory's: not refuted, or not tested by a lone optimum."""
+    if laws.widths == 1:
+        return "untested"
+    return "measured" if laws.chosen.name == "power" else "not_refuted"
 
 
 def chosen_in_words(result: CalibrationResult) -> str:

@@ -12,11 +12,11 @@ from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
 from widthwise.estimate.calibration import PREDICTED, CalibrationResult, fit_calibration
 from widthwise.estimate.candidates import Candidates
-from widthwise.estimate.choice import NAMES, THEORYS, chosen_in_words
+from widthwise.estimate.choice import NAMES, chosen_in_words, standing
 from widthwise.estimate.parabola import adjusted_means
 from widthwise.estimate.surface import Surface
 from widthwise.estimate.widths import WidthOptimum, fit_optima
-from widthwise.vocabulary import Measured, Search
+from widthwise.vocabulary import Measured
 
 POINTS = 33  # of each law's line (chosen): a shift in 1/width bends visibly, and 33 points hide no corner
 MARGIN_OCTAVES = 0.4  # that the lines reach beyond the widths (chosen)
@@ -28,25 +28,24 @@ OF_RESULT = ("optima", "drift", "raw_slope", "candidates", "warnings")
 class FitSoFar:
     """The optima of every width that has trials, and the result if any width has an optimum."""
 
-    spec: CalibrationSpec
     optima: tuple[WidthOptimum, ...]
     result: CalibrationResult | None
 
     def to_dict(self, *, complete: bool, multiples: Sequence[int] = PREDICTED) -> dict[str, Any]:
         """Return all of it as JSON-ready values.
 
-        complete: whether everything that was planned has run. multiples: of the largest width, where to predict.
+        complete: whether no run is missing, as of a calibration that has succeeded. multiples: of the largest width, where to predict.
         """
         result = self.result
         laws = None if result is None else result.candidates
         fitted = {"optima": [], "candidates": [], "warnings": []} if result is None else result.to_dict()
         return {
             **{name: fitted.get(name) for name in OF_RESULT},
-            "widths": [self._width(entry, laws, complete) for entry in self.optima],
+            "widths": [_width(entry, laws, complete) for entry in self.optima],
             "choice": {
                 "law": None if laws is None else laws.chosen.name,
                 "name": None if laws is None else NAMES[laws.chosen.name],
-                "theorys": laws is not None and laws.chosen.name in THEORYS,
+                "standing": None if laws is None else standing(laws),
                 "sentence": "No width has an optimum yet" if result is None else chosen_in_words(result),
             },
             "predictions": [] if result is None else list(result.predictions(multiples)),
@@ -54,46 +53,10 @@ class FitSoFar:
             "band": [] if result is None else list(_band(result, max(multiples))),
         }
 
-    def _width(self, entry: WidthOptimum, laws: Candidates | None, complete: bool) -> dict[str, Any]:
-        edge = self._edge(entry, complete)
-        surface, optimum = entry.surface, entry.optimum
-        return {
-            "width": entry.width,
-            "optimum": entry.to_dict(),
-            "edge": edge,
-            "remark": _provisional(entry) if edge == "provisional" else entry.remark,
-            "completed": surface.completed_count,
-            "diverged": surface.diverged_count,
-            "stopped": surface.stopped_count,
-            "means": _means(surface),
-            "parabola": None
-            if optimum is None or optimum.window is None or optimum.curvature is None
-            else {
-                "log2_learning_rate": optimum.log2_learning_rate - optimum.skew_shift,
-                "loss": optimum.loss,
-                "curvature": optimum.curvature,
-                "window": list(optimum.window),
-            },
-            "taken_as_diverged": [
-                {"learning_rate": surface.learning_rates[i], "seed": surface.seeds[j]}
-                for i, j in np.argwhere(np.isfinite(surface.recognised)).tolist()
-            ],
-            "law_learning_rate": None if laws is None else 2.0 ** laws.chosen.predict(entry.width)[0],
-        }
-
-    def _edge(self, entry: WidthOptimum, complete: bool) -> str | None:
-        """Return whether an optimum at the edge of what ran is at the edge of what was planned."""
-        optimum = entry.optimum
-        if optimum is None or optimum.bound is None:
-            return None
-        rates = self.spec.learning_rates
-        end = rates and optimum.learning_rate in (rates[0], rates[-1]) and self.spec.search is Search.GRID
-        return "final" if complete or end else "provisional"
-
 
 def fit_so_far(spec: CalibrationSpec, trials: Sequence[Trial]) -> FitSoFar:
     """Fit the learning rates of the trials that there are, in any order; those of γ and of horizons are left out."""
-    return FitSoFar(spec, fit_optima(trials), fitted_rates(spec, trials))
+    return FitSoFar(fit_optima(trials), fitted_rates(spec, trials))
 
 
 def fitted_rates(spec: CalibrationSpec, trials: Sequence[Trial]) -> CalibrationResult | None:
@@ -104,14 +67,45 @@ def fitted_rates(spec: CalibrationSpec, trials: Sequence[Trial]) -> CalibrationR
         return None
 
 
+def _width(entry: WidthOptimum, laws: Candidates | None, complete: bool) -> dict[str, Any]:
+    surface, optimum = entry.surface, entry.optimum
+    edge = None if optimum is None or optimum.bound is None else "final" if complete else "provisional"
+    return {
+        "width": entry.width,
+        "optimum": entry.to_dict(),
+        "edge": edge,
+        "remark": _provisional(entry) if edge == "provisional" else entry.remark,
+        "completed": surface.completed_count,
+        "diverged": surface.diverged_count,
+        "stopped": surface.stopped_count,
+        "means": _means(surface),
+        "parabola": None
+        if optimum is None or optimum.window is None or optimum.curvature is None
+        else {
+            "log2_learning_rate": optimum.log2_learning_rate - optimum.skew_shift,
+            "loss": optimum.loss,
+            "curvature": optimum.curvature,
+            "window": list(optimum.window),
+        },
+        "taken_as_diverged": [
+            {"learning_rate": surface.learning_rates[i], "seed": surface.seeds[j]}
+            for i, j in np.argwhere(np.isfinite(surface.recognised)).tolist()
+        ],
+        "law_learning_rate": None if laws is None else 2.0 ** laws.chosen.predict(entry.width)[0],
+    }
+
+
 def _provisional(entry: WidthOptimum) -> str:
-    """Return the remark on an optimum at the edge of runs of which more may be missing."""
+    """Return the remark on an optimum at the edge of runs to which a search, or a person, may add others."""
     if entry.optimum is None or entry.optimum.bound is None:
         return entry.remark
-    edge, side = {"upper_bound": ("smallest", "below"), "lower_bound": ("largest", "above")}[entry.optimum.kind]
+    edge, side, more = {
+        "upper_bound": ("smallest", "below", "smaller"),
+        "lower_bound": ("largest", "above", "larger"),
+    }[entry.optimum.kind]
     return (
         f"the best learning rate so far is the {edge} that has run, {entry.optimum.learning_rate:.3g}, so the optimum "
-        f"is {side} {entry.optimum.bound:.3g}; what was planned beyond it has not run"
+        f"is {side} {entry.optimum.bound:.3g}; no {more} one has run"
     )
 
 

@@ -56,11 +56,17 @@ def test_the_choice_is_said_with_its_reason_and_the_raw_slope(
     optima: dict[int, float], law: str, sentence: str
 ) -> None:
     choice, raw = (found := fitted(at(optima)))["choice"], found["raw_slope"]
-    assert (choice["law"], choice["theorys"]) == (law, law != "power")
+    assert (choice["law"], choice["standing"]) == (law, "measured" if law == "power" else "not_refuted")
     assert choice["sentence"].endswith(f"go as width^({raw['value']:+.2f} ± {raw['standard_error']:.2f})")
     assert re.fullmatch(sentence, choice["sentence"])
     chosen = [line for line in found["lines"] if line["chosen"]]
     assert [(line["law"], line["name"]) for line in chosen] == [(law, NAMES[chosen[0]["law"]])]
+
+
+def test_one_optimum_tests_nothing() -> None:
+    choice = fitted(at({64: -8.0}))["choice"]
+    assert (choice["law"], choice["standing"]) == ("none", "untested")
+    assert choice["sentence"] == "1 of 1 widths have an optimum inside their grid: theory's law, untested"
 
 
 def test_lines_and_band_agree_with_the_predictions() -> None:
@@ -88,13 +94,10 @@ def test_an_edge_of_runs_that_are_not_all_there_is_provisional() -> None:
     falling = [trial(64, rate, seed, 3.0 - 0.1 * k) for k, rate in enumerate(RATES[:5]) for seed in (0, 1)]
     (running,) = fitted(falling, complete=False)["widths"]
     assert running["edge"] == "provisional"
-    assert "what was planned beyond it has not run" in running["remark"]
+    assert "no larger one has run" in running["remark"]
     (ended,) = fitted(falling)["widths"]
     assert ended["edge"] == "final"
     assert "add larger ones" in ended["remark"]
-    whole = [trial(64, rate, 0, 3.0 - 0.1 * k) for k, rate in enumerate(RATES)]
-    (grid,) = fitted(whole, complete=False, search="grid")["widths"]
-    assert grid["edge"] == "final"  # no larger one was asked for
 
 
 def test_a_failed_run_is_no_edge() -> None:

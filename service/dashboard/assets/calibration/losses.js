@@ -15,7 +15,7 @@ const ROWS = 120; // pixels of all of them at most
 const WORST_SHOWN = 0.25; // losses this share above the worst optimum are out of the frame, or basins look flat (as in print)
 const LOOSE = 1.5; // an axis that is this much longer than it has to be stays (chosen): axes that move are hard to read
 const PARABOLA = 24; // segments
-const LEAST_MARGIN = 0.5; // octaves beyond the rates
+const LEAST_MARGIN = 0.2; // octaves beyond the rates
 
 export function lossPicture() {
   const svg = draw("svg", { role: "img" });
@@ -279,7 +279,7 @@ export function lossPicture() {
     const runs = all.reduce((sum, each) => sum + each.order.length, 0);
     const best = all.map((each) => fitOf(each.width)).filter((each) => each?.optimum).map((each) => `${each.width}: ${each.optimum.interval ? number(each.optimum.learning_rate, 3) : each.remark}`);
     const ends = ["diverged", "stopped"].map((kind) => [all.reduce((sum, each) => sum + each[kind], 0), kind]).filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
-    return `Loss over learning rate: ${[`${runs} runs at ${all.length} widths`, ...ends].join(", ")}.${best.length ? ` Best learning rate by width: ${best.join("; ")}.` : ""}`;
+    return `Loss over learning rate: ${[`${runs} runs at ${all.length} ${all.length === 1 ? "width" : "widths"}`, ...ends].join(", ")}.${best.length ? ` Best learning rate by width: ${best.join("; ")}.` : ""}`;
   }
 
   function newWidth(width) {

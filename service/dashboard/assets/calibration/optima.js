@@ -12,6 +12,7 @@ const TOP = 22;
 const BESIDE = 0.4; // octaves of width beyond the first and the last mark
 const LEAST_OCTAVES = 1.0; // above and below the optima (chosen), or noise would look like a law: as in print
 const REACH = 3; // octaves (chosen): an interval may be so wide that nothing else could be told apart
+const TITLES = ["width", "best base learning rate"];
 const STROKES = { none: "", shift: "dashed", power: "dotted" };
 
 export function optimaPicture() {
@@ -29,12 +30,20 @@ export function optimaPicture() {
     const found = fit.widths.filter((each) => each.optimum);
     svg.setAttribute("viewBox", `0 0 ${size} ${HEIGHT}`);
     targets = [];
-    const axes = found.length ? placed(found, size) : null;
-    if (axes) svg.replaceChildren(...drawn(found, axes));
-    else svg.replaceChildren(draw("text", { x: px(size / 2), y: HEIGHT / 2, "text-anchor": "middle" }, fit.widths.length ? "No width has an optimum yet" : "No run has ended yet"));
+    svg.replaceChildren(...(found.length ? drawn(found, placed(found, size)) : empty(size)));
     morph(key, keyOf(marks(found)));
     svg.setAttribute("aria-label", summary(found));
     repoint();
+  }
+
+  function empty(size) {
+    const frame = { left: 28, right: size - RIGHT, top: TOP, bottom: HEIGHT - BOTTOM };
+    const x = logarithmic(planned[0] * 2 ** -BESIDE, planned.at(-1) * 2 ** BESIDE, frame.left, frame.right);
+    return [
+      ...around(frame, x, widthTicks(x.low, x.high, frame.right - frame.left), null, [], TITLES),
+      draw("rect", { class: "frame", x: frame.left, y: frame.top, width: frame.right - frame.left, height: frame.bottom - frame.top }),
+      draw("text", { x: px((frame.left + frame.right) / 2), y: HEIGHT / 2, "text-anchor": "middle" }, fit.widths.length ? "No width has an optimum yet" : "No run has ended yet"),
+    ];
   }
 
   function placed(found, size) {
@@ -60,7 +69,7 @@ export function optimaPicture() {
     const rim = [...fit.band.map((each) => [x(each.width), y(each.high)]), ...fit.band.map((each) => [x(each.width), y(each.low)]).reverse()];
     const laws = [...fit.lines].sort((one, other) => one.chosen - other.chosen); // the chosen one is drawn last
     return [
-      ...around(frame, x, xTicks, y, yTicks, ["width", "best base learning rate"]),
+      ...around(frame, x, xTicks, y, yTicks, TITLES),
       draw("rect", { class: "frame", x: frame.left, y: frame.top, width: frame.right - frame.left, height: frame.bottom - frame.top }),
       draw("clipPath", { id: "optima-frame" }, draw("rect", { x: frame.left, y: frame.top, width: frame.right - frame.left, height: frame.bottom - frame.top })),
       draw("g", { "clip-path": "url(#optima-frame)" },

@@ -12,6 +12,8 @@ import { trialsOf } from "/assets/calibration/trials.js";
 const FIT_MS = 3000; // between two fits of a running calibration at least (chosen): one of 5,000 trials takes half a second
 const READ_MS = 500; // uploads come in bursts: read once for all of half a second
 
+const STANDINGS = { measured: "exponent: measured", not_refuted: "exponent: theory's, not refuted", untested: "exponent: theory's, untested" };
+
 let shown = null; // everything of the calibration that is shown
 
 function begin(item) {
@@ -110,23 +112,22 @@ function showFit() {
   losses.fitted(fit);
   optima.fitted(fit);
   say(shown.sentence, `${fit.choice.sentence}.`);
-  shown.standing.hidden = !fit.choice.law;
-  shown.standing.textContent = fit.choice.theorys ? "exponent: theory's, not refuted" : "exponent: measured";
+  say(shown.standing, STANDINGS[fit.choice.standing] ?? "");
   showScale();
   fill(shown.byWidth, [["Width", true], ["Best learning rate", true], ["95 % interval", true], ["Loss", true], ["Runs", true], ["Diverged", true], ["Stopped", true], ["Remark"]], fit.widths.map((each) => {
     const { optimum: best } = each;
     const side = { upper_bound: "< ", lower_bound: "> " }[best?.kind] ?? "";
     return {
       key: each.width,
-      cells: [String(each.width), best ? side + number(best.bound ?? best.learning_rate) : "–", interval(best?.interval), number(best?.loss ?? null), String(each.completed + each.diverged + each.stopped), String(each.diverged), String(each.stopped), best?.interval ? "" : each.remark],
+      cells: [String(each.width), best ? side + number(best.bound ?? best.learning_rate) : "–", interval(best?.interval), number(best?.loss ?? null), String(each.completed + each.diverged + each.stopped), String(each.diverged), String(each.stopped), best?.interval ? "–" : each.remark],
     };
   }));
   fill(shown.laws, [["Law over width"], ["Octaves off at a width left out", true], ["Weight", true], ["Chosen"]], fit.candidates.map((law) => ({
     key: law.name,
-    cells: [fit.lines.find((each) => each.law === law.name)?.name ?? law.name, number(law.out_of_sample_error, 2), number(law.weight, 2), law.chosen ? "yes" : ""],
+    cells: [fit.lines.find((each) => each.law === law.name)?.name ?? law.name, number(law.out_of_sample_error, 2), number(law.weight, 2), law.chosen ? "yes" : "no"],
   })));
   fill(shown.ahead, [["Width", true], ["Predicted rate", true], ["95 % interval", true], ["Held"]], fit.predictions.map((each) => ({
-    key: each.width, cells: [`${each.width} (×${optima.multiple(each)})`, number(each.learning_rate, 3), interval(each.interval), each.ceiling === null ? "" : "below a divergence"],
+    key: each.width, cells: [`${each.width} (×${optima.multiple(each)})`, number(each.learning_rate, 3), interval(each.interval), each.ceiling === null ? "–" : "below a divergence"],
   })));
 }
 
