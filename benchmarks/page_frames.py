@@ -4,7 +4,7 @@
 
 One API process on SQLite, and Chromium without a screen. A calibration of an external runner gets half of its runs,
 then a reader opens its page, and the other half arrives in batches while the reader points at the picture. Then the
-page is opened anew with all of them. A frame is the time from one animation frame to the next; a long task keeps the
+page is opened again with all of them. A frame is the time from one animation frame to the next; a long task keeps the
 page's only thread for more than 50 ms.
 """
 
@@ -114,7 +114,7 @@ def drawn(page: Page, count: int) -> float:
 
 
 def measured(server: Server, page: Page, spec: dict[str, Any], trials: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Open the page of half of the runs, let the others arrive, and open it anew."""
+    """Open the page of half of the runs, let the others arrive, and open it again."""
     identifier = ask(server, "/v1/calibrations", spec)["id"]
     upload = f"/v1/calibrations/{identifier}/trials"
     with_loss = [sum(trial["loss"] is not None for trial in trials[:stop]) for stop in (len(trials) // 2, None)]

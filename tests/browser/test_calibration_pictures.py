@@ -222,18 +222,24 @@ def test_no_barrier_nothing_clipped_and_no_labels_that_touch(
     reader = Reader(context.new_page(), service)
     for identifier in states:
         shown(reader, identifier)
-        reader.page.locator("#losses summary").click()
+        for summary in reader.page.locator("#pictures summary").all():
+            summary.click()
         for width in (380, 1280, 2560):
             reader.page.set_viewport_size({"width": width, "height": 900})
             reader.page.wait_for_timeout(200)  # for the picture to be drawn at its new size
             assert reader.page.evaluate("document.documentElement.scrollWidth") == width
             assert reader.page.evaluate(TOUCHING) == [], width
+            assert reader.page.evaluate(CLIPPED) == 0, width
             found = Axe().run(reader.page, context="#pictures").response["violations"]
             grave = [each for each in found if each["impact"] in ("serious", "critical")]
             assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == [], width
     context.close()
 
 
+#: Tables that are wider than their place.
+CLIPPED = (
+    "[...document.querySelectorAll('#pictures .scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
+)
 #: Labels of a picture that touch each other or leave it. The box of a text is some pixels higher than its letters.
 TOUCHING = """[...document.querySelectorAll('.plotted svg')].flatMap((svg) => {
   const frame = svg.getBoundingClientRect();

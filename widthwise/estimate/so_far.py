@@ -34,7 +34,8 @@ class FitSoFar:
     def to_dict(self, *, complete: bool, multiples: Sequence[int] = PREDICTED) -> dict[str, Any]:
         """Return all of it as JSON-ready values.
 
-        complete: whether no run is missing, as of a calibration that has succeeded. multiples: of the largest width, where to predict.
+        complete: whether no run is missing, as of a calibration that has succeeded. multiples: of the largest width,
+        where to predict.
         """
         result = self.result
         laws = None if result is None else result.candidates

@@ -20,9 +20,9 @@ function begin(item) {
   const losses = lossPicture();
   const optima = optimaPicture();
   const address = item.links.self;
-  const trials = trialsOf(address, (runs) => { losses.add(runs); wantFit(); });
+  const trials = trialsOf(address, (runs) => { shown.changes += 1; losses.add(runs); wantFit(); });
   shown = {
-    item, losses, optima, trials, fit: null, fitOf: "", fitting: false, fitted: 0, timer: 0, reading: 0,
+    item, losses, optima, trials, fit: null, fitOf: "", changes: 0, fitting: false, due: 0, timer: 0, reading: 0,
     left: make("p", { class: "hint", hidden: true }), scale: make("p", { class: "hint" }), sentence: make("p", { class: "sentence" }), standing: make("span", { class: "state", hidden: true }),
     trouble: make("p", { class: "error", role: "alert", hidden: true }), runsTrouble: make("p", { class: "error", role: "alert", hidden: true }),
     byWidth: make("table"), laws: make("table"), ahead: make("table"),
@@ -32,17 +32,16 @@ function begin(item) {
   const rates = make("fieldset", { class: "segments two" }, make("legend", { class: "unseen" }, "Learning rates"), radio("raw", "Raw rate"), radio("scaled", "Scaled rate"));
   rates.addEventListener("change", (event) => { losses.scale(event.target.value === "scaled"); showScale(); });
   shown.rates = rates;
-  byId("pictures").replaceChildren(
-    make("figure", { class: "plot", id: "losses" },
-      make("figcaption", {}, make("h4", {}, "Loss over learning rate"), rates),
-      shown.scale, ...losses.nodes, make("div", {}, shown.left, shown.runsTrouble),
-      downloads(`${address}/plot`, `${item.id}-plot`, "loss over learning rate"),
-      make("details", {}, make("summary", {}, "Numbers"), table(shown.byWidth, "Optima by width"))),
-    make("figure", { class: "plot", id: "optima-over-width" },
-      make("figcaption", {}, make("h4", {}, "Best learning rate over width")),
-      shown.sentence, make("div", { class: "widths" }, shown.standing), ...optima.nodes, make("div", {}, shown.trouble),
-      downloads(`${address}/widths`, `${item.id}-widths`, "the best learning rate over width"),
-      make("details", {}, make("summary", {}, "Numbers"), table(shown.laws, "Laws over width"), table(shown.ahead, "Predictions"))),
+  byId("losses").querySelector("figcaption").append(rates);
+  byId("losses").append(
+    shown.scale, ...losses.nodes, make("div", {}, shown.left, shown.runsTrouble),
+    downloads(`${address}/plot`, `${item.id}-plot`, "loss over learning rate"),
+    make("details", {}, make("summary", {}, "Numbers"), table(shown.byWidth, "Optima by width")),
+  );
+  byId("optima-over-width").append(
+    shown.sentence, make("div", { class: "widths" }, shown.standing), ...optima.nodes, make("div", {}, shown.trouble),
+    downloads(`${address}/widths`, `${item.id}-widths`, "the best learning rate over width"),
+    make("details", {}, make("summary", {}, "Numbers"), table(shown.laws, "Laws over width"), table(shown.ahead, "Predictions")),
   );
   losses.plan(item.spec.widths, item.spec.learning_rates);
   optima.plan(item.spec.widths);
@@ -51,10 +50,10 @@ function begin(item) {
 
 /** Show a calibration as it was just read. */
 export function showPictures(item) {
-  if (!shown || shown.item.id !== item.id) begin(item);
+  if (!shown) begin(item);
   shown.item = item;
   if (shown.trials.count() < item.progress.trials_done || shown.runsTrouble.hidden === false || !shown.fit) read();
-  if (shown.fitOf !== versionOf(item)) wantFit();
+  wantFit();
 }
 
 /** An event of the calibration that is shown. */
@@ -64,47 +63,46 @@ export function pictureEvent(kind, data) {
   else if (kind === "trials") shown.reading ||= setTimeout(() => { shown.reading = 0; read(); }, READ_MS);
 }
 
-const versionOf = (item) => `${item.state} ${shown.trials.count()}`;
-
 async function read() {
-  const mine = shown;
   try {
-    await mine.trials.readOn(mine.item.progress.trials_done);
-    say(mine.runsTrouble, "");
-    const others = mine.trials.others();
-    say(mine.left, others ? `${others} runs of γ and of horizons are left out here.` : "");
+    await shown.trials.readOn(shown.item.progress.trials_done);
+    say(shown.runsTrouble, "");
+    const others = shown.trials.others();
+    say(shown.left, others ? `${others} runs of γ and of horizons are left out here.` : "");
   } catch (error) {
-    if (error.status !== 401) say(mine.runsTrouble, `Some runs are missing: ${error.message}`);
+    if (error.status !== 401) say(shown.runsTrouble, `Some runs are missing: ${error.message}`);
   }
 }
 
-/** Ask for the fit of the runs so far, soon: at once after the end, else every few seconds. */
+/** What a fit is of: of a calibration that has ended, the service has all runs before this page does. */
+const version = () => `${shown.item.state} ${hasEnded(shown.item) ? "" : shown.changes}`;
+
+/** Ask for the fit of the runs so far: at once after the end, else every few seconds. */
 function wantFit() {
-  const mine = shown;
-  if (mine.timer || mine.fitting) return;
-  const wait = hasEnded(mine.item) && mine.fit ? 0 : Math.max(0, mine.fitted + FIT_MS - performance.now());
-  mine.timer = setTimeout(() => { mine.timer = 0; fitNow(mine); }, mine.fit ? wait : 0);
+  if (shown.timer || shown.fitting || shown.fitOf === version()) return;
+  const wait = hasEnded(shown.item) && shown.trouble.hidden ? 0 : Math.max(0, shown.due - performance.now());
+  shown.timer = setTimeout(() => { shown.timer = 0; fitNow(); }, wait);
 }
 
-async function fitNow(mine) {
-  const version = versionOf(mine.item);
+async function fitNow() {
+  const asked = version();
   let pause = FIT_MS;
-  mine.fitting = true;
+  shown.fitting = true;
   try {
-    mine.fit = await ask(mine.item.links.fit);
-    mine.fitOf = version;
-    say(mine.trouble, "");
+    shown.fit = await ask(shown.item.links.fit);
+    shown.fitOf = asked;
+    say(shown.trouble, "");
+    showFit();
   } catch (error) {
-    pause = (error instanceof Refused && error.retryAfterMs) || pause;
-    if (error.status !== 401) say(mine.trouble, `${mine.fit ? "The curves are of an earlier fit" : "There is no fit yet"}: ${error.message}`);
+    if (!(error instanceof Refused)) throw error;
+    pause = error.retryAfterMs || pause;
+    if (error.status !== 401) say(shown.trouble, `${shown.fit ? "The curves are of an earlier fit" : "There is no fit yet"}: ${error.message}`);
   } finally {
-    mine.fitting = false;
-    mine.fitted = performance.now() + pause - FIT_MS;
+    shown.fitting = false;
+    shown.due = performance.now() + pause;
   }
-  byId("pictures").classList.toggle("stale", !mine.trouble.hidden);
-  if (mine !== shown) return;
-  if (mine.fitOf === version) showFit();
-  if (mine.fitOf !== versionOf(mine.item) && mine.trouble.hidden) wantFit(); // after trouble, the next reading asks again
+  byId("pictures").classList.toggle("stale", !shown.trouble.hidden);
+  if (shown.trouble.hidden) wantFit(); // after trouble, the next reading of the calibration asks again
 }
 
 function showFit() {
@@ -114,17 +112,17 @@ function showFit() {
   say(shown.sentence, `${fit.choice.sentence}.`);
   say(shown.standing, STANDINGS[fit.choice.standing] ?? "");
   showScale();
-  fill(shown.byWidth, [["Width", true], ["Best learning rate", true], ["95 % interval", true], ["Loss", true], ["Runs", true], ["Diverged", true], ["Stopped", true], ["Remark"]], fit.widths.map((each) => {
+  fill(shown.byWidth, [["Width", true], ["Best learning rate", true], ["95 % interval", true], ["Loss", true], ["Runs"]], fit.widths.map((each) => {
     const { optimum: best } = each;
     const side = { upper_bound: "< ", lower_bound: "> " }[best?.kind] ?? "";
-    return {
-      key: each.width,
-      cells: [String(each.width), best ? side + number(best.bound ?? best.learning_rate) : "–", interval(best?.interval), number(best?.loss ?? null), String(each.completed + each.diverged + each.stopped), String(each.diverged), String(each.stopped), best?.interval ? "–" : each.remark],
-    };
+    const rate = make("span", {}, best ? side + number(best.bound ?? best.learning_rate) : "–");
+    if (!best?.interval) rate.append(make("br"), make("small", {}, each.remark));
+    const ends = ["diverged", "stopped"].filter((kind) => each[kind]).map((kind) => `${each[kind]} ${kind}`);
+    return { key: each.width, cells: [String(each.width), rate, interval(best?.interval), number(best?.loss ?? null), [`${each.completed + each.diverged + each.stopped}`, ...ends].join(", ")] };
   }));
-  fill(shown.laws, [["Law over width"], ["Octaves off at a width left out", true], ["Weight", true], ["Chosen"]], fit.candidates.map((law) => ({
+  fill(shown.laws, [["Law over width"], ["Octaves off at a width left out", true], ["Chosen"]], fit.candidates.map((law) => ({
     key: law.name,
-    cells: [fit.lines.find((each) => each.law === law.name)?.name ?? law.name, number(law.out_of_sample_error, 2), number(law.weight, 2), law.chosen ? "yes" : "no"],
+    cells: [fit.lines.find((each) => each.law === law.name)?.name ?? law.name, number(law.out_of_sample_error, 2), law.chosen ? "yes" : "no"],
   })));
   fill(shown.ahead, [["Width", true], ["Predicted rate", true], ["95 % interval", true], ["Held"]], fit.predictions.map((each) => ({
     key: each.width, cells: [`${each.width} (×${optima.multiple(each)})`, number(each.learning_rate, 3), interval(each.interval), each.ceiling === null ? "–" : "below a divergence"],

@@ -15,6 +15,7 @@ export function trialsOf(address, arrived) {
   const known = new Map(); // outcome by key
   let cursor = null; // of the newest page, which may grow
   let reading = null;
+  let again = false; // whether something may have come while it was read
   let others = 0;
 
   function take(trials) {
@@ -41,9 +42,13 @@ export function trialsOf(address, arrived) {
 
   /** Read those that are not known yet, from the newest page on. `done`: how many there should be. */
   async function readOn(done = 0) {
+    again = true;
     if (reading) return reading;
     reading = (async () => {
-      await pages();
+      while (again) {
+        again = false;
+        await pages();
+      }
       if (known.size >= done || cursor === null) return;
       cursor = null; // one was stored with an earlier time than others that were read before: once more, from the start
       await pages();
