@@ -23,7 +23,7 @@ export function lossPicture() {
   const legend = make("div", { class: "widths", role: "group", "aria-label": "Widths that are shown" });
   const key = make("ul", { class: "marks" });
   const byWidth = new Map(); // { width, runs, hidden, …what is drawn }
-  const groups = { back: draw("g"), lost: draw("g"), curves: draw("g"), optima: draw("g") };
+  const groups = { back: draw("g"), runs: draw("g"), curves: draw("g"), lost: draw("g"), optima: draw("g") }; // from back to front
   let fit = null;
   let scaled = false;
   let planned = { widths: [], rates: [] };
@@ -32,6 +32,7 @@ export function lossPicture() {
   let targets = null;
   let pending = 0;
   let whole = true; // whether everything has to be drawn again
+  let refitted = false; // or what was fitted alone
 
   const repoint = pointing(box, () => targets ?? (targets = allTargets()));
 
@@ -39,6 +40,7 @@ export function lossPicture() {
   const fitOf = (width) => fit?.widths.find((each) => each.width === width) ?? null;
   /** What the learning rates of a width are divided by; null if that isn't known. */
   const unit = (width) => (scaled ? fitOf(width)?.law_learning_rate ?? null : 1);
+  const units = () => widths().map((each) => unit(each.width)).join();
   const isLost = (run, of) => run.status === "diverged" || run.status === "stopped" || of.taken.has(`${run.learning_rate} ${run.seed}`);
 
   function change(all) {
@@ -51,12 +53,13 @@ export function lossPicture() {
     const size = box.clientWidth;
     if (size === 0) return; // it is not shown
     const next = layout(size);
-    if (whole || JSON.stringify(next) !== JSON.stringify(axes?.next)) {
-      whole = false;
+    const moved = whole || JSON.stringify(next) !== JSON.stringify(axes?.next);
+    if (moved) {
       axes = placed(next);
       frame();
-      for (const each of widths()) each.drawn = 0;
     }
+    if (moved || refitted) curves();
+    whole = refitted = false;
     for (const each of widths()) runs(each);
     lost();
     showKey(widths());
@@ -118,15 +121,24 @@ export function lossPicture() {
       each.dots = draw("path", { class: "runs" });
       each.carets = draw("path", { class: "carets" });
       each.seen = { dots: "", carets: "" };
+      each.drawn = 0;
     }
-    const shown = all.filter((each) => !each.hidden && unit(each.width) !== null && y);
+    groups.runs.replaceChildren(...all.filter(isShown).map((each) => draw("g", { class: each.shade }, each.dots, each.carets)));
+    if (svg.childNodes.length === 0) svg.append(...Object.values(groups));
+  }
+
+  const isShown = (each) => !each.hidden && unit(each.width) !== null && axes.y !== null;
+
+  /** Draw what was fitted. */
+  function curves() {
+    const all = widths();
+    const shown = all.filter(isShown);
+    const { frame: at } = axes;
     groups.curves.replaceChildren(
-      ...shown.map((each) => draw("g", { class: each.shade }, each.dots, each.carets)),
       draw("clipPath", { id: "losses-frame" }, draw("rect", { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top })),
       draw("g", { "clip-path": "url(#losses-frame)" }, ...shown.map((each) => draw("g", { class: each.shade }, ...curve(each)))),
     );
     groups.optima.replaceChildren(...shown.map((each) => draw("g", { class: each.shade }, ...optimum(each))));
-    if (svg.childNodes.length === 0) svg.append(groups.back, groups.curves, groups.lost, groups.optima);
     showLegend(all);
   }
 
@@ -353,14 +365,17 @@ export function lossPicture() {
     },
     /** A new fit. */
     fitted(next) {
+      const before = units();
       fit = next;
       for (const each of byWidth.values()) {
         const taken = new Set((fitOf(each.width)?.taken_as_diverged ?? []).map((run) => `${run.learning_rate} ${run.seed}`));
         if ([...taken].join() === [...each.taken].join()) continue;
         each.taken = taken;
         recount(each);
+        whole = true;
       }
-      change(true);
+      refitted = true;
+      change(units() !== before);
     },
     /** Learning rates as they are, or divided by what the chosen law says. */
     scale(on) {
