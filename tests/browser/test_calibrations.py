@@ -47,8 +47,7 @@ def chosen(reader: Reader, calibration: str) -> Reader:
 def test_it_is_followed_to_its_end(chosen: Reader, page: Page, calibration: str) -> None:
     expect(page.locator("#detail-title")).to_contain_text("succeeded", timeout=240_000)
     expect(page.locator("#shards tbody tr").first).to_be_visible()
-    expect(page.locator("#plot")).to_have_js_property("complete", True)
-    assert page.locator("#plot").evaluate("(image) => image.naturalWidth") > 0
+    expect(page.locator("#losses .runs").first).to_be_visible()
 
 
 def test_its_exponents_are_offered_in_its_setting_alone(reader: Reader, api: httpx.Client) -> None:
