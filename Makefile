@@ -145,7 +145,7 @@ SCIENCE := known_truth known_exponents searches measured_exponents early_stoppin
 	depth decay batch_size token_rules parameterizations held_out_width held_out_width_256 cost plan_cost import_time optax_leaves
 MODELS := real_models tracing param_groups
 SERVICE := service_transfers service_large service_submit unread_answers service_exponents service_claim database_growth \
-	scaling soak page_first_view
+	scaling soak page_first_view page_frames
 
 # What a page's command is given beyond its defaults
 transfer_slopes: OPTIONS := --skip per_layer:ntk per_layer:mean_field
@@ -160,7 +160,7 @@ $(SCIENCE) $(MODELS) $(SERVICE): $(STAMP)
 
 cost: $(VENV)/.bench
 
-page_first_view: $(VENV)/.browser
+page_first_view page_frames: $(VENV)/.browser
 
 $(MODELS): $(VENV)/.models
 

@@ -12,6 +12,7 @@ from service.advice.schemas import AdviceRequest
 from service.auth.guard import Guard, make_guard
 from service.calibrations.event_routes import router as events
 from service.calibrations.figures import router as calibration_figures
+from service.calibrations.fit_routes import router as calibration_fits
 from service.calibrations.labels import ExtensionRequest, LabelsBody, SubmissionBody
 from service.calibrations.outcome_routes import router as outcomes
 from service.calibrations.pictures import Pictures
@@ -144,8 +145,9 @@ def create_app(
     app.state.poll_seconds = poll_seconds
     problems.add_handlers(app)
     # Not include_router, which would match every request against each router twice; these routers need no prefix.
-    first = (transfers, exports, advice, parameterizations, calibrations, outcomes, calibration_figures, events)
-    for router in (*first, sweeps, sweep_figures, exponents, workers, health, dashboard, guide):
+    first = (transfers, exports, advice, parameterizations, calibrations, outcomes)
+    of_calibrations = (calibration_figures, calibration_fits, events)
+    for router in (*first, *of_calibrations, sweeps, sweep_figures, exponents, workers, health, dashboard, guide):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SubmissionBody, ExtensionRequest, LabelsBody, TrialsUpload)
     bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)

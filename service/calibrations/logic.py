@@ -127,6 +127,7 @@ def calibration_body(calibration: StoredCalibration) -> dict[str, Any]:
             "events": f"{address}/events",
             "plot": f"{address}/plot.svg",
             "widths": f"{address}/widths.svg",
+            "fit": f"{address}/fit",
         },
     }
 

@@ -100,6 +100,7 @@ class Links(BaseModel):
     events: str
     plot: str
     widths: str
+    fit: str
 
 
 class CalibrationBody(BaseModel):

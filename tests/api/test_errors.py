@@ -211,6 +211,7 @@ def test_unknown_addresses_are_404(client: Client, path: str) -> None:
         ("GET", "/plot.svg"),
         ("GET", "/widths.svg"),
         ("GET", "/widths.pdf"),
+        ("GET", "/fit"),
         ("POST", "/cancel"),
         ("POST", "/finish"),
     ],

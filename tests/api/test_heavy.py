@@ -88,7 +88,7 @@ def heavy_requests(app: FastAPI, token: Token, paths: list[str], light: str, oth
     return anyio.run(send)
 
 
-@pytest.mark.parametrize("kind", ["comparison", "plot.svg", "widths.svg"])
+@pytest.mark.parametrize("kind", ["comparison", "plot.svg", "widths.svg", "fit"])
 def test_another_owners_list_is_read_at_once(settings: Settings, held: HeldStore, kind: str) -> None:
     busy, other = new_key(held, "alice"), new_key(held, "bob")
     app = keyed_app(settings, held)

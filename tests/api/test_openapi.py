@@ -32,6 +32,7 @@ def test_the_contract(document: dict[str, Any]) -> None:
         "PATCH /v1/calibrations/{calibration_id}",
         "GET /v1/calibrations/{calibration_id}/trials",
         "GET /v1/calibrations/{calibration_id}/measurements",
+        "GET /v1/calibrations/{calibration_id}/fit",
         "GET /v1/calibrations/{calibration_id}/comparison",
         "POST /v1/calibrations/{calibration_id}/extensions",
         "POST /v1/calibrations/{calibration_id}/extensions/estimates",

@@ -132,6 +132,8 @@ async def ask_about_calibrations(client: AsyncClient) -> None:
     assert report.width_plot is not None
     for draw in (client.plot, client.width_plot):
         assert (await draw(finished.id, suffix="csv")).media_type == "text/csv"
+    fit = await client.calibration_fit(finished.id, multiples=[2, 8])
+    assert (fit.optima, [one["width"] for one in fit.predictions]) == (finished.optima, [512, 2048])
     named = await client.label_calibration(finished.id, {"name": "wide", "note": "before the tokenizer"})
     assert (named.name, named.note) == ("wide", "before the tokenizer")
     assert [one.id async for one in client.calibrations(name="wide")] == [finished.id]

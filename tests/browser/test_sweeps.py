@@ -357,7 +357,7 @@ def test_the_optima_are_sorted_and_the_figure_is_taken_along(reader: Reader, pag
     expect(page.locator("#law")).to_contain_text("Separable:")
     for suffix, begins in {"SVG": b"<svg", "PDF": b"%PDF", "PNG": b"\x89PNG", "CSV": b"mark,"}.items():
         with page.expect_download() as download:
-            page.get_by_role("button", name=f"Download as {suffix}").click()
+            page.get_by_role("button", name=f"Download the figure as {suffix}").click()
         assert download.value.suggested_filename == f"two_optimizers.{suffix.lower()}"
         assert Path(download.value.path()).read_bytes().startswith(begins)
 

@@ -78,7 +78,7 @@ LAYERS = {
             "playwright",
             "redis",
         ),
-        *("cosmic_ray", "hypothesis", "pytest"),
+        *("cosmic_ray", "hypothesis", "playwright", "pytest"),
     },
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 from tests.asjson import fit_calibration, width_plot
 from tests.unit.estimate.synthetic import SPEC, parabola, sweep, trial
 from tests.unit.layout import check_layout
-from widthwise.figures.widths import NAMES
+from widthwise.estimate.choice import NAMES
 
 SVG = "{http://www.w3.org/2000/svg}"
 FULL_SPEC = SPEC | {"steps": 200, "proxy": {"architecture": "mlp", "dataset": "python_docs"}}

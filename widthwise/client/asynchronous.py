@@ -135,6 +135,7 @@ class AsyncClient:
     shards = awaited(calibration_calls.shards)
     plot = awaited(calibration_calls.plot)
     width_plot = awaited(calibration_calls.width_plot)
+    calibration_fit = awaited(calibration_calls.calibration_fit)
     report = awaited(calibration_calls.report)
     watch = iterated_later(calibration_calls.watch)
     wait = awaited(calibration_calls.wait)

@@ -9,6 +9,7 @@ from widthwise.calibration.spec import CalibrationSpec
 from widthwise.client.calibrations import (
     Calibration,
     CalibrationComparison,
+    CalibrationFit,
     CalibrationReport,
     CalibrationShard,
     EstimatedCalibration,
@@ -150,6 +151,15 @@ def plot(calibration_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
 def width_plot(calibration_id: str, *, suffix: str = "svg") -> Request[DrawnFigure]:
     """Return the plot of the best learning rate over width. suffix: svg, pdf, png or csv."""
     return Request("GET", f"{_address(calibration_id)}/widths.{quote(suffix, safe='')}", figure)
+
+
+def calibration_fit(calibration_id: str, *, multiples: Sequence[int] | None = None) -> Request[CalibrationFit]:
+    """Return the fit of the trials so far: optima, the chosen law and why, predictions; in any state.
+
+    multiples: of the largest width, where to predict; 2, 4 and 16 by default.
+    """
+    query = {} if multiples is None else {"multiples": ",".join(map(str, multiples))}
+    return Request("GET", f"{_address(calibration_id)}/fit", one(CalibrationFit), query=query)
 
 
 def report(calibration_id: str) -> Steps[CalibrationReport]:

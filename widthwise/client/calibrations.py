@@ -156,6 +156,37 @@ class Calibration(Answer):
         return calibration_html(self)
 
 
+@dataclass(frozen=True, eq=False)
+class CalibrationFit(Answer):
+    """The fit of the learning rates that a calibration has tried so far."""
+
+    id: str
+    state: str
+    trials: int  #: that the fit is from
+    other_trials: int  #: of γ and of horizons, which it leaves out
+    widths: tuple[
+        Mapping[str, Any], ...
+    ]  #: of each: its optimum or why it has none, whether an edge is final, its means
+    optima: tuple[BestRate, ...]
+    candidates: tuple[Mapping[str, Any], ...]  #: the laws that were compared
+    choice: Mapping[str, Any]  #: `sentence` says what was chosen and why
+    predictions: tuple[Mapping[str, Any], ...]  #: at the multiples of the largest width
+    raw_slope: Mapping[str, Any] | None = None  #: of the optima alone
+    drift: Mapping[str, Any] | None = None
+
+    def _repr_html_(self) -> str:
+        head = notebook.heading(f"Fit of {self.trials} trials")
+        rows = [(one.width, _bounded(one), notebook.interval(one.interval), f"{one.loss:.4f}") for one in self.optima]
+        ahead = [
+            (one["width"], f"{one['learning_rate']:.3g}", notebook.interval(one["interval"]), "predicted")
+            for one in self.predictions
+        ]
+        names = ("width", "learning rate", "95 % interval", "loss")
+        return (
+            head + notebook.paragraph(self.choice["sentence"]) + notebook.table("Best base rate", names, rows + ahead)
+        )
+
+
 @dataclass(frozen=True)
 class CalibrationReport:
     """A calibration with its figures; a notebook shows both."""

@@ -144,6 +144,7 @@ class Client:
     shards = answered(calibration_calls.shards)
     plot = answered(calibration_calls.plot)
     width_plot = answered(calibration_calls.width_plot)
+    calibration_fit = answered(calibration_calls.calibration_fit)
     report = answered(calibration_calls.report)
     watch = iterated(calibration_calls.watch)
     wait = answered(calibration_calls.wait)

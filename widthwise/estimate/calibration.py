@@ -96,7 +96,7 @@ class CalibrationResult:
             "drift": None if self.drift is None else _estimate_dict(self.drift),
             "raw_slope": None if self.power_law is None else _slope_dict(self.power_law),
             "candidates": [] if self.candidates is None else self.candidates.to_list(),
-            "predictions": [] if self.candidates is None else list(self._predictions()),
+            "predictions": list(self.predictions()),
             "exponents": [
                 {
                     "quantity": exponent.quantity.value,
@@ -111,13 +111,15 @@ class CalibrationResult:
             **{name: part.to_dict() for name, part in self.parts.items()},
         }
 
-    def _predictions(self) -> Iterator[dict[str, Any]]:
-        """Return predictions beyond the largest width."""
+    def predictions(self, multiples: Sequence[int] = PREDICTED) -> Iterator[dict[str, Any]]:
+        """Return predictions at multiples of the largest width; none without an optimum inside its grid."""
+        if self.candidates is None:
+            return
         largest = max(entry.width for entry in self.optima)
-        for factor in PREDICTED:
-            found = self.predict(largest * factor)
+        for multiple in multiples:
+            found = self.predict(largest * multiple)
             yield {
-                "width": largest * factor,
+                "width": largest * multiple,
                 "learning_rate": 2.0**found.log2_learning_rate,
                 "log2_learning_rate": found.log2_learning_rate,
                 "standard_error_log2": found.standard_error,

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from xml.etree.ElementTree import Element, SubElement
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
-from widthwise.errors import EstimateError
-from widthwise.estimate import CalibrationResult, WidthOptimum, fit_calibration
+from widthwise.estimate import CalibrationResult, WidthOptimum
 from widthwise.estimate.calibration import PREDICTED
 from widthwise.estimate.candidates import Candidates
+from widthwise.estimate.choice import NAMES, chosen_in_words
+from widthwise.estimate.so_far import fitted_rates
 from widthwise.figures.axes import Axes
 from widthwise.figures.colours import BAND, FAINT, INK, PAPER, ramp
 from widthwise.figures.figure import Figure, Rows
@@ -22,7 +22,6 @@ from widthwise.figures.panel import ABOVE, BELOW, EDGE, LEFT, TICK, WIDTH, clipp
 from widthwise.figures.svg import add, arrow, diamond, document, key_line, path, written
 from widthwise.figures.sweep import setting
 from widthwise.figures.ticks import log_ticks, width_ticks
-from widthwise.vocabulary import Measured
 
 TITLE = "Best learning rate over width"
 HEIGHT = 230  # pixels of the frame
@@ -31,7 +30,6 @@ FARTHEST = max(PREDICTED)  # times the largest width: how far the laws are drawn
 POINTS = 61  # of each curve
 LEAST_OCTAVES = 1.0  # above and below the optima (chosen), or noise would look like a law
 DASHES = {"none": "", "shift": "7 4", "power": "2 4"}
-NAMES = {"none": "theory, no shift", "shift": "shift in 1/width", "power": "power of width"}
 SHADE = ramp(0.4)
 
 
@@ -43,7 +41,7 @@ def width_plot(spec: CalibrationSpec, trials: Sequence[Trial]) -> Figure:
     are predictions at 2, 4 and 16 times the largest width. It is fitted from `trials`, so a running calibration can be
     plotted too.
     """
-    result = _fitted(spec, trials)
+    result = fitted_rates(spec, trials)
     title = setting(spec)
     root = document(WIDTH, f"{TITLE}: {title}")
     sheet = paper(root)
@@ -77,34 +75,6 @@ def _draw(root: Element, result: CalibrationResult, top: float) -> float:
         end = _draw_table(root, end, laws) + 10
         end = _draw_predicted(root, end, result) + 8
     return draw_keys(root, end, _keys(result))
-
-
-def _fitted(spec: CalibrationSpec, trials: Sequence[Trial]) -> CalibrationResult | None:
-    try:
-        return fit_calibration(replace(spec, measure=(Measured.LEARNING_RATE,)), trials)
-    except EstimateError:
-        return None
-
-
-def chosen_in_words(result: CalibrationResult) -> str:
-    """Return the chosen law, and why it was chosen, in words with the raw slope and its error."""
-    laws = result.candidates
-    if laws is None:
-        return "No width has an optimum inside its grid"
-    if laws.widths == 1:
-        return f"{laws.widths} of {len(result.optima)} widths have an optimum inside their grid: theory's law, untested"
-    law = result.power_law
-    raw = "" if law is None else f"the optima alone go as width^({law.slope:+.2f} ± {law.standard_error:.2f})"
-    missed = {each.name: each.out_of_sample_error for each in laws.all}
-    chosen = laws.chosen.name
-    if chosen == "none":
-        parts = [f"Chosen: {NAMES['none']}, not refuted", raw]
-    else:
-        off, theorys = missed[chosen], missed.get("none")
-        words = "" if off is None else f", as widths left out are missed by {off:.2f} octaves"
-        words += "" if off is None or theorys is None else f" (by theory: {theorys:.2f})"
-        parts = [f"Chosen: {NAMES[chosen]}{words}", *(["theory, not refuted"] if chosen == "shift" else []), raw]
-    return "; ".join(part for part in parts if part)
 
 
 def _axes(result: CalibrationResult, top: float) -> Axes:

@@ -16,10 +16,12 @@ import { gathering } from "/assets/calibration/gathered.js";
 import { showFailures, showHead } from "/assets/calibration/head.js";
 import { showHorizon } from "/assets/calibration/horizon_panel.js";
 import { editLabels } from "/assets/calibration/labels.js";
-import { showPictures } from "/assets/calibration/pictures.js";
+import { fitting } from "/assets/calibration/fit.js";
+import { showFitInPictures, showPictures, showRuns } from "/assets/calibration/pictures.js";
 import { showProvenance } from "/assets/calibration/provenance.js";
-import { showResults } from "/assets/calibration/results.js";
+import { showFit, showResults } from "/assets/calibration/results.js";
 import { showShards } from "/assets/calibration/shards.js";
+import { trialsOf } from "/assets/calibration/trials.js";
 
 const READ_MS = 5000; // between readings (chosen); what happens to it arrives at once, as an event
 const TOGETHER_MS = 1000; // events come in bursts: read once for all events of a second
@@ -27,12 +29,12 @@ const CHILDREN = 50; // extensions to read, of which few are shown (chosen)
 
 const id = location.pathname.split("/").pop(); // encoded, if it is no identifier
 const address = `/v1/calibrations/${id}`;
-const trialsOf = gathering(`${address}/trials`);
+const trials = trialsOf(address, (runs) => { showRuns(runs); fit.runsCame(); });
+const fit = fitting((found, trouble) => { showFitInPictures(found, trouble); if (found) showFit(item, found); });
 const measurementsOf = gathering(`${address}/measurements`);
 
 let item = null; // as it was read last
 let state = null; // of the reading before
-let trials = [];
 let measurements = [];
 let shards = [];
 let children = [];
@@ -41,20 +43,22 @@ let absent; // the key with which there was no such calibration
 let followed = null; // how to stop following the events
 
 function show() {
+  const all = trials.all();
   byId("reading").hidden = true;
   byId("missing").hidden = true;
   byId("whole").hidden = false;
   showHead(item, children);
   showActions(item);
   showFailures(item, shards);
-  showPictures(item);
-  showResults(item, trials);
+  showPictures(item, all.filter((trial) => trial.role !== null || trial.horizon !== null).length);
+  fit.of(item);
+  showResults(item);
   showCoordinates(item, measurements);
   showAlignment(item, measurements);
   showEpsilon(item, measurements);
-  showGamma(item, trials);
-  showHorizon(item, trials);
-  showProvenance(item, trials, shards);
+  showGamma(item, all);
+  showHorizon(item, all);
+  showProvenance(item, all, shards);
   showShards(shards);
   if (!followed && !hasEnded(item)) watch();
 }
@@ -80,10 +84,10 @@ async function readAll() {
     if (isNew) children = (await ask(`/v1/calibrations?extends=${id}&limit=${CHILDREN}`)).items;
     const measures = found.spec.measure.some((kind) => ["epsilon", "alignment", "coordinates"].includes(kind));
     const hasMore = isNew || !hasEnded(found);
-    const parts = hasMore ? await Promise.all([trialsOf(isNew), measures ? measurementsOf(isNew) : [], ask(found.links.shards)]) : null;
+    const parts = hasMore ? await Promise.all([trials.readOn(found.progress.trials_done), measures ? measurementsOf(isNew) : [], ask(found.links.shards)]) : null;
     if (mine !== turn) return;
     item = found;
-    if (parts) [trials, measurements, { items: shards }] = parts;
+    if (parts) [, measurements, { items: shards }] = parts;
     state = found.state;
     absent = undefined;
     tell("stale", "");
@@ -108,7 +112,8 @@ function watch() {
   followed = new AbortController();
   const mine = followed;
   let pending = 0;
-  showEvents(item.links.events, mine.signal, () => {
+  showEvents(item.links.events, mine.signal, (kind, data) => {
+    if (kind === "trial") trials.take([data]);
     pending ||= setTimeout(() => { pending = 0; read(); }, TOGETHER_MS);
   });
 }

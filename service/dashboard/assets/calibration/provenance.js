@@ -3,6 +3,7 @@
 import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
+import { save } from "/assets/shared/saving.js";
 import { grouped } from "/assets/calibration/gathered.js";
 import { duration, plural, spaced } from "/assets/calibration/words.js";
 
@@ -87,8 +88,6 @@ byId("copy-spec").addEventListener("click", async () => {
   }
 });
 byId("download-spec").addEventListener("click", () => {
-  const address = URL.createObjectURL(new Blob([`${JSON.stringify(spec, null, 2)}\n`], { type: "application/json" }));
-  make("a", { href: address, download: `${id}.json` }).click();
-  URL.revokeObjectURL(address);
+  save(new Blob([`${JSON.stringify(spec, null, 2)}\n`], { type: "application/json" }), `${id}.json`);
   tell("spec-told", `${id}.json is downloaded; widthwise calibrate takes it as it is.`);
 });

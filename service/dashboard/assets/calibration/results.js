@@ -1,10 +1,9 @@
-// What was found: optima, laws, predictions and exponents, each called what it is; while there is no fit, the best so far.
+// What was found: optima, laws, predictions and exponents, each called what it is.
 
 import { byId, fill, make, prose, tell, warningNodes } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { hasEnded } from "/assets/shared/states.js";
-import { grouped, mean } from "/assets/calibration/gathered.js";
 import { between, bounded, signed, spaced } from "/assets/calibration/words.js";
 
 export const THEORYS = ["none", "shift"]; // laws whose drift is theory's
@@ -15,63 +14,53 @@ const ENDS = {
   nothing_left: "no further run at these widths would have made it noticeably more precise",
 };
 
-export function showResults(item, trials) {
-  const { result } = item;
-  const parts = result ?? { optima: [], exponents: [], warnings: [] };
-  const plain = trials.filter((trial) => trial.role === null && trial.horizon === null);
-  byId("findings").hidden = !result && plain.length === 0;
-  byId("findings-heading").textContent = result ? "What it found" : "Best so far";
-  tell("found", result ? "" : hasEnded(item) ? "It ended without a fit. These are the best learning rates that its trials tried, without an interval." : "The best learning rates tried so far; intervals and exponents come with the fit at the end.");
-  if (result) showOptima(result.optima);
-  else showTried(plain);
-  showLaws(parts);
-  showPredictions(parts.predictions ?? []);
-  showExponents(parts);
-  tell("search-ended", parts.search ? searchEnded(parts.search) : "");
-  morph(byId("cautions"), warningNodes(parts.warnings));
+/** What the fit of the runs so far says: of a calibration that has succeeded, its result. */
+export function showFit(item, fit) {
+  byId("findings").hidden = false;
+  byId("findings-heading").textContent = item.result ? "What it found" : "The fit so far";
+  tell("found", item.result ? "" : hasEnded(item) ? "It ended without a result: this is the fit of the runs that it has." : "The fit of the runs so far; exponents come at the end.");
+  showOptima(fit.widths);
+  showLaws(fit);
+  showPredictions(fit);
 }
 
-function showOptima(optima) {
-  byId("optima-part").hidden = optima.length === 0;
-  fill(byId("optima"), [["Width", true], ["Learning rate", true], ["95 % interval", true], ["Loss", true], ["Trials", true], ["Stopped", true], ["Diverged", true]], optima.map((found) => ({
-    key: found.width,
-    cells: [String(found.width), bounded(found), interval(found.interval), number(found.loss), String(found.completed + found.diverged + (found.stopped ?? 0)), String(found.stopped ?? 0), String(found.diverged)],
-  })));
+/** What only the result says, once there is one. */
+export function showResults({ result }) {
+  showExponents(result ?? { exponents: [] });
+  tell("search-ended", result?.search ? searchEnded(result.search) : "");
+  morph(byId("cautions"), warningNodes(result?.warnings ?? []));
 }
 
-/** The best of the trials themselves, with the mean loss over its seeds. */
-function showTried(trials) {
-  const widths = [...grouped(trials, (trial) => trial.width)].sort(([one], [other]) => one - other);
+function showOptima(widths) {
   byId("optima-part").hidden = widths.length === 0;
-  fill(byId("optima"), [["Width", true], ["Best tried", true], ["Loss", true], ["Trials", true], ["Stopped", true], ["Diverged", true]], widths.map(([width, all]) => {
-    const cells = [...grouped(all.filter((trial) => trial.loss !== null), (trial) => trial.learning_rate)].map(([rate, runs]) => ({ rate, loss: mean(runs.map((run) => run.loss)) }));
-    const best = cells.reduce((one, other) => (one && one.loss <= other.loss ? one : other), null);
-    const count = (status) => String(all.filter((trial) => trial.status === status).length);
-    return { key: width, cells: [String(width), number(best?.rate, 3), number(best?.loss), String(all.length), count("stopped"), count("diverged")] };
+  fill(byId("optima"), [["Width", true], ["Learning rate", true], ["95 % interval", true], ["Loss", true], ["Runs"]], widths.map((each) => {
+    const { optimum: best } = each;
+    const rate = make("span", {}, best ? bounded(best) : "–");
+    if (!best?.interval) rate.append(make("br"), make("small", {}, each.remark));
+    const ends = ["diverged", "stopped"].filter((kind) => each[kind]).map((kind) => `${each[kind]} ${kind}`);
+    return { key: each.width, cells: [String(each.width), rate, interval(best?.interval), number(best?.loss ?? null), [`${each.completed + each.diverged + each.stopped}`, ...ends].join(", ")] };
   }));
 }
 
-function showLaws({ candidates = [], drift, raw_slope: slope }) {
+function showLaws({ candidates, drift, lines }) {
   byId("laws-part").hidden = candidates.length === 0;
-  const chosen = candidates.find((law) => law.chosen);
-  const raw = slope ? `; the optima alone go as width^(${signed(slope.value)} ± ${slope.standard_error.toFixed(2)})` : "";
-  const said = drift ? `The best base learning rate goes as width^(−d) with d = ${signed(drift.value)}, 95 % interval ${between(drift.interval)}; 0 where theory's multipliers transfer.` : "No drift: that needs an optimum inside the learning rates at two widths.";
-  tell("drift", chosen && THEORYS.includes(chosen.name) ? `${said} Theory, not refuted${raw}.` : said);
-  fill(byId("laws"), [["Law"], ["Off by, octaves", true], ["Weight", true], ["Parameters"], ["Chosen"]], candidates.map((law) => ({
+  tell("drift", drift ? `The best base learning rate goes as width^(−d) with d = ${signed(drift.value)}, 95 % interval ${between(drift.interval)}; 0 where theory's multipliers transfer.` : "No drift: that needs an optimum inside the learning rates at two widths.");
+  fill(byId("laws"), [["Law"], ["Off at a width left out, octaves", true], ["Weight", true], ["Parameters"], ["Chosen"]], candidates.map((law) => ({
     key: law.name,
     cells: [
-      LAWS[law.name] || law.name, number(law.out_of_sample_error, 2), number(law.weight, 2),
+      lines.find((each) => each.law === law.name)?.name ?? law.name, number(law.out_of_sample_error, 2), number(law.weight, 2),
       Object.entries(law.parameters ?? {}).map(([name, value]) => `${spaced(name)} ${signed(value)}`).join(", "),
       law.chosen ? "yes" : "",
     ],
   })));
 }
 
-function showPredictions(predictions) {
+function showPredictions({ predictions, optima }) {
   byId("predictions-part").hidden = predictions.length === 0;
+  const largest = Math.max(...optima.map((each) => each.width));
   const isHeld = predictions.some((found) => found.ceiling);
   fill(byId("predictions"), [["Width", true], ["Learning rate", true], ["95 % interval", true], ...(isHeld ? [["Held below a divergence", true]] : [])], predictions.map((found) => ({
-    key: found.width, cells: [String(found.width), number(found.learning_rate, 3), interval(found.interval), ...(isHeld ? [number(found.ceiling, 3)] : [])],
+    key: found.width, cells: [`${found.width} (×${found.width / largest})`, number(found.learning_rate, 3), interval(found.interval), ...(isHeld ? [number(found.ceiling, 3)] : [])],
   })));
 }
 

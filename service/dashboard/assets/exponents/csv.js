@@ -1,6 +1,5 @@
 // The rows as a file.
 
-import { make } from "/assets/shared/elements.js";
 import { distance } from "/assets/exponents/measured.js";
 
 const FIELDS = {
@@ -23,10 +22,4 @@ function field(value) {
 export function csv(rows) {
   const lines = [Object.keys(FIELDS), ...rows.map((row) => Object.values(FIELDS).map((read) => read(row)))];
   return lines.map((line) => `${line.map(field).join(",")}\r\n`).join("");
-}
-
-export function download(name, text, type) {
-  const address = URL.createObjectURL(new Blob([text], { type }));
-  make("a", { href: address, download: name }).click();
-  URL.revokeObjectURL(address);
 }

@@ -3,10 +3,11 @@
 import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { byId, tell } from "/assets/shared/elements.js";
 import { begin, refresh } from "/assets/shared/page.js";
+import { save } from "/assets/shared/saving.js";
 import { Refused, ask } from "/assets/shared/service.js";
 import { COLUMNS, ordered } from "/assets/exponents/columns.js";
 import { showComparison } from "/assets/exponents/comparison.js";
-import { csv, download } from "/assets/exponents/csv.js";
+import { csv } from "/assets/exponents/csv.js";
 import { markDataset, offerDatasets, offerOrders, order, query, readFilters, sortBy, writeFilters } from "/assets/exponents/filters.js";
 import { showForests } from "/assets/exponents/forest.js";
 import { showTable, tick } from "/assets/exponents/table.js";
@@ -151,7 +152,7 @@ byId("more").addEventListener("click", () => {
   limit += SHOWN;
   showRows();
 });
-byId("download").addEventListener("click", () => download("exponents.csv", csv(ordered(rows, order())), "text/csv"));
+byId("download").addEventListener("click", () => save(new Blob([csv(ordered(rows, order()))], { type: "text/csv" }), "exponents.csv"));
 byId("pictures").addEventListener("toggle", show);
 
 /** Everything that the address says. */

@@ -6,5 +6,5 @@ import { make } from "/assets/shared/elements.js";
 export function save(blob, name) {
   const address = URL.createObjectURL(blob);
   make("a", { href: address, download: name }).click();
-  URL.revokeObjectURL(address);
+  setTimeout(() => URL.revokeObjectURL(address), 1000); // a browser may begin to read it later
 }

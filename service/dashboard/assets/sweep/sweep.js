@@ -1,10 +1,11 @@
 // One sweep: what it covers, its fit, a prediction, and more runs.
 
+import { downloads } from "/assets/shared/downloads.js";
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { refresh } from "/assets/shared/page.js";
-import { ask, picture, Refused, send } from "/assets/shared/service.js";
+import { ask, picture, Refused } from "/assets/shared/service.js";
 import { offerHoldout } from "/assets/sweep/holdout.js";
 import { lawNodes } from "/assets/sweep/law.js";
 import { showOptima } from "/assets/sweep/optima.js";
@@ -17,7 +18,6 @@ import { addRuns } from "/assets/sweeps/upload.js";
 
 const READ_MS = 10_000; // between readings (chosen): runs may arrive from elsewhere
 const GONE = 404, CONFLICT = 409, FORBIDDEN = 403;
-const FORMS = { svg: "SVG", pdf: "PDF", png: "PNG", csv: "CSV" };
 
 const id = decodeURIComponent(location.pathname.split("/").pop());
 const address = `/v1/sweeps/${encodeURIComponent(id)}`;
@@ -42,6 +42,7 @@ async function read() {
 }
 
 function showSweep() {
+  if (!byId("downloads").hasChildNodes()) byId("downloads").append(downloads(`${address}/plot`, sweep.name.replace(/[^\w.-]+/g, "_"), "the figure"));
   const { name, notes, runs, diverged, cells, axes, reading, created_at: created } = sweep;
   document.title = `${name} – Widthwise`;
   byId("sweep-name").textContent = name;
@@ -95,7 +96,8 @@ function inTransfers() {
   const { parameterization, optimizer } = sweep.reading;
   if (!sweep.axes.width || sweep.axes.width.levels) return [];
   if (!parameterization || !optimizer) return [make("p", { class: "hint" }, "A transfer can follow this exponent over width if the sweep says its parameterization and optimizer when it is uploaded.")];
-  return [make("p", { class: "hint" }, "A transfer follows this exponent over width: ", make("code", {}, `widthwise transfer request.json --sweep ${id}`))];
+  const fields = new URLSearchParams({ exponents: `sweep:${id}`, parameterization, optimizer, ...(sweep.reading.alignment ? { alignment: sweep.reading.alignment } : {}) });
+  return [make("p", { class: "hint" }, "A transfer follows this exponent over width: ", make("a", { href: `/#${fields}` }, "use it in a plan"), ", or ", make("code", {}, `widthwise transfer request.json --sweep ${id}`))];
 }
 
 function refusal(message, runs) {
@@ -108,21 +110,6 @@ function showPicture(fit) {
   image.alt = `Loss over learning rate of ${fit.optima.length} cells with their fits, and the best rate over each axis; the tables below have the numbers.`;
   picture(image, `${address}/plot.svg`).then(() => tell("picture-error", ""), (error) => tell("picture-error", `The picture can't be shown: ${error.message}`));
 }
-
-byId("downloads").append(...Object.entries(FORMS).map(([suffix, label]) => make("button", { type: "button", class: "plain", "data-suffix": suffix, "aria-label": `Download as ${label}` }, label)));
-byId("downloads").addEventListener("click", async (event) => {
-  const { suffix } = event.target.dataset;
-  if (!suffix) return;
-  try {
-    const blob = await (await send(`${address}/plot.${suffix}`)).blob();
-    const file = URL.createObjectURL(blob);
-    make("a", { href: file, download: `${sweep.name.replace(/[^\w.-]+/g, "_")}.${suffix}` }).click();
-    URL.revokeObjectURL(file);
-    tell("picture-error", "");
-  } catch (error) {
-    tell("picture-error", error.message);
-  }
-});
 
 byId("delete").addEventListener("click", () => {
   byId("sure-words").textContent = `Delete “${sweep.name}” with its ${sweep.runs} runs? Plans that were made from it stay as they are.`;

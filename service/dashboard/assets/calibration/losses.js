@@ -1,0 +1,386 @@
+// Loss over learning rate: a mark for each run, a curve for each width, and the optimum that was fitted to it.
+//
+// Thousands of runs are a few paths: one for each width and kind, whose dots are segments without length, with round caps.
+
+import { lengthOf, linear, linearTicks, logTicks, logarithmic, stepOf } from "/assets/shared/axes.js";
+import { draw, make } from "/assets/shared/elements.js";
+import { morph } from "/assets/shared/morph.js";
+import { interval, number } from "/assets/shared/numbers.js";
+import { pointing } from "/assets/shared/pointing.js";
+import { BOTTOM, HEIGHT, around, arrow, bar, caret, cross, diamond, dot, keyOf, line, px, shade } from "/assets/calibration/marks.js";
+
+const RIGHT = 10;
+const ROW = 11; // pixels of a row of runs without a loss, above the frame
+const ROWS = 120; // pixels of all of them at most
+const WORST_SHOWN = 0.25; // losses this share above the worst optimum are out of the frame, or basins look flat (as in print)
+const LOOSE = 1.5; // an axis that is this much longer than it has to be stays (chosen): axes that move are hard to read
+const PARABOLA = 24; // segments
+const LEAST_MARGIN = 0.2; // octaves beyond the rates
+
+export function lossPicture() {
+  const svg = draw("svg", { role: "img" });
+  const box = make("div", { class: "plotted", tabindex: 0, role: "group", "aria-label": "Runs: the arrow keys lead from one to the next" }, svg);
+  const legend = make("div", { class: "widths", role: "group", "aria-label": "Widths that are shown" });
+  const key = make("ul", { class: "marks" });
+  const byWidth = new Map(); // { width, runs, hidden, …what is drawn }
+  const groups = { back: draw("g"), runs: draw("g"), curves: draw("g"), lost: draw("g"), optima: draw("g") }; // from back to front
+  let fit = null;
+  let scaled = false;
+  let planned = { widths: [], rates: [] };
+  let axes = null;
+  let range = null; // of the losses
+  let targets = null;
+  let pending = 0;
+  let whole = true; // whether everything has to be drawn again
+  let refitted = false; // or what was fitted alone
+
+  const repoint = pointing(box, () => targets ?? (targets = allTargets()));
+
+  const widths = () => [...byWidth.values()].sort((one, other) => one.width - other.width);
+  const fitOf = (width) => fit?.widths.find((each) => each.width === width) ?? null;
+  /** What the learning rates of a width are divided by; null if that isn't known. */
+  const unit = (width) => (scaled ? fitOf(width)?.law_learning_rate ?? null : 1);
+  const units = () => widths().map((each) => unit(each.width)).join();
+  const isLost = (run, of) => run.status === "diverged" || run.status === "stopped" || of.taken.has(`${run.learning_rate} ${run.seed}`);
+
+  function change(all) {
+    whole ||= all;
+    pending ||= requestAnimationFrame(paint);
+  }
+
+  function paint() {
+    pending = 0;
+    const size = box.clientWidth;
+    if (size === 0) return; // it is not shown
+    const next = layout(size);
+    const moved = whole || JSON.stringify(next) !== JSON.stringify(axes?.next);
+    if (moved) {
+      axes = placed(next);
+      frame();
+    }
+    if (moved || refitted) curves();
+    whole = refitted = false;
+    for (const each of widths()) runs(each);
+    lost();
+    showKey(widths());
+    targets = null;
+    repoint();
+    svg.setAttribute("aria-label", summary());
+  }
+
+  /** The ranges of both axes, and how the room is shared. */
+  function layout(size) {
+    const all = widths();
+    const rates = all.flatMap(({ width, low, high }) => (unit(width) === null ? [] : [low / unit(width), high / unit(width)]));
+    if (!scaled) rates.push(...planned.rates);
+    const [least, most] = rates.length ? [Math.min(...rates), Math.max(...rates)] : [1e-4, 1e-1];
+    const margin = 2 ** Math.max(0.05 * Math.log2(most / least), LEAST_MARGIN);
+    const rows = all.filter((each) => each.lost.size && !each.hidden).map((each) => each.width);
+    range = losses(all, range);
+    return { size, low: least / margin, high: most * margin, rows, range };
+  }
+
+  function losses(all, before) {
+    const found = all.filter((each) => each.best < Infinity);
+    if (found.length === 0) return null;
+    const best = found.map((each) => fitOf(each.width)?.optimum?.loss ?? each.best);
+    const bottom = Math.min(...found.map((each) => each.best), ...best);
+    const top = Math.min(Math.max(...found.map((each) => each.worst)), Math.max(...best) + WORST_SHOWN * Math.abs(Math.max(...best)));
+    const span = Math.max(top - bottom, 1e-6 * Math.abs(top)) || 1;
+    if (before && before[0] <= bottom && before[1] >= top && before[1] - before[0] <= LOOSE * span * 1.12) return before;
+    const step = stepOf(span * 1.12, 20);
+    return [Math.floor((bottom - 0.06 * span) / step) * step, Math.ceil((top + 0.06 * span) / step) * step];
+  }
+
+  function placed(next) {
+    const row = next.rows.length ? Math.min(ROW, ROWS / next.rows.length) : 0;
+    const top = 22 + row * next.rows.length + (row ? 7 : 0);
+    const bottom = HEIGHT - BOTTOM;
+    const y = next.range ? linear(next.range[0], next.range[1], bottom, top) : null;
+    const yTicks = y ? linearTicks(y.low, y.high, bottom - top) : [];
+    const left = 12 + Math.max(lengthOf(yTicks), row ? 7 * String(Math.max(...next.rows)).length : 0, 16);
+    const right = next.size - RIGHT;
+    const x = logarithmic(next.low, next.high, left, right);
+    return { next, row, frame: { left, right, top, bottom }, x, y, xTicks: logTicks(next.low, next.high, right - left), yTicks };
+  }
+
+  function frame() {
+    const { next, row, frame: at, x, y, xTicks, yTicks } = axes;
+    svg.setAttribute("viewBox", `0 0 ${next.size} ${HEIGHT}`);
+    const above = next.rows.length ? "loss (nats); above the frame: runs without one" : "loss (nats)";
+    groups.back.replaceChildren(
+      ...around(at, x, xTicks, y, yTicks, [scaled ? "learning rate ÷ the law's best rate at the width" : "base learning rate", above]),
+      draw("rect", { class: "frame", x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top }),
+      ...next.rows.map((width, k) => draw("text", { class: "row", x: at.left - 6, y: px(22 + row * (k + 0.5) + 3.5), "text-anchor": "end" }, row > 7 ? String(width) : "")),
+    );
+    if (!next.range) groups.back.append(draw("text", { x: px((at.left + at.right) / 2), y: px((at.top + at.bottom) / 2), "text-anchor": "middle" }, nothing()));
+    if (scaled && next.low < 1 && next.high > 1) groups.back.append(draw("line", { class: "upright", x1: px(x(1)), x2: px(x(1)), y1: at.top, y2: at.bottom }));
+    const all = widths();
+    for (const each of all) {
+      each.shade = shade(each.width, planned.widths);
+      each.dots = draw("path", { class: "runs" });
+      each.carets = draw("path", { class: "carets" });
+      each.seen = { dots: "", carets: "" };
+      each.drawn = 0;
+    }
+    groups.runs.replaceChildren(...all.filter(isShown).map((each) => draw("g", { class: each.shade }, each.dots, each.carets)));
+    if (svg.childNodes.length === 0) svg.append(...Object.values(groups));
+  }
+
+  const isShown = (each) => !each.hidden && unit(each.width) !== null && axes.y !== null;
+
+  /** Draw what was fitted. */
+  function curves() {
+    const all = widths();
+    const shown = all.filter(isShown);
+    const { frame: at } = axes;
+    groups.curves.replaceChildren(
+      draw("clipPath", { id: "losses-frame" }, draw("rect", { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top })),
+      draw("g", { "clip-path": "url(#losses-frame)" }, ...shown.map((each) => draw("g", { class: each.shade }, ...curve(each)))),
+    );
+    groups.optima.replaceChildren(...shown.map((each) => draw("g", { class: each.shade }, ...optimum(each))));
+    showLegend(all);
+  }
+
+  /** The mean over seeds, and the parabola that was fitted. */
+  function curve({ width }) {
+    const found = fitOf(width);
+    if (!found) return [];
+    const { x, y } = axes;
+    const place = (rate, loss) => [x(rate / unit(width)), y(loss)];
+    const parts = [draw("path", { class: "mean", d: line(found.means.map((mean) => place(mean.learning_rate, mean.loss))) })];
+    const fitted = found.parabola;
+    if (fitted) {
+      const [low, high] = fitted.window.map(Math.log2);
+      const points = Array.from({ length: PARABOLA + 1 }, (_, k) => low + ((high - low) * k) / PARABOLA);
+      parts.push(draw("path", { class: "fitted", d: line(points.map((at) => place(2 ** at, fitted.loss + fitted.curvature * (at - fitted.log2_learning_rate) ** 2))) }));
+    }
+    return parts;
+  }
+
+  function optimum({ width }) {
+    const found = fitOf(width);
+    if (!found?.optimum) return [];
+    const { x, y, frame: at } = axes;
+    const { learning_rate: rate, bound, kind, loss, interval: ends, next_to_divergence: beside } = found.optimum;
+    const [cx, cy] = [x((bound ?? rate) / unit(width)), y(loss)];
+    if (found.edge) {
+      const [shaft, head] = arrow(cx, cy, kind === "upper_bound" ? -1 : 1, 0);
+      return [draw("path", { class: `bound ${found.edge}`, d: shaft }), draw("path", { class: "bound", d: head })];
+    }
+    const parts = [];
+    if (ends) {
+      const [low, high] = ends.map((end) => x(end / unit(width)));
+      const caps = [low, high].filter((end) => end >= at.left && end <= at.right).map((end) => bar(end, cy, 5)).join("");
+      parts.push(draw("path", { class: "span", d: `M${px(Math.max(low, at.left))} ${px(cy)}H${px(Math.min(high, at.right))}${caps}` }));
+    }
+    return [...parts, draw("path", { class: beside ? "optimum hollow" : "optimum", d: diamond(cx, cy) })];
+  }
+
+  /** Draw the runs of a width that are not drawn yet. */
+  function runs(each) {
+    const ratio = unit(each.width);
+    if (!each.dots || each.hidden || ratio === null || !axes.y || each.drawn === each.order.length) return;
+    const { x, y } = axes;
+    const added = { dots: [], carets: [] };
+    for (const run of each.order.slice(each.drawn)) {
+      if (run.loss === null || isLost(run, each)) continue;
+      const at = x(run.learning_rate / ratio);
+      if (run.loss > y.high) added.carets.push(caret(at, axes.frame.top));
+      else added.dots.push(dot(at, y(run.loss)));
+    }
+    each.drawn = each.order.length;
+    for (const kind of ["dots", "carets"]) {
+      if (added[kind].length === 0) continue;
+      each.seen[kind] += added[kind].join("");
+      each[kind].setAttribute("d", each.seen[kind]);
+    }
+  }
+
+  /** Draw where runs of a width ended without a loss: once for each learning rate, fainter if it happened to some seeds only. */
+  function lost() {
+    const nodes = axes.next.rows.flatMap((width, k) => {
+      const each = byWidth.get(width);
+      const ratio = unit(width);
+      if (ratio === null) return [];
+      const y = 22 + axes.row * (k + 0.5);
+      const parts = { "lost all": [], "lost some": [] };
+      for (const [rate, ended] of each.lost) {
+        const at = axes.x(rate / ratio);
+        const of = each.tried.get(rate);
+        if (ended.diverged) parts[ended.diverged === of ? "lost all" : "lost some"].push(cross(at, y));
+        if (ended.stopped) parts[ended.stopped === of ? "lost all" : "lost some"].push(bar(at, y));
+      }
+      return [draw("g", { class: each.shade }, ...Object.entries(parts).filter(([, marks]) => marks.length).map(([kind, marks]) => draw("path", { class: kind, d: marks.join("") })))];
+    });
+    groups.lost.replaceChildren(...nodes);
+  }
+
+  function allTargets() {
+    if (!axes) return [];
+    const { x, y, next, row, frame: at } = axes;
+    return widths().flatMap((each, index) => {
+      const ratio = unit(each.width);
+      if (each.hidden || ratio === null) return [];
+      const found = [];
+      for (const run of y ? each.order : []) {
+        if (run.loss === null || isLost(run, each)) continue;
+        const out = run.loss > y.high;
+        found.push({
+          key: run.key, row: index, x: x(run.learning_rate / ratio), y: out ? at.top + 3 : y(run.loss),
+          lines: () => [`loss ${number(run.loss, 5)}`, `learning rate ${number(run.learning_rate)}${shift(each.width, run.learning_rate)}`, `width ${run.width}, seed ${run.seed}`, ...(out ? ["above the frame"] : [])],
+        });
+      }
+      const lane = 22 + row * (next.rows.indexOf(each.width) + 0.5);
+      for (const [rate, ended] of each.lost) {
+        found.push({
+          key: `lost ${each.width} ${rate}`, row: index, x: x(rate / ratio), y: lane,
+          lines: () => [
+            ...["diverged", "stopped"].filter((kind) => ended[kind]).map((kind) => `${ended[kind]} of ${each.tried.get(rate)} seeds ${kind === "stopped" ? "stopped early" : kind}`),
+            `learning rate ${number(rate)}${shift(each.width, rate)}`, `width ${each.width}`,
+          ],
+        });
+      }
+      const best = y ? fitOf(each.width) : null;
+      if (best?.optimum) {
+        const { learning_rate: rate, bound, loss, interval: ends } = best.optimum;
+        found.push({
+          key: `optimum ${each.width}`, row: index, x: x((bound ?? rate) / ratio), y: y(loss),
+          lines: () => (ends ? [`best learning rate ${number(rate)}${shift(each.width, rate)}`, `95 %: ${interval(ends)}`, `width ${each.width}, loss ${number(loss, 5)}`] : [`width ${each.width}`, best.remark]),
+        });
+      }
+      return found.filter((target) => target.x >= at.left - 1 && target.x <= at.right + 1);
+    });
+  }
+
+  const shift = (width, rate) => (scaled ? ` (×${number(rate / unit(width), 3)} the law's)` : "");
+
+  function nothing() {
+    if (byWidth.size === 0) return "No run has ended yet";
+    return widths().some((each) => each.lost.size) ? "No run has a loss: all diverged or were stopped" : "No run has a loss yet";
+  }
+
+  function showLegend(all) {
+    morph(legend, all.map((each) => {
+      const best = fitOf(each.width)?.optimum;
+      const said = best ? `${{ upper_bound: "< ", lower_bound: "> " }[best.kind] ?? ""}${number(best.bound ?? best.learning_rate, 3)}` : "–";
+      return make("button", { type: "button", class: "plain", "data-key": each.width, "aria-pressed": String(!each.hidden), "aria-label": `Width ${each.width}, best learning rate ${said}` },
+        make("i", { class: each.shade }), make("b", {}, String(each.width)), " ", make("span", {}, said));
+    }));
+  }
+
+  function showKey(all) {
+    const found = all.map((each) => fitOf(each.width)).filter(Boolean);
+    const inside = found.filter((each) => each.optimum?.interval);
+    morph(key, keyOf([
+      all.some((each) => each.best < Infinity) && ["runs", dot(12, 6), "one run"],
+      found.some((each) => each.means.length > 1) && ["mean", "M2 6H22", "mean over seeds"],
+      found.some((each) => each.parabola) && ["fitted", "M2 6H22", "fitted parabola"],
+      inside.some((each) => !each.optimum.next_to_divergence) && ["optimum", ["M2 6H22", diamond(12, 6, 5)], "optimum, 95 %"],
+      inside.some((each) => each.optimum.next_to_divergence) && ["optimum hollow", ["M2 6H22", diamond(12, 6, 5)], "optimum next to a divergence"],
+      found.some((each) => each.edge === "final") && ["bound", arrow(2, 6, 1, 0).join(""), "optimum beyond this bound"],
+      found.some((each) => each.edge === "provisional") && ["bound provisional", arrow(2, 6, 1, 0).join(""), "beyond this bound, so far"],
+      all.some((each) => each.diverged) && ["lost all", cross(12, 6), "diverged (faint: some seeds)"],
+      all.some((each) => each.stopped) && ["lost all", bar(12, 6), "stopped early (likewise)"],
+      axes.y && all.some((each) => each.worst > axes.y.high) && ["carets", caret(12, 2), "loss above the frame"],
+    ].filter(Boolean)));
+  }
+
+  function summary() {
+    const all = widths();
+    const runs = all.reduce((sum, each) => sum + each.order.length, 0);
+    const best = all.map((each) => fitOf(each.width)).filter((each) => each?.optimum).map((each) => `${each.width}: ${each.optimum.interval ? number(each.optimum.learning_rate, 3) : each.remark}`);
+    const ends = ["diverged", "stopped"].map((kind) => [all.reduce((sum, each) => sum + each[kind], 0), kind]).filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
+    return `Loss over learning rate: ${[`${runs} runs at ${all.length} ${all.length === 1 ? "width" : "widths"}`, ...ends].join(", ")}.${best.length ? ` Best learning rate by width: ${best.join("; ")}.` : ""}`;
+  }
+
+  function newWidth(width) {
+    const each = { width, runs: new Map(), order: [], drawn: 0, hidden: false, taken: new Set() };
+    byWidth.set(width, recount(each));
+    return each;
+  }
+
+  /** Count a width's runs from the start: when an outcome was replaced, or the fit takes some for divergences. */
+  function recount(each) {
+    Object.assign(each, { low: Infinity, high: 0, best: Infinity, worst: -Infinity, diverged: 0, stopped: 0, tried: new Map(), lost: new Map() });
+    for (const run of each.order) counted(each, run);
+    return each;
+  }
+
+  function counted(each, run) {
+    const rate = run.learning_rate;
+    each.low = Math.min(each.low, rate);
+    each.high = Math.max(each.high, rate);
+    each.tried.set(rate, (each.tried.get(rate) ?? 0) + 1);
+    if (isLost(run, each)) {
+      const kind = run.status === "stopped" ? "stopped" : "diverged";
+      const ended = each.lost.get(rate) ?? { diverged: 0, stopped: 0 };
+      ended[kind] += 1;
+      each[kind] += 1;
+      each.lost.set(rate, ended);
+    } else if (run.loss !== null) {
+      each.best = Math.min(each.best, run.loss);
+      each.worst = Math.max(each.worst, run.loss);
+    }
+  }
+
+  legend.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const each = byWidth.get(Number(button.dataset.key));
+    each.hidden = !each.hidden;
+    change(true);
+  });
+  new ResizeObserver(() => change(false)).observe(box);
+
+  return {
+    nodes: [legend, box, key],
+    /** The widths, which have their colours, and the learning rates, which the axis shows, from the start. */
+    plan(widths, rates) {
+      planned = { widths, rates };
+      change(true);
+    },
+    /** Runs that are new or have another outcome. */
+    add(runs) {
+      let replaced = false;
+      for (const run of runs) {
+        if (run.status === "failed") continue; // it says nothing of its learning rate
+        const known = byWidth.has(run.width);
+        const each = byWidth.get(run.width) ?? newWidth(run.width);
+        if (each.runs.has(run.key)) {
+          each.order = each.order.filter((old) => old.key !== run.key);
+          each.stale = true;
+        }
+        each.runs.set(run.key, run);
+        each.order.push(run);
+        if (!each.stale) counted(each, run);
+        replaced ||= !known || each.stale;
+      }
+      for (const each of byWidth.values()) {
+        if (!each.stale) continue;
+        each.stale = false;
+        recount(each);
+      }
+      change(replaced);
+    },
+    /** A new fit. */
+    fitted(next) {
+      const before = units();
+      fit = next;
+      for (const each of byWidth.values()) {
+        const taken = new Set((fitOf(each.width)?.taken_as_diverged ?? []).map((run) => `${run.learning_rate} ${run.seed}`));
+        if ([...taken].join() === [...each.taken].join()) continue;
+        each.taken = taken;
+        recount(each);
+        whole = true;
+      }
+      refitted = true;
+      change(units() !== before);
+    },
+    /** Learning rates as they are, or divided by what the chosen law says. */
+    scale(on) {
+      scaled = on;
+      change(true);
+    },
+  };
+}

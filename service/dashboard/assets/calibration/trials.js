@@ -1,0 +1,64 @@
+// The trials of a calibration: those that are stored, page by page, and those that end meanwhile.
+
+import { ask } from "/assets/shared/service.js";
+
+const PAGE = 500; // the service's largest
+
+const isPlain = (trial) => trial.role === null && trial.horizon === null;
+const keyOf = (trial) => [trial.width, trial.learning_rate, trial.seed, ...(isPlain(trial) ? [] : [trial.role, trial.gamma, trial.horizon])].join(" ");
+
+/**
+ * The trials of the calibration at an address. `arrived` gets those of the plain sweep that are new or have another outcome,
+ * each with its `key`.
+ */
+export function trialsOf(address, arrived) {
+  const outcomes = new Map(); // by key
+  const rows = new Map(); // as they are stored, by key
+  let cursor = null; // of the newest page, which may grow
+  let reading = null;
+  let again = false; // whether something may have come while it was read
+
+  function take(trials) {
+    const news = [];
+    for (const trial of trials) {
+      const key = keyOf(trial);
+      const outcome = `${trial.status} ${trial.loss}`;
+      if (outcomes.get(key) === outcome) continue;
+      outcomes.set(key, outcome);
+      if (isPlain(trial)) news.push({ ...trial, key });
+    }
+    if (news.length) arrived(news);
+  }
+
+  async function pages() {
+    for (;;) {
+      const page = await ask(`${address}/trials?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
+      for (const trial of page.items) rows.set(keyOf(trial), trial);
+      take(page.items);
+      if (!page.next_cursor) return;
+      cursor = page.next_cursor;
+    }
+  }
+
+  /** Read those that are not known yet, from the newest page on. `done`: how many there should be. */
+  async function readOn(done) {
+    again = true;
+    if (reading) return reading;
+    reading = (async () => {
+      while (again) {
+        again = false;
+        await pages();
+      }
+      if (rows.size >= done || cursor === null) return;
+      cursor = null; // one was stored with an earlier time than others that were read before: once more, from the start
+      await pages();
+    })();
+    try {
+      return await reading;
+    } finally {
+      reading = null;
+    }
+  }
+
+  return { take, readOn, all: () => [...rows.values()] };
+}
