@@ -1,14 +1,17 @@
 """The cost benchmark on a made loss: what it counts, and how far off it says each way is. No training, no PyTorch."""
 
+import argparse
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import cost
+from benchmarks.record import machine
 from tests.asjson import fit_calibration, next_round
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
@@ -71,12 +74,14 @@ def test_every_way_answers_near_the_known_optimum(report: dict[str, Any]) -> Non
 
 
 def test_the_factors_are_ratios_of_what_was_counted(report: dict[str, Any]) -> None:
-    grid, telescope, stopping, living = report["rows"]
+    grid, telescope, stopping, living, information = report["rows"]
     assert (grid["trials"], telescope["trials"]) == (3 * 13 * 3, 13 * 3 + 2 * 6)
     factors = list(report["factors"].values())
     assert factors[0] == pytest.approx(2.0)
     assert factors[1] == pytest.approx(grid["seconds"] / telescope["seconds"])
     assert factors[3] == pytest.approx(stopping["cpu_seconds"] / (stopping["cpu_seconds"] - 10.0))
+    assert factors[4] == pytest.approx(living["seconds"] / information["seconds"])
+    assert information["trials"] < telescope["trials"]
     assert living["parts"]["start"] == 5.0
     assert living["parts"]["training"] > 0
     assert 0 < living["parts"]["database"] < 60
@@ -86,6 +91,36 @@ def test_the_page_and_its_data_can_be_written(report: dict[str, Any]) -> None:
     json.dumps(report, allow_nan=False)
     page = "\n".join(cost.lines(report))
     assert all(f"| {row['way']} |" in page for row in report["rows"])
+
+
+def test_typical_errors_are_those_of_whole_searches_over_the_references_runs(report: dict[str, Any]) -> None:
+    grid, telescope, stopping, living, information = (row["typical"] for row in report["rows"])
+    assert telescope == stopping == living != information
+    assert grid["draws"] == telescope["draws"] == information["draws"] == 20
+    assert all(0 < each["slope"] < 0.05 for each in (grid, telescope, information))
+
+
+def test_a_length_that_is_measured_again_leaves_the_others_on_the_page(
+    report: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cost.json").write_text(json.dumps({"question": {}, "rows": []}))  # of an older form
+    assert cost._on_page(tmp_path) == {}
+
+    def measured(steps: int, told: str) -> dict[str, Any]:
+        where = {**machine(), "commit": "abc1234", "command": told}
+        return {**report, "question": {**report["question"], "steps": steps}, "measured": where, "seconds": 600.0}
+
+    options = argparse.Namespace(dry=False, commit="abc1234", command="python -m benchmarks.cost --steps 1000")
+    cost.write({250: measured(250, "first"), 1000: measured(1000, "second")}, options, tmp_path)
+    cost.write({**cost._on_page(tmp_path), 1000: measured(1000, "third")}, options, tmp_path)
+    assert sorted(cost._on_page(tmp_path)) == [250, 1000]
+    page = (tmp_path / "cost.md").read_text()
+    assert page.index("## Runs of 250 steps") < page.index("`first`") < page.index("## Runs of 1000 steps")
+    assert "`third` on " in page
+    assert "second" not in page.split()
+    assert page.splitlines()[2] == "    python -m benchmarks.cost"  # what makes all of it
+    assert json.loads((tmp_path / "cost.json").read_text())["command"] == "python -m benchmarks.cost"
+    capsys.readouterr()
 
 
 def test_a_grid_takes_the_lowest_mean_and_never_a_divergence() -> None:
