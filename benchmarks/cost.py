@@ -61,13 +61,15 @@ QUICK = {
 }
 FRESH = Lifetime(shards=1)  # a process for every shard, as before children lived on
 STEPS = (250, 1000)  # of a run: as short as shows the optimum, and a realistic length
-INFORMATION = {"search": "information", "precision": 0.6}  # octaves, at the largest width (chosen): see its errors
-WAYS: dict[str, tuple[dict[str, Any], Lifetime]] = {  # of this engine, each with one part more than the one before
+#: Of this engine: how it searches, and how long its children live. Each has one part more than the one before, but for
+#: the information search, which is asked for two precisions at the largest width in octaves.
+WAYS: dict[str, tuple[dict[str, Any], Lifetime]] = {
     "grid": ({"search": "grid", "early_stopping": False}, FRESH),
     "telescope": ({"search": "telescope", "early_stopping": False}, FRESH),
     "telescope, early stopping": ({"search": "telescope", "early_stopping": True}, FRESH),
     "telescope, early stopping, children live on": ({"search": "telescope", "early_stopping": True}, Lifetime()),
-    "information, early stopping, children live on": ({**INFORMATION, "early_stopping": True}, Lifetime()),
+    "information to ±0.6, the same": ({"search": "information", "precision": 0.6, "early_stopping": True}, Lifetime()),
+    "information to ±0.8, the same": ({"search": "information", "precision": 0.8, "early_stopping": True}, Lifetime()),
 }
 TORCH = "mup + PyTorch, grid"
 REFERENCE_MESH, REFERENCE_POINTS = 0.25, 6  # octaves; points on each side of the middle: an octave and a half
@@ -103,7 +105,7 @@ def measure(
         row["slope"] = _slope(widths, row["log2_optima"])
         row["slope_error"] = abs(row["slope"] - reference["slope"])
         row["regret_percent"] = _regret(reference["curves"][str(widths[-1])], row["log2_optima"][-1])
-        row["typical"] = typical[TORCH if row["way"] == TORCH else row["search"]]
+        row["typical"] = typical[row.get("search", TORCH)]
     start = start_parts(question["proxy"]["dataset"])
     found = {"question": dict(question), "rows": rows, "reference": reference, "start": start}
     return {**found, "factors": _factors(rows)}
@@ -113,6 +115,11 @@ def _asked(question: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, An
     """The specification of a way of answering."""
     target = {"target_width": max(question["widths"])} if part["search"] == "information" else {}
     return {**question, **part, **target}
+
+
+def _search(spec: Mapping[str, Any]) -> str:
+    """What decides the runs of a way of answering, in words."""
+    return f"{spec['search']} to ±{spec['precision']}" if "precision" in spec else str(spec["search"])
 
 
 def _torch(question: Mapping[str, Any], processes: int) -> dict[str, Any]:
@@ -144,7 +151,7 @@ def _engine(
     trials = [trial.to_dict() for trial in found.trials]
     return {
         **_row(f"engine, {way}", trials, optima, found.seconds, found.cpu_seconds),
-        "search": read.search.value,
+        "search": _search(spec),
         "rounds": found.rounds,
         "processes": processes,
         "children": found.children,
@@ -252,15 +259,15 @@ def _typical(
     for draw in drawn:
         own = draw.on_lattice(rates, question["mesh"])
         answers[TORCH].append([_lowest(pool, width, own, draw) for width in widths])
-    for part in {part["search"]: part for part, _ in WAYS.values()}.values():
+    for search, part in {_search(part): part for part, _ in WAYS.values()}.items():
         asked = []
         for draw in drawn:
             spec = {**_asked(question, part), "early_stopping": False}
             if part["search"] == "grid":
                 spec["learning_rates"] = draw.on_lattice(rates, question["mesh"])
             asked.append((CalibrationSpec.from_dict(spec), draw))
-        answers[part["search"]] = [_predicted(one.spec, one.trials, widths, one.draw) for one in replay(pool, asked)]
-        print(f"replayed: {part['search']}", flush=True)
+        answers[search] = [_predicted(one.spec, one.trials, widths, one.draw) for one in replay(pool, asked)]
+        print(f"replayed: {search}", flush=True)
     return {way: _errors(widths, found, truths) for way, found in answers.items()}
 
 
@@ -298,20 +305,23 @@ def _errors(
 
 
 def _factors(rows: Rows) -> dict[str, float]:
-    """What each part gives, as ratios of seconds whose product is the whole."""
+    """What each part gives, as ratios of seconds; the product of the first ones is the whole with the telescope."""
     by = {row["way"]: row for row in rows}
-    grid, telescope, stopping, living, information = (by[f"engine, {name}"] for name in WAYS)
+    grid, telescope, stopping, living, *searches = (by[f"engine, {name}"] for name in WAYS)
     factors = {
         "processes of one thread (core-seconds of the grid over its seconds)": grid["cpu_seconds"] / grid["seconds"],
         "telescope": grid["seconds"] / telescope["seconds"],
         "early stopping": telescope["seconds"] / stopping["seconds"],
         "children that live on": stopping["seconds"] / living["seconds"],
-        "information search in the telescope's place": living["seconds"] / information["seconds"],
     }
     if TORCH in by:
         torch = by[TORCH]
         first = {"JAX against PyTorch (seconds over core-seconds of the grid)": torch["seconds"] / grid["cpu_seconds"]}
-        factors = {**first, **factors, "all of it": torch["seconds"] / information["seconds"]}
+        factors = {**first, **factors, "all of it": torch["seconds"] / living["seconds"]}
+    for row in searches:
+        factors[f"{row['search']} in the telescope's place"] = living["seconds"] / row["seconds"]
+        if TORCH in by:
+            factors[f"all of it, {row['search']}"] = by[TORCH]["seconds"] / row["seconds"]
     return factors
 
 

@@ -1,6 +1,6 @@
 """What does each search of a calibration cost, and how well does it predict, on real training runs?
 
-    python -m benchmarks.real_searches                    # a quarter of an hour on one core; seconds with runs on file
+    python -m benchmarks.real_searches                    # ten minutes on one core; seconds with runs on file
     python -m benchmarks.real_searches --draws 4 --dry    # fewer calibrations of the same runs
 
 Whole calibrations, round after round, as in `searches`, whose losses are those of the engine's own runs. Each question
@@ -28,7 +28,7 @@ from widthwise.estimate import fit_calibration
 from widthwise.search.information import information_round
 
 WIDTHS, TARGET = [16, 32, 64, 128], 512
-STEPS = 150  # chosen: long enough for an optimum inside the default grid
+STEPS = 100  # chosen: long enough for an optimum inside the default grid
 POOL_SEEDS, SEEDS = range(6), 3  # of the pool, and of one calibration
 TRUTH_SEEDS = range(100, 104)  # chosen: none of the pool's
 DRAWS = 20  # all threes of six seeds

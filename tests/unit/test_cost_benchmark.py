@@ -74,14 +74,15 @@ def test_every_way_answers_near_the_known_optimum(report: dict[str, Any]) -> Non
 
 
 def test_the_factors_are_ratios_of_what_was_counted(report: dict[str, Any]) -> None:
-    grid, telescope, stopping, living, information = report["rows"]
+    grid, telescope, stopping, living, information, loose = report["rows"]
     assert (grid["trials"], telescope["trials"]) == (3 * 13 * 3, 13 * 3 + 2 * 6)
     factors = list(report["factors"].values())
     assert factors[0] == pytest.approx(2.0)
     assert factors[1] == pytest.approx(grid["seconds"] / telescope["seconds"])
     assert factors[3] == pytest.approx(stopping["cpu_seconds"] / (stopping["cpu_seconds"] - 10.0))
     assert factors[4] == pytest.approx(living["seconds"] / information["seconds"])
-    assert information["trials"] < telescope["trials"]
+    assert factors[5] == pytest.approx(living["seconds"] / loose["seconds"])
+    assert loose["trials"] <= information["trials"] < telescope["trials"]
     assert living["parts"]["start"] == 5.0
     assert living["parts"]["training"] > 0
     assert 0 < living["parts"]["database"] < 60
@@ -94,7 +95,7 @@ def test_the_page_and_its_data_can_be_written(report: dict[str, Any]) -> None:
 
 
 def test_typical_errors_are_those_of_whole_searches_over_the_references_runs(report: dict[str, Any]) -> None:
-    grid, telescope, stopping, living, information = (row["typical"] for row in report["rows"])
+    grid, telescope, stopping, living, information, _ = (row["typical"] for row in report["rows"])
     assert telescope == stopping == living != information
     assert grid["draws"] == telescope["draws"] == information["draws"] == 20
     assert all(0 < each["slope"] < 0.05 for each in (grid, telescope, information))
@@ -129,3 +130,13 @@ def test_a_grid_takes_the_lowest_mean_and_never_a_divergence() -> None:
 
     trials = [trial(0.25, 0, 2.0), trial(0.25, 1, 2.2), trial(0.5, 0, 1.0), trial(0.5, 1, None), trial(1.0, 0, 2.15)]
     assert cost._argmin(trials, 8) == -2.0  # the rule that stands for what users do
+
+
+def test_all_of_it_is_the_product_of_the_parts(report: dict[str, Any]) -> None:
+    torch = {"way": cost.TORCH, "seconds": 1000.0, "cpu_seconds": 1500.0}
+    factors = cost._factors([torch, *report["rows"]])
+    *parts, whole = list(factors.items())[:6]
+    assert whole == ("all of it", pytest.approx(math.prod(factor for _, factor in parts)))
+    tight, loose = report["rows"][-2:]
+    assert factors["all of it, information to ±0.6"] == pytest.approx(1000.0 / tight["seconds"])
+    assert factors["all of it, information to ±0.8"] == pytest.approx(1000.0 / loose["seconds"])
