@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.bank import MLP
 from benchmarks.cost_parts import Shares, database_seconds, start_parts
 from benchmarks.record import RESULTS, arguments, command, machine, write_result
-from benchmarks.replay import CURVE_DEGREE, Cell, Draw, Pool, draws_of, jackknife, minimum, optimum_of, replay
+from benchmarks.replay import CURVE_DEGREE, Cell, Draw, Pool, Replay, draws_of, jackknife, minimum, optimum_of, replay
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
@@ -34,6 +34,7 @@ from workers.local import LocalResult, run_calibration, run_shards
 
 Trials = Sequence[Mapping[str, Any]]
 Rows = list[dict[str, Any]]
+Answer = tuple[float, float]  #: log2 of the best learning rate at the largest width, and its slope over log2 width
 
 QUESTION: dict[str, Any] = {
     "parameterization": "mup",
@@ -102,7 +103,6 @@ def measure(
     widths, truth = sorted(question["widths"]), reference["log2_optima"]
     for row in rows:
         row["error_octaves"] = abs(row["log2_optima"][-1] - truth[-1])
-        row["slope"] = _slope(widths, row["log2_optima"])
         row["slope_error"] = abs(row["slope"] - reference["slope"])
         row["regret_percent"] = _regret(reference["curves"][str(widths[-1])], row["log2_optima"][-1])
         row["typical"] = typical[row.get("search", TORCH)]
@@ -137,7 +137,8 @@ def _torch(question: Mapping[str, Any], processes: int) -> dict[str, Any]:
         trials.append(trial)
     print(f"{TORCH}: {time.monotonic() - begun:.0f} s", flush=True)
     optima = [_argmin(trials, width) for width in sorted(question["widths"])]
-    return _row(TORCH, trials, optima, sum(t["seconds"] for t in trials), sum(t["cpu_seconds"] for t in trials))
+    row = _row(TORCH, trials, optima, sum(t["seconds"] for t in trials), sum(t["cpu_seconds"] for t in trials))
+    return {**row, "slope": _slope(sorted(question["widths"]), optima)}
 
 
 def _engine(
@@ -147,10 +148,13 @@ def _engine(
     found = calibrate(read, processes=processes, lifetime=lifetime, on_event=heard)
     if found.result is None:
         raise SystemExit(f"{way} found no optimum: {found.failure}")
+    if found.result.power_law is None:
+        raise SystemExit(f"{way} found too few optima for a slope")
     optima = [found.result.predict(width).log2_learning_rate for width in sorted(spec["widths"])]
     trials = [trial.to_dict() for trial in found.trials]
     return {
         **_row(f"engine, {way}", trials, optima, found.seconds, found.cpu_seconds),
+        "slope": float(found.result.power_law.slope),
         "search": _search(spec),
         "rounds": found.rounds,
         "processes": processes,
@@ -255,10 +259,11 @@ def _typical(
     widths, rates = sorted(question["widths"]), reference["learning_rates"]
     drawn = draws_of(REFERENCE_SEEDS, question["seeds"], draws, (0.0, REFERENCE_MESH))
     truths = [_truth(pool, widths, rates, [s for s in REFERENCE_SEEDS if s not in draw.seeds]) for draw in drawn]
-    answers: dict[str, list[list[float] | None]] = {TORCH: []}
+    answers: dict[str, list[Answer | None]] = {TORCH: []}
     for draw in drawn:
         own = draw.on_lattice(rates, question["mesh"])
-        answers[TORCH].append([_lowest(pool, width, own, draw) for width in widths])
+        lowest = [_lowest(pool, width, own, draw) for width in widths]
+        answers[TORCH].append((lowest[-1], _slope(widths, lowest)))
     for search, part in {_search(part): part for part, _ in WAYS.values()}.items():
         asked = []
         for draw in drawn:
@@ -266,14 +271,15 @@ def _typical(
             if part["search"] == "grid":
                 spec["learning_rates"] = draw.on_lattice(rates, question["mesh"])
             asked.append((CalibrationSpec.from_dict(spec), draw))
-        answers[search] = [_predicted(one.spec, one.trials, widths, one.draw) for one in replay(pool, asked)]
+        answers[search] = [_predicted(one, widths[-1]) for one in replay(pool, asked)]
         print(f"replayed: {search}", flush=True)
-    return {way: _errors(widths, found, truths) for way, found in answers.items()}
+    return {way: _errors(found, truths) for way, found in answers.items()}
 
 
-def _truth(pool: Pool, widths: Sequence[int], rates: Sequence[float], seeds: Sequence[int]) -> list[float]:
-    """The log2 optimum at each width by these seeds."""
-    return [optimum_of(np.log2(rates), pool.losses(width, rates, seeds).mean(axis=1)) for width in widths]
+def _truth(pool: Pool, widths: Sequence[int], rates: Sequence[float], seeds: Sequence[int]) -> Answer:
+    """The answer that these seeds give."""
+    optima = [optimum_of(np.log2(rates), pool.losses(width, rates, seeds).mean(axis=1)) for width in widths]
+    return optima[-1], _slope(widths, optima)
 
 
 def _lowest(pool: Pool, width: int, rates: Sequence[float], draw: Draw) -> float:
@@ -282,26 +288,23 @@ def _lowest(pool: Pool, width: int, rates: Sequence[float], draw: Draw) -> float
     return _argmin([pool.known[cell].to_dict() for cell in cells], width)
 
 
-def _predicted(spec: CalibrationSpec, trials: Sequence[Trial], widths: Sequence[int], draw: Draw) -> list[float] | None:
-    """The log2 optimum at each width by the fit of a draw's calibration; None without one."""
+def _predicted(one: Replay, width: int) -> Answer | None:
+    """What the fit of a draw's calibration says; None if it has no optimum or no slope."""
     try:
-        found = fit_calibration(spec, trials)
-        return [found.predict(width).log2_learning_rate + draw.offset for width in widths]
+        found = fit_calibration(one.spec, one.trials)
+        optimum = found.predict(width).log2_learning_rate + one.draw.offset
     except EstimateError:
         return None
+    return None if found.power_law is None else (optimum, found.power_law.slope)
 
 
-def _errors(
-    widths: Sequence[int], answers: Sequence[list[float] | None], truths: Sequence[list[float]]
-) -> dict[str, Any]:
+def _errors(answers: Sequence[Answer | None], truths: Sequence[Answer]) -> dict[str, Any]:
     """Root mean squares over the draws that have an answer; None without any."""
     both = [(found, truth) for found, truth in zip(answers, truths, strict=True) if found is not None]
     if not both:
         return {"octaves": None, "slope": None, "draws": 0}
-    octaves = [found[-1] - truth[-1] for found, truth in both]
-    slopes = [_slope(widths, found) - _slope(widths, truth) for found, truth in both]
-    off, tilted = (float(np.sqrt(np.mean(np.square(each)))) for each in (octaves, slopes))
-    return {"octaves": off, "slope": tilted, "draws": len(both)}
+    octaves, slope = np.sqrt(np.mean(np.square(np.diff(both, axis=1)[:, 0]), axis=0)).tolist()
+    return {"octaves": octaves, "slope": slope, "draws": len(both)}
 
 
 def _factors(rows: Rows) -> dict[str, float]:
@@ -335,7 +338,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
         f"log2 width from {min(widths)} on: muP with Adam, {question['steps']} steps of {proxy['batch_size']} windows, "
         f"{len(question['learning_rates'])} learning rates, {question['seeds']} seeds. mup + PyTorch trains the grid "
         "one run at a time, with the number of threads that is fastest at each width, and takes the lowest mean loss "
-        "and a line through them, as its users do. This engine takes what its calibration predicts at that width.",
+        "and a line through them, as its users do. This engine takes what its calibration predicts at that width, and "
+        "its `raw_slope`, the line through its own optima.",
         "",
         f"| | seconds | core-seconds | runs (at {max(widths)}) | FLOPs | log2 LR | off, octaves | typically | "
         "more loss, % | slope | off | typically |",
