@@ -23,7 +23,19 @@ import numpy as np
 from benchmarks.bank import MLP
 from benchmarks.cost_parts import Shares, database_seconds, start_parts
 from benchmarks.record import RESULTS, arguments, command, machine, write_result
-from benchmarks.replay import CURVE_DEGREE, Cell, Draw, Pool, Replay, draws_of, jackknife, minimum, optimum_of, replay
+from benchmarks.replay import (
+    CURVE_DEGREE,
+    CURVE_OCTAVES,
+    Cell,
+    Draw,
+    Pool,
+    Replay,
+    draws_of,
+    jackknife,
+    minimum,
+    optimum_of,
+    replay,
+)
 from widthwise.calibration.spec import CalibrationSpec
 from widthwise.calibration.trial import Trial
 from widthwise.errors import EstimateError
@@ -102,6 +114,8 @@ def measure(
     print(f"reference and {draws} replays of each search: {reference['seconds']:.0f} s", flush=True)
     widths, truth = sorted(question["widths"]), reference["log2_optima"]
     for row in rows:
+        # an information search may never train the largest
+        row["trials_at_largest"] = sum(run["width"] == widths[-1] for run in row["outcomes"])
         row["error_octaves"] = abs(row["log2_optima"][-1] - truth[-1])
         row["slope_error"] = abs(row["slope"] - reference["slope"])
         row["regret_percent"] = _regret(reference["curves"][str(widths[-1])], row["log2_optima"][-1])
@@ -173,7 +187,6 @@ def _row(way: str, trials: Trials, optima: Sequence[float], seconds: float, cpu_
     return {
         "way": way,
         "trials": len(trials),
-        "trials_at_largest": sum(t["width"] == max(each["width"] for each in trials) for t in trials),
         "stopped": sum(t["status"] == "stopped" for t in trials),
         "flops": sum(t["flops"] for t in trials),
         "seconds": seconds,
@@ -239,8 +252,10 @@ def _reference(question: Mapping[str, Any], middle: float, pool: Pool) -> dict[s
 
 
 def _regret(curve: Sequence[Sequence[float]], log2_rate: float) -> float | None:
-    """How much more loss than the best the answer gives, in per cent; None outside the reference's range."""
+    """How much more loss than the best the answer gives, in per cent; None outside the curve's range."""
     x, mean_L = map(np.asarray, curve)
+    near = np.abs(x - x[np.argmin(mean_L)]) <= CURVE_OCTAVES
+    x, mean_L = x[near], mean_L[near]
     if not x[0] <= log2_rate <= x[-1]:
         return None
     lowest = minimum(x, mean_L)[1]
