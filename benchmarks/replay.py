@@ -79,11 +79,6 @@ class Replay:
         """Operations of its runs, each counted to its last step."""
         return sum(run_flops(self.spec, trial.width) for trial in self.trials)
 
-    @property
-    def at_largest(self) -> int:
-        """How many of its runs have the largest width."""
-        return sum(trial.width == max(self.spec.widths) for trial in self.trials)
-
 
 def replay(pool: Pool, asked: Iterable[tuple[CalibrationSpec, Draw]]) -> list[Replay]:
     """Return the whole search of each draw, in order; the pool grows by what they need."""
