@@ -99,7 +99,20 @@ def compare(bank: Bank, question: Mapping[str, Any], draws: Sequence[Draw]) -> d
     return {"truth": truth, "runs_on_file": len(pool.known), "rows": rows}
 
 
-def page(results: Mapping[str, Mapping[str, Any]], commits: str, seconds: float) -> list[str]:
+def data_of(results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what was found on each question, JSON-ready: null where a search ended without an interval."""
+
+    def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+
+    rows = {
+        name: {way: [finite(row) for row in ones] for way, ones in found["rows"].items()}
+        for name, found in results.items()
+    }
+    return {name: {**found, "rows": rows[name]} for name, found in results.items()}
+
+
+def page(results: Mapping[str, Mapping[str, Any]], commits: str) -> list[str]:
     """Return the page's lines."""
     means = {name: {way: mean_of(rows) for way, rows in found["rows"].items()} for name, found in results.items()}
     pooled = pooled_of(means)
@@ -132,7 +145,7 @@ def page(results: Mapping[str, Mapping[str, Any]], commits: str, seconds: float)
             "",
             *table_of(means[name]),
         ]
-    return [*lines, "", f"{seconds:.0f} s of one core. Runs trained at commit {commits}."]
+    return [*lines, "", f"Runs trained at commit {commits}."]
 
 
 def main() -> None:
@@ -150,10 +163,10 @@ def main() -> None:
         means = {way: mean_of(rows) for way, rows in results[name]["rows"].items()}
         print(name, results[name]["truth"], *table_of(means)[2:], sep="\n", flush=True)
         print(f"{time.process_time() - began:.0f} s of the processor so far", flush=True)
-    seconds = time.process_time() - began
     specs = [specification(**one, widths=WIDTHS, seeds=SEEDS, steps=STEPS) for one in QUESTIONS.values()]
-    lines = page(results, bank.commits(specs), seconds)
-    write_result("real_searches", "Searches on real runs", lines, {"seconds": seconds, "questions": results}, options)
+    lines = page(results, bank.commits(specs))
+    data = {"seconds": time.process_time() - began, "questions": data_of(results)}
+    write_result("real_searches", "Searches on real runs", lines, data, options)
 
 
 if __name__ == "__main__":

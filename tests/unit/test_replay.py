@@ -1,5 +1,6 @@
 """Searches replayed over a pool of made runs: each is trained once, and every draw has its own seeds and lattice."""
 
+import json
 import math
 from collections.abc import Sequence
 
@@ -103,6 +104,10 @@ def test_real_searches_are_judged_by_the_same_runs() -> None:
         equal["cost"] <= telescope["cost"] < 0.5 for equal, telescope in zip(rows[EQUAL], rows[TELESCOPE], strict=True)
     )
     assert all(abs(row["error"]) < 0.3 and row["covered"] for way in rows.values() for row in way)
-    text = "\n".join(real_searches.page({"muP, Adam": found}, "abc1234", 1.0))
+    text = "\n".join(real_searches.page({"muP, Adam": found}, "abc1234"))
     assert "2 calibrations, 2 of each of 1 questions" in text
     assert all(f"| {way} |" in text for way in rows)
+    rows[GRID][0]["half_width"] = math.nan  # of a search that ended before three widths had an optimum
+    kept = json.loads(json.dumps(real_searches.data_of({"muP, Adam": found}), allow_nan=False))
+    assert kept["muP, Adam"]["rows"][GRID][0]["half_width"] is None
+    assert kept["muP, Adam"]["rows"][EQUAL][0]["end"] in {"budget", "nothing_left"}
