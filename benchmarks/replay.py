@@ -116,7 +116,7 @@ def optimum_of(x_L: np.ndarray, mean_L: np.ndarray) -> float:
 
 def minimum(x_L: np.ndarray, mean_L: np.ndarray) -> tuple[float, float]:
     """Return where the smooth curve through the means is lowest within their range, and how low."""
-    curve = np.polyfit(x_L - x_L.mean(), mean_L, CURVE_DEGREE)
+    curve = np.polyfit(x_L - x_L.mean(), mean_L, min(CURVE_DEGREE, x_L.size - 1))  # fewer points next to a divergence
     fine = np.linspace(x_L[0], x_L[-1], 2001)
     y = np.polyval(curve, fine - x_L.mean())
     return float(fine[y.argmin()]), float(y.min())

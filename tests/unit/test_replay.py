@@ -81,6 +81,13 @@ def test_an_optimum_is_read_near_the_lowest_mean_alone() -> None:
     assert jackknife(x_L, loss_LxS) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_an_optimum_next_to_a_divergence_is_a_parabolas() -> None:
+    x_L = np.arange(-8, -2, 0.5)
+    mean_L = np.where(x_L > BEST + 0.5, math.inf, 2 + 0.03 * (x_L - BEST) ** 2)
+    assert np.isfinite(mean_L[np.abs(x_L + 5) <= 1.35]).sum() == 3
+    assert optimum_of(x_L, mean_L) == pytest.approx(BEST, abs=0.01)
+
+
 def test_real_searches_are_judged_by_the_same_runs() -> None:
     class MadeBank:
         def __init__(self) -> None:
