@@ -1,7 +1,7 @@
 """What does the best learning rate of a wide model cost to find? mup + PyTorch, this engine's grid, its searches.
 
-    python -m benchmarks.cost                 # 35 minutes on two quiet cores; writes docs/results/cost.*
-    python -m benchmarks.cost --steps 1000    # one length, 28 minutes; the page keeps its other lengths
+    python -m benchmarks.cost                 # 40 minutes on two quiet cores; writes docs/results/cost.*
+    python -m benchmarks.cost --steps 1000    # one length, 30 minutes; the page keeps its other lengths
     python -m benchmarks.cost --quick         # a minute, on sizes that show nothing but that it runs; writes nothing
 
 At each length of the runs, one question, asked of each on the same cores: the best base learning rate at the largest
