@@ -141,8 +141,8 @@ bench: $(STAMP)  ## print milliseconds per plan, and requests per second compare
 	@$(BIN)/python -m benchmarks.service_transfers --dry
 
 # The pages of docs/results. Each is a target of its own: `make horizon` measures that page again and writes it.
-SCIENCE := known_truth known_exponents searches measured_exponents early_stopping utilisation horizon transfer_slopes muon \
-	depth decay batch_size token_rules parameterizations held_out_width held_out_width_256 cost plan_cost import_time optax_leaves
+SCIENCE := known_truth known_exponents searches real_searches measured_exponents early_stopping utilisation horizon transfer_slopes \
+	muon depth decay batch_size token_rules parameterizations held_out_width held_out_width_256 cost plan_cost import_time optax_leaves
 MODELS := real_models tracing param_groups
 SERVICE := service_transfers service_large service_submit unread_answers service_exponents service_claim database_growth \
 	scaling soak page_first_view page_frames

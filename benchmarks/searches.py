@@ -121,10 +121,11 @@ def compare(scenario: Scenario, draws: int, seed: int) -> dict[str, dict[str, An
             one[f"information, ± {precision:g}"] = search(world, search="information", precision=precision)
         for way, row in one.items():
             found.setdefault(way, []).append({**row, "cost": row["flops"] / one[GRID]["flops"]})
-    return {way: _mean(rows) for way, rows in found.items()}
+    return {way: mean_of(rows) for way, rows in found.items()}
 
 
-def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def mean_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return means over calibrations, the root mean square error, and how often each end came."""
     ends = Counter(row["end"].value for row in rows if row["end"] is not None)
     return {
         **{name: float(np.mean([row[name] for row in rows])) for name in ("cost", "covered", "half_width", "rounds")},
@@ -135,7 +136,7 @@ def _mean(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _pooled(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+def pooled_of(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Return the same over all scenarios, which have equally many draws."""
     pooled = {}
     for way in next(iter(results.values())):
@@ -153,7 +154,8 @@ def _pooled(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str,
     return pooled
 
 
-def _table(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def table_of(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a row for each search."""
     lines = [
         "| search | cost | trials | rounds | error at ×4 | half-width | covered | ended by |",
         "|---|---|---|---|---|---|---|---|",
@@ -179,14 +181,14 @@ def page(results: Mapping[str, Mapping[str, Mapping[str, Any]]], pooled: Mapping
         "the law; covered is how often the 95 % interval holds the optimum of one model there; half-width is that of "
         "this interval. `information, ± p` stops at the precision p.",
         "",
-        *_table(pooled),
+        *table_of(pooled),
         "",
         f"At the telescope's cost the information search takes {equal['cost'] / telescope['cost']:.2f} of its "
         f"operations; its error is {equal['error'] / telescope['error']:.2f} of the telescope's, its half-width "
         f"{equal['half_width'] / telescope['half_width']:.2f}.",
     ]
     for name, found in results.items():
-        lines += ["", f"## {name[0].upper()}{name[1:]}", "", *_table(found)]
+        lines += ["", f"## {name[0].upper()}{name[1:]}", "", *table_of(found)]
     return lines
 
 
@@ -200,8 +202,8 @@ def main() -> None:
     results = {}
     for index, scenario in enumerate(SCENARIOS):
         results[scenario.name] = compare(scenario, options.draws, options.seed + 1000 * index)
-        print(scenario.name, *_table(results[scenario.name])[2:], sep="\n", flush=True)
-    pooled = _pooled(results)
+        print(scenario.name, *table_of(results[scenario.name])[2:], sep="\n", flush=True)
+    pooled = pooled_of(results)
     seconds = time.perf_counter() - began
     print(f"{seconds:.0f} s")
     data = {"seconds": seconds, "pooled": pooled, "scenarios": results}

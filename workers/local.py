@@ -230,9 +230,12 @@ class _Run:
     def _prepare(
         self, spec: CalibrationSpec, shards: Sequence[ShardSpec], make_job: MakeJob, free: list[Standby]
     ) -> None:
-        """Let a place that has no shard compile the program of a width that a later round will train."""
+        """Let a place that has no shard compile the program of the narrowest width that no round has trained yet.
+
+        Searches go from narrow widths to wide ones, and an information search may never reach the widest.
+        """
         known = {shard.width for shard in shards} | {trial.width for trial in self.trials} | self.prepared
-        width = max(set(spec.widths) - known, default=None)
+        width = min(set(spec.widths) - known, default=None)
         if width is None:
             return
         self.prepared.add(width)

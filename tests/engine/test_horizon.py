@@ -11,6 +11,7 @@ import pytest
 from tests.engine.jobs import job_of, run_any, run_horizons
 from widthwise.calibration.trial import Trial, TrialIdentity
 from widthwise.errors import InvalidInputError
+from workers.engine import horizon
 from workers.engine.data import load_corpus
 from workers.engine.horizon import HorizonProgram, cooldown_start, course, warmup_steps
 from workers.engine.prescription import prescribe
@@ -151,3 +152,17 @@ def test_a_shard_without_horizons_is_refused(spec: dict[str, Any], change: dict[
     with pytest.raises(InvalidInputError) as raised:
         next(run_horizons(spec, {**SHARD, **change}))
     assert raised.value.field == field
+
+
+def test_a_process_keeps_the_program_of_its_next_shard(spec: dict[str, Any]) -> None:
+    """Another learning rate and seed need no other program; other horizons do, since they share another warm-up."""
+    before = horizon._compiled.cache_info()
+    one = list(run_horizons(spec, {**SHARD, "seeds": [7]}))
+    list(run_horizons(spec, {**SHARD, "learning_rates": [0.02], "seeds": [8]}))
+    again = list(run_horizons(spec, {**SHARD, "seeds": [7]}))
+    after = horizon._compiled.cache_info()
+    assert after.misses - before.misses <= 1
+    assert after.hits - before.hits >= 2
+    assert [outcome(trial) for trial in again] == [outcome(trial) for trial in one]
+    list(run_horizons(spec, {**SHARD, "horizons": [20, 60]}))
+    assert horizon._compiled.cache_info().misses == after.misses + 1

@@ -82,15 +82,18 @@ def test_children_live_on_through_every_round(telescope: CalibrationSpec, tmp_pa
 
 
 def test_a_place_without_a_shard_compiles_for_a_later_round(telescope: CalibrationSpec, tmp_path: Path) -> None:
-    """The first round has the smallest width alone, and the other place then compiles the largest."""
+    """The first round has the smallest width alone, and the other place then compiles the next."""
+    wider = replace(telescope, widths=(*telescope.widths, 8 * max(telescope.widths)))
     note = f"""
 if job.get("only_compile"):
-    open({str(tmp_path)!r} + "/" + str(job["shard"]["width"]), "x")
+    open({str(tmp_path / "widths")!r}, "a").write(str(job["shard"]["width"]) + " ")
 """
     command = fake("time.sleep(.5)\n" + TRIALS + 'say("finished")', note)
-    found = run_calibration(telescope, processes=2, command=command)
-    assert [path.name for path in tmp_path.iterdir()] == [str(max(telescope.widths))]
-    assert {trial.width for trial in found.trials} == set(telescope.widths)
+    found = run_calibration(wider, processes=2, command=command)
+    compiled = (tmp_path / "widths").read_text().split()
+    assert compiled[0] == str(wider.widths[1])
+    assert len(compiled) == len(set(compiled))
+    assert {trial.width for trial in found.trials} == set(wider.widths)
     assert len({trial.identity for trial in found.trials}) == len(found.trials)
 
 

@@ -8,8 +8,10 @@ All horizons share the run's warm-up, which is 5 % of the shortest horizon. A lo
 without a constant phase; a shorter one is below the 2-5 % that are enough (Kosson et al. 2410.23922).
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from time import perf_counter
@@ -30,7 +32,7 @@ from workers.engine.data import load_corpus
 from workers.engine.order import in_order
 from workers.engine.report import Progress
 from workers.engine.training import WARMUP_SHARE, State
-from workers.engine.width_program import CHUNKS, WidthProgram, is_healthy
+from workers.engine.width_program import CHUNKS, PROGRAMS, WidthProgram, is_healthy
 
 
 def run_shard(
@@ -58,10 +60,7 @@ def run_shard(
     wanted = [trial for trial in in_order(shard) if trial not in stored]
     if not wanted:
         return
-    corpus, longest = load_corpus(spec.proxy.dataset, corpora_dir), max(shard.horizons)
-    # a run is as long as the longest horizon; shorter ones use the beginning of its draws
-    shared = WidthProgram.of(replace(spec, steps=longest), shard.width, corpus)
-    program, before = HorizonProgram(shared, warmup_steps(shard.horizons)), 0
+    program, longest, before = _program(spec, shard, corpora_dir), max(shard.horizons), 0
     for _, run in groupby(wanted, attrgetter("seed", "learning_rate")):
         branches = list(run)
 
@@ -71,6 +70,20 @@ def run_shard(
 
         yield from program.run(branches, report)
         before += len(branches)
+
+
+def _program(spec: CalibrationSpec, shard: ShardSpec, corpora_dir: str | None) -> "HorizonProgram":
+    """Return the compiled program of a width and these horizons, which a process keeps for its next shard."""
+    return _compiled(json.dumps(spec.to_dict(), sort_keys=True), shard.width, shard.horizons, corpora_dir)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _compiled(spec: str, width: int, horizons: tuple[int, ...], corpora_dir: str | None) -> "HorizonProgram":
+    """By the specification as JSON: measured alignments make it unhashable."""
+    # a run is as long as the longest horizon; shorter ones use the beginning of its draws
+    read = replace(CalibrationSpec.from_dict(json.loads(spec)), steps=max(horizons))
+    shared = WidthProgram.of(read, width, load_corpus(read.proxy.dataset, corpora_dir))
+    return HorizonProgram(shared, warmup_steps(horizons))
 
 
 def warmup_steps(horizons: Sequence[int]) -> int:

@@ -27,11 +27,7 @@ from workers.engine.optimizers import engine_optimizer
 from workers.engine.order import in_order
 from workers.engine.report import Progress
 from workers.engine.training import hyperparameters
-from workers.engine.width_program import WidthProgram, is_healthy
-
-# Compiled programs that a process keeps (chosen), since a round revisits the widths of the last one: to trace a program
-# and read it from the cache on disk takes 0.3 s of processor time (measured, MLP of width 64)
-PROGRAMS = 4
+from workers.engine.width_program import PROGRAMS, WidthProgram, is_healthy
 
 
 def run_shard(
