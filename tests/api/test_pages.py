@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from service.dashboard.assets import ASSETS, needed_by, release
+from service.dashboard.assets import ASSETS, asset, needed_by, release
 from service.dashboard.bar import PAGES as BAR
 from service.dashboard.views import VIEWS
 from tests.api.client import Client, problem
@@ -74,6 +74,28 @@ def test_what_a_script_imports_is_there(client: Client, name: str) -> None:
         for imported in names.split(","):
             found = rf"^export (?:async )?(?:function|class|const) {imported.strip()}\b"
             assert re.search(found, exported.text, re.M), (imported, address)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_what_a_script_calls_is_there(name: str) -> None:
+    """A call of another module's function that is not imported fails when it is reached, in the browser alone."""
+    exported = {
+        found
+        for script in SCRIPTS
+        for found in re.findall(r"^export (?:async )?(?:function|class|const) (\w+)", code(script), re.M)
+    }
+    text = code(name)
+    called = set(re.findall(r"(?<![\w.])(?:new )?(\w+)\(", text)) & exported
+    known = {word.strip() for names in re.findall(r"^import \{([^}]+)\}", text, re.M) for word in names.split(",")}
+    known |= set(re.findall(r"\b(?:function|class|const|let) (\w+)", text))
+    known |= set(re.findall(r"[{(,]\s*(\w+)(?=\s*[,}=)])", text))  # parameters, and what is taken out of an object
+    assert called - known == set()
+
+
+def code(name: str) -> str:
+    """A script without its comments and strings; what a template computes stays."""
+    text = re.sub(r'"[^"\n]*"', '""', asset(name).decode("utf-8"))
+    return re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("name", VIEWS)

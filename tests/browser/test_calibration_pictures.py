@@ -17,6 +17,9 @@ from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 
 #: How many runs are drawn: dots in the frame, and carets for those above it.
+PLACE = (
+    "(node) => [node.getBoundingClientRect().top + scrollY, node.offsetHeight]"  # on the page, wherever it is scrolled
+)
 DRAWN = """(() => { const count = (kind, part) => [...document.querySelectorAll(`#losses .plotted ${kind}`)]
   .reduce((sum, path) => sum + (path.getAttribute("d") || "").split(part).length - 1, 0);
   return count(".runs", "h0") + count(".carets", "M"); })()"""
@@ -151,7 +154,7 @@ def test_the_numbers_of_a_run_are_told_by_keyboard_and_pointer_and_move_nothing(
     shown(reader, finished(api))
     drawn(page, len(bowl()))
     box = page.locator("#losses .plotted")
-    before = page.locator("#losses").bounding_box()
+    before = page.locator("#losses").evaluate(PLACE)
     box.focus()
     page.keyboard.press("Home")
     tip = box.get_by_role("status")
@@ -165,7 +168,7 @@ def test_the_numbers_of_a_run_are_told_by_keyboard_and_pointer_and_move_nothing(
     expect(tip).to_be_hidden()
     page.locator("#losses .plotted .optimum").last.hover()
     expect(tip).to_contain_text("width 256")
-    assert page.locator("#losses").bounding_box() == before
+    assert page.locator("#losses").evaluate(PLACE) == before
 
 
 def test_each_figure_is_downloaded(reader: Reader, page: Page, api: Client, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from service.dashboard.terms import GLOSSARY
 from tests.browser.reader import Reader
 
 
@@ -54,7 +55,7 @@ def test_every_term_is_reached(reader: Reader, page: Page) -> None:
     reader.field("Alignment").focus()
     with page.expect_popup() as opened:
         keys.press("F1")
-    expect(opened.value).to_have_url(f"{reader.address}/guide/glossary.html#alignment")
+    expect(opened.value).to_have_url(f"{reader.address}{GLOSSARY}#alignment")
     reader.number("hidden").focus()
     keys.press("ArrowLeft")
     assert reader.focused() == "hidden"
@@ -62,7 +63,7 @@ def test_every_term_is_reached(reader: Reader, page: Page) -> None:
         keys.press(key)
         assert reader.focused() == term
     keys.press("Enter")  # in the tab that is open
-    expect(opened.value).to_have_url(f"{reader.address}/guide/glossary.html#learning-rate")
+    expect(opened.value).to_have_url(f"{reader.address}{GLOSSARY}#learning-rate")
     keys.press("ArrowDown")
     assert reader.focused() == "embedding|learning_rate|first"
 

@@ -5,7 +5,7 @@ import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { refresh } from "/assets/shared/page.js";
-import { ask, picture, Refused } from "/assets/shared/service.js";
+import { ask, picture, Refused, send } from "/assets/shared/service.js";
 import { offerHoldout } from "/assets/sweep/holdout.js";
 import { lawNodes } from "/assets/sweep/law.js";
 import { showOptima } from "/assets/sweep/optima.js";
