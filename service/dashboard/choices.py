@@ -1,8 +1,6 @@
-"""The lists of the pages' forms: their words are those of the library."""
+"""The words of the pages' lists: those of the library, with what a page calls each and says of it."""
 
-import re
-from collections.abc import Iterator, Mapping
-from html import escape
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from service.store import CalibrationState
@@ -11,9 +9,8 @@ from widthwise.calibration.spec import DEFAULTS
 from widthwise.explained import Explained
 from widthwise.rules.beyond_width.named import About
 from widthwise.rules.beyond_width.registry import BY_WORD
-from widthwise.sweeps.exports import NAMES, UNFINISHED
-from widthwise.sweeps.run import FIELDS, FINISHED, NUMBER_AXES
-from widthwise.theory.optimizers import OPTIMIZERS, update_scale
+from widthwise.sweeps.run import FIELDS, NUMBER_AXES
+from widthwise.theory.optimizers import OPTIMIZERS
 from widthwise.vocabulary import (
     AlignmentKind,
     AlignmentName,
@@ -28,7 +25,6 @@ from widthwise.vocabulary import (
     Measured,
     Optimizer,
     Parameterization,
-    Role,
     Runner,
     Search,
     WeightDecayMode,
@@ -78,7 +74,7 @@ CHOICES: Mapping[str, Mapping[str, str]] = {
 }
 CHOSEN = {Optimizer.ADAM.value}  # the words that the form begins with, where they are not the first of their list
 #: Sizes that a rule reads at both ends, besides those that it covers.
-_READ: Mapping[str, frozenset[str]] = MappingProxyType(
+READ: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "timescale": frozenset({"batch_tokens", "tokens"}),
         "power_lines": frozenset({"batch_tokens", "tokens", "parameters"}),
@@ -86,75 +82,4 @@ _READ: Mapping[str, frozenset[str]] = MappingProxyType(
         "keep_share": frozenset({"steps"}),
     }
 )
-
-#: Words to suggest for a field that takes others too, and words of which several may be ticked.
-_SUGGESTIONS = re.compile(r'(<datalist id="(\w+)">)<!-- options -->')
-_CHECKS = re.compile(r"<!-- checks (\w+) -->")
-_TICKED = frozenset(DEFAULTS.measure)
-
-#: A list may begin with an option of the page's, such as "none", and a list to compare with has the words of its other.
-_LIST = re.compile(r'(<select name="(?:compare_)?(\w+)">(<option value="">[^<]*</option>)?)<!-- options -->')
-_EACH_ROLE = re.compile(r"<!-- each role -->(.*?)<!-- /each role -->", re.DOTALL)
-
-
-def with_choices(template: str, choices: Mapping[str, Mapping[str, str]] = CHOICES) -> str:
-    """Return a page with an option for each word, in every list that its template leaves open.
-
-    >>> with_choices('<select name="fruit"><!-- options --></select>', {"fruit": {"fig": "Fig"}})
-    '<select name="fruit"><option value="fig">Fig</option></select>'
-    """
-    page = _LIST.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=not found[3]), template)
-    page = _SUGGESTIONS.sub(lambda found: found[1] + _options(found[2], choices[found[2]], first=False), page)
-    return _CHECKS.sub(lambda found: _checks(found[1], choices[found[1]]), page)
-
-
-def _checks(name: str, words: Mapping[str, str]) -> str:
-    return "".join(
-        f'<label class="check"><input type="checkbox" name="{name}" value="{escape(word)}"'
-        f"{' checked' if word in _TICKED else ''}> {escape(label)}</label>"
-        for word, label in words.items()
-    )
-
-
-def with_roles(template: str) -> str:
-    """Return a page with what its template has for each role, once for each; ROLE stands for its word.
-
-    >>> with_roles("<!-- each role -->ROLE <!-- /each role -->")
-    'embedding hidden readout vector scalar '
-    """
-    return _EACH_ROLE.sub(lambda found: "".join(found[1].replace("ROLE", role.value) for role in Role), template)
-
-
-def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:
-    """first: whether the list begins with a word, so that one may be chosen from the start."""
-    return "".join(
-        f'<option value="{escape(word)}"{" selected" if first and word in CHOSEN else ""}'
-        f"{''.join(_said(name, word))}>{escape(label)}</option>"
-        for word, label in words.items()
-    )
-
-
-def _said(name: str, word: str) -> Iterator[str]:
-    """What the page needs of a choice: its meaning, or a rule's formula with the source, and the fields it brings."""
-    needs: list[str] = []
-    if name in RULES:
-        rule = BY_WORD[RULES[name]][word]
-        yield f' title="{escape(f"{rule.formula} ({rule.source})")}"'
-        needs = sorted(rule.covers | _READ.get(word, frozenset()))
-    elif name in MEANINGS:
-        yield f' title="{escape(MEANINGS[name][word])}"'
-    elif name == "optimizer" and update_scale(Optimizer(word), Role.HIDDEN).preconditioner is not None:
-        needs = ["block_size"]
-    elif name == "meaning":
-        yield _column(word)
-    if needs:
-        yield f' data-needs="{escape(" ".join(needs))}"'
-
-
-def _column(word: str) -> str:
-    """What the page needs of a field of a run: the names that a table has for it, and the words of a status."""
-    kind = "axis" if word in NUMBER_AXES else "field"
-    ended = (
-        f' data-finished="{" ".join(FINISHED)}" data-unfinished="{" ".join(UNFINISHED)}"' if word == "status" else ""
-    )
-    return f' data-kind="{kind}" data-names="{" ".join(NAMES.get(word, (word, "state")))}"{ended}'
+TICKED = frozenset(DEFAULTS.measure)  # of a list of which several may be ticked, those that are from the start

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.dashboard.assets import ASSETS, needed_by, with_release
 from service.dashboard.bar import bar
-from service.dashboard.choices import with_choices, with_roles
+from service.dashboard.lists import with_choices, with_roles
 from service.dashboard.terms import term_link
 
 _FOLDER = Path(__file__).parent

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service.dashboard.choices import with_choices
+from service.dashboard.lists import with_choices
 from tests.api.client import Client
 from widthwise import vocabulary
 from widthwise.calibration.corpora import CORPORA
