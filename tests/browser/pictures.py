@@ -2,9 +2,12 @@
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.sync_api import expect
@@ -27,6 +30,53 @@ class Picture:
     height: int = 900  #: what is kept of the page, in pixels
     dark: bool = False
     at: str | None = None  #: a selector of what stands at the top
+
+
+#: What the pictures of calibrations show, trained while they are drawn: standard parameterization with one global rate.
+CALIBRATION: dict[str, Any] = {
+    "name": "SP, one global rate",
+    "note": "Does the best global rate fall with the width here?",
+    "parameterization": "standard",
+    "optimizer": "adam",
+    "learning_rate_rule": "global",
+    "widths": [32, 64, 128, 256],
+    "learning_rates": [2.0**power for power in range(-13, -2)],
+    "seeds": 3,
+    "steps": 100,
+    "search": "grid",
+    "measure": ["learning_rate", "epsilon", "coordinates", "alignment"],
+    "proxy": {"architecture": "mlp", "depth": 2, "batch_size": 64},
+}
+
+
+@cache
+def calibrated(api: httpx.Client) -> str:
+    """The address of the calibration's page, once it has ended."""
+    answer = api.post("/v1/calibrations", json=CALIBRATION).raise_for_status().json()
+    while answer["state"] not in ("succeeded", "failed"):
+        time.sleep(1)
+        answer = api.get(answer["links"]["self"]).raise_for_status().json()
+    assert answer["state"] == "succeeded", answer["reason"]
+    return f"/calibrations/{answer['id']}"
+
+
+def exponents(api: httpx.Client) -> str:
+    """The address of the library, with what the calibration measured."""
+    calibrated(api)
+    return "/exponents"
+
+
+@cache
+def swept(api: httpx.Client) -> str:
+    """The address of a sweep's page: the losses of the calibration's runs, as they would come from elsewhere."""
+    trials = api.get(f"/v1{calibrated(api)}/trials").raise_for_status().json()["items"]
+    runs = [
+        {name: trial[name] for name in ("width", "learning_rate", "seed", "loss")}
+        for trial in trials
+        if trial["status"] != "stopped"
+    ]
+    body = {"name": "The same runs as a table", "runs": runs}
+    return f"/sweeps/{api.post('/v1/sweeps', json=body).raise_for_status().json()['id']}"
 
 
 PICTURES = (
@@ -59,6 +109,14 @@ PICTURES = (
         width=2560,
         height=1440,
     ),
+    Picture("new_calibration.png", "/calibrations#new=1", "#estimate dl, #estimate table", height=1000, dark=True),
+    Picture("calibration.png", calibrated, "#losses .runs", height=1010),
+    Picture("calibration_phone.png", calibrated, "#losses .runs", width=380, height=760, at="#losses"),
+    Picture("calibration_wide.png", calibrated, "#losses .runs", width=2560, height=1440, dark=True, at="#pictures"),
+    Picture("sweep.png", swept, "#plot[src]", height=1100),
+    Picture("sweep_phone.png", swept, "#plot[src]", width=380, height=760, dark=True, at="#law"),
+    Picture("exponents.png", exponents, "#exponents tbody tr", height=1000, dark=True),
+    Picture("workers.png", "/workers", "#workers tbody tr", height=500),
 )
 
 
@@ -69,7 +127,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         Path(folder, "log").open("w") as log,
-        serving(Path(folder, "data"), stderr=log) as (address, _),
+        serving(Path(folder, "data"), "--workers", "1", stderr=log) as (address, _),
         httpx.Client(base_url=address, trust_env=False, timeout=60) as api,
         chromium() as browser,
     ):

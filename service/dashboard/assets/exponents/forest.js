@@ -74,7 +74,7 @@ function picture(quantity, all, width) {
   const bottom = rows.length * ROW;
   const axis = ticks(low, high).flatMap((value) => [
     draw("path", { class: value === 0 ? "upright" : "grid", d: `M${x(value)} 0V${bottom + 3}` }),
-    draw("text", { x: Math.min(x(value), width - 8), y: bottom + 17, "text-anchor": "middle" }, String(value).replace("-", "−")),
+    draw("text", { x: Math.min(x(value), width - 1), y: bottom + 17, "text-anchor": x(value) > width - 16 ? "end" : "middle" }, String(value).replace("-", "−")),
   ]);
   const lines = rows.map((row, index) => lineOf(row, index * ROW + ROW / 2, x, low, high, { left, width }));
   const svg = draw("svg", { role: "img", "aria-label": summary(quantity, all), viewBox: `0 0 ${width} ${height}`, width, height }, ...axis, ...lines);
