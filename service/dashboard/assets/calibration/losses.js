@@ -7,6 +7,7 @@ import { draw, make } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { pointing } from "/assets/shared/pointing.js";
+import { runsByWidth } from "/assets/calibration/runs.js";
 import { BOTTOM, HEIGHT, around, arrow, bar, caret, cross, diamond, dot, keyOf, line, px, shade } from "/assets/calibration/marks.js";
 
 const RIGHT = 10;
@@ -22,7 +23,7 @@ export function lossPicture() {
   const box = make("div", { class: "plotted", tabindex: 0, role: "group", "aria-label": "Runs: the arrow keys lead from one to the next" }, svg);
   const legend = make("div", { class: "widths", role: "group", "aria-label": "Widths that are shown" });
   const key = make("ul", { class: "marks" });
-  const byWidth = new Map(); // { width, runs, hidden, …what is drawn }
+  const sweep = runsByWidth(); // each width has what is drawn of it too
   const groups = { back: draw("g"), runs: draw("g"), curves: draw("g"), lost: draw("g"), optima: draw("g") }; // from back to front
   let fit = null;
   let scaled = false;
@@ -36,12 +37,10 @@ export function lossPicture() {
 
   const repoint = pointing(box, () => targets ?? (targets = allTargets()));
 
-  const widths = () => [...byWidth.values()].sort((one, other) => one.width - other.width);
   const fitOf = (width) => fit?.widths.find((each) => each.width === width) ?? null;
   /** What the learning rates of a width are divided by; null if that isn't known. */
   const unit = (width) => (scaled ? fitOf(width)?.law_learning_rate ?? null : 1);
-  const units = () => widths().map((each) => unit(each.width)).join();
-  const isLost = (run, of) => run.status === "diverged" || run.status === "stopped" || of.taken.has(`${run.learning_rate} ${run.seed}`);
+  const units = () => sweep.all().map((each) => unit(each.width)).join();
 
   function change(all) {
     whole ||= all;
@@ -60,9 +59,9 @@ export function lossPicture() {
     }
     if (moved || refitted) curves();
     whole = refitted = false;
-    for (const each of widths()) runs(each);
+    for (const each of sweep.all()) runs(each);
     lost();
-    showKey(widths());
+    showKey(sweep.all());
     targets = null;
     repoint();
     svg.setAttribute("aria-label", summary());
@@ -70,7 +69,7 @@ export function lossPicture() {
 
   /** The ranges of both axes, and how the room is shared. */
   function layout(size) {
-    const all = widths();
+    const all = sweep.all();
     const rates = all.flatMap(({ width, low, high }) => (unit(width) === null ? [] : [low / unit(width), high / unit(width)]));
     if (!scaled) rates.push(...planned.rates);
     const [least, most] = rates.length ? [Math.min(...rates), Math.max(...rates)] : [1e-4, 1e-1];
@@ -115,7 +114,7 @@ export function lossPicture() {
     );
     if (!next.range) groups.back.append(draw("text", { x: px((at.left + at.right) / 2), y: px((at.top + at.bottom) / 2), "text-anchor": "middle" }, nothing()));
     if (scaled && next.low < 1 && next.high > 1) groups.back.append(draw("line", { class: "upright", x1: px(x(1)), x2: px(x(1)), y1: at.top, y2: at.bottom }));
-    const all = widths();
+    const all = sweep.all();
     for (const each of all) {
       each.shade = shade(each.width, planned.widths);
       each.dots = draw("path", { class: "runs" });
@@ -131,7 +130,7 @@ export function lossPicture() {
 
   /** Draw what was fitted. */
   function curves() {
-    const all = widths();
+    const all = sweep.all();
     const shown = all.filter(isShown);
     const { frame: at } = axes;
     groups.curves.replaceChildren(
@@ -184,7 +183,7 @@ export function lossPicture() {
     const { x, y } = axes;
     const added = { dots: [], carets: [] };
     for (const run of each.order.slice(each.drawn)) {
-      if (run.loss === null || isLost(run, each)) continue;
+      if (run.loss === null || sweep.isLost(run, each)) continue;
       const at = x(run.learning_rate / ratio);
       if (run.loss > y.high) added.carets.push(caret(at, axes.frame.top));
       else added.dots.push(dot(at, y(run.loss)));
@@ -200,7 +199,7 @@ export function lossPicture() {
   /** Draw where runs of a width ended without a loss: once for each learning rate, fainter if it happened to some seeds only. */
   function lost() {
     const nodes = axes.next.rows.flatMap((width, k) => {
-      const each = byWidth.get(width);
+      const each = sweep.of(width);
       const ratio = unit(width);
       if (ratio === null) return [];
       const y = 22 + axes.row * (k + 0.5);
@@ -219,12 +218,12 @@ export function lossPicture() {
   function allTargets() {
     if (!axes) return [];
     const { x, y, next, row, frame: at } = axes;
-    return widths().flatMap((each, index) => {
+    return sweep.all().flatMap((each, index) => {
       const ratio = unit(each.width);
       if (each.hidden || ratio === null) return [];
       const found = [];
       for (const run of y ? each.order : []) {
-        if (run.loss === null || isLost(run, each)) continue;
+        if (run.loss === null || sweep.isLost(run, each)) continue;
         const out = run.loss > y.high;
         found.push({
           key: run.key, row: index, x: x(run.learning_rate / ratio), y: out ? at.top + 3 : y(run.loss),
@@ -256,8 +255,8 @@ export function lossPicture() {
   const shift = (width, rate) => (scaled ? ` (×${number(rate / unit(width), 3)} the law's)` : "");
 
   function nothing() {
-    if (byWidth.size === 0) return "No run has ended yet";
-    return widths().some((each) => each.lost.size) ? "No run has a loss: all diverged or were stopped" : "No run has a loss yet";
+    if (sweep.all().length === 0) return "No run has ended yet";
+    return sweep.all().some((each) => each.lost.size) ? "No run has a loss: all diverged or were stopped" : "No run has a loss yet";
   }
 
   function showLegend(all) {
@@ -287,47 +286,17 @@ export function lossPicture() {
   }
 
   function summary() {
-    const all = widths();
+    const all = sweep.all();
     const runs = all.reduce((sum, each) => sum + each.order.length, 0);
     const best = all.map((each) => fitOf(each.width)).filter((each) => each?.optimum).map((each) => `${each.width}: ${each.optimum.interval ? number(each.optimum.learning_rate, 3) : each.remark}`);
     const ends = ["diverged", "stopped"].map((kind) => [all.reduce((sum, each) => sum + each[kind], 0), kind]).filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
     return `Loss over learning rate: ${[`${runs} runs at ${all.length} ${all.length === 1 ? "width" : "widths"}`, ...ends].join(", ")}.${best.length ? ` Best learning rate by width: ${best.join("; ")}.` : ""}`;
   }
 
-  function newWidth(width) {
-    const each = { width, runs: new Map(), order: [], drawn: 0, hidden: false, taken: new Set() };
-    byWidth.set(width, recount(each));
-    return each;
-  }
-
-  /** Count a width's runs from the start: when an outcome was replaced, or the fit takes some for divergences. */
-  function recount(each) {
-    Object.assign(each, { low: Infinity, high: 0, best: Infinity, worst: -Infinity, diverged: 0, stopped: 0, tried: new Map(), lost: new Map() });
-    for (const run of each.order) counted(each, run);
-    return each;
-  }
-
-  function counted(each, run) {
-    const rate = run.learning_rate;
-    each.low = Math.min(each.low, rate);
-    each.high = Math.max(each.high, rate);
-    each.tried.set(rate, (each.tried.get(rate) ?? 0) + 1);
-    if (isLost(run, each)) {
-      const kind = run.status === "stopped" ? "stopped" : "diverged";
-      const ended = each.lost.get(rate) ?? { diverged: 0, stopped: 0 };
-      ended[kind] += 1;
-      each[kind] += 1;
-      each.lost.set(rate, ended);
-    } else if (run.loss !== null) {
-      each.best = Math.min(each.best, run.loss);
-      each.worst = Math.max(each.worst, run.loss);
-    }
-  }
-
   legend.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
-    const each = byWidth.get(Number(button.dataset.key));
+    const each = sweep.of(Number(button.dataset.key));
     each.hidden = !each.hidden;
     change(true);
   });
@@ -342,40 +311,13 @@ export function lossPicture() {
     },
     /** Runs that are new or have another outcome. */
     add(runs) {
-      let replaced = false;
-      for (const run of runs) {
-        if (run.status === "failed") continue; // it says nothing of its learning rate
-        const known = byWidth.has(run.width);
-        const each = byWidth.get(run.width) ?? newWidth(run.width);
-        if (each.runs.has(run.key)) {
-          each.order = each.order.filter((old) => old.key !== run.key);
-          each.stale = true;
-        }
-        each.runs.set(run.key, run);
-        each.order.push(run);
-        if (!each.stale) counted(each, run);
-        replaced ||= !known || each.stale;
-      }
-      for (const each of byWidth.values()) {
-        if (!each.stale) continue;
-        each.stale = false;
-        recount(each);
-      }
-      change(replaced);
+      change(sweep.add(runs));
     },
     /** A new fit. */
     fitted(next) {
-      const before = units();
       fit = next;
-      for (const each of byWidth.values()) {
-        const taken = new Set((fitOf(each.width)?.taken_as_diverged ?? []).map((run) => `${run.learning_rate} ${run.seed}`));
-        if ([...taken].join() === [...each.taken].join()) continue;
-        each.taken = taken;
-        recount(each);
-        whole = true;
-      }
-      refitted = true;
-      change(units() !== before);
+      sweep.takeAsDiverged((width) => fitOf(width)?.taken_as_diverged);
+      change(true);
     },
     /** Learning rates as they are, or divided by what the chosen law says. */
     scale(on) {
