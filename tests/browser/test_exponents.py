@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.client import Client
 from tests.api.samples import finished
+from tests.browser.barriers import check_barriers
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 from tests.browser.test_keyboard import tab_to
@@ -312,12 +312,5 @@ def test_no_barrier_and_nothing_clipped(browser: Browser, service: str, library:
     page.goto(f"{service}/exponents#compare={library['drifting']},{library['none']}")
     page.get_by_role("button", name="Source of learning rate, hidden, drifting").click()
     expect(page.locator("#compared tbody tr").nth(5)).to_be_visible()
-    for width in (380, 1280, 2560):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        clipped = "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
-        assert page.evaluate(clipped) == 0, width
-        found = Axe().run(page).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == [], width
+    check_barriers(page)
     context.close()

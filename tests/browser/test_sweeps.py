@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from tests.browser.barriers import check_barriers
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 from tests.browser.test_keyboard import tab_to
@@ -407,22 +407,10 @@ def test_no_barrier_and_nothing_clipped(screen: Reader, sweep: str) -> None:
         screen.page, "wrong.csv", "lr,loss,bs,a_long_name_of_a_column\n0.1,x,32,with a long value in it\n0.2,3,64,\n"
     )
     expect(screen.page.locator("#columns tbody tr")).to_have_count(4)
-    sound(screen.page)
+    check_barriers(screen.page)
     screen.visit(sweep)
     expect(screen.page.locator("#prediction .rate")).to_be_visible()
     screen.page.get_by_role("button", name="Check").click()
     expect(screen.page.locator("#held table")).to_be_visible()
     screen.page.get_by_role("button", name="Delete…").click()
-    sound(screen.page)
-
-
-def sound(page: Page) -> None:
-    """Hold a page to what everybody can read, on every screen."""
-    for width in (380, 1280, 2560):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        clipped = "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
-        assert page.evaluate(clipped) == 0, width
-        found = Axe().run(page).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == [], width
+    check_barriers(screen.page)

@@ -8,7 +8,6 @@ from typing import Any, cast
 import httpx
 import pytest
 import sqlalchemy as sa
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from service.store import Store, open_store
@@ -16,6 +15,7 @@ from service.store.database.clock import now
 from service.store.database.tables import workers as workers_table
 from tests.api.client import Client
 from tests.api.samples import submit
+from tests.browser.barriers import check_barriers
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 from tests.browser.test_keyboard import tab_to
@@ -219,12 +219,5 @@ def test_no_barrier_and_nothing_clipped(browser: Browser, service: str, at_work:
     page = context.new_page()
     page.goto(f"{service}/workers")
     expect(row(page, "failures", "hopeless").first).to_be_visible()
-    for width in (380, 1280, 2560):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        clipped = "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
-        assert page.evaluate(clipped) == 0, width
-        found = Axe().run(page).response["violations"]
-        grave = [each for each in found if each["impact"] in ("serious", "critical")]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in grave] == [], width
+    check_barriers(page)
     context.close()

@@ -1,5 +1,6 @@
 // Pictures of each quantity over width: a line for the roles that share it, the base hollow and the target full.
 
+import { fewLogTicks } from "/assets/shared/axes.js";
 import { byId, draw, make } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number, power } from "/assets/shared/numbers.js";
@@ -43,23 +44,6 @@ function widthTicks(low, high) {
   }
 }
 
-/** Marks of the other axis: 1-2-5 within few decades, else decades. */
-function levelTicks(low, high) {
-  for (const within of [[1, 2, 5], [1, 3], [1]]) {
-    const ticks = [];
-    for (let decade = Math.floor(Math.log10(low)); 10 ** decade <= high; decade++) {
-      for (const digit of within) {
-        const value = Number(`${digit}e${decade}`);
-        if (value >= low * 0.9999 && value <= high * 1.0001) ticks.push(value);
-      }
-    }
-    if (ticks.length <= Y_LABELS) return ticks;
-  }
-  const decades = Math.ceil(Math.log10(high / low) / Y_LABELS);
-  const first = Math.ceil(Math.log10(low) / decades) * decades;
-  return Array.from({ length: Y_LABELS + 1 }, (_, index) => Number(`1e${first + index * decades}`)).filter((value) => value <= high);
-}
-
 function picture(lines, base, target, title) {
   const [low, high] = [Math.min(base, target) / 1.5, Math.max(base, target) * 1.5];
   const levels = lines.flatMap((line) => [at(line, low, target), at(line, high, target), line.base]);
@@ -72,7 +56,7 @@ function picture(lines, base, target, title) {
   const told = lines.map((line) => `${[line.title, line.roles.join(", ")].filter(Boolean).join(" ")} ${power(line.quantity.exponent)}`).join("; ");
   return draw(
     "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${title} over width: ${told}` },
-    ...levelTicks(bottom, top).flatMap((level) => [
+    ...fewLogTicks(bottom, top, Y_LABELS).flatMap((level) => [
       draw("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: fixed(y(level)), y2: fixed(y(level)) }),
       draw("text", { x: LEFT - 6, y: fixed(y(level) + 4), "text-anchor": "end" }, number(level)),
     ]),

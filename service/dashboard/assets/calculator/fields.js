@@ -2,6 +2,7 @@
 
 import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { byId, make } from "/assets/shared/elements.js";
+import { note } from "/assets/shared/notes.js";
 
 export const form = byId("transfer");
 
@@ -76,7 +77,7 @@ export function showFields(state) {
   for (const box of document.querySelectorAll("[data-when]")) box.hidden = !holds(box.dataset.when);
   for (const name of RULES) {
     const control = form.elements[name];
-    note(control, "formula", control.selectedOptions[0]?.title || "");
+    noteAt(control, "formula", control.selectedOptions[0]?.title || "");
   }
   for (const name of VALUES) for (const role of ROLES) form.elements[`${name}_${role}`].placeholder = state[name];
   for (const slider of document.querySelectorAll("input[type=range]")) place(slider);
@@ -129,23 +130,8 @@ export function labelOf(name) {
   return (control instanceof Element ? control.closest("label")?.firstChild.textContent.trim() : "") || name;
 }
 
-const KINDS = ["problem", "formula"]; // of texts under a field
-
-/** Put a text under a field, and tell the field of it; an empty one takes it away. */
-function note(control, kind, text) {
-  const id = `${kind}-${control.name}`;
-  let place = byId(id);
-  if (!place && !text) return;
-  if (!place) {
-    place = make("span", { id, class: kind });
-    (control.closest(".by-role .line") ?? control).after(place); // a cell of that table has no room
-  }
-  if (place.textContent !== text) place.textContent = text;
-  place.hidden = !text;
-  const described = KINDS.map((each) => byId(`${each}-${control.name}`)).filter((each) => each && !each.hidden).map((each) => each.id).join(" ");
-  if (described) control.setAttribute("aria-describedby", described);
-  else control.removeAttribute("aria-describedby");
-}
+/** Put a text under a field; a cell of the table by role has no room for it. */
+const noteAt = (control, kind, text) => note(control, kind, text, (place) => (control.closest(".by-role .line") ?? control).after(place));
 
 /** Mark the fields that problems name, each { field, message }, and no others. */
 export function markProblems(problems) {
@@ -153,7 +139,7 @@ export function markProblems(problems) {
     const control = form.elements[name];
     if (!(control instanceof Element)) continue;
     const found = problems.filter((problem) => problem.field === name);
-    note(control, "problem", found.map((problem) => problem.message).join(" "));
+    noteAt(control, "problem", found.map((problem) => problem.message).join(" "));
     if (found.length > 0) {
       control.setAttribute("aria-invalid", "true");
       for (let box = control.closest("details"); box; box = box.parentNode.closest("details")) box.open = true;

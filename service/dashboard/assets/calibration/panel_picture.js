@@ -1,5 +1,6 @@
 // A small picture of a panel: lines with dots and intervals over widths, steps or horizons.
 
+import { fewLogTicks, fewTicks } from "/assets/shared/axes.js";
 import { draw, make } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
 
@@ -13,35 +14,8 @@ const Y_LABELS = 5; // at most (chosen): what fits without touching
 const LETTER = 6.5; // width of a digit in the picture's units
 const BEYOND = 3; // how many times the spread of the dots an interval may widen the axis (chosen)
 
-const logarithmic = { to: Math.log10, back: (place) => 10 ** place, ticks: logarithmicTicks };
-const linear = { to: (value) => value, back: (place) => place, ticks: linearTicks };
-
-/** Marks at 1-2-5 within few decades, else at decades. */
-function logarithmicTicks(low, high, most) {
-  for (const within of [[1, 2, 5], [1, 3], [1]]) {
-    const ticks = [];
-    for (let decade = Math.floor(Math.log10(low)); 10 ** decade <= high; decade++) {
-      for (const digit of within) {
-        const value = Number(`${digit}e${decade}`);
-        if (value >= low * 0.9999 && value <= high * 1.0001) ticks.push(value);
-      }
-    }
-    if (ticks.length <= most && ticks.length > 1) return ticks;
-  }
-  const decades = Math.ceil(Math.log10(high / low) / most);
-  if (high / low < 10) return linearTicks(low, high, most).filter((value) => value > 0);
-  const first = Math.ceil(Math.log10(low) / decades) * decades;
-  return Array.from({ length: most + 1 }, (_, index) => Number(`1e${first + index * decades}`)).filter((value) => value <= high);
-}
-
-function linearTicks(low, high, most) {
-  const rough = (high - low) / most;
-  const decade = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((digit) => digit * decade).find((each) => each >= rough * 0.9999);
-  const ticks = [];
-  for (let index = Math.ceil(low / step - 1e-6); index * step <= high * (1 + 1e-6); index++) ticks.push(Number((index * step).toPrecision(12)));
-  return ticks;
-}
+const logarithmic = { to: Math.log10, back: (place) => 10 ** place, ticks: fewLogTicks };
+const linear = { to: (value) => value, back: (place) => place, ticks: fewTicks };
 
 /** Ends of an axis, in its own scale: the dots with some room, and as much of the intervals as leaves the dots legible. */
 function ends(scale, values, bounds, least) {
@@ -88,7 +62,7 @@ export function panelPicture({ told, lines, x: across, y: up }) {
     return HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * (place - bottom)) / (top - bottom);
   };
   const fixed = (value) => value.toFixed(1);
-  const xTicks = across.ticks ? namedTicks(linearTicks(xScale.back(left), xScale.back(right), 5).filter((tick) => tick >= 0), x) : namedTicks(xs, x);
+  const xTicks = across.ticks ? namedTicks(fewTicks(xScale.back(left), xScale.back(right), 5).filter((tick) => tick >= 0), x) : namedTicks(xs, x);
   return draw(
     "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": told },
     ...yScale.ticks(yScale.back(bottom), yScale.back(top), Y_LABELS).flatMap((tick) => [

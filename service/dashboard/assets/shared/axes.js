@@ -106,3 +106,26 @@ export function linearTicks(low, high, pixels) {
 
 /** The pixels that the longest label needs. */
 export const lengthOf = (ticks) => Math.max(0, ...ticks.map(({ label }) => label.length * LETTER));
+
+/** At most so many round values between two positive ones, for small pictures: 1-2-5 within few decades, else decades. */
+export function fewLogTicks(low, high, most) {
+  for (const within of [[1, 2, 5], [1, 3], [1]]) {
+    const ticks = [];
+    for (let decade = Math.floor(Math.log10(low)); 10 ** decade <= high; decade++) {
+      for (const digit of within) {
+        const value = Number(`${digit}e${decade}`);
+        if (value >= low * 0.9999 && value <= high * 1.0001) ticks.push(value);
+      }
+    }
+    if (ticks.length <= most && ticks.length > 1) return ticks;
+  }
+  if (high / low < 10) return fewTicks(low, high, most).filter((value) => value > 0);
+  const decades = Math.ceil(Math.log10(high / low) / most);
+  const first = Math.ceil(Math.log10(low) / decades) * decades;
+  return Array.from({ length: most + 1 }, (_, index) => Number(`1e${first + index * decades}`)).filter((value) => value <= high);
+}
+
+/** The same for equal steps. */
+export function fewTicks(low, high, most) {
+  return between(low, high, stepOf(high - low, most));
+}

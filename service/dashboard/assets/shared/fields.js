@@ -2,8 +2,8 @@
 
 import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { byId, make } from "/assets/shared/elements.js";
+import { note } from "/assets/shared/notes.js";
 
-const KINDS = ["formula", "problem"]; // of texts under a field
 
 const offered = (control, value) => [...control.options].some((option) => option.value === value);
 
@@ -19,7 +19,7 @@ export function holds(condition, state) {
 export function fieldsOf(form) {
   const named = () => [...new Set([...form.elements].map((control) => control.name).filter(Boolean))];
   const controls = (name) => [...form.elements].filter((control) => control.name === name);
-  const fields = { form, named, values, begins: {}, put, reset, readAddress, writeAddress, clearAddress, labelOf, applies, show, note, markProblems };
+  const fields = { form, named, values, begins: {}, put, reset, readAddress, writeAddress, clearAddress, labelOf, applies, show, note: noteAt, markProblems };
 
   function held(name) {
     const all = controls(name);
@@ -81,25 +81,15 @@ export function fieldsOf(form) {
   /** Show the fields that count, and what the chosen words mean. */
   function show(state) {
     for (const box of form.querySelectorAll("[data-when]")) box.hidden = !holds(box.dataset.when, state);
-    for (const control of form.querySelectorAll("select")) note(control, "formula", control.selectedOptions[0]?.title || "");
+    for (const control of form.querySelectorAll("select")) noteAt(control, "formula", control.selectedOptions[0]?.title || "");
   }
 
-  /** Put a text under a field, and tell the field of it; an empty one takes it away. */
-  function note(control, kind, text) {
-    const id = `${kind}-${control.name}`;
-    let place = byId(id);
-    if (!place && !text) return;
-    if (!place) {
-      place = make("span", { id, class: kind });
+  function noteAt(control, kind, text) {
+    note(control, kind, text, (place) => {
       if (control.type === "radio") control.closest(".segments").after(place);
       else if (control.type === "checkbox") control.parentNode.after(place);
       else control.parentNode.append(place);
-    }
-    if (place.textContent !== text) place.textContent = text;
-    place.hidden = !text;
-    const described = KINDS.map((each) => `${each}-${control.name}`).filter((each) => byId(each)?.hidden === false).join(" ");
-    if (described) control.setAttribute("aria-describedby", described);
-    else control.removeAttribute("aria-describedby");
+    });
   }
 
   /** Mark the fields that problems name, each { field, message }, and no others. Returns the first that is marked. */
@@ -108,7 +98,7 @@ export function fieldsOf(form) {
     for (const name of named()) {
       const control = controls(name).at(-1); // of several words the last, below all of them
       const found = problems.filter((problem) => problem.field === name);
-      note(control, "problem", found.map((problem) => problem.message).join(" "));
+      noteAt(control, "problem", found.map((problem) => problem.message).join(" "));
       if (found.length > 0) control.setAttribute("aria-invalid", "true");
       else control.removeAttribute("aria-invalid");
       if (found.length > 0) first ??= control;
