@@ -5,7 +5,7 @@
 
 The MLP language model under Adam at two widths; minutes on one core. The exponent over tokens is fitted as a
 calibration that measures `horizon` fits it, and is compared with the published ones, which disagree. The same
-learning rates and seeds are then trained to every horizon by a run of its own, with a warm-up of its own: what branches
+learning rates and seeds are then trained to every horizon by a separate run, with a separate warm-up: what branches
 save, and whether they answer alike.
 """
 

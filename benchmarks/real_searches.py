@@ -54,7 +54,7 @@ def trained(bank: Bank, spec: Mapping[str, Any], cells: Sequence[Cell]) -> Itera
 
 
 def truth_of(bank: Bank, spec: Mapping[str, Any], centre: float) -> dict[str, float]:
-    """Return the log2 optimum at the target by a sweep of its own, and its standard error."""
+    """Return the log2 optimum at the target by a separate sweep, and its standard error."""
     surface, _ = bank.sweep_around(spec, TARGET, centre, TRUTH_SEEDS)
     loss_LxS = np.where(np.isnan(surface.losses), math.inf, surface.losses)
     x_L = np.log2(surface.learning_rates)

@@ -1,8 +1,8 @@
 """Searches replayed over real runs: many calibrations of one question, whose runs are trained once and then shared.
 
 A draw is a calibration with some of the pool's seeds, on the lattice of learning rates or between its points. All draws
-go on together, round by round, so that what a round needs and nobody has run yet is trained in one go. Every run counts
-to its last step: which ones early stopping would have ended is not replayed.
+advance together, round by round, so that what a round needs and nobody has run yet is trained in one go. Every run
+counts to its last step: which ones early stopping would have ended is not replayed.
 """
 
 import math

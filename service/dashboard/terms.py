@@ -6,7 +6,7 @@ GLOSSARY = "/guide/docs/glossary.html"  # assets/shared/terms.js has it too
 
 
 def term_link(word: str) -> str:
-    """Return the small "?" beside a word, which leads to its entry. word: in small letters, with hyphens."""
+    """Return the small "?" next to a word, which leads to its entry. word: in small letters, with hyphens."""
     said = escape(word.replace("-", " "))
     address = f'href="{GLOSSARY}#{escape(word)}" target="guide" rel="help"'
     return f'<a class="term" {address} aria-label="What is {said}?">?</a>'

@@ -1,4 +1,4 @@
-"""The pages that ask the API: each a piece of HTML in `views`, with a script and perhaps a style of its own."""
+"""The pages that ask the API: each a piece of HTML in `views`, with its script and perhaps its style."""
 
 import re
 from collections.abc import Mapping

@@ -96,6 +96,7 @@ def bodies(identifier: str, own: str) -> dict[str, dict[str, Any]]:
     return {
         "compareCalibrations": {"params": {"other": own}},
         "extendCalibration": {"json": {"seeds": 3}},
+        "estimateExtension": {"json": {"seeds": 3}},
         "labelCalibration": {"json": {"name": "mine now"}},
         "uploadTrials": {"json": {"trials": bowl()}},
     }

@@ -79,7 +79,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 def fact(page: Page, term: str) -> Locator:
-    """What the page says beside a term."""
+    """What the page says next to a term."""
     return page.locator(".facts div").filter(has=page.get_by_text(term, exact=True)).locator("dd")
 
 

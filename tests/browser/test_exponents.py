@@ -1,4 +1,4 @@
-"""The library of exponents: filtered, sorted, drawn beside theory, compared, and taken into a plan."""
+"""The library of exponents: filtered, sorted, drawn next to theory, compared, and taken into a plan."""
 
 import csv
 import re
@@ -24,7 +24,7 @@ ROLES = 4  # embedding, hidden, readout and vector: an exponent of the learning 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service of its own, so that the library holds what these tests put there and no more."""
+    """The address of a separate service, so that the library holds what these tests put there and no more."""
     folder = tmp_path_factory.mktemp("library")
     with (folder / "log").open("w") as log, serving(folder, stderr=log) as (address, _):
         yield address

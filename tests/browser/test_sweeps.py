@@ -214,7 +214,7 @@ def test_what_is_wrong_is_told_at_its_column_and_what_is_open_is_asked(
             "Which logarithm of the rate is it?",
             "“diverged” in row 2: give a loss above 0, or nothing if the run diverged.",
             "“x” in row 3: give a number above 0 in every row, or leave the column out.",
-            "In tokens it is batch tokens; in sequences, make it an axis of its own.",
+            "In tokens it is batch tokens; in sequences, make it a separate axis.",
             "",
         ]
     )

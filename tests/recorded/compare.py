@@ -2,7 +2,8 @@
 
 * Every key that was recorded is there with an equal value; more keys may have been added. Lists are equally long.
 * Numbers of a plan agree to a relative 1e-12, those of a fit to 1e-9, which leaves room for another linear-algebra
-  library and not for another exponent. Of a fit, what is zero but for rounding may differ by 1e-10.
+  library and not for another exponent. Of a fit, what is zero but for rounding may differ by 1e-10, and what is a
+  difference of optima to 1e-6: it loses the digits in which they agree (another processor moved one by 2e-7).
 * What differs from run to run (ids, times, digests of the source) is masked: `FRESH` in a database made now, and only
   `CLOCK` in one that was stored, whose ids and times are part of the answer.
 * A list of warnings may have those of `ADDED` besides, and the theory may have settings with further optimizers.
@@ -16,9 +17,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-PLAN, FIT = 1e-12, 1e-9
+PLAN, FIT, DIFFERENCE = 1e-12, 1e-9, 1e-6
 NEAR_ZERO = 1e-10
 _FITTED = re.compile(r"\.(result|items|estimates|exponents)\b")
+_OF_OPTIMA = re.compile(r"\.candidates\[\d+\]\.(lack_of_fit|intervals\.shift\[\d\])$")  # their χ², and how they shift
 
 #: What depends on the moment of asking, or on the version that answers.
 CLOCK = frozenset({"request_id", "seconds_since_seen", "lease_seconds", "seconds_left", "widthwise"})
@@ -102,7 +104,10 @@ class Rules:
             return recorded is now
         if isinstance(recorded, int | float) and isinstance(now, int | float):
             near_zero = NEAR_ZERO if self.tolerance > PLAN and _FITTED.search(path) else 0.0
-            return math.isclose(recorded, now, rel_tol=self.tolerance, abs_tol=near_zero)
+            is_difference = self.tolerance > PLAN and _OF_OPTIMA.search(path)
+            return math.isclose(
+                recorded, now, rel_tol=DIFFERENCE if is_difference else self.tolerance, abs_tol=near_zero
+            )
         return bool(recorded == now)
 
 

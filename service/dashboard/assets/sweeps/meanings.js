@@ -18,9 +18,9 @@ const MOST_KEPT = 32; // columns of a run that are no axes, which the service ta
 const OPEN = {
   n: "Is it parameters, a width, or the number of something else?", d: "Is it tokens, a width, or something else?",
   c: "Is it compute? Then leave it out: it follows from the other axes.",
-  bs: "In tokens it is batch tokens; in sequences, make it an axis of its own.",
-  batch: "In tokens it is batch tokens; in sequences, make it an axis of its own.",
-  batch_size: "In tokens it is batch tokens; in sequences, make it an axis of its own.",
+  bs: "In tokens it is batch tokens; in sequences, make it a separate axis.",
+  batch: "In tokens it is batch tokens; in sequences, make it a separate axis.",
+  batch_size: "In tokens it is batch tokens; in sequences, make it a separate axis.",
   steps: "It is no tokens. Make it an axis of its own, or leave it out if it follows from the others.",
 };
 
