@@ -10,7 +10,6 @@ held to. Each length is written into the page as soon as it is measured.
 """
 
 import argparse
-import json
 import math
 import os
 import time
@@ -22,7 +21,7 @@ import numpy as np
 
 from benchmarks.bank import MLP
 from benchmarks.cost_parts import Shares, database_seconds, start_parts
-from benchmarks.record import RESULTS, arguments, command, machine, write_result
+from benchmarks.record import arguments, command, machine, recorded, write_result
 from benchmarks.replay import (
     CURVE_DEGREE,
     CURVE_OCTAVES,
@@ -416,7 +415,7 @@ def main() -> None:
     options = parser.parse_args()
     asked = QUICK if options.quick else QUESTION
     options.dry |= options.quick or options.no_torch
-    kept = {} if options.dry else _on_page(RESULTS)
+    kept = {} if options.dry else on_page(recorded("cost"))
     for steps in options.steps or ([asked["steps"]] if options.quick else STEPS):
         begun = time.monotonic()
         draws = QUICK_DRAWS if options.quick else DRAWS
@@ -427,14 +426,12 @@ def main() -> None:
         write(kept, options)
 
 
-def _on_page(folder: Path) -> dict[int, dict[str, Any]]:
-    """The lengths that the page in this folder has, by steps; none of a page of an older form."""
-    path = folder / "cost.json"
-    found = json.loads(path.read_text(encoding="utf-8")).get("lengths", []) if path.exists() else []
-    return {each["question"]["steps"]: each for each in found if "measured" in each}
+def on_page(page: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """The lengths that a page has, by steps; none of a page of an older form."""
+    return {each["question"]["steps"]: each for each in page.get("lengths", []) if "measured" in each}
 
 
-def write(reports: Mapping[int, Mapping[str, Any]], options: argparse.Namespace, folder: Path = RESULTS) -> None:
+def write(reports: Mapping[int, Mapping[str, Any]], options: argparse.Namespace, folder: Path | None = None) -> None:
     """Write the page with all its lengths; it is that of the whole command, and each length names its own."""
     page: list[str] = []
     for steps, report in sorted(reports.items()):

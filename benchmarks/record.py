@@ -54,6 +54,13 @@ def machine(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     }
 
 
+def recorded(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """The page that was written last, as JSON; nothing if there is none."""
+    path = folder / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
 def write_result(
     name: str,
     title: str,
@@ -64,17 +71,18 @@ def write_result(
     packages: Sequence[str] = PACKAGES,
     accelerator: str | None = None,
     pictures: Mapping[str, str] | None = None,
-    folder: Path = RESULTS,
+    folder: Path | None = None,
 ) -> None:
     """Print a page and, unless `options.dry`, write it into docs/results, as JSON and as Markdown.
 
     Both are written by the command alone, so that every number in them was measured. options: as `arguments` parses
     them. packages: whose versions matter. accelerator: the device that measured, if it was not the CPU.
-    pictures: SVG documents by what they show.
+    pictures: SVG documents by what they show. folder: where to write, docs/results by default.
     """
     print("\n".join(lines))
     if options.dry:
         return
+    folder = folder or RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     where = {**machine(packages), "accelerator": accelerator, "commit": options.commit}
     text = json.dumps({"command": options.command, "machine": where, **data}, allow_nan=False, separators=(",", ":"))

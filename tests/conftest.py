@@ -1,5 +1,6 @@
 """Fixtures of every layer: the databases that tests run on."""
 
+import logging
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -23,9 +24,15 @@ def pytest_report_header() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    """Undo a command's setting of the level: a later test of this process would miss the lines below it."""
+    """Undo a command's setting of the logs: a later test of this process would miss lines, or see those of others."""
+    root = logging.getLogger()
+    level, handlers = root.level, set(root.handlers)
     yield
     structlog.reset_defaults()
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in handlers:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ _TERM = re.compile(r"<!-- term ([\w-]+) -->")
 
 
 @dataclass(frozen=True)
-class View:
-    """A page: where it is found, what it is called, and the page of the bar that it belongs to."""
+class Screen:
+    """A view: where it is found, what it is called, and the page of the bar that it belongs to."""
 
     path: str
     title: str
@@ -28,14 +28,14 @@ class View:
 
 #: By name: `views/NAME.html` is its content, `assets/NAME/NAME.js` its script, `assets/NAME/NAME.css` its style if any.
 #: What several pages have is in `views/parts`.
-VIEWS: Mapping[str, View] = {
-    "calculator": View("/", "Transfer", "/"),
-    "calibrations": View("/calibrations", "Calibrations", "/calibrations"),
-    "calibration": View("/calibrations/{id}", "Calibration", "/calibrations"),
-    "sweeps": View("/sweeps", "Sweeps", "/sweeps"),
-    "sweep": View("/sweeps/{id}", "Sweep", "/sweeps"),
-    "exponents": View("/exponents", "Exponents", "/exponents"),
-    "workers": View("/workers", "Workers and queue", "/workers"),
+VIEWS: Mapping[str, Screen] = {
+    "calculator": Screen("/", "Transfer", "/"),
+    "calibrations": Screen("/calibrations", "Calibrations", "/calibrations"),
+    "calibration": Screen("/calibrations/{id}", "Calibration", "/calibrations"),
+    "sweeps": Screen("/sweeps", "Sweeps", "/sweeps"),
+    "sweep": Screen("/sweeps/{id}", "Sweep", "/sweeps"),
+    "exponents": Screen("/exponents", "Exponents", "/exponents"),
+    "workers": Screen("/workers", "Workers and queue", "/workers"),
 }
 
 

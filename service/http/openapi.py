@@ -155,7 +155,20 @@ def _build(app: FastAPI, bodies: Sequence[type[BaseModel]], tags: Sequence[Mappi
             if method in _METHODS:
                 _tidy(operation, schemas)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
+    _close_names(document)
     return document
+
+
+def _close_names(part: Any) -> None:
+    """Say of every object whose names follow a pattern that it has no others: Pydantic states the pattern alone."""
+    if isinstance(part, dict):
+        if "patternProperties" in part:
+            part.setdefault("additionalProperties", False)
+        for each in part.values():
+            _close_names(each)
+    elif isinstance(part, list):
+        for each in part:
+            _close_names(each)
 
 
 def _secure(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from service.dashboard.assets import with_release
 from service.guide.site import Guide, built_guide
 from tests.api.client import Client
 from tests.api.guides import ADVICE, FILES, build_guide
@@ -108,7 +109,7 @@ def test_without_a_guide_the_page_says_what_to_do(client: Client, app: FastAPI, 
         assert answer.status_code == 404
         assert "<h1>The guide is not built here" in answer.text
         assert "Run <code>make docs</code>, then load this page again." in answer.text
-        assert '<link rel="stylesheet" href="/assets/page.css">' in answer.text
+        assert with_release('<link rel="stylesheet" href="/assets/page.css">') in answer.text
         assert not re.search(r"<script|<style|\sstyle=", answer.text)
         assert "unsafe" not in answer.headers["content-security-policy"]
     build_guide(tmp_path / "site")

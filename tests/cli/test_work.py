@@ -78,7 +78,7 @@ def test_with_a_broker_serve_is_the_api_alone_unless_told(
         line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(7)]
         process.terminate()
         assert process.wait(PATIENCE_SECONDS) == 0
     (workers,) = (line for line in lines if line.startswith("  workers"))

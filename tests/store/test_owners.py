@@ -20,6 +20,7 @@ BY_ID: dict[str, Callable[[Store, str], Any]] = {
     "calibrations.cancel": lambda store, one: store.calibrations.cancel(one),
     "calibrations.retry": lambda store, one: store.calibrations.retry(one),
     "calibrations.extend": lambda store, one: store.calibrations.extend(one, sample_spec(seeds=3)),
+    "calibrations.expect_extension": lambda store, one: store.calibrations.expect_extension(one, sample_spec(seeds=3)),
     "calibrations.shards": lambda store, one: store.calibrations.shards(one),
     "calibrations.events": lambda store, one: store.calibrations.events(one),
     "calibrations.upload": lambda store, one: store.calibrations.upload(one, UPLOAD),
@@ -50,7 +51,7 @@ NOT_BY_OWNER = {
     *("of", "close", "check_ready"),
 }
 OTHERWISE_HERE = {
-    *("calibrations.create", "calibrations.page", "exponents.page", "workers.all"),
+    *("calibrations.create", "calibrations.expect", "calibrations.page", "exponents.page", "workers.all"),
     *("sweeps.create", "sweeps.page"),
     "sweeps.runs_at",  # of a sweep that was read before
 }

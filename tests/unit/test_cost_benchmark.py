@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import cost
-from benchmarks.record import machine
+from benchmarks.record import machine, recorded
 from tests.asjson import fit_calibration, next_round
 from widthwise.calibration.shard import ShardSpec
 from widthwise.calibration.spec import CalibrationSpec
@@ -105,7 +105,7 @@ def test_a_length_that_is_measured_again_leaves_the_others_on_the_page(
     report: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "cost.json").write_text(json.dumps({"question": {}, "rows": []}))  # of an older form
-    assert cost._on_page(tmp_path) == {}
+    assert cost.on_page(recorded("cost", tmp_path)) == {}
 
     def measured(steps: int, told: str) -> dict[str, Any]:
         where = {**machine(), "commit": "abc1234", "command": told}
@@ -113,8 +113,8 @@ def test_a_length_that_is_measured_again_leaves_the_others_on_the_page(
 
     options = argparse.Namespace(dry=False, commit="abc1234", command="python -m benchmarks.cost --steps 1000")
     cost.write({250: measured(250, "first"), 1000: measured(1000, "second")}, options, tmp_path)
-    cost.write({**cost._on_page(tmp_path), 1000: measured(1000, "third")}, options, tmp_path)
-    assert sorted(cost._on_page(tmp_path)) == [250, 1000]
+    cost.write({**cost.on_page(recorded("cost", tmp_path)), 1000: measured(1000, "third")}, options, tmp_path)
+    assert sorted(cost.on_page(recorded("cost", tmp_path))) == [250, 1000]
     page = (tmp_path / "cost.md").read_text()
     assert page.index("## Runs of 250 steps") < page.index("`first`") < page.index("## Runs of 1000 steps")
     assert "`third` on " in page
