@@ -1,12 +1,10 @@
 """An extension: the specification of a calibration with more widths or seeds, a finer mesh, or more to be asked."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.calibrations.schemas import Estimate
 from service.calibrations.specification import Extension, SpecificationBody
 from service.errors import RefusedInputError
 from service.http.problems import faults
@@ -56,12 +54,6 @@ def extended(spec: CalibrationSpec, more: Extension) -> SpecificationBody:
         raise RefusedInputError(
             f"The extended specification is not valid: {first.get('pointer', '#')}: {first['message']}.", errors=listed
         ) from None
-
-
-def extension_estimate(spec: CalibrationSpec, expected: Mapping[str, Any], shared_trials: int) -> dict[str, Any]:
-    """Return the JSON form of what an extension would ask of workers (`schemas.ExtensionEstimateBody`)."""
-    estimate = {name: expected.get(name) for name in Estimate.model_fields} | {"upper_bound": "upper_bound" in expected}
-    return {"spec": spec.to_dict(), "shared_trials": shared_trials, "estimate": estimate}
 
 
 def _asked(spec: CalibrationSpec, more: Extension) -> dict[str, float]:

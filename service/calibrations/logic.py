@@ -158,6 +158,11 @@ def estimate_body(spec: CalibrationSpec, expected: Mapping[str, Any]) -> dict[st
     return {"spec": spec.to_dict(), "estimate": estimate}
 
 
+def extension_estimate_body(spec: CalibrationSpec, expected: Mapping[str, Any], shared_trials: int) -> dict[str, Any]:
+    """Return the JSON form of what an extension would ask of workers (`schemas.ExtensionEstimateBody`)."""
+    return {"spec": spec.to_dict(), "shared_trials": shared_trials, "estimate": _worker_estimate(expected)}
+
+
 def _estimate(calibration: StoredCalibration) -> dict[str, Any]:
     """What was expected of a calibration before it began (`schemas.Estimate`)."""
     if calibration.runner == Runner.EXTERNAL:

@@ -12,7 +12,7 @@ from service.calibrations import logic
 from service.calibrations.caps import check_caps
 from service.calibrations.documents import ACCEPTED, NO_CACHE, RETRIED, SHOWN, accepted, will_run
 from service.calibrations.examples import EXTENSION_EXAMPLES, LABELS_EXAMPLES, SPEC_EXAMPLES
-from service.calibrations.extension import extended, extension_estimate
+from service.calibrations.extension import extended
 from service.calibrations.labels import ExtensionRequest, LabelsBody, SubmissionBody
 from service.calibrations.schemas import (
     CalibrationBody,
@@ -144,7 +144,7 @@ async def estimate_extension(
     """
     _, spec = await _extended(request, calibration_id, store)
     expected, shared = await heavy.run(partial(store.calibrations.expect_extension, calibration_id, spec.to_dict()))
-    return json_response(extension_estimate(spec, expected, shared), headers=NO_CACHE)
+    return json_response(logic.extension_estimate_body(spec, expected, shared), headers=NO_CACHE)
 
 
 async def _extended(request: Request, calibration_id: str, store: Store) -> tuple[ExtensionRequest, CalibrationSpec]:
