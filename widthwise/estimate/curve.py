@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from widthwise.estimate.intervals import quantile
 from widthwise.estimate.optimum import FLOOR_SPACINGS_THREE_POINTS, WINDOW_OCTAVES, Optimum
@@ -57,7 +58,7 @@ def shared_errors(surfaces: Sequence[Surface], optima: Sequence[Optimum]) -> tup
     coarse = [_is_coarse(surface, optimum) for surface, optimum in zip(surfaces, optima, strict=True)]
     if not any(coarse):
         return tuple(optima)
-    shown = [k for k, optimum in enumerate(optima) if optimum.curvature is not None]
+    shown = [k for k, optimum in enumerate(optima) if optimum.curvature is not None and _usable(surfaces[k]).any()]
     sweeps = [_sweep(surfaces[k], optima[k]) for k in shown]
     fit = _fitted(sweeps, [optima[k] for k in shown]) if len(shown) > 1 else None
     if fit is None:
@@ -79,10 +80,16 @@ def _is_coarse(surface: Surface, optimum: Optimum) -> bool:
     return int((np.abs(x - best) <= WINDOW_OCTAVES[0]).sum()) <= 3
 
 
-def _sweep(surface: Surface, optimum: Optimum) -> _Sweep:
-    """Return the points near an optimum, without those beyond a divergence."""
-    x = np.log2(surface.learning_rates)
+def _usable(surface: Surface) -> NDArray[np.bool_]:
+    """Return the learning rates of which every seed that ran has a loss, (L,)."""
     usable_L = np.isfinite(surface.losses).any(axis=1) & ~(surface.diverged | surface.stopped).any(axis=1)
+    return np.asarray(usable_L)
+
+
+def _sweep(surface: Surface, optimum: Optimum) -> _Sweep:
+    """Return the points near an optimum, without those beyond a divergence; some learning rate is usable."""
+    x = np.log2(surface.learning_rates)
+    usable_L = _usable(surface)
     best = int(np.argmin(np.where(usable_L, np.abs(x - optimum.log2_learning_rate), np.inf)))
     near_L = usable_L & (np.abs(x - x[best]) <= REACH)
     place_L = np.cumsum(usable_L)

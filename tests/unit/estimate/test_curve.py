@@ -98,6 +98,12 @@ def test_what_the_sweeps_together_do_not_show_keeps_the_bracket() -> None:
     assert all(bracketed(each) for each in optima_of(three))
 
 
+def test_a_sweep_with_a_seed_that_stopped_everywhere_lends_the_others_nothing() -> None:
+    sound = coarse((64, 128), 1.0)
+    lost = [{**each, "seed": 1, "status": "stopped", "loss": None} for each in sound if each["width"] == 128]
+    assert [entry.width for entry in fit_optima([*sound, *lost]) if entry.optimum is not None] == [64, 128]
+
+
 def test_a_fine_grid_keeps_its_own_error_and_lends_a_coarse_one_its_curve() -> None:
     fine = [t for t in coarse((64, 128), 0.5, noise=1e-3, points=24) if t["width"] == 64]
     few = [
