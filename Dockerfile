@@ -2,7 +2,7 @@
 # docker-compose.yml says how they run: as uid 10001, on a read-only root file system, without capabilities.
 
 FROM python:3.11-slim-bookworm AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CACHE_DIR=/var/cache/pip
 WORKDIR /src
 # Without pip of its own, the environment is copied as it stands and nothing in it can install.
 RUN python -m venv --without-pip /opt/widthwise
@@ -17,25 +17,25 @@ COPY workers/__init__.py workers/__init__.py
 COPY migrations/__init__.py migrations/__init__.py
 
 FROM build AS build-service
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt \
         . "distributions/server[service,postgres,broker,tracing]"
 
 FROM build-service AS build-worker
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt . "distributions/server[worker]"
 
 # cuda12 runs on drivers from 525 on; cuda13 needs 580; tpu is for TPU hosts (docs/operations.md). All of these extras are
 # of the jax that constraints.txt pins.
 FROM build-worker AS build-gpu-worker
 ARG JAX_EXTRA=cuda12
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt "jax[${JAX_EXTRA}]"
 
 # The documentation, which the API serves as its guide. Its references are written from the code, so it is built next to
 # what the code depends on; MkDocs stays in this stage.
 FROM build-service AS guide
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /opt/widthwise/bin/python install -c requirements/constraints.txt ".[docs]"
 COPY mkdocs.yml CONTRIBUTING.md SECURITY.md ./
 COPY tests/failures/README.md tests/failures/README.md
@@ -54,7 +54,7 @@ COPY service service
 COPY workers workers
 COPY migrations migrations
 COPY --from=guide /src/build/site build/site
-RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheels . distributions/server
+RUN --mount=type=cache,target=/var/cache/pip pip wheel --no-deps --wheel-dir /wheels . distributions/server
 
 FROM build-service AS installed-service
 RUN --mount=type=bind,from=code,source=/wheels,target=/wheels \

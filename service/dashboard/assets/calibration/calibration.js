@@ -101,7 +101,7 @@ async function readAll() {
   }
 }
 
-/** The next that is shown is followed anew. */
+/** Stop following the events; the next reading follows them again. */
 function unfollow() {
   followed?.abort();
   followed = null;

@@ -5,7 +5,7 @@ import { hasEnded } from "/assets/shared/states.js";
 
 const FIT_MS = 3000; // between two fits of a running calibration at least (chosen): one of 5,000 trials takes half a second
 
-/** Reads the fit anew when it may have changed: at once after the end, else every few seconds. took: gets it and what is wrong. */
+/** Reads the fit again when it may have changed: at once after the end, else every few seconds. took: gets it and what is wrong. */
 export function fitting(took) {
   let item = null;
   let runs = 0; // how many times some came

@@ -1,16 +1,16 @@
-// Trials and measurements of a calibration: all pages, and after that only what is new.
+// Measurements of a calibration as they are gathered, and what panels work out of many items.
 
 import { ask } from "/assets/shared/service.js";
 
 const PAGE = 500; // rows, as many as the service gives at once
 
-/** A function that returns every item of a listing; rows that were read stay, unless it is to begin anew. */
+/** A function that returns every item of a listing. It reads what is new; with `all`, everything again. */
 export function gathering(path) {
   let found = new Map();
   let last = null; // cursor of the last page
-  return async function gather(anew = false) {
-    const items = anew ? new Map() : found;
-    let cursor = anew ? null : last;
+  return async function gather(all = false) {
+    const items = all ? new Map() : found;
+    let cursor = all ? null : last;
     for (;;) {
       const page = await ask(`${path}?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`);
       for (const item of page.items) items.set(item.id, item);
