@@ -3,12 +3,12 @@
 import { tell } from "/assets/shared/elements.js";
 import { offer, values } from "/assets/calculator/fields.js";
 import { ask } from "/assets/shared/service.js";
+import { plural } from "/assets/shared/words.js";
 
 const SWEEP = "sweep:"; // before a sweep's id, where a calibration has its id alone
 
 let sources = []; // { value, label, fits, setting }
 
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const day = (item) => new Date(item.created_at).toLocaleDateString();
 
 function ofCalibration(item) {

@@ -1,5 +1,6 @@
 // Taking a plan along: copied or downloaded in any form that a trainer reads.
 
+import { copy } from "/assets/shared/copying.js";
 import { byId, prose, tell } from "/assets/shared/elements.js";
 import { form, offer, writeAddress } from "/assets/calculator/fields.js";
 import { morph } from "/assets/shared/morph.js";
@@ -53,15 +54,10 @@ async function take(action) {
   }
 }
 
-async function copied(text) {
-  if (!navigator.clipboard) throw new Error("This browser allows a page to copy on https and on this machine alone; download the file instead.");
-  await navigator.clipboard.writeText(text);
-}
-
 const fileName = () => forms.find((each) => each.name === form.elements.export.value).file_name;
 
 byId("copy").addEventListener("click", () => take(async ({ text }) => {
-  await copied(text);
+  await copy(text);
   return `${fileName()} is copied.`;
 }));
 byId("download").addEventListener("click", () => take(({ text, type }) => {
@@ -71,7 +67,7 @@ byId("download").addEventListener("click", () => take(({ text, type }) => {
 byId("copy-link").addEventListener("click", async () => {
   writeAddress(); // it is written when the fields have come to rest
   try {
-    await copied(location.toString());
+    await copy(location.toString());
     tell("export-told", "The link is copied; it opens this page as it stands.");
   } catch (error) {
     tell("export-error", error.message);

@@ -4,7 +4,7 @@ import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { ask, send } from "/assets/shared/service.js";
 import { hasEnded } from "/assets/shared/states.js";
-import { plural } from "/assets/calibration/words.js";
+import { plural } from "/assets/shared/words.js";
 
 const IDENTIFIER = /cal_[0-9a-f]+/g;
 let item = null; // as it was read last

@@ -4,7 +4,7 @@ import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
 import { ask } from "/assets/shared/service.js";
 import { nameOf } from "/assets/calibration/head.js";
-import { plural } from "/assets/calibration/words.js";
+import { plural } from "/assets/shared/words.js";
 
 const OFFERED = 20; // of the newest (chosen): others are pasted
 const form = byId("compare-form");

@@ -6,7 +6,8 @@ import { hasEnded } from "/assets/shared/states.js";
 import { geometricMean, grouped } from "/assets/calibration/gathered.js";
 import { panelFigure } from "/assets/calibration/panel_picture.js";
 import { remarks } from "/assets/calibration/results.js";
-import { between, signed, spaced, waiting } from "/assets/calibration/words.js";
+import { spaced } from "/assets/shared/words.js";
+import { between, signed, waiting } from "/assets/calibration/words.js";
 
 const FAINTEST = 0.3; // of the first step's line; the last is full
 

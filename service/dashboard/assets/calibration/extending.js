@@ -6,7 +6,7 @@ import { number } from "/assets/shared/numbers.js";
 import { Refused, ask, posted } from "/assets/shared/service.js";
 import { refusal, whileBusy } from "/assets/calibration/actions.js";
 import { expected, nameOf } from "/assets/calibration/head.js";
-import { plural } from "/assets/calibration/words.js";
+import { plural } from "/assets/shared/words.js";
 
 const FINEST = 1 / 16; // octaves: the service takes no finer mesh
 const TYPING_MS = 250; // a pause in typing before the estimate is asked for

@@ -5,7 +5,8 @@ import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { hasEnded, stateOf } from "/assets/shared/states.js";
 import { grouped } from "/assets/calibration/gathered.js";
-import { duration, plural, setting, spaced } from "/assets/calibration/words.js";
+import { duration, plural, spaced } from "/assets/shared/words.js";
+import { setting } from "/assets/calibration/words.js";
 
 export const nameOf = (item) => item.name || item.id;
 const link = (id, text = id) => make("a", { href: `/calibrations/${id}` }, text);

@@ -1,11 +1,12 @@
 // Behind the numbers: specification, code, devices, seeds, time and operations.
 
+import { copy } from "/assets/shared/copying.js";
 import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { save } from "/assets/shared/saving.js";
 import { grouped } from "/assets/calibration/gathered.js";
-import { duration, plural, spaced } from "/assets/calibration/words.js";
+import { duration, plural, spaced } from "/assets/shared/words.js";
 
 const DIGITS = 12; // of a digest: enough to tell two apart by eye
 const KINDS = { sweep: "sweep", gamma: "γ sweep", horizon: "horizons" };
@@ -80,8 +81,7 @@ function showTimes(trials) {
 
 byId("copy-spec").addEventListener("click", async () => {
   try {
-    if (!navigator.clipboard) throw new Error("This browser allows a page to copy on https and on this machine alone; download it instead.");
-    await navigator.clipboard.writeText(JSON.stringify(spec, null, 2));
+    await copy(JSON.stringify(spec, null, 2));
     tell("spec-told", "The specification is copied.");
   } catch (error) {
     tell("spec-told", error.message);

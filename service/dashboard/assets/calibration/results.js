@@ -4,7 +4,8 @@ import { byId, fill, make, prose, tell, warningNodes } from "/assets/shared/elem
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { hasEnded } from "/assets/shared/states.js";
-import { between, bounded, signed, spaced } from "/assets/calibration/words.js";
+import { spaced } from "/assets/shared/words.js";
+import { between, bounded, signed } from "/assets/calibration/words.js";
 
 export const THEORYS = ["none", "shift"]; // laws whose drift is theory's
 export const LAWS = { none: "theory, no shift", shift: "shift in 1/width", power: "power of width" };

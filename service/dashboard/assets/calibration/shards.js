@@ -2,7 +2,7 @@
 
 import { badge, byId, fill, make } from "/assets/shared/elements.js";
 import { ago } from "/assets/shared/numbers.js";
-import { plural } from "/assets/calibration/words.js";
+import { plural } from "/assets/shared/words.js";
 
 export function showShards(shards) {
   byId("shards-part").hidden = shards.length === 0;

@@ -1,19 +1,8 @@
-// Words of a calibration as a reader takes them in: durations, counts, settings.
+// Words of a calibration as a reader takes them in: settings, optima, exponents.
 
 import { byId } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
-
-export function duration(seconds) {
-  if (seconds < 1) return `${Math.max(1, Math.round(1000 * seconds))} ms`;
-  if (seconds < 10) return `${number(seconds, 2)} s`;
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
-}
-
-export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
-
-export const spaced = (word) => word.replaceAll("_", " ");
+import { spaced } from "/assets/shared/words.js";
 
 /** What the library calls a word of a list, such as muP for mup. */
 function called(list, word) {

@@ -3,15 +3,9 @@
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
+import { duration } from "/assets/shared/words.js";
 
 const count = (value) => value.toLocaleString("en");
-
-/** Seconds as people say them. */
-export function duration(seconds) {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return seconds < 172_800 ? `${number(seconds / 3600, 2)} h` : `${number(seconds / 86_400, 2)} days`;
-}
 
 function time({ seconds, workers }, architecture) {
   const shared = `on ${workers} ${workers === 1 ? "worker" : "workers"}`;

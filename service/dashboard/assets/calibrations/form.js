@@ -4,6 +4,7 @@ import { commandFor } from "/assets/calibrations/command.js";
 import { ratesOf, showEstimate } from "/assets/calibrations/estimate.js";
 import { STEP_OCTAVES, Unreadable, bareOf, bodyOf, pastedOf, problemsOf, stateOf } from "/assets/calibrations/specification.js";
 import { fromAddress, intoAddress } from "/assets/shared/address.js";
+import { copy } from "/assets/shared/copying.js";
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { fieldsOf } from "/assets/shared/fields.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
@@ -198,12 +199,11 @@ async function start() {
 
 async function copied(text, what) {
   try {
-    if (text === "") throw new Error("there is none while a field can’t be read");
-    if (!navigator.clipboard) throw new Error("this browser allows a page to copy on https and on this machine alone");
-    await navigator.clipboard.writeText(text);
+    if (text === "") throw new Error("There is none while a field can’t be read.");
+    await copy(text);
     tell("copied", `${what} is copied.`);
   } catch (error) {
-    tell("copied", `${what} is not copied: ${error.message}.`);
+    tell("copied", `${what} is not copied. ${error.message}`);
   }
 }
 

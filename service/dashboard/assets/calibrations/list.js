@@ -1,6 +1,5 @@
 // The list of calibrations: filtered, refreshed in place, and as far back as the reader has asked.
 
-import { duration } from "/assets/calibrations/estimate.js";
 import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
@@ -8,6 +7,7 @@ import { number } from "/assets/shared/numbers.js";
 import { refresh } from "/assets/shared/page.js";
 import { ask } from "/assets/shared/service.js";
 import { hasEnded, progress, stateOf } from "/assets/shared/states.js";
+import { duration, minus } from "/assets/shared/words.js";
 
 const LIST_MS = 3000; // between readings of the list
 const SHORT = 12; // characters of an identifier in the list (chosen): no two in sight are alike
@@ -21,7 +21,6 @@ let wordFor = (name, value) => value;
 
 const begun = (text) => (text.length > REASON ? `${text.slice(0, REASON)}…` : text);
 const short = (id) => `${id.slice(0, SHORT)}…`; // its page has all of it
-const minus = (text) => text.replace("-", "−");
 
 /** How the best learning rate of hidden matrices moves with width: the exponent with its standard error, and whether it is theory's. */
 function found(item) {

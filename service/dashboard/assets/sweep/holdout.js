@@ -4,7 +4,8 @@ import { byId, fill, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { ask, posted, Refused } from "/assets/shared/service.js";
-import { amount, placeCells, signed, title } from "/assets/sweep/words.js";
+import { spaced } from "/assets/shared/words.js";
+import { amount, placeCells, signed } from "/assets/sweep/words.js";
 
 const form = byId("hold-out");
 let address = "";
@@ -15,7 +16,7 @@ export function offerHoldout(sweep, to) {
   address = to;
   const moving = Object.entries(sweep.axes).filter(([, { low, high, levels }]) => !levels && low < high);
   form.closest("section").hidden = moving.length === 0;
-  const choices = moving.flatMap(([name, { low, high }]) => [[`max ${name}`, `the largest ${title(name)} (${amount(high)})`], [`min ${name}`, `the smallest ${title(name)} (${amount(low)})`]]);
+  const choices = moving.flatMap(([name, { low, high }]) => [[`max ${name}`, `the largest ${spaced(name)} (${amount(high)})`], [`min ${name}`, `the smallest ${spaced(name)} (${amount(low)})`]]);
   const select = form.elements.holdout;
   const chosen = select.value;
   morph(select, choices.map(([value, label]) => make("option", { value, "data-key": value }, label)));
@@ -50,7 +51,7 @@ function show(score) {
   const names = Object.keys(score.cells[0].axes);
   fill(
     table,
-    [...names.map((name) => [title(name), typeof score.cells[0].axes[name] !== "string"]), ["Was best", true], ["Predicted", true], ["95 % interval", true], ["Octaves off", true], ["Nats lost", true], ["Interval holds it"]],
+    [...names.map((name) => [spaced(name), typeof score.cells[0].axes[name] !== "string"]), ["Was best", true], ["Predicted", true], ["95 % interval", true], ["Octaves off", true], ["Nats lost", true], ["Interval holds it"]],
     score.cells.map((each, index) => ({
       key: String(index), class: each.covered ? null : "missed",
       cells: [...placeCells(names, each.axes), number(each.optimum, 3), number(each.predicted, 3), interval(each.interval), signed(each.octaves), number(each.regret, 2), each.covered ? "yes" : "no"],

@@ -2,7 +2,8 @@
 
 import { make, warningNodes } from "/assets/shared/elements.js";
 import { number } from "/assets/shared/numbers.js";
-import { factor, minus, title } from "/assets/sweep/words.js";
+import { minus, spaced } from "/assets/shared/words.js";
+import { factor } from "/assets/sweep/words.js";
 
 const MOSTLY_PRIOR = 0.5; // share of the prior's variance that the data removed, as in widthwise.sweeps.cautions
 
@@ -38,16 +39,16 @@ function axisNode(fit, name, isPrescribed) {
   const one = entry(fit, name);
   const [low, high] = one.interval.map((each) => 2 ** each);
   const sure = one.interval[0] > 0 || one.interval[1] < 0;
-  const doubled = `Twice the ${title(name)}: ${factor(2 ** one.value)} the rate (95 %: ${factor(low)} to ${factor(high)})`;
+  const doubled = `Twice the ${spaced(name)}: ${factor(2 ** one.value)} the rate (95 %: ${factor(low)} to ${factor(high)})`;
   const weak = one.learnt < MOSTLY_PRIOR ? ` Mostly what was expected before any data: the runs removed ${share(one.learnt)} of that doubt.` : "";
   const beyond = isPrescribed ? " This is beyond what the parameterization prescribes." : "";
-  return make("p", { class: "axis-law" }, make("span", { class: "exponent" }, make("strong", {}, title(name)), make("code", {}, exponent(one))), make("span", {}, `${doubled}${sure ? "." : "; no effect at all is possible too."}${beyond}${weak}`));
+  return make("p", { class: "axis-law" }, make("span", { class: "exponent" }, make("strong", {}, spaced(name)), make("code", {}, exponent(one))), make("span", {}, `${doubled}${sure ? "." : "; no effect at all is possible too."}${beyond}${weak}`));
 }
 
 function groupNode(fit, name) {
   const levels = fit.law.filter((one) => one.name.startsWith(`${name}=`));
   const told = levels.map(({ name: level, value, interval: [low, high] }) => `${level.slice(name.length + 1)} ${factor(2 ** value)} (${factor(2 ** low)} to ${factor(2 ** high)})`);
-  return make("p", { class: "axis-law" }, make("span", { class: "exponent" }, make("strong", {}, title(name))), make("span", {}, `${told.join(", ")}.`));
+  return make("p", { class: "axis-law" }, make("span", { class: "exponent" }, make("strong", {}, spaced(name))), make("span", {}, `${told.join(", ")}.`));
 }
 
 function saturationNodes(fit) {
@@ -60,7 +61,7 @@ function saturationNodes(fit) {
 
 function formula(fit, numbers, groups) {
   const nodes = [`rate ≈ ${number(2 ** entry(fit, "level").value, 3)}`];
-  for (const name of numbers) nodes.push(" · (", make("i", {}, title(name)), ` / ${number(middle(fit, name), 3)})`, make("sup", {}, fixed(entry(fit, name).value)));
+  for (const name of numbers) nodes.push(" · (", make("i", {}, spaced(name)), ` / ${number(middle(fit, name), 3)})`, make("sup", {}, fixed(entry(fit, name).value)));
   if (groups.length > 0) nodes.push(` · offset of ${groups.map(title).join(", ")}`);
   if (fit.saturation_batch) {
     const q = Math.exp(entry(fit, "log_sharpness").value);

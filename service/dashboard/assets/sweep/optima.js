@@ -3,7 +3,8 @@
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
-import { amount, title } from "/assets/sweep/words.js";
+import { spaced } from "/assets/shared/words.js";
+import { amount } from "/assets/sweep/words.js";
 
 const BOUND = { low: "≤ ", high: "≥ ", both: "≈ " };
 const SAID = { low: "at the lowest rate tried: a bound", high: "at the highest rate tried: a bound", both: "one rate" };
@@ -20,7 +21,7 @@ export function showOptima(fit) {
 }
 
 function columns() {
-  const axes = Object.keys(optima[0].axes).map((name) => ({ name: `axis ${name}`, label: title(name), isNumber: typeof optima[0].axes[name] !== "string", of: (one) => one.axes[name], shown: (one) => amount(one.axes[name]) }));
+  const axes = Object.keys(optima[0].axes).map((name) => ({ name: `axis ${name}`, label: spaced(name), isNumber: typeof optima[0].axes[name] !== "string", of: (one) => one.axes[name], shown: (one) => amount(one.axes[name]) }));
   return [
     ...axes,
     { name: "rate", label: "Best rate", isNumber: true, of: (one) => one.learning_rate, shown: (one) => `${BOUND[one.edge] || ""}${number(one.learning_rate, 3)}` },

@@ -5,7 +5,8 @@ import { live, outcomeOf } from "/assets/shared/live.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { ask, posted, Refused } from "/assets/shared/service.js";
-import { amount, title } from "/assets/sweep/words.js";
+import { spaced } from "/assets/shared/words.js";
+import { amount } from "/assets/sweep/words.js";
 
 const TYPING_MS = 250; // a pause in typing
 const DRAGGING_MS = 30;
@@ -44,11 +45,11 @@ function fieldOf([name, { low, high, levels }]) {
   if (levels) {
     const select = make("select", { name: `axis ${name}` });
     fillLevels(select, levels);
-    return make("label", {}, title(name), select);
+    return make("label", {}, spaced(name), select);
   }
   const field = make("input", { name: `axis ${name}`, inputmode: "decimal", value: String(high), "aria-describedby": `reach ${name}`.replaceAll(" ", "-") });
-  const slider = make("input", { type: "range", min: Math.log2(low) - 1, max: Math.log2(high * AHEAD), step: 1 / STEPS, "aria-label": `${title(name)}, as a slider`, "data-axis": name });
-  return make("div", { class: "axis-field" }, make("label", {}, title(name), field), slider, make("span", { class: "hint reach", id: `reach ${name}`.replaceAll(" ", "-") }));
+  const slider = make("input", { type: "range", min: Math.log2(low) - 1, max: Math.log2(high * AHEAD), step: 1 / STEPS, "aria-label": `${spaced(name)}, as a slider`, "data-axis": name });
+  return make("div", { class: "axis-field" }, make("label", {}, spaced(name), field), slider, make("span", { class: "hint reach", id: `reach ${name}`.replaceAll(" ", "-") }));
 }
 
 const fieldFor = (name) => form.elements[`axis ${name}`];
@@ -74,7 +75,7 @@ function wrong() {
     const bad = !levels && !(Number(field.value.replaceAll(",", "")) > 0);
     if (bad) field.setAttribute("aria-invalid", "true");
     else field.removeAttribute("aria-invalid");
-    if (bad) return `${title(name)} is “${field.value}”; give a number above 0, such as ${amount(axes[name].high)}.`;
+    if (bad) return `${spaced(name)} is “${field.value}”; give a number above 0, such as ${amount(axes[name].high)}.`;
   }
   return "";
 }

@@ -10,7 +10,8 @@ import { offerHoldout } from "/assets/sweep/holdout.js";
 import { lawNodes } from "/assets/sweep/law.js";
 import { showOptima } from "/assets/sweep/optima.js";
 import { offerPlace } from "/assets/sweep/prediction.js";
-import { amount, title } from "/assets/sweep/words.js";
+import { spaced } from "/assets/shared/words.js";
+import { amount } from "/assets/sweep/words.js";
 import { beginIntake, emptied, ready, taken } from "/assets/sweeps/intake.js";
 import { isListed } from "/assets/sweeps/meanings.js";
 import { isUnknown, sending } from "/assets/sweeps/sending.js";
@@ -52,7 +53,7 @@ function showSweep() {
   tell("sweep-notes", notes);
   const setting = [reading.parameterization, reading.optimizer].filter(Boolean).join(", ");
   const facts = [["Runs", `${runs.toLocaleString("en")}, ${diverged} of them diverged`], ["Cells", `${cells}: runs of a cell differ in learning rate and seed alone`]];
-  for (const [axis, values] of Object.entries(axes)) facts.push([title(axis), `${covered(values)}${reading.prescribed.includes(axis) ? "; rates already scaled over it" : ""}`]);
+  for (const [axis, values] of Object.entries(axes)) facts.push([spaced(axis), `${covered(values)}${reading.prescribed.includes(axis) ? "; rates already scaled over it" : ""}`]);
   if (setting) facts.push(["Setting", setting]);
   facts.push(["Created", `${new Date(created).toLocaleString()}, ${sweep.revision} ${sweep.revision === 1 ? "upload" : "uploads"}`]);
   morph(byId("coverage"), [make("dl", {}, ...facts.flatMap(([term, text]) => [make("dt", { "data-key": `${term} term` }, term), make("dd", { "data-key": `${term} text` }, text)]))]);

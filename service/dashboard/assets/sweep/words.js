@@ -9,11 +9,7 @@ export const amount = (value) => (typeof value === "string" || (Number.isInteger
 /** The cells of a table that name a place. */
 export const placeCells = (names, axes) => names.map((name) => amount(axes[name]));
 
-export const title = (name) => name.replaceAll("_", " ");
-
 /** A factor that is easy to read: ×0.53, ×2.1. */
 export const factor = (value) => `×${number(value, 3)}`;
 
 export const signed = (value, digits = 2) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits)}`;
-
-export const minus = (text) => text.replaceAll("-", "−");

@@ -1,7 +1,8 @@
 // What failed and why: calibrations, their shards, and attempts whose shard waits for another.
 
 import { badge, byId, fill, make } from "/assets/shared/elements.js";
-import { linkTo, plural } from "/assets/workers/work.js";
+import { plural } from "/assets/shared/words.js";
+import { linkTo } from "/assets/workers/work.js";
 
 /** The shards that had a failed attempt: those with the same reason and state are one group. */
 function groups(shards) {

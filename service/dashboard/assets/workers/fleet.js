@@ -2,7 +2,8 @@
 
 import { badge, byId, fill, make } from "/assets/shared/elements.js";
 import { ago } from "/assets/shared/numbers.js";
-import { lasting, linkTo, plural, shardText } from "/assets/workers/work.js";
+import { plural } from "/assets/shared/words.js";
+import { lasting, linkTo, shardText } from "/assets/workers/work.js";
 
 const SHOWN_SECONDS = 3600; // a worker that stopped longer ago is shown when asked for (chosen)
 const ORDER = { running: 0, idle: 1, stale: 2, stopped: 3 };

@@ -3,7 +3,8 @@
 import { byId, fill, make } from "/assets/shared/elements.js";
 import { ago } from "/assets/shared/numbers.js";
 import { progress, stateOf } from "/assets/shared/states.js";
-import { lasting, linkTo, plural } from "/assets/workers/work.js";
+import { plural } from "/assets/shared/words.js";
+import { lasting, linkTo } from "/assets/workers/work.js";
 
 const SAID = [["running", "running"], ["queued", "waiting"], ["failed", "failed"], ["succeeded", "done"], ["cancelled", "cancelled"]];
 

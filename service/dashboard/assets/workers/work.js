@@ -11,7 +11,6 @@ export const linkTo = (id, name) => make("a", { href: `/calibrations/${id}`, tit
 
 export const shardText = ({ kind, width, role }) => [kind, `width ${width}`, role].filter(Boolean).join(", ");
 
-export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 /** How long something takes, in its two largest units at most. */
 export function lasting(seconds) {
