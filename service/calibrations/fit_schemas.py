@@ -1,13 +1,24 @@
 """What the route of a calibration's fit takes and gives."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from service.store import CalibrationState
 from widthwise.estimate.calibration import PREDICTED
 
 Rates = tuple[float, float]
+
+_MULTIPLES = r"^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3}){0,7}$"
+_WORDS = "one to eight integers from 1 to 9999, separated by commas"
+
+
+def _multiples(value: Any) -> Any:
+    """Refuse in words what the pattern would refuse."""
+    if isinstance(value, str) and not re.search(_MULTIPLES, value):
+        raise ValueError(f"Give {_WORDS}, such as 2,4,16")
+    return value
 
 
 class FitAsked(BaseModel):
@@ -15,9 +26,9 @@ class FitAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    multiples: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3}){0,7}$")] = Field(
+    multiples: Annotated[str, BeforeValidator(_multiples), StringConstraints(pattern=_MULTIPLES)] = Field(
         ",".join(map(str, PREDICTED)),
-        description="Of the largest width, where to predict: one to eight integers, separated by commas.",
+        description=f"Of the largest width, where to predict: {_WORDS}.",
     )
 
     @property

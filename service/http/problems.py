@@ -193,12 +193,13 @@ def add_handlers(app: FastAPI) -> None:
     async def on_validation_error(request: Request, exception: Exception) -> Response:
         assert isinstance(exception, RequestValidationError)  # noqa: S101
         details = exception.errors()
-        if any(detail["loc"] and detail["loc"][0] == "path" for detail in details):
+        of_path = [detail for detail in details if detail["loc"] and detail["loc"][0] == "path"]
+        if of_path:
             # An id that no id can look like names nothing: 404, as for one that is well-formed and unknown.
-            return problem_response(
-                errors.NoSuchResourceError("No resource can have this identifier; use one from a listing."),
-                request.url.path,
-            )
+            told = "No resource can have this identifier; use one from a listing."
+            if of_path[0]["type"] == "literal_error":
+                told = f"There is no such {of_path[0]['loc'][-1]}; it is one of {of_path[0]['ctx']['expected']}."
+            return problem_response(errors.NoSuchResourceError(told), request.url.path)
         return problem_response(invalid_request(faults(details, exception.body)), request.url.path)
 
     async def on_http_exception(request: Request, exception: Exception) -> Response:

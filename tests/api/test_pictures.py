@@ -64,7 +64,8 @@ def test_each_figure_is_there_for_print_and_as_numbers(
 
 
 def test_there_is_no_other_format(client: Client) -> None:
-    problem(client.get(f"/v1/calibrations/{submit(client, runner='external')}/plot.jpg"), 404, "not-found")
+    told = problem(client.get(f"/v1/calibrations/{submit(client, runner='external')}/plot.jpg"), 404, "not-found")
+    assert told["detail"] == "There is no such suffix; it is one of 'pdf', 'png' or 'csv'."
 
 
 def test_a_server_without_the_renderer_says_what_to_install(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
