@@ -81,7 +81,8 @@ def test_a_pair_of_config_files(reader: Reader, tmp_path: Path) -> None:
     reader.open()
     reader.page.get_by_text("Files", exact=True).click()
     for label, width in (("Read the tuned model from a file", 256), ("Read the model to train from a file", 1024)):
-        file = tmp_path / "config.json"
+        file = tmp_path / str(width) / "config.json"  # two files: the page may read the first one only later
+        file.parent.mkdir()
         file.write_text(json.dumps({**LLAMA, "hidden_size": width, "intermediate_size": 4 * width}), encoding="utf-8")
         reader.page.get_by_label(label).set_input_files(file)
     reader.shows("hidden", "7.5e-4")
