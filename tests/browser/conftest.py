@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
@@ -16,6 +17,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("data")
     with (folder / "log").open("w") as log, serving(folder, "--workers", "1", stderr=log) as (address, _):
         yield address
+
+
+@pytest.fixture(scope="module")
+def api(service: str) -> Iterator[httpx.Client]:
+    """A client of the service, which a module may have for itself."""
+    with httpx.Client(base_url=service, trust_env=False, timeout=60) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

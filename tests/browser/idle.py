@@ -1,20 +1,16 @@
 """A service without workers, in this process: its store is at hand, so that a test decides what happens when."""
 
 import math
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import uvicorn
 
-from service.app import create_app
 from service.settings import Settings
 from service.store import Store, open_store
-from testbed.waiting import until
 from tests.api.samples import bowl, spec
+from tests.served import served
 
 
 class Idle:
@@ -70,20 +66,11 @@ class Idle:
 def idle_service(settings: Settings, headers: Mapping[str, str] | None = None) -> Iterator[Idle]:
     """Serve on a free port. headers: of the client's requests."""
     store = open_store(settings.database_url)
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
     try:
-        until(lambda: server.started)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        with httpx.Client(base_url=url, headers=dict(headers or {}), trust_env=False, timeout=60) as client:
+        with (
+            served(settings) as url,
+            httpx.Client(base_url=url, headers=dict(headers or {}), trust_env=False, timeout=60) as client,
+        ):
             yield Idle(url, store, client)
     finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
         store.close()

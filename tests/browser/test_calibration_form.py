@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -59,13 +58,6 @@ SPECS: dict[str, dict[str, Any]] = {
         "runner": "external",
     },
 }
-
-
-@pytest.fixture(scope="module")
-def api(service: str) -> Iterator[httpx.Client]:
-    """A client of the service."""
-    with httpx.Client(base_url=service, trust_env=False, timeout=60) as client:
-        yield client
 
 
 def estimated(api: httpx.Client, body: Any) -> dict[str, Any]:

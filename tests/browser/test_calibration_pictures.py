@@ -2,16 +2,14 @@
 
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.api.client import Client
 from tests.api.samples import bowl, finished, spec, submit
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
@@ -25,14 +23,7 @@ DRAWN = """(() => { const count = (kind, part) => [...document.querySelectorAll(
   return count(".runs", "h0") + count(".carets", "M"); })()"""
 
 
-@pytest.fixture(scope="module")
-def api(service: str) -> Iterator[Client]:
-    """A client of the service."""
-    with httpx.Client(base_url=service, trust_env=False, timeout=60) as client:
-        yield cast(Client, client)
-
-
-def upload(api: Client, identifier: str, trials: list[dict[str, Any]]) -> None:
+def upload(api: httpx.Client, identifier: str, trials: list[dict[str, Any]]) -> None:
     answer = api.post(f"/v1/calibrations/{identifier}/trials", json={"trials": trials})
     assert answer.status_code == 200, answer.text
 
@@ -55,7 +46,7 @@ def lost(trials: list[dict[str, Any]], least: float) -> list[dict[str, Any]]:
     return [{**each, "loss": None} if each["learning_rate"] >= least else each for each in trials]
 
 
-def test_every_run_is_a_mark_and_the_choice_is_the_librarys(reader: Reader, page: Page, api: Client) -> None:
+def test_every_run_is_a_mark_and_the_choice_is_the_librarys(reader: Reader, page: Page, api: httpx.Client) -> None:
     identifier = finished(api)
     shown(reader, identifier)
     drawn(page, len(bowl()))
@@ -72,14 +63,14 @@ def test_every_run_is_a_mark_and_the_choice_is_the_librarys(reader: Reader, page
     expect(rows.last).to_contain_text("4096 (×16)")
 
 
-def test_theorys_exponent_is_called_not_refuted(reader: Reader, page: Page, api: Client) -> None:
+def test_theorys_exponent_is_called_not_refuted(reader: Reader, page: Page, api: httpx.Client) -> None:
     shown(reader, finished(api, drift=0.0))
     expect(page.locator("#optima-over-width .state")).to_have_text("exponent: theory's, not refuted")
     expect(page.locator("#optima-over-width .sentence")).to_contain_text("not refuted")
 
 
 def test_runs_appear_as_they_arrive_and_nothing_that_a_reader_does_is_undone(
-    reader: Reader, page: Page, api: Client
+    reader: Reader, page: Page, api: httpx.Client
 ) -> None:
     identifier, trials = submit(api, runner="external"), lost(bowl(), 2.0**-4)
     reader.visit(f"/calibrations/{identifier}")
@@ -102,7 +93,7 @@ def test_runs_appear_as_they_arrive_and_nothing_that_a_reader_does_is_undone(
     drawn(page, 48)
 
 
-def test_an_outcome_that_is_replaced_is_drawn_once(reader: Reader, page: Page, api: Client) -> None:
+def test_an_outcome_that_is_replaced_is_drawn_once(reader: Reader, page: Page, api: httpx.Client) -> None:
     identifier, trials = submit(api, runner="external"), bowl()
     upload(api, identifier, trials)
     shown(reader, identifier)
@@ -113,7 +104,7 @@ def test_an_outcome_that_is_replaced_is_drawn_once(reader: Reader, page: Page, a
 
 
 def test_the_scaled_rate_puts_the_minima_of_a_law_that_holds_on_one_line(
-    reader: Reader, page: Page, api: Client
+    reader: Reader, page: Page, api: httpx.Client
 ) -> None:
     shown(reader, finished(api, drift=0.5))
     places = (
@@ -131,7 +122,7 @@ def test_the_scaled_rate_puts_the_minima_of_a_law_that_holds_on_one_line(
 
 
 def test_an_edge_is_a_bound_and_of_a_cancelled_calibration_a_provisional_one(
-    reader: Reader, page: Page, api: Client
+    reader: Reader, page: Page, api: httpx.Client
 ) -> None:
     identifier = submit(api, runner="external")
     upload(api, identifier, [each for each in bowl() if each["learning_rate"] <= 2.0**-9])
@@ -149,7 +140,7 @@ def test_an_edge_is_a_bound_and_of_a_cancelled_calibration_a_provisional_one(
 
 
 def test_the_numbers_of_a_run_are_told_by_keyboard_and_pointer_and_move_nothing(
-    reader: Reader, page: Page, api: Client
+    reader: Reader, page: Page, api: httpx.Client
 ) -> None:
     shown(reader, finished(api))
     drawn(page, len(bowl()))
@@ -171,7 +162,7 @@ def test_the_numbers_of_a_run_are_told_by_keyboard_and_pointer_and_move_nothing(
     assert page.locator("#losses").evaluate(PLACE) == before
 
 
-def test_each_figure_is_downloaded(reader: Reader, page: Page, api: Client, tmp_path: Path) -> None:
+def test_each_figure_is_downloaded(reader: Reader, page: Page, api: httpx.Client, tmp_path: Path) -> None:
     identifier = finished(api)
     shown(reader, identifier)
     for figure, name, suffix, head in (
@@ -186,7 +177,7 @@ def test_each_figure_is_downloaded(reader: Reader, page: Page, api: Client, tmp_
 
 
 def test_a_fit_that_fails_is_said_and_greys_the_one_before(
-    reader: Reader, page: Page, api: Client, allowed: list[str]
+    reader: Reader, page: Page, api: httpx.Client, allowed: list[str]
 ) -> None:
     allowed.append("503")
     identifier = submit(api, runner="external")
@@ -202,7 +193,7 @@ def test_a_fit_that_fails_is_said_and_greys_the_one_before(
     expect(page.locator("#pictures")).not_to_have_class(re.compile("stale"))
 
 
-def of_many_widths(api: Client) -> str:
+def of_many_widths(api: httpx.Client) -> str:
     rates = [2.0 ** (k / 2) for k in range(-28, -3)]
     asked = {"widths": [32, 48, 64, 96, 128, 192, 256, 512, 768, 1024], "learning_rates": rates}
     identifier = submit(api, runner="external", **asked)
@@ -215,7 +206,7 @@ def of_many_widths(api: Client) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_barrier_nothing_clipped_and_no_labels_that_touch(
-    browser: Browser, service: str, api: Client, scheme: Any
+    browser: Browser, service: str, api: httpx.Client, scheme: Any
 ) -> None:
     states = (of_many_widths(api), submit(api, runner="external"))
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
@@ -254,7 +245,7 @@ TOUCHING = """[...document.querySelectorAll('.plotted svg')].flatMap((svg) => {
 
 
 @pytest.mark.timeout(300)  # the worker imports JAX and trains, on a machine that has much to do
-def test_a_calibration_that_trains_fills_its_pictures(reader: Reader, page: Page, api: Client) -> None:
+def test_a_calibration_that_trains_fills_its_pictures(reader: Reader, page: Page, api: httpx.Client) -> None:
     proxy = {"architecture": "mlp", "depth": 1, "batch_size": 16}
     rates = [0.001, 0.004, 0.016]
     asked = spec(widths=[8, 16], seeds=1, steps=20, search="grid", learning_rates=rates, proxy=proxy)

@@ -1,7 +1,6 @@
 """Calibrations on the page: one is followed, all are listed, and what refreshes leaves the reader alone."""
 
 import re
-from collections.abc import Iterator
 from typing import Any, cast
 
 import httpx
@@ -21,13 +20,6 @@ SPEC: dict[str, Any] = spec(
     learning_rates=[0.001, 0.004, 0.016],
     proxy={"architecture": "mlp", "depth": 1, "batch_size": 16},
 )
-
-
-@pytest.fixture(scope="module")
-def api(service: str) -> Iterator[httpx.Client]:
-    """A client of the service."""
-    with httpx.Client(base_url=service, trust_env=False, timeout=60) as client:
-        yield client
 
 
 @pytest.fixture

@@ -31,13 +31,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(service: str) -> Iterator[httpx.Client]:
-    """A client of the service."""
-    with httpx.Client(base_url=service, trust_env=False, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def library(api: httpx.Client) -> dict[str, str]:
     """Calibrations by name; the last has none."""
     client = cast(Client, api)

@@ -43,13 +43,6 @@ def service(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def api(service: str) -> Iterator[httpx.Client]:
-    """A client of the service."""
-    with httpx.Client(base_url=service, trust_env=False, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 def store(service: str, folder: Path) -> Iterator[Store]:
     """The database, as a worker has it."""
     store = open_store(f"sqlite:///{folder}/widthwise.db")

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-import uvicorn
 
-from service.app import create_app
 from service.settings import Settings, load_settings
 from service.store import open_store
 from testbed.databases import SqliteFiles
-from testbed.waiting import until
 from tests.cli.bowl import bowl_loss, spec, trials
+from tests.served import served
 from widthwise.cli import main
 from widthwise.client import Client
 
@@ -66,20 +64,8 @@ def settings(sqlite_files: SqliteFiles) -> Settings:
 @pytest.fixture
 def url(settings: Settings) -> Iterator[str]:
     """Address of a service on a free port, each test's own, since whoever asks it leaves work in its queue (0.2 s)."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        until(lambda: server.started)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
+    with served(settings) as url:
+        yield url
 
 
 @pytest.fixture
