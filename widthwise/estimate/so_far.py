@@ -15,7 +15,7 @@ from widthwise.estimate.candidates import Candidates
 from widthwise.estimate.choice import NAMES, chosen_in_words, standing
 from widthwise.estimate.parabola import adjusted_means
 from widthwise.estimate.surface import Surface
-from widthwise.estimate.widths import WidthOptimum, fit_optima
+from widthwise.estimate.widths import AT_AN_EDGE, WidthOptimum, fit_optima
 from widthwise.vocabulary import Measured
 
 POINTS = 33  # of each law's line (chosen): a shift in 1/width bends visibly, and 33 points hide no corner
@@ -100,10 +100,7 @@ def _provisional(entry: WidthOptimum) -> str:
     """Return the remark on an optimum at the edge of runs to which a search, or a person, may add others."""
     if entry.optimum is None or entry.optimum.bound is None:
         return entry.remark
-    edge, side, more = {
-        "upper_bound": ("smallest", "below", "smaller"),
-        "lower_bound": ("largest", "above", "larger"),
-    }[entry.optimum.kind]
+    edge, side, more = AT_AN_EDGE[entry.optimum.kind]
     return (
         f"the best learning rate so far is the {edge} that has run, {entry.optimum.learning_rate:.3g}, so the optimum "
         f"is {side} {entry.optimum.bound:.3g}; no {more} one has run"

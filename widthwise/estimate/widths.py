@@ -11,6 +11,9 @@ from widthwise.estimate.optimum import Optimum, fit_optimum
 from widthwise.estimate.skew import corrected
 from widthwise.estimate.surface import Surface, surfaces_by_width
 
+#: Of an optimum that is only bounded: the edge of the learning rates, on which side of the bound it lies, what to add.
+AT_AN_EDGE = {"upper_bound": ("smallest", "below", "smaller"), "lower_bound": ("largest", "above", "larger")}
+
 
 @dataclass(frozen=True)
 class WidthOptimum:
@@ -33,10 +36,7 @@ class WidthOptimum:
         rate = f"{self.optimum.learning_rate:.3g}"
         if self.optimum.bound is None:
             return f"optimum at {rate}"
-        edge, side, add = {
-            "upper_bound": ("smallest", "below", "smaller"),
-            "lower_bound": ("largest", "above", "larger"),
-        }[self.optimum.kind]
+        edge, side, add = AT_AN_EDGE[self.optimum.kind]
         return (
             f"the best learning rate is the {edge} tried, {rate}, so the optimum is {side} the next one, "
             f"{self.optimum.bound:.3g}; add {add} ones"
