@@ -72,7 +72,7 @@ def test_what_a_script_imports_is_there(client: Client, name: str) -> None:
         exported = client.get(address)
         assert exported.status_code == 200, address
         for imported in names.split(","):
-            found = rf"^export (?:async )?(?:function|class|const) {imported.strip()}\b"
+            found = rf"^export (?:(?:async )?(?:function|class|const) |const \{{[^}}]*\b){imported.strip()}\b"
             assert re.search(found, exported.text, re.M), (imported, address)
 
 

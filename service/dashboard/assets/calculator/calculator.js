@@ -4,7 +4,7 @@ import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { showCurves } from "/assets/calculator/curves.js";
 import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
 import { explain } from "/assets/calculator/explanation.js";
-import { ROLES, RULES, VALUES, form, labelOf, markProblems, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { ROLES, RULES, VALUES, form, markProblems, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
 import { offerFigures } from "/assets/calculator/figures.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
@@ -134,8 +134,6 @@ function calculate() {
 }
 
 // what a reader does ----------------------------------------------------------
-
-for (const control of form.elements) if (control.name && control.type !== "radio") control.setAttribute("aria-label", labelOf(control.name));
 
 const onInput = (event) => {
   if (event.target.type === "file" || event.target.name === "export") return;

@@ -1,52 +1,27 @@
-// The calculator's fields: their values, which of them apply, their sliders, and what is wrong with each.
+// The calculator's fields: which of them apply, their lists and their sliders.
 
-import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { byId, make } from "/assets/shared/elements.js";
-import { note } from "/assets/shared/notes.js";
+import { fieldsOf } from "/assets/shared/fields.js";
 
 export const form = byId("transfer");
 
 /** The lists whose choices bring fields along: rules, and an optimizer that cuts matrices into blocks. */
 export const RULES = ["depth_rule", "batch_rule", "tokens_rule", "decay_rule", "schedule_rule", "experts_rule", "rank_rule"];
 
-const named = () => [...new Set([...form.elements].map((control) => control.name).filter(Boolean))];
-const offered = (control, value) => [...control.options].some((option) => option.value === value);
+/** A cell of the table by role has no room for a text. */
+const fields = fieldsOf(form, (control, place) => (control.closest(".by-role .line") ?? control).after(place));
+export const { values, put, readAddress, writeAddress, labelOf, markProblems } = fields;
 
 /** The tuned values that may differ by role, and the roles: a field such as learning_rate_hidden holds one. */
 export const VALUES = ["learning_rate", "epsilon", "weight_decay", "init_std"];
-export const ROLES = named().map((name) => /^learning_rate_(\w+)$/.exec(name)?.[1]).filter(Boolean);
-
-/** What the fields hold, as text, by name. */
-export function values() {
-  return Object.fromEntries(named().map((name) => [name, form.elements[name].value.trim()]));
-}
-
-const begins = values(); // what stands in the page's source: an address holds only what differs
-
-/** Put what the address holds into the fields. */
-export function readAddress() {
-  for (const name of named()) put(name, fromAddress(name) ?? begins[name] ?? "");
-}
-
-/** Put a value into a field. A choice that is not offered yet, since its list is still to come, is kept as it is. */
-export function put(name, value) {
-  const control = form.elements[name];
-  if (control.nodeName === "SELECT" && value && !offered(control, value)) control.append(make("option", { value, "data-awaited": true }, value));
-  control.value = value;
-}
+export const ROLES = fields.named().map((name) => /^learning_rate_(\w+)$/.exec(name)?.[1]).filter(Boolean);
 
 /** Replace the choices of a list, each [value, label, attributes]; what is chosen stays chosen. */
 export function offer(name, choices) {
   const control = form.elements[name];
   const chosen = control.value;
   control.replaceChildren(...choices.map(([value, label, attributes = {}]) => make("option", { value, ...attributes }, label)));
-  if (offered(control, chosen)) control.value = chosen;
-  else if (chosen) put(name, chosen);
-}
-
-/** Write what the fields hold into the address; false if it would be too long. */
-export function writeAddress() {
-  return intoAddress(Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value === (begins[name] ?? "") ? null : value])));
+  put(name, chosen); // a choice that is not among them stays, as that of a link whose list is still to come
 }
 
 /** What the choices need to know beyond the width: depth, batch_tokens, tokens and so on. A model tells some of it. */
@@ -77,7 +52,7 @@ export function showFields(state) {
   for (const box of document.querySelectorAll("[data-when]")) box.hidden = !holds(box.dataset.when);
   for (const name of RULES) {
     const control = form.elements[name];
-    noteAt(control, "formula", control.selectedOptions[0]?.title || "");
+    fields.note(control, "formula", control.selectedOptions[0]?.title || "");
   }
   for (const name of VALUES) for (const role of ROLES) form.elements[`${name}_${role}`].placeholder = state[name];
   for (const slider of document.querySelectorAll("input[type=range]")) place(slider);
@@ -121,28 +96,3 @@ function addSlider(control) {
 }
 
 for (const control of document.querySelectorAll("[data-slider]")) addSlider(control);
-
-// what is wrong ---------------------------------------------------------------
-
-/** What the page calls a field. */
-export function labelOf(name) {
-  const control = form.elements[name];
-  return (control instanceof Element ? control.closest("label")?.firstChild.textContent.trim() : "") || name;
-}
-
-/** Put a text under a field; a cell of the table by role has no room for it. */
-const noteAt = (control, kind, text) => note(control, kind, text, (place) => (control.closest(".by-role .line") ?? control).after(place));
-
-/** Mark the fields that problems name, each { field, message }, and no others. */
-export function markProblems(problems) {
-  for (const name of named()) {
-    const control = form.elements[name];
-    if (!(control instanceof Element)) continue;
-    const found = problems.filter((problem) => problem.field === name);
-    noteAt(control, "problem", found.map((problem) => problem.message).join(" "));
-    if (found.length > 0) {
-      control.setAttribute("aria-invalid", "true");
-      for (let box = control.closest("details"); box; box = box.parentNode.closest("details")) box.open = true;
-    } else control.removeAttribute("aria-invalid");
-  }
-}

@@ -42,7 +42,7 @@ const askEstimate = live(async (signal) => {
   byId("estimate").setAttribute("aria-busy", "false");
   if (error?.status === 401) return; // the page asks for a key
   const problems = error ? problemsOf(error, fields, fields.values()) : [];
-  mark(problems);
+  fields.markProblems(problems);
   byId("estimate").classList.toggle("void", Boolean(error));
   const where = problems.filter(({ field }) => field !== null);
   const general = problems.filter(({ field }) => field === null).map(({ message }) => message);
@@ -62,12 +62,6 @@ async function readDefaults() {
   const bare = { parameterization: begins.parameterization, optimizer: begins.optimizer, widths: [64, 128], proxy: { architecture: form.elements.architecture.value } };
   const { value } = await outcomeOf(() => ask(ESTIMATES, posted(bare)), [Refused]);
   if (value && !answered) showDefaults({ ...value.spec, learning_rates: [] });
-}
-
-function mark(problems) {
-  const first = fields.markProblems(problems);
-  if (first && byId("more").contains(first)) byId("more").open = true;
-  return first;
 }
 
 /** What the service takes for the fields that are left open. */
@@ -189,7 +183,7 @@ async function start() {
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Unreadable)) throw error;
     const problems = problemsOf(error, fields, fields.values());
-    const first = mark(problems);
+    const first = fields.markProblems(problems);
     tell("start-error", problems.map(({ message }) => message).join(" "));
     first?.focus();
   } finally {

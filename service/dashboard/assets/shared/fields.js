@@ -4,7 +4,6 @@ import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { byId, make } from "/assets/shared/elements.js";
 import { note } from "/assets/shared/notes.js";
 
-
 const offered = (control, value) => [...control.options].some((option) => option.value === value);
 
 /** Whether a condition holds of a state: “search=grid”, “search!=grid”, “measure~gamma|horizon” (one of several) or “name”. */
@@ -15,8 +14,17 @@ export function holds(condition, state) {
   return isOne !== (sign === "!=");
 }
 
-/** What a page does with the fields of a form. What stands in the page's source is what a new form holds. */
-export function fieldsOf(form) {
+function under(control, place) {
+  if (control.type === "radio") control.closest(".segments").after(place);
+  else if (control.type === "checkbox") control.parentNode.after(place);
+  else control.parentNode.append(place);
+}
+
+/**
+ * What a page does with the fields of a form. What stands in the page's source is what a new form holds. attach: puts a place
+ * for a text next to a field.
+ */
+export function fieldsOf(form, attach = under) {
   const named = () => [...new Set([...form.elements].map((control) => control.name).filter(Boolean))];
   const controls = (name) => [...form.elements].filter((control) => control.name === name);
   const fields = { form, named, values, begins: {}, put, reset, readAddress, writeAddress, clearAddress, labelOf, applies, show, note: noteAt, markProblems };
@@ -66,8 +74,7 @@ export function fieldsOf(form) {
   /** What the page calls a field. */
   function labelOf(name) {
     const control = controls(name)[0];
-    const first = control?.closest("label")?.firstChild;
-    return (first?.nodeType === Node.TEXT_NODE && first.textContent.trim()) || name;
+    return control?.closest("label")?.firstChild.textContent.trim() || name;
   }
 
   /** Whether a field counts in a state. */
@@ -85,11 +92,7 @@ export function fieldsOf(form) {
   }
 
   function noteAt(control, kind, text) {
-    note(control, kind, text, (place) => {
-      if (control.type === "radio") control.closest(".segments").after(place);
-      else if (control.type === "checkbox") control.parentNode.after(place);
-      else control.parentNode.append(place);
-    });
+    note(control, kind, text, (place) => attach(control, place));
   }
 
   /** Mark the fields that problems name, each { field, message }, and no others. Returns the first that is marked. */
@@ -99,9 +102,13 @@ export function fieldsOf(form) {
       const control = controls(name).at(-1); // of several words the last, below all of them
       const found = problems.filter((problem) => problem.field === name);
       noteAt(control, "problem", found.map((problem) => problem.message).join(" "));
-      if (found.length > 0) control.setAttribute("aria-invalid", "true");
-      else control.removeAttribute("aria-invalid");
-      if (found.length > 0) first ??= control;
+      if (found.length === 0) {
+        control.removeAttribute("aria-invalid");
+        continue;
+      }
+      control.setAttribute("aria-invalid", "true");
+      for (let box = control.closest("details"); box; box = box.parentNode.closest("details")) box.open = true;
+      first ??= control;
     }
     return first;
   }
