@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from widthwise.errors import InvalidInputError
-from widthwise.model import Base, Target, by_role, sparsity
+from widthwise.model import Base, Target, by_role
 from widthwise.reading.described import DescribedModels
 from widthwise.rules.beyond_width.choice import RuleChoices, chosen_rules
-from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.named import NamedRule
 from widthwise.rules.beyond_width.schedule import schedule_of
 from widthwise.rules.contract import (
     Case,
@@ -23,7 +23,7 @@ from widthwise.rules.contract import (
     stated_widths,
 )
 from widthwise.rules.exponents import Exponents
-from widthwise.rules.in_force import Scheme, exponents_in_force
+from widthwise.rules.in_force import exponents_in_force
 from widthwise.rules.registry import RULES
 from widthwise.tensors.blocks import in_block
 from widthwise.tensors.multipliers import CodePower, ComputedMultiplier, of_role, of_tensors
@@ -31,7 +31,6 @@ from widthwise.tensors.placement import Placement, Tensor, place
 from widthwise.tensors.ties import tied_names
 from widthwise.theory.alignment import AlignmentLike, Number
 from widthwise.theory.optimizers import epsilon_power
-from widthwise.theory.parameterization import is_feature_scaled
 from widthwise.transfers.alternatives import alternatives
 from widthwise.transfers.cautions import cautions, decay_cautions
 from widthwise.transfers.model_quantities import model_plan
@@ -48,6 +47,12 @@ from widthwise.transfers.plan import (
 )
 from widthwise.transfers.published import compared_with_laws
 from widthwise.transfers.request import TransferRequest
+from widthwise.transfers.requirements import (
+    require_no_wider_state_space,
+    require_rule_of_rank,
+    require_rule_of_sparsity,
+    require_values,
+)
 from widthwise.vocabulary import (
     QUANTITIES,
     Form,
@@ -165,7 +170,7 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         head_dim=_pair(base.head_dim, target.head_dim),
     )
     tied = tied_names(tensors, placements)
-    _require_values(base, tensors, placements, scheme.optimizer)
+    require_values(base, tensors, placements, _quantity_names(scheme.optimizer))
     case = Case(
         scheme=scheme,
         exponents=request.exponents,
@@ -180,10 +185,10 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         in_blocks=_in_blocks(request, placements),
         block_size=request.blocks(),
     )
-    _require_rule_of_sparsity(base, target, chosen)
+    require_rule_of_sparsity(base, target, chosen)
     if any(tensor.part is not None for tensor in tensors):
-        _require_rule_of_rank(tensors, placements, chosen)
-        _require_no_wider_state_space(scheme, tensors, placements)
+        require_rule_of_rank(tensors, placements, chosen)
+        require_no_wider_state_space(scheme, tensors, placements)
     applied = [(rule, found) for rule in (*always, *chosen) if (found := rule.apply(case)) is not None]
     named = [(rule.name, found) for rule, found in applied]
     names = _quantity_names(scheme.optimizer)
@@ -217,50 +222,6 @@ def _plan_of(request: TransferRequest, always: Sequence[Rule], chosen: Sequence[
         model=model_plan(base, target, layers, tensor_plans, changes, qk_norm=request.qk_norm),
         training=_training_plan(base, changes),
     )
-
-
-def _require_rule_of_sparsity(base: Base, target: Target, chosen: Sequence[NamedRule]) -> None:
-    """Refuse a change of active experts per expert that no rule covers: no transfer of width holds over it."""
-    before, after = sparsity(base), sparsity(target)
-    if before is None or after is None or before == after or any(rule.about is About.EXPERTS for rule in chosen):
-        return
-    raise InvalidInputError(
-        f"active experts go from {before} to {after} of all experts, over which no rule in force transfers (the "
-        "best learning rate drifted by .13 decades over a sweep of the experts at constant active ones, 2601.20205); "
-        "keep the share, or name rules.experts 'complete_mue'",
-        field="rules.experts",
-    )
-
-
-def _require_no_wider_state_space(scheme: Scheme, tensors: Sequence[Tensor], placements: Sequence[Placement]) -> None:
-    """Refuse muP for the matrices of state spaces that grow: no derivation of it could be read."""
-    if not is_feature_scaled(scheme.parameterization):
-        return
-    for tensor, (_, fans, *_) in zip(tensors, placements, strict=True):
-        if tensor.part == TensorPart.STATE_SPACE and (fans.ratio_in != 1 or fans.ratio_out != 1):
-            raise InvalidInputError(
-                f"{tensor.name!r} is a matrix of a state-space mixer and grows: there, plain muP does not give feature "
-                "learning (OpenReview aQv5AbN1wF), and no rule could be read; give parameterization 'standard', "
-                "or leave the mixer's matrices out and tune them at the target",
-                field="parameterization",
-            )
-
-
-def _require_rule_of_rank(
-    tensors: Sequence[Tensor], placements: Sequence[Placement], chosen: Sequence[NamedRule]
-) -> None:
-    """Refuse an adapter's factor of another rank without a rule: by its shape alone, the rank would be a width."""
-    if any(rule.about is About.RANK for rule in chosen):
-        return
-    for tensor, (_, fans, *_) in zip(tensors, placements, strict=True):
-        if tensor.part not in (TensorPart.LORA_A, TensorPart.LORA_B):
-            continue
-        if (fans.ratio_out if tensor.part == TensorPart.LORA_A else fans.ratio_in) != 1:
-            raise InvalidInputError(
-                f"{tensor.name!r} is a factor of a low-rank adapter whose rank changes, and the rank is not a width; "
-                "name one of rules.rank, or keep the rank",
-                field="rules.rank",
-            )
 
 
 def _pair(base: int | None, target: int | None) -> tuple[int, int] | None:
@@ -378,26 +339,6 @@ def _quantity_names(optimizer: Optimizer) -> _Names:
     """The quantities of each role's tensors: no epsilon where the optimizer has none."""
     without = tuple(name for name in QUANTITIES if name != "epsilon")
     return {role: QUANTITIES if epsilon_power(optimizer, role) else without for role in _ROLES}
-
-
-def _require_values(
-    base: Base, tensors: Sequence[Tensor], placements: Sequence[Placement], optimizer: Optimizer
-) -> None:
-    """A learning rate or epsilon given by role must cover every role that the tensors have: an optimizer needs one."""
-    required: tuple[QuantityName, ...] = ("learning_rate", "epsilon")
-    for name in required:
-        values = getattr(base, name)
-        if not isinstance(values, Mapping):
-            continue
-        missing: dict[Role, str] = {}
-        for tensor, placement in zip(tensors, placements, strict=True):
-            if placement.role not in values and name in _quantity_names(optimizer)[placement.role]:
-                missing.setdefault(placement.role, tensor.name)
-        if missing:
-            listed = ", ".join(f"role {role.value!r}, which tensor {first!r} has" for role, first in missing.items())
-            raise InvalidInputError(
-                f"base.{name} has no entry for {listed}; add one, or give the tensor another role", field=f"base.{name}"
-            )
 
 
 def _base_values(base: Base) -> Mapping[Role, _Values]:
