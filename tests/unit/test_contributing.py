@@ -24,6 +24,8 @@ TO_ADD = {
     "a guard against a failure",
     "a model that a trace must read right",
     "a form that plans are exported in",
+    "a view of the service's page",
+    "a panel on a calibration's page",
     "a page of the documentation",
     "a word that the service's pages explain",
     "a page of results",
