@@ -16,7 +16,7 @@ _WORDS = "one to eight integers from 1 to 9999, separated by commas"
 
 def _multiples(value: Any) -> Any:
     """Refuse in words what the pattern would refuse."""
-    if isinstance(value, str) and not re.search(_MULTIPLES, value):
+    if isinstance(value, str) and not re.fullmatch(_MULTIPLES, value):
         raise ValueError(f"Give {_WORDS}, such as 2,4,16")
     return value
 
@@ -26,7 +26,8 @@ class FitAsked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    multiples: Annotated[str, BeforeValidator(_multiples), StringConstraints(pattern=_MULTIPLES)] = Field(
+    # The pattern comes first: behind the validator, the OpenAPI document would lose it.
+    multiples: Annotated[str, StringConstraints(pattern=_MULTIPLES), BeforeValidator(_multiples)] = Field(
         ",".join(map(str, PREDICTED)),
         description=f"Of the largest width, where to predict: {_WORDS}.",
     )
