@@ -78,7 +78,7 @@ $(TRAINERS)/.installed: $(STAMP) requirements/trainers.txt requirements/trainers
 test-browser: $(VENV)/.browser $(SITE)  ## run tests/browser: install Chromium and Playwright's library, and use the page as a reader does
 	@$(BIN)/python -m pytest tests/browser
 
-pictures: $(VENV)/.browser  ## draw the pictures of the page in docs/pictures again
+pictures: $(VENV)/.browser $(SITE)  ## draw the pictures of the page in docs/pictures again
 	@$(BIN)/python -m tests.browser.pictures
 
 # Debian's browser, driven by the library alone: Playwright's own browsers are not on PyPI.
@@ -93,9 +93,10 @@ $(VENV)/.browser: $(STAMP) requirements/browser.txt
 		-c requirements/constraints.txt -r requirements/browser.txt
 	@touch $@
 
-check: $(STAMP)  ## format, lint, types and import contracts
+check: $(STAMP)  ## format, lint of Python and of the scripts, types and import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/oxlint --quiet --deny-warnings
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
@@ -106,7 +107,7 @@ docs: $(VENV)/.docs  ## build the documentation into build/site; every link in i
 
 # Where it is needed and nobody asked for it: built again only if a page has changed. Its references of the code may be
 # older than the code; `make docs` writes everything.
-$(SITE): $(wildcard docs/*.md docs/*/*.md docs_site/*.py docs_site/*.css) README.md mkdocs.yml | $(VENV)/.docs
+$(SITE): $(wildcard docs/*.md docs/*/*.md docs_site/*.py docs_site/*.css docs_site/*.js) README.md mkdocs.yml | $(VENV)/.docs
 	@echo "Building the guide from docs/."
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 

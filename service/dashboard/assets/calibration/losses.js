@@ -40,7 +40,6 @@ export function lossPicture() {
   const fitOf = (width) => fit?.widths.find((each) => each.width === width) ?? null;
   /** What the learning rates of a width are divided by; null if that isn't known. */
   const unit = (width) => (scaled ? fitOf(width)?.law_learning_rate ?? null : 1);
-  const units = () => sweep.all().map((each) => unit(each.width)).join();
 
   function change(all) {
     whole ||= all;

@@ -5,7 +5,7 @@ import { draw, make } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { pointing } from "/assets/shared/pointing.js";
-import { BOTTOM, HEIGHT, around, arrow, bar, diamond, keyOf, line, px, shade } from "/assets/calibration/marks.js";
+import { BOTTOM, HEIGHT, around, arrow, diamond, keyOf, line, px, shade } from "/assets/calibration/marks.js";
 
 const RIGHT = 12;
 const TOP = 22;

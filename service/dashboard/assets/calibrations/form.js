@@ -96,7 +96,7 @@ function changed(pauseMs) {
   tell("start-error", "");
   askEstimate(pauseMs);
   clearTimeout(resting);
-  resting = setTimeout(() => { if (isOpen()) intoAddress({ new: "1" }) && fields.writeAddress(); }, RESTING_MS);
+  resting = setTimeout(() => { if (isOpen() && intoAddress({ new: "1" })) fields.writeAddress(); }, RESTING_MS);
 }
 
 let isWaiting = false; // whether no worker is alive to begin it

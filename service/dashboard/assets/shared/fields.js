@@ -1,7 +1,7 @@
 // The fields of a form: what they hold as text, which of them apply, what stands in the address, what is wrong with each.
 
 import { fromAddress, intoAddress } from "/assets/shared/address.js";
-import { byId, make } from "/assets/shared/elements.js";
+import { make } from "/assets/shared/elements.js";
 import { note } from "/assets/shared/notes.js";
 
 const offered = (control, value) => [...control.options].some((option) => option.value === value);

@@ -62,7 +62,7 @@ function saturationNodes(fit) {
 function formula(fit, numbers, groups) {
   const nodes = [`rate ≈ ${number(2 ** entry(fit, "level").value, 3)}`];
   for (const name of numbers) nodes.push(" · (", make("i", {}, spaced(name)), ` / ${number(middle(fit, name), 3)})`, make("sup", {}, fixed(entry(fit, name).value)));
-  if (groups.length > 0) nodes.push(` · offset of ${groups.map(title).join(", ")}`);
+  if (groups.length > 0) nodes.push(` · offset of ${groups.map(spaced).join(", ")}`);
   if (fit.saturation_batch) {
     const q = Math.exp(entry(fit, "log_sharpness").value);
     const p = entry(fit, "batch_exponent").value;

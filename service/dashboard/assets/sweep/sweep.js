@@ -71,7 +71,6 @@ async function showFit() {
   tell("fitting", `Fitting ${runs} runs in ${cells} cells. The first time takes seconds, and half a minute for a thousand cells; the fit is then kept.`);
   try {
     const fit = await ask(`${address}/fit`);
-    fitted = fit.sweep.revision;
     tell("refusal", "");
     byId("fitted").hidden = false;
     morph(byId("law"), [...lawNodes(fit, sweep.reading.prescribed), ...inTransfers()]);
@@ -79,6 +78,7 @@ async function showFit() {
     offerPlace(sweep, address);
     offerHoldout(sweep, address);
     showPicture(fit);
+    fitted = fit.sweep.revision; // only now: what could not be shown is tried again, and said again
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     if (error.status !== CONFLICT) throw error; // it is asked again with the next reading
