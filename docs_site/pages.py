@@ -20,7 +20,9 @@ REFERENCE = {
     "docs/reference/commands.md": commands.page,
 }
 #: Of the site's own files, those that stand in docs_site, by their address.
-_ASSETS = {"assets/site.css": "site.css"}
+_ASSETS = {"assets/site.css": "site.css", "assets/scrolling.js": "scrolling.js"}
+#: Every page of the service in every width and scheme: pictures for those who change it, larger than all of the site.
+_GALLERY = "docs/pictures/README.md"
 _FOLDERS = ("docs/decisions", "docs/results")  # every page of these stands in the navigation, under its README
 
 
@@ -45,7 +47,7 @@ def _whole(entry: object) -> object:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Take the pages of docs/ at their paths in the repository, the README, and whatever these link to."""
     kept = [file for file in files if file.src_dir != config.docs_dir]
-    names = {"README.md", *(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))}
+    names = {"README.md", *(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))} - {_GALLERY}
     shown = set(names)
     waiting = sorted(names)
     while waiting:

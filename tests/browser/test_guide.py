@@ -82,7 +82,7 @@ def test_it_has_no_barrier(browser: Browser, service: str, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
-    for name in ("", "docs/glossary.html", "docs/theory.html", "docs/training.html"):
+    for name in ("", "docs/glossary.html", "docs/theory.html", "docs/training.html", "docs/results/cost.html"):
         opened(page, f"{service}/guide/{name}")
         found = Axe().run(page).response["violations"]
         grave = [each for each in found if each["impact"] in ("serious", "critical")]
