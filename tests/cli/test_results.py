@@ -59,6 +59,7 @@ def test_candidates_and_predictions(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "power chosen 0.040 0.90 1 drift 0.250" in lines
     assert "none – – 2" in lines
+    assert any(line.startswith("Weight: a candidate's share of the intervals.") for line in lines)
     assert "Expected at width 512: 0.0042, 95 % interval –" in lines
     assert "Expected at width 1024: 0.0042, 95 % interval –, held below a divergence" in lines
 

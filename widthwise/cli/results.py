@@ -1,6 +1,6 @@
 """Prints what a calibration measured: each part that the result has."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from widthwise.calibration.spec import DEFAULTS
@@ -119,7 +119,7 @@ def _held(prediction: Part) -> str:
     return ", held below a divergence" if prediction.get("ceiling") is not None else ""
 
 
-def _show_candidates(candidates: Iterable[Part]) -> None:
+def _show_candidates(candidates: Sequence[Part]) -> None:
     """Print the laws that could describe how the optimum moves, and their errors at widths left out of the fit."""
     table = console.new_table("candidate", "", "off by, octaves", "weight", "degrees of freedom", "parameters", left=2)
     for candidate in candidates:
@@ -134,6 +134,11 @@ def _show_candidates(candidates: Iterable[Part]) -> None:
             ", ".join(f"{name.replace('_', ' ')} {console.signed(value)}" for name, value in parameters.items()),
         )
     console.show("How the best base learning rate moves with width (error at a width left out)", table)
+    if len(candidates) > 1:
+        console.stdout().print(
+            "Weight: a candidate's share of the intervals. That of none counts with power, which may have no drift.\n",
+            soft_wrap=True,
+        )
 
 
 def _show_gamma(part: Part) -> None:

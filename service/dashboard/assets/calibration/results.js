@@ -45,6 +45,7 @@ function showOptima(widths) {
 
 function showLaws({ candidates, drift, lines }) {
   byId("laws-part").hidden = candidates.length === 0;
+  byId("weights").hidden = candidates.length < 2;
   tell("drift", drift ? `The best base learning rate goes as width^(−d) with d = ${signed(drift.value)}, 95 % interval ${between(drift.interval)}; 0 where theory's multipliers transfer.` : "No drift: that needs an optimum inside the learning rates at two widths.");
   fill(byId("laws"), [["Law"], ["Off at a width left out, octaves", true], ["Weight", true], ["Parameters"], ["Chosen"]], candidates.map((law) => ({
     key: law.name,
