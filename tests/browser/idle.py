@@ -1,7 +1,7 @@
 """A service without workers, in this process: its store is at hand, so that a test decides what happens when."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,16 @@ from service.settings import Settings
 from service.store import Store, open_store
 from tests.api.samples import bowl, spec
 from tests.served import served
+from widthwise.calibration.trial import TrialIdentity
+from widthwise.vocabulary import ShardKind
+
+#: The loss of a trial; None if it diverges.
+Losses = Callable[[TrialIdentity], float | None]
+
+
+def bowl_of(trial: TrialIdentity) -> float:
+    """A loss whose optimum is 2^-8 at every width."""
+    return 2.0 + 0.05 * (math.log2(trial.learning_rate) + 8) ** 2 + 0.001 * trial.seed
 
 
 class Idle:
@@ -35,16 +45,22 @@ class Idle:
         assert self.client.post(f"{address}/finish").status_code == 200
         return identifier
 
+    def work(self, losses: Losses = bowl_of, kind: ShardKind | None = None) -> None:
+        """Run what is queued as a worker does, or only until a shard of a kind has been run."""
+        while (claim := self.store.work.claim("vm-1")) is not None:
+            self.store.work.record_environment(claim, {"device": "cpu", "code_sha256": "a" * 64})
+            for trial in sorted(claim.shard.trials(), key=str):
+                loss = losses(trial)
+                ended = {"status": "diverged" if loss is None else "completed", "loss": loss}
+                self.store.work.record_trial(claim, {**trial._asdict(), **ended, "seconds": 0.5, "flops": 1e9})
+            self.store.work.finish(claim)
+            if claim.shard.kind is kind:
+                return
+
     def worked(self, **changes: Any) -> str:
         """A calibration that has succeeded, as a worker runs it: with the losses of the bowl."""
         identifier = self.submit(**changes)
-        while (claim := self.store.work.claim("vm-1")) is not None:
-            self.store.work.record_environment(claim, {"device": "cpu", "code_sha256": "a" * 64})
-            for width, rate, seed, *_ in sorted(claim.shard.trials(), key=str):
-                loss = 2.0 + 0.05 * (math.log2(rate) + 8) ** 2 + 0.001 * seed
-                trial = {"width": width, "learning_rate": rate, "seed": seed, "status": "completed", "loss": loss}
-                self.store.work.record_trial(claim, {**trial, "seconds": 0.5, "flops": 1e9})
-            self.store.work.finish(claim)
+        self.work()
         assert self.show(identifier)["state"] == "succeeded"
         return identifier
 

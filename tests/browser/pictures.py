@@ -49,10 +49,30 @@ CALIBRATION: dict[str, Any] = {
 }
 
 
+#: What the picture of γ and of horizons shows.
+MULTIPLIED: dict[str, Any] = {
+    **CALIBRATION,
+    "name": "SP, γ and horizons",
+    "widths": [32, 64, 128],
+    "measure": ["learning_rate", "gamma", "horizon"],
+    "horizons": [25, 50, 100],
+}
+
+
 @cache
 def calibrated(api: httpx.Client) -> str:
     """The address of the calibration's page, once it has ended."""
-    answer = api.post("/v1/calibrations", json=CALIBRATION).raise_for_status().json()
+    return ended(api, CALIBRATION)
+
+
+def multiplied(api: httpx.Client) -> str:
+    """The address of the page of the calibration of γ and of horizons, once it has ended."""
+    return ended(api, MULTIPLIED)
+
+
+def ended(api: httpx.Client, asked: dict[str, Any]) -> str:
+    """Submit a calibration, wait for its end, and return the address of its page."""
+    answer = api.post("/v1/calibrations", json=asked).raise_for_status().json()
     while answer["state"] not in ("succeeded", "failed"):
         time.sleep(1)
         answer = api.get(answer["links"]["self"]).raise_for_status().json()
@@ -113,6 +133,7 @@ PICTURES = (
     Picture("calibration.png", calibrated, "#losses .runs", height=1010),
     Picture("calibration_phone.png", calibrated, "#losses .runs", width=380, height=760, at="#losses"),
     Picture("calibration_wide.png", calibrated, "#losses .runs", width=2560, height=1440, dark=True, at="#pictures"),
+    Picture("calibration_panels.png", multiplied, "#horizon-runs .optimum", height=1000, dark=True, at="#gamma"),
     Picture("sweep.png", swept, "#plot[src]", height=1100),
     Picture("sweep_phone.png", swept, "#plot[src]", width=380, height=760, dark=True, at="#law"),
     Picture("exponents.png", exponents, "#exponents tbody tr", height=1000, dark=True),

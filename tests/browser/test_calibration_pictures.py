@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.api.samples import bowl, finished, spec, submit
+from tests.browser.barriers import TOUCHING
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 
@@ -230,18 +231,6 @@ def test_no_barrier_nothing_clipped_and_no_labels_that_touch(
 CLIPPED = (
     "[...document.querySelectorAll('#pictures .scroll')].filter((box) => box.scrollWidth > box.clientWidth).length"
 )
-#: Labels of a picture that touch each other or leave it. The box of a text is some pixels higher than its letters.
-TOUCHING = """[...document.querySelectorAll('.plotted svg')].flatMap((svg) => {
-  const frame = svg.getBoundingClientRect();
-  const words = [...svg.querySelectorAll('text')].filter((text) => text.textContent);
-  const boxes = words.map((text) => ({ text: text.textContent, box: text.getBoundingClientRect() }));
-  const out = boxes.filter(({ box }) => box.left < frame.left - 1 || box.right > frame.right + 1);
-  const meet = (a, b) =>
-    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 4 && b.top < a.bottom - 4;
-  const touch = boxes.flatMap((one, k) => boxes.slice(k + 1).filter((other) => meet(one.box, other.box))
-    .map((other) => `${one.text} / ${other.text}`));
-  return [...out.map(({ text }) => text), ...touch];
-})"""
 
 
 @pytest.mark.timeout(300)  # the worker imports JAX and trains, on a machine that has much to do

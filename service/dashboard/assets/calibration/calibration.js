@@ -11,17 +11,17 @@ import { showCoordinates } from "/assets/calibration/coordinates_panel.js";
 import { showEpsilon } from "/assets/calibration/epsilon_panel.js";
 import { showEvents } from "/assets/calibration/events.js";
 import { offerExtension } from "/assets/calibration/extending.js";
-import { showGamma } from "/assets/calibration/gamma_panel.js";
+import { showGamma, showGammaRuns } from "/assets/calibration/gamma_panel.js";
 import { gathering } from "/assets/calibration/gathered.js";
 import { showFailures, showHead } from "/assets/calibration/head.js";
-import { showHorizon } from "/assets/calibration/horizon_panel.js";
+import { showHorizon, showHorizonRuns } from "/assets/calibration/horizon_panel.js";
 import { editLabels } from "/assets/calibration/labels.js";
 import { fitting } from "/assets/calibration/fit.js";
 import { showFitInPictures, showPictures, showRuns } from "/assets/calibration/pictures.js";
 import { showProvenance } from "/assets/calibration/provenance.js";
 import { showFit, showResults } from "/assets/calibration/results.js";
 import { showShards } from "/assets/calibration/shards.js";
-import { trialsOf } from "/assets/calibration/trials.js";
+import { isPlain, trialsOf } from "/assets/calibration/trials.js";
 
 const READ_MS = 5000; // between readings (chosen); what happens to it arrives at once, as an event
 const TOGETHER_MS = 1000; // events come in bursts: read once for all events of a second
@@ -29,7 +29,7 @@ const CHILDREN = 50; // extensions to read, of which few are shown (chosen)
 
 const id = location.pathname.split("/").pop(); // encoded, if it is no identifier
 const address = `/v1/calibrations/${id}`;
-const trials = trialsOf(address, (runs) => { showRuns(runs); fit.runsCame(); });
+const trials = trialsOf(address, drawRuns);
 const fit = fitting((found, trouble) => { showFitInPictures(found, trouble); if (found) showFit(item, found); });
 const measurementsOf = gathering(`${address}/measurements`);
 
@@ -42,6 +42,17 @@ let turn = 0;
 let absent; // the key with which there was no such calibration
 let followed = null; // how to stop following the events
 
+/** Draw runs that are new or have another outcome. */
+function drawRuns(runs) {
+  const plain = runs.filter(isPlain);
+  if (plain.length > 0) {
+    showRuns(plain);
+    fit.runsCame();
+  }
+  showGammaRuns(runs);
+  showHorizonRuns(runs);
+}
+
 function show() {
   const all = trials.all();
   byId("reading").hidden = true;
@@ -50,14 +61,14 @@ function show() {
   showHead(item, children);
   showActions(item);
   showFailures(item, shards);
-  showPictures(item, all.filter((trial) => trial.role !== null || trial.horizon !== null).length);
+  showPictures(item, { gamma: all.filter((trial) => trial.role !== null).length, horizon: all.filter((trial) => trial.horizon !== null).length });
   fit.of(item);
   showResults(item);
   showCoordinates(item, measurements);
   showAlignment(item, measurements);
   showEpsilon(item, measurements);
-  showGamma(item, all);
-  showHorizon(item, all);
+  showGamma(item);
+  showHorizon(item);
   showProvenance(item, all, shards);
   showShards(shards);
   if (!followed && !hasEnded(item)) watch();

@@ -1,32 +1,59 @@
-// Horizons: the best learning rate over the length of training.
+// Horizons: every run of a length of training, and the best learning rate over that length.
 
 import { byId, fill } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { hasEnded } from "/assets/shared/states.js";
-import { grouped, mean } from "/assets/calibration/gathered.js";
+import { grouped } from "/assets/calibration/gathered.js";
+import { LEARNING_RATE } from "/assets/calibration/losses.js";
+import { shade } from "/assets/calibration/marks.js";
+import { multiplesIn } from "/assets/calibration/multiples.js";
 import { panelFigure } from "/assets/calibration/panel_picture.js";
 import { remarks } from "/assets/calibration/results.js";
+import { bestTried, knownOf } from "/assets/calibration/swept.js";
 import { between, bounded, signed, waiting } from "/assets/calibration/words.js";
 
-const LOOKS = ["plainly", "hidden", "readout", "vector"]; // colours of widths, of which there is mostly one
+const drawn = multiplesIn(byId("horizon-runs"), { over: LEARNING_RATE, titled: (steps) => `${steps} steps`, of: (steps) => ` of ${steps} steps`, order: (one, other) => one - other });
+const branched = new Map(); // by horizon and width: { steps, width, runs by their keys }
 
-export function showHorizon(item, trials) {
+/** Draw runs that are new or have another outcome, of which those of a horizon are its own. */
+export function showHorizonRuns(runs) {
+  for (const [steps, all] of grouped(runs.filter((run) => run.horizon !== null), (run) => run.horizon)) {
+    for (const run of all) {
+      const key = `${steps} ${run.width}`;
+      if (!branched.has(key)) branched.set(key, { steps, width: run.width, runs: new Map() });
+      branched.get(key).runs.set(run.key, run);
+    }
+    drawn.add(steps, all);
+  }
+}
+
+/** The sweep of each horizon and width. */
+function sweeps(part) {
+  return [...branched.values()].map(({ steps, width, runs }) => ({
+    steps, width, runs: [...runs.values()], optimum: part && (part.optima.find((each) => each.steps === steps && each.width === width) ?? null),
+  })).sort((one, other) => one.width - other.width || one.steps - other.steps);
+}
+
+export function showHorizon(item) {
   const part = item.result?.horizon;
-  const branched = trials.filter((trial) => trial.horizon !== null && trial.loss !== null);
   byId("horizon").hidden = !item.spec.measure.includes("horizon");
   if (byId("horizon").hidden) return;
+  const swept = sweeps(part);
+  drawn.plan(item.spec.widths);
+  for (const [steps, all] of grouped(swept, (each) => each.steps)) drawn.fitted(steps, all.map(({ width, runs, optimum }) => knownOf(LEARNING_RATE, width, runs, optimum)));
   const law = part?.exponent;
   remarks(byId("horizon-told"), [
     law ? `The best learning rate goes as tokens^(−h) with h = ${signed(law.value)}, 95 % interval ${between(law.interval)}.` : null,
     law && part.published?.length > 0 ? `Published: ${part.published.map(({ source, low, high }) => `${low === high ? number(low) : `${number(low)} to ${number(high)}`} (${source})`).join("; ")}.` : null,
     part && !law ? "No exponent: that needs an optimum inside the learning rates at two horizons of a width." : null,
-    !part && branched.length > 0 ? "The best tried so far; intervals and the exponent come with the fit at the end." : null,
-    !part && branched.length === 0 ? waiting(item, hasEnded(item)) : null,
+    !part && swept.length > 0 ? "The best tried so far; intervals and the exponent come with the fit at the end." : null,
+    swept.length > 0 ? "Each picture has every run of one length of training." : null,
+    !part && swept.length === 0 ? waiting(item, hasEnded(item)) : null,
   ]);
-  const found = part ? part.optima : tried(branched);
-  const lines = [...grouped(found, ({ width }) => width)].map(([width, all], index) => ({
-    width, look: LOOKS[index % LOOKS.length], points: all.map((each) => [each.steps, each.learning_rate]),
+  const found = part ? part.optima : swept.map(tried).filter(Boolean);
+  const lines = [...grouped(found, ({ width }) => width)].map(([width, all]) => ({
+    width, look: shade(width, item.spec.widths), points: all.map((each) => [each.steps, each.learning_rate]),
     intervals: all.filter((each) => each.interval).map((each) => [each.steps, ...each.interval]), hollow: all.filter((each) => each.bound).map((each) => each.steps),
   }));
   morph(byId("horizon-pictures"), [panelFigure({
@@ -42,11 +69,8 @@ export function showHorizon(item, trials) {
   })));
 }
 
-/** The best of the trials themselves, by width and horizon. */
-function tried(branched) {
-  return [...grouped(branched, ({ width, horizon }) => `${width} ${horizon}`).values()].map((all) => {
-    const cells = [...grouped(all, (trial) => trial.learning_rate).values()].map((runs) => ({ ...runs[0], loss: mean(runs.map((run) => run.loss)) }));
-    const best = cells.reduce((one, other) => (one.loss <= other.loss ? one : other));
-    return { width: best.width, steps: best.horizon, learning_rate: best.learning_rate, loss: best.loss, interval: null };
-  }).sort((one, other) => one.width - other.width || one.steps - other.steps);
+/** The best of what a sweep has tried so far. */
+function tried({ steps, width, runs }) {
+  const best = bestTried(LEARNING_RATE, runs);
+  return best && { width, steps, learning_rate: best.learning_rate, loss: best.loss, interval: null };
 }

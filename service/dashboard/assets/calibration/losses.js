@@ -1,14 +1,13 @@
-// Loss over learning rate: a mark for each run, a curve for each width, and the optimum that was fitted to it.
+// Loss over learning rate, or over γ: a mark for each run, a curve for each width, and the optimum that was fitted to it.
 //
 // Thousands of runs are a few paths: one for each width and kind, whose dots are segments without length, with round caps.
 
 import { lengthOf, linear, linearTicks, logTicks, logarithmic, stepOf } from "/assets/shared/axes.js";
 import { draw, make } from "/assets/shared/elements.js";
-import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { pointing } from "/assets/shared/pointing.js";
 import { runsByWidth } from "/assets/calibration/runs.js";
-import { BOTTOM, HEIGHT, around, arrow, bar, caret, cross, diamond, dot, keyOf, line, px, shade } from "/assets/calibration/marks.js";
+import { BOTTOM, HEIGHT, around, arrow, bar, caret, circle, cross, diamond, dot, line, px, shade } from "/assets/calibration/marks.js";
 
 const RIGHT = 10;
 const ROW = 11; // pixels of a row of runs without a loss, above the frame
@@ -18,22 +17,32 @@ const LOOSE = 1.5; // an axis that is this much longer than it has to be stays (
 const PARABOLA = 24; // segments
 const LEAST_MARGIN = 0.2; // octaves beyond the rates
 
-export function lossPicture() {
-  const svg = draw("svg", { role: "img" });
-  const box = make("div", { class: "plotted", tabindex: 0, role: "group", "aria-label": "Runs: the arrow keys lead from one to the next" }, svg);
-  const legend = make("div", { class: "widths", role: "group", "aria-label": "Widths that are shown" });
-  const key = make("ul", { class: "marks" });
-  const sweep = runsByWidth(); // each width has what is drawn of it too
+/** What losses are drawn over: the member of runs, means and optima; its name in words; the axis. */
+export const LEARNING_RATE = { name: "learning_rate", word: "learning rate", axis: "base learning rate" };
+export const GAMMA = { name: "gamma", word: "γ", axis: "γ", mark: 1, more: (run) => [`base learning rate ${number(run.learning_rate)}`] };
+
+let pictures = 0; // so far
+
+/**
+ * A picture. over: one of the above; of: whose runs they are, in words; height: in pixels; painted: is called when it was drawn
+ * anew, with whether more than runs has changed.
+ */
+export function lossPicture({ over = LEARNING_RATE, of = "", height = HEIGHT, painted }) {
+  const svg = draw("svg", { role: "img", height });
+  const box = make("div", { class: "plotted", tabindex: 0, role: "group", "aria-label": `Runs${of}: the arrow keys lead from one to the next` }, svg);
+  const clip = `losses-frame-${++pictures}`;
+  const sweep = runsByWidth(over.name); // each width has what is drawn of it too
   const groups = { back: draw("g"), runs: draw("g"), curves: draw("g"), lost: draw("g"), optima: draw("g") }; // from back to front
   let fit = null;
   let scaled = false;
-  let planned = { widths: [], rates: [] };
+  let planned = { widths: [], places: [] };
   let axes = null;
   let range = null; // of the losses
   let targets = null;
   let pending = 0;
   let whole = true; // whether everything has to be drawn again
   let refitted = false; // or what was fitted alone
+  const hidden = new Set(); // widths
 
   const repoint = pointing(box, () => targets ?? (targets = allTargets()));
 
@@ -56,24 +65,25 @@ export function lossPicture() {
       axes = placed(next);
       frame();
     }
-    if (moved || refitted) curves();
+    const more = moved || refitted;
+    if (more) curves();
     whole = refitted = false;
     for (const each of sweep.all()) runs(each);
     lost();
-    showKey(sweep.all());
     targets = null;
     repoint();
     svg.setAttribute("aria-label", summary());
+    painted(more);
   }
 
   /** The ranges of both axes, and how the room is shared. */
   function layout(size) {
     const all = sweep.all();
     const rates = all.flatMap(({ width, low, high }) => (unit(width) === null ? [] : [low / unit(width), high / unit(width)]));
-    if (!scaled) rates.push(...planned.rates);
+    if (!scaled) rates.push(...planned.places);
     const [least, most] = rates.length ? [Math.min(...rates), Math.max(...rates)] : [1e-4, 1e-1];
     const margin = 2 ** Math.max(0.05 * Math.log2(most / least), LEAST_MARGIN);
-    const rows = all.filter((each) => each.lost.size && !each.hidden).map((each) => each.width);
+    const rows = all.filter((each) => each.lost.size && !hidden.has(each.width)).map((each) => each.width);
     range = losses(all, range);
     return { size, low: least / margin, high: most * margin, rows, range };
   }
@@ -93,7 +103,7 @@ export function lossPicture() {
   function placed(next) {
     const row = next.rows.length ? Math.min(ROW, ROWS / next.rows.length) : 0;
     const top = 22 + row * next.rows.length + (row ? 7 : 0);
-    const bottom = HEIGHT - BOTTOM;
+    const bottom = height - BOTTOM;
     const y = next.range ? linear(next.range[0], next.range[1], bottom, top) : null;
     const yTicks = y ? linearTicks(y.low, y.high, bottom - top) : [];
     const left = 12 + Math.max(lengthOf(yTicks), row ? 7 * String(Math.max(...next.rows)).length : 0, 16);
@@ -104,15 +114,16 @@ export function lossPicture() {
 
   function frame() {
     const { next, row, frame: at, x, y, xTicks, yTicks } = axes;
-    svg.setAttribute("viewBox", `0 0 ${next.size} ${HEIGHT}`);
+    svg.setAttribute("viewBox", `0 0 ${next.size} ${height}`);
     const above = next.rows.length ? "loss (nats); above the frame: runs without one" : "loss (nats)";
+    const mark = scaled ? 1 : over.mark;
     groups.back.replaceChildren(
-      ...around(at, x, xTicks, y, yTicks, [scaled ? "learning rate ÷ the law's best rate at the width" : "base learning rate", above]),
+      ...around(at, x, xTicks, y, yTicks, [scaled ? "learning rate ÷ the law's best rate at the width" : over.axis, above]),
       draw("rect", { class: "frame", x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top }),
       ...next.rows.map((width, k) => draw("text", { class: "row", x: at.left - 6, y: px(22 + row * (k + 0.5) + 3.5), "text-anchor": "end" }, row > 7 ? String(width) : "")),
     );
     if (!next.range) groups.back.append(draw("text", { x: px((at.left + at.right) / 2), y: px((at.top + at.bottom) / 2), "text-anchor": "middle" }, nothing()));
-    if (scaled && next.low < 1 && next.high > 1) groups.back.append(draw("line", { class: "upright", x1: px(x(1)), x2: px(x(1)), y1: at.top, y2: at.bottom }));
+    if (mark && next.low < mark && next.high > mark) groups.back.append(draw("line", { class: "upright", x1: px(x(mark)), x2: px(x(mark)), y1: at.top, y2: at.bottom }));
     const all = sweep.all();
     for (const each of all) {
       each.shade = shade(each.width, planned.widths);
@@ -125,19 +136,17 @@ export function lossPicture() {
     if (svg.childNodes.length === 0) svg.append(...Object.values(groups));
   }
 
-  const isShown = (each) => !each.hidden && unit(each.width) !== null && axes.y !== null;
+  const isShown = (each) => !hidden.has(each.width) && unit(each.width) !== null && axes.y !== null;
 
   /** Draw what was fitted. */
   function curves() {
-    const all = sweep.all();
-    const shown = all.filter(isShown);
+    const shown = sweep.all().filter(isShown);
     const { frame: at } = axes;
     groups.curves.replaceChildren(
-      draw("clipPath", { id: "losses-frame" }, draw("rect", { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top })),
-      draw("g", { "clip-path": "url(#losses-frame)" }, ...shown.map((each) => draw("g", { class: each.shade }, ...curve(each)))),
+      draw("clipPath", { id: clip }, draw("rect", { x: at.left, y: at.top, width: at.right - at.left, height: at.bottom - at.top })),
+      draw("g", { "clip-path": `url(#${clip})` }, ...shown.map((each) => draw("g", { class: each.shade }, ...curve(each)))),
     );
     groups.optima.replaceChildren(...shown.map((each) => draw("g", { class: each.shade }, ...optimum(each))));
-    showLegend(all);
   }
 
   /** The mean over seeds, and the parabola that was fitted. */
@@ -146,7 +155,7 @@ export function lossPicture() {
     if (!found) return [];
     const { x, y } = axes;
     const place = (rate, loss) => [x(rate / unit(width)), y(loss)];
-    const parts = [draw("path", { class: "mean", d: line(found.means.map((mean) => place(mean.learning_rate, mean.loss))) })];
+    const parts = [draw("path", { class: "mean", d: line(found.means.map((mean) => place(mean[over.name], mean.loss))) })];
     const fitted = found.parabola;
     if (fitted) {
       const [low, high] = fitted.window.map(Math.log2);
@@ -158,15 +167,16 @@ export function lossPicture() {
 
   function optimum({ width }) {
     const found = fitOf(width);
-    if (!found?.optimum) return [];
     const { x, y, frame: at } = axes;
-    const { learning_rate: rate, bound, kind, loss, interval: ends, next_to_divergence: beside } = found.optimum;
+    const tried = found?.tried ? [draw("path", { class: found.tried.edge ? "tried hollow" : "tried", d: circle(x(found.tried[over.name]), y(found.tried.loss)) })] : [];
+    if (!found?.optimum) return tried;
+    const { [over.name]: rate, bound, kind, loss, interval: ends, next_to_divergence: beside } = found.optimum;
     const [cx, cy] = [x((bound ?? rate) / unit(width)), y(loss)];
     if (found.edge) {
       const [shaft, head] = arrow(cx, cy, kind === "upper_bound" ? -1 : 1, 0);
-      return [draw("path", { class: `bound ${found.edge}`, d: shaft }), draw("path", { class: "bound", d: head })];
+      return [draw("path", { class: `bound ${found.edge}`, d: shaft }), draw("path", { class: "bound", d: head }), ...tried];
     }
-    const parts = [];
+    const parts = tried;
     if (ends) {
       const [low, high] = ends.map((end) => x(end / unit(width)));
       const caps = [low, high].filter((end) => end >= at.left && end <= at.right).map((end) => bar(end, cy, 5)).join("");
@@ -178,12 +188,12 @@ export function lossPicture() {
   /** Draw the runs of a width that are not drawn yet. */
   function runs(each) {
     const ratio = unit(each.width);
-    if (!each.dots || each.hidden || ratio === null || !axes.y || each.drawn === each.order.length) return;
+    if (!each.dots || hidden.has(each.width) || ratio === null || !axes.y || each.drawn === each.order.length) return;
     const { x, y } = axes;
     const added = { dots: [], carets: [] };
     for (const run of each.order.slice(each.drawn)) {
       if (run.loss === null || sweep.isLost(run, each)) continue;
-      const at = x(run.learning_rate / ratio);
+      const at = x(run[over.name] / ratio);
       if (run.loss > y.high) added.carets.push(caret(at, axes.frame.top));
       else added.dots.push(dot(at, y(run.loss)));
     }
@@ -219,14 +229,14 @@ export function lossPicture() {
     const { x, y, next, row, frame: at } = axes;
     return sweep.all().flatMap((each, index) => {
       const ratio = unit(each.width);
-      if (each.hidden || ratio === null) return [];
+      if (hidden.has(each.width) || ratio === null) return [];
       const found = [];
       for (const run of y ? each.order : []) {
         if (run.loss === null || sweep.isLost(run, each)) continue;
         const out = run.loss > y.high;
         found.push({
-          key: run.key, row: index, x: x(run.learning_rate / ratio), y: out ? at.top + 3 : y(run.loss),
-          lines: () => [`loss ${number(run.loss, 5)}`, `learning rate ${number(run.learning_rate)}${shift(each.width, run.learning_rate)}`, `width ${run.width}, seed ${run.seed}`, ...(out ? ["above the frame"] : [])],
+          key: run.key, row: index, x: x(run[over.name] / ratio), y: out ? at.top + 3 : y(run.loss),
+          lines: () => [`loss ${number(run.loss, 5)}`, placeOf(each.width, run[over.name]), `width ${run.width}, seed ${run.seed}`, ...(over.more?.(run) ?? []), ...(out ? ["above the frame"] : [])],
         });
       }
       const lane = 22 + row * (next.rows.indexOf(each.width) + 0.5);
@@ -235,92 +245,89 @@ export function lossPicture() {
           key: `lost ${each.width} ${rate}`, row: index, x: x(rate / ratio), y: lane,
           lines: () => [
             ...["diverged", "stopped"].filter((kind) => ended[kind]).map((kind) => `${ended[kind]} of ${each.tried.get(rate)} seeds ${kind === "stopped" ? "stopped early" : kind}`),
-            `learning rate ${number(rate)}${shift(each.width, rate)}`, `width ${each.width}`,
+            placeOf(each.width, rate), `width ${each.width}`,
           ],
         });
       }
       const best = y ? fitOf(each.width) : null;
-      if (best?.optimum) {
-        const { learning_rate: rate, bound, loss, interval: ends } = best.optimum;
+      if (best?.optimum ?? best?.tried) {
+        const { [over.name]: rate, bound = null, loss, interval: ends = null } = best.optimum ?? best.tried;
         found.push({
           key: `optimum ${each.width}`, row: index, x: x((bound ?? rate) / ratio), y: y(loss),
-          lines: () => (ends ? [`best learning rate ${number(rate)}${shift(each.width, rate)}`, `95 %: ${interval(ends)}`, `width ${each.width}, loss ${number(loss, 5)}`] : [`width ${each.width}`, best.remark]),
+          lines: () => (ends ? [`best ${placeOf(each.width, rate)}`, `95 %: ${interval(ends)}`, `width ${each.width}, loss ${number(loss, 5)}`] : [`width ${each.width}`, best.remark]),
         });
       }
       return found.filter((target) => target.x >= at.left - 1 && target.x <= at.right + 1);
     });
   }
 
-  const shift = (width, rate) => (scaled ? ` (×${number(rate / unit(width), 3)} the law's)` : "");
+  const placeOf = (width, rate) => `${over.word} ${number(rate)}${scaled ? ` (×${number(rate / unit(width), 3)} the law's)` : ""}`;
 
   function nothing() {
     if (sweep.all().length === 0) return "No run has ended yet";
-    return sweep.all().some((each) => each.lost.size) ? "No run has a loss: all diverged or were stopped" : "No run has a loss yet";
+    return sweep.all().some((each) => each.lost.size) ? "All runs diverged or were stopped" : "No run has a loss yet";
   }
 
-  function showLegend(all) {
-    morph(legend, all.map((each) => {
-      const best = fitOf(each.width)?.optimum;
-      const said = best ? `${{ upper_bound: "< ", lower_bound: "> " }[best.kind] ?? ""}${number(best.bound ?? best.learning_rate, 3)}` : "–";
-      return make("button", { type: "button", class: "plain", "data-key": each.width, "aria-pressed": String(!each.hidden), "aria-label": `Width ${each.width}, best learning rate ${said}` },
-        make("i", { class: each.shade }), make("b", {}, String(each.width)), " ", make("span", {}, said));
-    }));
-  }
-
-  function showKey(all) {
+  /** Which kinds of marks are in it. */
+  function kinds() {
+    const all = sweep.all();
     const found = all.map((each) => fitOf(each.width)).filter(Boolean);
     const inside = found.filter((each) => each.optimum?.interval);
-    morph(key, keyOf([
-      all.some((each) => each.best < Infinity) && ["runs", dot(12, 6), "one run"],
-      found.some((each) => each.means.length > 1) && ["mean", "M2 6H22", "mean over seeds"],
-      found.some((each) => each.parabola) && ["fitted", "M2 6H22", "fitted parabola"],
-      inside.some((each) => !each.optimum.next_to_divergence) && ["optimum", ["M2 6H22", diamond(12, 6, 5)], "optimum, 95 %"],
-      inside.some((each) => each.optimum.next_to_divergence) && ["optimum hollow", ["M2 6H22", diamond(12, 6, 5)], "optimum next to a divergence"],
-      found.some((each) => each.edge === "final") && ["bound", arrow(2, 6, 1, 0).join(""), "optimum beyond this bound"],
-      found.some((each) => each.edge === "provisional") && ["bound provisional", arrow(2, 6, 1, 0).join(""), "beyond this bound, so far"],
-      all.some((each) => each.diverged) && ["lost all", cross(12, 6), "diverged (faint: some seeds)"],
-      all.some((each) => each.stopped) && ["lost all", bar(12, 6), "stopped early (likewise)"],
-      axes.y && all.some((each) => each.worst > axes.y.high) && ["carets", caret(12, 2), "loss above the frame"],
-    ].filter(Boolean)));
+    return {
+      runs: all.some((each) => each.best < Infinity),
+      mean: found.some((each) => each.means.length > 1),
+      fitted: found.some((each) => each.parabola),
+      optimum: inside.some((each) => !each.optimum.next_to_divergence),
+      beside: inside.some((each) => each.optimum.next_to_divergence),
+      final: found.some((each) => each.edge === "final"),
+      provisional: found.some((each) => each.edge === "provisional"),
+      tried: found.some((each) => each.tried && !each.tried.edge),
+      triedAtEdge: found.some((each) => each.tried?.edge),
+      diverged: all.some((each) => each.diverged),
+      stopped: all.some((each) => each.stopped),
+      above: axes?.y && all.some((each) => each.worst > axes.y.high),
+    };
   }
 
   function summary() {
     const all = sweep.all();
     const runs = all.reduce((sum, each) => sum + each.order.length, 0);
-    const best = all.map((each) => fitOf(each.width)).filter((each) => each?.optimum).map((each) => `${each.width}: ${each.optimum.interval ? number(each.optimum.learning_rate, 3) : each.remark}`);
+    const best = all.map((each) => fitOf(each.width)).filter((each) => each?.optimum ?? each?.tried).map((each) => `${each.width}: ${each.optimum?.interval ? number(each.optimum[over.name], 3) : each.remark}`);
     const ends = ["diverged", "stopped"].map((kind) => [all.reduce((sum, each) => sum + each[kind], 0), kind]).filter(([count]) => count).map(([count, kind]) => `${count} ${kind}`);
-    return `Loss over learning rate: ${[`${runs} runs at ${all.length} ${all.length === 1 ? "width" : "widths"}`, ...ends].join(", ")}.${best.length ? ` Best learning rate by width: ${best.join("; ")}.` : ""}`;
+    return `Loss over ${over.word}${of}: ${[`${runs} runs at ${all.length} ${all.length === 1 ? "width" : "widths"}`, ...ends].join(", ")}.${best.length ? ` Best ${over.word} by width: ${best.join("; ")}.` : ""}`;
   }
 
-  legend.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    const each = sweep.of(Number(button.dataset.key));
-    each.hidden = !each.hidden;
-    change(true);
-  });
   new ResizeObserver(() => change(false)).observe(box);
 
   return {
-    nodes: [legend, box, key],
-    /** The widths, which have their colours, and the learning rates, which the axis shows, from the start. */
-    plan(widths, rates) {
-      planned = { widths, rates };
+    box,
+    kinds,
+    /** Every width that has runs, ascending: { width, shade, hidden, fit }. */
+    widths: () => sweep.all().map(({ width }) => ({ width, shade: shade(width, planned.widths), hidden: hidden.has(width), fit: fitOf(width) })),
+    /** The widths, which have their colours, and places that the axis shows from the start. */
+    plan(widths, places) {
+      planned = { widths, places };
       change(true);
     },
     /** Runs that are new or have another outcome. */
     add(runs) {
       change(sweep.add(runs));
     },
-    /** A new fit. */
+    /** A new fit; `tried` of a width is the best of what it tried, where that is all that is known. */
     fitted(next) {
       fit = next;
-      sweep.takeAsDiverged((width) => fitOf(width)?.taken_as_diverged);
-      change(true);
+      refitted = true;
+      change(sweep.takeAsDiverged((width) => fitOf(width)?.taken_as_diverged) || scaled);
     },
     /** Learning rates as they are, or divided by what the chosen law says. */
     scale(on) {
       scaled = on;
+      change(true);
+    },
+    /** Hide a width, or show it. */
+    hide(width, on) {
+      if (on) hidden.add(width);
+      else hidden.delete(width);
       change(true);
     },
   };

@@ -4,7 +4,7 @@ import { draw, make } from "/assets/shared/elements.js";
 
 const SHADES = 16; // steps of the ramp in page.css
 
-export const HEIGHT = 380; // of a picture, in pixels
+export const HEIGHT = 380; // of a large picture, in pixels
 export const BOTTOM = 46; // below the frame: labels, and what the axis is
 
 /** The class with the colour of one of several widths, which ascend. */
@@ -16,6 +16,7 @@ export const cross = (x, y, size = 3.5) => `M${px(x - size)} ${px(y - size)}l${2
 export const bar = (x, y, size = 4) => `M${px(x)} ${px(y - size)}v${2 * size}`;
 export const dot = (x, y) => `M${px(x)} ${px(y)}h0`; // with round caps
 export const caret = (x, y) => `M${px(x - 3)} ${px(y + 5)}l3 -4l3 4`;
+export const circle = (x, y, size = 4) => `M${px(x - size)} ${px(y)}a${size} ${size} 0 1 0 ${2 * size} 0a${size} ${size} 0 1 0 ${-2 * size} 0`;
 export const diamond = (x, y, size = 5.5) => `M${px(x)} ${px(y - size)}l${size} ${size}l${-size} ${size}l${-size} ${-size}z`;
 
 /** An arrow that starts with a bar. dx, dy: its direction, of length 1. */

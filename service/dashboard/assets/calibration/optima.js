@@ -5,7 +5,7 @@ import { draw, make } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { interval, number } from "/assets/shared/numbers.js";
 import { pointing } from "/assets/shared/pointing.js";
-import { BOTTOM, HEIGHT, around, arrow, diamond, keyOf, line, px, shade } from "/assets/calibration/marks.js";
+import { BOTTOM, HEIGHT, around, arrow, circle, diamond, keyOf, line, px, shade } from "/assets/calibration/marks.js";
 
 const RIGHT = 12;
 const TOP = 22;
@@ -16,7 +16,7 @@ const TITLES = ["width", "best base learning rate"];
 const STROKES = { none: "", shift: "dashed", power: "dotted" };
 
 export function optimaPicture() {
-  const svg = draw("svg", { role: "img" });
+  const svg = draw("svg", { role: "img", height: HEIGHT });
   const box = make("div", { class: "plotted", tabindex: 0, role: "group", "aria-label": "Optima and predictions: the arrow keys lead from one to the next" }, svg);
   const key = make("ul", { class: "marks" });
   let fit = null;
@@ -123,7 +123,7 @@ export function optimaPicture() {
       found.some((each) => each.edge === "final") && ["bound", arrow(2, 6, 1, 0).join(""), "optimum beyond this bound"],
       found.some((each) => each.edge === "provisional") && ["bound provisional", arrow(2, 6, 1, 0).join(""), "beyond this bound, so far"],
       ...fit.lines.map((law) => [`law ${law.chosen ? "chosen" : STROKES[law.law]}`, "M1 6H23", `${law.name}${law.chosen ? " (chosen)" : ""}`]),
-      fit.predictions.length && ["predicted", "M8 6a4 4 0 1 0 8 0a4 4 0 1 0 -8 0", `predicted at ${fit.predictions.map((each) => `×${multiple(each)}`).join(", ")}`],
+      fit.predictions.length && ["predicted", circle(12, 6), `predicted at ${fit.predictions.map((each) => `×${multiple(each)}`).join(", ")}`],
       fit.band.length && ["band", "M2 1H22V11H2Z", "95 % of a prediction"],
     ].filter(Boolean);
   }

@@ -2,12 +2,16 @@
 
 import { byId, make } from "/assets/shared/elements.js";
 import { downloads } from "/assets/shared/downloads.js";
-import { lossPicture } from "/assets/calibration/losses.js";
+import { morph } from "/assets/shared/morph.js";
+import { plural } from "/assets/shared/words.js";
+import { bestRate, legendOf } from "/assets/calibration/legend.js";
+import { LEARNING_RATE, lossPicture } from "/assets/calibration/losses.js";
 import { optimaPicture } from "/assets/calibration/optima.js";
 
 const STANDINGS = { measured: "exponent: measured", not_refuted: "exponent: theory's, not refuted", untested: "exponent: theory's, untested" };
 
-const losses = lossPicture();
+const legend = legendOf(() => [losses], bestRate);
+const losses = lossPicture({ over: LEARNING_RATE, painted: legend.show });
 const optima = optimaPicture();
 const radio = (value, word) => make("label", {}, make("input", { type: "radio", name: "rates", value, checked: value === "raw" }), make("span", {}, word));
 const rates = make("fieldset", { class: "segments two" }, make("legend", { class: "unseen" }, "Learning rates"), radio("raw", "Raw rate"), radio("scaled", "Scaled rate"));
@@ -23,7 +27,7 @@ let fit = null;
 function begin() {
   const address = item.links.self;
   byId("losses").querySelector("figcaption").append(rates);
-  byId("losses").append(scale, ...losses.nodes, make("div", {}, left), downloads(`${address}/plot`, `${item.id}-plot`, "loss over learning rate"));
+  byId("losses").append(scale, legend.widths, losses.box, legend.key, make("div", {}, left), downloads(`${address}/plot`, `${item.id}-plot`, "loss over learning rate"));
   byId("optima-over-width").append(
     sentence, make("div", {}, standing), ...optima.nodes, make("div", {}, trouble),
     downloads(`${address}/widths`, `${item.id}-widths`, "the best learning rate over width"),
@@ -32,12 +36,12 @@ function begin() {
   optima.plan(item.spec.widths);
 }
 
-/** Show a calibration as it was just read. others: how many of its runs are not of the plain sweep. */
+/** Show a calibration as it was just read. others: how many of its runs are drawn in a panel instead, { gamma, horizon }. */
 export function showPictures(found, others) {
   const isFirst = item === null;
   item = found;
   if (isFirst) begin();
-  say(left, others ? `${others} runs of γ and of horizons are left out here.` : "");
+  showElsewhere(others);
   showScale();
 }
 
@@ -57,6 +61,15 @@ export function showFitInPictures(found, wrong) {
   say(sentence, `${fit.choice.sentence}.`);
   say(standing, STANDINGS[fit.choice.standing] ?? "");
   showScale();
+}
+
+/** Where the runs are that are not of the plain sweep. */
+function showElsewhere(others) {
+  const parts = [["gamma", "γ", "γ by role"], ["horizon", "horizons", "Horizons"]].filter(([panel]) => others[panel] > 0);
+  morph(left, parts.flatMap(([panel, of, heading], index) => [
+    `${index ? "; " : "Not here: "}${plural(others[panel], "run")} of ${of}, drawn in `, make("a", { href: `#${panel}-heading`, "data-key": panel }, heading), index === parts.length - 1 ? "." : "",
+  ]).map((part) => (typeof part === "string" ? document.createTextNode(part) : part)));
+  left.hidden = parts.length === 0;
 }
 
 /** What the learning rates of the picture are, and whether they can be scaled. */

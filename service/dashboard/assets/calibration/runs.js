@@ -1,13 +1,13 @@
-// The runs of the plain sweep by width: their range, and how many of each learning rate ended without a loss.
+// Runs by width: their range, and how many at each place, a learning rate or a γ, ended without a loss.
 
-/** The runs so far; each width is { width, order: its runs, low, high, best, worst, diverged, stopped, tried, lost, … }. */
-export function runsByWidth() {
+/** The runs so far; each width is { width, order: its runs, low, high, best, worst, diverged, stopped, tried, lost, … }. name: of the place in a run. */
+export function runsByWidth(name) {
   const byWidth = new Map();
 
-  const isLost = (run, of) => run.status === "diverged" || run.status === "stopped" || of.taken.has(`${run.learning_rate} ${run.seed}`);
+  const isLost = (run, of) => run.status === "diverged" || run.status === "stopped" || of.taken.has(`${run[name]} ${run.seed}`);
 
   function newWidth(width) {
-    const each = { width, runs: new Map(), order: [], drawn: 0, hidden: false, taken: new Set() };
+    const each = { width, runs: new Map(), order: [], drawn: 0, taken: new Set() };
     byWidth.set(width, recount(each));
     return each;
   }
@@ -20,16 +20,16 @@ export function runsByWidth() {
   }
 
   function counted(each, run) {
-    const rate = run.learning_rate;
-    each.low = Math.min(each.low, rate);
-    each.high = Math.max(each.high, rate);
-    each.tried.set(rate, (each.tried.get(rate) ?? 0) + 1);
+    const place = run[name];
+    each.low = Math.min(each.low, place);
+    each.high = Math.max(each.high, place);
+    each.tried.set(place, (each.tried.get(place) ?? 0) + 1);
     if (isLost(run, each)) {
       const kind = run.status === "stopped" ? "stopped" : "diverged";
-      const ended = each.lost.get(rate) ?? { diverged: 0, stopped: 0 };
+      const ended = each.lost.get(place) ?? { diverged: 0, stopped: 0 };
       ended[kind] += 1;
       each[kind] += 1;
-      each.lost.set(rate, ended);
+      each.lost.set(place, ended);
     } else if (run.loss !== null) {
       each.best = Math.min(each.best, run.loss);
       each.worst = Math.max(each.worst, run.loss);
@@ -45,7 +45,7 @@ export function runsByWidth() {
     add(runs) {
       let replaced = false;
       for (const run of runs) {
-        if (run.status === "failed") continue; // it says nothing of its learning rate
+        if (run.status === "failed") continue; // it says nothing of its place
         const known = byWidth.has(run.width);
         const each = byWidth.get(run.width) ?? newWidth(run.width);
         if (each.runs.has(run.key)) {
@@ -64,14 +64,20 @@ export function runsByWidth() {
       }
       return replaced;
     },
-    /** What the fit takes for divergences, although they have a loss. taken: by width, { learning_rate, seed } of each. */
+    /**
+     * What the fit takes for divergences, although they have a loss. taken: by width, place and seed of each. Returns whether
+     * that has changed.
+     */
     takeAsDiverged(taken) {
+      let changed = false;
       for (const each of byWidth.values()) {
-        const found = new Set((taken(each.width) ?? []).map((run) => `${run.learning_rate} ${run.seed}`));
+        const found = new Set((taken(each.width) ?? []).map((run) => `${run[name]} ${run.seed}`));
         if ([...found].join() === [...each.taken].join()) continue;
         each.taken = found;
+        changed = true;
         recount(each);
       }
+      return changed;
     },
   };
 }

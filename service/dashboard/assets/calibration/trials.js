@@ -4,13 +4,12 @@ import { ask } from "/assets/shared/service.js";
 
 const PAGE = 500; // the service's largest
 
-const isPlain = (trial) => trial.role === null && trial.horizon === null;
-const keyOf = (trial) => [trial.width, trial.learning_rate, trial.seed, ...(isPlain(trial) ? [] : [trial.role, trial.gamma, trial.horizon])].join(" ");
+/** Whether a trial is of the plain sweep, without γ or a branched horizon. */
+export const isPlain = (trial) => trial.role === null && trial.horizon === null;
+/** What tells a trial from all others; an event gives γ = 1 where a listing has none. */
+const keyOf = (trial) => [trial.width, trial.learning_rate, trial.seed, trial.role && `${trial.role} ${trial.gamma}`, trial.horizon].filter((part) => part !== null).join(" ");
 
-/**
- * The trials of the calibration at an address. `arrived` gets those of the plain sweep that are new or have another outcome,
- * each with its `key`.
- */
+/** The trials of the calibration at an address. `arrived` gets those that are new or have another outcome, each with its `key`. */
 export function trialsOf(address, arrived) {
   const outcomes = new Map(); // by key
   const rows = new Map(); // as they are stored, by key
@@ -25,7 +24,7 @@ export function trialsOf(address, arrived) {
       const outcome = `${trial.status} ${trial.loss}`;
       if (outcomes.get(key) === outcome) continue;
       outcomes.set(key, outcome);
-      if (isPlain(trial)) news.push({ ...trial, key });
+      news.push({ ...trial, key });
     }
     if (news.length) arrived(news);
   }
