@@ -14,6 +14,7 @@ TO_ADD = {
     "an optimizer",
     "a parameterization",
     "a rule",
+    "a rule beyond width",
     "a measurement",
     "an architecture that is read from its config.json",
     "a warning",

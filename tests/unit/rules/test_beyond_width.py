@@ -13,6 +13,7 @@ from widthwise import Base, Target, Tensor, TransferRequest, transfer
 from widthwise.errors import InvalidInputError
 from widthwise.rules.beyond_width.choice import chosen_rules
 from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.parameter import parameters_of
 from widthwise.rules.beyond_width.registry import BY_WORD, NAMED_RULES
 from widthwise.transfers.plan import Plan
 from widthwise.transfers.transfer import plan_of
@@ -514,7 +515,8 @@ def test_plan_and_request_are_read_back_exactly() -> None:
         ({"depth": {"rule": "completep", "beta": 1}}, "no parameter 'beta'; it has alpha", "rules.depth.beta"),
         ({"depth": {"rule": "depth_mup", "alpha": 1}}, "it has none", "rules.depth.alpha"),
         ({"batch": "surge"}, "noise_scale is missing", "rules.batch.noise_scale"),
-        ({"tokens": "horizon"}, "needs exponent", "rules.tokens"),
+        ({"tokens": "horizon"}, "exponent is missing, .* give a number from -1 to 1", "rules.tokens.exponent"),
+        ({"batch": {"rule": "power", "measured": "us"}}, "exponent is missing", "rules.batch.exponent"),
         ({"tokens": {"exponent": 2}}, "from -1 to 1", "rules.tokens.exponent"),
         ({"tokens": {"exponent": 0.3, "interval": [1]}}, "two numbers", "rules.tokens.interval"),
         ({"depth": "completep"}, "needs base.depth", "base.depth"),
@@ -553,6 +555,16 @@ def test_every_rule_says_where_it_comes_from_and_holds() -> None:
         assert rule.holds
         assert rule.__doc__
     assert len({rule.word for rule in NAMED_RULES}) == len(NAMED_RULES)
+
+
+def test_every_parameter_has_words() -> None:
+    """Forms and messages are written from them."""
+    found = {(rule.word, each.name): each for rule in NAMED_RULES for each in parameters_of(rule)}
+    assert len(found) > 8
+    assert all(each.label for each in found.values())
+    assert found["completep", "alpha"].default == 1
+    assert (found["power", "exponent"].low, found["power", "exponent"].high) == (-1, 1)
+    assert [key for key, each in found.items() if each.is_required] == [("power", "exponent"), ("horizon", "exponent")]
 
 
 def test_a_model_tells_which_tensors_stand_in_blocks() -> None:

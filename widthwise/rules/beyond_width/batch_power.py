@@ -1,7 +1,7 @@
 """The batch with a measured exponent: η ∝ batch^h between two batches for which it was measured."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from widthwise.caution import Caution
@@ -9,6 +9,7 @@ from widthwise.rules.beyond_width.batch import batch_in_force
 from widthwise.rules.beyond_width.horizon import checked_interval
 from widthwise.rules.beyond_width.in_force import Everywhere
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.parameter import said
 from widthwise.rules.contract import Case
 
 
@@ -16,9 +17,13 @@ from widthwise.rules.contract import Case
 class BatchPower(NamedRule):
     """η × m_B^h with an exponent that the request gives: its own, or one that was measured."""
 
-    exponent: float  #: h in [−1, 1]; 0 above the batch at which the best rate stops growing
-    interval: tuple[float, float] | None = None  #: of h, 95 %, where it was measured
-    measured: str | None = None  #: by what
+    #: h. 0 above the batch at which the best rate stops growing.
+    exponent: float = field(metadata=said("Exponent of the batch", -1.0, 1.0, term="exponent"))
+    #: Of h, 95 %, where it was measured.
+    interval: tuple[float, float] | None = field(
+        default=None, metadata=said("Interval of the batch exponent", -2.0, 2.0, term="interval")
+    )
+    measured: str | None = field(default=None, metadata=said("Source of the batch exponent"))
 
     about: ClassVar = About.BATCH
     word: ClassVar = "power"
@@ -31,7 +36,7 @@ class BatchPower(NamedRule):
     covers: ClassVar = frozenset({"batch_tokens"})
 
     def __post_init__(self) -> None:
-        self.checked("exponent", -1.0, 1.0)
+        self.checked("exponent")
         if self.interval is not None:
             object.__setattr__(self, "interval", checked_interval(self.interval, f"{self.field}.interval"))
 

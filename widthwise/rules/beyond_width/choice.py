@@ -1,12 +1,12 @@
 """The rules that a request names, from their JSON form; what two of them may not settle both."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from itertools import combinations
 from typing import Any
 
 from widthwise.errors import InvalidInputError
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.parameter import parameters_of
 from widthwise.rules.beyond_width.registry import BY_WORD
 
 #: By what a rule is about: its word, or an object with the word as `rule` and its parameters, or the rule.
@@ -57,16 +57,18 @@ def _chosen(about: About, choice: str | Mapping[str, Any] | NamedRule) -> NamedR
         )
     if rule is None:
         raise InvalidInputError(f"{field} is {word!r}; {_words(about)}", field=field)
-    parameters = [each.name for each in fields(rule)]
+    parameters = {each.name: each for each in parameters_of(rule)}
     for name in given:
         if name not in parameters:
             has = f"it has {', '.join(parameters)}" if parameters else "it has none"
             raise InvalidInputError(f"{field} {word!r} has no parameter {name!r}; {has}", field=f"{field}.{name}")
-    try:
-        return rule(**given)
-    except TypeError:
-        missing = ", ".join(name for name in parameters if name not in given)
-        raise InvalidInputError(f"{field} {word!r} needs {missing}; give it", field=field) from None
+    for name, parameter in parameters.items():
+        if parameter.is_required and name not in given:
+            bounds = f"a number from {parameter.low:g} to {parameter.high:g}"
+            raise InvalidInputError(
+                f"{field}.{name} is missing, which {word!r} needs; give {bounds}", field=f"{field}.{name}"
+            )
+    return rule(**given)
 
 
 def _words(about: About) -> str:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from widthwise.rules.beyond_width.betas import scaled_complement
 from widthwise.rules.beyond_width.depth import blocks_in_force
 from widthwise.rules.beyond_width.in_force import ByBlock
 from widthwise.rules.beyond_width.named import About, NamedRule, decay_factor, epsilon_factor
+from widthwise.rules.beyond_width.parameter import said
 from widthwise.rules.contract import Case, Factors
 from widthwise.vocabulary import QuantityName
 
@@ -17,7 +18,7 @@ from widthwise.vocabulary import QuantityName
 class CompletedP(NamedRule):
     """CompleteP, and with r = m_B/m_D: all η and λ × √r, ε × 1/√r, 1 − β × r."""
 
-    alpha: float = 1.0  #: in [½, 1]
+    alpha: float = field(default=1.0, metadata=said("Exponent α of the depth", 0.5, 1.0, term="exponent"))
 
     about: ClassVar = About.DEPTH
     also_sets: ClassVar = frozenset({About.BATCH, About.TOKENS, About.WEIGHT_DECAY})
@@ -31,7 +32,7 @@ class CompletedP(NamedRule):
     covers: ClassVar = frozenset({"depth", "batch_tokens", "tokens"})
 
     def __post_init__(self) -> None:
-        self.checked("alpha", 0.5, 1.0)
+        self.checked("alpha")
 
     def apply(self, case: Case) -> ByBlock:
         """Return CompleteP's factors times those of the noise scale, for every tensor."""

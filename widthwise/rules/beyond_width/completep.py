@@ -1,11 +1,12 @@
 """CompleteP: depth with α in [½, 1] (Dey et al. 2025, 2505.01618)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from widthwise.rules.beyond_width.depth import blocks_in_force
 from widthwise.rules.beyond_width.in_force import ByBlock
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.parameter import said
 from widthwise.rules.contract import Case
 
 
@@ -13,7 +14,8 @@ from widthwise.rules.contract import Case
 class CompleteP(NamedRule):
     """Depth alone: branches × m_L^(−α), learning rates in blocks × m_L^(α−1), ε in blocks × m_L^(−α)."""
 
-    alpha: float = 1.0  #: in [½, 1]; at 1 all layers learn features, whatever the depth
+    #: At 1 all layers learn features, whatever the depth.
+    alpha: float = field(default=1.0, metadata=said("Exponent α of the depth", 0.5, 1.0, term="exponent"))
 
     about: ClassVar = About.DEPTH
     word: ClassVar = "completep"
@@ -27,7 +29,7 @@ class CompleteP(NamedRule):
     covers: ClassVar = frozenset({"depth"})
 
     def __post_init__(self) -> None:
-        self.checked("alpha", 0.5, 1.0)
+        self.checked("alpha")
 
     def apply(self, case: Case) -> ByBlock:
         """Return the factors within the blocks; outside there are none."""

@@ -1,7 +1,7 @@
 """Experts at a fixed share of active ones (2601.20205, table 1)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from widthwise.errors import InvalidInputError
@@ -15,6 +15,7 @@ from widthwise.rules.beyond_width.experts import (
     required_count,
 )
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.parameter import said
 from widthwise.rules.contract import Case, Change, Factors, Subject
 from widthwise.vocabulary import TensorPart
 
@@ -23,7 +24,8 @@ from widthwise.vocabulary import TensorPart
 class FixedSparsity(NamedRule):
     """Width, inner width and experts together: η of each matrix as its fan-in says, and three inits."""
 
-    gamma: float = 1.0  #: at least ½: the router's init is ∝ m^(−gamma)
+    #: The router's init is ∝ m^(−gamma).
+    gamma: float = field(default=1.0, metadata=said("Exponent γ of the router's init", 0.5, 2.0, term="exponent"))
 
     about: ClassVar = About.EXPERTS
     word: ClassVar = "fixed_sparsity"
@@ -45,7 +47,7 @@ class FixedSparsity(NamedRule):
     covers: ClassVar = frozenset({"experts"})
 
     def __post_init__(self) -> None:
-        self.checked("gamma", 0.5, 2.0)
+        self.checked("gamma")
 
     def apply(self, case: Case) -> ByPart:
         """Return the inits of the experts' matrices. InvalidInputError if the share of active experts changes."""

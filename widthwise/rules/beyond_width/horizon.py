@@ -1,13 +1,14 @@
 """The tokens of the training at a fixed batch: η ∝ tokens^(−h), with an h that the sources do not agree on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from widthwise.caution import Caution
 from widthwise.errors import InvalidInputError
 from widthwise.rules.beyond_width.in_force import Everywhere
 from widthwise.rules.beyond_width.named import About, NamedRule, decay_factor
+from widthwise.rules.beyond_width.parameter import said
 from widthwise.rules.contract import Case
 
 DEFAULT_EXPONENT = 0.3
@@ -24,9 +25,13 @@ SOURCES = (
 class Horizon(NamedRule):
     """η × m_D^(−h) with an exponent that the request gives: its own, or one that was measured."""
 
-    exponent: float  #: h in [−1, 1]; below 0 if the best rate rises with the tokens
-    interval: tuple[float, float] | None = None  #: of h, 95 %, where it was measured
-    measured: str | None = None  #: by what
+    #: h. Below 0 if the best rate rises with the tokens.
+    exponent: float = field(metadata=said("Exponent of the tokens", -1.0, 1.0, term="exponent"))
+    #: Of h, 95 %, where it was measured.
+    interval: tuple[float, float] | None = field(
+        default=None, metadata=said("Interval of the token exponent", -2.0, 2.0, term="interval")
+    )
+    measured: str | None = field(default=None, metadata=said("Source of the token exponent"))
 
     about: ClassVar = About.TOKENS
     word: ClassVar = "horizon"
@@ -40,7 +45,7 @@ class Horizon(NamedRule):
     covers: ClassVar = frozenset({"tokens"})
 
     def __post_init__(self) -> None:
-        self.checked("exponent", -1.0, 1.0)
+        self.checked("exponent")
         if self.interval is not None:
             object.__setattr__(self, "interval", checked_interval(self.interval, f"{self.field}.interval"))
 
@@ -73,7 +78,7 @@ def checked_interval(interval: Any, field: str) -> tuple[float, float]:
         raise InvalidInputError(f"{field} is {interval!r}; give two numbers, low and high", field=field)
     low, high = interval
     if not -2 <= low <= high <= 2:
-        raise InvalidInputError(f"{field} is {interval!r}; give low and high from -2 to 2", field=field)
+        raise InvalidInputError(f"{field} is {interval!r}; give low and high, in this order, from -2 to 2", field=field)
     return float(low), float(high)
 
 

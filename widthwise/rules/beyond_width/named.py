@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from widthwise.errors import InvalidInputError
 from widthwise.explained import Explained
+from widthwise.rules.beyond_width.parameter import parameters_of
 from widthwise.rules.contract import Case, RuleInForce
 from widthwise.theory.optimizers import OPTIMIZERS, decay_mode_in_force, epsilon_power, update_scale
 from widthwise.vocabulary import QuantityName, Role, WeightDecayMode
@@ -26,7 +27,7 @@ class About(Explained):
 
 @dataclass(frozen=True, slots=True)
 class NamedRule(ABC):
-    """What every named rule has. The fields of a subclass are its parameters."""
+    """What every named rule has. The fields of a subclass are its parameters, each with its words (`said`)."""
 
     about: ClassVar[About]
     word: ClassVar[str]  #: in a request
@@ -52,9 +53,10 @@ class NamedRule(ABC):
         """The field of a request that names it."""
         return f"rules.{self.about.value}"
 
-    def checked(self, name: str, low: float, high: float) -> float:
-        """Return a parameter as a float. InvalidInputError outside [low, high]."""
+    def checked(self, name: str) -> float:
+        """Return a parameter as a float. InvalidInputError outside of what it may be."""
         value: Any = getattr(self, name)
+        ((low, high),) = ((each.low, each.high) for each in parameters_of(self) if each.name == name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInputError(
                 f"{self.field}.{name} is {value!r}; give a number from {low:g} to {high:g}",

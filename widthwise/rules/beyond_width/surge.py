@@ -1,7 +1,7 @@
 """The batch with saturation: the best learning rate peaks at the noise scale (Li et al. 2024, 2405.14578)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from widthwise.errors import InvalidInputError
@@ -10,6 +10,7 @@ from widthwise.rules.beyond_width.batch import batch_in_force
 from widthwise.rules.beyond_width.betas import kept_half_life
 from widthwise.rules.beyond_width.in_force import Everywhere
 from widthwise.rules.beyond_width.named import About, NamedRule
+from widthwise.rules.beyond_width.parameter import said
 from widthwise.rules.contract import Case, Changes
 
 
@@ -17,7 +18,10 @@ from widthwise.rules.contract import Case, Changes
 class Surge(NamedRule):
     """η(B) = η_max / (½(√(B_n/B) + √(B/B_n))): √B far below the noise scale B_n, its largest there, less above."""
 
-    noise_scale: float | None = None  #: B_n in tokens, from sweeps at three batches or more
+    #: B_n, from sweeps at three batches or more.
+    noise_scale: float | None = field(
+        default=None, metadata=said("Noise scale", 1, MAX_COUNT, term="noise-scale", unit="tokens")
+    )
 
     about: ClassVar = About.BATCH
     word: ClassVar = "surge"
@@ -37,7 +41,7 @@ class Surge(NamedRule):
                 "measure it with sweeps at three batches (`widthwise fit`), or name another rule",
                 field=f"{self.field}.noise_scale",
             )
-        self.checked("noise_scale", 1, MAX_COUNT)
+        self.checked("noise_scale")
 
     def apply(self, case: Case) -> Everywhere:
         """Return the same factors for every tensor."""
@@ -47,5 +51,5 @@ class Surge(NamedRule):
         return batch_in_force(self, case, rate=rate, changes=changes)
 
     def _relative(self, batch: Any) -> float:
-        root = math.sqrt(batch / self.checked("noise_scale", 1, MAX_COUNT))
+        root = math.sqrt(batch / self.checked("noise_scale"))
         return 1 / (root + 1 / root)
