@@ -1,7 +1,7 @@
 """The lists of the pages' forms as HTML."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from html import escape
 
 from service.dashboard.choices import CHOICES, CHOSEN, MEANINGS, READ, RULES, TICKED
@@ -17,7 +17,7 @@ _CHECKS = re.compile(r"<!-- checks (\w+) -->")
 
 #: A list may begin with an option of the page's, such as "none", and a list to compare with has the words of its other.
 _LIST = re.compile(r'(<select name="(?:compare_)?(\w+)">(<option value="">[^<]*</option>)?)<!-- options -->')
-_EACH_ROLE = re.compile(r"<!-- each role -->(.*?)<!-- /each role -->", re.DOTALL)
+_EACH_ROLE = re.compile(r"<!-- each role ([\w ]*)-->(.*?)<!-- /each role -->", re.DOTALL)
 
 
 def with_choices(template: str, choices: Mapping[str, Mapping[str, str]] = CHOICES) -> str:
@@ -40,12 +40,19 @@ def _checks(name: str, words: Mapping[str, str]) -> str:
 
 
 def with_roles(template: str) -> str:
-    """Return a page with what its template has for each role, once for each; ROLE stands for its word.
+    """Return a page with what its template has for each role, or for those it names; ROLE stands for a role's word.
 
     >>> with_roles("<!-- each role -->ROLE <!-- /each role -->")
     'embedding hidden readout vector scalar '
+    >>> with_roles("<!-- each role hidden readout -->ROLE <!-- /each role -->")
+    'hidden readout '
     """
-    return _EACH_ROLE.sub(lambda found: "".join(found[1].replace("ROLE", role.value) for role in Role), template)
+    return _EACH_ROLE.sub(lambda found: "".join(_for_roles(found[2], found[1].split())), template)
+
+
+def _for_roles(text: str, words: Collection[str]) -> Iterator[str]:
+    for role in (Role(word) for word in words) if words else Role:
+        yield text.replace("ROLE", role.value)
 
 
 def _options(name: str, words: Mapping[str, str], *, first: bool) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from service.dashboard.assets import ASSETS, needed_by, with_release
 from service.dashboard.bar import bar
 from service.dashboard.lists import with_choices, with_roles
+from service.dashboard.parameters import with_parameters
 from service.dashboard.terms import term_link
 
 _FOLDER = Path(__file__).parent
@@ -51,7 +52,7 @@ def view_page(name: str) -> str:
         shell.replace("<!-- title -->", escape(view.title))
         .replace("<!-- assets -->", _assets(name))
         .replace("<!-- bar -->", bar(view.bar))
-        .replace("<!-- view -->", with_choices(with_roles(content)))
+        .replace("<!-- view -->", with_choices(with_parameters(with_roles(content))))
     )
     return with_release(_TERM.sub(lambda found: term_link(found[1]), page))
 

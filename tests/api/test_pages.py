@@ -1,15 +1,24 @@
 """The pages for a browser: offline, strict, and complete."""
 
 import re
+from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from fastapi import FastAPI
 
+from service.dashboard import parameters
 from service.dashboard.assets import ASSETS, asset, needed_by, release
 from service.dashboard.bar import PAGES as BAR
+from service.dashboard.choices import RULES
 from service.dashboard.views import VIEWS
 from tests.api.client import Client, problem
+from widthwise.rules.beyond_width.completep import CompleteP
+from widthwise.rules.beyond_width.named import About
+from widthwise.rules.beyond_width.parameter import parameters_of, said
+from widthwise.rules.beyond_width.registry import NAMED_RULES
 
 ROOT = Path(__file__).parents[2]
 VIEW_PATHS = {name: view.path.replace("{id}", "00000000-0000-4000-8000-000000000000") for name, view in VIEWS.items()}
@@ -105,6 +114,40 @@ def test_every_element_that_a_script_asks_for_is_on_its_page(client: Client, nam
     for script in (entry, *needed_by(entry)):
         asked = set(re.findall(r'(?:byId|tell|showWarnings)\("([\w-]+)"', client.get(f"/assets/{script}").text))
         assert asked <= there, script
+
+
+def test_every_parameter_of_every_rule_has_a_field(client: Client) -> None:
+    """Next to the list that chooses the rule, and shown while it does."""
+    page = client.get("/").text
+    listed = {about: name for name, about in RULES.items()}
+    for rule in NAMED_RULES:
+        box = page.partition(f'<div data-when="{listed[rule.about]}={rule.word}" hidden>')[2].partition("<select")[0]
+        for each in parameters_of(rule):
+            found = re.search(
+                rf'<label>([^<]+)(?: <a [^>]*>\?</a>)?<input [^>]*data-path="rules.{rule.about}.{each.name}"', box
+            )
+            assert found, (rule.word, each.name)
+            assert unescape(found[1]) == each.label
+    assert page.count("data-rule=") == sum(len(parameters_of(rule)) for rule in NAMED_RULES)
+
+
+def test_a_rule_that_comes_has_fields_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two parameters that may both be left out are both shown."""
+
+    @dataclass(frozen=True, slots=True)
+    class Coming(CompleteP):
+        """A rule that is not written yet."""
+
+        beta: float = field(default=-0.25, metadata=said("Exponent β of the depth", -1, 0))
+        word: ClassVar = "coming"
+
+    monkeypatch.setattr(parameters, "BY_WORD", {About.DEPTH: {"coming": Coming}})
+    written = parameters.with_parameters("<!-- parameters depth_rule -->")
+    assert written.startswith('<div data-when="depth_rule=coming" hidden><label>Exponent α of the depth')
+    assert re.findall(r'name="(\w+)".*?placeholder="([^"]+)"', written) == [
+        ("depth_coming_alpha", "1"),
+        ("depth_coming_beta", "−0.25"),
+    ]
 
 
 def test_every_script_is_needed_by_a_page() -> None:

@@ -4,15 +4,19 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
+from service.dashboard.choices import RULES
 from tests.api.client import Client
-from tests.api.test_sweeps import uploaded
+from tests.api.test_sweeps import rows, uploaded
 from tests.browser.reader import Reader
+from widthwise.rules.beyond_width.named import NamedRule
+from widthwise.rules.beyond_width.parameter import Parameter, parameters_of
+from widthwise.rules.beyond_width.registry import NAMED_RULES
 
 LLAMA = {
     "model_type": "llama",
@@ -154,6 +158,207 @@ def test_a_role_has_values_of_its_own(reader: Reader, allowed: list[str]) -> Non
     reader.open("learning_rate_hidden=0.01&learning_rate=")
     expect(reader.field("hidden: learning rate")).to_be_visible()  # what holds something is unfolded
     expect(reader.page.locator("#problem-learning_rate")).to_contain_text("Learning rate is empty")
+
+
+def test_a_role_has_a_constant(reader: Reader, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open()
+    reader.page.get_by_text("By role", exact=True).last.click()
+    reader.field("hidden: γ").fill("2")
+    reader.shows("hidden", "3.75e-4")  # 0.003 × 2 ÷ 16
+    reader.shows("embedding", "0.003")
+    reader.field("hidden: γ").fill("0")
+    expect(reader.page.locator("#problem-gamma_hidden")).to_have_text("Hidden: γ must be greater than 0, not 0.")
+    reader.open("gamma_readout=3")
+    expect(reader.field("readout: γ")).to_be_visible()  # what holds something is unfolded
+    reader.shows("readout", "5.625e-4")
+
+
+def test_an_alignment_that_was_measured(reader: Reader, page: Page, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open()
+    expect(reader.field("hidden: α")).to_be_hidden()
+    reader.field("Alignment").select_option("measured")
+    expect(page.locator("#problem-alignment_hidden_alpha")).to_have_text("Hidden: α is empty; give a number.")
+    numbers = {"hidden: α": "0.75", "hidden: ω": "0.5", "hidden: u": "0.7", "readout: α": "1", "readout: u": "1.5"}
+    for label, text in {**numbers, "readout: ω": "0.5"}.items():
+        reader.field(label).fill(text)
+    expect(page.locator("#problem-alignment_readout_u")).to_have_text(
+        "Readout: u must be less than or equal to 1, not 1.5."
+    )
+    expect(reader.field("readout: u")).to_have_attribute("aria-invalid", "true")
+    reader.field("readout: u").fill("1")
+    reader.shows("hidden", "×0.125")  # width^−¾, by the larger of α and u
+    expect(page).to_have_url(re.compile("alignment_readout_u=1"))
+    reader.open(page.url.partition("#")[2])
+    expect(reader.field("hidden: u")).to_have_value("0.7")
+    reader.shows("hidden", "×0.125")
+
+
+def test_two_measured_alignments_side_by_side(reader: Reader, page: Page, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open("compare_parameterization=standard")
+    expect(reader.field("its hidden: α")).to_be_hidden()
+    reader.field("Its alignment").select_option("measured")
+    for name in ("hidden: α", "hidden: ω", "hidden: u", "readout: α", "readout: ω", "readout: u"):
+        reader.field(f"its {name}").fill("0.5")
+    reader.shows("hidden", "×0.25", side="second")  # width^−½
+    reader.shows("hidden", "×0.0625")
+    reader.field("its readout: ω").fill("0.4")
+    told = "Its readout: ω must be greater than or equal to 0.5, not 0.4."
+    expect(page.locator("#problem-compare_alignment_readout_omega")).to_have_text(told)
+    expect(page.locator("#answer")).not_to_have_class("void")  # the first is as it was
+
+
+def test_alignments_that_differ_in_numbers_alone_are_told_apart(reader: Reader, page: Page) -> None:
+    fields = [f"{role}_{name}" for role in ("hidden", "readout") for name in ("alpha", "omega", "u")]
+    sides = {"alignment": 0.5, "compare_alignment": 0.75}
+    numbers = "".join(f"&{side}_{field}={value}" for side, value in sides.items() for field in fields)
+    reader.open(f"compare_parameterization=standard&alignment=measured&compare_alignment=measured{numbers}")
+    reader.shows("hidden", "×0.25")
+    reader.shows("hidden", "×0.0625", side="second")  # ω counts too
+    expect(page.get_by_role("group", name="Download the figure of standard, compared")).to_be_visible()
+
+
+PARAMETERS = [(rule, each) for rule in NAMED_RULES for each in parameters_of(rule)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "parameter"), PARAMETERS, ids=[f"{rule.word}_{each.name}" for rule, each in PARAMETERS]
+)
+def test_a_rule_brings_its_parameters(
+    reader: Reader, page: Page, allowed: list[str], rule: type[NamedRule], parameter: Parameter
+) -> None:
+    """Each goes into the request, and into the address; out of range it is told at its field, in words."""
+    allowed.append("422")
+    prefix = f"{rule.about}_{rule.word}_"
+    needed = [each for each in parameters_of(rule) if each.is_required and each != parameter]
+    reader.open("&".join(f"{prefix}{each.name}={each.high}" for each in needed))
+    box = page.locator(f"[name={prefix}{parameter.name}]")
+    expect(box).to_be_hidden()
+    page.evaluate("for (const fold of document.querySelectorAll('#transfer details')) fold.open = true")
+    listed = {about: name for name, about in RULES.items()}
+    page.locator(f"[name={listed[rule.about]}]").select_option(rule.word)
+    expect(box).to_be_visible()
+    assert box.get_attribute("aria-label") == parameter.label
+    low, high = parameter.low, parameter.high
+    text, value = {
+        "number": (str(low + 0.25), low + 0.25),
+        "interval": (f"−0.5 to {high:g}", [-0.5, high]),
+        "text": ("three sweeps", "three sweeps"),
+    }[parameter.kind]
+    with page.expect_request(lambda request: chosen(request, rule).get(parameter.name) == value):
+        box.fill(text)
+    expect(page).to_have_url(re.compile(f"{prefix}{parameter.name}="))
+    if parameter.kind == "text":
+        return
+    box.fill(f"{low - 1:g}" if parameter.kind == "number" else f"{high:g} to {low:g}")
+    told = page.locator(f"#problem-{prefix}{parameter.name}")
+    expect(told).to_contain_text(f"“{parameter.label}” is ")
+    expect(told).to_contain_text("; give ")
+    box.fill("much")
+    expect(told).to_contain_text(f"{parameter.label} must be ")
+    box.fill("")
+    if parameter.is_required or parameter.name == "noise_scale":  # of which the rule itself says how to measure it
+        expect(told).to_contain_text("is missing")
+    else:
+        expect(told).to_be_hidden()
+
+
+def chosen(request: Request, rule: type[NamedRule]) -> dict[str, Any]:
+    """The rule in the body of a transfer, with its parameters."""
+    found = json.loads(request.post_data or "{}").get("rules", {}).get(rule.about)
+    return found if isinstance(found, dict) else {}
+
+
+def test_a_copy_carries_what_the_fields_say(reader: Reader, page: Page) -> None:
+    reader.open(
+        "depth_rule=completep&depth_completep_alpha=0.5&gamma_hidden=2&alignment=measured&"
+        + "&".join(f"alignment_{role}_{name}=0.5" for role in ("hidden", "readout") for name in ("alpha", "omega", "u"))
+    )
+    reader.shows("hidden", "7.5e-4")  # 0.003 × 2 × 16^−½ × 4^−½
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.locator("#export-told")).to_contain_text("is copied.")
+    plan = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    hidden = next(layer for layer in plan["layers"] if layer["role"] == "hidden")
+    assert hidden["learning_rate"]["value"] == pytest.approx(0.003 * 2 / 4 / 2)
+    assert "alignment" in json.dumps(plan)
+
+
+def test_what_else_a_model_has(reader: Reader, page: Page, allowed: list[str]) -> None:
+    allowed.append("422")
+    reader.open()
+    expect(reader.field("Tuned head width")).to_be_hidden()
+    page.get_by_text("Attention, outputs, multipliers").click()
+    sizes = {"Tuned head width": 64, "Head width to train": 128, "Tuned outputs": 10, "Outputs to train": 10}
+    for label, size in sizes.items():
+        reader.field(label).fill(str(size))
+    expect(page.locator("#warnings")).to_contain_text("small_output_dimension")
+    reader.field("Tuned attention scale").fill("0.25")
+    page.get_by_text("For the model and its training as a whole").click()
+    expect(page.locator("#whole")).to_contain_text("the base's 0.25 × d_base/d_head")
+    reader.field("Queries and keys are normalised").check()
+    expect(page.locator("#whole")).not_to_contain_text("d_base/d_head")
+    code = reader.field("What the code multiplies by")
+    code.fill("readout: fan_in^99")
+    told = page.locator("#problem-code_multipliers")
+    expect(told).to_contain_text("What the code multiplies by must be less than or equal to 2, not 99.")
+    code.fill("readout: fan_out")
+    expect(told).to_contain_text("has the line “readout: fan_out”; write a role")
+    code.fill("readout: fan_in^−1, forward only")
+    reader.shows("readout", "0.003")  # 1/n on the logits, and so no 1/16 on the rate
+    expect(page).to_have_url(re.compile("forward"))
+    reader.open(page.url.partition("#")[2] + "&gradient_rms=1e-9")
+    expect(reader.field("Queries and keys are normalised")).to_be_checked()
+    reader.shows("readout", "0.003")
+    expect(page.locator("#warnings")).to_contain_text("epsilon_near_gradient")
+    expect(reader.field("Gradient RMS")).to_be_visible()
+
+
+def test_a_code_multiplier_names_a_role_or_tensors(reader: Reader, page: Page) -> None:
+    reader.open("model=architecture&target_depth=8")
+    page.get_by_text("Attention, outputs, multipliers").click()
+    expect(reader.field("Tuned head width")).to_be_hidden()  # a described model has its own
+    told = [
+        {"tensors": ["lm_head.weight", "model.embed_tokens.weight"], "of": "fan_out", "power": 0.5, "frozen": True},
+        {"role": "hidden", "of": "fan_in", "power": -0.5},
+    ]
+    with page.expect_request(lambda request: json.loads(request.post_data or "{}").get("code_multipliers") == told):
+        reader.field("What the code multiplies by").fill(
+            "lm_head.weight, model.embed_tokens.weight: fan_out^0.5, frozen\nhidden: fan_in^-0.5"
+        )
+
+
+def test_published_laws_are_compared(reader: Reader, page: Page) -> None:
+    reader.open("optimizer=adamw&learning_rate=0.1")
+    page.get_by_text("Beyond width").click()
+    expect(reader.field("Parameters to train")).to_be_hidden()
+    page.get_by_label("Compare with published laws").check()
+    expect(reader.field("Tokens in all")).to_be_visible()
+    reader.field("Parameters to train").fill("1000000000")
+    expect(page.locator("#warnings")).to_contain_text("published_laws_differ")
+    expect(page).to_have_url(re.compile("published_laws=yes"))
+
+
+def test_a_rule_follows_the_sweep_of_the_exponents(reader: Reader, page: Page) -> None:
+    runs = [
+        {**row, "learning_rate": row["learning_rate"] * 2 ** (power / 4), "tokens": 1e9 * 2**power}
+        for power in range(4)
+        for row in rows()
+    ]
+    with httpx.Client(base_url=reader.address, trust_env=False, timeout=60) as api:
+        uploaded(cast(Client, api), runs, name="over tokens", parameterization="ntk", optimizer="lion")
+    reader.open("parameterization=ntk&optimizer=lion&epsilon=")
+    page.get_by_text("Beyond width").click()
+    measured = reader.field("Training-length rule").get_by_role("option", name="measured", include_hidden=True)
+    expect(measured).to_have_attribute("hidden", "")
+    reader.field("Exponents").select_option(label="over tokens: sweep of 80 runs")
+    expect(measured).not_to_have_attribute("hidden", "")
+    reader.field("Training-length rule").select_option("measured")
+    reader.field("Tuned at tokens in all").fill("1000000000")
+    reader.field("Tokens in all").fill("8000000000")
+    reader.number("hidden").click()
+    expect(page.locator("#explanation")).to_contain_text("horizon_interval")
 
 
 def test_a_choice_brings_its_fields(reader: Reader, allowed: list[str]) -> None:

@@ -159,7 +159,7 @@ def test_a_row_opens_to_where_it_comes_from(opened: Reader, page: Page) -> None:
     page.reload()
     expect(source).to_be_visible()
     page.get_by_role("button", name="Source of learning rate, hidden, by role").click()
-    expect(source).to_contain_text("The calculator knows the alignments full and none")
+    expect(source).to_contain_text("Its alignment was measured: the calibration's page opens a plan")
     expect(source.get_by_role("link", name="Use in a plan")).to_have_count(0)
 
 
@@ -223,6 +223,22 @@ def test_one_is_sent_into_a_plan(opened: Reader, page: Page, library: dict[str, 
     expect(opened.field("Alignment")).to_have_value("none")
     expect(opened.field("Exponents").locator("option:checked")).to_contain_text("transformer, our_corpus")
     expect(page.locator("#transfer-error")).to_be_hidden()
+
+
+def test_one_with_a_measured_alignment_is_sent_into_a_plan(
+    opened: Reader, page: Page, library: dict[str, str], allowed: list[str]
+) -> None:
+    allowed.append("422")  # before the alignment is back
+    page.get_by_role("button", name="Source of learning rate, hidden, by role").click()
+    page.get_by_role("link", name="Open the calibration").click()
+    page.get_by_role("link", name="Use its exponents in a transfer").click()
+    expect(page.locator("#provenance")).to_contain_text(f"measured by {library['by role']} at widths 64, 128, 256")
+    expect(opened.field("readout: u")).to_have_value("0.7")
+    expect(page.locator("#offered")).to_contain_text("measured in another setting")  # the others
+    opened.field("readout: u").fill("0.6")
+    expect(page.locator("#offered")).to_contain_text("measured in another setting: mup, adamw, an alignment by role")
+    opened.field("readout: u").fill("0.70")
+    expect(opened.field("Exponents").locator("option:checked")).to_contain_text("by role")
 
 
 def test_a_link_to_a_plan_whose_calibration_does_not_fit_says_so(

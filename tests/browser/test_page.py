@@ -10,9 +10,22 @@ from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 
 WEIGHT = 300_000  # bytes of the first view, answers included (the page's promise)
+#: An alignment by role for each of two prescriptions.
+MEASURED = {
+    field: value
+    for side in ("alignment", "compare_alignment")
+    for field, value in (
+        (side, "measured"),
+        *((f"{side}_{role}_{name}", "0.75") for role in ("hidden", "readout") for name in ("alpha", "omega", "u")),
+    )
+}
 STATES = {
     "plain": "",
     "compared": "compare_parameterization=mup&optimizer=adamw&weight_decay=0.1&open=hidden%7Cepsilon%7Cfirst",
+    "measured": "compare_parameterization=mup&optimizer=adamw&gamma_hidden=2&depth_rule=completep"
+    "&gradient_rms=1e-4&qk_norm=yes"
+    "&batch_rule=power&batch_power_exponent=0.4&tokens_rule=horizon&tokens_horizon_exponent=0.3"
+    + "".join(f"&{side}={value}" for side, value in MEASURED.items()),
     "tensors": "model=architecture&target_depth=8&depth_rule=completep&batch_rule=half_life",
 }
 

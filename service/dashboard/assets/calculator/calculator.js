@@ -4,7 +4,7 @@ import { fromAddress, intoAddress } from "/assets/shared/address.js";
 import { showCurves } from "/assets/calculator/curves.js";
 import { byId, make, tell, warningNodes } from "/assets/shared/elements.js";
 import { explain } from "/assets/calculator/explanation.js";
-import { ROLES, RULES, VALUES, form, markProblems, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
+import { begins, form, markProblems, put, readAddress, showFields, values, writeAddress } from "/assets/calculator/fields.js";
 import { offerFigures } from "/assets/calculator/figures.js";
 import { find, showLayers } from "/assets/calculator/layers.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
@@ -12,7 +12,8 @@ import { textOf } from "/assets/calculator/models.js";
 import { morph } from "/assets/shared/morph.js";
 import { number } from "/assets/shared/numbers.js";
 import { begin, refresh } from "/assets/shared/page.js";
-import { Unreadable, bodyOf, problemsOf } from "/assets/calculator/request.js";
+import { Unreadable } from "/assets/calculator/reading.js";
+import { bodyOf, problemsOf } from "/assets/calculator/request.js";
 import { Refused, UNREACHABLE, ask, posted } from "/assets/shared/service.js";
 import { offerSources, readSources, sourceOf } from "/assets/calculator/sources.js";
 import { readForms, showForm } from "/assets/calculator/taking.js";
@@ -37,7 +38,8 @@ function titles() {
   if (!state.compare_parameterization) return [""];
   const both = [[word("parameterization"), word("compare_parameterization")]];
   for (const name of ["optimizer", "alignment"]) if (state[`compare_${name}`]) both.push([word(name), word(`compare_${name}`)]);
-  return [0, 1].map((index) => both.filter(([one, other], at) => at === 0 || one !== other).map((pair) => pair[index]).join(", "));
+  const [one, other] = [0, 1].map((index) => both.filter((pair, at) => at === 0 || pair[0] !== pair[1]).map((pair) => pair[index]).join(", "));
+  return [one, one === other ? `${other}, compared` : other]; // they may differ in the numbers of an alignment alone
 }
 
 async function plans(signal) {
@@ -121,11 +123,9 @@ function changed(pauseMs, steadily = false) {
 
 /** Open what is folded away and holds something. */
 function unfold(now) {
-  const some = (names) => names.some((name) => now[name]);
-  if (some(RULES)) byId("beyond").open = true;
-  if (some(["schedule_rule", "experts_rule", "rank_rule"])) byId("more-rules").open = true;
-  if (some(["weight_decay_mode", "readout_omega", "form", "block_size"])) byId("more-training").open = true;
-  if (some(VALUES.flatMap((name) => ROLES.map((role) => `${name}_${role}`)))) byId("by-role").open = true;
+  for (const box of form.querySelectorAll("details")) {
+    if ([...box.querySelectorAll("[name]")].some(({ name }) => now[name] !== begins[name])) box.open = true;
+  }
 }
 
 /** Ask for the plan of what the fields hold now. */

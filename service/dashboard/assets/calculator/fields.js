@@ -5,15 +5,18 @@ import { fieldsOf } from "/assets/shared/fields.js";
 
 export const form = byId("transfer");
 
-/** The lists whose choices bring fields along: rules, and an optimizer that cuts matrices into blocks. */
-export const RULES = ["depth_rule", "batch_rule", "tokens_rule", "decay_rule", "schedule_rule", "experts_rule", "rank_rule"];
+/** By what a rule is about: the list that chooses it. */
+export const RULES = {
+  depth: "depth_rule", batch: "batch_rule", tokens: "tokens_rule", weight_decay: "decay_rule", schedule: "schedule_rule", experts: "experts_rule", rank: "rank_rule",
+};
 
 /** A cell of the table by role has no room for a text. */
 const fields = fieldsOf(form, (control, place) => (control.closest(".by-role .line") ?? control).after(place));
-export const { values, put, readAddress, writeAddress, labelOf, markProblems } = fields;
+export const { begins, values, put, readAddress, writeAddress, labelOf, markProblems } = fields;
 
 /** The tuned values that may differ by role, and the roles: a field such as learning_rate_hidden holds one. */
 export const VALUES = ["learning_rate", "epsilon", "weight_decay", "init_std"];
+export const BY_ROLE = [...VALUES, "gamma"]; // γ has no value that all roles share
 export const ROLES = fields.named().map((name) => /^learning_rate_(\w+)$/.exec(name)?.[1]).filter(Boolean);
 
 /** Replace the choices of a list, each [value, label, attributes]; what is chosen stays chosen. */
@@ -24,10 +27,11 @@ export function offer(name, choices) {
   put(name, chosen); // a choice that is not among them stays, as that of a link whose list is still to come
 }
 
-/** What the choices need to know beyond the width: depth, batch_tokens, tokens and so on. A model tells some of it. */
+/** What rules, and an optimizer that cuts matrices into blocks, need to know beyond the width. A model tells some of it. */
 function needed(state) {
-  const chosen = [...RULES, "optimizer"].map((name) => form.elements[name].selectedOptions[0]);
+  const chosen = [...Object.values(RULES), "optimizer"].map((name) => form.elements[name].selectedOptions[0]);
   const needs = new Set(chosen.flatMap((option) => (option?.dataset.needs || "").split(" ")));
+  if (state.published_laws) for (const size of ["batch_tokens", "tokens", "parameters"]) needs.add(size); // what the laws take
   return {
     ...Object.fromEntries(["steps", "experts", "shared_experts", "rank", "block_size"].map((name) => [name, needs.has(name)])),
     depth: state.model === "architecture" || (state.model === "roles" && needs.has("depth")),
@@ -50,7 +54,7 @@ export function applies(state) {
 export function showFields(state) {
   const holds = applies(state);
   for (const box of document.querySelectorAll("[data-when]")) box.hidden = !holds(box.dataset.when);
-  for (const name of RULES) {
+  for (const name of Object.values(RULES)) {
     const control = form.elements[name];
     fields.note(control, "formula", control.selectedOptions[0]?.title || "");
   }

@@ -1,5 +1,7 @@
 // Models as a transfer takes them: the config.json of a described architecture, or what a reader's file holds.
 
+import { ROLES } from "/assets/calculator/fields.js";
+
 const HEADER_LENGTH_BYTES = 8; // a .safetensors file begins with its header's length
 const LARGEST_HEADER = 100_000_000; // bytes: the format's bound
 
@@ -58,6 +60,21 @@ export function rolesOf(text) {
     if (!pattern) throw new Error(`has the line “${line}”; write a pattern and a role, such as “embed.*: embedding”`);
     return [pattern, role];
   }));
+}
+
+/** Multipliers of the model's code, from lines such as “embedding: fan_out^0.5” or “head.weight: fan_in^-1, forward only”. */
+export function multipliersOf(text) {
+  return lines(text).map((line) => {
+    const [, names, of, power, rest] = /^([^:]+?)\s*:\s*(fan_in|fan_out)\s*\^\s*([-−]?[\d.]+)\s*(.*)$/.exec(line) || [];
+    const words = rest?.split(",").map((word) => word.trim()).filter(Boolean) ?? [];
+    if (!names || !words.every((word) => ["forward only", "frozen"].includes(word))) {
+      throw new Error(`has the line “${line}”; write a role or tensors, and a power of fan_in or fan_out, such as “embedding: fan_out^0.5” (then “, forward only” or “, frozen”)`);
+    }
+    return {
+      ...(ROLES.includes(names) ? { role: names } : { tensors: names.split(/[\s,]+/) }), of, power: Number(power.replace("−", "-")),
+      ...(words.includes("forward only") ? { backward: false } : {}), ...(words.includes("frozen") ? { frozen: true } : {}),
+    };
+  });
 }
 
 const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);

@@ -1,7 +1,8 @@
 // Where the exponents come from: theory, or what calibrations and sweeps measured in the setting of the fields.
 
+import { alignmentFields, alignmentInForce } from "/assets/shared/alignment.js";
 import { tell } from "/assets/shared/elements.js";
-import { offer, values } from "/assets/calculator/fields.js";
+import { form, offer, values } from "/assets/calculator/fields.js";
 import { ask } from "/assets/shared/service.js";
 import { plural } from "/assets/shared/words.js";
 
@@ -11,25 +12,31 @@ let sources = []; // { value, label, fits, setting }
 
 const day = (item) => new Date(item.created_at).toLocaleDateString();
 
+const SCHEME = ["parameterization", "optimizer"];
+
+const isAligned = ({ alignment, readout_omega: omega }, now) => alignmentInForce(alignmentFields(alignment, omega)) === alignmentInForce(now);
+
+const aligned = ({ alignment }) => (typeof alignment === "string" ? alignment : "an alignment by role");
+
 function ofCalibration(item) {
   const { spec } = item;
   const measured = `${spec.proxy.architecture}, ${spec.proxy.dataset}, widths ${Math.min(...spec.widths)} to ${Math.max(...spec.widths)}`;
   return {
     value: item.id,
     label: item.name ? `${item.name}: ${measured}` : `${measured}, ${day(item)}`,
-    fits: (now) => ["parameterization", "optimizer", "alignment"].every((name) => spec[name] === now[name]),
-    setting: `${spec.parameterization}, ${spec.optimizer}, ${typeof spec.alignment === "string" ? spec.alignment : "an alignment by role"}`,
+    fits: (now) => SCHEME.every((name) => spec[name] === now[name]) && isAligned(spec, now),
+    setting: `${spec.parameterization}, ${spec.optimizer}, ${aligned(spec)}`,
   };
 }
 
 function ofSweep(item) {
   const { reading } = item;
-  const named = reading.prescribed.includes("width") ? ["parameterization", "optimizer", "alignment"] : ["parameterization", "optimizer"];
+  const isPrescribed = reading.prescribed.includes("width"); // alignment enters only such rates
   return {
     value: SWEEP + item.id,
     label: `${item.name}: sweep of ${plural(item.runs, "run")}`,
-    fits: (now) => named.every((name) => reading[name] === now[name]),
-    setting: named.map((name) => reading[name]).join(", "),
+    fits: (now) => SCHEME.every((name) => reading[name] === now[name]) && (!isPrescribed || isAligned(reading, now)),
+    setting: [...SCHEME.map((name) => reading[name]), ...(isPrescribed ? [aligned(reading)] : [])].join(", "),
   };
 }
 
@@ -45,7 +52,7 @@ export async function readSources() {
 
 let offers = "";
 
-/** Offer those that were measured in the fields' setting, and say how many were not. */
+/** Offer those that were measured in the fields' setting, with what rules a sweep measured, and say how many were not. */
 export function offerSources() {
   const now = values();
   const fitting = sources.filter(({ fits }) => fits(now));
@@ -53,6 +60,7 @@ export function offerSources() {
   const other = sources.find(({ value }) => value === now.exponents && !fitting.some((each) => each.value === value)); // of a link, or of before
   const elsewhere = others > 0 ? `${others} more ${others === 1 ? "was" : "were"} measured in another setting.` : "";
   tell("offered", other ? `The chosen one was measured in another setting: ${other.setting}.` : elsewhere);
+  for (const option of form.querySelectorAll("[name$=_rule] > [value=measured]")) option.disabled = option.hidden = !now.exponents.startsWith(SWEEP) && !option.selected;
   const choices = [["", "theory"], ...fitting.map(({ value, label }) => [value, label])];
   const version = JSON.stringify(choices);
   if (version === offers) return; // a list that is rebuilt while it is open closes

@@ -1,5 +1,6 @@
 // What can be done with a calibration: cancel, retry, fit, delete, and the links that take it elsewhere.
 
+import { alignmentFields } from "/assets/shared/alignment.js";
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { ask, send } from "/assets/shared/service.js";
@@ -13,9 +14,8 @@ let item = null; // as it was read last
 export function showActions(found) {
   item = found;
   const { spec } = item;
-  const isSayable = typeof spec.alignment === "string" && spec.readout_omega === null; // in the form of a transfer
-  const isUsable = item.state === "succeeded" && item.result.exponents.length > 0 && isSayable;
-  const setting = new URLSearchParams({ exponents: item.id, parameterization: spec.parameterization, optimizer: spec.optimizer, alignment: spec.alignment });
+  const isUsable = item.state === "succeeded" && item.result.exponents.length > 0;
+  const setting = new URLSearchParams({ exponents: item.id, parameterization: spec.parameterization, optimizer: spec.optimizer, ...alignmentFields(spec.alignment, spec.readout_omega) });
   byId("use").hidden = !isUsable;
   byId("use").setAttribute("href", `/#${setting}`);
   byId("template").setAttribute("href", `/calibrations#from=${item.id}`);

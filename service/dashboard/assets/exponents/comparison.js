@@ -86,15 +86,11 @@ function groupLine(name, count) {
   return { key: `group ${name}`, class: "group", cells: [name, ...Array(count).fill("")] };
 }
 
-function measuredAlignment({ alignment }) {
-  return typeof alignment === "string" ? alignment : "measured";
-}
-
 function headLine(items) {
   return {
     key: "head", class: "head",
     cells: ["", ...items.map((item) => make(
-      "span", { class: "links" }, make("a", { href: `/calibrations/${item.id}` }, "Open"), planLink(item.id, { ...item.spec, alignment: measuredAlignment(item.spec) }),
+      "span", { class: "links" }, make("a", { href: `/calibrations/${item.id}` }, "Open"), planLink(item.id, item.spec),
       make("button", { type: "button", class: "plain small", "data-remove": item.id, "aria-label": `Remove ${nameOf(item)}` }, "Remove"),
     ))],
   };

@@ -1,5 +1,6 @@
 // One measured exponent: what it is called, how it is written, and how far it is from theory.
 
+import { alignmentFields } from "/assets/shared/alignment.js";
 import { make } from "/assets/shared/elements.js";
 
 const FINEST = 6; // decimals
@@ -38,9 +39,8 @@ export const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).to
 /** Whether the value is theory's own: the optima did not refute it, and the errors say how far they could have. */
 export const isTheorys = (row) => row.theory !== null && row.value === row.theory;
 
-/** A link that opens the calculator with what a calibration measured; null where the calculator knows no such alignment. */
-export function planLink(id, { parameterization, optimizer, alignment }, attributes = {}) {
-  if (alignment === "measured" || typeof alignment !== "string") return null;
-  const choice = new URLSearchParams({ exponents: id, parameterization, optimizer, alignment });
+/** A link that opens the calculator with what a calibration measured, in the setting of its specification. */
+export function planLink(id, { parameterization, optimizer, alignment, readout_omega: omega }, attributes = {}) {
+  const choice = new URLSearchParams({ exponents: id, parameterization, optimizer, ...alignmentFields(alignment, omega) });
   return make("a", { href: `/#${choice}`, ...attributes }, "Use in a plan");
 }

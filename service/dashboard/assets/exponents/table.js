@@ -61,7 +61,8 @@ function facts(row) {
 }
 
 function source(row) {
-  const link = planLink(row.calibration_id, row) ?? make("span", { class: "hint" }, "The calculator knows the alignments full and none; take this one over HTTP or in Python.");
+  const isSayable = row.alignment !== "measured"; // a row has no numbers of an alignment
+  const link = isSayable ? planLink(row.calibration_id, row) : make("span", { class: "hint" }, "Its alignment was measured: the calibration's page opens a plan with the numbers.");
   const about = make("dl", {}, ...facts(row).flatMap(([what, nodes]) => [make("dt", {}, what), make("dd", {}, ...nodes)]));
   const cell = make("td", { role: "cell", colspan: COLUMNS.length + 1 }, about, make("p", { class: "links" }, make("a", { href: `/calibrations/${row.calibration_id}` }, "Open the calibration"), " ", link));
   return make("tr", { role: "row", class: "source", "data-key": `${row.id} source` }, cell);

@@ -1,5 +1,6 @@
 // One sweep: what it covers, its fit, a prediction, and more runs.
 
+import { alignmentFields } from "/assets/shared/alignment.js";
 import { downloads } from "/assets/shared/downloads.js";
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
@@ -97,7 +98,7 @@ function inTransfers() {
   const { parameterization, optimizer } = sweep.reading;
   if (!sweep.axes.width || sweep.axes.width.levels) return [];
   if (!parameterization || !optimizer) return [make("p", { class: "hint" }, "A transfer can follow this exponent over width if the sweep says its parameterization and optimizer when it is uploaded.")];
-  const fields = new URLSearchParams({ exponents: `sweep:${id}`, parameterization, optimizer, ...(sweep.reading.alignment ? { alignment: sweep.reading.alignment } : {}) });
+  const fields = new URLSearchParams({ exponents: `sweep:${id}`, parameterization, optimizer, ...alignmentFields(sweep.reading.alignment, sweep.reading.readout_omega) });
   return [make("p", { class: "hint" }, "A transfer follows this exponent over width: ", make("a", { href: `/#${fields}` }, "use it in a plan"), ", or ", make("code", {}, `widthwise transfer request.json --sweep ${id}`))];
 }
 
