@@ -1,4 +1,4 @@
-"""The panels of γ and of horizons: every run is drawn there beside what was found, while the calibration runs too."""
+"""The panels of γ and of horizons: every run is drawn there next to what was found, while the calibration runs too."""
 
 import math
 import re
