@@ -43,6 +43,7 @@ from service.settings import Settings
 from service.store import Store, open_store, upgrade
 from service.sweeps.figures import router as sweep_figures
 from service.sweeps.fits import Fits
+from service.sweeps.labels import SweepLabelsBody
 from service.sweeps.routes import router as sweeps
 from service.sweeps.schemas import PredictionsBody, RunsUpload, SweepUpload
 from service.transfers.large import LargeTransfers
@@ -150,7 +151,8 @@ def create_app(
     for router in (*first, *of_calibrations, sweeps, sweep_figures, exponents, workers, health, dashboard, guide):
         app.router.routes.extend(router.routes)
     calibration_bodies = (SubmissionBody, ExtensionRequest, LabelsBody, TrialsUpload)
-    bodies = (TransferBody, AdviceRequest, *calibration_bodies, SweepUpload, RunsUpload, PredictionsBody)
+    sweep_bodies = (SweepUpload, SweepLabelsBody, RunsUpload, PredictionsBody)
+    bodies = (TransferBody, AdviceRequest, *calibration_bodies, *sweep_bodies)
     openapi.install(app, bodies, _TAGS, asks_for_keys=settings.asks_for_keys)
     # When it is opened to other machines, clients use the name of a proxy or of the host.
     own_pages_only = OwnPagesOnly(local=settings.loopback and not settings.allow_unauthenticated)

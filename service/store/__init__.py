@@ -39,7 +39,13 @@ from service.store.database.records import (
 )
 from service.store.database.schema import check_schema, current_revision, head_revision, upgrade
 from service.store.database.states import FINAL_CALIBRATION_STATES, CalibrationState, ShardState
-from service.store.database.validation import LIMIT_MAXIMUM, NAME_MAXIMUM, NOTE_MAXIMUM
+from service.store.database.validation import (
+    LIMIT_MAXIMUM,
+    NAME_MAXIMUM,
+    NOTE_MAXIMUM,
+    SWEEP_NAME_MAXIMUM,
+    SWEEP_NOTES_MAXIMUM,
+)
 from service.store.results import provenance
 from service.store.results.comparing import ComparedTrials
 from service.store.results.sweep_runs import GivenRun, StoredRun
@@ -57,6 +63,8 @@ __all__ = [
     "LIMIT_MAXIMUM",
     "NAME_MAXIMUM",
     "NOTE_MAXIMUM",
+    "SWEEP_NAME_MAXIMUM",
+    "SWEEP_NOTES_MAXIMUM",
     "ApiKey",
     "Backlog",
     "CalibrationProgress",

@@ -25,6 +25,11 @@ UPLOAD_EXAMPLES: dict[str, dict[str, Any]] = {
     },
 }
 
+LABELS_EXAMPLES: dict[str, dict[str, Any]] = {
+    "name": {"summary": "Another name", "value": {"name": "two optimizers, night of the 12th"}},
+    "notes": {"summary": "Without the notes; the name stays", "value": {"notes": None}},
+}
+
 RUNS_EXAMPLES: dict[str, dict[str, Any]] = {
     "runs": {
         "summary": "Two runs, one of which diverged",

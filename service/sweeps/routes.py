@@ -1,4 +1,4 @@
-"""The sweep routes: upload runs from anywhere, fit them, predict what was not run."""
+"""The sweep routes: upload runs from anywhere, name them, fit them, predict what was not run."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -16,8 +16,9 @@ from service.http.problems import json_response
 from service.http.request_bodies import ANY_BYTES, read_json
 from service.store import SweepLimits
 from service.sweeps import logic
-from service.sweeps.examples import PREDICTIONS_EXAMPLES, RUNS_EXAMPLES, UPLOAD_EXAMPLES
+from service.sweeps.examples import LABELS_EXAMPLES, PREDICTIONS_EXAMPLES, RUNS_EXAMPLES, UPLOAD_EXAMPLES
 from service.sweeps.fits import fits_for
+from service.sweeps.labels import SweepLabelsBody
 from service.sweeps.schemas import (
     AppendedBody,
     FitBody,
@@ -35,6 +36,7 @@ from service.sweeps.schemas import (
 router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"])
 
 _UPLOAD = TypeAdapter(SweepUpload)
+_LABELS = TypeAdapter(SweepLabelsBody)
 _RUNS = TypeAdapter(RunsUpload)
 _PREDICTIONS = TypeAdapter(PredictionsBody)
 _NO_CACHE = {"Cache-Control": "no-cache"}
@@ -104,6 +106,22 @@ def list_sweeps(store: ReadStore, listing: Annotated[SweepListing, Query()]) -> 
 def get_sweep(sweep_id: SweepId, store: ReadStore) -> Response:
     """Return how many runs it has, and which part of each axis they cover."""
     return json_response(logic.sweep_body(store.sweeps.get(sweep_id)), headers=_NO_CACHE)
+
+
+@router.patch(
+    "/{sweep_id}",
+    operation_id="labelSweep",
+    summary="Rename a sweep, or note something",
+    responses={200: {"model": SweepBody}, **error_responses(400, 404, 413, 415, 422, 503)},
+    openapi_extra=json_body(SweepLabelsBody, LABELS_EXAMPLES),
+)
+async def label_sweep(request: Request, sweep_id: SweepId, store: CalibrateStore) -> Response:
+    """Set the name or the notes of a sweep; null removes the notes, and what is left out stays.
+
+    Its runs and its revision stay as they are, and so does its fit.
+    """
+    labels = (await read_json(request, _LABELS)).model_dump(exclude_unset=True)
+    return json_response(logic.sweep_body(await run_in_threadpool(store.sweeps.label, sweep_id, labels)))
 
 
 @router.delete(

@@ -15,7 +15,8 @@ from service.http.fields import (
     OwnOrReplacedOmega,
     ParameterizationField,
 )
-from service.store import LIMIT_MAXIMUM
+from service.store import LIMIT_MAXIMUM, SWEEP_NOTES_MAXIMUM
+from service.sweeps.labels import SweepName
 from widthwise.vocabulary import AlignmentName, Form
 
 MAX_UPLOAD = 5_000  # runs in one request (chosen): about 1 MB of JSON
@@ -58,10 +59,8 @@ class SweepUpload(BaseModel):
 
     model_config = REQUEST
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")] = Field(
-        description="A name for people; several sweeps may have the same."
-    )
-    notes: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")] | None = Field(
+    name: SweepName = Field(description="A name for people; several sweeps may have the same.")
+    notes: Annotated[str, StringConstraints(max_length=SWEEP_NOTES_MAXIMUM, pattern=r"^[^\x00]*$")] | None = Field(
         None, description="Anything worth remembering."
     )
     columns: Annotated[dict[Axis, Column], Field(max_length=MAX_AXES, json_schema_extra=_NO_OTHER_NAMES)] = Field(

@@ -161,6 +161,9 @@ async def ask_about_sweeps(client: AsyncClient) -> None:
     assert (await client.add_runs(sweep.id, ROWS)).added == len(ROWS) - 5
     assert (await client.sweep(sweep.id)).axes["width"].high == 256
     assert [one.id async for one in client.sweeps()] == [sweep.id]
+    renamed = await client.label_sweep(sweep.id, {"name": "renamed", "notes": "of last week"})
+    assert (renamed.name, renamed.notes, renamed.revision) == ("renamed", "of last week", 2)
+    assert [one.name async for one in client.sweeps()] == ["renamed"]
     assert len([run async for run in client.sweep_runs(sweep.id)]) == len(ROWS)
     assert len((await client.fit_sweep(sweep.id)).optima) == 3
     predicted = await client.predict_sweep(sweep.id, [{"width": 512}], holdout=("width", "max"))

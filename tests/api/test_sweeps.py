@@ -142,8 +142,8 @@ def test_a_deleted_sweep_is_gone(client: Client) -> None:
     identifier = uploaded(client)
     gone = client.request("DELETE", f"/v1/sweeps/{identifier}")
     assert (gone.status_code, gone.content) == (204, b"")
-    for method, path in (("GET", ""), ("GET", "/runs"), ("GET", "/fit"), ("DELETE", "")):
-        problem(client.request(method, f"/v1/sweeps/{identifier}{path}"), 404, "not-found")
+    for method, path in (("GET", ""), ("GET", "/runs"), ("GET", "/fit"), ("PATCH", ""), ("DELETE", "")):
+        problem(client.request(method, f"/v1/sweeps/{identifier}{path}", json={}), 404, "not-found")
     problem(client.post(f"/v1/sweeps/{identifier}/runs", json={"runs": rows()}), 404, "not-found")
     problem(client.post(f"/v1/sweeps/{identifier}/predictions", json={"places": [{}]}), 404, "not-found")
     assert client.get("/v1/sweeps").json()["items"] == []
@@ -321,11 +321,12 @@ def test_what_is_anothers_is_not_there(owners: tuple[Keyed, Keyed, Keyed]) -> No
         ("GET", "/fit", None),
         ("POST", "/runs", {"runs": rows()}),
         ("POST", "/predictions", {"places": [{"width": 64}]}),
+        ("PATCH", "", {"name": "mine now"}),
         ("DELETE", "", None),
     ):
         problem(ben.request(method, f"/v1/sweeps/{identifier}{path}", json=body), 404, "not-found")
     assert ben.get("/v1/sweeps").json()["items"] == []
-    assert [item["id"] for item in root.get("/v1/sweeps").json()["items"]] == [identifier]
+    assert [(item["id"], item["name"]) for item in root.get("/v1/sweeps").json()["items"]] == [(identifier, "ours")]
     assert root.get(f"/v1/sweeps/{identifier}/fit").status_code == 200
     assert ben.get(f"/v1/sweeps/{identifier}/fit").status_code == 404  # also once it is kept
     assert root.request("DELETE", f"/v1/sweeps/{identifier}").status_code == 204
@@ -338,7 +339,10 @@ def test_a_key_that_reads_stores_nothing(settings: Settings, store: Store) -> No
         assert reader.get(f"/v1/sweeps/{identifier}/fit").status_code == 200
         asked = reader.post(f"/v1/sweeps/{identifier}/predictions", json={"places": [{"width": 64}]})
         assert asked.status_code == 200
-        for method, path in (("POST", ""), ("POST", f"/{identifier}/runs"), ("DELETE", f"/{identifier}")):
+        for method, path in (
+            *(("POST", ""), ("POST", f"/{identifier}/runs")),
+            *(("PATCH", f"/{identifier}"), ("DELETE", f"/{identifier}")),
+        ):
             problem(reader.request(method, f"/v1/sweeps{path}", json={"name": "x"}), 403, "missing-scope")
 
 

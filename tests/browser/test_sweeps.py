@@ -391,6 +391,57 @@ def test_a_sweep_by_keyboard_alone(reader: Reader, page: Page) -> None:
     expect(page.locator("#delete")).to_be_focused()
 
 
+def test_name_and_notes_by_keyboard_alone(reader: Reader, page: Page, service: str, allowed: list[str]) -> None:
+    allowed.append("status of 422")
+    rows = [{"learning_rate": 0.1 * k, "loss": 3.0 + k, "width": 128} for k in range(1, 4)]
+    address = uploaded(service, "to be renamed", rows)
+    reader.visit(address)
+    heading, error = page.locator("h2#sweep-name"), page.locator("#name-error")
+    expect(heading).to_have_text("to be renamed")
+    keys = page.keyboard
+    tab_to(reader, "rename")
+    keys.press("Enter")
+    field = reader.field("Name")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("to be renamed")
+    keys.press("Delete")  # all of it is selected
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(error).to_have_text("A sweep always has a name: give another one, or leave it as it is.")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(error.inner_text())
+    keys.type("lion and adam")
+    with page.expect_response(lambda answer: answer.url.endswith(f"/v1{address}")):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # it reads again
+    expect(field).to_be_focused()
+    expect(field).to_have_value("lion and adam")
+    keys.press("Enter")
+    expect(heading).to_have_text("lion and adam")
+    expect(error).to_be_hidden()
+    assert reader.focused() == "rename"
+    assert page.title().startswith("lion and adam")
+    tab_to(reader, "edit-notes")
+    keys.press("Enter")
+    keys.type("of last week")
+    keys.press("Escape")
+    expect(page.locator("#sweep-notes")).to_be_hidden()
+    assert reader.focused() == "edit-notes"
+    keys.press("Enter")
+    keys.type("of last week")
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.locator("#sweep-notes")).to_have_text("of last week")
+    kept = httpx.get(f"{service}/v1{address}").json()
+    assert (kept["name"], kept["notes"]) == ("lion and adam", "of last week")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the figure as CSV").click()
+    assert download.value.suggested_filename == "lion_and_adam.csv"
+    reader.visit("/sweeps")
+    expect(page.get_by_role("link", name="lion and adam")).to_be_visible()
+    assert "to be renamed" not in names(service)
+
+
 @pytest.fixture
 def screen(browser: Browser, service: str, request: pytest.FixtureRequest) -> Iterator[Reader]:
     """A reader with a colour scheme."""
@@ -413,4 +464,6 @@ def test_no_barrier_and_nothing_clipped(screen: Reader, sweep: str) -> None:
     screen.page.get_by_role("button", name="Check").click()
     expect(screen.page.locator("#held table")).to_be_visible()
     screen.page.get_by_role("button", name="Delete…").click()
+    screen.page.get_by_role("button", name="Rename").click()
+    screen.page.get_by_role("button", name="Add notes").click()
     check_barriers(screen.page)

@@ -79,6 +79,7 @@ LOCAL: list[tuple[str, int, str]] = [
     ("fit", 2, "FILE is missing"),
     ("calibrate submit -p mup -o adam --widths 64,x", 2, "'64,x': give integers separated by commas"),
     ("calibrate rename", 2, "ID is missing"),
+    ("sweeps rename swp_1", 2, "NAME is missing"),
     ("serve --port x", 2, "--port is 'x'; give a whole number"),
     ("work --workers x", 2, "--workers is 'x'; give a whole number"),
     ("keys create", 2, "--owner is missing"),
@@ -121,6 +122,7 @@ REMOTE = (
     ),
     *("calibrate extend cal_1 --seeds 3", "calibrate compare cal_1 cal_2", "calibrate rename cal_1 x"),
     *("calibrate delete cal_1 --yes", "sweeps list", "sweeps show swp_1", "sweeps runs swp_1", "sweeps delete swp_1"),
+    *("sweeps rename swp_1 x", "sweeps note swp_1 x"),
     *("sweeps predict swp_1 width=3", "calibrate -p mup -o adam --widths 32,64", f"transfer {MUP} --lr 1"),
 )
 

@@ -23,7 +23,8 @@ CALIBRATIONS = (
 )
 CALIBRATE = tuple(f"calibrate {name}" for name in CALIBRATIONS)
 CONVERT = ("convert rate", "convert decay", "convert alpha")
-SWEEPS = tuple(f"sweeps {name}" for name in ("create", "add", "list", "show", "runs", "predict", "delete"))
+OF_SWEEPS = ("create", "add", "predict", "list", "show", "runs", "rename", "note", "delete")
+SWEEPS = tuple(f"sweeps {name}" for name in OF_SWEEPS)
 
 
 @pytest.fixture(autouse=True)

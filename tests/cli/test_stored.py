@@ -1,4 +1,4 @@
-"""The calibrations that a service has: listed, shown, named, noted, and deleted after a question."""
+"""The calibrations and sweeps that a service has: listed, shown, named, noted, and deleted after a question."""
 
 import io
 import json
@@ -72,6 +72,22 @@ def test_renamed_and_noted_later(run: Run, url: str, client: Client, finish: Cal
     refused = run("calibrate", "rename", identifier, "x" * 101, "--url", url)
     assert (refused.code, refused.out) == (1, "")
     assert "name" in refused.err
+
+
+def test_a_sweep_is_renamed_and_noted(run: Run, url: str, client: Client) -> None:
+    identifier = client.create_sweep("one", [{"learning_rate": 0.1, "loss": 2.0, "width": 64}])["id"]
+    renamed = run("sweeps", "rename", identifier, "[bold] two", "--url", url)
+    assert renamed.out.startswith(f"[bold] two ({identifier}, revision 1): 1 runs, 1 cells"), renamed.err
+    assert "[bold] two" in run("sweeps", "list", "--url", url).out
+    noted = run("sweeps", "note", identifier, "of last week", "--url", url)
+    assert "of last week" in noted.out
+    assert json.loads(run("sweeps", "note", identifier, "", "--json", "--url", url).out)["notes"] is None
+    for name, said in (("", "A sweep always has a name: give another one"), ("x" * 201, "at most 200 characters")):
+        refused = run("sweeps", "rename", identifier, name, "--url", url)
+        assert (refused.code, refused.out) == (1, "")
+        assert said in " ".join(refused.err.split())
+    found = client.sweep(identifier)
+    assert (found["name"], found["notes"]) == ("[bold] two", None)
 
 
 def test_a_terminal_is_asked_before_anything_is_deleted(

@@ -38,6 +38,7 @@ BY_SWEEP: dict[str, Callable[[Store, str], Any]] = {
     "sweeps.get": lambda store, one: store.sweeps.get(one),
     "sweeps.runs": lambda store, one: store.sweeps.runs(one),
     "sweeps.append": lambda store, one: store.sweeps.append(one, [GivenRun(0.2, 2.0, {})], LIMITS),
+    "sweeps.label": lambda store, one: store.sweeps.label(one, {"name": "mine", "notes": None}),
     "sweeps.delete": lambda store, one: store.sweeps.delete(one),
 }
 

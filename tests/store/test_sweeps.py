@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.store import (
+    SWEEP_NAME_MAXIMUM,
+    SWEEP_NOTES_MAXIMUM,
     ContradictionError,
     GivenRun,
     IdempotencyConflictError,
@@ -151,6 +153,35 @@ def test_the_runs_of_a_revision_never_change(store: Store) -> None:
     second = store.sweeps.append(first.id, [run(0.2), run(0.3)], LIMITS).sweep
     assert [len(store.sweeps.runs_at(each)) for each in (first, second)] == [1, 3]
     assert [one.revision for one in store.sweeps.runs_at(second)] == [1, 2, 2]
+
+
+def test_a_name_and_notes_change_and_nothing_else_does(store: Store) -> None:
+    before = store.sweeps.create(DRAFT, many(3), LIMITS, idempotency_key="k").sweep
+    assert store.sweeps.label(before.id, {}) == before
+    assert store.sweeps.label(before.id, {"name": "theirs"}) == replace(before, name="theirs")
+    assert store.sweeps.label(before.id, {"notes": None}) == replace(before, name="theirs", notes=None)
+    longest = {"name": "ß" * SWEEP_NAME_MAXIMUM, "notes": "𝛼" * SWEEP_NOTES_MAXIMUM}
+    after = store.sweeps.label(before.id, longest)
+    assert after == store.sweeps.get(before.id) == replace(before, **longest)
+    again = store.sweeps.create(DRAFT, many(3), LIMITS, idempotency_key="k")
+    assert (again.sweep, again.replayed) == (after, True)  # the key stands for what was asked then
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ({"name": None}, "A sweep has a name; give one"),
+        ({"name": ""}, "The name has 0 characters; give 1 to 200"),
+        ({"name": "x" * (SWEEP_NAME_MAXIMUM + 1)}, "The name has 201 characters"),
+        ({"notes": "a\0b"}, "The notes has 3 characters; give 1 to 4000 printable ones"),
+    ],
+    ids=str,
+)
+def test_a_name_that_is_none_is_refused(store: Store, labels: dict[str, str | None], said: str) -> None:
+    before = store.sweeps.create(DRAFT, [], LIMITS).sweep
+    with pytest.raises(InvalidInputError, match=said):
+        store.sweeps.label(before.id, {"notes": "new", **labels})
+    assert store.sweeps.get(before.id) == before
 
 
 def test_a_deleted_sweep_takes_its_runs_along(store: Store) -> None:

@@ -1,20 +1,18 @@
-"""`widthwise sweeps`: upload sweeps to a service, add runs, list them, fit them, predict, delete."""
+"""`widthwise sweeps`: upload sweeps to a service, add runs, predict, and what `stored_sweeps` has."""
 
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from widthwise.cli import console, options, sweep_options, words
-from widthwise.cli.sweep_tables import show_fit, show_held_out, show_predictions, show_runs, show_sweep, show_sweeps
-from widthwise.client import Client, FittedSweep
-from widthwise.errors import ServiceError
+from widthwise.cli.stored_sweeps import delete, list_sweeps, note, rename, runs, show
+from widthwise.cli.sweep_tables import show_held_out, show_predictions, show_sweep
+from widthwise.client import Client
 from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization
 
 sweeps = typer.Typer(name="sweeps", no_args_is_help=True, rich_markup_mode="rich")
 
-_CONFLICT = 409
 _SETTING = options.SETTING
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The sweep's id.")]
 _File = Annotated[Path, sweep_options.file()]
@@ -122,80 +120,6 @@ def add(*, sweep_id: _Id, file: _File, url: _Url = None, as_json: _AsJson = Fals
     show_sweep(answer["sweep"])
 
 
-@sweeps.command("list")
-def list_sweeps(
-    *,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 100,
-    url: _Url = None,
-    as_json: Annotated[bool, options.as_json("Print a list of the service's JSON objects.")] = False,
-) -> None:
-    """List the sweeps, newest first.
-
-    \b
-    Examples:
-      widthwise sweeps list
-    """
-    with Client(url) as client:
-        found = list(islice(client.sweeps(), limit))
-    if as_json:
-        console.print_json(found)
-    elif not found:
-        console.say("There are no sweeps. Upload one: widthwise sweeps create --help")
-    else:
-        show_sweeps(found)
-
-
-@sweeps.command()
-def show(*, sweep_id: _Id, url: _Url = None, as_json: _AsJson = False) -> None:
-    """Show what a sweep covers, and its fit: the optimum of every cell and the law over the axes.
-
-    \b
-    Examples:
-      widthwise sweeps show ID
-      widthwise sweeps show ID --json
-    """
-    with Client(url) as client:
-        sweep = client.sweep(sweep_id)
-        try:
-            fit: FittedSweep | None = client.fit_sweep(sweep_id)
-        except ServiceError as error:
-            if error.status != _CONFLICT:  # no runs, or none that can be fitted
-                raise
-            fit = None
-            console.say(str(error))
-    if as_json:
-        console.print_json({**sweep, "fit": fit})
-        return
-    show_sweep(sweep)
-    if fit is not None:
-        show_fit(fit)
-        console.warn(fit["warnings"])
-
-
-@sweeps.command()
-def runs(
-    *,
-    sweep_id: _Id,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many, oldest first.")] = 1000,
-    url: _Url = None,
-    as_json: Annotated[bool, options.as_json("Print a list of the service's JSON objects.")] = False,
-) -> None:
-    """List the runs of a sweep, oldest first.
-
-    \b
-    Examples:
-      widthwise sweeps runs ID
-    """
-    with Client(url) as client:
-        found = list(islice(client.sweep_runs(sweep_id), limit))
-    if as_json:
-        console.print_json(found)
-    elif not found:
-        console.say("The sweep has no runs yet. Add some: widthwise sweeps add --help")
-    else:
-        show_runs(found)
-
-
 @sweeps.command()
 def predict(
     *,
@@ -233,18 +157,6 @@ def predict(
     console.warn({warning["code"] + warning["message"]: warning for warning in every}.values())
 
 
-@sweeps.command()
-def delete(*, sweep_id: _Id, yes: Annotated[bool, options.yes()] = False, url: _Url = None) -> None:
-    """Delete a sweep and its runs. Asks first on a terminal.
-
-    \b
-    Examples:
-      widthwise sweeps delete ID
-      widthwise sweeps delete ID --yes
-    """
-    with Client(url) as client:
-        if console.asks(yes=yes):
-            found = client.sweep(sweep_id)
-            console.confirm(f"Delete {found['name']} ({sweep_id}) with its {found['runs']} runs?")
-        client.delete_sweep(sweep_id)
-    console.say(f"Deleted {sweep_id}.")
+sweeps.command("list")(list_sweeps)
+for _command in (show, runs, rename, note, delete):
+    sweeps.command()(_command)

@@ -144,6 +144,7 @@ class AsyncClient:
     add_runs = awaited(sweep_calls.add_runs)
     sweeps = iterated_later(sweep_calls.sweeps)
     sweep = awaited(sweep_calls.sweep)
+    label_sweep = awaited(sweep_calls.label_sweep)
     sweep_runs = iterated_later(sweep_calls.sweep_runs)
     fit_sweep = awaited(sweep_calls.fit_sweep)
     predict_sweep = awaited(sweep_calls.predict_sweep)

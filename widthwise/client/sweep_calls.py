@@ -62,6 +62,11 @@ def sweep(sweep_id: str) -> Request[KeptSweep]:
     return Request("GET", _address(sweep_id), one(KeptSweep))
 
 
+def label_sweep(sweep_id: str, labels: Mapping[str, str | None]) -> Request[KeptSweep]:
+    """Set the `name` or the `notes` of a sweep; None removes the notes, and what is left out stays."""
+    return Request("PATCH", _address(sweep_id), one(KeptSweep), body=labels)
+
+
 def sweep_runs(sweep_id: str) -> Listing[KeptRun]:
     """Return every run of a sweep, oldest first, page by page."""
     return pages(f"{_address(sweep_id)}/runs", {}, KeptRun)

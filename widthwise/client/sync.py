@@ -153,6 +153,7 @@ class Client:
     add_runs = answered(sweep_calls.add_runs)
     sweeps = iterated(sweep_calls.sweeps)
     sweep = answered(sweep_calls.sweep)
+    label_sweep = answered(sweep_calls.label_sweep)
     sweep_runs = iterated(sweep_calls.sweep_runs)
     fit_sweep = answered(sweep_calls.fit_sweep)
     predict_sweep = answered(sweep_calls.predict_sweep)

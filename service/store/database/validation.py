@@ -9,7 +9,7 @@ from typing import Any
 
 from service.store.database.engine import dump_json
 from service.store.database.records import JsonObject
-from service.store.database.tables import CALIBRATION_NAME_LENGTH
+from service.store.database.tables import CALIBRATION_NAME_LENGTH, SWEEP_NAME_LENGTH
 from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import InvalidInputError
 
@@ -18,6 +18,8 @@ REASON_MAXIMUM = 4000  # characters of a stored reason (chosen): both ends of a 
 IDEMPOTENCY_KEY_MAXIMUM = 255  # the column's length
 NAME_MAXIMUM = CALIBRATION_NAME_LENGTH  # characters
 NOTE_MAXIMUM = 2000  # characters of a calibration's note (chosen): a paragraph or two
+SWEEP_NAME_MAXIMUM = SWEEP_NAME_LENGTH  # characters
+SWEEP_NOTES_MAXIMUM = 4000  # characters of a sweep's notes (chosen): a page
 
 
 def checked_spec(spec: JsonObject) -> tuple[dict[str, Any], str]:
@@ -102,7 +104,17 @@ def checked_key(key: str | None) -> str | None:
 
 def checked_labels(given: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return the name and the note of a calibration, as far as they are given; None is neither."""
-    longest = {"name": NAME_MAXIMUM, "note": NOTE_MAXIMUM}
+    return _checked_texts(given, {"name": NAME_MAXIMUM, "note": NOTE_MAXIMUM})
+
+
+def checked_sweep_labels(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return the name and the notes of a sweep, as far as they are given; None is no notes."""
+    if "name" in given and given["name"] is None:
+        raise InvalidInputError("A sweep has a name; give one, or leave it as it is.", field="name")
+    return _checked_texts(given, {"name": SWEEP_NAME_MAXIMUM, "notes": SWEEP_NOTES_MAXIMUM})
+
+
+def _checked_texts(given: Mapping[str, str | None], longest: Mapping[str, int]) -> dict[str, str | None]:
     for field, text in given.items():
         if text is not None and not (1 <= len(text) <= longest[field] and storable(text)):
             raise InvalidInputError(

@@ -1,4 +1,4 @@
-"""Users' sweeps: created with their runs, appended to, listed, read at a revision, deleted."""
+"""Users' sweeps: created with their runs, appended to, listed, read at a revision, renamed, deleted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,13 @@ from service.store.database.identifiers import new_id
 from service.store.database.paging import page
 from service.store.database.records import JsonObject, Page
 from service.store.database.tables import sweep_runs, sweeps
-from service.store.database.validation import LIMIT_MAXIMUM, checked_json, checked_key, storable
+from service.store.database.validation import (
+    LIMIT_MAXIMUM,
+    checked_json,
+    checked_key,
+    checked_sweep_labels,
+    storable,
+)
 from service.store.database.view import View
 from service.store.results import sweep_runs as run_rows
 from service.store.results.sweep_runs import GivenRun, IdentifiedRun, StoredRun
@@ -150,6 +156,15 @@ class Sweeps:
         """Return every run that a sweep had when it was read, in the order in which they were given."""
         with self._database.read() as connection:
             return run_rows.every_run(connection, sweep.id, sweep.revision)
+
+    def label(self, sweep_id: str, labels: Mapping[str, str | None]) -> StoredSweep:
+        """Set its name, its notes or both; None removes the notes, and what is not given stays, like its revision."""
+        checked = checked_sweep_labels(labels)
+        with self._database.write() as connection:
+            self._require(connection, sweep_id)
+            if checked:
+                connection.execute(sa.update(sweeps).where(sweeps.c.id == sweep_id).values(**checked))
+        return self.get(sweep_id)
 
     def delete(self, sweep_id: str) -> None:
         """Delete a sweep and its runs."""

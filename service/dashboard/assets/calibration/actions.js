@@ -5,7 +5,7 @@ import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
 import { ask, send } from "/assets/shared/service.js";
 import { hasEnded } from "/assets/shared/states.js";
-import { plural } from "/assets/shared/words.js";
+import { plural, refusal } from "/assets/shared/words.js";
 
 const IDENTIFIER = /cal_[0-9a-f]+/g;
 let item = null; // as it was read last
@@ -23,11 +23,6 @@ export function showActions(found) {
   byId("finish").hidden = item.runner !== "external" || hasEnded(item);
   byId("extend").hidden = item.state !== "succeeded";
   byId("cancel").hidden = hasEnded(item) || item.cancel_requested;
-}
-
-/** What an action's refusal says, with what a reader can do about it. */
-export function refusal(error) {
-  return error.status === 403 ? `${error.message} Ask the operator for such a key; “Forget the API key” above lets you enter it.` : error.message;
 }
 
 /** Do something that a button asks for, once at a time. A disabled button loses the focus, which is given back. */

@@ -1,6 +1,7 @@
 // One calibration: what it found, how far it is, and what can be done with it.
 
 import { byId, tell } from "/assets/shared/elements.js";
+import { editLabels } from "/assets/shared/labels.js";
 import { refresh } from "/assets/shared/page.js";
 import { ask, key } from "/assets/shared/service.js";
 import { hasEnded } from "/assets/shared/states.js";
@@ -15,7 +16,6 @@ import { showGamma, showGammaRuns } from "/assets/calibration/gamma_panel.js";
 import { gathering } from "/assets/calibration/gathered.js";
 import { showFailures, showHead } from "/assets/calibration/head.js";
 import { showHorizon, showHorizonRuns } from "/assets/calibration/horizon_panel.js";
-import { editLabels } from "/assets/calibration/labels.js";
 import { fitting } from "/assets/calibration/fit.js";
 import { showFitInPictures, showPictures, showRuns } from "/assets/calibration/pictures.js";
 import { showProvenance } from "/assets/calibration/provenance.js";
@@ -138,7 +138,11 @@ function changed(found) {
   read();
 }
 
-editLabels(address, () => item, (found) => { item = found; show(); });
+editLabels(address, { name: "rename", note: "edit-note" }, () => item, (found) => {
+  item = found;
+  show();
+  read(); // one that is under way may have begun before
+});
 offerActions(changed);
 offerExtension(() => item);
 offerComparison(id, address);

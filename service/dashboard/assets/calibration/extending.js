@@ -4,9 +4,9 @@ import { byId, make, tell } from "/assets/shared/elements.js";
 import { live, outcomeOf } from "/assets/shared/live.js";
 import { number } from "/assets/shared/numbers.js";
 import { Refused, ask, posted } from "/assets/shared/service.js";
-import { refusal, whileBusy } from "/assets/calibration/actions.js";
+import { whileBusy } from "/assets/calibration/actions.js";
 import { expected, nameOf } from "/assets/calibration/head.js";
-import { plural } from "/assets/shared/words.js";
+import { plural, refusal, sentence } from "/assets/shared/words.js";
 
 const FINEST = 1 / 16; // octaves: the service takes no finer mesh
 const TYPING_MS = 250; // a pause in typing before the estimate is asked for
@@ -76,8 +76,6 @@ function leadTo(found) {
   const first = FIELDS.find((name) => found.some(([field]) => field === name));
   if (first) form.elements[first].focus();
 }
-
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 function problems(error) {
   const named = (error.errors ?? []).map(({ pointer = "", message }) => [/^#\/(\w+)/.exec(pointer)?.[1] ?? null, sentence(message)]);

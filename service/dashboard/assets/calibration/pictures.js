@@ -27,10 +27,10 @@ let fit = null;
 function begin() {
   const address = item.links.self;
   byId("losses").querySelector("figcaption").append(rates);
-  byId("losses").append(scale, legend.widths, losses.box, legend.key, make("div", {}, left), downloads(`${address}/plot`, `${item.id}-plot`, "loss over learning rate"));
+  byId("losses").append(scale, legend.widths, losses.box, legend.key, make("div", {}, left), downloads(`${address}/plot`, () => `${item.id}-plot`, "loss over learning rate"));
   byId("optima-over-width").append(
     sentence, make("div", {}, standing), ...optima.nodes, make("div", {}, trouble),
-    downloads(`${address}/widths`, `${item.id}-widths`, "the best learning rate over width"),
+    downloads(`${address}/widths`, () => `${item.id}-widths`, "the best learning rate over width"),
   );
   losses.plan(item.spec.widths, item.spec.learning_rates);
   optima.plan(item.spec.widths);

@@ -6,7 +6,7 @@ import { send } from "/assets/shared/service.js";
 
 const SUFFIXES = ["svg", "pdf", "png", "csv"];
 
-/** A row of buttons. address: the figure's, without its suffix; name: of the files, likewise; what: the figure in words. */
+/** A row of buttons. address: the figure's, without its suffix; name: returns that of the files, likewise; what: the figure in words. */
 export function downloads(address, name, what) {
   const told = make("span", { class: "error", role: "alert" });
   const buttons = SUFFIXES.map((suffix) => {
@@ -15,7 +15,7 @@ export function downloads(address, name, what) {
       told.textContent = "";
       button.setAttribute("aria-busy", "true"); // not disabled, which would take the focus away
       try {
-        save(await (await send(`${address}.${suffix}`)).blob(), `${name}.${suffix}`);
+        save(await (await send(`${address}.${suffix}`)).blob(), `${name()}.${suffix}`);
       } catch (error) {
         told.textContent = error.message;
       } finally {

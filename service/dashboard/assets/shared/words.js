@@ -1,4 +1,4 @@
-// Words of several pages: durations, counts, names.
+// Words of several pages: durations, counts, names, refusals.
 
 import { number } from "/assets/shared/numbers.js";
 
@@ -17,3 +17,11 @@ export const spaced = (word) => word.replaceAll("_", " ");
 
 /** A text with the minus signs of print. */
 export const minus = (text) => text.replaceAll("-", "−");
+
+/** What an action's refusal says, with what a reader can do about it. */
+export function refusal(error) {
+  return error.status === 403 ? `${error.message} Ask the operator for such a key; “Forget the API key” above lets you enter it.` : error.message;
+}
+
+/** A fault of the API as a sentence. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;

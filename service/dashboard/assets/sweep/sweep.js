@@ -4,6 +4,7 @@ import { alignmentFields } from "/assets/shared/alignment.js";
 import { downloads } from "/assets/shared/downloads.js";
 import { byId, make, tell } from "/assets/shared/elements.js";
 import { morph } from "/assets/shared/morph.js";
+import { editLabels } from "/assets/shared/labels.js";
 import { number } from "/assets/shared/numbers.js";
 import { refresh } from "/assets/shared/page.js";
 import { ask, picture, Refused, send } from "/assets/shared/service.js";
@@ -25,16 +26,20 @@ const id = decodeURIComponent(location.pathname.split("/").pop());
 const address = `/v1/sweeps/${encodeURIComponent(id)}`;
 let sweep = null;
 let fitted = -1; // the revision whose fit, or refusal, is shown
+let turn = 0; // of the readings, the latest of which counts
 let leaving = false; // while it is deleted: what is gone is not read
 let fitting = null; // the revision that is being fitted
 
 async function read() {
   if (leaving) return;
+  const mine = ++turn;
   try {
-    sweep = await ask(address);
+    const found = await ask(address);
+    if (mine !== turn) return;
+    sweep = found;
   } catch (error) {
     if (error.status !== GONE) throw error;
-    for (const name of ["reading-sweep", "fitted", "delete"]) byId(name).hidden = true;
+    for (const name of ["reading-sweep", "fitted", "offers", "name-form", "notes-form"]) byId(name).hidden = true;
     byId("adding").closest("section").hidden = true;
     tell("sweep-error", "There is no such sweep; it may have been deleted, or belong to another key's owner.");
     return;
@@ -44,12 +49,13 @@ async function read() {
 }
 
 function showSweep() {
-  if (!byId("downloads").hasChildNodes()) byId("downloads").append(downloads(`${address}/plot`, sweep.name.replace(/[^\w.-]+/g, "_"), "the figure"));
+  if (!byId("downloads").hasChildNodes()) byId("downloads").append(downloads(`${address}/plot`, () => sweep.name.replace(/[^\w.-]+/g, "_"), "the figure"));
   const { name, notes, runs, diverged, cells, axes, reading, created_at: created } = sweep;
   document.title = `${name} – Widthwise`;
   byId("sweep-name").textContent = name;
   byId("reading-sweep").hidden = true;
-  byId("delete").hidden = false;
+  byId("offers").hidden = false;
+  byId("edit-notes").textContent = notes ? "Edit the notes" : "Add notes";
   tell("sweep-error", "");
   tell("sweep-notes", notes);
   const setting = [reading.parameterization, reading.optimizer].filter(Boolean).join(", ");
@@ -112,6 +118,12 @@ function showPicture(fit) {
   image.alt = `Loss over learning rate of ${fit.optima.length} cells with their fits, and the best rate over each axis; the tables below have the numbers.`;
   picture(image, `${address}/plot.svg`).then(() => tell("picture-error", ""), (error) => tell("picture-error", `The picture can't be shown: ${error.message}`));
 }
+
+editLabels(address, { name: "rename", notes: "edit-notes" }, () => sweep, (found) => {
+  sweep = found;
+  showSweep();
+  again(); // a reading that is under way may have begun before
+});
 
 byId("delete").addEventListener("click", () => {
   byId("sure-words").textContent = `Delete “${sweep.name}” with its ${sweep.runs} runs? Plans that were made from it stay as they are.`;
