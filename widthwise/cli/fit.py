@@ -19,23 +19,12 @@ _ASKED, _OUTPUT = "What to predict", options.OUTPUT
 
 def fit(
     *,
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list, or Optuna's SQLite storage."),
-    ],
+    file: Annotated[Path, sweep_options.file()],
     column: Annotated[list[str] | None, sweep_options.column()] = None,
     axis: Annotated[list[str] | None, sweep_options.axis()] = None,
     group: Annotated[list[str] | None, sweep_options.group()] = None,
     without: Annotated[list[str] | None, sweep_options.without()] = None,
-    study: Annotated[
-        str | None,
-        typer.Option(
-            "--study",
-            metavar="NAME",
-            help="The study, if a storage has several.",
-            rich_help_panel=sweep_options.READING,
-        ),
-    ] = None,
+    study: Annotated[str | None, sweep_options.study()] = None,
     prescribed: Annotated[list[str] | None, sweep_options.prescribed()] = None,
     predict: Annotated[
         list[str] | None,
@@ -68,20 +57,13 @@ def fit(
       widthwise fit runs.jsonl --holdout tokens=max --plot sweep.svg
     """
     from widthwise.figures.sweep_report import sweep_report
-    from widthwise.sweeps import fit_sweep, runs_from_rows
-    from widthwise.sweeps.exports import recognised
+    from widthwise.sweeps import fit_sweep
     from widthwise.sweeps.holdout import hold_out
-    from widthwise.sweeps.table import read_rows
+    from widthwise.sweeps.reading import read_file
 
-    groups = dict(sweep_options.pair(text, "--group") for text in group or ())
-    columns = {
-        **sweep_options.fields(column),
-        **dict(sweep_options.pair(text, "--axis") for text in axis or ()),
-        **groups,
-    }
-    export = recognised(read_rows(file, study=study))
-    known = {name: column for name, column in export.columns.items() if name not in (without or ())}
-    runs = runs_from_rows(export.rows, columns={**known, **columns}, groups=tuple(groups), without=without or ())
+    columns, groups = sweep_options.meanings(column, axis, group)
+    read = read_file(file, columns=columns, groups=groups, without=without or (), study=study)
+    export, runs = read.export, read.runs()
     found = fit_sweep(runs, prescribed=prescribed or ())
     words = [name for name, value in found.cells[0].axes.items() if isinstance(value, str)]
     predictions = [found.predict(**sweep_options.place(text, words)) for text in predict or ()]

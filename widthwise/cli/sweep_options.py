@@ -13,7 +13,14 @@ FIELDS = ("learning_rate", "loss", "seed", "status")
 
 def file() -> Any:
     """FILE of a sweep."""
-    return typer.Argument(metavar="FILE", help="Runs as CSV, JSON lines or a JSON list.")
+    help_text = "Runs as CSV, JSON lines or a JSON list, or Optuna's SQLite storage."
+    return typer.Argument(metavar="FILE", help=help_text)
+
+
+def study() -> Any:
+    """--study."""
+    help_text = "The study, if a storage has several."
+    return typer.Option("--study", metavar="NAME", help=help_text, rich_help_panel=READING)
 
 
 def column() -> Any:
@@ -70,6 +77,15 @@ def fields(texts: Sequence[str] | None) -> dict[str, str]:
                 param_hint="'--column'",
             )
     return found
+
+
+def meanings(
+    column: Sequence[str] | None, axis: Sequence[str] | None, group: Sequence[str] | None
+) -> tuple[dict[str, str], list[str]]:
+    """Parse --column, --axis and --group; return the column of each field and axis, and the axes of words."""
+    groups = dict(pair(text, "--group") for text in group or ())
+    axes = dict(pair(text, "--axis") for text in axis or ())
+    return {**fields(column), **axes, **groups}, list(groups)
 
 
 def place(text: str, words: Collection[str], hint: str = "'--predict'") -> dict[str, float | str]:

@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from widthwise.cli import console
+
+if TYPE_CHECKING:
+    from widthwise.sweeps.exports import Export
 
 Part = Mapping[str, Any]
 
 EDGES = {None: "", "low": "at or below", "high": "at or above", "both": "one rate"}
+
+
+def say_export(export: "Export") -> None:
+    """Say on stderr what an export was taken for, and how many of its runs were left out."""
+    if export.tool:
+        console.say(export.described())
 
 
 def show_sweeps(sweeps: Sequence[Part]) -> None:

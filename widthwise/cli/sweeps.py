@@ -7,7 +7,7 @@ import typer
 
 from widthwise.cli import console, options, sweep_options, words
 from widthwise.cli.stored_sweeps import delete, list_sweeps, note, rename, runs, show
-from widthwise.cli.sweep_tables import show_held_out, show_predictions, show_sweep
+from widthwise.cli.sweep_tables import say_export, show_held_out, show_predictions, show_sweep
 from widthwise.client import Client
 from widthwise.vocabulary import AlignmentName, Form, Optimizer, Parameterization
 
@@ -44,6 +44,7 @@ def create(
     axis: Annotated[list[str] | None, sweep_options.axis()] = None,
     group: Annotated[list[str] | None, sweep_options.group()] = None,
     without: Annotated[list[str] | None, sweep_options.without()] = None,
+    study: Annotated[str | None, sweep_options.study()] = None,
     prescribed: Annotated[list[str] | None, sweep_options.prescribed()] = None,
     parameterization: Annotated[Parameterization | None, options.parameterization()] = None,
     optimizer: Annotated[Optimizer | None, options.optimizer()] = None,
@@ -58,26 +59,24 @@ def create(
 ) -> None:
     """Upload the runs of a file as a sweep.
 
-    The file is read as by `widthwise fit`. A transfer can use the sweep's exponent over width if it says with which
-    parameterization and optimizer the models were trained.
+    The file is read as by `widthwise fit`, exports of Optuna and W&B included. A transfer can use the sweep's exponent
+    over width if it says with which parameterization and optimizer the models were trained.
 
     \b
     Examples:
       widthwise sweeps create runs.csv
-      widthwise sweeps create wandb.csv --column learning_rate=lr --column loss=eval/loss \\
-          --column status=State --group optimizer
+      widthwise sweeps create wandb.csv --group optimizer --column loss=eval/loss
+      widthwise sweeps create study.db --study "width sweep"
       widthwise sweeps create runs.jsonl -p mup -o adamw --prescribed width
     """
-    from widthwise.sweeps.table import read_rows
-    from widthwise.sweeps.upload import uploaded_rows
+    from widthwise.sweeps.reading import read_file
 
-    groups = dict(sweep_options.pair(text, "--group") for text in group or ())
-    axes = dict(sweep_options.pair(text, "--axis") for text in axis or ())
-    columns = {**sweep_options.fields(column), **axes, **groups}
+    columns, groups = sweep_options.meanings(column, axis, group)
+    read = read_file(file, columns=columns, groups=groups, without=without or (), study=study)
     asked = {
         "notes": notes,
-        "columns": columns,
-        "groups": list(groups),
+        "columns": dict(read.columns),
+        "groups": groups,
         "without": without or [],
         "prescribed": prescribed or [],
         "parameterization": parameterization,
@@ -86,9 +85,10 @@ def create(
         "readout_omega": readout_omega,
         "form": form,
     }
-    rows = uploaded_rows(read_rows(file), columns, groups)
+    rows = read.sent_rows()
     with Client(url) as client:
         sweep = client.create_sweep(name or file.stem, rows, idempotency_key=key, **words.given(asked))
+    say_export(read.export)
     if as_json:
         console.print_json(sweep)
         return
@@ -96,23 +96,32 @@ def create(
 
 
 @sweeps.command()
-def add(*, sweep_id: _Id, file: _File, url: _Url = None, as_json: _AsJson = False) -> None:
+def add(
+    *,
+    sweep_id: _Id,
+    file: _File,
+    without: Annotated[list[str] | None, sweep_options.without()] = None,
+    study: Annotated[str | None, sweep_options.study()] = None,
+    url: _Url = None,
+    as_json: _AsJson = False,
+) -> None:
     """Add the runs of a file to a sweep; runs that it has change nothing.
 
-    The columns have the names that the sweep was created with. If the sweep has one of the runs with another loss,
-    nothing is added.
+    The columns have the names that the sweep was created with; those of an export of Optuna or W&B may have others. If
+    the sweep has one of the runs with another loss, nothing is added.
 
     \b
     Examples:
       widthwise sweeps add ID more.csv
+      widthwise sweeps add ID wandb.csv --without depth
     """
-    from widthwise.sweeps.table import read_rows
-    from widthwise.sweeps.upload import uploaded_rows
+    from widthwise.sweeps.reading import rows_to_add
 
-    rows = read_rows(file)
     with Client(url) as client:
-        reading = client.sweep(sweep_id)["reading"]
-        answer = client.add_runs(sweep_id, uploaded_rows(rows, reading["columns"], reading["groups"]))
+        sweep = client.sweep(sweep_id)
+        export, rows = rows_to_add(file, sweep["reading"], sweep["axes"], without=without or (), study=study)
+        answer = client.add_runs(sweep_id, rows)
+    say_export(export)
     if as_json:
         console.print_json(answer)
         return

@@ -30,7 +30,7 @@ class Export:
 
     tool: str  #: "" for a table that no tool is known to write
     rows: tuple[Row, ...]  #: of runs that ended
-    columns: Mapping[str, str]  #: the column of each field and axis that was recognised
+    columns: Mapping[str, str]  #: the column of each field and axis that was recognised or said
     left_out: int = 0  #: rows of runs that did not end by themselves, or that have no learning rate
 
     def described(self) -> str:
@@ -40,21 +40,24 @@ class Export:
         return f"Read as {self.tool}: {named}{left if self.left_out else ''}."
 
 
-def recognised(rows: Sequence[Row]) -> Export:
+def recognised(rows: Sequence[Row], said: Mapping[str, str] | None = None) -> Export:
     """Return the rows of an export with what its columns mean; any other table as it is.
 
     Optuna's `study.trials_dataframe()` has `value`, `state` and `params_…`; a W&B export has `Name` and `State`, or
-    `config` and `summary` as objects.
+    `config` and `summary` as objects. said: the column of each field and axis that is known already, if the rows have
+    it: it goes before what is recognised.
     """
     flat = [_flat(row) for row in rows]
     columns = dict.fromkeys(column for row in flat for column in row)
+    known = {name: column for name, column in (said or {}).items() if name in ORDER and column in columns}
     if "value" in columns and "state" in columns and any(column.startswith("params_") for column in columns):
-        return _read("a study of Optuna", flat, columns, {"loss": "value", "status": "state"})
+        return _read("a study of Optuna", flat, columns, {"loss": "value", "status": "state", **known})
     if "Name" in columns and "State" in columns:
-        return _read("an export of W&B", flat, columns, {"status": "State"})
+        return _read("an export of W&B", flat, columns, {"status": "State", **known})
     nested = any(column.startswith("config.") for column in columns)
     if nested and any(column.startswith("summary.") for column in columns):
-        return _read("an export of W&B", flat, columns, {"status": "state"} if "state" in columns else {})
+        status = {"status": "state"} if "state" in columns else {}
+        return _read("an export of W&B", flat, columns, {**status, **known})
     return Export("", tuple(rows), {})
 
 
