@@ -14,7 +14,8 @@ from tests.browser.barriers import check_barriers
 from tests.browser.chromium import PATIENCE_MS
 from tests.browser.reader import Reader
 from tests.browser.test_keyboard import tab_to
-from widthwise.sweeps.exports import recognised
+from widthwise.sweeps import SweepRun, runs_from_rows
+from widthwise.sweeps.reading import read_file
 from widthwise.sweeps.table import read_rows
 
 SWEEP = re.compile(r"/sweeps/swp_\w+$")
@@ -106,36 +107,52 @@ def test_a_table_is_read_as_the_library_reads_it(reader: Reader, page: Page, tmp
 EXPORTS = {
     "Optuna": (
         "number,value,state,params_lr,params_n_layer,user_attrs_tokens\n"
-        "0,3.1,COMPLETE,0.1,4,1e9\n1,3,PRUNED,0.2,4,1e9\n"
+        "0,3.1,COMPLETE,0.1,4,1e9\n1,3,PRUNED,0.2,4,1e9\n2,,FAIL,0.4,4,1e9\n3,,RUNNING,0.1,4,1e9\n4,inf,COMPLETE,0.8,4,1e9\n"
     ),
     "W&B": (
         "Name,State,config.optim.lr,config.d_model,eval/loss,train/loss\na,finished,0.1,64,3,2\nb,killed,0.2,64,3,2\n"
+        "c,crashed,0.2,64,3,2\nd,preempting,0.1,64,3,2\ne,finished,,64,3,2\nf,Finished,0.4,64,NaN,2\n"
     ),
     "W&B's API": (
         '{"config": {"lr": 0.1, "hidden_size": 64}, "summary": {"train_loss": 3, "val_loss": 4}, "state": "ok"}\n'
+        '{"config": {"lr": 0.2, "hidden_size": 64}, "summary": {"train_loss": 3, "val_loss": 4}, "state": "killed"}\n'
+        '{"config": {"lr": 0.4, "hidden_size": 64}, "summary": {"train_loss": 3, "val_loss": NaN}, "state": "failed"}\n'
     ),
 }
 
 
+def told(run: SweepRun) -> tuple[Any, ...]:
+    """What a run is, with one word for every loss that is none."""
+    return run.learning_rate, None if run.diverged else run.loss, run.axes, run.seed
+
+
 @pytest.mark.parametrize("text", EXPORTS.values(), ids=EXPORTS)
-def test_an_export_is_recognised_as_the_library_recognises_it(
-    reader: Reader, page: Page, tmp_path: Path, text: str
-) -> None:
+def test_an_export_is_read_as_the_library_reads_it(reader: Reader, page: Page, tmp_path: Path, text: str) -> None:
+    """Its columns mean the same, and the same runs are left out, or have diverged."""
     reader.visit("/sweeps")
     found = page.evaluate(
         """async (text) => {
           const { readTable } = await import('/assets/sweeps/table.js');
           const { guessed } = await import('/assets/sweeps/meanings.js');
-          const columns = await guessed(await readTable(text));
-          return Object.fromEntries(columns.map(({ name, meaning }) => [meaning, name]));
+          const { readingOf, runsOf } = await import('/assets/sweeps/rows.js');
+          const table = await readTable(text);
+          const columns = await guessed(table);
+          const reading = readingOf(columns);
+          const meanings = Object.fromEntries(columns.map(({ name, meaning }) => [meaning, name]));
+          return { meanings, reading, ...runsOf(table, columns, false, reading) };
         }""",
         text,
     )
     file = tmp_path / "runs"
     file.write_text(text)
-    expected = recognised(read_rows(file)).columns
-    assert {meaning: found.get(meaning) for meaning in expected} == expected
-    assert set(found) - set(expected) <= {"kept", "left out"}
+    read = read_file(file)
+    meanings = found["meanings"]
+    assert {meaning: meanings.get(meaning) for meaning in read.columns} == read.columns
+    assert set(meanings) - set(read.columns) <= {"kept", "left out"}
+    runs = runs_from_rows(found["runs"], **found["reading"])
+    assert [told(run) for run in runs] == [told(run) for run in read.runs()]
+    assert (found["unfinished"], len(runs)) == (read.export.left_out, len(read.export.rows))
+    assert read.export.left_out > 0
 
 
 @pytest.mark.parametrize(
