@@ -163,7 +163,7 @@ def test_an_axis_that_the_sweep_lacks_is_asked_about(run: Run, url: str, client:
     refused = run("sweeps", "add", sweep, deeper, "--url", url)
     assert (refused.code, refused.out) == (1, "")
     said = (
-        "column 'n_layer' is the axis depth, which the sweep has not (its axes: width, tokens); leave it out (--without"
+        "column 'n_layer' is the axis depth, which the sweep lacks (its axes: width, tokens); leave it out (--without"
     )
     assert said in refused.err
     assert made(run, url, "add", sweep, deeper, "--without", "depth")["added"] == 0

@@ -94,7 +94,7 @@ def rename(
     url: _Url = None,
     as_json: _AsJson = False,
 ) -> None:
-    """Give a sweep another name, for people; its runs and its fit stay as they are.
+    """Rename a sweep; its runs and its fit stay as they are.
 
     \b
     Examples:

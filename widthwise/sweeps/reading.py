@@ -93,8 +93,8 @@ def _names(
             continue
         if is_axis and axes and name not in axes:
             raise InvalidInputError(
-                f"{path}: column {column!r} is the axis {name}, which the sweep has not (its axes: {', '.join(axes)}); "
-                f"leave it out (--without {name}), or create a sweep of its own",
+                f"{path}: column {column!r} is the axis {name}, which the sweep lacks (its axes: {', '.join(axes)}); "
+                f"leave it out (--without {name}), or create a separate sweep",
                 field=name,
             )
         found[column] = asked

@@ -108,7 +108,7 @@ def checked_labels(given: Mapping[str, str | None]) -> dict[str, str | None]:
 
 
 def checked_sweep_labels(given: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Return the name and the notes of a sweep, as far as they are given; None is no notes."""
+    """Return the name and the notes of a sweep, as far as they are given; None removes the notes."""
     if "name" in given and given["name"] is None:
         raise InvalidInputError("A sweep has a name; give one, or leave it as it is.", field="name")
     return _checked_texts(given, {"name": SWEEP_NAME_MAXIMUM, "notes": SWEEP_NOTES_MAXIMUM})
