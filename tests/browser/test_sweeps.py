@@ -118,6 +118,7 @@ EXPORTS = {
         '{"config": {"lr": 0.2, "hidden_size": 64}, "summary": {"train_loss": 3, "val_loss": 4}, "state": "killed"}\n'
         '{"config": {"lr": 0.4, "hidden_size": 64}, "summary": {"train_loss": 3, "val_loss": NaN}, "state": "failed"}\n'
     ),
+    "no tool": "learning_rate,loss,status,width\n0.1,3,completed,64\n0.2,3,Killed,64\n0.4,3,failed,64\n,3,ok,64\n",
 }
 
 
@@ -128,7 +129,7 @@ def told(run: SweepRun) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("text", EXPORTS.values(), ids=EXPORTS)
 def test_an_export_is_read_as_the_library_reads_it(reader: Reader, page: Page, tmp_path: Path, text: str) -> None:
-    """Its columns mean the same, and the same runs are left out, or have diverged."""
+    """Its columns mean the same, as do those of a plain table, and the same runs are left out, or have diverged."""
     reader.visit("/sweeps")
     found = page.evaluate(
         """async (text) => {
@@ -147,8 +148,9 @@ def test_an_export_is_read_as_the_library_reads_it(reader: Reader, page: Page, t
     file.write_text(text)
     read = read_file(file)
     meanings = found["meanings"]
-    assert {meaning: meanings.get(meaning) for meaning in read.columns} == read.columns
-    assert set(meanings) - set(read.columns) <= {"kept", "left out"}
+    columns = read.columns or {name: name for name in ("learning_rate", "loss", "status", "width")}
+    assert {meaning: meanings.get(meaning) for meaning in columns} == columns
+    assert set(meanings) - set(columns) <= {"kept", "left out"}
     runs = runs_from_rows(found["runs"], **found["reading"])
     assert [told(run) for run in runs] == [told(run) for run in read.runs()]
     assert (found["unfinished"], len(runs)) == (read.export.left_out, len(read.export.rows))

@@ -11,6 +11,7 @@ from tests.cli.conftest import Run
 from tests.cli.test_fit import runs, write
 from tests.unit.sweeps.test_exports import storage
 from widthwise.client import Client
+from widthwise.sweeps.exports import UNFINISHED
 
 #: What a run that did not end by itself was worth when it stopped: no loss of a whole run.
 CUT_OFF = 9.0
@@ -180,7 +181,25 @@ def test_an_export_without_a_run_that_counts_is_refused(run: Run, url: str, tmp_
     words = {"fit": ("fit", file), "create": ("sweeps", "create", file), "add": ("sweeps", "add", sweep, file)}[command]
     refused = run(*words, *(() if command == "fit" else ("--url", url)))
     assert refused.code == 1
-    assert "is an export of W&B, and none of its 1 runs ended by itself and has a learning rate" in refused.err
+    assert "none of its 1 runs (an export of W&B) ended by itself and has a learning rate" in refused.err
+
+
+def test_a_run_of_a_plain_table_that_did_not_end_has_not_diverged(run: Run, url: str, tmp_path: Path) -> None:
+    ended = [{**each, "status": "completed"} for each in runs()]
+    file = write(
+        tmp_path / "plain.csv", [*ended, *({**ended[0], "learning_rate": 9, "status": one} for one in UNFINISHED)]
+    )
+    told = f"Left out: {len(UNFINISHED)} runs that did not end by themselves or have no learning rate."
+    fit = run("fit", file)
+    assert fit.out.splitlines()[0] == told
+    assert json.loads(run("fit", file, "--json").out)["export"] == {
+        "tool": None,
+        "columns": {},
+        "left_out": len(UNFINISHED),
+    }
+    created = run("sweeps", "create", file, "--url", url, "--json")
+    assert created.err.splitlines()[0] == told
+    assert json.loads(created.out)["runs"] == len(ended)
 
 
 def test_a_rate_by_another_name_says_which_runs_have_none(run: Run, url: str, tmp_path: Path) -> None:

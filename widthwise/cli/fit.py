@@ -73,8 +73,8 @@ def fit(
     if as_json:
         console.print_json({**_to_dict(found, predictions, held), "export": _export(export)})
         return
-    if export.tool:
-        console.stdout().print(export.described(), soft_wrap=True, markup=False, highlight=False)
+    if told := export.described():
+        console.stdout().print(told, soft_wrap=True, markup=False, highlight=False)
     shown = _to_dict(found, predictions, held)
     show_fit(shown)
     if predictions:
@@ -88,9 +88,9 @@ def fit(
 
 
 def _export(export: "Export") -> dict[str, Any] | None:
-    if not export.tool:
+    if not export.described():
         return None
-    return {"tool": export.tool, "columns": dict(export.columns), "left_out": export.left_out}
+    return {"tool": export.tool or None, "columns": dict(export.columns), "left_out": export.left_out}
 
 
 def _to_dict(

@@ -15,9 +15,9 @@ EDGES = {None: "", "low": "at or below", "high": "at or above", "both": "one rat
 
 
 def say_export(export: "Export") -> None:
-    """Say on stderr what an export was taken for, and how many of its runs were left out."""
-    if export.tool:
-        console.say(export.described())
+    """Say on stderr what a table was taken for, and how many of its runs were left out."""
+    if told := export.described():
+        console.say(told)
 
 
 def show_sweeps(sweeps: Sequence[Part]) -> None:

@@ -34,14 +34,16 @@ class Export:
     left_out: int = 0  #: rows of runs that did not end by themselves, or that have no learning rate
 
     def described(self) -> str:
-        """Return what was recognised, in one sentence."""
+        """Return what was recognised and left out, in one sentence; empty if nothing was."""
         named = ", ".join(f"{name} from {column}" for name, column in self.columns.items())
-        left = f"; left out: {self.left_out} runs that did not end by themselves or have no learning rate"
-        return f"Read as {self.tool}: {named}{left if self.left_out else ''}."
+        left = f"{self.left_out} runs that did not end by themselves or have no learning rate"
+        if not self.tool:
+            return f"Left out: {left}." if self.left_out else ""
+        return f"Read as {self.tool}: {named}{f'; left out: {left}' if self.left_out else ''}."
 
 
 def recognised(rows: Sequence[Row], said: Mapping[str, str] | None = None) -> Export:
-    """Return the rows of an export with what its columns mean; any other table as it is.
+    """Return the rows of an export with what its columns mean; of any other table those of runs that ended.
 
     Optuna's `study.trials_dataframe()` has `value`, `state` and `params_…`; a W&B export has `Name` and `State`, or
     `config` and `summary` as objects. said: the column of each field and axis that is known already, if the rows have
@@ -58,7 +60,10 @@ def recognised(rows: Sequence[Row], said: Mapping[str, str] | None = None) -> Ex
     if nested and any(column.startswith("summary.") for column in columns):
         status = {"status": "state"} if "state" in columns else {}
         return _read("an export of W&B", flat, columns, {**status, **known})
-    return Export("", tuple(rows), {})
+    plain = {name: known.get(name, name) for name in ("status", "learning_rate")}
+    found = {name: column for name, column in plain.items() if column in columns}
+    ended = [row for row in rows if "status" not in found or _ended(row, found)]
+    return Export("", tuple(ended), {}, len(rows) - len(ended))
 
 
 def _read(tool: str, rows: Sequence[Row], columns: Mapping[str, None], fixed: Mapping[str, str]) -> Export:

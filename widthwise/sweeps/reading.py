@@ -106,9 +106,10 @@ def _counting(path: Path | str, said: Mapping[str, str], study: str | None) -> E
     rows = read_rows(path, study=study)
     export = recognised(rows, said)
     if not export.rows:
+        kind = f" ({export.tool})" if export.tool else ""
         raise InvalidInputError(
-            f"{path} is {export.tool}, and none of its {len(rows)} runs ended by itself and has a learning rate; "
-            "export it again when some have, or name the column of the rate (--column learning_rate=COLUMN)",
+            f"{path}: none of its {len(rows)} runs{kind} ended by itself and has a learning rate; export it again when "
+            "some have, or name the column of the rate (--column learning_rate=COLUMN)",
             field="file",
         )
     return export
