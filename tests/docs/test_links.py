@@ -75,12 +75,17 @@ def test_every_page_of_docs_is_in_the_navigation() -> None:
 
 
 def test_every_figure_of_docs_is_shown_and_made_by_a_command() -> None:
-    """By a benchmark that the page next to it names, by docs_site/figures.py or by tests/browser/pictures.py."""
-    for figure in sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".svg", ".png", ".jpg")):
+    """By a benchmark that the page next to it names, by docs_site/figures.py or by tests/browser/pictures.py.
+
+    tests/browser/test_gallery.py holds those of docs/pictures/every to the latter.
+    """
+    for figure in sorted(path for path in (ROOT / "docs").rglob("*") if path.suffix in (".svg", ".png", ".webp")):
         showing = [page for page in PAGES if figure in _shown(page)]
         assert showing, f"no page shows {figure.name}"
         if figure.parent == FOLDER:
             assert figure.name in FIGURES
+        elif figure.parent.name == "every":
+            assert showing == ["docs/pictures/README.md"]
         elif figure.parent.name == "pictures":
             assert f'"{figure.name}"' in (ROOT / "tests/browser/pictures.py").read_text(encoding="utf-8")
         else:
