@@ -146,7 +146,8 @@ class Settings(BaseSettings):
     child_shards: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=100,
         description="Shards of one calibration that a child process may run before a fresh one takes its place: what "
-        "leaks is bounded. 1 starts a fresh child for every shard.",
+        "leaks is bounded. A width that it compiles while it waits counts as one. 1 starts a fresh child for every "
+        "shard.",
     )
     child_seconds: Annotated[float, Field(gt=0, le=7 * 86400)] = Field(
         default=3600.0, description="Age from which a child process takes no further shard."
@@ -154,7 +155,7 @@ class Settings(BaseSettings):
     child_idle_seconds: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=10.0,
         description="How long a child process waits for the next shard of its calibration. While it waits it keeps "
-        "its memory, and on an accelerator the device's.",
+        "its memory, and on an accelerator the device's. A compilation that it began is finished.",
     )
     child_growth_mib: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
         default=512,

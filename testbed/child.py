@@ -53,7 +53,9 @@ def send_trial(width: int, rate: float, seed: int, loss: float | None) -> None:
 
 
 def missing(job: Mapping[str, Any]) -> Iterator[tuple[float, int]]:
-    """Return learning rate and seed of each trial of a sweep that is not stored yet."""
+    """Return learning rate and seed of each trial of a sweep that is not stored yet; a job may only compile."""
+    if job.get("only_compile"):
+        return
     done = {tuple(one) for one in job["done"]}
     for rate in job["shard"]["learning_rates"]:
         for seed in job["shard"]["seeds"]:

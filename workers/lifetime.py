@@ -10,7 +10,7 @@ SHARDS, SECONDS, IDLE_SECONDS, GROWTH_BYTES = 100, 3600.0, 10.0, 512 << 20
 class Lifetime:
     """The limits after which a child is replaced; a shard that has begun is never cut short by them."""
 
-    shards: int = SHARDS  #: 1: a fresh child for every shard
+    shards: int = SHARDS  #: or widths that it compiles; 1: a fresh child for every shard
     seconds: float = SECONDS  #: from its start
     idle_seconds: float = IDLE_SECONDS  #: without a shard
     growth_bytes: int = (

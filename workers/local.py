@@ -24,8 +24,9 @@ from widthwise.calibration.trial import Measurement, Trial
 from widthwise.errors import EstimateError, InvalidInputError, WidthwiseError
 from widthwise.estimate import CalibrationResult, fit_calibration
 from widthwise.search.rounds import next_round
-from workers.conversation import Phase
+from widthwise.vocabulary import ShardKind
 from workers.lifetime import Lifetime
+from workers.preparing import next_width, preparation
 from workers.process import ChildProcess, Ended
 from workers.protocol import Event, Failed, Finished, Identity, Job, MeasurementDone, ProtocolError, Started, TrialDone
 from workers.standby import Standby, Ties
@@ -87,7 +88,6 @@ def run_calibration(
     run = _Run(list(done), list(measured), on_event)
     rounds = 0
     life = lifetime or Lifetime()
-    ahead = spec if life.shards > 1 else None
     with (
         _job(spec, cache_dir, corpora_dir) as job,
         _places(processes, command, life) as places,
@@ -95,6 +95,7 @@ def run_calibration(
     ):
         while shards := next_round(spec, run.trials, run.measurements):
             before = len(run.trials) + len(run.measurements)
+            ahead = Ties.of(job(shards[0], ())) if life.shards > 1 else None
             run.all(shards, job, places, ahead)
             rounds += 1
             if len(run.trials) + len(run.measurements) == before:
@@ -187,12 +188,12 @@ class _Run:
         shards: Sequence[ShardSpec],
         make_job: MakeJob,
         places: Sequence[Standby],
-        ahead: CalibrationSpec | None = None,
+        ahead: Ties | None = None,
     ) -> None:
         """Run the shards of one round, one in each place at a time.
 
-        ahead: the specification whose other widths places without a shard compile meanwhile. Such a place is not waited
-        for at the end of the round.
+        ahead: the ties of the calibration whose other widths places without a shard compile meanwhile. Such a place is
+        not waited for at the end of the round.
         """
         waiting = deque((shard, 1) for shard in shards)
         running: list[_Child] = []
@@ -207,7 +208,7 @@ class _Run:
                     running.append(_Child(process, place, job, shard, attempt, begun))
                     self.children += not process.lived_on
                 if free and ahead is not None and running:
-                    self._prepare(ahead, shards, make_job, free)
+                    self._prepare(ahead, shards, free)
                 for child in [*running, *self.preparing]:
                     if self._listen(child):
                         continue
@@ -227,24 +228,18 @@ class _Run:
         for child in self.preparing:
             child.process.kill()
 
-    def _prepare(
-        self, spec: CalibrationSpec, shards: Sequence[ShardSpec], make_job: MakeJob, free: list[Standby]
-    ) -> None:
-        """Let a place that has no shard compile the program of the narrowest width that no round has trained yet.
-
-        Searches go from narrow widths to wide ones, and an information search may never reach the widest.
-        """
-        known = {shard.width for shard in shards} | {trial.width for trial in self.trials} | self.prepared
-        width = min(set(spec.widths) - known, default=None)
+    def _prepare(self, ties: Ties, shards: Sequence[ShardSpec], free: list[Standby]) -> None:
+        """Let a place that has no shard compile the program of the next width."""
+        swept = {shard.width for shard in shards if shard.kind is not ShardKind.MEASURE}
+        width = next_width(ties.spec, swept | {trial.width for trial in self.trials} | self.prepared)
         if width is None:
             return
         self.prepared.add(width)
-        shard, place = ShardSpec(width, spec.learning_rates[:1], (0,)), free.pop()
-        job = replace(make_job(shard, ()), only_compile=True)
+        job, place = preparation(ties, width), free.pop()
         begun = time.monotonic()
-        process = place.take(job, Ties.of(job))
+        process = place.take(job, ties)
         self.children += not process.lived_on
-        self.preparing.append(_Child(process, place, job, shard, 1, begun))
+        self.preparing.append(_Child(process, place, job, job.shard, 1, begun))
 
     def _listen(self, child: _Child) -> bool:
         """Handle the child's events; return False once it has finished or ended."""
@@ -259,7 +254,7 @@ class _Run:
                 child.error = Failed("protocol", str(end))
                 child.process.kill()
             child.process.wait()
-            if child.process.lived_on and child.process.phase is Phase.ASKED:  # it died before this shard
+            if child.process.unstarted:  # it died before this shard
                 child.process = child.place.take(child.job, Ties.of(child.job), fresh=True)
                 return True
             return False

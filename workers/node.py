@@ -16,7 +16,7 @@ from workers.worker import HOUSEKEEPING_SECONDS, Worker
 
 log = structlog.get_logger(__name__)
 
-POLL_SECONDS = 0.5  # between polls without a broker (chosen): each is two indexed reads
+POLL_SECONDS = 0.5  # between polls without a broker (chosen): each is two indexed reads, and two while a child waits
 
 
 def run_worker(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from service.settings import without_settings
-from workers.conversation import Phase, after
+from workers.conversation import ON_JOB, ON_PREPARATION, Phase, after
 from workers.protocol import Event, Job, ProtocolError, read_event
 
 LINE_MAXIMUM = 1 << 20  # bytes of one event (chosen); a trial takes 200
@@ -65,21 +65,28 @@ class ChildProcess:
 
     @property
     def lived_on(self) -> bool:
-        """Whether it had run a shard before the one that it has now."""
+        """Whether it had a job before the one that it has now."""
         return self.jobs > 1
 
+    @property
+    def unstarted(self) -> bool:
+        """Whether it lived on and has not started its job, so that the job is not why if it ends now."""
+        return self.lived_on and self.phase in (Phase.ASKED, Phase.AWAITED)
+
     def send(self, job: Job) -> None:
-        """Send a job to a child that is idle."""
-        if self.phase is not Phase.IDLE:
+        """Send a job to a child that is idle, or that still compiles for it."""
+        phase = (ON_PREPARATION if job.only_compile else ON_JOB).get(self.phase)
+        if phase is None:
             raise AssertionError(f"the child {self.pid} is {self.phase.value} and takes no job")
-        self.phase, self.jobs = Phase.ASKED, self.jobs + 1
+        self.phase, self.jobs = phase, self.jobs + 1
         self._words.clear()  # what it said about its last job explains nothing about this one
         self._lines.put(json.dumps(job.to_dict(), allow_nan=False).encode() + b"\n")
 
     def next_event(self, timeout: float) -> Event | None:
         """Return the next event, or None after `timeout` seconds without one.
 
-        Raises Ended once after the last event, ProtocolError for a line that is not one or may not come now.
+        Also None for an event about what it compiles before its job. Raises Ended once after the last event,
+        ProtocolError for a line that is not one or may not come now.
         """
         try:
             event = self._events.get(timeout=timeout)
@@ -87,8 +94,8 @@ class ChildProcess:
             return None
         if isinstance(event, Exception):
             raise event
-        self.phase = after(self.phase, event)
-        return event
+        before, self.phase = self.phase, after(self.phase, event)
+        return None if before is Phase.AWAITED else event
 
     @property
     def lives(self) -> bool:

@@ -3,7 +3,8 @@
 job     {"spec": …, "shard": …, "done": […], "cache_dir": … | null, "corpora_dir": … | null}
         done, stored already: [learning rate, seed, role, γ, horizon] of trials of the shard's width, without the
         last three for a plain trial; [kind, seed] of measurements
-        with "only_compile": true the program of the shard's width is compiled for later, and nothing is trained
+        with "only_compile": true the program of the shard's width is compiled for later, and nothing is trained;
+        another job may follow before that has finished
 events  {"event": "started", …}  {"event": "trial", "trial": …}  {"event": "measurement", "measurement": …}
         {"event": "progress", …}  {"event": "finished"}  {"event": "described", …}
         {"event": "error", "kind": …, "message": …}

@@ -23,7 +23,6 @@ from service.store import Claim, Lease, Store, StoreUnavailableError
 from widthwise.errors import InvalidInputError
 from widthwise.vocabulary import Outcome
 from workers.backoff import Backoff
-from workers.conversation import Phase
 from workers.process import ChildProcess, Ended
 from workers.protocol import (
     ErrorKind,
@@ -234,6 +233,8 @@ class _Watch:
                     return outcome
                 continue
             except (ProtocolError, InvalidInputError) as error:
+                if self._replace():
+                    continue
                 return self._fail(f"The child process broke its protocol: {error}", retryable=False)
             if lease is not Lease.HELD:
                 return self._give_way(lease)
@@ -326,7 +327,7 @@ class _Watch:
     def _ended(self) -> Outcome | None:
         """Handle a child that has reported an error or died; None if another one took its place."""
         status = self.child.wait()
-        if self.child.lived_on and self.child.phase is Phase.ASKED and self._replace():
+        if self._replace():
             return None
         if self.error is not None:
             final, of_all = self.error.is_final, self.error.kind in OF_ALL
@@ -340,7 +341,10 @@ class _Watch:
         return self._fail(reason, retryable=True, of_all=status == -signal.SIGKILL)  # the kernel's, out of memory
 
     def _replace(self) -> bool:
-        """Start a fresh child instead of one that died on standby, through no fault of this shard."""
+        """Start a fresh child instead of one that ended before it started this shard, which is not at fault."""
+        if not self.child.unstarted:
+            return False
+        self.child.kill()
         with self.deciding:
             if self.overdue:
                 return False
@@ -349,7 +353,7 @@ class _Watch:
             except OSError as error:
                 log.warning("child_not_replaced", error=str(error))
                 return False
-            log.warning("child_replaced", child_pid=child.pid, died=self.child.pid)
+            log.warning("child_replaced", child_pid=child.pid, died=self.child.pid, said=self.child.last_words())
             self.child = child
         child.send(self.job)
         return True

@@ -10,6 +10,7 @@ from service.observability.tracing import start_tracing
 from service.settings import Settings
 from service.store import Store, StoreUnavailableError
 from workers.lifetime import Lifetime
+from workers.preparing import Preparing
 from workers.probe import PROBE_COMMAND, Probe
 from workers.standby import Standby
 from workers.supervisor import CHILD_COMMAND, EXTENSIONS_PER_LEASE, Supervisor
@@ -50,6 +51,7 @@ class Worker:
                 growth_bytes=settings.child_growth_mib << 20,
             ),
         )
+        self._preparing = Preparing(self._standby, store.work.begun_widths)
         self._supervisor = Supervisor(
             store=store,
             worker_id=worker_id,
@@ -93,7 +95,8 @@ class Worker:
         if not self._one_at_a_time.acquire(blocking=wait):
             return False
         try:
-            return self._work()
+            with structlog.contextvars.bound_contextvars(worker_id=self.worker_id):
+                return self._work()
         finally:
             self._one_at_a_time.release()
 
@@ -114,6 +117,7 @@ class Worker:
             return False
         if claim is None:
             self._describe()
+            self._reached(self._preparing.look)
             return False
         self._probe.end()  # before the shard's child: some accelerators serve only one program
         with self._tracing.shard(claim) as ended:

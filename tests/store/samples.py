@@ -54,6 +54,14 @@ def plan_sample(spec: CalibrationSpec, trials: Sequence[Trial], measurements: Se
     return [shard for shard in planned if shard.learning_rates]
 
 
+def plan_in_turn(
+    spec: CalibrationSpec, trials: Sequence[Trial], measurements: Sequence[Measurement]
+) -> list[ShardSpec]:
+    """The same for the narrowest width that has any left: a round for each width."""
+    planned = plan_sample(spec, trials, measurements)
+    return [shard for shard in planned if shard.width == planned[-1].width]
+
+
 def trial(claim: Claim, learning_rate: float, *, loss: float | None = 2.5) -> dict[str, Any]:
     """A trial of the claim's shard, as a child reports it."""
     return {

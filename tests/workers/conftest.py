@@ -81,6 +81,15 @@ def start(settings: Settings, spawn: Spawn) -> Spawn:
 
 
 @pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where children that compile leave notes, and wait for a file "go"."""
+    folder = tmp_path / "gate"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_GATE", str(folder))
+    return folder
+
+
+@pytest.fixture
 def settings(sqlite_files: SqliteFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a fresh database; worker processes started by the test read them too."""
     made = load_settings(

@@ -1,6 +1,7 @@
 """A child process that speaks the protocol without JAX; its argument says how it behaves.
 
-FAKE_FROM in its environment says from which of its shards on, counted from 1: it runs those before to their end.
+FAKE_FROM in its environment says from which of its jobs on, counted from 1: it runs those before to their end.
+FAKE_GATE names a folder in which a job that only compiles leaves a note, named by its width, and waits for a file "go".
 """
 
 import itertools
@@ -24,7 +25,8 @@ from testbed.child import (
     send_trial,
 )
 
-LOOK_SECONDS = 0.01  # between looks for the other child (chosen)
+PROGRAM_BYTES = 64 << 20  # chosen: much more than a stand-in takes besides
+LOOK_SECONDS = 0.01  # between looks for a file of another process (chosen)
 
 
 def measure(job: dict[str, Any]) -> None:
@@ -43,14 +45,26 @@ def meet(folder: Path, name: str) -> None:
         time.sleep(LOOK_SECONDS)
 
 
+def compile_program(job: dict[str, Any], gate: Path) -> bytes:
+    """Take memory, and as long as the test wants."""
+    program = b"x" * PROGRAM_BYTES
+    leave_note(gate / str(job["shard"]["width"]))
+    while not (gate / "go").exists():
+        time.sleep(LOOK_SECONDS)
+    return program
+
+
 def main(behaviour: str, *arguments: str) -> None:
     """Run the jobs on stdin."""
+    programs = []
     for number, job in enumerate(jobs(), start=1):
         now = behaviour if number >= int(os.environ.get("FAKE_FROM", "1")) else "run"
         sys.stderr.write(f"pid {os.getpid()}\n")
         if now == "unstarted":  # dies before it has started its job
             os.abort()
         send_started("test")
+        if job.get("only_compile") and "FAKE_GATE" in os.environ:
+            programs.append(compile_program(job, Path(os.environ["FAKE_GATE"])))
         run(job, now, Path(*arguments))
 
 

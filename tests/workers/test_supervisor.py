@@ -23,6 +23,7 @@ from tests.store.samples import fit_sample, sample_spec, trial
 from tests.workers.conftest import SPEC, Spawn, fake_child
 from widthwise.calibration.shard import ShardSpec
 from widthwise.vocabulary import Measured, ShardKind
+from workers.preparing import preparation
 from workers.protocol import Job
 from workers.standby import Ties
 from workers.supervisor import Supervisor, _Watch
@@ -148,6 +149,26 @@ def test_a_child_that_dies_on_standby_costs_its_next_shard_nothing(
     claimed = store.work.claim("w")
     assert claimed is not None
     assert supervisor.run(claimed) is Outcome.FAILED
+
+
+@pytest.mark.parametrize("behaviour", ["run", "unstarted", "killed", "no_memory", "invalid", "garbage"])
+def test_what_a_child_compiles_costs_the_shard_that_waits_for_it_nothing(
+    store: Store, supervise: Make, behaviour: str, gate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compiles the width of its second shard when it gets that, and then ends in one way or another."""
+    monkeypatch.setenv("FAKE_FROM", "2")
+    supervisor, claims = supervise(behaviour), two_claims(store)
+    first = next(claims)
+    assert supervisor.run(first) is Outcome.SUCCEEDED
+    assert supervisor.standby.ties is not None
+    second = next(claims)
+    assert supervisor.standby.prepare(preparation(supervisor.standby.ties, second.shard.width))
+    thread, outcomes = running(supervisor, second)
+    until(lambda: supervisor.standby.ties is None)
+    (gate / "go").touch()
+    thread.join()
+    assert outcomes == [Outcome.SUCCEEDED]
+    assert [shard.attempts for shard in store.calibrations.shards(first.calibration_id)] == [1, 1]
 
 
 def test_the_deadline_of_one_shard_kills_no_child_of_the_next(store: Store, claim: Claim, supervise: Make) -> None:

@@ -39,6 +39,7 @@ from service.store.results.lineage import DONE_STATUSES, Lineage, lineage_of_row
 from service.store.results.provenance import add_environment
 from service.store.work import queue
 from service.store.work.backlog import read_backlog
+from service.store.work.begun import read_begun_widths
 from service.store.work.followup import FollowUp
 from service.store.work.queue import ATTEMPTS_MAXIMUM, NEXT_TURN, TURN_TAKEN, Left, claimable
 from widthwise.calibration.shard import ShardSpec
@@ -278,6 +279,11 @@ class Claims:
                 raise AssertionError(f"cancellation of calibration {claim.calibration_id} was not requested")
             lease, waits = _moved(connection, claim, ShardState.CANCELLED)
         return self._after(claim, lease, waits=waits)
+
+    def begun_widths(self, calibration_id: str) -> frozenset[int] | None:
+        """Return the widths of which a calibration has trials, planned or stored; None unless it runs on."""
+        with self._database.read() as connection:
+            return read_begun_widths(connection, calibration_id)
 
     def backlog(self) -> Backlog:
         """Count shards and calibrations by state, and return how long the oldest queued shard has waited."""
