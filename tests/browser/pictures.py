@@ -175,7 +175,7 @@ def gallery() -> str:
 
 @contextmanager
 def opened(browser: Browser, api: httpx.Client, picture: Picture) -> Iterator[Page]:
-    """The page in a window of its own, once it shows what it has."""
+    """The page in its own window, once it shows what it has."""
     page = browser.new_page(
         viewport={"width": picture.width, "height": picture.height}, color_scheme="dark" if picture.dark else "light"
     )
