@@ -6,7 +6,7 @@ from html import escape
 
 from service.dashboard.choices import RULES
 from widthwise.rules.beyond_width.named import NamedRule
-from widthwise.rules.beyond_width.parameter import Parameter, parameters_of
+from widthwise.rules.beyond_width.parameter import RuleParameter, parameters_of
 from widthwise.rules.beyond_width.registry import BY_WORD
 
 _MARK = re.compile(r"<!-- parameters (\w+) -->")
@@ -32,16 +32,16 @@ def _boxes(name: str) -> Iterator[str]:
             yield f'<div data-when="{name}={word}" hidden>{_fields(rule, required)}{rest}</div>'
 
 
-def _fields(rule: type[NamedRule], parameters: Iterable[Parameter]) -> str:
+def _fields(rule: type[NamedRule], parameters: Iterable[RuleParameter]) -> str:
     return "".join(_field(rule, each) for each in parameters)
 
 
-def _name(rule: type[NamedRule], parameter: Parameter) -> str:
+def _name(rule: type[NamedRule], parameter: RuleParameter) -> str:
     """Each rule has its own field: two of them may differ in what they take under one name."""
     return f"{rule.about.value}_{rule.word}_{parameter.name}"
 
 
-def _field(rule: type[NamedRule], parameter: Parameter) -> str:
+def _field(rule: type[NamedRule], parameter: RuleParameter) -> str:
     term = f" <!-- term {parameter.term} -->" if parameter.term else ""
     return (
         f"<label>{escape(parameter.label)}{term}"
@@ -52,7 +52,7 @@ def _field(rule: type[NamedRule], parameter: Parameter) -> str:
     )
 
 
-def _hint(parameter: Parameter) -> str:
+def _hint(parameter: RuleParameter) -> str:
     """What an empty field stands for, or else what it may hold."""
     if parameter.default is not None:
         return _written(parameter.default)

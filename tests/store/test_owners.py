@@ -48,6 +48,7 @@ NOT_BY_OWNER = {
     *(f"housekeeping.{name}" for name in ("run", "republish", "ready", "outdated")),
     *(f"keys.{name}" for name in ("create", "find", "all", "revoke", "touch")),
     *(f"work.{name}" for name in ("claim", "check", "extend", "finish", "fail", "release", "cancel", "backlog")),
+    "work.begun_widths",
     *(f"work.record_{name}" for name in ("environment", "trial", "measurement")),
     *("of", "close", "check_ready"),
 }

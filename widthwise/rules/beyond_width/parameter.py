@@ -27,7 +27,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class RuleParameter:
     """A field of a rule, as a form or a list shows it."""
 
     name: str  #: in a request
@@ -48,7 +48,7 @@ def said(
     return {_KEY: Said(label, term, low, high, unit)}
 
 
-def parameters_of(rule: Any) -> tuple[Parameter, ...]:
+def parameters_of(rule: Any) -> tuple[RuleParameter, ...]:
     """Return the parameters of a rule or of its class, in the order of its fields.
 
     KeyError if a field has no words (`said`), or a type that no form can ask for.
@@ -56,9 +56,9 @@ def parameters_of(rule: Any) -> tuple[Parameter, ...]:
     return tuple(_parameter(each, each.metadata[_KEY]) for each in fields(rule))
 
 
-def _parameter(field: Field[Any], words: Said) -> Parameter:
+def _parameter(field: Field[Any], words: Said) -> RuleParameter:
     has_default = field.default is not MISSING
-    return Parameter(
+    return RuleParameter(
         name=field.name,
         kind=_KINDS[field.type],
         label=words.label,
