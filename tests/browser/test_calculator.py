@@ -15,7 +15,7 @@ from tests.api.client import Client
 from tests.api.test_sweeps import rows, uploaded
 from tests.browser.reader import Reader
 from widthwise.rules.beyond_width.named import NamedRule
-from widthwise.rules.beyond_width.parameter import Parameter, parameters_of
+from widthwise.rules.beyond_width.parameter import RuleParameter, parameters_of
 from widthwise.rules.beyond_width.registry import NAMED_RULES
 
 LLAMA = {
@@ -227,7 +227,7 @@ PARAMETERS = [(rule, each) for rule in NAMED_RULES for each in parameters_of(rul
     ("rule", "parameter"), PARAMETERS, ids=[f"{rule.word}_{each.name}" for rule, each in PARAMETERS]
 )
 def test_a_rule_brings_its_parameters(
-    reader: Reader, page: Page, allowed: list[str], rule: type[NamedRule], parameter: Parameter
+    reader: Reader, page: Page, allowed: list[str], rule: type[NamedRule], parameter: RuleParameter
 ) -> None:
     """Each goes into the request, and into the address; out of range it is told at its field, in words."""
     allowed.append("422")
