@@ -46,7 +46,8 @@ def test_two_nodes_run_one_calibration_whatever_becomes_of_its_messages(
         identifier = cluster.client.submit_calibration(SPEC)["id"]
         waiting = [shard.id for shard in cluster.store.calibrations.shards(identifier)]
         until(lambda: all(map(announced, cluster.store.calibrations.shards(identifier))))
-        assert len(CeleryDoorbell(settings).ring(waiting * 2)) == 2 * len(waiting)  # every message comes three times
+        doorbell = CeleryDoorbell(settings)  # on a busy machine the broker may be late, which is left for later
+        until(lambda: len(doorbell.ring(waiting * 2)) == 2 * len(waiting))  # every message comes three times
         until(lambda: cluster.store.calibrations.get(identifier).progress.trials_done > 0)
         broker.client().flushdb()  # and what is left of them is lost
         until(lambda: cluster.ended(identifier), 240.0)
