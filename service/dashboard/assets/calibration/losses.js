@@ -24,8 +24,8 @@ export const GAMMA = { name: "gamma", word: "γ", axis: "γ", mark: 1, more: (ru
 let pictures = 0; // so far
 
 /**
- * A picture. over: one of the above; of: whose runs they are, in words; height: in pixels; painted: is called when it was drawn
- * anew, with whether more than runs has changed.
+ * A picture. over: one of the above; of: whose runs they are, in words; height: in pixels; painted: is called after each drawing,
+ * with whether more than runs has changed.
  */
 export function lossPicture({ over = LEARNING_RATE, of = "", height = HEIGHT, painted }) {
   const svg = draw("svg", { role: "img", height });

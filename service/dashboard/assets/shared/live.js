@@ -10,7 +10,7 @@ const LAST_RETRY_MS = 8000;
  * A function that asks after a pause. `question` is called when the pause is over and gets a signal that aborts when it is
  * asked again; its outcome goes to `shown`, unless another question has been asked in the meantime.
  *
- * Asked again, it waits for the pause to begin anew, as for a reader who types. With `steadily` it does not, as for one who
+ * Asked again, it waits for a whole pause, as for a reader who types. With `steadily` it does not, as for one who
  * drags: the question that waits will read what is newest, and one that is on its way is let home first.
  */
 export function live(question, shown) {
